@@ -1,0 +1,93 @@
+package controlplane
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// KeyType is the kind of key that a certificate is made for.
+type KeyType string
+
+// The key types on offer.
+const (
+	KeyEC256   KeyType = "ec256"
+	KeyEC384   KeyType = "ec384"
+	KeyRSA2048 KeyType = "rsa2048"
+	KeyRSA4096 KeyType = "rsa4096"
+)
+
+// Valid reports whether k is one of the key types on offer.
+func (k KeyType) Valid() bool {
+	switch k {
+	case KeyEC256, KeyEC384, KeyRSA2048, KeyRSA4096:
+		return true
+	}
+	return false
+}
+
+// Certificate is one that a CA issued. It is never changed but for ReplacedBy and the
+// revocation; history is kept.
+type Certificate struct {
+	ID                string
+	OrgID             string
+	DomainID          string
+	OrderID           string
+	Names             []string
+	Serial            string // lower-case hex, without separators
+	Issuer            string // common name of the issuing certificate
+	CA                string // name in the configured list
+	Profile           string
+	KeyType           KeyType
+	NotBefore         time.Time
+	NotAfter          time.Time
+	FingerprintSHA256 string // lower-case hex, of the leaf's DER
+	ChainPEM          string // leaf first
+	SealedKey         []byte // associated data is the order's id; empty in CSR mode
+	ARIID             string // RFC 9773 §4.1; empty where it cannot be made
+	ReplacedBy        string
+	RevokedAt         *time.Time
+	RevocationReason  string
+	CreatedAt         time.Time
+}
+
+// HasKey reports whether the private key is held here.
+func (c *Certificate) HasKey() bool { return len(c.SealedKey) > 0 }
+
+// RenewAt returns when a certificate is due for renewal by its lifetime alone: with a third
+// of it left, or with half left where it is under 10 days (Let's Encrypt's integration
+// guide). For 90 days that is 30 days before the end.
+func RenewAt(notBefore, notAfter time.Time) time.Time {
+	life := notAfter.Sub(notBefore)
+	left := life / 3
+	if life < 10*24*time.Hour {
+		left = life / 2
+	}
+	return notAfter.Add(-left)
+}
+
+// ExpiryWarningAt returns from when on a certificate that is still current deserves an
+// alarm: 7 days before its end, or with a quarter of its life left where it lives under 21
+// days.
+func ExpiryWarningAt(notBefore, notAfter time.Time) time.Time {
+	life := notAfter.Sub(notBefore)
+	if life < 21*24*time.Hour {
+		return notAfter.Add(-life / 4)
+	}
+	return notAfter.Add(-7 * 24 * time.Hour)
+}
+
+// KeyTypeOf returns the key type of a certificate's or request's public key, or "" where it
+// is none of those on offer.
+func KeyTypeOf(alg x509.PublicKeyAlgorithm, bits int) KeyType {
+	switch {
+	case alg == x509.ECDSA && bits == 256:
+		return KeyEC256
+	case alg == x509.ECDSA && bits == 384:
+		return KeyEC384
+	case alg == x509.RSA && bits == 2048:
+		return KeyRSA2048
+	case alg == x509.RSA && bits == 4096:
+		return KeyRSA4096
+	}
+	return ""
+}
