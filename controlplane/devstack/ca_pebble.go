@@ -1,0 +1,96 @@
+package devstack
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/db"
+	"github.com/letsencrypt/pebble/v2/va"
+	"github.com/letsencrypt/pebble/v2/wfe"
+)
+
+// pebble is one Pebble: ungated handlers and the roots it issues from, the default one first.
+type pebble struct {
+	handler    http.Handler
+	management http.Handler
+	roots      [][]byte
+}
+
+// alternateRoots is how many more chains each certificate can be had with (RFC 8555 §7.4.2).
+const alternateRoots = 1
+
+func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
+	profiles := make(map[string]ca.Profile, len(cfg.Profiles))
+	for name, validity := range cfg.Profiles {
+		profiles[name] = ca.Profile{
+			Description:       fmt.Sprintf("valid for %s", validity),
+			PromoteCommonName: name == "classic", // as at Let's Encrypt
+			ValidityPeriod:    uint64(validity / time.Second),
+		}
+	}
+	store := db.NewMemoryStore()
+	for kid, key := range cfg.EAB {
+		if err := store.AddExternalAccountKeyByID(kid, key); err != nil {
+			return nil, fmt.Errorf("external account key %q: %w", kid, err)
+		}
+	}
+	// ECDSA issuers: four RSA keys would take a second to make.
+	authority := ca.New(logger, store, "", "ecdsa", alternateRoots, 1, profiles)
+
+	retryAfter := 0 // seconds that clients are told to wait before they ask again; 0 tells them nothing
+	if cfg.Strict {
+		retryAfter = 1
+	}
+	var front wfe.WebFrontEndImpl
+	withPebbleEnv(cfg.Strict, func() {
+		validator := va.New(logger, 5002, 5001, cfg.Strict, cfg.Resolver, store)
+		front = wfe.New(logger, store, validator, authority, cfg.CAAIdentities, cfg.Strict, len(cfg.EAB) > 0, retryAfter, retryAfter)
+	})
+	p := &pebble{handler: front.Handler(), management: front.ManagementHandler()}
+	for i := range authority.GetNumberOfRootCerts() {
+		p.roots = append(p.roots, authority.GetRootCert(i).PEM())
+	}
+	return p, nil
+}
+
+// pebbleEnv is held while Pebble is built. Pebble takes these settings from nothing but the process environment, so two CAs
+// that are built at once must not see each other's.
+var pebbleEnv sync.Mutex
+
+// withPebbleEnv calls build with the variables that va.New and wfe.New read, and puts the environment back.
+func withPebbleEnv(strict bool, build func()) {
+	settings := map[string]string{
+		"PEBBLE_VA_NOSLEEP":      "1",
+		"PEBBLE_VA_SLEEPTIME":    "",
+		"PEBBLE_VA_ALWAYS_VALID": "",
+		"PEBBLE_WFE_NONCEREJECT": "0",
+		// Pebble draws from 0-99 and reuses up to and including this number: even 0 reuses one time in a hundred.
+		"PEBBLE_AUTHZREUSE":          "0",
+		"PEBBLE_WFE_ORDERS_PER_PAGE": "",
+	}
+	if strict {
+		settings["PEBBLE_VA_NOSLEEP"] = ""
+		settings["PEBBLE_VA_SLEEPTIME"] = "2" // 0 or 1 second
+		settings["PEBBLE_WFE_NONCEREJECT"] = "15"
+		settings["PEBBLE_AUTHZREUSE"] = "50"
+	}
+	pebbleEnv.Lock()
+	defer pebbleEnv.Unlock()
+	for name, value := range settings {
+		before, had := os.LookupEnv(name)
+		os.Setenv(name, value)
+		defer func() {
+			if had {
+				os.Setenv(name, before)
+			} else {
+				os.Unsetenv(name)
+			}
+		}()
+	}
+	build()
+}
