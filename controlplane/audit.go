@@ -1,0 +1,64 @@
+package controlplane
+
+import "time"
+
+// Actions that the audit log records. Those that begin "domain." or "job." are also events
+// that customers' systems are told of.
+const (
+	ActionDomainCreated     = "domain.created"
+	ActionDomainUpdated     = "domain.updated"
+	ActionDomainDeleted     = "domain.deleted"
+	ActionDNSVerified       = "domain.dns_verified"
+	ActionDelegationBroken  = "domain.delegation_broken"
+	ActionDelegationTimeout = "domain.delegation_timeout"
+	ActionCertificateIssued = "domain.certificate_issued"
+	ActionRenewed           = "domain.renewed"
+	ActionRenewalFailed     = "domain.renewal_failed"
+	ActionIssuanceFailed    = "domain.issuance_failed"
+	ActionCheckRequested    = "domain.check_requested"
+	ActionIssueRequested    = "domain.issue_requested"
+	ActionRenewRequested    = "domain.renew_requested"
+	ActionOrderStep         = "order.step"
+	ActionJobDeadLettered   = "job.dead_lettered"
+	ActionJobRetried        = "job.retried"
+	ActionKeyDownloaded     = "certificate.key_downloaded"
+	ActionTokenCreated      = "token.created"
+	ActionTokenDeleted      = "token.deleted"
+	ActionOrgCreated        = "organization.created"
+)
+
+// ActorType is who did something.
+type ActorType string
+
+// The types of actors.
+const (
+	ActorUser   ActorType = "user"
+	ActorToken  ActorType = "token"
+	ActorSystem ActorType = "system"
+)
+
+// Actor is who did something, and by which call.
+type Actor struct {
+	Type      ActorType
+	ID        string // of the user or token; the part of the program for the system
+	IP        string
+	RequestID string
+}
+
+// System returns the actor for what a part of the program does by itself.
+func System(part string) Actor { return Actor{Type: ActorSystem, ID: part} }
+
+// AuditEntry is one row of the append-only log.
+type AuditEntry struct {
+	ID         string
+	Seq        int64 // order of the log
+	OrgID      string
+	Actor      Actor
+	Action     string
+	EntityType string
+	EntityID   string
+	Before     map[string]any
+	After      map[string]any
+	Details    map[string]any
+	CreatedAt  time.Time
+}

@@ -1,0 +1,112 @@
+package controlplane
+
+import (
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+)
+
+// ChallengeLabel is the label that ACME's DNS-01 challenge stands under (RFC 8555 §8.4).
+const ChallengeLabel = "_acme-challenge"
+
+// maxNameLength leaves room for the challenge label within DNS's 253 characters.
+const maxNameLength = 253 - len(ChallengeLabel) - 1
+
+// profile is IDNA2008 as look-ups use it (RFC 5891), with the mapping of UTS 46, LDH rules
+// and lengths enforced.
+var profile = idna.New(
+	idna.MapForLookup(),
+	idna.Transitional(false),
+	idna.BidiRule(),
+	idna.CheckHyphens(false),
+	idna.CheckJoiners(true),
+	idna.StrictDomainName(true),
+	idna.ValidateLabels(true),
+	idna.VerifyDNSLength(true),
+)
+
+// ParseName returns a domain's name in stored form: lower case, A-labels, no trailing dot.
+// Any case, a trailing dot and Unicode come in. Its error is a KindInvalid *Error about the
+// field at pointer, with the remedy.
+func ParseName(pointer, s string) (string, error) {
+	bad := func(code, detail, fix string) (string, error) {
+		return "", Invalid(pointer, code, detail, fix)
+	}
+	name := strings.TrimSuffix(s, ".")
+	switch {
+	case name == "":
+		return bad("name-empty", "The name is empty.", "Send a domain name such as example.com.")
+	case len(s) > 1024:
+		return bad("name-too-long", "The name is far longer than a domain name can be.", "A name has at most 237 characters, so that _acme-challenge. fits before it.")
+	case strings.HasPrefix(name, "*.") || name == "*":
+		return bad("name-wildcard", quote(s)+" is a wildcard.", `Send the name without "*." and set wildcard to true: the certificate then covers both.`)
+	case strings.ContainsAny(name, " \t\r\n"):
+		return bad("name-invalid", quote(s)+" contains white space.", "Send one name, without spaces.")
+	case strings.Contains(name, "://") || strings.ContainsAny(name, "/:@?#"):
+		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+			break
+		}
+		return bad("name-invalid", quote(s)+" looks like a URL or an address.", "Send only the host name, without scheme, port or path.")
+	}
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return bad("name-ip", quote(s)+" is an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
+	}
+	ascii, err := profile.ToASCII(name)
+	if err != nil {
+		if len(ascii) > 253 {
+			return bad("name-too-long", "The name has more than 253 characters.", "A name has at most 237 characters, so that _acme-challenge. fits before it.")
+		}
+		return bad("name-invalid", quote(s)+" is not a valid domain name.", "Use letters, digits and hyphens, labels of 1 to 63 characters, none beginning or ending with a hyphen; international names by IDNA2008 (no emoji).")
+	}
+	if hasBadHyphen(ascii) {
+		return bad("name-invalid", quote(s)+" has a label that begins or ends with a hyphen.", "Remove the hyphen at the label's edge.")
+	}
+	if len(ascii) > maxNameLength {
+		return bad("name-too-long", "The name is too long for a challenge record.", "A name has at most 237 characters, so that _acme-challenge. fits before it.")
+	}
+	if strings.HasPrefix(ascii, ChallengeLabel+".") {
+		return bad("name-challenge", quote(s)+" is a challenge name.", "Send the name that the certificate is for: "+strings.TrimPrefix(ascii, ChallengeLabel+".")+".")
+	}
+	if !strings.Contains(ascii, ".") {
+		return bad("name-public-suffix", quote(s)+" has a single label.", "Send a full name such as example.com.")
+	}
+	if suffix, _ := publicsuffix.PublicSuffix(ascii); suffix == ascii {
+		return bad("name-public-suffix", quote(s)+" is a public suffix: nobody registers names under it but its registry.", "Send a name below it, such as example."+ascii+".")
+	}
+	if last := ascii[strings.LastIndexByte(ascii, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return bad("name-ip", quote(s)+" ends in a number, like an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
+	}
+	return ascii, nil
+}
+
+func hasBadHyphen(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return true
+		}
+	}
+	return false
+}
+
+// ChallengeName returns the name at which the customer's CNAME stands.
+func ChallengeName(name string) string { return ChallengeLabel + "." + name }
+
+// CertificateNames returns the names that a domain's certificate is for.
+func CertificateNames(name string, wildcard bool) []string {
+	if wildcard {
+		return []string{name, "*." + name}
+	}
+	return []string{name}
+}
+
+// RegisteredDomain returns the name that CAs count their limits by: one label more than the
+// public suffix.
+func RegisteredDomain(name string) string {
+	d, err := publicsuffix.EffectiveTLDPlusOne(name)
+	if err != nil {
+		return name
+	}
+	return d
+}

@@ -1,0 +1,55 @@
+package controlplane
+
+import "time"
+
+// Tier is what an organization pays for.
+type Tier string
+
+// The tiers.
+const (
+	TierFree   Tier = "free"
+	TierPro    Tier = "pro"
+	TierAgency Tier = "agency"
+)
+
+// Valid reports whether t is a tier.
+func (t Tier) Valid() bool { return t == TierFree || t == TierPro || t == TierAgency }
+
+// Domains returns how many domains the tier includes.
+func (t Tier) Domains() int {
+	switch t {
+	case TierPro:
+		return 15
+	case TierAgency:
+		return 50
+	}
+	return 3
+}
+
+// Role is what a user may do in an organization.
+type Role string
+
+// The roles: members see; admins change domains, tokens, webhooks and connections; owners
+// also members, plan and deletion.
+const (
+	RoleOwner  Role = "owner"
+	RoleAdmin  Role = "admin"
+	RoleMember Role = "member"
+)
+
+// Organization is a tenant.
+type Organization struct {
+	ID          string
+	Name        string
+	Tier        Tier
+	DomainLimit *int // overrides the tier's
+	CreatedAt   time.Time
+}
+
+// MaxDomains returns how many domains the organization may have.
+func (o *Organization) MaxDomains() int {
+	if o.DomainLimit != nil {
+		return *o.DomainLimit
+	}
+	return o.Tier.Domains()
+}

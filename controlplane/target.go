@@ -1,0 +1,34 @@
+package controlplane
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
+var targetEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// Target returns the label of the validation zone that a name's CNAME points at: lower-case
+// base32 of the first 160 bits of a keyed HMAC-SHA256 over organization and name. Nobody
+// without the key can guess another organization's target, and the same organization gets
+// the same one whenever it adds the name again.
+func Target(key []byte, orgID, name string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(orgID))
+	mac.Write([]byte{0}) // neither part can contain it
+	mac.Write([]byte(name))
+	return strings.ToLower(targetEncoding.EncodeToString(mac.Sum(nil)[:20]))
+}
+
+// Delegation is the one record that a customer makes.
+type Delegation struct {
+	Name   string `json:"name"` // _acme-challenge.example.com
+	Type   string `json:"type"` // always CNAME
+	Target string `json:"target"`
+}
+
+// NewDelegation returns the record for a name with the given target label in a zone.
+func NewDelegation(name, label, zone string) Delegation {
+	return Delegation{Name: ChallengeName(name), Type: "CNAME", Target: label + "." + zone}
+}

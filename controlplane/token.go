@@ -1,0 +1,107 @@
+package controlplane
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"hash/crc32"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Scope is one thing that a token may do within its organization.
+type Scope string
+
+// The scopes.
+const (
+	ScopeDomainsRead      Scope = "domains:read"
+	ScopeDomainsWrite     Scope = "domains:write"
+	ScopeCertificatesRead Scope = "certificates:read"
+	ScopeCertificatesKey  Scope = "certificates:key" // to take a private key out
+	ScopeJobsRead         Scope = "jobs:read"
+	ScopeJobsWrite        Scope = "jobs:write"
+	ScopeTokensRead       Scope = "tokens:read"
+	ScopeTokensWrite      Scope = "tokens:write"
+)
+
+// Scopes returns every scope there is, in the order of the documentation.
+func Scopes() []Scope {
+	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
+		ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite}
+}
+
+// Token is an API token as stored: its secret only as a hash.
+type Token struct {
+	ID         string
+	OrgID      string
+	Name       string
+	Hash       []byte // SHA-256 of the whole secret
+	Prefix     string // first characters of the secret, for people to recognise it by
+	Scopes     []Scope
+	DomainIDs  []string // the only domains it may touch; empty: all
+	ExpiresAt  *time.Time
+	LastUsedAt *time.Time
+	CreatedBy  string
+	CreatedAt  time.Time
+}
+
+// Allows reports whether the token has the scope.
+func (t *Token) Allows(s Scope) bool { return slices.Contains(t.Scopes, s) }
+
+// AllowsDomain reports whether the token may touch the domain.
+func (t *Token) AllowsDomain(id string) bool {
+	return len(t.DomainIDs) == 0 || slices.Contains(t.DomainIDs, id)
+}
+
+const (
+	tokenPrefix = "dcv_"
+	tokenRandom = 30
+	tokenCheck  = 6
+	base62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// NewSecret returns a new token's secret: "dcv_", 30 random base62 characters (178 bits) and
+// 6 more of the CRC32 of what precedes, by which scanners can tell a real one.
+func NewSecret() string {
+	b := make([]byte, 0, len(tokenPrefix)+tokenRandom+tokenCheck)
+	b = append(b, tokenPrefix...)
+	n := big.NewInt(int64(len(base62)))
+	for range tokenRandom {
+		i, err := rand.Int(rand.Reader, n)
+		if err != nil {
+			panic(err) // crypto/rand never fails
+		}
+		b = append(b, base62[i.Int64()])
+	}
+	return string(append(b, checksum(b)...))
+}
+
+// WellFormed reports whether s has the form and checksum of a token's secret, so that a
+// mistyped one costs no query.
+func WellFormed(s string) bool {
+	if len(s) != len(tokenPrefix)+tokenRandom+tokenCheck || !strings.HasPrefix(s, tokenPrefix) {
+		return false
+	}
+	body := s[:len(s)-tokenCheck]
+	return string(checksum([]byte(body))) == s[len(body):]
+}
+
+// HashSecret returns what is stored of a secret. One round is enough: it is random.
+func HashSecret(s string) []byte {
+	h := sha256.Sum256([]byte(s))
+	return h[:]
+}
+
+// SecretPrefix returns the part of a secret that may be shown.
+func SecretPrefix(s string) string { return s[:min(len(s), len(tokenPrefix)+6)] }
+
+func checksum(b []byte) []byte {
+	sum := crc32.ChecksumIEEE(b)
+	out := make([]byte, tokenCheck)
+	for i := tokenCheck - 1; i >= 0; i-- {
+		out[i] = base62[sum%62]
+		sum /= 62
+	}
+	return out
+}
