@@ -1,0 +1,179 @@
+#!/bin/sh
+# Installs what a make target needs and this machine lacks, with the system's package manager.
+# Where nothing is missing it only looks for the programs, and takes milliseconds.
+#
+# usage: tools/install.sh demo|dev|docs|test
+# shellcheck disable=SC2086 # names in lists are split on purpose
+set -eu
+
+# need: the target cannot do without it. want: it runs without it, less like production.
+set_name=${1:-}
+case $set_name in
+demo) need='postgres curl terraform' want='redis' ;;
+dev)  need='postgres' want='redis dig curl openssl' ;;
+docs) need='terraform' want='' ;;
+test) need='postgres redis dig curl openssl chromium terraform' want='' ;;
+*) echo 'usage: tools/install.sh demo|dev|docs|test' >&2; exit 2 ;;
+esac
+
+say() { echo "install: $*"; }
+on_path() { for _name; do if command -v "$_name" >/dev/null 2>&1; then return 0; fi; done; return 1; }
+exists() { for _file; do if [ -x "$_file" ]; then return 0; fi; done; return 1; }
+
+# has tells whether the thing is installed. Postgres keeps its server off PATH on most systems.
+has() {
+	case $1 in
+	postgres)
+		on_path postgres ||
+			exists /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/libexec/postgresql*/postgres \
+				/opt/homebrew/opt/postgresql*/bin/postgres /usr/local/opt/postgresql*/bin/postgres ;;
+	redis) on_path redis-server valkey-server ;;
+	chromium)
+		on_path chromium chromium-browser google-chrome google-chrome-stable ||
+			exists '/Applications/Chromium.app/Contents/MacOS/Chromium' '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome' ;;
+	*) on_path "$1" ;;
+	esac
+}
+
+missing_of() { for _thing; do has "$_thing" || printf '%s ' "$_thing"; done; }
+
+# packages lists the names that the thing may have, best first.
+packages() {
+	case $manager:$1 in
+	apt:postgres)  echo postgresql ;;
+	apt:redis)     echo redis-server valkey-server ;;
+	apt:dig)       echo bind9-dnsutils dnsutils ;;
+	dnf:postgres)  echo postgresql-server ;;
+	dnf:redis)     echo valkey redis ;;
+	dnf:dig)       echo bind-utils ;;
+	apk:postgres)  echo postgresql ;;
+	apk:redis)     echo redis valkey ;;
+	apk:dig)       echo bind-tools ;;
+	brew:postgres) echo postgresql@17 ;;
+	brew:dig)      echo bind ;;
+	brew:terraform) echo hashicorp/tap/terraform ;;
+	*)             echo "$1" ;;
+	esac
+}
+
+# offers tells whether the package manager can install the package.
+offers() {
+	case $manager in
+	apt)  apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]' ;;
+	dnf)  dnf -q list "$1" >/dev/null 2>&1 ;;
+	apk)  [ -n "$(apk search -x "$1" 2>/dev/null)" ] ;;
+	brew) case $1 in hashicorp/*) true ;; *) brew info "$1" >/dev/null 2>&1 ;; esac ;;
+	esac
+}
+
+refresh() {
+	case $manager in
+	apt) as_root apt-get -qq -o DPkg::Lock::Timeout=300 update ;;
+	apk) as_root apk -q update ;;
+	*) ;; # dnf and brew refresh by themselves.
+	esac
+}
+
+install_packages() {
+	case $manager in
+	apt)
+		as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" ;;
+	dnf) as_root dnf -q -y install "$@" ;;
+	apk) as_root apk -q add "$@" ;;
+	brew) brew install --quiet "$@" ;;
+	esac
+}
+
+# choose sets chosen to a package for every missing thing that the package manager offers, and unknown to the other things.
+choose() {
+	chosen= unknown=
+	for _thing in $missing; do
+		_found=
+		for _package in $(packages "$_thing"); do
+			if offers "$_package"; then
+				_found=$_package
+				break
+			fi
+		done
+		if [ -n "$_found" ]; then chosen="$chosen $_found"; else unknown="$unknown $_thing"; fi
+	done
+}
+
+# finish reports what is still missing, and how to get it. It exits with 1 if the target cannot do without it.
+finish() {
+	for _thing in $(missing_of $want); do
+		say "$_thing is missing: \`make $set_name\` runs without it."
+	done
+	_left=$(missing_of $need)
+	[ -n "$_left" ] || exit 0
+	for _thing in $_left; do
+		case $_thing in
+		terraform)
+			say "Terraform (1.11 or newer) is missing, \`make $set_name\` needs it, and this system's package sources do not have it."
+			say '  Install it as https://developer.hashicorp.com/terraform/install says, so that `terraform` is on PATH. Then run this again.' ;;
+		chromium)
+			say "Chromium is missing, and \`make $set_name\` needs it. Install Chromium or Google Chrome. Then run this again." ;;
+		*)
+			say "$_thing is missing, and \`make $set_name\` needs it. Install it with your package manager. Then run this again." ;;
+		esac
+	done >&2
+	exit 1
+}
+
+missing=$(missing_of $need $want)
+[ -n "$missing" ] || exit 0
+
+if   on_path apt-get; then manager=apt
+elif on_path dnf;     then manager=dnf
+elif on_path apk;     then manager=apk
+elif on_path brew;    then manager=brew
+else
+	say "missing: $missing; and none of apt-get, dnf, apk and brew is here to install it."
+	finish
+fi
+
+# Root installs; others do it by sudo, if it asks for no password or there is someone to ask.
+as_root() { "$@"; }
+if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ]; then
+	if on_path sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+		as_root() { sudo "$@"; }
+	else
+		say "missing: $missing"
+		say "installing it takes root or sudo. Run as root: tools/install.sh $set_name"
+		finish
+	fi
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+refreshed=
+refresh_once() {
+	[ -z "$refreshed" ] || return 1
+	refreshed=yes
+	say 'reading the package lists'
+	refresh >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+}
+
+# A fresh container has no package lists at all.
+case $manager in
+apt) exists_list() { for _file in /var/lib/apt/lists/*_Packages*; do if [ -e "$_file" ]; then return 0; fi; done; return 1; }
+     exists_list || refresh_once || true ;;
+apk) refresh_once || true ;;
+esac
+
+choose
+# Newer lists may know more, but Debian's never have Terraform.
+case $unknown in
+'' | ' terraform') ;;
+*) if refresh_once; then choose; fi ;;
+esac
+if [ -n "$chosen" ]; then
+	say "\`make $set_name\` needs$chosen; installing with $manager, which may take a minute"
+	if ! install_packages $chosen >"$log" 2>&1; then
+		# Old lists name versions that the mirror no longer has.
+		{ refresh_once && install_packages $chosen >"$log" 2>&1; } || cat "$log" >&2
+	fi
+	[ -n "$(missing_of $need $want)" ] || say 'done. Services that the packages may have started are not used.'
+fi
+finish
