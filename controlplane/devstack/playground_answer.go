@@ -18,7 +18,7 @@ const (
 // playgroundHandler answers DNS over UDP and TCP.
 type playgroundHandler struct {
 	playground *Playground
-	base       context.Context //nolint:containedctx // dns.Handler passes none
+	base       context.Context // dns.Handler passes none
 }
 
 // acceptPlayground lets dynamic updates through, which the library's default does not.

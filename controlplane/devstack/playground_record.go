@@ -99,7 +99,7 @@ func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, 
 
 func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, error) {
 	value = strings.TrimSpace(value)
-	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)} //nolint:gosec // the range was checked
+	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)} // the range was checked
 	switch {
 	case value == "":
 		return nil, fmt.Errorf("the value is empty")

@@ -50,7 +50,7 @@ func (s *playgroundSaver) stop() error {
 
 // load reads what save wrote. A file that is not there is an empty playground.
 func (s *playgroundStore) load(path string) error {
-	raw, err := os.ReadFile(path) //nolint:gosec // the caller names the file
+	raw, err := os.ReadFile(path) // the caller names the file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -21,7 +21,7 @@ func (u *playgroundUpdates) answer(w dns.ResponseWriter, r *dns.Msg) *dns.Msg {
 		m.Rcode = dns.RcodeNotAuth // RFC 8945 §5.2
 	default:
 		m.Rcode = u.store.update(r)
-		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, int64(tsig.TimeSigned)) //nolint:gosec // 48 bits
+		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, int64(tsig.TimeSigned)) // 48 bits
 	}
 	return m
 }
