@@ -82,7 +82,7 @@ func withPebbleEnv(strict bool, build func()) {
 	pebbleEnv.Lock()
 	defer pebbleEnv.Unlock()
 	for name, value := range settings {
-		before, had := os.LookupEnv(name)
+		before, had := os.LookupEnv(name) //nolint:forbidigo // only to put back what was there
 		os.Setenv(name, value)
 		defer func() {
 			if had {

@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -240,7 +241,7 @@ func startCA(t *testing.T, cfg devstack.CAConfig) *devstack.CA {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ca.Stop(t.Context()) })
+	t.Cleanup(func() { _ = ca.Stop(context.Background()) })
 	return ca
 }
 

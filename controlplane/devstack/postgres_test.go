@@ -1,0 +1,325 @@
+package devstack_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+func TestPostgresKeepsData(t *testing.T) {
+	t.Parallel()
+	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
+	p := startPostgres(t, cfg)
+	execSQL(t, p, "create table kept (word text)", "insert into kept values ('gehört')")
+	if got := querySQL(t, p, "show server_encoding"); got != "UTF8" {
+		t.Errorf("encoding %s, want UTF8", got)
+	}
+	if got := querySQL(t, p, "show fsync"); got != "on" {
+		t.Errorf("fsync %s, want on", got)
+	}
+	if p.Dir() != cfg.Dir {
+		t.Errorf("the data lies in %s, want %s", p.Dir(), cfg.Dir)
+	}
+
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Errorf("second Stop: %v", err)
+	}
+	waitGone(t, p.PID())
+	p = startPostgres(t, cfg)
+	if got := querySQL(t, p, "select word from kept"); got != "gehört" {
+		t.Errorf("after a stop: %q", got)
+	}
+
+	dsn := p.DSN()
+	if err := p.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.DSN() != dsn {
+		t.Errorf("after Restart the DSN is %s, before it was %s", p.DSN(), dsn)
+	}
+	querySQL(t, p, "select word from kept")
+}
+
+func TestPostgresRecoversFromSIGKILL(t *testing.T) {
+	t.Parallel()
+	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
+	p := startPostgres(t, cfg)
+	execSQL(t, p, "create table kept (word text)", "insert into kept values ('one')")
+
+	exited := p.Exited()
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-exited
+	if err := p.Restart(t.Context()); err != nil {
+		t.Fatalf("Restart after SIGKILL: %v", err)
+	}
+	execSQL(t, p, "insert into kept values ('two')")
+
+	exited = p.Exited()
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-exited
+	p = startPostgres(t, cfg)
+	if got := querySQL(t, p, "select string_agg(word, ' ') from kept"); got != "one two" {
+		t.Errorf("after two kills: %q", got)
+	}
+}
+
+func TestPostgresEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	dir := reachableDir(t)
+	helper, pid := startHelper(t, "postgres", dir)
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("postmaster %d: %v", pid, err)
+	}
+	if err := helper.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// At once: the start must wait for the server that is just ending.
+	p := startPostgres(t, devstack.PostgresConfig{Dir: dir})
+	querySQL(t, p, "select 1::text")
+	waitGone(t, pid)
+}
+
+func TestPostgresSecondOnSameDir(t *testing.T) {
+	t.Parallel()
+	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
+	p := startPostgres(t, cfg)
+	_, err := devstack.StartPostgres(t.Context(), cfg)
+	if err == nil || !strings.Contains(err.Error(), "already runs") || !strings.Contains(err.Error(), strconv.Itoa(p.PID())) {
+		t.Errorf("second server on one directory: err = %v", err)
+	}
+	querySQL(t, p, "select 1::text")
+}
+
+func TestPostgresStaleLockFile(t *testing.T) {
+	t.Parallel()
+	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
+	p := startPostgres(t, cfg)
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// What a restarted container finds: the old server's id is another process's, here ours.
+	lock := strconv.Itoa(os.Getpid()) + "\n" + cfg.Dir + "\n1\n1\n\n127.0.0.1\n0 0\nready   \n"
+	if err := os.WriteFile(filepath.Join(cfg.Dir, "postmaster.pid"), []byte(lock), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startPostgres(t, cfg)
+}
+
+func TestPostgresTemporary(t *testing.T) {
+	t.Parallel()
+	p := startPostgres(t, devstack.PostgresConfig{Fast: true})
+	if got := querySQL(t, p, "show fsync"); got != "off" {
+		t.Errorf("fsync %s, want off", got)
+	}
+	if got := querySQL(t, p, "show max_connections"); got != "300" {
+		t.Errorf("max_connections %s, want 300", got)
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(p.Dir())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary directory stays: %v", err)
+	}
+}
+
+func TestPostgresPortTaken(t *testing.T) {
+	t.Parallel()
+	first := startPostgres(t, devstack.PostgresConfig{Fast: true})
+	cfg, err := pgx.ParseConfig(first.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Port: int(cfg.Port)})
+	if err == nil || !strings.Contains(err.Error(), "is taken") {
+		t.Errorf("start on a taken port: err = %v", err)
+	}
+}
+
+func TestPostgresRefusals(t *testing.T) {
+	t.Parallel()
+	_, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{BinDir: t.TempDir()})
+	if !errors.Is(err, devstack.ErrNoPostgres) || !strings.Contains(err.Error(), "apt-get install postgresql") {
+		t.Errorf("no server installed: err = %v", err)
+	}
+
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "thesis.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: full})
+	if err == nil || !strings.Contains(err.Error(), "holds other things") {
+		t.Errorf("a directory with other things: err = %v", err)
+	}
+
+	old := t.TempDir()
+	if err := os.WriteFile(filepath.Join(old, "PG_VERSION"), []byte("8\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: old})
+	if err == nil || !strings.Contains(err.Error(), "made by PostgreSQL 8") {
+		t.Errorf("a directory of another version: err = %v", err)
+	}
+}
+
+// Where root's server user cannot reach the directory, the data must lie elsewhere, and a removed state directory must mean
+// an empty database.
+func TestPostgresUnreachableDir(t *testing.T) {
+	t.Parallel()
+	closed := t.TempDir()
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg := devstack.PostgresConfig{Dir: filepath.Join(closed, "state", "postgres")}
+	p := startPostgres(t, cfg)
+	t.Cleanup(func() {
+		if os.Geteuid() == 0 {
+			os.RemoveAll(filepath.Dir(p.Dir()))
+		}
+	})
+	execSQL(t, p, "create table kept (word text)", "insert into kept values ('one')")
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 && strings.HasPrefix(p.Dir(), closed) {
+		t.Errorf("root's data lies in %s, below a directory that its server cannot reach", p.Dir())
+	}
+	p = startPostgres(t, cfg)
+	if got := querySQL(t, p, "select word from kept"); got != "one" {
+		t.Errorf("after a stop: %q", got)
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	// The database is gone, the link (for root) is not.
+	if err := os.RemoveAll(p.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	p = startPostgres(t, cfg)
+	if got := querySQL(t, p, "select count(*)::text from pg_tables where tablename = 'kept'"); got != "0" {
+		t.Error("removed data came back")
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPostgresAsOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return // every test here is one
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.ParseUint(nobody.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(nobody.Gid, 10, 32)
+	rerunAs(t, uint32(uid), uint32(gid), "^TestPostgres(KeepsData|RecoversFromSIGKILL|EndsWithItsParent|SecondOnSameDir|UnreachableDir)$")
+}
+
+// What an ordinary user made, root must be able to start, and the user after it; a directory of another user is refused.
+func TestPostgresRootTakesUsersDir(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return
+	}
+	dir := reachableDir(t)
+	if err := os.Chown(filepath.Dir(dir), 4242, 4242); err != nil {
+		t.Fatal(err)
+	}
+	p := startPostgres(t, devstack.PostgresConfig{Dir: dir})
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err == nil {
+			err = os.Lchown(path, 4242, 4242)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = startPostgres(t, devstack.PostgresConfig{Dir: dir})
+	info, err := os.Stat("/proc/" + strconv.Itoa(p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 4242 {
+		t.Errorf("the server runs as uid %d, want the owner of its data", uid)
+	}
+}
+
+// reachableDir returns a path for a data directory below one that every user can search, unlike t.TempDir's.
+func reachableDir(t *testing.T) string {
+	t.Helper()
+	room, err := os.MkdirTemp("", "devstack-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(room) })
+	if err := os.Chmod(room, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(room, "postgres")
+}
+
+func startPostgres(t *testing.T, cfg devstack.PostgresConfig) *devstack.Postgres {
+	t.Helper()
+	p, err := devstack.StartPostgres(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(context.Background()); err != nil { // t.Context has ended by now
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func execSQL(t *testing.T, p *devstack.Postgres, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, statement := range statements {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+func querySQL(t *testing.T, p *devstack.Postgres, query string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var value string
+	if err := conn.QueryRow(t.Context(), query).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return value
+}
