@@ -1,0 +1,117 @@
+package dnsserver
+
+import (
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+)
+
+// fast answers a plain question about a name directly below the apex, which is all that a
+// resolver asks this zone for in earnest. It reports false for any other; slow answers it.
+// Both give the same answers, which TestFastIsSlow holds.
+func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, bool) {
+	zone := s.static.zoneWire
+	start := headerLen + 1 + q.label // of the zone's name in the question
+	if q.qclass != dns.ClassINET || q.label == 0 || q.end-4-start != len(zone) || !equalFold(pkt[start:q.end-4], zone) ||
+		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 { // question types and meta types (RFC 6895 §3.1)
+		return reply{}, false
+	}
+	st, recs := absent, []record(nil)
+	label := pkt[headerLen+1 : start]
+	if k, ok := parseLabel(label); ok {
+		var c *call
+		if st, recs, c = s.recall(k, now, nil); st == pending {
+			return reply{wait: c}, true
+		}
+	} else if s.static.leads(label) {
+		return reply{}, false
+	}
+
+	size := limit(tcp, q.edns, q.size)
+	if q.edns {
+		size -= optLen
+	}
+	r := reply{qtype: q.qtype}
+	out = append(out[:0], pkt[:q.end]...)
+	answers := 0
+	if st == exists && q.qtype == dns.TypeTXT {
+		for i := range recs {
+			if recs[i].expires > now {
+				out = append(out, recs[i].rr...)
+				answers++
+			}
+		}
+	}
+	authorities := 0
+	if answers == 0 && st != unknown { // RFC 2308 §2
+		out = binary.BigEndian.AppendUint16(out, 0xc000|uint16(start))
+		out = append(out, s.static.soaTail...)
+		authorities = 1
+	}
+	if len(out) > size {
+		out, answers, authorities, r.tc = out[:q.end], 0, 0, true
+	}
+	aa := byte(0x04)
+	switch st {
+	case absent:
+		r.rcode = dns.RcodeNameError
+	case unknown:
+		r.rcode, aa = dns.RcodeServerFailure, 0
+	}
+	r.wire = finish(out, q, aa, r.rcode, r.tc, answers, authorities)
+	return r, true
+}
+
+// truncated is what a client over its rate gets: no answer, and the wish to come over TCP.
+func truncated(out, pkt []byte, q question) []byte {
+	return finish(append(out[:0], pkt[:q.end]...), q, 0, dns.RcodeSuccess, true, 0, 0)
+}
+
+// finish makes a query's header, at the start of out, that of its answer and appends the OPT
+// record: QR, AA and TC as they are, RD and CD kept, RA, Z and AD clear.
+func finish(out []byte, q question, aa byte, rcode int, tc bool, answers, authorities int) []byte {
+	out[2] = 0x80 | aa | out[2]&0x01
+	if tc {
+		out[2] |= 0x02
+	}
+	out[3] = out[3]&0x10 | byte(rcode)
+	binary.BigEndian.PutUint16(out[6:], uint16(answers))
+	binary.BigEndian.PutUint16(out[8:], uint16(authorities))
+	out[10], out[11] = 0, 0
+	if q.edns {
+		do := byte(0)
+		if q.do { // RFC 3225 §3: copied
+			do = 0x80
+		}
+		out[11] = 1
+		out = append(out, 0, 0, byte(dns.TypeOPT), udpSize>>8, udpSize&0xff, 0, 0, do, 0, 0, 0)
+	}
+	return out
+}
+
+// leads reports whether a label directly below the apex is a name server's, or above one's.
+func (z *static) leads(label []byte) bool {
+	var buf [63]byte
+	n := copy(buf[:], label)
+	for i, c := range buf[:n] {
+		if c >= 'A' && c <= 'Z' {
+			buf[i] = c + 'a' - 'A'
+		}
+	}
+	_, ok := z.children[string(buf[:n])]
+	return ok
+}
+
+// equalFold compares a name on the wire with a lower-case one of the same length. Lengths of
+// labels are below 'A', so folding leaves them alone.
+func equalFold(name, lower []byte) bool {
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,150 @@
+package dnsserver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Pauses between attempts to follow the source.
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 5 * time.Second
+)
+
+// follow keeps memory fed until ctx ends.
+func (s *Server) follow(ctx context.Context) {
+	pause := minPause
+	for {
+		f := &feed{server: s}
+		err := s.source.Follow(ctx, f)
+		s.memory.synced.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("the source ended")
+		}
+		s.metrics.restarts.Add(1)
+		if f.committed {
+			pause = minPause
+		}
+		wait := pause/2 + rand.N(pause) // ±50 %, so that replicas do not come back at once
+		s.log.Warn("lost the zone's feed; answering by look-ups until it is back", "error", err, "retry_in", wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// sweep forgets expired challenges until ctx ends. They are not answered before it, either.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.memory.sweep(s.now())
+		}
+	}
+}
+
+// feed is what one call of Source.Follow writes to.
+type feed struct {
+	server    *Server
+	committed bool
+}
+
+var _ Feed = (*feed)(nil)
+
+func (f *feed) Begin() Snapshot {
+	f.server.memory.synced.Store(false)
+	f.server.memory.begin()
+	return &snapshot{feed: f, live: make(map[key][]record)}
+}
+
+func (f *feed) AddTarget(label string) {
+	if k, ok := f.key(label); ok {
+		f.server.memory.addTarget(k)
+		f.changed(k)
+	}
+}
+
+func (f *feed) RemoveTarget(label string) {
+	if k, ok := f.key(label); ok {
+		f.server.memory.removeTarget(k)
+		f.changed(k)
+	}
+}
+
+func (f *feed) AddChallenge(c Challenge) {
+	if k, r, ok := f.record(c); ok {
+		f.server.memory.addChallenge(k, r)
+		f.changed(k)
+	}
+}
+
+func (f *feed) RemoveChallenge(label, value string) {
+	if k, ok := f.key(label); ok {
+		f.server.memory.removeChallenge(k, value)
+		f.changed(k)
+	}
+}
+
+func (f *feed) changed(k key) {
+	f.server.through.forget(k)
+	f.server.metrics.changes.Add(1)
+}
+
+func (f *feed) key(label string) (key, bool) {
+	k, ok := parseLabel(label)
+	if !ok {
+		f.server.log.Warn("the zone's feed sent a label that is none", "label", label)
+	}
+	return k, ok
+}
+
+func (f *feed) record(c Challenge) (key, record, bool) {
+	k, ok := f.key(c.Label)
+	if !ok {
+		return k, record{}, false
+	}
+	r, ok := newRecord(c)
+	if !ok {
+		f.server.log.Warn("the zone's feed sent a value that is too long", "label", c.Label, "octets", len(c.Value))
+	}
+	return k, r, ok
+}
+
+// snapshot writes targets straight into memory and keeps the few challenges until Commit.
+type snapshot struct {
+	feed *feed
+	live map[key][]record
+}
+
+func (p *snapshot) Target(label string) {
+	if k, ok := p.feed.key(label); ok {
+		p.feed.server.memory.addTarget(k)
+	}
+}
+
+func (p *snapshot) Challenge(c Challenge) {
+	if k, r, ok := p.feed.record(c); ok {
+		p.live[k] = with(p.live[k], r)
+	}
+}
+
+func (p *snapshot) Commit() {
+	s := p.feed.server
+	s.memory.commit(p.live)
+	s.through.forgetAll()
+	s.memory.synced.Store(true)
+	p.feed.committed = true
+	s.log.Info("the zone is loaded", "targets", s.memory.targets.Load(), "challenges", s.memory.challenges.Load())
+}

@@ -1,0 +1,55 @@
+package dnsserver
+
+// labelLen is the length of a target's label: 160 bits in base32 (RFC 4648 §6, unpadded).
+const labelLen = 32
+
+// key is a target's label, decoded.
+type key [20]byte
+
+const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+
+// digits maps an octet to its base32 value, in either case, or to 0xff.
+var digits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i := range len(alphabet) {
+		t[alphabet[i]] = byte(i)
+		if c := alphabet[i]; c >= 'a' {
+			t[c-'a'+'A'] = byte(i)
+		}
+	}
+	return t
+}()
+
+// parseLabel decodes a label in any case. It reports false for what is not 32 characters of
+// base32 and so can be no target.
+func parseLabel[S string | []byte](s S) (k key, ok bool) {
+	if len(s) != labelLen {
+		return k, false
+	}
+	var bad byte
+	for i := range 4 { // 8 characters are 5 octets
+		var v uint64
+		for j := range 8 {
+			d := digits[s[8*i+j]]
+			bad |= d
+			v = v<<5 | uint64(d&31)
+		}
+		k[5*i], k[5*i+1], k[5*i+2], k[5*i+3], k[5*i+4] =
+			byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v)
+	}
+	return k, bad&0x80 == 0
+}
+
+// String returns the label in lower case.
+func (k key) String() string {
+	var s [labelLen]byte
+	for i := range 4 {
+		v := uint64(k[5*i])<<32 | uint64(k[5*i+1])<<24 | uint64(k[5*i+2])<<16 | uint64(k[5*i+3])<<8 | uint64(k[5*i+4])
+		for j := range 8 {
+			s[8*i+j] = alphabet[v>>(35-5*j)&31]
+		}
+	}
+	return string(s[:])
+}

@@ -1,0 +1,152 @@
+package dnsserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server answers for one zone. Make it with New, run it with Start.
+type Server struct {
+	config  Config
+	static  *static
+	source  Source
+	memory  *memory
+	through *through
+	limiter *limiter
+	metrics *metrics
+	now     func() time.Time
+	log     *slog.Logger
+
+	ctx      context.Context // ends when the work in the background is to end
+	cancel   context.CancelFunc
+	listen   *listeners
+	tcp      tcpConns
+	stopping atomic.Bool
+	serving  sync.WaitGroup // goroutines that read questions, and those that wait for look-ups
+	keeping  sync.WaitGroup // goroutines that keep memory
+}
+
+// New returns a server for c, or an error that names the field which is wrong. It opens
+// nothing.
+func New(c Config) (*Server, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	z, err := newStatic(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, static: z, source: c.Source, memory: newMemory(), now: c.Now, log: c.Logger,
+		limiter: newLimiter(c.RateLimit, c.RateLimitExempt)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.metrics = &metrics{memory: s.memory}
+	s.through = newThrough(c, s.metrics)
+	s.tcp.conns = make(map[net.Conn]struct{})
+	if c.Registerer != nil {
+		if err := c.Registerer.Register(s.metrics); err != nil {
+			return nil, fmt.Errorf("dnsserver: metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Start binds every address, begins to follow the source and returns: from then on questions
+// are answered, by look-ups until the snapshot is loaded (see Ready). ctx bounds the binding
+// only; Stop ends the server. It may be called once.
+func (s *Server) Start(ctx context.Context) error {
+	if s.listen != nil {
+		return errors.New("dnsserver: started twice")
+	}
+	l, err := bind(ctx, s.config.Listen, s.config.Sockets)
+	if err != nil {
+		return fmt.Errorf("dnsserver: %w", err)
+	}
+	s.listen = l
+	s.keeping.Go(func() { s.follow(s.ctx) })
+	s.keeping.Go(func() { s.sweep(s.ctx) })
+	for _, conn := range l.udp {
+		s.serving.Go(func() { s.serveUDP(conn) })
+	}
+	counters := s.metrics.newCounters("tcp")
+	for _, ln := range l.tcp {
+		s.serving.Go(func() { s.serveTCP(ln, counters) })
+	}
+	s.log.Info("answering DNS", "zone", s.static.zone, "addresses", s.Addrs())
+	return nil
+}
+
+// Addr returns the first address that is served, host:port, or "" before Start. UDP and TCP
+// have the same port.
+func (s *Server) Addr() string {
+	if s.listen == nil {
+		return ""
+	}
+	return s.listen.tcp[0].Addr().String()
+}
+
+// Addrs returns every address that is served.
+func (s *Server) Addrs() []string {
+	var all []string
+	if s.listen != nil {
+		for _, ln := range s.listen.tcp {
+			all = append(all, ln.Addr().String())
+		}
+	}
+	return all
+}
+
+// Ready reports whether the zone is loaded, its changes are followed and the server is not
+// stopping.
+func (s *Server) Ready() bool { return s.memory.synced.Load() && !s.stopping.Load() }
+
+// Stop ends the server: what was asked is still answered, nothing new is read. Where ctx
+// ends first, connections are cut and its error is returned. It may be called more than
+// once.
+func (s *Server) Stop(ctx context.Context) error {
+	s.stopping.Store(true)
+	defer s.cancel()
+	if s.listen == nil {
+		return nil
+	}
+	s.listen.drain()
+	s.tcp.drain()
+	served := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(served)
+	}()
+	var err error
+	select {
+	case <-served:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.cancel()
+	s.listen.close()
+	s.tcp.close()
+	if err == nil {
+		s.keeping.Wait()
+	}
+	return err
+}
+
+// client returns the address that a message came from.
+func client(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		ip, _ := netip.AddrFromSlice(a.IP)
+		return ip
+	case *net.TCPAddr:
+		ip, _ := netip.AddrFromSlice(a.IP)
+		return ip
+	}
+	return netip.Addr{}
+}

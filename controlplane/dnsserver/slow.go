@@ -1,0 +1,187 @@
+package dnsserver
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// slow answers any message, by miekg/dns. done is the look-up that an earlier call for the
+// same message asked to wait for, or nil.
+func (s *Server) slow(out, pkt []byte, tcp bool, now int64, done *call) reply {
+	if len(pkt) < headerLen || pkt[2]&0x80 != 0 { // answers are never answered
+		return reply{}
+	}
+	if opcode := pkt[2] >> 3 & 0xf; opcode != dns.OpcodeQuery {
+		return headerOnly(out, pkt, dns.RcodeNotImplemented)
+	}
+	if binary.BigEndian.Uint16(pkt[4:]) != 1 { // RFC 9619
+		return headerOnly(out, pkt, dns.RcodeFormatError)
+	}
+	req := new(dns.Msg)
+	if err := req.Unpack(pkt); err != nil || !complete(req, pkt) {
+		return headerOnly(out, pkt, dns.RcodeFormatError)
+	}
+	res := new(dns.Msg)
+	res.SetReply(req)
+	res.Compress = true
+	opt, ok := edns(req)
+	if !ok {
+		res.Rcode = dns.RcodeFormatError
+		return pack(out, res, nil, tcp)
+	}
+	if opt != nil && opt.Version() != 0 {
+		res.Rcode = dns.RcodeBadVers // RFC 6891 §6.1.3
+		return pack(out, res, opt, tcp)
+	}
+	if c := s.resolve(res, req, now, done); c != nil {
+		return reply{wait: c}
+	}
+	return pack(out, res, opt, tcp)
+}
+
+// resolve fills in the answer, or returns the look-up to wait for.
+func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
+	q := req.Question[0]
+	switch {
+	case q.Qtype == dns.TypeOPT || len(req.Answer) > 0 || len(req.Ns) > 0 && q.Qtype != dns.TypeIXFR:
+		res.Rcode = dns.RcodeFormatError
+		return nil
+	case q.Qclass != dns.ClassINET || !dns.IsSubDomain(s.static.zone, q.Name) ||
+		q.Qtype >= dns.TypeTKEY && q.Qtype < dns.TypeANY: // no transfers, no transactions
+		res.Rcode = dns.RcodeRefused
+		return nil
+	}
+	res.Authoritative = true
+	if n, ok := s.static.nodes[dns.CanonicalName(q.Name)]; ok {
+		s.fill(res, n[q.Qtype])
+		s.addGlue(res)
+		return nil
+	}
+	label, rest, _ := strings.Cut(q.Name, ".")
+	k, ok := parseLabel(label)
+	if !ok || dns.CanonicalName(rest) != s.static.zone {
+		s.deny(res, dns.RcodeNameError)
+		return nil
+	}
+	st, recs, c := s.recall(k, now, done)
+	switch st {
+	case pending:
+		return c
+	case unknown:
+		res.Authoritative = false
+		res.Rcode = dns.RcodeServerFailure
+	case absent:
+		s.deny(res, dns.RcodeNameError)
+	case exists:
+		s.fill(res, challengeRRs(q, recs, now))
+	}
+	return nil
+}
+
+// fill puts a record set of the name that was asked for into the answer, in the case that it
+// was asked in. Without one the answer is NODATA (RFC 2308 §2.2); for ANY it is minimal,
+// whatever there is (RFC 8482 §4.2).
+func (s *Server) fill(res *dns.Msg, rrs []dns.RR) {
+	q := res.Question[0]
+	if q.Qtype == dns.TypeANY {
+		rrs = []dns.RR{&dns.HINFO{Cpu: "RFC8482", Hdr: dns.RR_Header{Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: ttlNegative}}}
+	}
+	if len(rrs) == 0 {
+		s.deny(res, dns.RcodeSuccess)
+		return
+	}
+	for _, rr := range rrs {
+		rr = dns.Copy(rr)
+		rr.Header().Name = q.Name
+		res.Answer = append(res.Answer, rr)
+	}
+}
+
+func (s *Server) deny(res *dns.Msg, rcode int) {
+	res.Rcode = rcode
+	res.Ns = []dns.RR{s.static.negative}
+}
+
+// addGlue adds the name servers' addresses to an answer of NS records.
+func (s *Server) addGlue(res *dns.Msg) {
+	if len(res.Answer) > 0 && res.Answer[0].Header().Rrtype == dns.TypeNS {
+		res.Extra = append(res.Extra, s.static.glue...)
+	}
+}
+
+func challengeRRs(q dns.Question, recs []record, now int64) (rrs []dns.RR) {
+	if q.Qtype != dns.TypeTXT {
+		return nil
+	}
+	for _, r := range recs {
+		if r.expires > now {
+			// The packed record's owner points behind the header, where here its name is put.
+			msg := make([]byte, headerLen, headerLen+1+len(r.rr))
+			rr, _, err := dns.UnpackRR(append(append(msg, 0), r.rr...), headerLen+1)
+			if err == nil {
+				rrs = append(rrs, rr)
+			}
+		}
+	}
+	return rrs
+}
+
+// complete reports whether there is as much in the message as its header says; miekg/dns
+// takes one that ends early.
+func complete(m *dns.Msg, pkt []byte) bool {
+	return len(m.Question) == 1 && len(m.Answer) == int(binary.BigEndian.Uint16(pkt[6:])) &&
+		len(m.Ns) == int(binary.BigEndian.Uint16(pkt[8:])) && len(m.Extra) == int(binary.BigEndian.Uint16(pkt[10:]))
+}
+
+// edns returns the OPT record, or nil. It reports false where there are several, or one that
+// is not the root's (RFC 6891 §6.1.1).
+func edns(m *dns.Msg) (opt *dns.OPT, ok bool) {
+	for _, rr := range m.Extra {
+		if o, is := rr.(*dns.OPT); is {
+			if opt != nil || o.Hdr.Name != "." {
+				return nil, false
+			}
+			opt = o
+		}
+	}
+	return opt, true
+}
+
+// pack makes the message fit: without the additional section where that is enough, else
+// empty and truncated.
+func pack(out []byte, res *dns.Msg, opt *dns.OPT, tcp bool) reply {
+	size := limit(tcp, false, 0)
+	var o []dns.RR
+	if opt != nil {
+		size = limit(tcp, true, opt.UDPSize())
+		own := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+		own.SetUDPSize(udpSize)
+		if opt.Do() {
+			own.SetDo()
+		}
+		o = []dns.RR{own}
+	}
+	extra := res.Extra
+	res.Extra = append(extra[:len(extra):len(extra)], o...)
+	wire, err := res.PackBuffer(out[:cap(out)])
+	if err == nil && len(wire) > size && len(extra) > 0 {
+		res.Extra = o
+		wire, err = res.PackBuffer(out[:cap(out)])
+	}
+	if err != nil || len(wire) > size {
+		res.Truncated = true
+		res.Answer, res.Ns, res.Extra = nil, nil, o
+		if wire, err = res.PackBuffer(out[:cap(out)]); err != nil {
+			return reply{} // a question that was unpacked can be packed
+		}
+	}
+	return reply{wire: wire, qtype: res.Question[0].Qtype, rcode: res.Rcode, tc: res.Truncated}
+}
+
+// headerOnly answers what cannot be read, or is not a query at all.
+func headerOnly(out, pkt []byte, rcode int) reply {
+	out = append(out[:0], pkt[0], pkt[1], 0x80|pkt[2]&0x79, byte(rcode), 0, 0, 0, 0, 0, 0, 0, 0)
+	return reply{wire: out, rcode: rcode}
+}

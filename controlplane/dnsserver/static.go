@@ -1,0 +1,128 @@
+package dnsserver
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// Lifetimes, in seconds. Challenges are never to be cached; what does not exist may exist in
+// a moment (SPEC §5).
+const (
+	ttlTXT      = 0
+	ttlNegative = 5
+	ttlStatic   = 3600
+)
+
+// static is the part of the zone that never changes: the apex and the name servers' own
+// addresses.
+type static struct {
+	zone     string              // with final dot, lower case
+	zoneWire []byte              // the same, in wire format
+	nodes    map[string]node     // by lower-case name; one without records is an empty non-terminal
+	children map[string]struct{} // first labels under the apex that lead to a node
+	glue     []dns.RR
+	soa      *dns.SOA
+	negative *dns.SOA // as sent in the authority section
+	soaTail  []byte   // negative, packed without its owner name
+}
+
+// node is a name's record sets by type.
+type node map[uint16][]dns.RR
+
+func newStatic(c Config) (*static, error) {
+	z := &static{zone: c.Zone, nodes: map[string]node{c.Zone: {}}, children: map[string]struct{}{}}
+	buf := make([]byte, 256)
+	n, err := dns.PackDomainName(c.Zone, buf, 0, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("dnsserver: zone %q: %w", c.Zone, err)
+	}
+	z.zoneWire = buf[:n]
+	for _, ns := range c.NameServers {
+		if err := z.addNameServer(ns); err != nil {
+			return nil, err
+		}
+	}
+	// Every replica serves the same content and there are no transfers, so the serial stands
+	// still: name servers that differ in it look broken to checkers.
+	z.soa = &dns.SOA{Hdr: z.header(c.Zone, dns.TypeSOA), Ns: dns.CanonicalName(c.NameServers[0].Host), Mbox: c.Mbox,
+		Serial: 1, Refresh: 3600, Retry: 600, Expire: 604800, Minttl: ttlNegative}
+	z.add(z.soa)
+	for _, p := range c.CAA {
+		z.add(&dns.CAA{Hdr: z.header(c.Zone, dns.TypeCAA), Flag: p.Flags, Tag: p.Tag, Value: p.Value})
+	}
+	z.negative = dns.Copy(z.soa).(*dns.SOA)
+	z.negative.Hdr.Ttl = ttlNegative
+	for _, rrs := range z.nodes[c.Zone] {
+		for _, rr := range rrs {
+			if _, err := dns.PackRR(rr, make([]byte, 4096), 0, nil, false); err != nil {
+				return nil, fmt.Errorf("dnsserver: record %s: %w", rr, err)
+			}
+		}
+	}
+	root := dns.Copy(z.negative)
+	root.Header().Name = "."
+	buf = make([]byte, 1024)
+	if n, err = dns.PackRR(root, buf, 0, nil, false); err != nil {
+		return nil, fmt.Errorf("dnsserver: SOA: %w", err)
+	}
+	z.soaTail = buf[1:n]
+	return z, nil
+}
+
+// addNameServer adds the NS record and, where the name is inside the zone, its addresses
+// and the empty non-terminals above it.
+func (z *static) addNameServer(ns NameServer) error {
+	host, err := hostname(ns.Host)
+	if err != nil {
+		return fmt.Errorf("dnsserver: name server: %w", err)
+	}
+	z.add(&dns.NS{Hdr: z.header(z.zone, dns.TypeNS), Ns: host})
+	if !dns.IsSubDomain(z.zone, host) {
+		return nil
+	}
+	if host == z.zone {
+		return fmt.Errorf("dnsserver: name server %s cannot be the zone itself", host)
+	}
+	v4, v6 := ns.IPv4.Unmap(), ns.IPv6
+	if !ns.IPv4.IsValid() && !v6.IsValid() {
+		return fmt.Errorf("dnsserver: name server %s is inside the zone and needs an address", host)
+	}
+	if ns.IPv4.IsValid() && !v4.Is4() || v6.IsValid() && (!v6.Is6() || v6.Is4In6()) {
+		return fmt.Errorf("dnsserver: name server %s has an address of the wrong family", host)
+	}
+	labels := dns.SplitDomainName(strings.TrimSuffix(host, "."+z.zone))
+	first := labels[len(labels)-1]
+	if _, ok := parseLabel(first); ok {
+		return fmt.Errorf("dnsserver: name server %s has the name of a target", host)
+	}
+	z.children[first] = struct{}{}
+	for i := range labels { // the name itself, and those between it and the apex
+		name := strings.Join(labels[i:], ".") + "." + z.zone
+		if z.nodes[name] == nil {
+			z.nodes[name] = node{}
+		}
+	}
+	if ns.IPv4.IsValid() {
+		z.addGlue(&dns.A{Hdr: z.header(host, dns.TypeA), A: v4.AsSlice()})
+	}
+	if v6.IsValid() {
+		z.addGlue(&dns.AAAA{Hdr: z.header(host, dns.TypeAAAA), AAAA: v6.AsSlice()})
+	}
+	return nil
+}
+
+func (z *static) header(name string, t uint16) dns.RR_Header {
+	return dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: ttlStatic}
+}
+
+func (z *static) add(rr dns.RR) {
+	h := rr.Header()
+	z.nodes[h.Name][h.Rrtype] = append(z.nodes[h.Name][h.Rrtype], rr)
+}
+
+func (z *static) addGlue(rr dns.RR) {
+	z.add(rr)
+	z.glue = append(z.glue, rr)
+}

@@ -1,0 +1,167 @@
+package dnsserver
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	lookupTimeout = time.Second // of one Source.Lookup
+	lookupMemory  = time.Second // how long its result is answered again
+	lookupWaiters = 1024        // questions that wait for one, at most
+	throughShards = 16
+	sweepInterval = 10 * time.Second // of challenges that have expired
+)
+
+// through reads targets through to the Source that memory cannot vouch for. One look-up of
+// a label serves all who ask for it; what it found is kept for a second, or until the feed
+// says something about that label; how many are made is limited, so that a flood of invented
+// labels costs the database no more than LookupRate a second.
+type through struct {
+	lookup  func(ctx context.Context, label string) (bool, []Challenge, error)
+	now     func() time.Time
+	metrics *metrics
+	every   int64 // nanoseconds of budget that one look-up costs
+	spent   atomic.Int64
+	slots   chan struct{}
+	waiting atomic.Int64
+	shards  [throughShards]throughShard
+}
+
+type throughShard struct {
+	mu    sync.Mutex
+	calls map[key]*call
+}
+
+// call is one look-up: under way until done is closed, then its result.
+type call struct {
+	done   chan struct{}
+	exists bool
+	recs   []record
+	err    error
+	until  int64 // when its result is forgotten; 0 while it is under way
+}
+
+func newThrough(c Config, m *metrics) *through {
+	t := &through{lookup: c.Source.Lookup, now: c.Now, metrics: m,
+		every: int64(time.Second) / int64(c.LookupRate), slots: make(chan struct{}, c.LookupConcurrency)}
+	for i := range t.shards {
+		t.shards[i].calls = make(map[key]*call)
+	}
+	return t
+}
+
+func (t *through) shard(k key) *throughShard { return &t.shards[k[1]%throughShards] }
+
+// begin returns the look-up of k: a finished one that is still remembered, one under way, or
+// a new one, started here. It returns nil when the budget is used up.
+func (t *through) begin(ctx context.Context, k key, now int64) *call {
+	s := t.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.calls[k]; c != nil && (c.until == 0 || c.until > now) {
+		return c
+	}
+	if !t.afford(now) {
+		t.metrics.lookups[lookupRefused].Add(1)
+		return nil
+	}
+	for old, c := range s.calls { // at most LookupRate + LookupConcurrency of them
+		if c.until != 0 && c.until <= now {
+			delete(s.calls, old)
+		}
+	}
+	c := &call{done: make(chan struct{})}
+	s.calls[k] = c
+	go t.run(ctx, k, c)
+	return c
+}
+
+// afford takes one look-up from the budget and a slot to make it in.
+func (t *through) afford(now int64) bool {
+	select {
+	case t.slots <- struct{}{}:
+	default:
+		return false
+	}
+	if take(&t.spent, now, t.every, int64(time.Second)) {
+		return true
+	}
+	<-t.slots
+	return false
+}
+
+func (t *through) run(ctx context.Context, k key, c *call) {
+	defer close(c.done)
+	defer func() { <-t.slots }()
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	exists, challenges, err := t.lookup(ctx, k.String())
+	var recs []record
+	for _, ch := range challenges {
+		if r, ok := newRecord(ch); ok && exists {
+			recs = with(recs, r)
+		}
+	}
+	switch {
+	case err != nil:
+		t.metrics.lookups[lookupFailed].Add(1)
+	case exists:
+		t.metrics.lookups[lookupExists].Add(1)
+	default:
+		t.metrics.lookups[lookupAbsent].Add(1)
+	}
+	s := t.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.exists, c.recs, c.err = exists, recs, err
+	c.until = t.now().Add(lookupMemory).UnixNano()
+	if err != nil && s.calls[k] == c { // the next one who asks tries again
+		delete(s.calls, k)
+	}
+}
+
+// forget drops what is known of k, and keeps a look-up under way from being remembered.
+func (t *through) forget(k key) {
+	s := t.shard(k)
+	s.mu.Lock()
+	delete(s.calls, k)
+	s.mu.Unlock()
+}
+
+// wait reserves a place among those who wait; the caller gives it back with leave.
+func (t *through) wait() bool {
+	if t.waiting.Add(1) > lookupWaiters {
+		t.waiting.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (t *through) leave() { t.waiting.Add(-1) }
+
+// take draws one from a bucket that refills every so many nanoseconds and holds burst
+// nanoseconds' worth (GCRA). at is the bucket's state: when it is full again.
+func take(at *atomic.Int64, now, every, burst int64) bool {
+	for {
+		old := at.Load()
+		next := max(old, now) + every
+		if next > now+burst {
+			return false
+		}
+		if at.CompareAndSwap(old, next) {
+			return true
+		}
+	}
+}
+
+func (t *through) forgetAll() {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		clear(s.calls)
+		s.mu.Unlock()
+	}
+}
