@@ -20,19 +20,19 @@ import (
 
 // Defines values for ConditionStatus.
 const (
-	False   ConditionStatus = "false"
-	True    ConditionStatus = "true"
-	Unknown ConditionStatus = "unknown"
+	ConditionStatusFalse   ConditionStatus = "false"
+	ConditionStatusTrue    ConditionStatus = "true"
+	ConditionStatusUnknown ConditionStatus = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the ConditionStatus enum.
 func (e ConditionStatus) Valid() bool {
 	switch e {
-	case False:
+	case ConditionStatusFalse:
 		return true
-	case True:
+	case ConditionStatusTrue:
 		return true
-	case Unknown:
+	case ConditionStatusUnknown:
 		return true
 	default:
 		return false
@@ -41,19 +41,19 @@ func (e ConditionStatus) Valid() bool {
 
 // Defines values for ConditionType.
 const (
-	CertificateReady ConditionType = "CertificateReady"
-	DNSReady         ConditionType = "DNSReady"
-	RenewalOnTrack   ConditionType = "RenewalOnTrack"
+	ConditionTypeCertificateReady ConditionType = "CertificateReady"
+	ConditionTypeDNSReady         ConditionType = "DNSReady"
+	ConditionTypeRenewalOnTrack   ConditionType = "RenewalOnTrack"
 )
 
 // Valid indicates whether the value is a known member of the ConditionType enum.
 func (e ConditionType) Valid() bool {
 	switch e {
-	case CertificateReady:
+	case ConditionTypeCertificateReady:
 		return true
-	case DNSReady:
+	case ConditionTypeDNSReady:
 		return true
-	case RenewalOnTrack:
+	case ConditionTypeRenewalOnTrack:
 		return true
 	default:
 		return false
@@ -62,13 +62,13 @@ func (e ConditionType) Valid() bool {
 
 // Defines values for DelegationType.
 const (
-	CNAME DelegationType = "CNAME"
+	DelegationTypeCNAME DelegationType = "CNAME"
 )
 
 // Valid indicates whether the value is a known member of the DelegationType enum.
 func (e DelegationType) Valid() bool {
 	switch e {
-	case CNAME:
+	case DelegationTypeCNAME:
 		return true
 	default:
 		return false
@@ -77,22 +77,22 @@ func (e DelegationType) Valid() bool {
 
 // Defines values for DomainStatus.
 const (
-	Active       DomainStatus = "active"
-	Error        DomainStatus = "error"
-	Issuing      DomainStatus = "issuing"
-	PendingCname DomainStatus = "pending_cname"
+	DomainStatusActive       DomainStatus = "active"
+	DomainStatusError        DomainStatus = "error"
+	DomainStatusIssuing      DomainStatus = "issuing"
+	DomainStatusPendingCname DomainStatus = "pending_cname"
 )
 
 // Valid indicates whether the value is a known member of the DomainStatus enum.
 func (e DomainStatus) Valid() bool {
 	switch e {
-	case Active:
+	case DomainStatusActive:
 		return true
-	case Error:
+	case DomainStatusError:
 		return true
-	case Issuing:
+	case DomainStatusIssuing:
 		return true
-	case PendingCname:
+	case DomainStatusPendingCname:
 		return true
 	default:
 		return false
@@ -119,22 +119,22 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	Failed    JobStatus = "failed"
-	Queued    JobStatus = "queued"
-	Running   JobStatus = "running"
-	Succeeded JobStatus = "succeeded"
+	JobStatusFailed    JobStatus = "failed"
+	JobStatusQueued    JobStatus = "queued"
+	JobStatusRunning   JobStatus = "running"
+	JobStatusSucceeded JobStatus = "succeeded"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
-	case Failed:
+	case JobStatusFailed:
 		return true
-	case Queued:
+	case JobStatusQueued:
 		return true
-	case Running:
+	case JobStatusRunning:
 		return true
-	case Succeeded:
+	case JobStatusSucceeded:
 		return true
 	default:
 		return false
@@ -143,19 +143,19 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for JobType.
 const (
-	DnsCheck      JobType = "dns_check"
-	Renewal       JobType = "renewal"
-	StartIssuance JobType = "start_issuance"
+	JobTypeDnsCheck      JobType = "dns_check"
+	JobTypeRenewal       JobType = "renewal"
+	JobTypeStartIssuance JobType = "start_issuance"
 )
 
 // Valid indicates whether the value is a known member of the JobType enum.
 func (e JobType) Valid() bool {
 	switch e {
-	case DnsCheck:
+	case JobTypeDnsCheck:
 		return true
-	case Renewal:
+	case JobTypeRenewal:
 		return true
-	case StartIssuance:
+	case JobTypeStartIssuance:
 		return true
 	default:
 		return false
@@ -164,22 +164,22 @@ func (e JobType) Valid() bool {
 
 // Defines values for KeyType.
 const (
-	Ec256   KeyType = "ec256"
-	Ec384   KeyType = "ec384"
-	Rsa2048 KeyType = "rsa2048"
-	Rsa4096 KeyType = "rsa4096"
+	KeyTypeEc256   KeyType = "ec256"
+	KeyTypeEc384   KeyType = "ec384"
+	KeyTypeRsa2048 KeyType = "rsa2048"
+	KeyTypeRsa4096 KeyType = "rsa4096"
 )
 
 // Valid indicates whether the value is a known member of the KeyType enum.
 func (e KeyType) Valid() bool {
 	switch e {
-	case Ec256:
+	case KeyTypeEc256:
 		return true
-	case Ec384:
+	case KeyTypeEc384:
 		return true
-	case Rsa2048:
+	case KeyTypeRsa2048:
 		return true
-	case Rsa4096:
+	case KeyTypeRsa4096:
 		return true
 	default:
 		return false
@@ -188,34 +188,34 @@ func (e KeyType) Valid() bool {
 
 // Defines values for Scope.
 const (
-	CertificatesKey  Scope = "certificates:key"
-	CertificatesRead Scope = "certificates:read"
-	DomainsRead      Scope = "domains:read"
-	DomainsWrite     Scope = "domains:write"
-	JobsRead         Scope = "jobs:read"
-	JobsWrite        Scope = "jobs:write"
-	TokensRead       Scope = "tokens:read"
-	TokensWrite      Scope = "tokens:write"
+	ScopeCertificatesKey  Scope = "certificates:key"
+	ScopeCertificatesRead Scope = "certificates:read"
+	ScopeDomainsRead      Scope = "domains:read"
+	ScopeDomainsWrite     Scope = "domains:write"
+	ScopeJobsRead         Scope = "jobs:read"
+	ScopeJobsWrite        Scope = "jobs:write"
+	ScopeTokensRead       Scope = "tokens:read"
+	ScopeTokensWrite      Scope = "tokens:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
-	case CertificatesKey:
+	case ScopeCertificatesKey:
 		return true
-	case CertificatesRead:
+	case ScopeCertificatesRead:
 		return true
-	case DomainsRead:
+	case ScopeDomainsRead:
 		return true
-	case DomainsWrite:
+	case ScopeDomainsWrite:
 		return true
-	case JobsRead:
+	case ScopeJobsRead:
 		return true
-	case JobsWrite:
+	case ScopeJobsWrite:
 		return true
-	case TokensRead:
+	case ScopeTokensRead:
 		return true
-	case TokensWrite:
+	case ScopeTokensWrite:
 		return true
 	default:
 		return false
@@ -224,19 +224,19 @@ func (e Scope) Valid() bool {
 
 // Defines values for DownloadCertificateParamsFormat.
 const (
-	Chain     DownloadCertificateParamsFormat = "chain"
-	Fullchain DownloadCertificateParamsFormat = "fullchain"
-	Leaf      DownloadCertificateParamsFormat = "leaf"
+	DownloadCertificateParamsFormatChain     DownloadCertificateParamsFormat = "chain"
+	DownloadCertificateParamsFormatFullchain DownloadCertificateParamsFormat = "fullchain"
+	DownloadCertificateParamsFormatLeaf      DownloadCertificateParamsFormat = "leaf"
 )
 
 // Valid indicates whether the value is a known member of the DownloadCertificateParamsFormat enum.
 func (e DownloadCertificateParamsFormat) Valid() bool {
 	switch e {
-	case Chain:
+	case DownloadCertificateParamsFormatChain:
 		return true
-	case Fullchain:
+	case DownloadCertificateParamsFormatFullchain:
 		return true
-	case Leaf:
+	case DownloadCertificateParamsFormatLeaf:
 		return true
 	default:
 		return false
@@ -245,28 +245,28 @@ func (e DownloadCertificateParamsFormat) Valid() bool {
 
 // Defines values for ListDomainsParamsSort.
 const (
-	CreatedAt      ListDomainsParamsSort = "created_at"
-	ExpiresAt      ListDomainsParamsSort = "expires_at"
-	MinusCreatedAt ListDomainsParamsSort = "-created_at"
-	MinusExpiresAt ListDomainsParamsSort = "-expires_at"
-	MinusName      ListDomainsParamsSort = "-name"
-	Name           ListDomainsParamsSort = "name"
+	ListDomainsParamsSortCreatedAt      ListDomainsParamsSort = "created_at"
+	ListDomainsParamsSortExpiresAt      ListDomainsParamsSort = "expires_at"
+	ListDomainsParamsSortMinusCreatedAt ListDomainsParamsSort = "-created_at"
+	ListDomainsParamsSortMinusExpiresAt ListDomainsParamsSort = "-expires_at"
+	ListDomainsParamsSortMinusName      ListDomainsParamsSort = "-name"
+	ListDomainsParamsSortName           ListDomainsParamsSort = "name"
 )
 
 // Valid indicates whether the value is a known member of the ListDomainsParamsSort enum.
 func (e ListDomainsParamsSort) Valid() bool {
 	switch e {
-	case CreatedAt:
+	case ListDomainsParamsSortCreatedAt:
 		return true
-	case ExpiresAt:
+	case ListDomainsParamsSortExpiresAt:
 		return true
-	case MinusCreatedAt:
+	case ListDomainsParamsSortMinusCreatedAt:
 		return true
-	case MinusExpiresAt:
+	case ListDomainsParamsSortMinusExpiresAt:
 		return true
-	case MinusName:
+	case ListDomainsParamsSortMinusName:
 		return true
-	case Name:
+	case ListDomainsParamsSortName:
 		return true
 	default:
 		return false
@@ -450,7 +450,7 @@ type FieldError struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 
-	// Pointer JSON pointer into the body (RFC 6901)
+	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
 	//
 	// Example: /name
 	Pointer string `json:"pointer"`
@@ -801,8 +801,8 @@ type HttpRequestDoer interface {
 	Do(req *http.Request) (*http.Response, error)
 }
 
-// Client which conforms to the OpenAPI3 specification for this service.
-type Client struct {
+// rawClient which conforms to the OpenAPI3 specification for this service.
+type rawClient struct {
 	// The endpoint of the server conforming to this interface, with scheme,
 	// https://api.deepmap.com for example. This can contain a path relative
 	// to the server, such as https://api.deepmap.com/dev-test, and all the
@@ -819,12 +819,12 @@ type Client struct {
 }
 
 // ClientOption allows setting custom parameters during construction
-type ClientOption func(*Client) error
+type ClientOption func(*rawClient) error
 
-// Creates a new Client, with reasonable defaults
-func NewClient(server string, opts ...ClientOption) (*Client, error) {
+// Creates a new rawClient, with reasonable defaults
+func NewClient(server string, opts ...ClientOption) (*rawClient, error) {
 	// create a client with sane default values
-	client := Client{
+	client := rawClient{
 		Server: server,
 	}
 	// mutate client and add all optional params
@@ -847,7 +847,7 @@ func NewClient(server string, opts ...ClientOption) (*Client, error) {
 // WithHTTPClient allows overriding the default Doer, which is
 // automatically created using http.Client. This is useful for tests.
 func WithHTTPClient(doer HttpRequestDoer) ClientOption {
-	return func(c *Client) error {
+	return func(c *rawClient) error {
 		c.Client = doer
 		return nil
 	}
@@ -856,7 +856,7 @@ func WithHTTPClient(doer HttpRequestDoer) ClientOption {
 // WithRequestEditorFn allows setting up a callback function, which will be
 // called right before sending the request. This can be used to mutate the request.
 func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
-	return func(c *Client) error {
+	return func(c *rawClient) error {
 		c.RequestEditors = append(c.RequestEditors, fn)
 		return nil
 	}
@@ -985,6 +985,11 @@ type ClientInterface interface {
 	// Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
 	RetryJob(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetContract This document
+	//
+	// Corresponds with GET /api/openapi.json (the `GetContract` operationId).
+	GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTokens List API tokens, newest first
 	//
 	// Corresponds with GET /api/tokens (the `ListTokens` operationId).
@@ -1039,6 +1044,13 @@ type ClientInterface interface {
 	// Corresponds with GET /livez (the `Livez` operationId).
 	Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExplainProblem What an error means and how to mend it
+	//
+	// The page that an error's `type` points at.
+	//
+	// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
+	ExplainProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Readyz Whether it can serve
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
@@ -1048,7 +1060,7 @@ type ClientInterface interface {
 // ListCertificates List certificates, newest first
 //
 // Corresponds with GET /api/certificates (the `ListCertificates` operationId).
-func (c *Client) ListCertificates(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) ListCertificates(ctx context.Context, params *ListCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCertificatesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -1063,7 +1075,7 @@ func (c *Client) ListCertificates(ctx context.Context, params *ListCertificatesP
 // GetCertificate Get a certificate
 //
 // Corresponds with GET /api/certificates/{certificate} (the `GetCertificate` operationId).
-func (c *Client) GetCertificate(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) GetCertificate(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCertificateRequest(c.Server, certificate)
 	if err != nil {
 		return nil, err
@@ -1078,7 +1090,7 @@ func (c *Client) GetCertificate(ctx context.Context, certificate CertificateID, 
 // DownloadCertificate Download a certificate as PEM
 //
 // Corresponds with GET /api/certificates/{certificate}/download (the `DownloadCertificate` operationId).
-func (c *Client) DownloadCertificate(ctx context.Context, certificate CertificateID, params *DownloadCertificateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) DownloadCertificate(ctx context.Context, certificate CertificateID, params *DownloadCertificateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDownloadCertificateRequest(c.Server, certificate, params)
 	if err != nil {
 		return nil, err
@@ -1095,7 +1107,7 @@ func (c *Client) DownloadCertificate(ctx context.Context, certificate Certificat
 // Every call is recorded in the audit log. 409 where the key was never here because a CSR was sent.
 //
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
-func (c *Client) DownloadKey(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDownloadKeyRequest(c.Server, certificate)
 	if err != nil {
 		return nil, err
@@ -1112,7 +1124,7 @@ func (c *Client) DownloadKey(ctx context.Context, certificate CertificateID, req
 // The target is a function of the organization and the name, so it is known before the domain is added.
 //
 // Corresponds with GET /api/delegation (the `GetDelegation` operationId).
-func (c *Client) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDelegationRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -1127,7 +1139,7 @@ func (c *Client) GetDelegation(ctx context.Context, params *GetDelegationParams,
 // ListDomains List domains
 //
 // Corresponds with GET /api/domains (the `ListDomains` operationId).
-func (c *Client) ListDomains(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) ListDomains(ctx context.Context, params *ListDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDomainsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -1146,7 +1158,7 @@ func (c *Client) ListDomains(ctx context.Context, params *ListDomainsParams, req
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *Client) CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateDomainRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1165,7 +1177,7 @@ func (c *Client) CreateDomainWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *Client) CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateDomainRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -1182,7 +1194,7 @@ func (c *Client) CreateDomain(ctx context.Context, body CreateDomainJSONRequestB
 // It goes at once, with its jobs and certificates, and its target answers nothing from then on. The audit log keeps its history.
 //
 // Corresponds with DELETE /api/domains/{domain} (the `DeleteDomain` operationId).
-func (c *Client) DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteDomainRequest(c.Server, domain, params)
 	if err != nil {
 		return nil, err
@@ -1197,7 +1209,7 @@ func (c *Client) DeleteDomain(ctx context.Context, domain DomainRef, params *Del
 // GetDomain Get a domain
 //
 // Corresponds with GET /api/domains/{domain} (the `GetDomain` operationId).
-func (c *Client) GetDomain(ctx context.Context, domain DomainRef, params *GetDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) GetDomain(ctx context.Context, domain DomainRef, params *GetDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDomainRequest(c.Server, domain, params)
 	if err != nil {
 		return nil, err
@@ -1216,7 +1228,7 @@ func (c *Client) GetDomain(ctx context.Context, domain DomainRef, params *GetDom
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/domains/{domain} (the `UpdateDomain` operationId).
-func (c *Client) UpdateDomainWithBody(ctx context.Context, domain DomainRef, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) UpdateDomainWithBody(ctx context.Context, domain DomainRef, params *UpdateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateDomainRequestWithBody(c.Server, domain, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1235,7 +1247,7 @@ func (c *Client) UpdateDomainWithBody(ctx context.Context, domain DomainRef, par
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /api/domains/{domain} (the `UpdateDomain` operationId).
-func (c *Client) UpdateDomain(ctx context.Context, domain DomainRef, params *UpdateDomainParams, body UpdateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) UpdateDomain(ctx context.Context, domain DomainRef, params *UpdateDomainParams, body UpdateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateDomainRequest(c.Server, domain, params, body)
 	if err != nil {
 		return nil, err
@@ -1252,7 +1264,7 @@ func (c *Client) UpdateDomain(ctx context.Context, domain DomainRef, params *Upd
 // Also where the domain has one already: a new one is ordered.
 //
 // Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
-func (c *Client) IssueDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIssueDomainRequest(c.Server, domain)
 	if err != nil {
 		return nil, err
@@ -1269,7 +1281,7 @@ func (c *Client) IssueDomain(ctx context.Context, domain DomainRef, reqEditors .
 // The present one stays current until the new one is stored.
 //
 // Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
-func (c *Client) RenewDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRenewDomainRequest(c.Server, domain)
 	if err != nil {
 		return nil, err
@@ -1286,7 +1298,7 @@ func (c *Client) RenewDomain(ctx context.Context, domain DomainRef, reqEditors .
 // The next check would come by itself; this one comes at once.
 //
 // Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
-func (c *Client) VerifyDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyDomainRequest(c.Server, domain)
 	if err != nil {
 		return nil, err
@@ -1301,7 +1313,7 @@ func (c *Client) VerifyDomain(ctx context.Context, domain DomainRef, reqEditors 
 // ListJobs List jobs, newest first
 //
 // Corresponds with GET /api/jobs (the `ListJobs` operationId).
-func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -1316,7 +1328,7 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 // GetJob Get a job
 //
 // Corresponds with GET /api/jobs/{job} (the `GetJob` operationId).
-func (c *Client) GetJob(ctx context.Context, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) GetJob(ctx context.Context, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJobRequest(c.Server, job, params)
 	if err != nil {
 		return nil, err
@@ -1333,8 +1345,23 @@ func (c *Client) GetJob(ctx context.Context, job JobID, params *GetJobParams, re
 // All attempts anew, once, however often it is asked for.
 //
 // Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
-func (c *Client) RetryJob(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) RetryJob(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetryJobRequest(c.Server, job)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetContract This document
+//
+// Corresponds with GET /api/openapi.json (the `GetContract` operationId).
+func (c *rawClient) GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetContractRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1348,7 +1375,7 @@ func (c *Client) RetryJob(ctx context.Context, job JobID, reqEditors ...RequestE
 // ListTokens List API tokens, newest first
 //
 // Corresponds with GET /api/tokens (the `ListTokens` operationId).
-func (c *Client) ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTokensRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -1367,7 +1394,7 @@ func (c *Client) ListTokens(ctx context.Context, params *ListTokensParams, reqEd
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateTokenRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1386,7 +1413,7 @@ func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, bo
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateTokenRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -1403,7 +1430,7 @@ func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBod
 // It stops working at once.
 //
 // Corresponds with DELETE /api/tokens/{token} (the `DeleteToken` operationId).
-func (c *Client) DeleteToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) DeleteToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteTokenRequest(c.Server, token)
 	if err != nil {
 		return nil, err
@@ -1418,7 +1445,7 @@ func (c *Client) DeleteToken(ctx context.Context, token TokenID, reqEditors ...R
 // GetToken Get an API token
 //
 // Corresponds with GET /api/tokens/{token} (the `GetToken` operationId).
-func (c *Client) GetToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) GetToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTokenRequest(c.Server, token)
 	if err != nil {
 		return nil, err
@@ -1435,7 +1462,7 @@ func (c *Client) GetToken(ctx context.Context, token TokenID, reqEditors ...Requ
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
-func (c *Client) UpdateTokenWithBody(ctx context.Context, token TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) UpdateTokenWithBody(ctx context.Context, token TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateTokenRequestWithBody(c.Server, token, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1452,7 +1479,7 @@ func (c *Client) UpdateTokenWithBody(ctx context.Context, token TokenID, content
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
-func (c *Client) UpdateToken(ctx context.Context, token TokenID, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) UpdateToken(ctx context.Context, token TokenID, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateTokenRequest(c.Server, token, body)
 	if err != nil {
 		return nil, err
@@ -1467,8 +1494,25 @@ func (c *Client) UpdateToken(ctx context.Context, token TokenID, body UpdateToke
 // Livez Whether the process lives
 //
 // Corresponds with GET /livez (the `Livez` operationId).
-func (c *Client) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLivezRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainProblem What an error means and how to mend it
+//
+// The page that an error's `type` points at.
+//
+// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
+func (c *rawClient) ExplainProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainProblemRequest(c.Server, code)
 	if err != nil {
 		return nil, err
 	}
@@ -1482,7 +1526,7 @@ func (c *Client) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Readyz Whether it can serve
 //
 // Corresponds with GET /readyz (the `Readyz` operationId).
-func (c *Client) Readyz(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *rawClient) Readyz(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -2418,6 +2462,33 @@ func NewRetryJobRequest(server string, job JobID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetContractRequest constructs an http.Request for the GetContract method
+func NewGetContractRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/openapi.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string, params *ListTokensParams) (*http.Request, error) {
 	var err error
@@ -2666,6 +2737,40 @@ func NewLivezRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewExplainProblemRequest constructs an http.Request for the ExplainProblem method
+func NewExplainProblemRequest(server string, code string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "code", code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/problems/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReadyzRequest constructs an http.Request for the Readyz method
 func NewReadyzRequest(server string, params *ReadyzParams) (*http.Request, error) {
 	var err error
@@ -2720,7 +2825,7 @@ func NewReadyzRequest(server string, params *ReadyzParams) (*http.Request, error
 	return req, nil
 }
 
-func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
+func (c *rawClient) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
 			return err
@@ -2751,7 +2856,7 @@ func NewClientWithResponses(server string, opts ...ClientOption) (*ClientWithRes
 
 // WithBaseURL overrides the baseURL.
 func WithBaseURL(baseURL string) ClientOption {
-	return func(c *Client) error {
+	return func(c *rawClient) error {
 		newBaseURL, err := url.Parse(baseURL)
 		if err != nil {
 			return err
@@ -2912,6 +3017,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
 	RetryJobWithResponse(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*RetryJobResponse, error)
 
+	// GetContractWithResponse This document
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/openapi.json (the `GetContract` operationId).
+	GetContractWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetContractResponse, error)
+
 	// ListTokensWithResponse List API tokens, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2974,12 +3086,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /livez (the `Livez` operationId).
 	LivezWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LivezResponse, error)
 
+	// ExplainProblemWithResponse What an error means and how to mend it
+	//
+	// The page that an error's `type` points at.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
+	ExplainProblemWithResponse(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*ExplainProblemResponse, error)
+
 	// ReadyzWithResponse Whether it can serve
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
+}
+
+// ListCertificatesResponse401Headers the declared response headers of an HTTP 401 response for ListCertificates
+type ListCertificatesResponse401Headers struct {
+	WWWAuthenticate *string
 }
 
 // ListCertificatesResponse429Headers the declared response headers of an HTTP 429 response for ListCertificates
@@ -3009,6 +3135,8 @@ type ListCertificatesResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCertificatesResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListCertificatesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3079,6 +3207,11 @@ func (r ListCertificatesResponse) ContentType() string {
 	return ""
 }
 
+// GetCertificateResponse401Headers the declared response headers of an HTTP 401 response for GetCertificate
+type GetCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCertificateResponse429Headers the declared response headers of an HTTP 429 response for GetCertificate
 type GetCertificateResponse429Headers struct {
 	RetryAfter *int
@@ -3106,6 +3239,8 @@ type GetCertificateResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCertificateResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetCertificateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3181,6 +3316,11 @@ type DownloadCertificateResponse200Headers struct {
 	ContentDisposition string
 }
 
+// DownloadCertificateResponse401Headers the declared response headers of an HTTP 401 response for DownloadCertificate
+type DownloadCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DownloadCertificateResponse429Headers the declared response headers of an HTTP 429 response for DownloadCertificate
 type DownloadCertificateResponse429Headers struct {
 	RetryAfter *int
@@ -3208,6 +3348,8 @@ type DownloadCertificateResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *DownloadCertificateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DownloadCertificateResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DownloadCertificateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3279,6 +3421,11 @@ type DownloadKeyResponse200Headers struct {
 	ContentDisposition string
 }
 
+// DownloadKeyResponse401Headers the declared response headers of an HTTP 401 response for DownloadKey
+type DownloadKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DownloadKeyResponse429Headers the declared response headers of an HTTP 429 response for DownloadKey
 type DownloadKeyResponse429Headers struct {
 	RetryAfter *int
@@ -3308,6 +3455,8 @@ type DownloadKeyResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *DownloadKeyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DownloadKeyResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DownloadKeyResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3378,6 +3527,11 @@ func (r DownloadKeyResponse) ContentType() string {
 	return ""
 }
 
+// GetDelegationResponse401Headers the declared response headers of an HTTP 401 response for GetDelegation
+type GetDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDelegationResponse429Headers the declared response headers of an HTTP 429 response for GetDelegation
 type GetDelegationResponse429Headers struct {
 	RetryAfter *int
@@ -3405,6 +3559,8 @@ type GetDelegationResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDelegationResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetDelegationResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3475,6 +3631,11 @@ func (r GetDelegationResponse) ContentType() string {
 	return ""
 }
 
+// ListDomainsResponse401Headers the declared response headers of an HTTP 401 response for ListDomains
+type ListDomainsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDomainsResponse429Headers the declared response headers of an HTTP 429 response for ListDomains
 type ListDomainsResponse429Headers struct {
 	RetryAfter *int
@@ -3500,6 +3661,8 @@ type ListDomainsResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDomainsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListDomainsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3571,6 +3734,11 @@ type CreateDomainResponse201Headers struct {
 	Location string
 }
 
+// CreateDomainResponse401Headers the declared response headers of an HTTP 401 response for CreateDomain
+type CreateDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CreateDomainResponse429Headers the declared response headers of an HTTP 429 response for CreateDomain
 type CreateDomainResponse429Headers struct {
 	RetryAfter *int
@@ -3606,6 +3774,8 @@ type CreateDomainResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateDomainResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3691,6 +3861,11 @@ func (r CreateDomainResponse) ContentType() string {
 	return ""
 }
 
+// DeleteDomainResponse401Headers the declared response headers of an HTTP 401 response for DeleteDomain
+type DeleteDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteDomainResponse429Headers the declared response headers of an HTTP 429 response for DeleteDomain
 type DeleteDomainResponse429Headers struct {
 	RetryAfter *int
@@ -3718,6 +3893,8 @@ type DeleteDomainResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DeleteDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3793,6 +3970,11 @@ type GetDomainResponse200Headers struct {
 	ETag string
 }
 
+// GetDomainResponse401Headers the declared response headers of an HTTP 401 response for GetDomain
+type GetDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDomainResponse429Headers the declared response headers of an HTTP 429 response for GetDomain
 type GetDomainResponse429Headers struct {
 	RetryAfter *int
@@ -3822,6 +4004,8 @@ type GetDomainResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDomainResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3897,6 +4081,11 @@ type UpdateDomainResponse200Headers struct {
 	ETag string
 }
 
+// UpdateDomainResponse401Headers the declared response headers of an HTTP 401 response for UpdateDomain
+type UpdateDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // UpdateDomainResponse429Headers the declared response headers of an HTTP 429 response for UpdateDomain
 type UpdateDomainResponse429Headers struct {
 	RetryAfter *int
@@ -3934,6 +4123,8 @@ type UpdateDomainResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateDomainResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UpdateDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4034,6 +4225,11 @@ type IssueDomainResponse202Headers struct {
 	Location string
 }
 
+// IssueDomainResponse401Headers the declared response headers of an HTTP 401 response for IssueDomain
+type IssueDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // IssueDomainResponse429Headers the declared response headers of an HTTP 429 response for IssueDomain
 type IssueDomainResponse429Headers struct {
 	RetryAfter *int
@@ -4069,6 +4265,8 @@ type IssueDomainResponse struct {
 	Headers200 *IssueDomainResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *IssueDomainResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IssueDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *IssueDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4159,6 +4357,11 @@ type RenewDomainResponse202Headers struct {
 	Location string
 }
 
+// RenewDomainResponse401Headers the declared response headers of an HTTP 401 response for RenewDomain
+type RenewDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RenewDomainResponse429Headers the declared response headers of an HTTP 429 response for RenewDomain
 type RenewDomainResponse429Headers struct {
 	RetryAfter *int
@@ -4194,6 +4397,8 @@ type RenewDomainResponse struct {
 	Headers200 *RenewDomainResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RenewDomainResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RenewDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *RenewDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4284,6 +4489,11 @@ type VerifyDomainResponse202Headers struct {
 	Location string
 }
 
+// VerifyDomainResponse401Headers the declared response headers of an HTTP 401 response for VerifyDomain
+type VerifyDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // VerifyDomainResponse429Headers the declared response headers of an HTTP 429 response for VerifyDomain
 type VerifyDomainResponse429Headers struct {
 	RetryAfter *int
@@ -4319,6 +4529,8 @@ type VerifyDomainResponse struct {
 	Headers200 *VerifyDomainResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *VerifyDomainResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyDomainResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *VerifyDomainResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4399,6 +4611,11 @@ func (r VerifyDomainResponse) ContentType() string {
 	return ""
 }
 
+// ListJobsResponse401Headers the declared response headers of an HTTP 401 response for ListJobs
+type ListJobsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListJobsResponse429Headers the declared response headers of an HTTP 429 response for ListJobs
 type ListJobsResponse429Headers struct {
 	RetryAfter *int
@@ -4426,6 +4643,8 @@ type ListJobsResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListJobsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListJobsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4501,6 +4720,11 @@ type GetJobResponse200Headers struct {
 	ETag string
 }
 
+// GetJobResponse401Headers the declared response headers of an HTTP 401 response for GetJob
+type GetJobResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetJobResponse429Headers the declared response headers of an HTTP 429 response for GetJob
 type GetJobResponse429Headers struct {
 	RetryAfter *int
@@ -4530,6 +4754,8 @@ type GetJobResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetJobResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetJobResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetJobResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4610,6 +4836,11 @@ type RetryJobResponse202Headers struct {
 	Location string
 }
 
+// RetryJobResponse401Headers the declared response headers of an HTTP 401 response for RetryJob
+type RetryJobResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RetryJobResponse429Headers the declared response headers of an HTTP 429 response for RetryJob
 type RetryJobResponse429Headers struct {
 	RetryAfter *int
@@ -4645,6 +4876,8 @@ type RetryJobResponse struct {
 	Headers200 *RetryJobResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RetryJobResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RetryJobResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *RetryJobResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4725,6 +4958,52 @@ func (r RetryJobResponse) ContentType() string {
 	return ""
 }
 
+type GetContractResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetContractResponse) GetJSON200() *map[string]interface{} {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetContractResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetContractResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetContractResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetContractResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListTokensResponse401Headers the declared response headers of an HTTP 401 response for ListTokens
+type ListTokensResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListTokensResponse429Headers the declared response headers of an HTTP 429 response for ListTokens
 type ListTokensResponse429Headers struct {
 	RetryAfter *int
@@ -4750,6 +5029,8 @@ type ListTokensResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTokensResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListTokensResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4821,6 +5102,11 @@ type CreateTokenResponse201Headers struct {
 	Location     string
 }
 
+// CreateTokenResponse401Headers the declared response headers of an HTTP 401 response for CreateToken
+type CreateTokenResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CreateTokenResponse429Headers the declared response headers of an HTTP 429 response for CreateToken
 type CreateTokenResponse429Headers struct {
 	RetryAfter *int
@@ -4854,6 +5140,8 @@ type CreateTokenResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateTokenResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateTokenResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4934,6 +5222,11 @@ func (r CreateTokenResponse) ContentType() string {
 	return ""
 }
 
+// DeleteTokenResponse401Headers the declared response headers of an HTTP 401 response for DeleteToken
+type DeleteTokenResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteTokenResponse429Headers the declared response headers of an HTTP 429 response for DeleteToken
 type DeleteTokenResponse429Headers struct {
 	RetryAfter *int
@@ -4959,6 +5252,8 @@ type DeleteTokenResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteTokenResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DeleteTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5024,6 +5319,11 @@ func (r DeleteTokenResponse) ContentType() string {
 	return ""
 }
 
+// GetTokenResponse401Headers the declared response headers of an HTTP 401 response for GetToken
+type GetTokenResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetTokenResponse429Headers the declared response headers of an HTTP 429 response for GetToken
 type GetTokenResponse429Headers struct {
 	RetryAfter *int
@@ -5051,6 +5351,8 @@ type GetTokenResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTokenResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5121,6 +5423,11 @@ func (r GetTokenResponse) ContentType() string {
 	return ""
 }
 
+// UpdateTokenResponse401Headers the declared response headers of an HTTP 401 response for UpdateToken
+type UpdateTokenResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // UpdateTokenResponse429Headers the declared response headers of an HTTP 429 response for UpdateToken
 type UpdateTokenResponse429Headers struct {
 	RetryAfter *int
@@ -5154,6 +5461,8 @@ type UpdateTokenResponse struct {
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateTokenResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UpdateTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5274,6 +5583,47 @@ func (r LivezResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LivezResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExplainProblemResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExplainProblemResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainProblemResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainProblemResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainProblemResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainProblemResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5584,6 +5934,19 @@ func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, job JobI
 	return ParseRetryJobResponse(rsp)
 }
 
+// GetContractWithResponse This document
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/openapi.json (the `GetContract` operationId).
+func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetContractResponse, error) {
+	rsp, err := c.GetContract(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetContractResponse(rsp)
+}
+
 // ListTokensWithResponse List API tokens, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5694,6 +6057,21 @@ func (c *ClientWithResponses) LivezWithResponse(ctx context.Context, reqEditors 
 	return ParseLivezResponse(rsp)
 }
 
+// ExplainProblemWithResponse What an error means and how to mend it
+//
+// The page that an error's `type` points at.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
+func (c *ClientWithResponses) ExplainProblemWithResponse(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*ExplainProblemResponse, error) {
+	rsp, err := c.ExplainProblem(ctx, code, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainProblemResponse(rsp)
+}
+
 // ReadyzWithResponse Whether it can serve
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5773,6 +6151,16 @@ func ParseListCertificatesResponse(rsp *http.Response) (*ListCertificatesRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListCertificatesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListCertificatesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5864,6 +6252,16 @@ func ParseGetCertificateResponse(rsp *http.Response) (*GetCertificateResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetCertificateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5958,6 +6356,16 @@ func ParseDownloadCertificateResponse(rsp *http.Response) (*DownloadCertificateR
 			headers.ContentDisposition = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DownloadCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers DownloadCertificateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6066,6 +6474,16 @@ func ParseDownloadKeyResponse(rsp *http.Response) (*DownloadKeyResponse, error) 
 			headers.ContentDisposition = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DownloadKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers DownloadKeyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6157,6 +6575,16 @@ func ParseGetDelegationResponse(rsp *http.Response) (*GetDelegationResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetDelegationResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6241,6 +6669,16 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDomainsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListDomainsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6370,6 +6808,16 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6464,6 +6912,16 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers DeleteDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6568,6 +7026,16 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6697,6 +7165,16 @@ func ParseUpdateDomainResponse(rsp *http.Response) (*UpdateDomainResponse, error
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers UpdateDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6822,6 +7300,16 @@ func ParseIssueDomainResponse(rsp *http.Response) (*IssueDomainResponse, error) 
 			headers.Location = value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers IssueDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers IssueDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6947,6 +7435,16 @@ func ParseRenewDomainResponse(rsp *http.Response) (*RenewDomainResponse, error) 
 			headers.Location = value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers RenewDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers RenewDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7072,6 +7570,16 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 			headers.Location = value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers VerifyDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers VerifyDomainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7163,6 +7671,16 @@ func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListJobsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListJobsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7267,6 +7785,16 @@ func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetJobResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetJobResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7392,6 +7920,16 @@ func ParseRetryJobResponse(rsp *http.Response) (*RetryJobResponse, error) {
 			headers.Location = value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers RetryJobResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers RetryJobResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7412,6 +7950,32 @@ func ParseRetryJobResponse(rsp *http.Response) (*RetryJobResponse, error) {
 			headers.RetryAfter = &value
 		}
 		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetContractResponse parses an HTTP response from a GetContractWithResponse call
+func ParseGetContractResponse(rsp *http.Response) (*GetContractResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetContractResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil
@@ -7476,6 +8040,16 @@ func ParseListTokensResponse(rsp *http.Response) (*ListTokensResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListTokensResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListTokensResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7598,6 +8172,16 @@ func ParseCreateTokenResponse(rsp *http.Response) (*CreateTokenResponse, error) 
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateTokenResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7685,6 +8269,16 @@ func ParseDeleteTokenResponse(rsp *http.Response) (*DeleteTokenResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers DeleteTokenResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7776,6 +8370,16 @@ func ParseGetTokenResponse(rsp *http.Response) (*GetTokenResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetTokenResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7888,6 +8492,16 @@ func ParseUpdateTokenResponse(rsp *http.Response) (*UpdateTokenResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers UpdateTokenResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7933,6 +8547,32 @@ func ParseLivezResponse(rsp *http.Response) (*LivezResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainProblemResponse parses an HTTP response from a ExplainProblemWithResponse call
+func ParseExplainProblemResponse(rsp *http.Response) (*ExplainProblemResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainProblemResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	}
 

@@ -456,7 +456,7 @@ type FieldError struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 
-	// Pointer JSON pointer into the body (RFC 6901)
+	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
 	//
 	// Example: /name
 	Pointer string `json:"pointer"`
@@ -847,6 +847,9 @@ type ServerInterface interface {
 	// RetryJob Start a failed job afresh
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(w http.ResponseWriter, r *http.Request, job JobID)
+	// GetContract This document
+	// (GET /api/openapi.json)
+	GetContract(w http.ResponseWriter, r *http.Request)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -865,6 +868,9 @@ type ServerInterface interface {
 	// Livez Whether the process lives
 	// (GET /livez)
 	Livez(w http.ResponseWriter, r *http.Request)
+	// ExplainProblem What an error means and how to mend it
+	// (GET /problems/{code})
+	ExplainProblem(w http.ResponseWriter, r *http.Request, code string)
 	// Readyz Whether it can serve
 	// (GET /readyz)
 	Readyz(w http.ResponseWriter, r *http.Request, params ReadyzParams)
@@ -1605,6 +1611,20 @@ func (siw *ServerInterfaceWrapper) RetryJob(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetContract operation middleware
+func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetContract(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -1748,6 +1768,32 @@ func (siw *ServerInterfaceWrapper) Livez(w http.ResponseWriter, r *http.Request)
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Livez(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExplainProblem operation middleware
+func (siw *ServerInterfaceWrapper) ExplainProblem(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "code" -------------
+	var code string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "code", mux.Vars(r)["code"], &code, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "code", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExplainProblem(w, r, code)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1949,6 +1995,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/readyz", wrapper.Readyz).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/openapi.json", wrapper.GetContract).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/problems/{code}", wrapper.ExplainProblem).Methods(http.MethodGet)
+
 	return r
 }
 
@@ -1973,7 +2023,14 @@ type TooManyRequestsApplicationProblemPlusJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
-type UnauthorizedApplicationProblemPlusJSONResponse Problem
+type UnauthorizedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthorizedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnauthorizedResponseHeaders
+}
 
 type UnavailableResponseHeaders struct {
 	RetryAfter *int
@@ -2033,10 +2090,13 @@ type ListCertificates401ApplicationProblemPlusJSONResponse struct {
 func (response ListCertificates401ApplicationProblemPlusJSONResponse) VisitListCertificatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2157,10 +2217,13 @@ type GetCertificate401ApplicationProblemPlusJSONResponse struct {
 func (response GetCertificate401ApplicationProblemPlusJSONResponse) VisitGetCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2294,10 +2357,13 @@ type DownloadCertificate401ApplicationProblemPlusJSONResponse struct {
 func (response DownloadCertificate401ApplicationProblemPlusJSONResponse) VisitDownloadCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2432,10 +2498,13 @@ type DownloadKey401ApplicationProblemPlusJSONResponse struct {
 func (response DownloadKey401ApplicationProblemPlusJSONResponse) VisitDownloadKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2572,10 +2641,13 @@ type GetDelegation401ApplicationProblemPlusJSONResponse struct {
 func (response GetDelegation401ApplicationProblemPlusJSONResponse) VisitGetDelegationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2696,10 +2768,13 @@ type ListDomains401ApplicationProblemPlusJSONResponse struct {
 func (response ListDomains401ApplicationProblemPlusJSONResponse) VisitListDomainsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2814,10 +2889,13 @@ type CreateDomain401ApplicationProblemPlusJSONResponse struct {
 func (response CreateDomain401ApplicationProblemPlusJSONResponse) VisitCreateDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2981,10 +3059,13 @@ type DeleteDomain401ApplicationProblemPlusJSONResponse struct {
 func (response DeleteDomain401ApplicationProblemPlusJSONResponse) VisitDeleteDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3138,10 +3219,13 @@ type GetDomain401ApplicationProblemPlusJSONResponse struct {
 func (response GetDomain401ApplicationProblemPlusJSONResponse) VisitGetDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3272,10 +3356,13 @@ type UpdateDomain401ApplicationProblemPlusJSONResponse struct {
 func (response UpdateDomain401ApplicationProblemPlusJSONResponse) VisitUpdateDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3490,10 +3577,13 @@ type IssueDomain401ApplicationProblemPlusJSONResponse struct {
 func (response IssueDomain401ApplicationProblemPlusJSONResponse) VisitIssueDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3660,10 +3750,13 @@ type RenewDomain401ApplicationProblemPlusJSONResponse struct {
 func (response RenewDomain401ApplicationProblemPlusJSONResponse) VisitRenewDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3830,10 +3923,13 @@ type VerifyDomain401ApplicationProblemPlusJSONResponse struct {
 func (response VerifyDomain401ApplicationProblemPlusJSONResponse) VisitVerifyDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3970,10 +4066,13 @@ type ListJobs401ApplicationProblemPlusJSONResponse struct {
 func (response ListJobs401ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4111,10 +4210,13 @@ type GetJob401ApplicationProblemPlusJSONResponse struct {
 func (response GetJob401ApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4265,10 +4367,13 @@ type RetryJob401ApplicationProblemPlusJSONResponse struct {
 func (response RetryJob401ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4360,6 +4465,27 @@ func (response RetryJob503ApplicationProblemPlusJSONResponse) VisitRetryJobRespo
 	return err
 }
 
+type GetContractRequestObject struct {
+}
+
+type GetContractResponseObject interface {
+	VisitGetContractResponse(w http.ResponseWriter) error
+}
+
+type GetContract200JSONResponse map[string]interface{}
+
+func (response GetContract200JSONResponse) VisitGetContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Params ListTokensParams
 }
@@ -4405,10 +4531,13 @@ type ListTokens401ApplicationProblemPlusJSONResponse struct {
 func (response ListTokens401ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4523,10 +4652,13 @@ type CreateToken401ApplicationProblemPlusJSONResponse struct {
 func (response CreateToken401ApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4673,10 +4805,13 @@ type DeleteToken401ApplicationProblemPlusJSONResponse struct {
 func (response DeleteToken401ApplicationProblemPlusJSONResponse) VisitDeleteTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4797,10 +4932,13 @@ type GetToken401ApplicationProblemPlusJSONResponse struct {
 func (response GetToken401ApplicationProblemPlusJSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4922,10 +5060,13 @@ type UpdateToken401ApplicationProblemPlusJSONResponse struct {
 func (response UpdateToken401ApplicationProblemPlusJSONResponse) VisitUpdateTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5070,6 +5211,50 @@ func (response Livez200JSONResponse) VisitLivezResponse(w http.ResponseWriter) e
 	return err
 }
 
+type ExplainProblemRequestObject struct {
+	Code string `json:"code"`
+}
+
+type ExplainProblemResponseObject interface {
+	VisitExplainProblemResponse(w http.ResponseWriter) error
+}
+
+type ExplainProblem200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExplainProblem200TexthtmlResponse) VisitExplainProblemResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExplainProblem404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExplainProblem404ApplicationProblemPlusJSONResponse) VisitExplainProblemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReadyzRequestObject struct {
 	Params ReadyzParams
 }
@@ -5156,6 +5341,9 @@ type StrictServerInterface interface {
 	// RetryJob Start a failed job afresh
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(ctx context.Context, request RetryJobRequestObject) (RetryJobResponseObject, error)
+	// GetContract This document
+	// (GET /api/openapi.json)
+	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -5174,6 +5362,9 @@ type StrictServerInterface interface {
 	// Livez Whether the process lives
 	// (GET /livez)
 	Livez(ctx context.Context, request LivezRequestObject) (LivezResponseObject, error)
+	// ExplainProblem What an error means and how to mend it
+	// (GET /problems/{code})
+	ExplainProblem(ctx context.Context, request ExplainProblemRequestObject) (ExplainProblemResponseObject, error)
 	// Readyz Whether it can serve
 	// (GET /readyz)
 	Readyz(ctx context.Context, request ReadyzRequestObject) (ReadyzResponseObject, error)
@@ -5651,6 +5842,30 @@ func (sh *strictHandler) RetryJob(w http.ResponseWriter, r *http.Request, job Jo
 	}
 }
 
+// GetContract operation middleware
+func (sh *strictHandler) GetContract(w http.ResponseWriter, r *http.Request) {
+	var request GetContractRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetContract(ctx, request.(GetContractRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetContract")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetContractResponseObject); ok {
+		if err := validResponse.VisitGetContractResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTokens operation middleware
 func (sh *strictHandler) ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams) {
 	var request ListTokensRequestObject
@@ -5817,6 +6032,32 @@ func (sh *strictHandler) Livez(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ExplainProblem operation middleware
+func (sh *strictHandler) ExplainProblem(w http.ResponseWriter, r *http.Request, code string) {
+	var request ExplainProblemRequestObject
+
+	request.Code = code
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainProblem(ctx, request.(ExplainProblemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainProblem")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExplainProblemResponseObject); ok {
+		if err := validResponse.VisitExplainProblemResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Readyz operation middleware
 func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params ReadyzParams) {
 	var request ReadyzRequestObject
@@ -5848,106 +6089,112 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rcts4lv+roDRT1TP/Py3L1+44tR/cTjLjdJJOJe7uD0nWgsgjEREJMABoWZ111X7aB9iH2AebJ9nC",
-	"AUiBN10c2Un3+pNlXnA954dz5+deKNJMcOBa9U4+9zIqaQoaJP53BlKzMQuphvMn5kIEKpQs00zw3knv",
-	"PCJiTCgJF4/1e0EPrmmaJdA76YVSXw72po9+P5p9L3+Aw5E6vhp82ov20wN+mPWCHjPNZFTHvaDHaYrv",
-	"LBrrBT0Jn3ImIeqdaJlD0FNhDCk1Q0np9QvgEx33TvYG+4dBL2W8vBD09DwzrSktGZ/0bm6C3lkulZDN",
-	"WQw5XOvLEO8OzYR0DCSjEyAjGAsJfXKuCVPkiiYsImMh8QFFUyBjlpilIpRHRMgIJBE8mfeLiX3KQc69",
-	"mdkBdExif3D4Q9uwn4iUMv4Gxu3rL4lp3e5DhI9Wt8D96ocibV9v+9J2l/p8/JLqMG6O+A2McwVkxnRM",
-	"Dvf2ySwGCbieYvQRQlxnLkgi+ATsOgtu7lNNdMwUeXpBJzhhVS5yDDQCuZjP+XjHdt4xg6O9/fYhvxIc",
-	"ymF3NW0eulX7z8VoGQt9FKPqvn0Uo41Z56MYbXcfX7CU6eag/ylmJKV8TqgmqVC6i+ATfN0fQQRjmie6",
-	"d3I0CMxwWJqnhvQHOBb732IkjGuYgMShXIgp8GUrqM0D1TXUYrrxGmIz213F32j7IiYRUjjlagaS5Fyz",
-	"xGeFVFyBCgyHW8xhCvkiIIyTWSwSIApCwSNFVB7GhCoy3D9Swz75zXDXsEKsw8C1zzSJ2HhsQGssRYqs",
-	"1bV9M1rbvYxqDdI8+e9/e7e38+jDf7zb2zn68G5gfh4P/q7+2mvO/8aspcoEV4Bnyo80egOfclC4JqHg",
-	"Gjj+pFmWGNhngu9mUowSSP//R2XW6rM3hr9Kg4S9v+wuzq1de1ftvrZv2U6rq30RA5G2WxJSzoUmI3OF",
-	"Rv2eORsEHycsvNchnWsSiiRhESgLiDMDc3DNlFaPyRB/MD65ZNHQQp7brJug90zIEYsi4Pe9hMgdJKHh",
-	"VBFKVCgyQArFIzOhnFDzJwQc5Suhn4mcR/c5yFfCckNxnHAcGg77O0WEnFDOfse+cYivJbIQMxeeUZZA",
-	"dN8r6gYaU0XCmPIJREQxHtpDEY87xpGZLR/jqC+EeEHlBO57rCMRzc0JnZjOzaZTTvbIS/ZjMaqXlM8d",
-	"c6t7HZwQ9kByLG745w1oOd85HWuQQxTQhtJcuaR6SBSdG9EDjwt7yONwvVeaeP3Wgm2/goiNg8qM7RdO",
-	"cx0LyX6H+6Z9JHTkyFJuYorkfMrFjAcErjNzppn7Eq7EFCz6/cLpFWUJHSX3SlKnJKNSl6PkABFE5hed",
-	"0fljouWc0IkTaO9ilzIpQlDqvqd9rsmMKjx7AjLKNUnpFFDsVcAVGOiXUkg1JIk5CghcgZyTmRR8QsYM",
-	"kmLPVJ5lQmqIXkLE6AXO8evggTlNh35vphcDVTfFLtS1SZQmpMjMFSsWhLS5ma+cZmOg8Oy0APNQ8DGb",
-	"5IaOzQL1mzJH0AslUA3RJcWFGAuZml+9iGrY0SyFtnesInTJIo9kFnfHzKgkmWRcX6qY7h8dN8f7sx3q",
-	"k6dvAhLDNY0gZClNApIII+GFVEHraGOqLqcwbzb4Www6dopQJtkV1UCmgGseQxIRoz15LY6ESIBy06Sd",
-	"xQaaeGNQTKm8jcPORJoKXmqdZmjmUcYndTtAo8kpzC+1o9NlZPcTzJGcb6woivTBNKSqdWfcBSolneMr",
-	"Ql/SAh3W23rzilX2138nk2LMLHLwPHHgaXWFxrMSUCqKLkfzNZ9HcF5GvivbUCAZTVr0jrUJ88bXgt4Z",
-	"kvKZpNibsqeSZALDzIsF8va9stL+TrXy14IxKitSXc4Kr38o52DFKhTtF0T5glmlo4o8EdW0QmHLSNPH",
-	"sBbaMwNOHRk1mdIzNK1BBrXlx2F6PVSba515Idk25wzXGYQauqDuukk2Bu/hmoaaKA2ZPbRTMNona4fg",
-	"hCp9GcYQTjfE4dScyVa4rQ7hmZBGvwCpBG/t0i6I6XKjDsVIgbzqWAwJ1B2ZNUFDm60joYjqNk/DFjsp",
-	"U8q00MaYmurc7gLPU7O1ZvsNC9BEmb9OXPP2tA52i1efvHr7Bmhk+MAjzeLSG+Awo8nP/ELScNrSYI3G",
-	"HJO6EZaTX+xJG5k9gQQmtKCzFg2HG0U7FDKyVENJmCstUgM8yLoorVXp01og/APskoYp7IQxTRLgE+hX",
-	"7ZrNdTIqiq42cXw9Pbg6+rTPv58d6h/kXvYoHXw8jg8mR+P96FDRvumiH4VXlKqdK5BsPO9svrYNZ69O",
-	"Xz5dvb44raBYZjfG1jW1RtkG39Jci0uE2XaEwfvS7Hr7/TYp68JKV1qgxD1m0spUKw8Y77R3QlOz3TCX",
-	"EriuSwar2y6gS62PzCXateDybeTBUMnLDNKOiS0mVNqVkLqNaK/MlBlXGqgzThqhbQRGRkppBKXctnId",
-	"ogpvLZu+x4U3Bo6Moqe+SICoi5CRSDcUIW8h7yV0BMnKvX5hnypOGWSIL5OWCsCp7vSLUjwKyOmOHVtg",
-	"NDUtKUvMdkZCL/O3tEiNMAYpIboMY8fhK8fmSZo1Bfrs5VPi7q5FTogMXyZVlofXUmJE+Hprny3fulzj",
-	"LH1MIM20tc4Y3UKCUzBjs9paEEXnrWd/nkUbc/iMJVFIZdSGlW3Cr4Pv8nisTqvCrRUI83qqCMMFwviy",
-	"cp1AnDDtAX8F5UuOaeBxBQS8rW/wTAUdKwvZfTKd4Rt4IkV2ljR57Z1UKMoESw+v0hVUobTOs2zl42Hd",
-	"OXN8uM5B0wXyr386e/uXvcFjQ4TcsHxN/4YrkAslPLAWxmJvh+YJTafArZfFisj+2I6ODo7XGN49IGg7",
-	"8p3yucM9H+pwlr9wZjiVUAmEhiFkGqI+eSVIQeQBOX9NaBRJUIoISbJ8lLCQqHw8ZtfL0LLhWVsHPn0X",
-	"+tFRsBGcbkotPmCUBOlovbZ+alqGCqCpBOnj//XN7yFhHKVij2MDIq7AiyxAgbLNtNMmUXbz6RY0XieK",
-	"fuvKbuXI8STzDHjE+OQydODtbFUGRUPNrswlNLe2alu20V8QEVeCXcq4f3UvuBPZ/QsA7tvEn2+IpVt4",
-	"rUFnzxgk0VOkmKYNW0Q1rRVtAd7h3yLga8qSVstDJhhv9XE8f/vzK+LuEsaN4lYY4//25tkZOX402Pt7",
-	"BWZ3fcWzk+mKDgM7kXJwbez2T6CJjluWIIZwqrp55XPbElTOXXQJCTIU06E5PGbOO4T+Dw8QF0Np2lPE",
-	"FK0oC6fWSsXctdE20+di1KKHa23kVNVipKIsySUoogQZU/mYoIETd2gscqljwnA+EYYeNENdbum7ABpd",
-	"JqA1yC9UhJZ7Qeo64coopXazIBT8Ux/OKn4K6U7OJdAwxrc2Yajajq8m8S5t5bd4bvZwRplWAaEYCNGh",
-	"wDBNIoG+Pb2hkVCCQuGii4/scpUNfm5YY1Z5fG46acFbgZw7Wmq4pXBuMueKmIMZPc6ScmJ218x0Papd",
-	"T5l8LkYLTXKdw+i5GBWH0eZaYZve59Q13/fRNJGWkFCuW4XYW3i03OXNNLDnYrQFsc7A2rcu0y123gP3",
-	"TznkENlV5pZ7VB6GGDyARnSM4mmT5gq68BqLuLIOA7ul0urFlIdQqMw0aW2rEHi8tiC0TisID344NK8r",
-	"uj84/MH+Ohw8Om5t6EUpLnUdmHVpaMUBempjMsnx4WOjqyoixmTPnKjHB8RSnwpIxCZM27jlYf9yd2fo",
-	"9FO/5+PDli0pIgJaMIFqMgOuXaQCSiKPDo++/3vTuk/DFFZBWz1U5Oz0O0XEjBMXyUAiEeYpcB2QK5Aj",
-	"qlnaKh0UZ0ibxamKyZa9d2wA3oaymo3YWJv5PCGyhQe9yL/OGAMXNuYcKoeDR9VYwlYTWatfD/dNCxIJ",
-	"Qkci113uPGfk7hIMitiq9UWWBfg3RSDNdAJLnP1tFnmM2Nc2hDJLKOPKRYtYB105qFyyHVQ5wHL5Wh4x",
-	"OyAP9p344K1KG4C9DUUNb5DG1IkEuvCmq5OZZJjt4B3i5TOVa9YZ/lGMytv4u3gfw7/KW+4/e7MNezCm",
-	"ukWG/5LgGdXlBEzmLj9BuYgvTVI6J1rkYVwITWMhCU0SDEheO97jLnwdKyPH2+XaXJXLVs97CIWMICoi",
-	"5ongIRBKUsZzDZ0S09puiyZ3GcpbH5AsobYsLtLQpdHRu4IC0GFIwphKGmIyjAsKUhBKqIm9UXh1ef39",
-	"T5/2X64neBVqqz+Icm4VoqtZuyu7sTJEBPngVibtKtl302xKr8/tzaPB4G5IuCCFSkrRYEV2wu0JZTGj",
-	"g33sxP23V59duwvcddu5G1uQcC26fesyLo5yTQtje4zERhu+rvkYh/Ub0/FbZGMcWpL8PO6dvFtv1etb",
-	"p4uzpokgFikeExUb+c4g4+pgNNtcc+QfMOYUwlwyPX9rxmS7HwGVbba0U05OX5/buOkTMjQAZaPFD47J",
-	"iCo43vegLUBgM9hCjgkl1taVp2WwMVKS7agcWKx1ZuNnGR+L5gCsiZmEgmspEptkiC5EHMXFi7e+l0A5",
-	"cwPIKxZCn5w2QmnQr4DOg+A9Hy4JmiH/+q//Jp9jquKb/uffBYebYYBr/7hIDAKzF7XepQ32NAcZj95z",
-	"1JAgQpHTyI6UC4xXVRqy/nv+nj/F2OWQJglGOpvli9Fy6BaPhFRKBooMT13IPM79hPyIy0jMfvzrP/9n",
-	"2CcXLHUDMIrFwcHBI8L4e/7LxdljwiJ7x2hk50+UdcbZ1MIiKfI7RVhUeuUCYrQf9MuUjjotRJ+gTI6N",
-	"vefDrvjpoafcBDZ1x0zQi9BW5pzHI57xMpy7/56bk4mFwBUsGLj38vWLnf3+wCj+MnEUo052d2ezWT8V",
-	"v7MkoX0hJ7svX7/Y3e8Pdj0Buffk7FdK3/aC3hVIZQlqrz/oDzCsLQNOM9Y76R30B/0Do4VRHSM37NKM",
-	"7fo7ay66eCnDtDjn86h30jM4fOY/GFRShDvAYPHIrk0hNHiw4kGXnmuerGk8RnTE9LdiKwMympvtdMmv",
-	"XflrZWbrkty9Osp8qGWr7Q8GS6LqN4umr0eidqRETDCu2t8dDPg/tCNp66Ac8a6XXIev7K1+pZKtgi8d",
-	"rH5pkYCGbxyufqNMBjMv7D9a/UI9negm6B2tMzQ/mQUPgzxNqZw7Wq6sa0AMfCltZViMyJsoNA77FP8h",
-	"6F3vKKvJtWhopo8GP+1+9v676eSuf4DPXL37ob2ubI6KN7pAdIOTU5g/UOBWKPAfoKvlEm5Lc5uicLWQ",
-	"w82H1TS7G4kZTwSNOon3iXugSsG1cTXJLAE6JjQRHKw4hV7fkt60ewI9CiOhY3u+FpcX4altgO8Up9aE",
-	"8944T5IipKowx/jXTPNGVcR/P3zpyZBBuuMt507p225kpfmJ0vWDD8wqGEWCvH76kowSEU5VLRvuzPa/",
-	"84SpTKgy3L87fb3R7QNnb4GzC2aosrcR118/ffkNc7lLO/uyfoJeJlSL1cuT/plyOQAQFXl8NI+YJomY",
-	"9NF+vSgFMoU5hlFzF2MngYwgpLky4vzZ2zdljLVhhXZM+sklDa3Nr9c7hmOLIJINmRRjBX9Y8GifvMKh",
-	"Ky0kREZYDWkYQ4N1zcWdM6v5bca0wQPf1/l+sAbfl2Uevh5QXNApENSVfaD4TvnxpZvjhXmpFESrSQPu",
-	"7G6p5YDpJ5hvTcY5D9Ho4Iy3fqEE1KaLOMaAKOEiWDBJydVIwvtW38IGowiiJnf+A/QTP0R6qaxwWrRn",
-	"u2VmHEVMKsoEQi6kBi9GNSgDVIUsg/ZX1kSqSRLOSrlBEZj7VCT9XI+uUic230o4u9C3Lr/v76/TjZ+w",
-	"/xU5OHYWNuuucvRZkCKutyFFyueYtOAxs/N/Vfm44hJc8LB7dJld5ol75v5NMhik56BimQXmU2exs6OD",
-	"Fgvv59ZGFukW6zFHJfekw5xUeCJnsVDVZC5MaS1BjSmiWff8Cr9NmdG8GOJ6sUaNWnRTmP/bFU1yGKIG",
-	"ZP4fWjrjc4I3OottGaDrXu+jNXo/NTpWZIh3uDMkOpfOh25L20lz1Hb1roTsUrx2KsFNhepVuVh9xIHv",
-	"jvtbcezteP99uGfUXUTUL7XcOdr65iH369ngohK4NkDGLiXjLIZwamjW4dFC+iEY0aXQWKwVJOPHZVqZ",
-	"A3Bm9Ah3xQcBppybIyA5T0ApMlxE72NyD3rkmhKOdSI/8UsqgtI/imi+ZTJ03uqbql/MSCk3DRbY23Lf",
-	"XUKH3a9gYbGpSyHoDVnsz7CmDz29oJNN1aAXIqR/Pt1nU1Vm72AtXrZFw/CFo3Um0lJh6I8mrJ1GUekD",
-	"XBdvbMBUXRTb/Wx/3FgISkC3BKKdazIRULr/HC8wrchHMbLxllUHhLlibjtlzNaCXCS8+q7YPrnwrSZk",
-	"CpApfDlmSgs5bzGH4DBLONpMTCyKuLYcqoetM2eKTASHP52vYG8Nem8pJPgVjZG47bel+6DTV3VLQsL6",
-	"p2uoG34J3nuQ5JYfY198NpnGD7o5RWmWJDa7qVaqtahv/GCX35rHbTM+uJ3xfVGnGw3i7fWvXSwDFGEi",
-	"Nn5bgi0ZYguAWpzncF1xVpOxSBIxQ4UsbSK9jSDbCtLflcjqgtzWElnvl9cJVc6mycVsK4z/cPw9yKVL",
-	"cekMWd0PTxNZUSxkG0Lqbplo/kUo1qpxnyZKeO46x0MxtcGHNDH4OT8hlHCY4SWmrAmpzSdwbsbpKcx3",
-	"BAOY7taOAVhvYSbk1JbKjUCSGZ0X83hsrYBMFVJ8DR9ur4DuD/bvY3ofxcirTKWp4ZutzeHBgXjvyIEM",
-	"Uwsz4GK2LdwoC1BsHzcwS0sCijoGFpSmc1WWiFt8/8CDDetBb6IGFjZ8QI0H1HhAjfVQAxmmYefeIm7Y",
-	"epl3BxxWH4ohnJKZyJOIhCIF37SPDIdVlUS6sMA1oeNXHOgDdjxgxwN2rKurGK6r+dZuDx0fxWh5XMNz",
-	"88CfPM9kO7EOXmmUrhaLks7rtme16Ts1vxYFTJZ60Q2VPNhAt+dzN+vZme+CLFnh3UWJgQrf7n7+KEZL",
-	"81me4zfo/uAOguWH24Nr4E/kGrDfTFyLETYla/vJx0UY/oKBdrFcyubCctFit2UuIUUdKkI5zALnho7F",
-	"DCPSxVjb0l1MEaqmgN8zbVOvtZw/d1+TvF8esyxgizxhVTFb5akQju23rTDJGAXootiEkainjEeEqYX8",
-	"rFv59Y8gPwfFCrR9AOtBeP4DCc9vjf5DKLF1yVA3omMJKl6NOjW52ZbzWSo5X9hH7lx2vsuzd1H+Y6l8",
-	"aFcj8BMHmXSlJB5iL7vlwLLaRbc06AitQpB+ZambZXYauwNoveAWiN33bSmPXEaXxTRy6r4m6j7HGuNH",
-	"tHNtvyqKhcPr9aJiar81Z00+XdGXF94XfLftyfYrBd1z7GW9IsvSL7SWYWeLKkzbSjz7U54+D47qTuOP",
-	"jdylXp2c9aCi9fTa/Yx/V8VQKi0yhQIein5dplwb57bg9//DMYpfy6twJaZfQBzdoYYdm7plMWMpiFaL",
-	"YBRA+kA321K9Nyaa22nhuNGF1lxE5bUFz9253PB1AuBWE3ot/O3PFr72cLR3+4Ttl2m+4GhP2BX8vkQn",
-	"NXfvkLjdZyja7UiRQFupVxCwd/Lug78C1e8r454QMyM/Cs/Wq+thYcFdtEF1z/eNvd2AKJokYvY0zfT8",
-	"V5rk0F7jGr92bT/2vfgu+owqkggxxdKxXQ6oK5AjoaDLA3V0v3mSS/ckpLzvke4dd7j0C/NoSvR33sYb",
-	"ZRnjk/XIhuF8sBwjtFJMtY1FFcp3H8wO4HuOQmzpv108pVw7bV9Dd7pwoyjjFDJdmHIrXknV4uj8Tcjp",
-	"grqKT3ihgh6LmZnVRNhiJa4ptE+1tIOlw/HroUW+pPdSpXJFS65xaYfw3nGY03z6mZAEy+uMaEJ5CNLm",
-	"UmUgsgSwTKUrG+0acltw8+HmfwMAAP//",
+	"7H3ZcttIlvarZLA7orr/H1y0li3HXKhku1su2+WwVe0L2yMmgUMiTSATzkyIYmkUMVfzAPMQM+8xj9JP",
+	"MpEnEzvAxVrsqtGVKBJI5HLOd/aDq54v4kRw4Fr1jq56CZU0Bg0S/zsBqdmU+VTD6VPzRQDKlyzRTPDe",
+	"Ue80IGJKKPGLywY9rweXNE4i6B31fKnPRzvzx78dLH6Uj2B/og4vRl92gt14j+8nPa/HzDAJ1WHP63Ea",
+	"4z3FYD2vJ+FLyiQEvSMtU/B6yg8hpmYqMb18CXymw97Rzmh33+vFjOdfeD29TMxoSkvGZ73ra693kkol",
+	"ZHMVYw6X+tzHX8dmQToEktAZkAlMhYQBOdWEKXJBIxaQqZB4gaIxkCmLzFYRygMiZACSCB4tB9nCvqQg",
+	"l6WV2Ql0LGJ3tP+obdpPRUwZfwvT9v2XxIxuzyHAS6tH4D4NfBG377e96Xa3+nT6imo/bM74LUxTBWTB",
+	"dEj2d3bJIgQJuJ9i8hl83GcuSCT4DOw+C25+p5rokCny7IzOcMEq3+QQaACyWM/ptG8f3rGCg53d9im/",
+	"FhzyaXcNbS76qvFfiMkqFvosJtVz+ywmW7POZzG53XN8yWKmm5P+u1iQmPIloZrEQukugo/w9vIMApjS",
+	"NNK9o4ORZ6bD4jQ2pD/Cudj/ipkwrmEGEqdyJubAV+2gNhdU91CL+dZ7iMPc7i6+p+2bGAVI4ZSrBUiS",
+	"cs2iMivE4gKUZzjcYg5TyBceYZwsQhEBUeALHiiiUj8kVJHx7oEaD8h7w13jCrGOPTc+0yRg06kBrakU",
+	"MbJW1/EtaO30Eqo1SHPlv/7lw07/8ad/+7DTP/j0YWQ+Ho7+qv7ca67/2uylSgRXgDLlJxq8hS8pKNwT",
+	"X3ANHD/SJIkM7DPBh4kUkwji//9Zmb26Ks3hz9IgYe9Pw0JuDe2vavjG3mUfWt3tsxCItI8lPuVcaDIx",
+	"39Bg0DOyQfBpxPx7ndKpJr6IIhaAsoC4MDAHl0xp9YSM8QPjs3MWjC3kucO69nrPhZywIAB+31uI3EEi",
+	"6s8VoUT5IgGkUBSZEeWEmj8+4CxfC/1cpDy4z0m+FpYbMnHCcWo47R8UEXJGOfsNn41TfCORhZj54jll",
+	"EQT3vaNuoiFVxA8pn0FAFOO+FYoo7hhHZrZ8jLM+E+IllTO477lORLA0EjoyDzeHTjnZIa/YT9msXlG+",
+	"dMyt7nVyQliB5Fjc8M9b0HLZP55qkGNU0MbSfHNO9ZgoujSqB4oLK+RxuqVbmnj9zoLtoIKIDUFl5vYr",
+	"p6kOhWS/wX3TPhI6cmSuNzFFUj7nYsE9ApeJkWnmdwkXYg5BbQfev3/fP051CFxbDbypwT0/IYc/HozI",
+	"//z3XuteFMBvt+KCsohOonsl1mOSUKnz9XOAAALziS7o8gnRcknozKnKd3H+iRQ+KHXfyz7VZEEVSjWP",
+	"TFJNYjoHVKgVcAVGqEgppBqTyAgZAhcgl2QhBZ+RKYPIysJfuUqTREgNwSsIGD3DNX4bpDFyelx+mnmK",
+	"AcHr7BTqdirqKVIk5hurcPi0eZivnc1kQPbkOBMTvuBTNksNh5gNGjS1Ga/nS6AagnOKGzEVMjafegHV",
+	"0NcshrZ7rIl1zoIWNvF6U2aMnUQyrs9VSHcPDpvz/cVO9emztx4J4ZIG4LOYRh6JhNEdfaqgdbYhVedz",
+	"WDYHfB+CDp2JlUh2QTWQOeCehxAFxNhlpREnQkRAuRnSrmILG78xKaZU2sZhJyKOBc/tWTM1cynjs7qH",
+	"oTHkHJbn2tHpKrL7GZZIztdWyUX6YBpi1Xoy7gsqJV3iLUKf0wwdNjt6c4t1I2x+TyLFlFnk4GnkwNNa",
+	"IY1rJaC+FZxPlhtej7C/inzXjqFAMhq1WDQbE+Z12b76YEiqzCTZ2eRPyknGM8xcbFDp3Cs7XT6pVv4q",
+	"GKOyI9XtrPD6p3wNVmFDo6EgypfMmjNV5AmophUKW0WaZQxroT0z4diRUZMpSy6sDcigtv04zdITqsO1",
+	"rjzTmZtrhssEfA1dUHfZJBuD93BJfU2UhsQK7RiMXcvaITiiSp/7IfjzLXE4NjJ51qLUPBfSWC4gleCt",
+	"j7QbYh651QPFRIG86NgMCdSJzJqioc3REV8EdW+qYYt+zJQyI7QxpqY6tafA09gcrTl+wwI0UuavUwRL",
+	"Z1oHu+LWp6/fvQUaGD4okWb21VvgsKDRL/xMUn/eMmCNxhyTuhnmiy/OpI3MnkIEM5rRWYvtxI0J7wsZ",
+	"WKqhxE+VFrEBHmRd1Naq9Gl9G2UBdk79GPp+SKMI+AwGVY9pc5+M8aOrQxxezvcuDr7s8h8X+/qR3Eke",
+	"x6PPh+He7GC6G+wrOjCPGAT+BaWqfwGSTZedw9eO4eT18atn6/cXl+Vl2+zm2Lqn1t3b4FuaanGOMNuO",
+	"MPi7NKfe/nublnVmtSstUOOeMml1qrUCpiTtndLUHNdPpQSu65rB+rEz6FKbI3OOdi24/DX6oK/keQJx",
+	"x8KKBeUeK6Ruo9ors2TGlQbq3J5GaZuA0ZFiGkCut63dh6DCW6uWX+LCawNHxoRUN1Ig6ipkIOItVciv",
+	"0PciOoFo7Vm/tFdlUgYZ4mbaUgY41ZN+matHHjnu27l5xlLTkrLIHGcg9KpITovWCFOQEoJzP3QcvnZu",
+	"JU2zZkCfvHpG3K8bkRMiw820ylx4rSRGhK939tr8rvMNZOkTAnGird/H2BYSnIEZmt3Wgii6bJX9aRJs",
+	"zeELFgU+lUEbVrYpvw6+c/FYXVaFWysQVnpSRRnOEKasK9cJxCnTJeCvoHzOMQ08roBA6egbPFNBx8pG",
+	"dkumE7wDJVJgV0mjNyVJhaqMt1J45UGmCqV1yrK1l/v1sM/h/iaCpgvk3/x88u5PO6Mnhgi5Yfma/Q0X",
+	"IAsj3LO+y+xsx+YKTefAbfzGqsjluR0c7B1uML17QNB25DvmS4d7ZajDVf7KmeFUQiUQ6vuQaAgG5LUg",
+	"GZF75PQNoUEgQSkiJEnSScR8otLplF2uQstGzG4T+CwH5w8OvK3gdFtqKQNGTpCO1mv7p+Z5EgK6SpA+",
+	"/t/AfB4TxlErLnGsR8QFlHIWUKFsc+20aZTdfHoLFq9TRb93Y7cickqaeQI8YHx27jvwdr4qg6K+Zhfm",
+	"K3S3tlpbdtBfERHXgl3MePnbHe9OdPcbANz3iT/fEUu38FqDzp4ziIJnSDFNH7YIalYr+gJKwr9FwdeU",
+	"Ra2eh0Qw3hrjePHul9fE/UoYN4Zb5oz/CwZ+Ho92/vrEGh6YLEDyfDEDxzaU4pHx0EbcmFYIUVVkHpZt",
+	"1U4+zebo2bXn62nj0L8DjXTYsmsh+HPVzV5XbbtWEdUYRRJkLOZjs8CFCyhhyKSEocVUmi4YMUfHSxEH",
+	"W2vLuzHaVvpCTFpMd62Naqta/FqURakERZQgUyqfEPSJ4qFORSp1SBiuJ8A8iGbezVeGO4AG5xFoDfKG",
+	"ttPqwEndjFybMtXuSYSM5erTWceCPu2nXAL1Q7xrGx6snfh6Eu8ycN6HS3OGC8q08gjFrIwOm4dpEggM",
+	"B+ot/YoSFOojXXxktysf8KrhwFkXJLrupIXSDqTc0VIjkoVrkylXxMhyDH9Lyok5XbPSzah2M/vzhZgU",
+	"xucm8uuFmGTya3tDss1UdBZeOVzS9KrmkJDvW4XYW3g0P+XtjLYXYnILmqCBte9dDSxOvgTuX1JIIbC7",
+	"zC33qNT3Md8A/e6YUtSmAGZ0URos4MrGGOyRSmtKU+5DZmXTqHWsTEcqjQW+jXOBv/do39yu6O5o/5H9",
+	"tD96fNg60Mtcw+oSmHUFao0APbYJouRw/4kxb5VRHXaMRD3cI5b6lEcCNjOaAtoxg/Nhf+xM2vKTD/db",
+	"jiRLImjBBKrJArh2yQ2ovDzeP/jxr82AAPVjWAdt9eySk+MfFBELTlzyAwmEn8bAtUcuQE6oZnGrdpDJ",
+	"kDYnVRWTLXv3bTbgluqdTfLYmPlKemcLD5bSEDvTElwOm4vB7I8eVxMbW71qraFAPDctSCAInYhUd0UA",
+	"nV+8SzHIEr02V1kK8G+qQJrpCFbkB7Q58bF8QNt8ziSijCuXYGJjevmkUsn6aKWA5fKNgmh2QiXYd+pD",
+	"aVfaAOydL2p4gzSmjiTQIgCvjhaSYelFSYjn11S+s/Hzz2KS/4yfs/sxFy3/yf1nf2zDHkzwbtHhb5Jv",
+	"o7rihtHSFUsolySmSUyXRIvUDzOlaSokoVGE2dEbp4jcRXhkbRp7u16bqnzb6kUYvpABBFn6PhHcB0JJ",
+	"zHiqoVNj2jjS0eQuQ3mbA5Il1JbNRRo6N2Z9Vx4BxhiJH1JJfazMcXlECnwJNbU38C/OL3/8+cvuq80U",
+	"r8xsLU8iX1uF6GoO8spprM0qQT74Ki94ley7aTaml6f2x4PR6G5IOCOFSn3TaE2pxNcTSrGivV18iPtv",
+	"p7669qi5e2znadyChmvR7XvXcXGWGzol29MqtjrwTT3OOK33TIfvkI1xalH0y7R39GGzXa8fnc5kTRNB",
+	"LFI8ISo0+p1BxvX5a3a45sw/YZoq+KlkevnOzMk+fgJUtrnfjjk5fnNqk7iPyNgAlHWk7R2SCVVwuFuC",
+	"Ng+BzWALOSSUWF9XGuf5yUhJ9kH5xEKtE5tyy/hUNCdgvdLEF1xLEdmKR4w64izOXr4rBxaUczeAvGA+",
+	"DMhxI/sGQxEYb/A+8vGKPBvyz//4T3IVUhVeD65+Exyuxx7u/ZOsSgnMWdSeLm1+qBFkPPjI0UKCAFVO",
+	"oztSLjDFVWlIBh/5R/4M0519GkWYHG22L0TPods84lMpGSgyPnb5+7j2I/ITbiMx5/HPf/+v8YCcsdhN",
+	"wBgWe3t7jwnjH/mvZydPCAvsL8YiO32qbPzO1jlmFZo/KMKCPJDn5X7SIranhRgQ1MlxsI983JVyPS4Z",
+	"N56tIzILLCV1KyPnUcQznmeAlzbE1Z9li6dk7Eo4+qfB+KhahJnloHhuRcxWrqBJt7P7KLfpPvKqUXfU",
+	"H6NbhhIOCzOcIRf0K5vbMz3E1pKQ926zEqpD3A9F/vbszGyT/e8j//uz46d2j47dVWg44KX20GPQoTBL",
+	"x8Upsj86sJszPo4isTDrN5KZ+cAVFADWe/XmZX93MOp5vVRGjmPU0XC4WCwGsfiNRREdCDkbvnrzcrg7",
+	"GA1LBkLv6ck/KH3X83oXIJVlqJ3BaDDCTMAEOE1Y76i3NxgN9owVSnWIaDCkCRuWKdt86VLMDGjhmZ8G",
+	"vaOekUMn5Qu9Sr12BxgWlwxtPafBwzUXulppc2XN4jOqM9YiZqTskcnSkLOrRO4qJszLjFcUUtZR9lOt",
+	"dHB3NFpRiLBdAUI9ebejimSGqejl08EaiX07k7YH5DMeliod8Zad9bdUSofwpr31NxXVgHjH/vo78so8",
+	"c8Pu4/U31Gu7rr3ewSZTK9f/oDBM45jKpaPlyr56BhpAaavDYxLjTKFzvEzxn7zeZV9ZS7bFQjXPaPDT",
+	"8Kr033Und/0NyszVux/a6yqAqQTwM4lmAHUOywcKvBUK/Bvoau+Kr6W5bVG42lXj+tN6mh0GYsEjQYNO",
+	"4n3qLqhScG1eTTKLgE4JjQQHq05ioDynN+2uQNE9ETq0IjT7usjobQN8Zzi2Vv/3pmkUZVlomTuq/J0Z",
+	"3pjK+O+nm0qGBOJ+aTv7eTrAiuJFryH4wOyCMaTIm2evyCQS/lzVCghP7PP7T5lKhMorJLp7CbTVTD5w",
+	"9k05O2OGKnsbc+XNs1ffMZe7Sr2bPcfrJUK1eP1K1g9TrmwCgqz0kaYB0yQSswH674u+LHNYotbPXVqi",
+	"BDIBn6bKaOgn797mJoFhhXZM+tnVWW3Mr5d9w7FZ3s2WTIrplY8KHh2Q1zh1pYWEwCirPvVDaLCu+bJ/",
+	"Yi3f7ZjWe+D7Ot+PNuD7vOfGtwOKMzoHgr6CMlD8oMopudvjhbkpV0SrdRZOdrc01sCKHSxRJ9OU++h0",
+	"cc7rctcKNKiz1E+PKOEyeLCuyzWswt+tvYUDBoGt82+ou0/LWeUrdYXjbDz7WGbmkaXxok4gZKE1lNJ6",
+	"vTynV8i8zmFtg6qaJuG8tFt05LlPQ7JcHtPVd8aWqAnnF/ve9ffd3U0eU+5x8A05OHQeRhuuc/SZkSLu",
+	"tyFFypdY51FiZhf/q/JxJSRa8LC7dJVf5qm75v5dMpik6KBilQfmS2fnuYO9Fg/3VesgRYXKZsxRKdfp",
+	"cCdlkdhFKFS1/g2rgHNQY4po1r2+LG6VF4EXU9ws16rRGHAOy3+5oFEK1nlp/h9bOuNLgj90dj4zQNe9",
+	"3wcbPP3Y2FiBId5xf0x0Kl0Oge0zKI2o7Xq6ErLL8OpXkrsy06vyZfUSB75997cS2OyX/vt0z6hbFCGs",
+	"9Nw52vruIffb+eCCHLi2QMYuI+MkBH9uaNbhUaH9EMxoU+gs1gqi6ZO8Es8BODN2hPumDAJMuTCPR1Ie",
+	"gVJkXBQ8YD0URiSbGo4Noj8t97cEpX8SwfKWydBF66+rcUGjpVw3WGDnlp/dpXTY8/IKj01dC8FoUHE+",
+	"45o99OyMzrY1g14Kn/7xbJ9tTZmdvY142XZwwxsONllIS1Om35uydhwEeQx0U7yxCWN1VWx4ZT9cWwiK",
+	"oK1V2akmMwF5+NPxAtOKfBYTG5qsBiCymhVnjGWxw6xGuByKHpCzsteEzAEShTeHTGkhly3uEJxmDkfb",
+	"qYlZR90WobrfunKmyExw+MPFCnY2oPeWro7f0BmJx/61dO91xqq+kpCwGe0G5ka5H/I9aHKrxdiNZZMZ",
+	"fK+bU5RmUWSru2p9c7Nm0w9++VuLuG3HB1/nfC+apqNDvL0ZuctlgCxNxuavS7BdVmw3VovzHC4rwWoy",
+	"FVEkFmiQxU2ktxl0t4L0d6WyuiS/jVTW++V1QpXzaXKxuBXGfxB/D3rpSlw6QVYvp+eJJOuvchtK6jCv",
+	"zb8RirVa3MeREqVwneOhkNrkSxoZ/FweFYl3hrHQhdQWEzg18ywZzHcEA1ju144B2KJiIeTc9i0OQJIF",
+	"XWbreGK9gExlWnwNH77eAN0d7d7H8j6LSSmRUlPDN7e2hocA4r0jBzJMLc2Ai8Vt4Ubes+P2cQOr1CSg",
+	"qmNgQWm6VHlXveJlFCXYsBH0JmpgL8gH1HhAjQfU2Aw1kGEafu5bxA3bYvTugMPaQyH4c7IQaRQQX8RQ",
+	"du0jw2EjKhEXHrgmdPwDJ/qAHQ/Y8YAdm9oqhutqsbWvh47PYrI6r+GFueAPXmdyO7kOpdYwXSNmXbA3",
+	"Hc9a03fqfs0auKyMohsqefCB3l7M3exnZ70LsmSFd4sWCxW+HV59FpOV9Swv8IWAv/MAwWrh9hAa+AOF",
+	"BuwLLDdihG3J2r5/s0jDLxhoiO1itleWsxG7PXMRyfpwEcph4bkwdCgWmJEuptq2LmOKUDUHfLlsm3mt",
+	"5fKFe7Xn/fKYZQHb5Aq7qtkuV5lybF80hvW2qEBnzTaMRj1nPCBMFfqzbuXX34P+7GU70PbOsAfl+Xek",
+	"PL8z9g+hxPZlQ9uITiWocD3q1PRmV889yOiss6JUcC2pr2/KvKu6k9W6TrSUxSTAj9+cEiw9dy9Pc10p",
+	"ekcfPlXzqVHltt3MSrtSNKn6lO+Bbem00no4s5fcuf1wl/pH0QJmpY5sd8MrF08y6dqJPOSfduvCeceT",
+	"bo3YEVqFKcvdxa5X+arsCaAHh1th5BpeUB64qjaL6+TYvd7WvR84xLe6p9q+5hb7zdd7hoXUvqLQur26",
+	"MlDPSq+Uvu1ofrlb1D3nn9a78qx8ZXCeeld04rqt4rs/pAR+CNZ3OsBs9jIt9UraDCpqEtx+O7zCv+vy",
+	"SJUWiUIlF9XfLne2zfUr+P3/cJ7mt4qsXIj5DYijO92y41BvWc1YCaLVRiAZkD7QzW25H7Ymmq/zROBB",
+	"Z56DLDOxLYHwzvWGb5MEuJ7QaymAf7QUvgfR3h0Xty80uoFoj9gF/LbCJjW/3iFxu1eRtPvSAoH+4hXm",
+	"d/W13HgmxKyonIloexY6O9y1AlTDK18EleZWq5pSU06wD+APioztW8XwdSuK0JY2Hs9sB+us2foGXYXy",
+	"sc2cxqsbm2OYLKE6LKJkpXbWa+v9D/fX9Rhd7xrQcKmHoY6jLbuNONt/KiRJQCRRpsRtBQgriaF0VCQG",
+	"ym3RUigWRAt8RzJhq5w06KTtZoa39ufGgdIoEotncaKX/6BRCu1N8PEN+nDh3gFUekVpJMQce0t3RWgv",
+	"QE6Egq4Q7cH9FhKvZFif8kEJ1+74gcelnTSyD98igcGBBbW+9jIs2IS8JGF8thmmMFwP9muFVjipjlG0",
+	"qf3wyZwA3ucoxPbGHKIK48a5aqEP5yhpdG2dQ6KzWEclbK9aMgHeCzkvqCt7LWDOCMwW+ZWGQgduyzjY",
+	"IhTfSJwVFJduqrR2aSnGz51UpXucQGpe/VxIgv2nJjSi3Adp+daCBPaxdX3l3UDuCJoDVbyxrpEsteq/",
+	"7eOKqFAaqUCA60/X/xsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
