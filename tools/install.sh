@@ -25,7 +25,7 @@ has() {
 	case $1 in
 	postgres)
 		on_path postgres ||
-			exists /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/libexec/postgresql*/postgres \
+			exists /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/libexec/postgresql*/postgres /usr/local/pgsql/bin/postgres \
 				/opt/homebrew/opt/postgresql*/bin/postgres /usr/local/opt/postgresql*/bin/postgres ;;
 	redis) on_path redis-server valkey-server ;;
 	chromium)
@@ -101,23 +101,18 @@ choose() {
 }
 
 # finish reports what is still missing, and how to get it. It exits with 1 if the target cannot do without it.
+how='Install it by hand' # ends as: …, then run this again.
 finish() {
-	for _thing in $(missing_of $want); do
-		say "$_thing is missing: \`make $set_name\` runs without it."
-	done
+	_left=$(missing_of $want)
+	[ -z "$_left" ] || say "missing: $_left- \`make $set_name\` runs without it."
 	_left=$(missing_of $need)
 	[ -n "$_left" ] || exit 0
-	for _thing in $_left; do
-		case $_thing in
-		terraform)
-			say "Terraform (1.11 or newer) is missing, \`make $set_name\` needs it, and this system's package sources do not have it."
-			say '  Install it as https://developer.hashicorp.com/terraform/install says, so that `terraform` is on PATH. Then run this again.' ;;
-		chromium)
-			say "Chromium is missing, and \`make $set_name\` needs it. Install Chromium or Google Chrome. Then run this again." ;;
-		*)
-			say "$_thing is missing, and \`make $set_name\` needs it. Install it with your package manager. Then run this again." ;;
-		esac
-	done >&2
+	case " $_left" in *' terraform '*)
+		say "Terraform (1.11 or newer) is missing: \`make $set_name\` needs it, and few systems have it in their own packages."
+		say '  https://developer.hashicorp.com/terraform/install says how to install it. Put `terraform` on PATH, then run this again.'
+		_left=$(missing_of $need | sed 's/terraform //') ;;
+	esac >&2
+	[ -z "$_left" ] || say "missing: $_left- \`make $set_name\` needs it. $how, then run this again." >&2
 	exit 1
 }
 
@@ -129,7 +124,7 @@ elif on_path dnf;     then manager=dnf
 elif on_path apk;     then manager=apk
 elif on_path brew;    then manager=brew
 else
-	say "missing: $missing; and none of apt-get, dnf, apk and brew is here to install it."
+	how='None of apt-get, dnf, apk and brew is here: install it by hand'
 	finish
 fi
 
@@ -139,26 +134,26 @@ if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ]; then
 	if on_path sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 		as_root() { sudo "$@"; }
 	else
-		say "missing: $missing"
-		say "installing it takes root or sudo. Run as root: tools/install.sh $set_name"
+		how="Installing takes root: run \`tools/install.sh $set_name\` as root"
 		finish
 	fi
 fi
 
+# The package manager's own words are shown only where it failed.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
 refreshed=
 refresh_once() {
 	[ -z "$refreshed" ] || return 1
 	refreshed=yes
 	say 'reading the package lists'
-	refresh >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+	refresh >>"$log" 2>&1
 }
 
 # A fresh container has no package lists at all.
 case $manager in
-apt) exists_list() { for _file in /var/lib/apt/lists/*_Packages*; do if [ -e "$_file" ]; then return 0; fi; done; return 1; }
-     exists_list || refresh_once || true ;;
+apt) [ -n "$(find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | head -n 1)" ] || refresh_once || true ;;
 apk) refresh_once || true ;;
 esac
 
@@ -168,12 +163,13 @@ case $unknown in
 '' | ' terraform') ;;
 *) if refresh_once; then choose; fi ;;
 esac
+
 if [ -n "$chosen" ]; then
 	say "\`make $set_name\` needs$chosen; installing with $manager, which may take a minute"
-	if ! install_packages $chosen >"$log" 2>&1; then
-		# Old lists name versions that the mirror no longer has.
-		{ refresh_once && install_packages $chosen >"$log" 2>&1; } || cat "$log" >&2
-	fi
+	# Old lists name versions that the mirror no longer has: a second try with new ones.
+	install_packages $chosen >>"$log" 2>&1 || { refresh_once && install_packages $chosen >>"$log" 2>&1; } || cat "$log" >&2
 	[ -n "$(missing_of $need $want)" ] || say 'done. Services that the packages may have started are not used.'
+elif [ -n "$refreshed" ]; then
+	cat "$log" >&2
 fi
 finish
