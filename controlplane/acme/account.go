@@ -1,0 +1,145 @@
+package acme
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	lego "github.com/go-acme/lego/v4/acme"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// account is a registered account, ready to sign.
+type account struct {
+	key crypto.Signer
+	url string // the kid
+}
+
+// registered returns the account at a CA: from memory, from the store, or by registering one. An account whose URL is
+// forgotten is not taken: it is the one that the CA has just said it does not know. Its error is an *Error, or the store's.
+//
+// The key is stored, sealed, before the CA hears of it. Two workers therefore register the same key, and the CA gives both
+// the same account (RFC 8555 §7.3.1).
+func (a *authority) registered(ctx context.Context, forgotten string) (*account, error) {
+	select {
+	case a.accountLock <- struct{}{}:
+		defer func() { <-a.accountLock }()
+	case <-ctx.Done():
+		return nil, a.interrupted(ctx)
+	}
+	if a.account != nil && (forgotten == "" || a.account.url != forgotten) {
+		return a.account, nil
+	}
+	a.account = nil
+	stored, err := a.storedAccount(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.openKey(stored)
+	if err != nil {
+		return nil, err
+	}
+	if stored.URL == "" || stored.URL == forgotten {
+		if stored.URL != "" {
+			if err := a.cfg.Accounts.SetAccountURL(ctx, a.DirectoryURL, ""); err != nil {
+				return nil, a.storeError(ctx, err)
+			}
+		}
+		if stored.URL, err = a.register(ctx, key); err != nil {
+			return nil, err
+		}
+		if err := a.cfg.Accounts.SetAccountURL(ctx, a.DirectoryURL, stored.URL); err != nil {
+			return nil, a.storeError(ctx, err)
+		}
+	}
+	a.account = &account{key: key, url: stored.URL}
+	return a.account, nil
+}
+
+// storedAccount returns the account in the store, put there with a new key where there was none.
+func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, error) {
+	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
+	if err != nil {
+		return nil, a.storeError(ctx, err)
+	}
+	if stored != nil {
+		return stored, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, internal(a.Name, err)
+	}
+	sealed, err := sealKey(a.cfg.Sealer, key, a.DirectoryURL)
+	if err != nil {
+		return nil, internal(a.Name, err)
+	}
+	now := a.now()
+	stored, err = a.cfg.Accounts.CreateAccount(ctx, &controlplane.Account{
+		ID: controlplane.NewID(controlplane.PrefixAccount), DirectoryURL: a.DirectoryURL, Email: a.Email,
+		SealedKey: sealed, CreatedAt: now, UpdatedAt: now,
+	})
+	if err != nil {
+		return nil, a.storeError(ctx, err)
+	}
+	return stored, nil
+}
+
+func (a *authority) openKey(stored *controlplane.Account) (crypto.Signer, error) {
+	key, err := openKey(a.cfg.Sealer, stored.SealedKey, a.DirectoryURL)
+	if err != nil {
+		return nil, internal(a.Name, fmt.Errorf("key of account %s: %w", stored.ID, err))
+	}
+	return key, nil
+}
+
+// register makes the account known to the CA and returns its URL. For a key that the CA knows it is the URL of the account
+// that there is.
+func (a *authority) register(ctx context.Context, key crypto.Signer) (string, error) {
+	dir, err := a.directory(ctx)
+	if err != nil {
+		return "", err
+	}
+	if dir.Meta.ExternalAccountRequired && a.EABKeyID == "" {
+		return "", &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Over: true,
+			Message: a.Name + " takes accounts only with an external account binding.",
+			Fix:     "The operator must get a key id and an HMAC key from the CA and configure them."}
+	}
+	s, err := a.open(ctx, key, "")
+	if err != nil {
+		return "", err
+	}
+	request := lego.Account{TermsOfServiceAgreed: true}
+	if a.Email != "" {
+		request.Contact = []string{"mailto:" + a.Email}
+	}
+	var got lego.ExtendedAccount
+	err = s.do(func() (err error) {
+		if a.EABKeyID != "" {
+			got, err = s.core.Accounts.NewEAB(request, a.EABKeyID, a.EABHMAC)
+		} else {
+			got, err = s.core.Accounts.New(request)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if got.Location == "" {
+		return "", unreachable(a.Name, errors.New("a new account without a Location"))
+	}
+	a.cfg.Logger.InfoContext(ctx, "registered an ACME account", "ca", a.Name, "account", got.Location)
+	return got.Location, nil
+}
+
+// storeError wraps an error of Accounts.
+func (a *authority) storeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return a.interrupted(ctx)
+	}
+	return internal(a.Name, fmt.Errorf("account store: %w", err))
+}

@@ -1,0 +1,197 @@
+package acme
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	lego "github.com/go-acme/lego/v4/acme"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// pending is an authorization that is still to be proved.
+type pending struct {
+	url       string
+	challenge lego.Challenge
+	value     string // of the TXT record
+}
+
+// authorize proves control for every authorization that is not valid yet, by DNS-01 (RFC 8555 §8.4), and leaves the order
+// ready. Apex and wildcard have an authorization each, whose two values stand at one target.
+func (r *run) authorize(state *lego.Order) error {
+	open, err := r.pendingAuthorizations(state.Authorizations)
+	if err != nil {
+		return err
+	}
+	if len(open) > 0 {
+		if err := r.prove(open); err != nil {
+			return err
+		}
+	}
+	state.Status = lego.StatusReady // finalise finds out where the CA has not noticed yet
+	return r.save(controlplane.StepReady)
+}
+
+func (r *run) prove(open []pending) error {
+	if err := r.recordValues(open); err != nil {
+		return err
+	}
+	unsaid := slices.DeleteFunc(slices.Clone(open), func(p pending) bool { return p.challenge.Status != lego.StatusPending })
+	if len(unsaid) > 0 {
+		if err := r.journal.Publish(r.ctx, r.order); err != nil {
+			return r.journalError("publish", err)
+		}
+		if err := r.save(controlplane.StepPublished); err != nil {
+			return err
+		}
+		for _, p := range unsaid {
+			if err := r.accept(p); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.save(controlplane.StepAccepted); err != nil {
+		return err
+	}
+	return r.awaitAuthorizations(open)
+}
+
+// pendingAuthorizations reads the authorizations and returns those that are still to be proved.
+func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
+	var open []pending
+	for _, url := range urls {
+		authz, err := r.fetchAuthorization(url)
+		if err != nil {
+			return nil, err
+		}
+		switch authz.Status {
+		case lego.StatusValid:
+		case lego.StatusPending:
+			p, err := r.dnsChallenge(url, authz)
+			if err != nil {
+				return nil, err
+			}
+			open = append(open, p)
+		default:
+			return nil, r.failedAuthorization(authz)
+		}
+	}
+	return open, nil
+}
+
+func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err error) {
+	err = r.session.do(func() (err error) {
+		authz, err = r.session.core.Authorizations.Get(url)
+		return err
+	})
+	return authz, err
+}
+
+// dnsChallenge picks the DNS-01 challenge and computes its TXT value: base64url(SHA-256(key authorization)).
+func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error) {
+	i := slices.IndexFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Type == "dns-01" })
+	if i < 0 {
+		return pending{}, &Error{Class: Rejected, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
+			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)), Fix: "Order from another CA."}
+	}
+	challenge := authz.Challenges[i]
+	keyAuthorization, err := r.session.core.GetKeyAuthorization(challenge.Token)
+	if err != nil {
+		return pending{}, internal(r.order.CA, err)
+	}
+	sum := sha256.Sum256([]byte(keyAuthorization))
+	return pending{url: url, challenge: challenge, value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+}
+
+// recordValues stores the TXT values, unless the order has them already.
+func (r *run) recordValues(open []pending) error {
+	values := make([]string, 0, len(open))
+	for _, p := range open {
+		if !slices.Contains(values, p.value) {
+			values = append(values, p.value)
+		}
+	}
+	if slices.Equal(values, r.order.Values) {
+		return r.save(controlplane.StepAuthorized)
+	}
+	r.order.Values = values
+	if rank(r.order.Step) < rank(controlplane.StepAuthorized) {
+		return r.save(controlplane.StepAuthorized)
+	}
+	return r.record()
+}
+
+// accept tells the CA to validate. A refusal counts only where the challenge still waits to be accepted: a worker before
+// this one may have been heard, and its validation may end at this moment.
+func (r *run) accept(p pending) error {
+	err := r.session.do(func() error {
+		_, err := r.session.core.Challenges.New(p.challenge.URL)
+		return err
+	})
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Class != Rejected || e.problemType == "accountDoesNotExist" {
+		return err
+	}
+	authz, again := r.fetchAuthorization(p.url)
+	if again != nil {
+		return again
+	}
+	waits := func(c lego.Challenge) bool { return c.URL == p.challenge.URL && c.Status == lego.StatusPending }
+	if authz.Status == lego.StatusPending && slices.ContainsFunc(authz.Challenges, waits) {
+		return err
+	}
+	return nil
+}
+
+// awaitAuthorizations polls until the CA has validated all of them, or one is invalid.
+func (r *run) awaitAuthorizations(open []pending) error {
+	return r.poll(func() (bool, error) {
+		for len(open) > 0 {
+			authz, err := r.fetchAuthorization(open[0].url)
+			switch {
+			case err != nil:
+				return false, err
+			case authz.Status == lego.StatusPending:
+				return false, nil
+			case authz.Status != lego.StatusValid:
+				return false, r.failedAuthorization(authz)
+			}
+			open = open[1:]
+		}
+		return true, nil
+	})
+}
+
+// failedAuthorization says why an authorization came to nothing. It must follow the request that fetched it.
+func (r *run) failedAuthorization(authz lego.Authorization) error {
+	if e := r.challengeError(authz); e != nil {
+		return e
+	}
+	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "authorization is " + clip(authz.Status, 50)})
+}
+
+// challengeError makes an Error of the challenge that failed, or returns nil if none says why. It must follow the request
+// that fetched the authorization.
+func (r *run) challengeError(authz lego.Authorization) *Error {
+	if !slices.ContainsFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Error != nil }) {
+		return nil
+	}
+	var raw struct {
+		Challenges []struct {
+			Error json.RawMessage `json:"error"`
+		} `json:"challenges"`
+	}
+	if json.Unmarshal(r.session.wire.body, &raw) != nil {
+		return nil
+	}
+	for _, c := range raw.Challenges {
+		if e := r.final(c.Error); e != nil {
+			return e
+		}
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+// Package acme is the order engine: it takes one order at a CA as far as it can
+// (RFC 8555), recording each step before the next one is begun, so that a killed worker's
+// successor goes on where it stopped. package lifecycle calls it, and implements the
+// interfaces it needs. It is the only owner of lego, of which it uses acme/api alone.
+//
+// How an order is carried out:
+//
+//  1. The caller prepares the order (Prepare: key, sealed, and CSR) and stores it: created.
+//  2. The CA is asked for the order; its URL is stored: ordered. A worker that is killed
+//     between the two orders again: one order too many at most, and often none, because CAs
+//     give back a pending order for the same names.
+//  3. The authorizations are read; the TXT values still to be proved are stored: authorized.
+//  4. Journal.Publish returns when every name server of ours answers them: published.
+//  5. The CA is told to validate: accepted.
+//  6. The CA has validated every authorization: ready.
+//  7. The CSR is sent: finalised.
+//  8. The certificate's URL is stored: issued.
+//  9. The chain is downloaded, checked and returned; the caller stores it, and the order as
+//     stored, in one transaction.
+//
+// When an order is resumed the CA's word counts, not the recorded step: what the CA has
+// already done is not asked for again. A fault that may pass within a second, such as a cut
+// connection, is answered in the same way, by resuming.
+//
+// The package keeps nothing but what another process would find out by itself: connections,
+// nonces, the directory and the account's key, for each CA.
+package acme

@@ -1,0 +1,163 @@
+package acme
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lego "github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/certificate"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// clockSkew is how far a CA's clock may be ahead of ours.
+const clockSkew = 5 * time.Minute
+
+// download fetches the chain (RFC 8555 §7.4.2), checks it, and makes the certificate of it.
+func (r *run) download() (*controlplane.Certificate, error) {
+	var got []byte
+	err := r.session.do(func() (err error) {
+		got, _, err = r.session.core.Certificates.Get(r.order.CertificateURL, true)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parseChain(got)
+	if err == nil {
+		chain = r.preferred(chain)
+		err = checkChain(chain, r.order, r.engine.cfg.Now())
+	}
+	if err != nil {
+		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA, Over: true, Err: err,
+			Message: r.order.CA + " gave a certificate that is not the one that was ordered: " + err.Error() + ".",
+			Fix:     "It was not stored. A new order is made; when it happens again, tell the operator."}
+	}
+	return r.certificate(chain), nil
+}
+
+// preferred returns the chain that ends at the wanted root, out of the CA's alternates. Where there is none, the CA's
+// default is taken: a certificate with another chain is better than none.
+func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
+	want := r.order.PreferredChain
+	if want == "" || endsAt(chain, want) {
+		return chain
+	}
+	var all map[string]*lego.RawCertificate
+	err := r.session.do(func() (err error) {
+		all, err = r.session.core.Certificates.GetAll(r.order.CertificateURL, true)
+		return err
+	})
+	for _, alternate := range all {
+		if parsed, bad := parseChain(alternate.Cert); bad == nil && endsAt(parsed, want) && checkChain(parsed, r.order, r.engine.cfg.Now()) == nil {
+			return parsed
+		}
+	}
+	r.engine.cfg.Logger.WarnContext(r.ctx, "the CA has no chain to the preferred root", "ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
+	return chain
+}
+
+// endsAt reports whether a chain leads to the root of that common name, which is mostly left out of the chain.
+func endsAt(chain []*x509.Certificate, root string) bool {
+	last := chain[len(chain)-1]
+	return strings.EqualFold(last.Issuer.CommonName, root) || len(chain) > 1 && strings.EqualFold(last.Subject.CommonName, root)
+}
+
+// parseChain reads PEM certificates, of which there must be one at least.
+func parseChain(text []byte) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("a PEM block of type %q in the chain", clip(block.Type, 50))
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d of the chain cannot be read", len(chain)+1)
+		}
+		chain = append(chain, cert)
+	}
+	if len(chain) == 0 {
+		return nil, errors.New("there is no certificate in the answer")
+	}
+	return chain, nil
+}
+
+// checkChain refuses a chain whose leaf has other names, another key, or is not valid now, or in which a signature is not
+// that of the next certificate.
+func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time) error {
+	leaf := chain[0]
+	if err := checkNames(leaf, o.Names); err != nil {
+		return err
+	}
+	csr, err := x509.ParseCertificateRequest(o.CSR)
+	if err != nil {
+		return errors.New("the order's CSR cannot be read")
+	}
+	if !bytes.Equal(csr.RawSubjectPublicKeyInfo, leaf.RawSubjectPublicKeyInfo) {
+		return errors.New("its key is not that of the CSR")
+	}
+	if leaf.IsCA {
+		return errors.New("it is a CA certificate")
+	}
+	if now.Add(clockSkew).Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
+		return fmt.Errorf("it is valid from %s to %s, which is not now", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	for i, cert := range chain[:len(chain)-1] {
+		if !bytes.Equal(cert.RawIssuer, chain[i+1].RawSubject) || cert.CheckSignatureFrom(chain[i+1]) != nil {
+			return fmt.Errorf("certificate %d of the chain is not signed by the next", i+1)
+		}
+	}
+	return nil
+}
+
+// checkNames compares the names of a certificate with those ordered. A common name must be one of them.
+func checkNames(leaf *x509.Certificate, names []string) error {
+	got := make([]string, len(leaf.DNSNames))
+	for i, name := range leaf.DNSNames {
+		got[i] = strings.ToLower(name)
+	}
+	want := slices.Clone(names)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(slices.Compact(got), slices.Compact(want)) || len(leaf.IPAddresses)+len(leaf.EmailAddresses)+len(leaf.URIs) > 0 {
+		return fmt.Errorf("it is for %s", clip(strings.Join(got, ", "), 300))
+	}
+	if cn := strings.ToLower(leaf.Subject.CommonName); cn != "" && !slices.Contains(want, cn) {
+		return fmt.Errorf("its common name is %q", clip(cn, 253))
+	}
+	return nil
+}
+
+// certificate describes a checked chain.
+func (r *run) certificate(chain []*x509.Certificate) *controlplane.Certificate {
+	leaf, o := chain[0], r.order
+	var text bytes.Buffer
+	for _, cert := range chain {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+	}
+	fingerprint := sha256.Sum256(leaf.Raw)
+	cert := &controlplane.Certificate{
+		ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: o.OrgID, DomainID: o.DomainID, OrderID: o.ID,
+		Names: slices.Clone(o.Names), Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Issuer: leaf.Issuer.CommonName,
+		CA: o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
+		FingerprintSHA256: hex.EncodeToString(fingerprint[:]), ChainPEM: text.String(), SealedKey: o.SealedKey, CreatedAt: r.engine.cfg.Now(),
+	}
+	if len(leaf.AuthorityKeyId) > 0 {
+		if id, err := certificate.MakeARICertID(leaf); err == nil {
+			cert.ARIID = id
+		}
+	}
+	return cert
+}

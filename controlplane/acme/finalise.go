@@ -1,0 +1,46 @@
+package acme
+
+import (
+	"errors"
+
+	lego "github.com/go-acme/lego/v4/acme"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// finalise sends the CSR (RFC 8555 §7.4). An order that is not ready is one whose CA has not noticed its authorizations
+// yet, or one that a worker before this one has finalised: both are read again.
+func (r *run) finalise(state *lego.Order) error {
+	if err := r.save(controlplane.StepReady); err != nil {
+		return err
+	}
+	var got lego.ExtendedOrder
+	err := r.session.do(func() (err error) {
+		got, err = r.session.core.Orders.UpdateForCSR(state.Finalize, r.order.CSR)
+		return err
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.problemType == "orderNotReady" {
+		return r.awaitOrder(state, lego.StatusPending)
+	}
+	if err != nil {
+		return r.finaliseError(err)
+	}
+	*state = got.Order
+	return r.save(controlplane.StepFinalised)
+}
+
+// finaliseError looks behind the error of lego for an order that came back invalid: the order itself says more.
+func (r *run) finaliseError(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Class != Internal {
+		return err
+	}
+	state, again := r.fetchOrder()
+	if again != nil {
+		return again
+	}
+	if state.Status == lego.StatusInvalid {
+		return r.invalidOrder(state)
+	}
+	return err
+}

@@ -1,0 +1,202 @@
+package acme
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	lego "github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// carryOn does what the CA's state of the order asks for next, until there is a certificate (RFC 8555 §7.1.6).
+func (r *run) carryOn() (*controlplane.Certificate, error) {
+	if r.order.CertificateURL != "" {
+		return r.download()
+	}
+	state, err := r.begin()
+	for err == nil && r.order.CertificateURL == "" {
+		switch state.Status {
+		case lego.StatusPending:
+			err = r.authorize(&state)
+		case lego.StatusReady:
+			err = r.finalise(&state)
+		case lego.StatusProcessing:
+			err = r.awaitOrder(&state, lego.StatusProcessing)
+		case lego.StatusValid:
+			err = r.issued(&state)
+		default:
+			err = r.invalidOrder(state)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.download()
+}
+
+// begin asks for a new order, or for the state of the one that there is.
+func (r *run) begin() (lego.Order, error) {
+	if r.order.OrderURL == "" {
+		return r.placeOrder()
+	}
+	return r.fetchOrder()
+}
+
+// placeOrder asks for an order and stores its URL. Where the CA does not want the order to replace a certificate (it has
+// been replaced already, or the CA does not know it), it is asked for without (RFC 9773 §5).
+func (r *run) placeOrder() (lego.Order, error) {
+	profile, err := r.profile()
+	if err != nil {
+		return lego.Order{}, err
+	}
+	got, err := r.newOrder(profile)
+	if e, ok := errors.AsType[*Error](err); ok && r.order.Replaces != "" && refusesReplacement(e) {
+		r.engine.cfg.Logger.InfoContext(r.ctx, "ordering without the replaced certificate", "ca", r.order.CA, "order", r.order.ID, "error", e)
+		r.order.Replaces = ""
+		got, err = r.newOrder(profile)
+	}
+	if err != nil {
+		return lego.Order{}, err
+	}
+	if got.Location == "" {
+		return lego.Order{}, unreachable(r.order.CA, errors.New("a new order without a Location"))
+	}
+	r.order.OrderURL = got.Location
+	r.order.Profile = cmp.Or(got.Profile, profile)
+	r.order.ExpiresAt = parseTime(got.Expires)
+	return got.Order, r.save(controlplane.StepOrdered)
+}
+
+func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
+	err = r.session.do(func() (err error) {
+		got, err = r.session.core.Orders.NewWithOptions(r.order.Names, &api.OrderOptions{Profile: profile, ReplacesCertID: r.order.Replaces})
+		return err
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.Class == Unreachable && e.Status == 0 {
+		r.unsure++
+	}
+	return got, err
+}
+
+// refusesReplacement reports whether an order may succeed once it replaces nothing: any problem but those that say
+// nothing about the order.
+func refusesReplacement(e *Error) bool {
+	switch e.problemType {
+	case "", "accountDoesNotExist", "rateLimited", "badNonce", "caa", "rejectedIdentifier", "unsupportedIdentifier", "invalidProfile":
+		return e.Status == http.StatusConflict
+	}
+	return true
+}
+
+// profile returns the profile to ask for. A CA that offers none is asked for none.
+func (r *run) profile() (string, error) {
+	dir, err := r.ca.directory(r.ctx)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case len(dir.Meta.Profiles) == 0:
+		return "", nil
+	case r.order.Profile != "":
+		return r.order.Profile, nil
+	}
+	return r.ca.Profile, nil
+}
+
+// fetchOrder asks for the state of the order. One that the CA does not have, or not for this account, is gone.
+func (r *run) fetchOrder() (lego.Order, error) {
+	var got lego.ExtendedOrder
+	err := r.session.do(func() (err error) {
+		got, err = r.session.core.Orders.Get(r.order.OrderURL)
+		return err
+	})
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+		return got.Order, err
+	case e.Class == Rejected && e.problemType != "accountDoesNotExist":
+		return lego.Order{}, gone(r.order.CA, e)
+	}
+	return lego.Order{}, e
+}
+
+// awaitOrder polls the order until it leaves the given state.
+func (r *run) awaitOrder(state *lego.Order, leave string) error {
+	return r.poll(func() (bool, error) {
+		got, err := r.fetchOrder()
+		if err != nil {
+			return false, err
+		}
+		*state = got
+		return got.Status != leave, nil
+	})
+}
+
+// issued stores the certificate's URL. A valid order without one is waited for.
+func (r *run) issued(state *lego.Order) error {
+	if state.Certificate == "" {
+		return r.poll(func() (bool, error) {
+			got, err := r.fetchOrder()
+			if err != nil {
+				return false, err
+			}
+			*state = got
+			return got.Status != lego.StatusValid || got.Certificate != "", nil
+		})
+	}
+	r.order.CertificateURL = state.Certificate
+	return r.save(controlplane.StepIssued)
+}
+
+// invalidOrder says why an order is invalid: by the first challenge that failed, or by the order's own error.
+func (r *run) invalidOrder(state lego.Order) error {
+	own := r.embedded(r.session.wire.body, state.Error)
+	for _, url := range state.Authorizations {
+		authz, err := r.fetchAuthorization(url)
+		if e, ok := errors.AsType[*Error](err); ok && (e.Class == Interrupted || e.Class == RateLimited) {
+			return err
+		}
+		if err == nil && authz.Status == lego.StatusInvalid {
+			if e := r.challengeError(authz); e != nil {
+				return e
+			}
+		}
+	}
+	if own != nil {
+		return own
+	}
+	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " + clip(state.Status, 50)})
+}
+
+// embedded makes an Error of the problem inside an order, or returns nil if there is none. It ends the order.
+func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
+	var order struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if p == nil || json.Unmarshal(body, &order) != nil {
+		return nil
+	}
+	return r.final(order.Error)
+}
+
+// final makes an Error of a problem that ended the order.
+func (r *run) final(raw json.RawMessage) *Error {
+	e := problemError(r.order.CA, raw, 0)
+	if e != nil {
+		e.Over, e.passing = true, false
+	}
+	return e
+}
+
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
