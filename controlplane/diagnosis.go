@@ -8,12 +8,15 @@ const (
 	CauseCNAMEMissing        = "cname-missing"
 	CauseCNAMEMismatch       = "cname-mismatch"
 	CauseCNAMEDoubledLabel   = "cname-doubled-label"
+	CauseCNAMEProxied        = "cname-proxied"
 	CauseCNAMEChainLoop      = "cname-chain-loop"
 	CauseCNAMEChainTooLong   = "cname-chain-too-long"
 	CauseTXTConflict         = "txt-conflict"
 	CauseZoneNotFound        = "zone-not-found"
 	CauseNameserversDisagree = "nameservers-disagree"
 	CauseNameserverLame      = "nameserver-lame"
+	CauseNegativeCached      = "negative-cached"
+	CauseDNSSECBogus         = "dnssec-bogus"
 	CauseResolverUnreachable = "resolver-unreachable"
 )
 
@@ -25,6 +28,9 @@ type Diagnosis struct {
 	Observed  string        `json:"observed"`
 	Expected  string        `json:"expected"`
 	Fix       string        `json:"fix"`
+	Zone      string        `json:"zone,omitempty"`     // apex of the zone that the record belongs in; empty if unknown
+	DNSHost   string        `json:"dns_host,omitempty"` // who runs that zone's name servers, where recognised: "Cloudflare"
+	Until     time.Time     `json:"until,omitzero"`     // when the cause ends by itself (CauseNegativeCached)
 	CheckedAt time.Time     `json:"checked_at"`
 	Evidence  []Observation `json:"evidence"`
 }
