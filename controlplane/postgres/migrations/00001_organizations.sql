@@ -4,6 +4,7 @@ CREATE TABLE organizations (
     name                  text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     subscription_tier     text NOT NULL DEFAULT 'free' CHECK (subscription_tier IN ('free', 'pro', 'agency')),
     domain_limit          integer CHECK (domain_limit >= 0), -- overrides the tier's
+    domain_count          integer NOT NULL DEFAULT 0,        -- counted here, so that the limit holds under any concurrency
     theme_logo_url        text,
     theme_primary_color   text,
     theme_secondary_color text,

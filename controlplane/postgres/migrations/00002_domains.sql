@@ -31,7 +31,7 @@ CREATE TABLE domains (
     UNIQUE (org_id, name)
 );
 CREATE INDEX domains_list ON domains (org_id, created_at DESC, id DESC);
-CREATE INDEX domains_expiry ON domains (org_id, expires_at, id);
+CREATE INDEX domains_expiry ON domains (org_id, coalesce(expires_at, 'infinity'), id);
 -- Due renewals only: what is not due costs the sweep nothing.
 CREATE INDEX domains_renew ON domains (renew_at)
     WHERE status = 'active' AND auto_renew AND NOT renewal_queued;
@@ -142,5 +142,15 @@ CREATE TABLE challenges (
 CREATE INDEX challenges_order ON challenges (order_id);
 CREATE INDEX challenges_expiry ON challenges (expires_at);
 
+-- +goose StatementBegin
+CREATE FUNCTION uncount_domain() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE organizations SET domain_count = domain_count - 1 WHERE id = OLD.org_id;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER domains_uncount AFTER DELETE ON domains FOR EACH ROW EXECUTE FUNCTION uncount_domain();
+
 -- +goose Down
 DROP TABLE challenges, acme_orders, acme_accounts, jobs, certificates, domains;
+DROP FUNCTION uncount_domain;

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const certificateColumns = `c.id, c.org_id, c.domain_id, c.order_id, c.names, c.serial, c.issuer, c.ca, c.profile, c.key_type, c.not_before, c.not_after,
+	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at`
+
+func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
+	var c controlplane.Certificate
+	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA, &c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
+		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.ARIID, &c.ReplacedBy, &c.RevokedAt, &c.RevocationReason, &c.CreatedAt)
+	return c, err
+}
+
+// Certificate returns one certificate, with its sealed key.
+func (q queries) Certificate(ctx context.Context, orgID, id string) (*controlplane.Certificate, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+certificateColumns+` FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id)
+	if err != nil {
+		return nil, translate(err, "certificate", id)
+	}
+	c, err := pgx.CollectExactlyOneRow(rows, scanCertificate)
+	if err != nil {
+		return nil, translate(err, "certificate", id)
+	}
+	return &c, nil
+}
+
+// CertificateFilter says which certificates to list. The zero value lists all, newest first.
+type CertificateFilter struct {
+	DomainID  string
+	DomainIDs []string // only these domains'; nil: all
+	After     *Cursor
+	Limit     int
+}
+
+// ListCertificates returns one page, newest first, and the cursor of the next one, nil on
+// the last.
+func (q queries) ListCertificates(ctx context.Context, orgID string, f CertificateFilter) ([]controlplane.Certificate, *Cursor, error) {
+	args := []any{orgID}
+	where := []string{"c.org_id = $1"}
+	if f.DomainID != "" {
+		args = append(args, f.DomainID)
+		where = append(where, fmt.Sprintf("c.domain_id = $%d", len(args)))
+	}
+	if f.DomainIDs != nil {
+		args = append(args, f.DomainIDs)
+		where = append(where, fmt.Sprintf("c.domain_id = ANY($%d)", len(args)))
+	}
+	if key, id := f.After.after(); key != nil {
+		args = append(args, key, id)
+		where = append(where, fmt.Sprintf("(c.created_at, c.id) < ($%d::text::timestamptz, $%d)", len(args)-1, len(args)))
+	}
+	args = append(args, f.Limit+1)
+	rows, err := q.db.Query(ctx, fmt.Sprintf(`SELECT %s FROM certificates c WHERE %s ORDER BY c.created_at DESC, c.id DESC LIMIT $%d`,
+		certificateColumns, strings.Join(where, " AND "), len(args)), args...)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanCertificate)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
+	return items, next, nil
+}
+
+// AddCertificate stores a new certificate; the one it replaces, if any, is told so.
+func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, replaces string) error {
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type, not_before, not_after,
+			fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		c.ID, c.OrgID, c.DomainID, c.OrderID, c.Names, c.Serial, c.Issuer, c.CA, c.Profile, c.KeyType, c.NotBefore, c.NotAfter,
+		c.FingerprintSHA256, c.ChainPEM, c.SealedKey, c.ARIID, c.CreatedAt)
+	if err == nil && replaces != "" {
+		_, err = t.db.Exec(ctx, `UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID, replaces, c.ID)
+	}
+	return translate(err, "domain", c.DomainID)
+}

@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// ErrStale says that a task need not be done: its job is over, was dispatched anew since,
+// or another worker holds it.
+var ErrStale = errors.New("postgres: the task is stale")
+
+// ErrClaimLost says that a worker no longer holds its job: its lease ran out and another
+// took it, or the domain was deleted. What it was about to write was not written.
+var ErrClaimLost = errors.New("postgres: the claim on the job was lost")
+
+// ErrBusy says that another job holds the domain.
+var ErrBusy = errors.New("postgres: the domain is held by another job")
+
+// Claim is a worker's hold on a job and its domain. Leases are counted by the database's
+// clock, so workers' clocks do not matter.
+type Claim struct {
+	Job    *controlplane.Job
+	Worker string // one per run of a handler
+	Lease  time.Duration
+}
+
+// ClaimJob takes a job and its domain for a worker: a compare-and-swap on both rows. Only
+// the generation that was dispatched last can be claimed. Errors: ErrStale, ErrBusy.
+func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*Claim, error) {
+	c := &Claim{Worker: worker, Lease: lease}
+	err := s.InTx(ctx, func(t *Tx) error {
+		// The domain comes first, as everywhere where both are locked.
+		tag, err := t.db.Exec(ctx, `
+			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $3
+			FROM jobs j
+			WHERE j.id = $1 AND j.generation = $2 AND j.status IN ('queued', 'running') AND d.id = j.domain_id
+				AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())`, id, generation, lease)
+		if err != nil {
+			return err
+		}
+		held := tag.RowsAffected() == 0
+		j, err := t.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status IN ('queued', 'running')`, id, generation)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			return ErrStale
+		}
+		if err != nil {
+			return err
+		}
+		if held {
+			c.Job = j
+			return ErrBusy
+		}
+		c.Job, err = t.oneJob(ctx, id, `
+			UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
+			WHERE j.id = $1 AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
+			RETURNING `+jobColumns, id, generation, worker, lease, now)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			return ErrStale // another worker holds it
+		}
+		return err
+	})
+	if errors.Is(err, ErrBusy) {
+		return c, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
+func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
+	tag, err := s.db.Exec(ctx, `
+		WITH job AS (
+			UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running' RETURNING domain_id
+		)
+		UPDATE domains d SET claimed_until = now() + $3 FROM job WHERE d.id = job.domain_id AND d.claimed_by = $1`,
+		c.Job.ID, c.Worker, c.Lease)
+	if err != nil {
+		return translate(err, "", "")
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrClaimLost
+	}
+	return nil
+}
+
+// release gives the domain back and moves the job; set is the rest of its UPDATE.
+func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, args ...any) error {
+	if _, err := t.db.Exec(ctx, `UPDATE domains SET claimed_by = '', claimed_until = NULL WHERE id = $1 AND claimed_by = $2`,
+		c.Job.DomainID, c.Job.ID); err != nil {
+		return translate(err, "", "")
+	}
+	tag, err := t.db.Exec(ctx, `
+		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, `+set+`
+		WHERE id = $1 AND claimed_by = $2 AND status = 'running'`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
+	if err != nil {
+		return translate(err, "", "")
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrClaimLost
+	}
+	return nil
+}
+
+// HoldClaim makes sure, until the transaction ends, that the worker still holds the job.
+func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
+	var one int
+	err := t.db.QueryRow(ctx, `SELECT 1 FROM jobs WHERE id = $1 AND claimed_by = $2 AND status = 'running' FOR NO KEY UPDATE`, c.Job.ID, c.Worker).Scan(&one)
+	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
+		return ErrClaimLost
+	}
+	return err
+}
+
+// JobDone ends a job with success.
+func (t *Tx) JobDone(ctx context.Context, c *Claim, now time.Time, result map[string]any) error {
+	return t.release(ctx, c, now, `status = 'succeeded', reason = '', result = $4`, result)
+}
+
+// JobWaits puts a job back until runAt: no failure, only not yet. The reason is a stable code.
+func (t *Tx) JobWaits(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
+	return t.release(ctx, c, now, `status = 'queued', reason = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL`, reason, runAt)
+}
+
+// JobGaveUp ends a job without success and without its being anybody's fault to look into:
+// what it waited for did not come.
+func (t *Tx) JobGaveUp(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
+	return t.release(ctx, c, now, `status = 'failed', reason = $4, last_error_code = $4, last_error = $5`, code, detail)
+}
+
+// JobFails counts a failure. The queue runs the job again at runAt; the dispatch stands.
+func (t *Tx) JobFails(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string) error {
+	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', attempts = attempts + 1, run_at = $4, last_error_code = $5, last_error = $6`,
+		runAt, code, detail)
+}
+
+// JobDies counts the last failure: the job is dead until somebody restarts it.
+func (t *Tx) JobDies(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
+	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = $3, last_error_code = $4, last_error = $5`,
+		code, detail)
+}
+
+// JobBusy puts back, until runAt, a job that found its domain held by another. It is not
+// claimed.
+func (s *Store) JobBusy(ctx context.Context, j *controlplane.Job, now, runAt time.Time) error {
+	_, err := s.db.Exec(ctx, `
+		UPDATE jobs SET reason = 'domain-busy', run_at = $3, generation = generation + 1, dispatched_at = NULL, updated_at = $4
+		WHERE id = $1 AND generation = $2 AND status = 'queued'`, j.ID, j.Generation, runAt, now)
+	return translate(err, "", "")
+}
+
+// HandBack gives a job up so that another worker can take it at once: the worker is stopping.
+func (s *Store) HandBack(ctx context.Context, c *Claim, now time.Time) error {
+	return s.InTx(ctx, func(t *Tx) error {
+		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`)
+	})
+}

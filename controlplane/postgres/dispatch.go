@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// DispatchDue claims up to limit jobs that are due at now, hands them to enqueue and marks
+// them dispatched, in one transaction: where enqueue fails nothing is marked, and where the
+// process dies in between they are enqueued again under the same task id. It returns how
+// many went out. Any number of replicas may call it at once.
+func (s *Store) DispatchDue(ctx context.Context, now time.Time, limit int, enqueue func([]controlplane.Job) error) (int, error) {
+	n := 0
+	err := s.InTx(ctx, func(t *Tx) error {
+		rows, err := t.db.Query(ctx, `
+			UPDATE jobs j SET dispatched_at = now()
+			FROM (
+				SELECT id FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL AND run_at <= $1
+				ORDER BY run_at LIMIT $2 FOR UPDATE SKIP LOCKED
+			) due
+			WHERE j.id = due.id
+			RETURNING `+jobColumns, now, limit)
+		if err != nil {
+			return err
+		}
+		jobs, err := pgx.CollectRows(rows, scanJob)
+		if err != nil || len(jobs) == 0 {
+			return err
+		}
+		n = len(jobs)
+		return enqueue(jobs)
+	})
+	return n, err
+}
+
+// NextDue returns when the next job that is not dispatched is due; the zero time if none is.
+func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+	var at *time.Time
+	err := s.db.QueryRow(ctx, `SELECT min(run_at) FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL`).Scan(&at)
+	if err != nil || at == nil {
+		return time.Time{}, translate(err, "", "")
+	}
+	return *at, nil
+}
+
+// RequeueLost puts back jobs whose worker's lease ran out: it was killed, or lost the
+// network. It returns how many.
+func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		UPDATE jobs j SET status = 'queued', reason = 'worker-lost', generation = generation + 1, dispatched_at = NULL,
+			claimed_by = '', claimed_until = NULL, run_at = $1, updated_at = $1
+		FROM (
+			SELECT id FROM jobs WHERE status = 'running' AND claimed_until < now()
+			ORDER BY claimed_until LIMIT $2 FOR UPDATE SKIP LOCKED
+		) lost
+		WHERE j.id = lost.id`, now, limit)
+	return int(tag.RowsAffected()), translate(err, "", "")
+}
+
+// Dispatched returns jobs that were dispatched longer than age ago, should have run by now
+// and did not, in the order of dispatch and beyond the given time: the reconciler asks the
+// queue for each whether it still knows it.
+func (s *Store) Dispatched(ctx context.Context, now time.Time, age time.Duration, beyond time.Time, limit int) ([]controlplane.Job, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+jobColumns+` FROM jobs j
+		WHERE j.status = 'queued' AND j.dispatched_at IS NOT NULL AND j.dispatched_at > $3 AND j.dispatched_at < now() - $2::interval AND j.run_at < $1::timestamptz - $2::interval
+		ORDER BY j.dispatched_at LIMIT $4`, now, age, beyond, limit)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	jobs, err := pgx.CollectRows(rows, scanJob)
+	return jobs, translate(err, "", "")
+}
+
+// Redispatch puts back jobs that the queue has lost, each only at the generation named.
+func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, error) {
+	ids, generations := make([]string, len(jobs)), make([]int, len(jobs))
+	for i, j := range jobs {
+		ids[i], generations[i] = j.ID, j.Generation
+	}
+	tag, err := s.db.Exec(ctx, `
+		UPDATE jobs j SET generation = j.generation + 1, dispatched_at = NULL
+		FROM unnest($1::text[], $2::int[]) AS lost (id, generation)
+		WHERE j.id = lost.id AND j.generation = lost.generation AND j.status = 'queued'`, ids, generations)
+	return int(tag.RowsAffected()), translate(err, "", "")
+}
+
+// RedispatchAll puts back every job that was dispatched before the given time of the
+// database's clock and is not running: the queue lost everything. It returns how many.
+func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		UPDATE jobs SET generation = generation + 1, dispatched_at = NULL
+		WHERE status = 'queued' AND dispatched_at IS NOT NULL`)
+	return int(tag.RowsAffected()), translate(err, "", "")
+}
+
+// QueueDepth returns how many jobs are queued and due, or running.
+func (s *Store) QueueDepth(ctx context.Context, now time.Time) (due, running int, err error) {
+	err = s.db.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE status = 'queued' AND run_at <= $1), count(*) FILTER (WHERE status = 'running')
+		FROM jobs WHERE status IN ('queued', 'running')`, now).Scan(&due, &running)
+	return due, running, translate(err, "", "")
+}

@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, d.wildcard, d.key_type,
+	d.csr_pem, d.profile, d.preferred_chain, d.ca, d.auto_issue, d.auto_renew, d.labels, d.conditions, d.certificate_id,
+	d.expires_at, d.renew_at, d.last_issued_at, d.check_since, d.check_attempts, d.version, d.created_at, d.updated_at`
+
+func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
+	var d controlplane.Domain
+	err := row.Scan(&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Status, &d.StatusReason, &d.Wildcard, &d.KeyType,
+		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
+		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.Version, &d.CreatedAt, &d.UpdatedAt)
+	return d, err
+}
+
+// Domain returns a domain by its id or its canonical name.
+func (q queries) Domain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
+	return q.domain(ctx, orgID, ref, "")
+}
+
+// LockDomain is Domain, with the row locked until the transaction ends.
+func (t *Tx) LockDomain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
+	return t.domain(ctx, orgID, ref, " FOR NO KEY UPDATE")
+}
+
+func (q queries) domain(ctx context.Context, orgID, ref, lock string) (*controlplane.Domain, error) {
+	by := "name"
+	if strings.HasPrefix(ref, controlplane.PrefixDomain+"_") {
+		by = "id"
+	}
+	rows, err := q.db.Query(ctx, `SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
+	if err != nil {
+		return nil, translate(err, "domain", ref)
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, scanDomain)
+	if err != nil {
+		return nil, translate(err, "domain", ref)
+	}
+	return &d, nil
+}
+
+// DomainFilter says which domains to list. The zero value lists all, newest first.
+type DomainFilter struct {
+	Query         string // part of the name
+	Label         string // "key=value", or "key"
+	Status        controlplane.DomainStatus
+	ExpiresBefore *time.Time
+	IDs           []string // only these; nil: all
+	Sort          string   // created_at, name or expires_at, "-" before it turns it round
+	After         *Cursor
+	Limit         int
+}
+
+// domainSorts are the expressions that domains can be sorted by, each with an index behind
+// it, and how a row's position is written.
+var domainSorts = map[string]struct {
+	expr, cast string
+	key        func(controlplane.Domain) *Cursor
+}{
+	"created_at": {"d.created_at", "timestamptz", func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
+	"name":       {"d.name", "text", func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
+	"expires_at": {"coalesce(d.expires_at, 'infinity')", "timestamptz", func(d controlplane.Domain) *Cursor {
+		if d.ExpiresAt == nil {
+			return &Cursor{"infinity", d.ID}
+		}
+		return at(*d.ExpiresAt, d.ID)
+	}},
+}
+
+// ListDomains returns one page, and the cursor of the next one, nil on the last.
+func (q queries) ListDomains(ctx context.Context, orgID string, f DomainFilter) ([]controlplane.Domain, *Cursor, error) {
+	if f.Sort == "" {
+		f.Sort = "-created_at"
+	}
+	name, descending := strings.CutPrefix(f.Sort, "-")
+	sort, ok := domainSorts[name]
+	if !ok {
+		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
+	}
+	direction, beyond := "ASC", ">"
+	if descending {
+		direction, beyond = "DESC", "<"
+	}
+	args := []any{orgID}
+	where := []string{"d.org_id = $1"}
+	add := func(cond string, v ...any) {
+		for _, x := range v {
+			args = append(args, x)
+			cond = strings.Replace(cond, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, cond)
+	}
+	if f.Query != "" {
+		add("position(? in d.name) > 0", strings.ToLower(f.Query))
+	}
+	if key, value, pair := strings.Cut(f.Label, "="); pair {
+		add("d.labels ->> ? = ?", key, value)
+	} else if key != "" {
+		add("d.labels ->> ? IS NOT NULL", key)
+	}
+	if f.Status != "" {
+		add("d.status = ?", f.Status)
+	}
+	if f.ExpiresBefore != nil {
+		add("d.expires_at < ?", *f.ExpiresBefore)
+	}
+	if f.IDs != nil {
+		add("d.id = ANY(?)", f.IDs)
+	}
+	if f.After != nil {
+		add("("+sort.expr+", d.id) "+beyond+" (?::text::"+sort.cast+", ?)", f.After.Key, f.After.ID)
+	}
+	args = append(args, f.Limit+1)
+	sql := fmt.Sprintf(`SELECT %s FROM domains d WHERE %s ORDER BY %s %s, d.id %s LIMIT $%d`,
+		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args))
+	rows, err := q.db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanDomain)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, sort.key)
+	return items, next, nil
+}
+
+// AddDomain stores a new domain with its first job and its audit entry, and counts it
+// against the organization's limit, in one statement. Where the limit is reached it stores
+// nothing and returns false.
+func (q queries) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
+	labels, conditions, after, err := addDomainJSON(d, a)
+	if err != nil {
+		return false, err
+	}
+	tag, err := q.db.Exec(ctx, `
+		WITH org AS (
+			UPDATE organizations SET domain_count = domain_count + 1
+			WHERE id = $1 AND domain_count < coalesce(domain_limit, CASE subscription_tier WHEN 'free' THEN $2::int WHEN 'pro' THEN $3::int ELSE $4::int END)
+			RETURNING id
+		), dom AS (
+			INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile,
+				preferred_chain, ca, auto_issue, auto_renew, labels, conditions, check_since, created_at, updated_at)
+			SELECT $5, org.id, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $20 FROM org
+			RETURNING id, org_id
+		), job AS (
+			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, request_id, created_at, updated_at)
+			SELECT $21, dom.org_id, dom.id, $22, $23, $24, $25, $26, $20, $20 FROM dom
+		)
+		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, after, request_id, created_at)
+		SELECT $27, dom.org_id, $28, $29, $30, $31, 'domain', dom.id, $32, $26, $20 FROM dom`,
+		d.OrgID, controlplane.TierFree.Domains(), controlplane.TierPro.Domains(), controlplane.TierAgency.Domains(),
+		d.ID, d.Name, d.Target, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
+		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions, d.CreatedAt,
+		j.ID, j.Type, j.Type.Slot(), j.Queue, j.RunAt, j.RequestID,
+		a.ID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, after)
+	switch violates(err) {
+	case "domains_org_id_name_key", "domains_cname_target_key":
+		// The target is a function of organization and name, so both say the same.
+		e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "domain-exists",
+			Message: "The domain " + d.Name + " is in this organization already.",
+			Fix:     "Use the existing one, or delete it first."}
+		if old, err := q.Domain(ctx, d.OrgID, d.Name); err == nil {
+			e.ExistingID = old.ID
+		}
+		return false, e
+	}
+	if err != nil {
+		return false, translate(err, "domain", d.Name)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+func addDomainJSON(d *controlplane.Domain, a controlplane.AuditEntry) (labels, conditions, after []byte, err error) {
+	if d.Labels == nil {
+		d.Labels = map[string]string{}
+	}
+	if labels, err = json.Marshal(d.Labels); err != nil {
+		return nil, nil, nil, err
+	}
+	if conditions, err = json.Marshal(d.Conditions); err != nil {
+		return nil, nil, nil, err
+	}
+	after, err = json.Marshal(a.After)
+	return labels, conditions, after, err
+}
+
+// SaveDomain writes every field of d that can change, and raises its version.
+func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now time.Time) error {
+	labels, conditions, _, err := addDomainJSON(d, controlplane.AuditEntry{})
+	if err != nil {
+		return err
+	}
+	err = q.db.QueryRow(ctx, `
+		UPDATE domains SET status = $3, status_reason = $4, wildcard = $5, key_type = $6, csr_pem = $7, profile = $8,
+			preferred_chain = $9, ca = $10, auto_issue = $11, auto_renew = $12, labels = $13, conditions = $14,
+			certificate_id = $15, expires_at = $16, renew_at = $17, last_issued_at = $18, check_since = $19, check_attempts = $20,
+			renewal_queued = renewal_queued AND renew_at IS NOT DISTINCT FROM $17,
+			version = version + 1, updated_at = $21
+		WHERE org_id = $1 AND id = $2
+		RETURNING version, updated_at`,
+		d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile, d.PreferredChain, d.CA,
+		d.AutoIssue, d.AutoRenew, labels, conditions, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt,
+		d.CheckSince, d.CheckAttempts, now).Scan(&d.Version, &d.UpdatedAt)
+	return translate(err, "domain", d.ID)
+}
+
+// DeleteDomain removes a domain with its jobs, orders, challenges and certificates.
+func (q queries) DeleteDomain(ctx context.Context, orgID, id string) error {
+	tag, err := q.db.Exec(ctx, `DELETE FROM domains WHERE org_id = $1 AND id = $2`, orgID, id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return controlplane.NotFound("domain", id)
+	}
+	return translate(err, "domain", id)
+}

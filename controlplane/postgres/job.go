@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const jobColumns = `j.id, j.org_id, j.domain_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
+	j.last_error_code, j.last_error, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
+
+func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
+	var j controlplane.Job
+	err := row.Scan(&j.ID, &j.OrgID, &j.DomainID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
+		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt)
+	return j, err
+}
+
+func (q queries) oneJob(ctx context.Context, id, sql string, args ...any) (*controlplane.Job, error) {
+	rows, err := q.db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, translate(err, "job", id)
+	}
+	j, err := pgx.CollectExactlyOneRow(rows, scanJob)
+	if err != nil {
+		return nil, translate(err, "job", id)
+	}
+	return &j, nil
+}
+
+// Job returns one job.
+func (q queries) Job(ctx context.Context, orgID, id string) (*controlplane.Job, error) {
+	return q.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.org_id = $1 AND j.id = $2`, orgID, id)
+}
+
+// JobFilter says which jobs to list. The zero value lists all, newest first.
+type JobFilter struct {
+	DomainID  string
+	Status    controlplane.JobStatus
+	Type      controlplane.JobType
+	DomainIDs []string // only these domains'; nil: all
+	After     *Cursor
+	Limit     int
+}
+
+// ListJobs returns one page, newest first, and the cursor of the next one, nil on the last.
+func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]controlplane.Job, *Cursor, error) {
+	args := []any{orgID}
+	where := []string{"j.org_id = $1"}
+	add := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.DomainID != "" {
+		add("j.domain_id = $%d", f.DomainID)
+	}
+	if f.Status != "" {
+		add("j.status = $%d", f.Status)
+	}
+	if f.Type != "" {
+		add("j.type = $%d", f.Type)
+	}
+	if f.DomainIDs != nil {
+		add("j.domain_id = ANY($%d)", f.DomainIDs)
+	}
+	if key, id := f.After.after(); key != nil {
+		args = append(args, key, id)
+		where = append(where, fmt.Sprintf("(j.created_at, j.id) < ($%d::text::timestamptz, $%d)", len(args)-1, len(args)))
+	}
+	args = append(args, f.Limit+1)
+	rows, err := q.db.Query(ctx, fmt.Sprintf(`SELECT %s FROM jobs j WHERE %s ORDER BY j.created_at DESC, j.id DESC LIMIT $%d`,
+		jobColumns, strings.Join(where, " AND "), len(args)), args...)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanJob)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
+	return items, next, nil
+}
+
+// AddJob stores a job, unless the domain has an open one in the same slot: then that one is
+// returned, and false.
+func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane.Job, bool, error) {
+	rows, err := q.db.Query(ctx, `
+		INSERT INTO jobs AS j (id, org_id, domain_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
+		RETURNING `+jobColumns,
+		j.ID, j.OrgID, j.DomainID, j.Type, j.Type.Slot(), j.Queue, j.Reason, j.RunAt, j.RequestID, j.CreatedAt)
+	if err != nil {
+		return nil, false, translate(err, "domain", j.DomainID)
+	}
+	added, err := pgx.CollectRows(rows, scanJob)
+	if violates(err) == "jobs_domain_id_fkey" {
+		return nil, false, controlplane.NotFound("domain", j.DomainID)
+	}
+	if err != nil {
+		return nil, false, translate(err, "domain", j.DomainID)
+	}
+	if len(added) == 1 {
+		return &added[0], true, nil
+	}
+	open, err := q.OpenJob(ctx, j.OrgID, j.DomainID, j.Type.Slot())
+	return open, false, err
+}
+
+// OpenJob returns the domain's job in the slot that is queued or running.
+func (q queries) OpenJob(ctx context.Context, orgID, domainID, slot string) (*controlplane.Job, error) {
+	return q.oneJob(ctx, domainID, `SELECT `+jobColumns+` FROM jobs j
+		WHERE j.org_id = $1 AND j.domain_id = $2 AND j.slot = $3 AND j.status IN ('queued', 'running')`, orgID, domainID, slot)
+}
+
+// Hasten makes a job that waits run at now, at the front. It returns false where the job is
+// running, over, or about to run by itself.
+func (q queries) Hasten(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
+	j, err := q.oneJob(ctx, id, `
+		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, updated_at = $3
+		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
+		RETURNING `+jobColumns, orgID, id, now)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		j, err = q.Job(ctx, orgID, id)
+		return j, false, err
+	}
+	return j, err == nil, err
+}
+
+// RestartJob starts a failed job afresh, with all attempts anew. Where the domain has other
+// open work in the same slot, that job is returned, and false; so it is for a job that is
+// not failed.
+func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
+	j, err := t.Job(ctx, orgID, id)
+	if err != nil {
+		return nil, false, err
+	}
+	// The domain's lock makes "is there another?" and the update one step. Locks are taken
+	// domain first everywhere.
+	if _, err := t.LockDomain(ctx, orgID, j.DomainID); err != nil {
+		return nil, false, err
+	}
+	if j, err = t.Job(ctx, orgID, id); err != nil || j.Status != controlplane.JobFailed {
+		return j, false, err
+	}
+	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Type.Slot())
+	if err == nil {
+		return open, false, nil
+	}
+	if !controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil, false, err
+	}
+	j, err = t.oneJob(ctx, id, `
+		UPDATE jobs j SET status = 'queued', attempts = 0, generation = generation + 1, dispatched_at = NULL, run_at = $3,
+			queue = 'critical', reason = '', dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $3
+		WHERE j.org_id = $1 AND j.id = $2
+		RETURNING `+jobColumns, orgID, id, now)
+	return j, err == nil, err
+}

@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const organizationColumns = `id, name, subscription_tier, domain_limit, created_at`
+
+func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error) {
+	var o controlplane.Organization
+	err := row.Scan(&o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.CreatedAt)
+	return o, err
+}
+
+// Organization returns one organization.
+func (q queries) Organization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`, orgID)
+	if err != nil {
+		return nil, translate(err, "organization", orgID)
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, scanOrganization)
+	if err != nil {
+		return nil, translate(err, "organization", orgID)
+	}
+	return &o, nil
+}
+
+// Organizations returns every organization, oldest first. It is for the operator's commands.
+func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations ORDER BY created_at, id`)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, scanOrganization)
+	return all, translate(err, "", "")
+}
+
+// AddOrganization stores a new organization.
+func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organization) error {
+	_, err := q.db.Exec(ctx, `INSERT INTO organizations (`+organizationColumns+`) VALUES ($1, $2, $3, $4, $5)`,
+		o.ID, o.Name, o.Tier, o.DomainLimit, o.CreatedAt)
+	return translate(err, "organization", o.ID)
+}
+
+// DomainCount returns how many domains the organization has.
+func (q queries) DomainCount(ctx context.Context, orgID string) (int, error) {
+	var n int
+	err := q.db.QueryRow(ctx, `SELECT domain_count FROM organizations WHERE id = $1`, orgID).Scan(&n)
+	return n, translate(err, "organization", orgID)
+}

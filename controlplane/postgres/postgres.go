@@ -1,0 +1,146 @@
+// Package postgres is the only place that speaks SQL. It keeps what SPEC.md calls the
+// truth: every query that touches tenant data takes the organization first, uniqueness is
+// decided by constraints, and driver errors are translated here, once. The packages above
+// use the Store directly to read; what changes tenant data goes through lifecycle, in
+// transactions that InTx opens.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// db is what a pool and a transaction have in common.
+type db interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// queries are the statements; they run alike on the pool and in a transaction.
+type queries struct{ db db }
+
+// Config says how to reach Postgres.
+type Config struct {
+	DSN      string // postgres://…
+	MaxConns int32  // 12 where zero
+	Logger   *slog.Logger
+}
+
+// Store is a pool of connections with every query on it. It is safe for concurrent use.
+type Store struct {
+	queries
+	pool   *pgxpool.Pool
+	watch  *watcher
+	logger *slog.Logger
+}
+
+// Tx is one transaction, with every query on it.
+type Tx struct{ queries }
+
+// Open connects lazily: an unreachable server shows at the first query, and one that
+// restarts is reached again.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	pc, err := pgxpool.ParseConfig(c.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: the DSN cannot be read") // its text may hold a password
+	}
+	pc.MaxConns = 12
+	if c.MaxConns > 0 {
+		pc.MaxConns = c.MaxConns
+	}
+	pc.MaxConnIdleTime = 5 * time.Minute
+	pc.ConnConfig.RuntimeParams["application_name"] = "dcvaas"
+	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{queries: queries{pool}, pool: pool, logger: c.Logger}
+	s.watch = newWatcher(s)
+	return s, nil
+}
+
+// Close ends the watcher and every connection.
+func (s *Store) Close() {
+	s.watch.close()
+	s.pool.Close()
+}
+
+// Ping asks the server for a sign of life.
+func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx), "", "") }
+
+// InTx runs fn in a transaction, which is committed when fn returns nil.
+func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
+	return translate(err, "", "")
+}
+
+// TryLocked runs fn while this process holds the advisory lock of the given name, and
+// returns false without running it where another holds it.
+func (s *Store) TryLocked(ctx context.Context, name string, fn func(context.Context) error) (bool, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return false, translate(err, "", "")
+	}
+	defer conn.Release()
+	var got bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil || !got {
+		return false, translate(err, "", "")
+	}
+	err = fn(ctx)
+	// The lock belongs to the connection: when it cannot be given back, the connection goes.
+	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if _, uerr := conn.Exec(unlock, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name); uerr != nil {
+		_ = conn.Conn().Close(unlock)
+	}
+	return true, err
+}
+
+// translate turns what the driver says into what the rest of the program understands.
+// noun and id name what was looked for.
+func translate(err error, noun, id string) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*controlplane.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return controlplane.NotFound(noun, id)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pe.Code[:2] {
+		case "08", "53", "57": // connection, resources, operator intervention
+			return unavailable(err)
+		}
+		return err
+	}
+	// A loss below the protocol (refused, reset, closed, no such host) has no code.
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || isNetwork(err) {
+		return unavailable(err)
+	}
+	return err
+}
+
+func unavailable(err error) error {
+	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable",
+		Message: "The database is away for a moment.", Fix: "Try again in a few seconds.", Err: err}
+}

@@ -1,0 +1,123 @@
+// Package postgrestest gives each test a migrated database of its own on a real Postgres
+// server, which is started once per test binary and ends with it.
+package postgrestest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+const template = "dcvaas_template"
+
+// server starts once; every test of the binary shares it.
+var server = sync.OnceValues(func() (*devstack.Postgres, error) {
+	started.Store(true)
+	dir, err := os.MkdirTemp("", "dcvaas-pg-")
+	if err != nil {
+		return nil, err
+	}
+	pg, err := devstack.StartPostgres(context.Background(), devstack.PostgresConfig{Dir: dir, Fast: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := exec(pg.DSN(), "CREATE DATABASE "+template); err != nil {
+		return nil, err
+	}
+	s, err := postgres.Open(context.Background(), postgres.Config{DSN: withDatabase(pg.DSN(), template)})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	_, err = s.Migrate(context.Background())
+	return pg, err
+})
+
+// started says whether there is a server to end.
+var started atomic.Bool
+
+// creating a database copies the template, which one session at a time may do.
+var creating sync.Mutex
+
+// Main runs a package's tests and then ends the server and removes its files. Without it
+// the server still ends with the process.
+func Main(m *testing.M) {
+	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop ends the server of this test binary and removes its files.
+func Stop() {
+	if !started.Load() {
+		return
+	}
+	if pg, err := server(); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = pg.Stop(ctx)
+		_ = os.RemoveAll(pg.Dir())
+	}
+}
+
+// DSN makes a migrated database for the test and returns how to reach it. It is dropped
+// when the test ends.
+func DSN(t testing.TB) string {
+	t.Helper()
+	pg, err := server()
+	if err != nil {
+		t.Fatalf("postgrestest: %v", err)
+	}
+	name := "t" + strings.ToLower(fmt.Sprintf("%x", time.Now().UnixNano()))
+	creating.Lock()
+	err = exec(pg.DSN(), "CREATE DATABASE "+name+" TEMPLATE "+template)
+	creating.Unlock()
+	if err != nil {
+		t.Fatalf("postgrestest: %v", err)
+	}
+	t.Cleanup(func() { _ = exec(pg.DSN(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	return withDatabase(pg.DSN(), name)
+}
+
+// New returns a store on a migrated database of the test's own.
+func New(t testing.TB) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), postgres.Config{DSN: DSN(t), MaxConns: 8})
+	if err != nil {
+		t.Fatalf("postgrestest: %v", err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func exec(dsn, sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+func withDatabase(dsn, name string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err) // devstack's own
+	}
+	u.Path = "/" + name
+	return u.String()
+}

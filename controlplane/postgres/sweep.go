@@ -1,0 +1,56 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// QueueRenewals makes a renewal job for up to limit domains that are due at now and have
+// none, and returns how many. Each job's run is put off by up to spread, so that what fell
+// due together does not reach the CA together. It reads only what is due, by index.
+func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
+	ids := make([]string, limit)
+	for i := range ids {
+		ids[i] = controlplane.NewID(controlplane.PrefixJob)
+	}
+	var n int
+	err := s.db.QueryRow(ctx, `
+		WITH due AS (
+			SELECT id FROM domains
+			WHERE status = 'active' AND auto_renew AND NOT renewal_queued AND renew_at <= $1
+			ORDER BY renew_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+		), taken AS (
+			UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
+		), numbered AS (
+			SELECT taken.*, row_number() OVER () AS n FROM taken
+		), job AS (
+			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, created_at, updated_at)
+			SELECT ($3::text[])[n], org_id, id, 'renewal', $5, 'bulk', $1::timestamptz + random() * $4::interval, $1, $1 FROM numbered
+			ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
+		)
+		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobRenewal.Slot()).Scan(&n)
+	return n, translate(err, "", "")
+}
+
+// ResetRenewals is the daily backstop: it makes domains due again that are marked as having
+// a renewal queued while no such job is open. It returns how many.
+func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		UPDATE domains d SET renewal_queued = false
+		WHERE d.status = 'active' AND d.auto_renew AND d.renewal_queued AND d.renew_at <= $1
+			AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.domain_id = d.id AND j.slot = $2 AND j.status IN ('queued', 'running'))`,
+		now, controlplane.JobRenewal.Slot())
+	return int(tag.RowsAffected()), translate(err, "", "")
+}
+
+// SweepChallenges removes challenges that expired before now, and old answers to calls that
+// carried an idempotency key.
+func (s *Store) SweepChallenges(ctx context.Context, now time.Time) error {
+	if _, err := s.db.Exec(ctx, `DELETE FROM challenges WHERE expires_at <= $1`, now); err != nil {
+		return translate(err, "", "")
+	}
+	_, err := s.db.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < $1::timestamptz - interval '24 hours'`, now)
+	return translate(err, "", "")
+}

@@ -1,0 +1,93 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const tokenColumns = `id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at`
+
+func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
+	var t controlplane.Token
+	err := row.Scan(&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt)
+	return t, err
+}
+
+func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*controlplane.Token, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens WHERE `+where, args...)
+	if err != nil {
+		return nil, translate(err, "token", id)
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, scanToken)
+	if err != nil {
+		return nil, translate(err, "token", id)
+	}
+	return &t, nil
+}
+
+// TokenByHash finds a token by the hash of its secret. It is the one query that does not
+// begin with the organization: it finds it. The caller checks the expiry.
+func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
+	return q.oneToken(ctx, "", `token_hash = $1`, hash)
+}
+
+// Token returns one token.
+func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Token, error) {
+	return q.oneToken(ctx, id, `org_id = $1 AND id = $2`, orgID, id)
+}
+
+// ListTokens returns one page, newest first, and the cursor of the next one, nil on the last.
+func (q queries) ListTokens(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
+	key, id := after.after()
+	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
+		WHERE org_id = $1 AND ($2::text IS NULL OR (created_at, id) < ($2::text::timestamptz, $3::text))
+		ORDER BY created_at DESC, id DESC LIMIT $4`, orgID, key, id, limit+1)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanToken)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, limit, func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
+	return items, next, nil
+}
+
+// AddToken stores a new token.
+func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
+	if t.DomainIDs == nil {
+		t.DomainIDs = []string{}
+	}
+	_, err := q.db.Exec(ctx, `INSERT INTO api_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10)`,
+		t.ID, t.OrgID, t.Name, t.Hash, t.Prefix, t.Scopes, t.DomainIDs, t.ExpiresAt, t.CreatedBy, t.CreatedAt)
+	return translate(err, "organization", t.OrgID)
+}
+
+// RenameToken changes a token's name.
+func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error {
+	tag, err := q.db.Exec(ctx, `UPDATE api_tokens SET name = $3 WHERE org_id = $1 AND id = $2`, orgID, id, name)
+	if err == nil && tag.RowsAffected() == 0 {
+		return controlplane.NotFound("token", id)
+	}
+	return translate(err, "token", id)
+}
+
+// TouchToken records a token's use, at most once a minute.
+func (q queries) TouchToken(ctx context.Context, orgID, id string, at time.Time) error {
+	_, err := q.db.Exec(ctx, `UPDATE api_tokens SET last_used_at = $3
+		WHERE org_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3::timestamptz - interval '1 minute')`, orgID, id, at)
+	return translate(err, "token", id)
+}
+
+// DeleteToken removes a token; its secret stops working at once.
+func (q queries) DeleteToken(ctx context.Context, orgID, id string) error {
+	tag, err := q.db.Exec(ctx, `DELETE FROM api_tokens WHERE org_id = $1 AND id = $2`, orgID, id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return controlplane.NotFound("token", id)
+	}
+	return translate(err, "token", id)
+}

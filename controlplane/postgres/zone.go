@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// ZoneFeed is told what the validation zone holds.
+type ZoneFeed struct {
+	Begin           func()                       // a snapshot begins
+	SnapshotTarget  func(label string)           // one of its targets
+	SnapshotValue   func(controlplane.Challenge) // one of its live challenges
+	Commit          func()                       // the snapshot is whole and replaces what was held
+	AddTarget       func(label string)
+	RemoveTarget    func(label string)
+	AddChallenge    func(controlplane.Challenge)
+	RemoveChallenge func(label, value string)
+}
+
+// FollowZone tells f the whole content of the zone, and then every change in the order of
+// commits, until ctx ends or the connection is lost. It listens before it reads, so nothing
+// falls between the two.
+func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed) error {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return translate(err, "", "")
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(end)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN dcvaas_zone"); err != nil {
+		return translate(err, "", "")
+	}
+	if err := snapshotZone(ctx, conn, now(), f); err != nil {
+		return translate(err, "", "")
+	}
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return translate(err, "", "")
+		}
+		if err := applyZone(n.Payload, f); err != nil {
+			return err
+		}
+	}
+}
+
+func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed) error {
+	f.Begin()
+	// Targets first: a challenge's target is then always known.
+	rows, err := conn.Query(ctx, `SELECT cname_target FROM domains`)
+	if err != nil {
+		return err
+	}
+	var label string
+	if _, err := pgx.ForEachRow(rows, []any{&label}, func() error { f.SnapshotTarget(label); return nil }); err != nil {
+		return err
+	}
+	rows, err = conn.Query(ctx, `SELECT target, value, expires_at FROM challenges WHERE expires_at > $1`, now)
+	if err != nil {
+		return err
+	}
+	var c controlplane.Challenge
+	if _, err := pgx.ForEachRow(rows, []any{&c.Target, &c.Value, &c.ExpiresAt}, func() error { f.SnapshotValue(c); return nil }); err != nil {
+		return err
+	}
+	f.Commit()
+	return nil
+}
+
+// applyZone reads one notification of the triggers: "+t label", "-t label",
+// "+c label value unix-seconds", "-c label value".
+func applyZone(payload string, f ZoneFeed) error {
+	p := strings.Fields(payload)
+	switch {
+	case len(p) == 2 && p[0] == "+t":
+		f.AddTarget(p[1])
+	case len(p) == 2 && p[0] == "-t":
+		f.RemoveTarget(p[1])
+	case len(p) == 4 && p[0] == "+c":
+		sec, err := strconv.ParseInt(p[3], 10, 64)
+		if err != nil {
+			return fmt.Errorf("postgres: zone notification with a bad time: %w", err)
+		}
+		f.AddChallenge(controlplane.Challenge{Target: p[1], Value: p[2], ExpiresAt: time.Unix(sec, 0)})
+	case len(p) == 3 && p[0] == "-c":
+		f.RemoveChallenge(p[1], p[2])
+	default:
+		return fmt.Errorf("postgres: zone notification of an unknown form")
+	}
+	return nil
+}
+
+// LookupTarget reads one target of the zone: whether it exists, and its live challenges.
+// It takes no organization: a name server is asked by nobody's leave.
+func (s *Store) LookupTarget(ctx context.Context, label string, now time.Time) (exists bool, values []controlplane.Challenge, err error) {
+	rows, err := s.db.Query(ctx, `
+		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')
+		FROM domains d LEFT JOIN challenges c ON c.target = d.cname_target AND c.expires_at > $2
+		WHERE d.cname_target = $1`, label, now)
+	if err != nil {
+		return false, nil, translate(err, "", "")
+	}
+	c := controlplane.Challenge{Target: label}
+	_, err = pgx.ForEachRow(rows, []any{&c.Value, &c.ExpiresAt}, func() error {
+		exists = true
+		if c.Value != "" {
+			values = append(values, c)
+		}
+		return nil
+	})
+	return exists, values, translate(err, "", "")
+}
