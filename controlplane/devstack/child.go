@@ -110,9 +110,9 @@ func (c *child) stop(ctx context.Context, patience time.Duration, signals ...sys
 func (c *child) failure() error {
 	<-c.done
 	if output := strings.TrimSpace(c.tail.String()); output != "" {
-		return fmt.Errorf("%s: %v:\n%s", c.cmd.Path, c.waitErr, output)
+		return fmt.Errorf("%s: %s:\n%s", c.cmd.Path, c.cmd.ProcessState, output)
 	}
-	return fmt.Errorf("%s: %v", c.cmd.Path, c.waitErr)
+	return fmt.Errorf("%s: %s", c.cmd.Path, c.cmd.ProcessState)
 }
 
 // tailWriter keeps the last few thousand bytes written to it.

@@ -40,7 +40,7 @@ func openDataDir(dir string, bin postgresPrograms) (dataDir, error) {
 		if made, err := isDataDir(path); err != nil {
 			return dataDir{}, err
 		} else if made {
-			return openExisting(path)
+			return openExisting(path, bin)
 		}
 		// Empty: it is made anew below, by its right owner.
 		if err := os.Remove(path); err != nil {
@@ -67,14 +67,14 @@ func openDataDir(dir string, bin postgresPrograms) (dataDir, error) {
 	}
 	d, err := elsewhere(bin, []string{"/var/tmp", os.TempDir(), "/tmp"}, false)
 	if err != nil {
-		return dataDir{}, fmt.Errorf("uid %d, which runs the server, cannot reach %s (`chmod o+x` its parents): %w", owner.Uid, dir, err)
+		return dataDir{}, unreachableError(dir, owner, err)
 	}
 	return d, os.Symlink(d.path, dir)
 }
 
 // openExisting gives the server to the owner of the data, so that root can start what an ordinary user made, and the user
 // still has it afterwards.
-func openExisting(path string) (dataDir, error) {
+func openExisting(path string, bin postgresPrograms) (dataDir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return dataDir{}, err
@@ -87,7 +87,11 @@ func openExisting(path string) (dataDir, error) {
 	case self != 0:
 		return dataDir{path: path}, nil
 	case stat.Uid != 0:
-		return dataDir{path: path, owner: &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}}, nil
+		owner := &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}
+		if err := canReach(owner, bin, path); err != nil {
+			return dataDir{}, unreachableError(path, owner, err)
+		}
+		return dataDir{path: path, owner: owner}, nil
 	}
 	owner, err := serverUser()
 	if err != nil {
@@ -138,7 +142,7 @@ func serverUser() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("Postgres does not run as root, and there is neither a user \"postgres\" nor \"nobody\" to run it as: " +
+	return nil, errors.New("the server does not run as root, and there is neither a user \"postgres\" nor \"nobody\" to run it as: " +
 		"run as an ordinary user")
 }
 
@@ -174,6 +178,14 @@ func isDataDir(path string) (bool, error) {
 		return false, fmt.Errorf("%s holds other things than a Postgres database: name another directory", path)
 	}
 	return true, nil
+}
+
+func unreachableError(path string, owner *syscall.Credential, err error) error {
+	if owner == nil {
+		return fmt.Errorf("cannot run the server in %s: %w", path, err)
+	}
+	return fmt.Errorf("uid %d, which runs the server, cannot reach %s (let it in by `chmod o+x` on the parents, or name another directory): %w",
+		owner.Uid, path, err)
 }
 
 func foreignDirError(path string, uid uint32) error {

@@ -24,13 +24,9 @@ func (d dataDir) claim() error {
 	if err != nil {
 		return err
 	}
-	first, _, _ := strings.Cut(string(lock), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 0 {
-		return nil // Postgres itself says what is wrong with it
-	}
-	if syscall.Kill(pid, 0) != nil {
-		return nil // gone, or of a user who cannot have made this directory: Postgres takes its place
+	pid := lockHolder(lock)
+	if pid == 0 || !processExists(pid) {
+		return nil // Postgres takes its place, or says what is wrong with the file
 	}
 	if runtime.GOOS == "linux" {
 		// A postmaster's working directory is its data directory. One that has ended, and whose parent does not ask for it,
@@ -42,3 +38,16 @@ func (d dataDir) claim() error {
 	}
 	return &passingError{fmt.Errorf("a server (pid %d) already runs on %s: stop it with `kill -INT %d`, or use another directory", pid, d.path, pid)}
 }
+
+// lockHolder returns the process id in a lock file, or 0.
+func lockHolder(lock []byte) int {
+	first, _, _ := strings.Cut(string(lock), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || pid < 0 {
+		return 0
+	}
+	return pid
+}
+
+// processExists reports whether there is such a process that we may signal: one of another user cannot have the directory.
+func processExists(pid int) bool { return syscall.Kill(pid, 0) == nil }

@@ -187,12 +187,14 @@ func TestPostgresUnreachableDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := devstack.PostgresConfig{Dir: filepath.Join(closed, "state", "postgres")}
-	p := startPostgres(t, cfg)
-	t.Cleanup(func() {
+	start := func() *devstack.Postgres {
+		p := startPostgres(t, cfg)
 		if os.Geteuid() == 0 {
-			os.RemoveAll(filepath.Dir(p.Dir()))
+			t.Cleanup(func() { os.RemoveAll(filepath.Dir(p.Dir())) })
 		}
-	})
+		return p
+	}
+	p := start()
 	execSQL(t, p, "create table kept (word text)", "insert into kept values ('one')")
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -200,7 +202,7 @@ func TestPostgresUnreachableDir(t *testing.T) {
 	if os.Geteuid() == 0 && strings.HasPrefix(p.Dir(), closed) {
 		t.Errorf("root's data lies in %s, below a directory that its server cannot reach", p.Dir())
 	}
-	p = startPostgres(t, cfg)
+	p = start()
 	if got := querySQL(t, p, "select word from kept"); got != "one" {
 		t.Errorf("after a stop: %q", got)
 	}
@@ -212,7 +214,7 @@ func TestPostgresUnreachableDir(t *testing.T) {
 	if err := os.RemoveAll(p.Dir()); err != nil {
 		t.Fatal(err)
 	}
-	p = startPostgres(t, cfg)
+	p = start()
 	if got := querySQL(t, p, "select count(*)::text from pg_tables where tablename = 'kept'"); got != "0" {
 		t.Error("removed data came back")
 	}
@@ -265,6 +267,25 @@ func TestPostgresRootTakesUsersDir(t *testing.T) {
 	}
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 4242 {
 		t.Errorf("the server runs as uid %d, want the owner of its data", uid)
+	}
+}
+
+// A directory that was closed after the database was made there is told, with the remedy.
+func TestPostgresDirClosedLater(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return
+	}
+	dir := reachableDir(t)
+	p := startPostgres(t, devstack.PostgresConfig{Dir: dir})
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), "chmod o+x") {
+		t.Errorf("start below a closed directory: err = %v", err)
 	}
 }
 
