@@ -7,7 +7,8 @@ import (
 )
 
 // fast answers a plain question about a name directly below the apex, which is all that a
-// resolver asks this zone for in earnest. It reports false for any other; slow answers it.
+// resolver asks this zone for in earnest. It reports false for any other, and for an answer
+// that does not fit; slow answers those.
 // Both give the same answers, which TestFastIsSlow holds.
 func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, bool) {
 	zone := s.static.zoneWire
@@ -49,7 +50,7 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 		authorities = 1
 	}
 	if len(out) > size {
-		out, answers, authorities, r.tc = out[:q.end], 0, 0, true
+		return reply{}, false
 	}
 	aa := byte(0x04)
 	switch st {
@@ -58,7 +59,7 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 	case unknown:
 		r.rcode, aa = dns.RcodeServerFailure, 0
 	}
-	r.wire = finish(out, q, aa, r.rcode, r.tc, answers, authorities)
+	r.wire = finish(out, q, aa, r.rcode, false, answers, authorities)
 	return r, true
 }
 
