@@ -1,0 +1,344 @@
+package acme_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+var allSteps = []controlplane.OrderStep{
+	controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepPublished, controlplane.StepAccepted,
+	controlplane.StepReady, controlplane.StepFinalised, controlplane.StepIssued,
+}
+
+func TestKeyTypesAndNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	for i, kt := range []controlplane.KeyType{controlplane.KeyEC256, controlplane.KeyEC384, controlplane.KeyRSA2048, controlplane.KeyRSA4096} {
+		t.Run(string(kt), func(t *testing.T) {
+			t.Parallel()
+			apex := fmt.Sprintf("k%d.example.com", i)
+			o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: controlplane.CertificateNames(apex, i%2 == 1), KeyType: kt}
+			if err := e.Prepare(t.Context(), o, nil); err != nil {
+				t.Fatal(err)
+			}
+			if o.Step != controlplane.StepCreated || !controlplane.IsID(controlplane.PrefixOrder, o.ID) || o.CreatedAt.IsZero() {
+				t.Errorf("prepared: %+v", o)
+			}
+			j := w.journal(o)
+			cert, err := e.Run(t.Context(), o, j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf := w.verify(t, cert, o)
+			if !slices.Equal(j.steps, allSteps) {
+				t.Errorf("saved steps %q, want %q", j.steps, allSteps)
+			}
+			if len(j.stored.Values) != len(o.Names) || j.pubs != 1 {
+				t.Errorf("%d values published %d times for %q", len(j.stored.Values), j.pubs, o.Names)
+			}
+			if cert.Profile != "classic" || cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour) != 90*24*time.Hour {
+				t.Errorf("profile %q, %s", cert.Profile, cert.NotAfter.Sub(cert.NotBefore))
+			}
+			keyPEM, err := w.sealer.Open(cert.SealedKey, o.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(keyPEM)
+			key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			public, _ := x509.MarshalPKIXPublicKey(publicKey(key))
+			if !slices.Equal(public, leaf.RawSubjectPublicKeyInfo) {
+				t.Error("the sealed key is not the certificate's")
+			}
+		})
+	}
+}
+
+// TestCrashAndResume kills the worker at every save, before and after it is written, and while publishing. A fresh engine
+// goes on from what was written.
+func TestCrashAndResume(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	type crash struct {
+		at      controlplane.OrderStep
+		written bool
+		publish bool
+	}
+	crashes := []crash{{publish: true}}
+	for _, step := range allSteps {
+		crashes = append(crashes, crash{at: step}, crash{at: step, written: true})
+	}
+	for i, c := range crashes {
+		t.Run(fmt.Sprintf("%s/written=%v/publish=%v", c.at, c.written, c.publish), func(t *testing.T) {
+			t.Parallel()
+			apex := fmt.Sprintf("crash%d.example.com", i)
+			e := w.engine(t, nil)
+			o := w.order(t, e, apex, "*."+apex)
+			j := w.journal(o)
+			j.killAt, j.written, j.killPub = c.at, c.written, c.publish
+			if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {
+				t.Fatalf("the first run: %v, want errKilled", err)
+			}
+			time.Sleep(time.Duration(i%3) * 20 * time.Millisecond) // the CA goes on meanwhile
+
+			left := j.stored
+			next := &journal{zone: w.zone, stored: left}
+			cert, err := w.engine(t, nil).Run(t.Context(), &left, next)
+			if err != nil {
+				t.Fatalf("resumed from %s: %v", j.stored.Step, err)
+			}
+			w.verify(t, cert, &left)
+			want := 1
+			if c.at == controlplane.StepOrdered && !c.written {
+				want = 2
+			}
+			if got := w.ca.OrdersFor(apex); got != want {
+				t.Errorf("the CA saw %d orders, want %d", got, want)
+			}
+			if c.at == controlplane.StepIssued && c.written && len(next.steps) > 0 {
+				t.Errorf("resumed at issued, saved %q again", next.steps)
+			}
+		})
+	}
+}
+
+// TestCrashTwiceAtEveryStep resumes one order through a worker that is killed after each step.
+func TestCrashAtEachStepInTurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	o := w.order(t, w.engine(t, nil), "turn.example.com")
+	left := *o
+	for _, step := range allSteps {
+		j := &journal{zone: w.zone, stored: left, killAt: step, written: true}
+		if _, err := w.engine(t, nil).Run(t.Context(), &left, j); !errors.Is(err, errKilled) {
+			t.Fatalf("killed at %s: %v", step, err)
+		}
+		left = j.stored
+	}
+	cert, err := w.engine(t, nil).Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.verify(t, cert, o)
+	if n := w.ca.Orders(); n != 1 {
+		t.Errorf("the CA saw %d orders, want 1", n)
+	}
+}
+
+func TestCSRMode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"csr.example.com", "*.csr.example.com"}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: names, KeyType: controlplane.KeyRSA2048}
+	if err := e.Prepare(t.Context(), o, der); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := e.Run(t.Context(), o, w.journal(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := w.verify(t, cert, o)
+	if !key.PublicKey.Equal(leaf.PublicKey) {
+		t.Error("the certificate has another key than the CSR")
+	}
+	if cert.HasKey() || o.SealedKey != nil || cert.KeyType != controlplane.KeyEC384 {
+		t.Errorf("a key is held, or of the wrong type: %v, %s", cert.HasKey(), cert.KeyType)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	o := w.order(t, e, "short.example.com")
+	o.Profile = "shortlived"
+	cert, err := e.Run(t.Context(), o, w.journal(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); cert.Profile != "shortlived" || life != 160*time.Hour {
+		t.Errorf("profile %q, life %s", cert.Profile, life)
+	}
+	o = w.order(t, e, "none.example.com")
+	o.Profile = "eternal"
+	_, err = e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Rejected, "ca-profile"); !e.Over || !strings.Contains(string(e.Problem), "eternal") {
+		t.Errorf("over %v, problem %s", e.Over, e.Problem)
+	}
+}
+
+func TestPreferredChain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	var roots []string
+	for rest := w.ca.RootsPEM(); ; {
+		block, more := pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		root, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots, rest = append(roots, root.Subject.CommonName), more
+	}
+	if len(roots) != 2 || roots[0] == roots[1] {
+		t.Fatalf("roots %q, want two", roots)
+	}
+	for i, want := range []string{roots[0], roots[1], "No Such Root"} {
+		o := w.order(t, e, fmt.Sprintf("chain%d.example.com", i))
+		o.PreferredChain = want
+		cert, err := e.Run(t.Context(), o, w.journal(o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.verify(t, cert, o)
+		rest := []byte(cert.ChainPEM)
+		var last *x509.Certificate
+		for block, more := pem.Decode(rest); block != nil; block, more = pem.Decode(more) {
+			if last, err = x509.ParseCertificate(block.Bytes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 2 {
+			want = roots[0]
+		}
+		if last.Issuer.CommonName != want {
+			t.Errorf("chain ends at %q, want %q", last.Issuer.CommonName, want)
+		}
+	}
+}
+
+func TestReplaces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	first := w.issue(t, e, "renew.example.com")
+	for i, want := range []struct {
+		replaces, kept string
+	}{
+		{first.ARIID, first.ARIID},                // a renewal
+		{first.ARIID, ""},                         // replaced already (409)
+		{"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQ", ""}, // not of this CA
+		{"rubbish", ""},
+	} {
+		o := w.order(t, e, "renew.example.com")
+		o.Replaces = want.replaces
+		cert, err := e.Run(t.Context(), o, w.journal(o))
+		if err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+		w.verify(t, cert, o)
+		if o.Replaces != want.kept {
+			t.Errorf("%d: replaces %q, want %q", i, o.Replaces, want.kept)
+		}
+		time.Sleep(50 * time.Millisecond) // Pebble marks what is replaced a little later
+	}
+}
+
+// TestParallelOrders runs 32 orders at once on each of two engines that know of no account.
+func TestParallelOrders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	var wg sync.WaitGroup
+	for n := range 2 {
+		e := w.engine(t, nil)
+		for i := range 32 {
+			wg.Go(func() {
+				name := fmt.Sprintf("p%d-%d.example.com", n, i)
+				o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: []string{name, "*." + name}, KeyType: controlplane.KeyEC256}
+				if err := e.Prepare(t.Context(), o, nil); err != nil {
+					t.Error(err)
+					return
+				}
+				cert, err := e.Run(t.Context(), o, w.journal(o))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				w.verify(t, cert, o)
+			})
+		}
+	}
+	wg.Wait()
+	if n := w.ca.Orders(); n != 64 {
+		t.Errorf("the CA saw %d orders, want 64", n)
+	}
+	if acct := w.accounts.only(t); acct.URL == "" || acct.Email != "ops@example.com" {
+		t.Errorf("account %+v", acct)
+	}
+}
+
+// TestStrictCA has nonces refused, validation delayed and authorizations given back.
+func TestStrictCA(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{Strict: true})
+	e := w.engine(t, nil)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 2 {
+				name := fmt.Sprintf("s%d.example.com", i)
+				o := w.order(t, e, name, "*."+name)
+				cert, err := e.Run(t.Context(), o, w.journal(o))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				w.verify(t, cert, o)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestRunRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	o := w.order(t, e, "x.example.com")
+	o.Step = controlplane.StepStored
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	wantError(t, err, acme.Internal, "internal")
+	o = w.order(t, e, "x.example.com")
+	o.CA = "gone-ca"
+	_, err = e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.OrderGone, "ca-unknown"); !e.Over {
+		t.Error("an order at a CA that is not configured must be over")
+	}
+	if w.ca.OrderRequests() != 0 {
+		t.Error("the CA was asked")
+	}
+}
+
+func publicKey(private any) any {
+	return private.(crypto.Signer).Public()
+}
