@@ -1,0 +1,86 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// NewDomain is what a domain is made of. An empty key type means ec256, or that of the
+// certificate request.
+type NewDomain struct {
+	Name    string
+	Options controlplane.Options
+}
+
+// AddDomain stores a domain and the job that looks for its delegation. Errors: KindInvalid
+// with every wrong field, KindConflict with the existing domain's id, KindForbidden where
+// the plan's limit is reached.
+func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain) (*controlplane.Domain, error) {
+	problem := &controlplane.Error{}
+	name, err := controlplane.ParseName("/name", in.Name)
+	if err != nil {
+		e := controlplane.AsError(err)
+		problem.Fields, problem.Fix = e.Fields, e.Fix
+	}
+	s.checkOptions(name, &in.Options, in.Options.KeyType != "", problem)
+	if err := invalid(problem); err != nil {
+		return nil, err
+	}
+	now := s.now()
+	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID, Name: name,
+		Target: controlplane.Target(s.TargetKey, orgID, name), Status: controlplane.DomainPendingCNAME, StatusReason: "cname-unchecked",
+		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
+	record := s.DelegationOf(d)
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "unknown", Reason: "cname-unchecked",
+		Message:  "The CNAME has not been looked for yet.",
+		Expected: record.Name + " CNAME " + record.Target, Fix: "Create this record at your DNS host: " + record.Name + " CNAME " + record.Target,
+		NextCheckAt: &now})
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "not-issued",
+		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
+	job := newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)
+	entry := s.audit(orgID, actor, controlplane.ActionDomainCreated, "domain", d.ID, now)
+	entry.After = describe(d)
+	stored, err := s.Store.AddDomain(ctx, d, job, entry)
+	if err != nil {
+		return nil, err
+	}
+	if !stored {
+		return nil, s.planLimit(ctx, orgID)
+	}
+	return d, nil
+}
+
+// planLimit says why an organization could not add a domain.
+func (s *Service) planLimit(ctx context.Context, orgID string) error {
+	org, err := s.Store.Organization(ctx, orgID)
+	if err != nil {
+		return err
+	}
+	used, err := s.Store.DomainCount(ctx, orgID)
+	if err != nil {
+		return err
+	}
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
+		Message: fmt.Sprintf("The %s plan includes %d domains, and %d are in use.", org.Tier, org.MaxDomains(), used),
+		Fix:     "Delete a domain that is no longer needed, or move the organization to a larger plan."}
+}
+
+// describe returns what the audit log keeps of a domain.
+func describe(d *controlplane.Domain) map[string]any {
+	m := map[string]any{"name": d.Name, "status": string(d.Status), "wildcard": d.Wildcard, "key_type": string(d.KeyType),
+		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew}
+	for k, v := range map[string]string{"profile": d.Profile, "ca": d.CA, "preferred_chain": d.PreferredChain} {
+		if v != "" {
+			m[k] = v
+		}
+	}
+	if d.CSRPEM != "" {
+		m["csr"] = true
+	}
+	if len(d.Labels) > 0 {
+		m["labels"] = d.Labels
+	}
+	return m
+}

@@ -1,0 +1,95 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// RequestCheck makes the domain's delegation be looked at now. It returns the job, and
+// whether this call started it or made it come sooner.
+func (s *Service) RequestCheck(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobDNSCheck, controlplane.ActionCheckRequested)
+}
+
+// RequestIssue orders a certificate now, also where there is one.
+func (s *Service) RequestIssue(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance, controlplane.ActionIssueRequested)
+}
+
+// RequestRenew orders the successor of the present certificate now. Where there is none the
+// error is KindConflict.
+func (s *Service) RequestRenew(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobRenewal, controlplane.ActionRenewRequested)
+}
+
+func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, ref string, kind controlplane.JobType, action string) (*controlplane.Job, bool, error) {
+	var job *controlplane.Job
+	var started bool
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		d, err := t.LockDomain(ctx, orgID, ref)
+		if err != nil {
+			return err
+		}
+		if kind == controlplane.JobRenewal && d.CertificateID == "" {
+			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "no-certificate", ExistingID: d.ID,
+				Message: d.Name + " has no certificate to renew.", Fix: "Ask for the first one with POST /api/domains/" + d.ID + "/issue."}
+		}
+		if job, started, err = t.AddJob(ctx, newJob(kind, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
+			return err
+		}
+		if !started {
+			// The same work is under way: where it waits for its time, that is now.
+			if job, started, err = t.Hasten(ctx, orgID, job.ID, now); err != nil || !started {
+				return err
+			}
+		}
+		if d.Status == controlplane.DomainError && kind == controlplane.JobDNSCheck {
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
+		}
+		d.CheckSince, d.CheckAttempts = now, 0 // somebody is looking again
+		if err := t.SaveDomain(ctx, d, now); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, action, "domain", d.ID, now)
+		entry.Details = map[string]any{"job_id": job.ID}
+		return t.Audit(ctx, entry)
+	})
+	return job, started, err
+}
+
+// RetryJob starts a failed job afresh with all its attempts, once, however often it is asked
+// for: where it, or other work of its kind on the domain, is queued or running, that job is
+// returned, and false. A job that succeeded is KindConflict.
+func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
+	var job *controlplane.Job
+	var started bool
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		var err error
+		if job, started, err = t.RestartJob(ctx, orgID, id, now); err != nil {
+			return err
+		}
+		if !started {
+			if job.Status == controlplane.JobSucceeded {
+				return &controlplane.Error{Kind: controlplane.KindConflict, Code: "job-succeeded", ExistingID: job.ID,
+					Message: "The job has succeeded; there is nothing to retry.", Fix: "Start new work with verify, issue or renew on the domain."}
+			}
+			return nil
+		}
+		d, err := t.LockDomain(ctx, orgID, job.DomainID)
+		if err != nil {
+			return err
+		}
+		d.CheckSince, d.CheckAttempts = now, 0
+		if err := t.SaveDomain(ctx, d, now); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionJobRetried, "job", job.ID, now)
+		entry.Details = map[string]any{"domain_id": job.DomainID, "type": string(job.Type)}
+		return t.Audit(ctx, entry)
+	})
+	return job, started, err
+}

@@ -1,0 +1,134 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// NewToken is what an API token is made of.
+type NewToken struct {
+	Name      string
+	Scopes    []controlplane.Scope
+	DomainIDs []string // the only domains it may touch; empty: all
+	ExpiresAt *time.Time
+}
+
+// CreateToken stores a token and returns it with its secret, which is kept nowhere. by is
+// the token that asks, nil where a person or the operator does: a token cannot hand out what
+// it has not itself.
+func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Token, orgID string, in NewToken) (*controlplane.Token, string, error) {
+	now := s.now()
+	problem := &controlplane.Error{}
+	add := func(pointer, code, detail string) {
+		problem.Fields = append(problem.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
+	}
+	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || len(in.Name) > 200 {
+		add("/name", "name-invalid", "A token's name has 1 to 200 characters.")
+	}
+	if len(in.Scopes) == 0 {
+		add("/scopes", "scopes-empty", "A token needs at least one scope.")
+	}
+	for i, sc := range in.Scopes {
+		if !slices.Contains(controlplane.Scopes(), sc) {
+			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", "There is no such scope.")
+		} else if by != nil && !by.Allows(sc) {
+			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The token that asks does not have the scope "+string(sc)+", so it cannot hand it out.")
+		}
+	}
+	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
+		add("/expires_at", "expires-in-past", "A token cannot expire before it is made.")
+	}
+	if by != nil && by.ExpiresAt != nil && (in.ExpiresAt == nil || in.ExpiresAt.After(*by.ExpiresAt)) {
+		add("/expires_at", "expires-exceeds", "The token that asks expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the new one must, too, by then.")
+	}
+	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
+		add("/domain_ids", "domains-exceed", "The token that asks is restricted to some domains, so the new one must be, too.")
+	}
+	in.DomainIDs = unique(in.DomainIDs)
+	for i, id := range in.DomainIDs {
+		if by != nil && !by.AllowsDomain(id) {
+			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The token that asks may not touch this domain.")
+		} else if _, err := s.Store.Domain(ctx, orgID, id); !controlplane.IsID(controlplane.PrefixDomain, id) || controlplane.IsKind(err, controlplane.KindNotFound) {
+			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "There is no such domain in this organization.")
+		} else if err != nil {
+			return nil, "", err
+		}
+	}
+	if err := invalid(problem); err != nil {
+		return nil, "", err
+	}
+	secret := controlplane.NewSecret()
+	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
+		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: in.DomainIDs, CreatedBy: actor.ID, CreatedAt: now}
+	if in.ExpiresAt != nil {
+		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)
+		t.ExpiresAt = &at
+	}
+	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		if err := tx.AddToken(ctx, t); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionTokenCreated, "token", t.ID, now)
+		entry.After = map[string]any{"name": t.Name, "scopes": t.Scopes, "domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "prefix": t.Prefix}
+		return tx.Audit(ctx, entry)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return t, secret, nil
+}
+
+// RenameToken changes a token's name.
+func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, orgID, id, name string) (*controlplane.Token, error) {
+	if name = strings.TrimSpace(name); name == "" || len(name) > 200 {
+		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name has 1 to 200 characters.", "Send a name.")
+	}
+	var t *controlplane.Token
+	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		var err error
+		if t, err = tx.Token(ctx, orgID, id); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, "token.updated", "token", id, s.now())
+		entry.Before, entry.After = map[string]any{"name": t.Name}, map[string]any{"name": name}
+		if err := tx.RenameToken(ctx, orgID, id, name); err != nil {
+			return err
+		}
+		t.Name = name
+		return tx.Audit(ctx, entry)
+	})
+	return t, err
+}
+
+// DeleteToken removes a token; its secret stops working at once.
+func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+	return s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		t, err := tx.Token(ctx, orgID, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteToken(ctx, orgID, id); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionTokenDeleted, "token", id, s.now())
+		entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
+		return tx.Audit(ctx, entry)
+	})
+}
+
+// unique returns the values once each, in the order of their first place.
+func unique[T comparable](in []T) []T {
+	out := make([]T, 0, len(in))
+	for _, v := range in {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

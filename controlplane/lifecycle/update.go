@@ -1,0 +1,93 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// DomainPatch is what changes of a domain's options; nil leaves as it is, "" clears.
+type DomainPatch struct {
+	Wildcard       *bool
+	KeyType        *controlplane.KeyType
+	CSRPEM         *string
+	Profile        *string
+	PreferredChain *string
+	CA             *string
+	AutoIssue      *bool
+	AutoRenew      *bool
+	Labels         *map[string]string
+}
+
+// UpdateDomain changes a domain's options; its next certificate follows them. A version
+// other than 0 must be the domain's, or the error is KindPrecondition.
+func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64, p DomainPatch) (*controlplane.Domain, error) {
+	var d *controlplane.Domain
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		var err error
+		if d, err = t.LockDomain(ctx, orgID, ref); err != nil {
+			return err
+		}
+		if err := sameVersion(d, ifVersion); err != nil {
+			return err
+		}
+		before := describe(d)
+		set(&d.Wildcard, p.Wildcard)
+		set(&d.KeyType, p.KeyType)
+		set(&d.CSRPEM, p.CSRPEM)
+		set(&d.Profile, p.Profile)
+		set(&d.PreferredChain, p.PreferredChain)
+		set(&d.CA, p.CA)
+		set(&d.AutoIssue, p.AutoIssue)
+		set(&d.AutoRenew, p.AutoRenew)
+		set(&d.Labels, p.Labels)
+		problem := &controlplane.Error{}
+		s.checkOptions(d.Name, &d.Options, p.KeyType != nil, problem)
+		if err := invalid(problem); err != nil {
+			return err
+		}
+		if err := t.SaveDomain(ctx, d, now); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionDomainUpdated, "domain", d.ID, now)
+		entry.Before, entry.After = before, describe(d)
+		return t.Audit(ctx, entry)
+	})
+	return d, err
+}
+
+// DeleteDomain removes a domain with everything that belongs to it. Its target answers
+// nothing from then on; its history stays in the audit log.
+func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64) error {
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		d, err := t.LockDomain(ctx, orgID, ref)
+		if err != nil {
+			return err
+		}
+		if err := sameVersion(d, ifVersion); err != nil {
+			return err
+		}
+		if err := t.DeleteDomain(ctx, orgID, d.ID); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionDomainDeleted, "domain", d.ID, s.now())
+		entry.Before = describe(d)
+		return t.Audit(ctx, entry)
+	})
+}
+
+func sameVersion(d *controlplane.Domain, ifVersion int64) error {
+	if ifVersion == 0 || ifVersion == d.Version {
+		return nil
+	}
+	return &controlplane.Error{Kind: controlplane.KindPrecondition, Code: "precondition-failed",
+		Message: "The domain has changed since it was read.", Fix: "Read it again and send its new ETag in If-Match."}
+}
+
+func set[T any](field *T, v *T) {
+	if v != nil {
+		*field = *v
+	}
+}
