@@ -185,7 +185,9 @@ func TestUnusualMessages(t *testing.T) {
 		m     *dns.Msg
 		rcode int
 	}{
-		{"CHAOS", edit(func(m *dns.Msg) { m.Question[0] = dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS} }), dns.RcodeRefused},
+		{"CHAOS", edit(func(m *dns.Msg) {
+			m.Question[0] = dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS}
+		}), dns.RcodeRefused},
 		{"class ANY", edit(func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassANY }), dns.RcodeRefused},
 		{"STATUS", edit(func(m *dns.Msg) { m.Opcode = dns.OpcodeStatus }), dns.RcodeNotImplemented},
 		{"NOTIFY", new(dns.Msg).SetNotify(testZone), dns.RcodeNotImplemented},
@@ -193,7 +195,9 @@ func TestUnusualMessages(t *testing.T) {
 		{"IXFR", new(dns.Msg).SetIxfr(testZone, 1, "ns.", "mbox."), dns.RcodeRefused},
 		{"two questions", edit(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError},
 		{"no question", edit(func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError},
-		{"an answer in the question", edit(func(m *dns.Msg) { m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: 1, Class: 1}, A: net.IPv4(1, 2, 3, 4)}} }), dns.RcodeFormatError},
+		{"an answer in the question", edit(func(m *dns.Msg) {
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: 1, Class: 1}, A: net.IPv4(1, 2, 3, 4)}}
+		}), dns.RcodeFormatError},
 	}
 	transports(t, s, func(t *testing.T, network, addr string) {
 		for _, tt := range tests {

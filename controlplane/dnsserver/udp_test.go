@@ -1,0 +1,159 @@
+package dnsserver
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// TestWildcardAnswersFromWhereItWasAsked asks a socket of every address at several: a client
+// takes an answer from no other.
+func TestWildcardAnswersFromWhereItWasAsked(t *testing.T) {
+	t.Parallel()
+	source := newSource(row{label(1), []Challenge{challenge(1, "v")}})
+	c := testConfig(source)
+	c.Listen = []string{":0"}
+	s := startReady(t, c)
+	source.put(label(2), challenge(2, "w"))
+	_, port, _ := net.SplitHostPort(s.Addr())
+	hosts := []string{"127.0.0.1", "127.0.0.2"}
+	if hasIPv6() {
+		hosts = append(hosts, "::1")
+	}
+	for _, host := range hosts {
+		addr := net.JoinHostPort(host, port)
+		for _, network := range []string{"udp", "tcp"} {
+			expect(t, network+" "+addr, brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
+			expect(t, "after a look-up", brief(exchange(t, network, addr, query(label(2)+"."+testZone, dns.TypeTXT))), "NOERROR w")
+		}
+	}
+}
+
+func TestManyQuestionsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startReady(t, testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}})))
+	conn, err := net.Dial("udp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const n = 200
+	for i := range n { // answered and silent ones in one batch
+		name, id := label(1)+"."+testZone, uint16(i)
+		if i%3 == 1 {
+			name = "nothing." + testZone
+		}
+		m := query(name, dns.TypeTXT)
+		m.Id, m.Response = id, i%3 == 2
+		pkt, _ := m.Pack()
+		if _, err := conn.Write(pkt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	seen := map[uint16]bool{}
+	buf := make([]byte, 2048)
+	for len(seen) < (n*2+2)/3 {
+		k, err := conn.Read(buf)
+		if err != nil {
+			t.Fatalf("after %d answers: %v", len(seen), err)
+		}
+		m := new(dns.Msg)
+		if err := m.Unpack(buf[:k]); err != nil {
+			t.Fatal(err)
+		}
+		want := map[uint16]string{0: "NOERROR v", 1: "NXDOMAIN", 2: "never"}[m.Id%3]
+		expect(t, m.Question[0].Name, brief(m), want)
+		seen[m.Id] = true
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
+	c.Now, c.RateLimit = clock.Now, 10
+	s := startReady(t, c)
+	count := func(n int) (full, short, none int) {
+		for range n {
+			m := query(label(1)+"."+testZone, dns.TypeTXT).SetEdns0(1232, false)
+			pkt, _ := m.Pack()
+			switch r := raw(t, "udp", s.Addr(), pkt); {
+			case r == nil:
+				none++
+			case r.Truncated && len(r.Answer) == 0 && r.IsEdns0() != nil && r.Question[0] == m.Question[0]:
+				short++
+			case brief(r) == "NOERROR v":
+				full++
+			default:
+				t.Errorf("a strange answer: %s", r)
+			}
+		}
+		return full, short, none
+	}
+	if full, short, none := count(16); full != 10 || short != 3 || none != 3 {
+		t.Errorf("%d answered, %d truncated, %d dropped; want 10, 3, 3", full, short, none)
+	}
+	expect(t, "over TCP", brief(exchange(t, "tcp", s.Addr(), query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
+	clock.advance(200 * time.Millisecond)
+	if full, _, _ := count(4); full != 2 {
+		t.Errorf("%d answered after 200 ms, want 2", full)
+	}
+}
+
+func TestLimiterTellsNetworksApart(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(1, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")})
+	steps := []struct {
+		client string
+		passes bool
+	}{
+		{"198.51.100.1", true}, {"198.51.100.2", false}, {"198.51.101.1", true}, {"::ffff:198.51.100.3", false},
+		{"2001:db8:0:1::1", true}, {"2001:db8:0:ff::1", false}, {"2001:db8:0:100::1", true},
+		{"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.200", false},
+	}
+	for _, step := range steps {
+		if got := l.check(netip.MustParseAddr(step.client), 1e18) == pass; got != step.passes {
+			t.Errorf("%s passes: %v", step.client, got)
+		}
+	}
+	var off *limiter
+	if off.check(netip.Addr{}, 0) != pass {
+		t.Error("no limiter limits")
+	}
+}
+
+func TestMetricsNameNoNames(t *testing.T) {
+	t.Parallel()
+	reg := newRegistry()
+	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
+	c.Registerer = reg
+	s := startReady(t, c)
+	askTXT(t, s, label(1))
+	askTXT(t, s, label(2))
+	exchange(t, "tcp", s.Addr(), query("example.com.", 65280))
+	raw(t, "udp", s.Addr(), []byte{1})
+	text := gather(t, reg)
+	for _, want := range []string{
+		`dcvaas_dns_responses_total{rcode="NOERROR",transport="udp",type="TXT"} 1`,
+		`dcvaas_dns_responses_total{rcode="NXDOMAIN",transport="udp",type="TXT"} 1`,
+		`dcvaas_dns_responses_total{rcode="REFUSED",transport="tcp",type="other"} 1`,
+		`dcvaas_dns_dropped_total{reason="ignored",transport="udp"} 1`,
+		`dcvaas_dns_lookups_total{result="absent"} 1`,
+		`dcvaas_dns_in_sync 1`, `dcvaas_dns_targets 1`, `dcvaas_dns_challenges 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "example") || strings.Contains(text, label(1)) {
+		t.Error("a name is in the metrics")
+	}
+	if _, err := New(c); err == nil {
+		t.Error("a second server has the same metrics")
+	}
+}
