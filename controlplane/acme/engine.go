@@ -45,14 +45,7 @@ type Accounts interface {
 }
 
 // Journal is handed to Run by the caller. Its errors stop the run and come back from it, wrapped.
-type Journal interface {
-	// Save records the order as it stands. It must be durable when Save returns; an error means that the order is not this
-	// worker's any more.
-	Save(ctx context.Context, o *controlplane.Order) error
-	// Publish puts o.Values at o.Target, and returns when every name server of ours answers all of them. It is called again
-	// for the same values when an order is resumed.
-	Publish(ctx context.Context, o *controlplane.Order) error
-}
+type Journal = controlplane.Journal
 
 // Config is what an Engine is made of. CAs, Accounts and Sealer are needed; the rest has defaults.
 type Config struct {

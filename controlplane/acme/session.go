@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"net/http"
@@ -39,11 +40,12 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 // that were kept are given up, and repeats wait.
 func (s *session) do(request func() error) error {
 	for retry := 0; ; retry++ {
+		s.wire.err = nil
 		err := request()
 		if err == nil {
 			return nil
 		}
-		e := s.ca.asError(s.wire.ctx, err)
+		e := s.ca.asError(s.wire.ctx, cmp.Or(s.wire.err, err))
 		if e.problemType != "badNonce" || retry == maxNonceRetries {
 			return e
 		}

@@ -36,10 +36,17 @@ type wire struct {
 	retryAfter time.Duration // of the last answer
 	body       []byte        // of the last answer
 	answered   bool          // the CA has answered a request of this session
+	err        error         // of the last request: where signing failed for want of a nonce, go-jose keeps the text only
 }
 
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.send(req)
+	w.err = err
+	return resp, err
+}
+
+func (w *wire) send(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}

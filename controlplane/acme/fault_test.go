@@ -1,0 +1,571 @@
+package acme_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+const urn = "urn:ietf:params:acme:error:"
+
+// TestCutConnections breaks the connection once or twice in each request of an order, before the CA has carried it out and
+// after. The certificate comes within the same run.
+func TestCutConnections(t *testing.T) {
+	t.Parallel()
+	for _, path := range allPaths {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/after=%v", strings.Trim(path, "/"), after), func(t *testing.T) {
+				t.Parallel()
+				w, f := newFaultyWorld(t, devstack.CAConfig{})
+				f.cut(path, 1, after)
+				w.issue(t, w.engine(t, nil), "cut.example.com", "*.cut.example.com")
+				want := 1
+				if path == pathNewOrder && after {
+					want = 2
+				}
+				if n := w.ca.Orders(); n != want {
+					t.Errorf("the CA saw %d orders, want %d", n, want)
+				}
+				if acct := w.accounts.only(t); acct.URL == "" {
+					t.Error("the account is not registered")
+				}
+			})
+		}
+	}
+}
+
+func TestNewOrderIsNotRepeatedForEver(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.cut(pathNewOrder, 1000, true)
+	e := w.engine(t, nil)
+	o := w.order(t, e, "again.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
+		t.Error("the order is over, though it may be run again")
+	}
+	if n := w.ca.Orders(); n != 2 {
+		t.Errorf("one run made %d orders, want 2", n)
+	}
+}
+
+func TestCADown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	warm, cold := w.engine(t, nil), w.engine(t, nil)
+	w.issue(t, warm, "up.example.com")
+	for name, down := range map[string]func(){
+		"reset":   func() { w.ca.SetDown(true) },
+		"refused": func() { _ = w.ca.Stop(context.Background()) },
+	} {
+		down()
+		for _, e := range []*acme.Engine{warm, cold} {
+			o := w.order(t, e, "down.example.com")
+			start := time.Now()
+			_, err := e.Run(t.Context(), o, w.journal(o))
+			if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over || e.CA != "pebble" {
+				t.Errorf("%s: over %v, CA %q", name, e.Over, e.CA)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("%s: took %s to notice", name, took)
+			}
+		}
+		w.ca.SetDown(false)
+	}
+}
+
+// TestCADownInTheMiddle takes the CA away while the order runs; the same order goes on once it is back.
+func TestCADownInTheMiddle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	for i, step := range allSteps[:len(allSteps)-1] {
+		o := w.order(t, e, fmt.Sprintf("mid%d.example.com", i))
+		j := w.journal(o)
+		_, err := e.Run(t.Context(), o, downAfter{j, w.ca, step})
+		if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
+			t.Errorf("%s: the order is over", step)
+		}
+		w.ca.SetDown(false)
+		before := w.ca.Orders()
+		cert, err := e.Run(t.Context(), o, j)
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		w.verify(t, cert, o)
+		if w.ca.Orders() != before {
+			t.Errorf("%s: a second order was made", step)
+		}
+	}
+}
+
+// downAfter takes the CA down once a step is saved.
+type downAfter struct {
+	*journal
+	ca   *devstack.CA
+	step controlplane.OrderStep
+}
+
+func (d downAfter) Save(ctx context.Context, o *controlplane.Order) error {
+	err := d.journal.Save(ctx, o)
+	if o.Step == d.step {
+		d.ca.SetDown(true)
+	}
+	return err
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	sub := func(kinds ...string) string {
+		var subs []string
+		for _, kind := range kinds {
+			subs = append(subs, fmt.Sprintf(`{"type":"%s%s","detail":"sub %s","identifier":{"type":"dns","value":"x.example.com"}}`, urn, kind, kind))
+		}
+		return `,"subproblems":[` + strings.Join(subs, ",") + "]"
+	}
+	tests := []struct {
+		kind   string
+		status int
+		more   string
+		class  acme.Class
+		code   string
+		over   bool
+	}{
+		{"caa", 403, "", acme.CAAForbids, "ca-caa", true},
+		{"compound", 403, sub("dns", "caa"), acme.CAAForbids, "ca-caa", true},
+		{"rejectedIdentifier", 400, sub("caa"), acme.CAAForbids, "ca-caa", true},
+		{"compound", 400, sub("rejectedIdentifier", "dns"), acme.Rejected, "ca-rejected-identifier", true},
+		{"rejectedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
+		{"unsupportedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
+		{"badCSR", 400, "", acme.Rejected, "ca-bad-csr", true},
+		{"badPublicKey", 400, "", acme.Rejected, "ca-bad-key", true},
+		{"dns", 400, "", acme.Rejected, "ca-dns", true},
+		{"connection", 400, "", acme.Rejected, "ca-connection", true},
+		{"unauthorized", 403, "", acme.Rejected, "ca-unauthorized", true},
+		{"incorrectResponse", 403, "", acme.Rejected, "ca-unauthorized", true},
+		{"malformed", 400, "", acme.Rejected, "ca-malformed", true},
+		{"userActionRequired", 403, `,"instance":"https://ca.test/terms"`, acme.Rejected, "ca-account", true},
+		{"invalidProfile", 400, "", acme.Rejected, "ca-profile", true},
+		{"somethingNew", 400, "", acme.Rejected, "ca-malformed", true},
+		{"somethingNew", 500, "", acme.Unreachable, "ca-unreachable", false},
+		{"serverInternal", 500, "", acme.Unreachable, "ca-unreachable", false},
+		{"rateLimited", 429, "", acme.RateLimited, "ca-rate-limited", false},
+		{"rateLimited", 503, "", acme.RateLimited, "ca-rate-limited", false},
+		{"rateLimited", 429, sub("caa"), acme.RateLimited, "ca-rate-limited", false},
+		{"accountDoesNotExist", 400, "", acme.Rejected, "ca-account", true},
+	}
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	for _, tt := range tests {
+		document := fmt.Sprintf(`{"type":%q,"detail":"the CA's words","status":%d,"x-unknown":[1, 2]%s}`, urn+tt.kind, tt.status, tt.more)
+		f.answer(pathNewOrder, 0, tt.status, nil, document)
+		o := w.order(t, e, "problem.example.com")
+		_, err := e.Run(t.Context(), o, w.journal(o))
+		got := wantError(t, err, tt.class, tt.code)
+		if got.Over != tt.over || got.Status != tt.status || string(got.Problem) != document {
+			t.Errorf("%s: over %v, status %d, problem %s", tt.kind, got.Over, got.Status, got.Problem)
+		}
+		if tt.more == "" && !strings.Contains(got.Message, "the CA's words") {
+			t.Errorf("%s: the message lacks the CA's words: %s", tt.kind, got.Message)
+		}
+		if tt.kind == "userActionRequired" && !strings.Contains(got.Fix, "https://ca.test/terms") {
+			t.Errorf("the fix does not name the instance: %s", got.Fix)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Truncate(time.Second)
+	limited := fmt.Sprintf(`{"type":"%srateLimited","detail":"too many certificates"}`, urn)
+	page := "<html><body>Service unavailable</body></html>"
+	html := "text/html"
+	tests := []struct {
+		name         string
+		status       int
+		after, body  string
+		contentType  string
+		class        acme.Class
+		code         string
+		wait         time.Duration
+		mostRequests int
+	}{
+		{"429, seconds", 429, "3600", limited, "", acme.RateLimited, "ca-rate-limited", time.Hour, 1},
+		{"429, date", 429, now.Add(2 * time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Hour, 1},
+		{"429, date in the past", 429, now.Add(-time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
+		{"429, rubbish", 429, "soon", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
+		{"429, negative", 429, "-5", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
+		{"429, for ever", 429, "9223372036854775807", limited, "", acme.RateLimited, "ca-rate-limited", 30 * 24 * time.Hour, 1},
+		{"429, HTML", 429, "600", page, html, acme.RateLimited, "ca-rate-limited", 10 * time.Minute, 1},
+		{"503, rateLimited", 503, "120", limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Minute, 1},
+		{"503, HTML", 503, "120", page, html, acme.Unreachable, "ca-unreachable", 2 * time.Minute, 1},
+		{"503, HTML, no word", 503, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
+		{"502, HTML", 502, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
+		{"403 of a firewall", 403, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
+		{"200, HTML", 200, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
+		{"redirect", 307, "", "", html, acme.Unreachable, "ca-unreachable", 0, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w, f := newFaultyWorld(t, devstack.CAConfig{})
+			e := w.engine(t, func(cfg *acme.Config) { cfg.Now = func() time.Time { return now } })
+			header := map[string]string{"Location": w.ca.DirectoryURL()}
+			if tt.after != "" {
+				header["Retry-After"] = tt.after
+			}
+			if tt.contentType != "" {
+				header["Content-Type"] = tt.contentType
+			}
+			f.answer(pathNewOrder, 0, tt.status, header, tt.body)
+			o := w.order(t, e, "wait.example.com")
+			_, err := e.Run(t.Context(), o, w.journal(o))
+			got := wantError(t, err, tt.class, tt.code)
+			if got.RetryAfter != tt.wait || got.Over {
+				t.Errorf("RetryAfter %s, over %v, want %s, false", got.RetryAfter, got.Over, tt.wait)
+			}
+			if (tt.wait > 0) != got.RetryAt.Equal(now.Add(tt.wait)) && tt.wait > 0 || tt.wait == 0 && !got.RetryAt.IsZero() {
+				t.Errorf("RetryAt %s", got.RetryAt)
+			}
+			if n := f.requests(pathNewOrder); n > tt.mostRequests {
+				t.Errorf("the CA was asked %d times, want %d at most", n, tt.mostRequests)
+			}
+		})
+	}
+}
+
+// TestShortRetryAfter sits a short wait out, in the same run.
+func TestShortRetryAfter(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{pathNewOrder, pathAuthz, pathFinalise, pathCert} {
+		t.Run(strings.Trim(path, "/"), func(t *testing.T) {
+			t.Parallel()
+			w, f := newFaultyWorld(t, devstack.CAConfig{})
+			f.answer(path, 1, 503, map[string]string{"Retry-After": "1"}, fmt.Sprintf(`{"type":"%srateLimited","detail":"busy"}`, urn))
+			start := time.Now()
+			w.issue(t, w.engine(t, nil), "busy.example.com")
+			if took := time.Since(start); took < time.Second {
+				t.Errorf("the CA was asked again after %s", took)
+			}
+			if n := w.ca.Orders(); n != 1 {
+				t.Errorf("%d orders", n)
+			}
+		})
+	}
+}
+
+// TestPollingKeepsToRetryAfter has the CA ask for a second between looks.
+func TestPollingKeepsToRetryAfter(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.rewrite(pathOrder, func(n int, order map[string]any, header http.Header) {
+		if n == 1 {
+			order["status"] = "processing"
+			delete(order, "certificate")
+			header.Set("Retry-After", "1")
+		}
+	})
+	start := time.Now()
+	w.issue(t, w.engine(t, nil), "patient.example.com")
+	if took, n := time.Since(start), f.requests(pathOrder); took < time.Second || n != 2 {
+		t.Errorf("%d looks in %s, want 2 in more than a second", n, took)
+	}
+}
+
+func TestStuckInProcessing(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	stuck := func(retryAfter string) func(int, map[string]any, http.Header) {
+		return func(_ int, order map[string]any, header http.Header) {
+			order["status"] = "processing"
+			delete(order, "certificate")
+			if retryAfter != "" {
+				header.Set("Retry-After", retryAfter)
+			}
+		}
+	}
+	e := w.engine(t, func(cfg *acme.Config) { cfg.RunTimeout = 700 * time.Millisecond })
+	o := w.order(t, e, "stuck.example.com")
+	j := w.journal(o)
+	f.rewrite(pathOrder, stuck(""))
+	_, err := e.Run(t.Context(), o, j)
+	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second || e.RetryAt.IsZero() {
+		t.Errorf("over %v, RetryAfter %s at %s", e.Over, e.RetryAfter, e.RetryAt)
+	}
+	if n := f.requests(pathOrder); n > 12 {
+		t.Errorf("looked %d times in 0.7 s", n)
+	}
+
+	f.rewrite(pathOrder, stuck("600"))
+	start := time.Now()
+	_, err = e.Run(t.Context(), o, j)
+	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.RetryAfter != 10*time.Minute {
+		t.Errorf("RetryAfter %s, want the CA's 10 minutes", e.RetryAfter)
+	}
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("waited %s for what cannot come", took)
+	}
+
+	f.on(pathOrder, nil)
+	cert, err := e.Run(t.Context(), o, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.verify(t, cert, o)
+	if w.ca.Orders() != 1 {
+		t.Error("a second order was made")
+	}
+}
+
+// TestSilentCA has a CA that takes requests and does not answer.
+func TestSilentCA(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, func(cfg *acme.Config) { cfg.RequestTimeout = 200 * time.Millisecond })
+	w.issue(t, e, "talks.example.com")
+	f.on(pathNewOrder, func(_ int, _ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+	o := w.order(t, e, "silent.example.com")
+	start := time.Now()
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	wantError(t, err, acme.Unreachable, "ca-unreachable")
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestCancelStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	w.issue(t, e, "first.example.com")
+	hang := func(_ int, _ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+	pending := func(path string) {
+		f.rewrite(path, func(_ int, object map[string]any, header http.Header) {
+			if object["status"] == "valid" {
+				object["status"] = map[string]string{pathAuthz: "pending", pathOrder: "processing"}[path]
+				header.Set("Retry-After", "3")
+			}
+		})
+	}
+	for name, prepare := range map[string]func(){
+		"in a request":            func() { f.on(pathNewOrder, hang) },
+		"in the body":             func() { f.on(pathCert, hang) },
+		"waiting to be validated": func() { pending(pathAuthz) },
+		"waiting for the order":   func() { pending(pathOrder) },
+		"nonces refused":          func() { f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce"}`, urn)) },
+		"waiting for a limit": func() {
+			f.answer(pathNewOrder, 0, 429, map[string]string{"Retry-After": "4"}, fmt.Sprintf(`{"type":"%srateLimited"}`, urn))
+		},
+	} {
+		for _, path := range allPaths {
+			f.on(path, nil)
+		}
+		prepare()
+		ctx, cancel := context.WithCancel(t.Context())
+		o := w.order(t, e, "cancel.example.com")
+		var stopped time.Time
+		time.AfterFunc(150*time.Millisecond, func() { stopped = time.Now(); cancel() })
+		_, err := e.Run(ctx, o, w.journal(o))
+		if name == "nonces refused" && ctx.Err() == nil {
+			cancel()
+			continue // given up before
+		}
+		took := time.Since(stopped)
+		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over || !errors.Is(e, context.Canceled) {
+			t.Errorf("%s: over %v, %v", name, e.Over, e)
+		}
+		if took > 100*time.Millisecond {
+			t.Errorf("%s: stopped after %s", name, took)
+		}
+	}
+}
+
+func TestNonceRefusedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	for _, path := range []string{pathAccount, pathNewOrder, pathChallenge, pathFinalise} {
+		f.answer(path, 3, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
+	}
+	start := time.Now()
+	w.issue(t, w.engine(t, nil), "nonce.example.com")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+	f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
+	e := w.engine(t, nil)
+	o := w.order(t, e, "nonce2.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	wantError(t, err, acme.Unreachable, "ca-unreachable")
+}
+
+// TestValidationFails publishes what the CA does not want to see. The reason is the challenge's, also when a resumed worker
+// asks again.
+func TestValidationFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	for name, values := range map[string][]string{"wrong": {"wrong-value"}, "nothing": nil} {
+		o := w.order(t, e, name+".example.com")
+		j := w.journal(o)
+		_, err := e.Run(t.Context(), o, liar{j, values})
+		got := wantError(t, err, acme.Rejected, "ca-unauthorized")
+		var document struct{ Type, Detail string }
+		if !got.Over || json.Unmarshal(got.Problem, &document) != nil || document.Type != urn+"unauthorized" || !strings.Contains(got.Message, document.Detail) {
+			t.Errorf("%s: over %v, problem %s, message %s", name, got.Over, got.Problem, got.Message)
+		}
+		if !slices.Equal(j.steps, allSteps[:4]) {
+			t.Errorf("%s: steps %q", name, j.steps)
+		}
+		left := j.stored
+		_, err = w.engine(t, nil).Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+		if e := wantError(t, err, acme.Rejected, "ca-unauthorized"); !e.Over {
+			t.Errorf("%s: resumed: not over", name)
+		}
+	}
+}
+
+// liar publishes other values than it is told to.
+type liar struct {
+	*journal
+	values []string
+}
+
+func (l liar) Publish(ctx context.Context, o *controlplane.Order) error {
+	told := *o
+	if err := l.journal.Publish(ctx, &told); err != nil {
+		return err
+	}
+	l.zone.set(o.Names[0], l.values)
+	return nil
+}
+
+// TestFailedChallengeWithSubProblems has the reason deep inside an authorization.
+func TestFailedChallengeWithSubProblems(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	document := map[string]any{"type": urn + "unauthorized", "detail": "see below", "status": 403.0,
+		"subproblems": []any{map[string]any{"type": urn + "caa", "detail": "CAA record for sub.example.com prevents issuance"}}}
+	f.rewrite(pathAuthz, func(n int, authz map[string]any, _ http.Header) {
+		if n > 1 {
+			authz["status"] = "invalid"
+			authz["challenges"] = []any{map[string]any{"type": "dns-01", "url": "https://x.test/", "token": "t", "status": "invalid", "error": document}}
+		}
+	})
+	o := w.order(t, e, "sub.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	got := wantError(t, err, acme.CAAForbids, "ca-caa")
+	if !got.Over || !strings.Contains(got.Message, "prevents issuance") || !strings.Contains(string(got.Problem), "see below") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFinaliseFails(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+
+	f.answer(pathFinalise, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadCSR","detail":"weak key"}`, urn))
+	o := w.order(t, e, "csr.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Rejected, "ca-bad-csr"); !e.Over {
+		t.Error("not over")
+	}
+
+	for i, embedded := range []string{"caa", "serverInternal", "rateLimited", ""} {
+		invalid := func(_ int, order map[string]any, _ http.Header) {
+			order["status"] = "invalid"
+			if embedded != "" {
+				order["error"] = map[string]any{"type": urn + embedded, "detail": "too late", "status": 403}
+			}
+		}
+		f.rewrite(pathFinalise, invalid)
+		f.rewrite(pathOrder, invalid)
+		o = w.order(t, e, fmt.Sprintf("late%d.example.com", i))
+		_, err = e.Run(t.Context(), o, w.journal(o))
+		want := map[string]struct {
+			class acme.Class
+			code  string
+		}{
+			"caa": {acme.CAAForbids, "ca-caa"}, "serverInternal": {acme.Unreachable, "ca-unreachable"},
+			"rateLimited": {acme.RateLimited, "ca-rate-limited"}, "": {acme.OrderGone, "order-expired"},
+		}[embedded]
+		if e := wantError(t, err, want.class, want.code); !e.Over {
+			t.Errorf("%s: not over", embedded)
+		}
+	}
+}
+
+// TestNotReadyYet has a CA that notices its own authorizations late.
+func TestNotReadyYet(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.answer(pathFinalise, 1, 403, nil, fmt.Sprintf(`{"type":"%sorderNotReady","detail":"pending"}`, urn))
+	f.rewrite(pathOrder, func(n int, order map[string]any, _ http.Header) {
+		if n <= 2 {
+			order["status"] = "pending"
+		}
+	})
+	w.issue(t, w.engine(t, nil), "late.example.com")
+	if n := f.requests(pathFinalise); n != 2 {
+		t.Errorf("finalised %d times, want 2", n)
+	}
+}
+
+// TestValidWithoutCertificate has a CA that says valid before it has the certificate.
+func TestValidWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.rewrite(pathOrder, func(n int, order map[string]any, _ http.Header) {
+		if n <= 2 {
+			delete(order, "certificate")
+		}
+	})
+	w.issue(t, w.engine(t, nil), "early.example.com")
+}
+
+func TestOrderGone(t *testing.T) {
+	t.Parallel()
+	for _, at := range allSteps {
+		t.Run(string(at), func(t *testing.T) {
+			t.Parallel()
+			w, f := newFaultyWorld(t, devstack.CAConfig{})
+			e := w.engine(t, nil)
+			o := w.order(t, e, "gone.example.com")
+			j := w.journal(o)
+			j.killAt, j.written = at, true
+			if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			}
+			f.answer(pathOrder, 0, 404, nil, "")
+			f.answer(pathCert, 0, 404, nil, fmt.Sprintf(`{"type":"%smalformed","detail":"no such certificate"}`, urn))
+			left := j.stored
+			_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+			if e := wantError(t, err, acme.OrderGone, "order-expired"); !e.Over {
+				t.Error("not over")
+			}
+		})
+	}
+}
+
+func TestHugeAnswer(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.answer(pathCert, 0, 200, nil, strings.Repeat("x", 2<<20))
+	e := w.engine(t, nil)
+	o := w.order(t, e, "huge.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
+		t.Error("over")
+	}
+}

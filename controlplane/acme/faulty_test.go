@@ -1,0 +1,135 @@
+package acme_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+// Paths of Pebble's endpoints.
+const (
+	pathDirectory = "/dir"
+	pathNonce     = "/nonce-plz"
+	pathAccount   = "/sign-me-up"
+	pathNewOrder  = "/order-plz"
+	pathOrder     = "/my-order/"
+	pathFinalise  = "/finalize-order/"
+	pathAuthz     = "/authZ/"
+	pathChallenge = "/chalZ/"
+	pathCert      = "/certZ/"
+)
+
+var allPaths = []string{pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalise, pathAuthz, pathChallenge, pathCert}
+
+// faulty is a handler in front of the CA that a test makes misbehave. It sees requests of one path, counted from 1.
+type faulty struct {
+	mu    sync.Mutex
+	next  http.Handler
+	seen  map[string]int
+	fault map[string]func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)
+}
+
+// newFaultyWorld starts a CA with a faulty front.
+func newFaultyWorld(t testing.TB, cfg devstack.CAConfig) (*world, *faulty) {
+	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
+	cfg.Wrap = func(next http.Handler) http.Handler {
+		f.next = next
+		return f
+	}
+	return newWorld(t, cfg), f
+}
+
+func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	var fault func(int, http.ResponseWriter, *http.Request, http.Handler)
+	n := 0
+	for _, path := range allPaths {
+		if strings.HasPrefix(r.URL.Path, path) {
+			f.seen[path]++
+			n, fault = f.seen[path], f.fault[path]
+		}
+	}
+	f.mu.Unlock()
+	if fault == nil {
+		f.next.ServeHTTP(w, r)
+		return
+	}
+	fault(n, w, r, f.next)
+}
+
+// on makes requests of a path misbehave; nil mends them.
+func (f *faulty) on(path string, fault func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen[path] = 0
+	f.fault[path] = fault
+}
+
+func (f *faulty) requests(path string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[path]
+}
+
+// cut breaks the connection of the first times requests, before they are carried out or after.
+func (f *faulty) cut(path string, times int, after bool) {
+	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if n > times {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if after {
+			next.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// answer gives the first times requests one fixed answer. Without times, all.
+func (f *faulty) answer(path string, times, status int, header map[string]string, body string) {
+	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if times > 0 && n > times {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		for key, value := range header {
+			w.Header().Set(key, value)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// rewrite changes the JSON objects that a path answers with.
+func (f *faulty) rewrite(path string, change func(n int, object map[string]any, header http.Header)) {
+	f.rewriteBytes(path, func(n int, body []byte, header http.Header) []byte {
+		var object map[string]any
+		if json.Unmarshal(body, &object) != nil {
+			return body
+		}
+		change(n, object, header)
+		body, _ = json.Marshal(object)
+		return body
+	})
+}
+
+func (f *faulty) rewriteBytes(path string, change func(n int, body []byte, header http.Header) []byte) {
+	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		body := change(n, bytes.Clone(rec.Body.Bytes()), rec.Header())
+		maps.Copy(w.Header(), rec.Header())
+		w.Header().Del("Content-Length")
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(body)
+	})
+}

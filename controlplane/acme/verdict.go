@@ -1,0 +1,11 @@
+package acme
+
+import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+
+var _ controlplane.Judged = (*Error)(nil)
+
+// Verdict says the same in the words that every package shares.
+func (e *Error) Verdict() controlplane.Verdict {
+	return controlplane.Verdict{Class: controlplane.VerdictClass(e.Class), CA: e.CA, Code: e.Code, Message: e.Message,
+		Fix: e.Fix, RetryAt: e.RetryAt, Problem: e.Problem, Over: e.Over}
+}
