@@ -3188,10 +3188,16 @@ func (response GetDomain200JSONResponse) VisitGetDomainResponse(w http.ResponseW
 	return err
 }
 
+type GetDomain304ResponseHeaders struct {
+	ETag string
+}
+
 type GetDomain304Response struct {
+	Headers GetDomain304ResponseHeaders
 }
 
 func (response GetDomain304Response) VisitGetDomainResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(304)
 	return nil
 }
@@ -4179,10 +4185,16 @@ func (response GetJob200JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetJob304ResponseHeaders struct {
+	ETag string
+}
+
 type GetJob304Response struct {
+	Headers GetJob304ResponseHeaders
 }
 
 func (response GetJob304Response) VisitGetJobResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(304)
 	return nil
 }
@@ -6173,28 +6185,28 @@ var swaggerSpec = []string{
 	"45o99OyMzrY1g14Kn/7xbJ9tTZmdvY142XZwwxsONllIS1Om35uydhwEeQx0U7yxCWN1VWx4ZT9cWwiK",
 	"oK1V2akmMwF5+NPxAtOKfBYTG5qsBiCymhVnjGWxw6xGuByKHpCzsteEzAEShTeHTGkhly3uEJxmDkfb",
 	"qYlZR90WobrfunKmyExw+MPFCnY2oPeWro7f0BmJx/61dO91xqq+kpCwGe0G5ka5H/I9aHKrxdiNZZMZ",
-	"fK+bU5RmUWSru2p9c7Nm0w9++VuLuG3HB1/nfC+apqNDvL0ZuctlgCxNxuavS7BdVmw3VovzHC4rwWoy",
-	"FVEkFmiQxU2ktxl0t4L0d6WyuiS/jVTW++V1QpXzaXKxuBXGfxB/D3rpSlw6QVYvp+eJJOuvchtK6jCv",
-	"zb8RirVa3MeREqVwneOhkNrkSxoZ/FweFYl3hrHQhdQWEzg18ywZzHcEA1ju144B2KJiIeTc9i0OQJIF",
-	"XWbreGK9gExlWnwNH77eAN0d7d7H8j6LSSmRUlPDN7e2hocA4r0jBzJMLc2Ai8Vt4Ubes+P2cQOr1CSg",
-	"qmNgQWm6VHlXveJlFCXYsBH0JmpgL8gH1HhAjQfU2Aw1kGEafu5bxA3bYvTugMPaQyH4c7IQaRQQX8RQ",
-	"du0jw2EjKhEXHrgmdPwDJ/qAHQ/Y8YAdm9oqhutqsbWvh47PYrI6r+GFueAPXmdyO7kOpdYwXSNmXbA3",
-	"Hc9a03fqfs0auKyMohsqefCB3l7M3exnZ70LsmSFd4sWCxW+HV59FpOV9Swv8IWAv/MAwWrh9hAa+AOF",
-	"BuwLLDdihG3J2r5/s0jDLxhoiO1itleWsxG7PXMRyfpwEcph4bkwdCgWmJEuptq2LmOKUDUHfLlsm3mt",
-	"5fKFe7Xn/fKYZQHb5Aq7qtkuV5lybF80hvW2qEBnzTaMRj1nPCBMFfqzbuXX34P+7GU70PbOsAfl+Xek",
-	"PL8z9g+hxPZlQ9uITiWocD3q1PRmV889yOiss6JUcC2pr2/KvKu6k9W6TrSUxSTAj9+cEiw9dy9Pc10p",
-	"ekcfPlXzqVHltt3MSrtSNKn6lO+Bbem00no4s5fcuf1wl/pH0QJmpY5sd8MrF08y6dqJPOSfduvCeceT",
-	"bo3YEVqFKcvdxa5X+arsCaAHh1th5BpeUB64qjaL6+TYvd7WvR84xLe6p9q+5hb7zdd7hoXUvqLQur26",
-	"MlDPSq+Uvu1ofrlb1D3nn9a78qx8ZXCeeld04rqt4rs/pAR+CNZ3OsBs9jIt9UraDCpqEtx+O7zCv+vy",
-	"SJUWiUIlF9XfLne2zfUr+P3/cJ7mt4qsXIj5DYijO92y41BvWc1YCaLVRiAZkD7QzW25H7Ymmq/zROBB",
-	"Z56DLDOxLYHwzvWGb5MEuJ7QaymAf7QUvgfR3h0Xty80uoFoj9gF/LbCJjW/3iFxu1eRtPvSAoH+4hXm",
-	"d/W13HgmxKyonIloexY6O9y1AlTDK18EleZWq5pSU06wD+APioztW8XwdSuK0JY2Hs9sB+us2foGXYXy",
-	"sc2cxqsbm2OYLKE6LKJkpXbWa+v9D/fX9Rhd7xrQcKmHoY6jLbuNONt/KiRJQCRRpsRtBQgriaF0VCQG",
-	"ym3RUigWRAt8RzJhq5w06KTtZoa39ufGgdIoEotncaKX/6BRCu1N8PEN+nDh3gFUekVpJMQce0t3RWgv",
-	"QE6Egq4Q7cH9FhKvZFif8kEJ1+74gcelnTSyD98igcGBBbW+9jIs2IS8JGF8thmmMFwP9muFVjipjlG0",
-	"qf3wyZwA3ucoxPbGHKIK48a5aqEP5yhpdG2dQ6KzWEclbK9aMgHeCzkvqCt7LWDOCMwW+ZWGQgduyzjY",
-	"IhTfSJwVFJduqrR2aSnGz51UpXucQGpe/VxIgv2nJjSi3Adp+daCBPaxdX3l3UDuCJoDVbyxrpEsteq/",
-	"7eOKqFAaqUCA60/X/xsAAP//",
+	"fK+bU5RmUWSru2p9c4tm0zd+/oNf/3Yidtvx0dc574um6+hQb29m7nIhIEuzsfnvEmyXFtvN1coJDpeV",
+	"YDeZiigSCzTo4qaksBl4tyIp7krldUmCG6m894sVhCrnE+Vi8cC4tyc+H/TaLlw6QVYvp/eJJOvPchtK",
+	"7jCv7b8RirVa7MeREqVwn+OhkNrkTRoZ/FweFYl7hrHQBdUWUzg18ywZ3HcEA1gu2I4B2OJiIeTc9j0O",
+	"QJIFXWbreGK9iExlVkANH77egN0d7d7H8j6LSSkRU1PDN7e2hocA5L0jBzJMLU2Bi8Vt4Ube8+P2cQOr",
+	"3CSgqmNgQWm6VHlXvuJlFiXYsBH4JmpgL8kH1HhAjQfU2Aw1kGEafvJbxA3bovTugMPaQyH4c7IQaRQQ",
+	"X8RQDg0gw2EjKxEXHrwmdPwDJ/qAHQ/Y8YAdm9oqhutqsbmvh47PYrI6L+KFueAPXqdyO7kSpdYyXSNm",
+	"XbQ3Hc9a03fqvs0awKyMwhsqeahauL2YvdnPznoZZMkK7xYtGip8O7z6LCYr62Fe4AsFf+cBhtXC7SG0",
+	"8MBWeWjBvkBzI0bali3s+z+LMoCCAYfYrmZ7ZTsbsduzF5GsDxihHBaeC4OHYoEZ8WKqbes0pghVc8CX",
+	"27aZ51ouX7hXi94vj1oWsk22sKub7bKVKdf2RWdY74sKeNbsw2jkc8YDwlShf+tWfv896N9etgNt7yx7",
+	"UL5/R8r3O2M/EUpsXzi0rehUggrXo05N73b15IOMzjorWgXXkvr6psy7qjtaretFS1lOAvz4zSnB0nf3",
+	"8jbXFaN39OFTNZ8bVXbbTa20K0WTrE/5HtiWUiutjzN7yZ3bH3epvxQtaFbq2HY3vHLxJpOunclD/mu3",
+	"Lp13XOnWqB2hVZiy3N3sepWvy54AeoC4FUau4Qblgauqs7hOjt3rdd37iUN8q3yq7Wt2sd99vWdZSO0r",
+	"Eq3brCsD9qz0SuvbzgYod6u65/zXelegla8szlP/ik5gt1X894eUwA/B/k4Hms2epqVeTZtBRU2C22+H",
+	"V/h3XR6r0iJRqOSi+tvlDre5hgW//x/OE/1WkZkLMb8BcXSne3Yc6i2rGStBtNqIJAPSB7q5LffD1kTz",
+	"dZ4IPOjMc5BlNrYlIN653vBtkgjXE3othfCPlgL4INq74+r2hUo3EO0Ru4DfVtik5tc7JG73KpR2X1og",
+	"sH3ZCvO7+lpwPBNiVlTOZLQ9E50d7loRquGVL4JKc61VTbEpJ9iH8AdFxvatZvi6F0VoSxuRZ7aDdtbs",
+	"fYOuRvnYZk7j1Y3VMcyWUB0WUbZSO+21/QYO99f1OF3vGtBwqYehjqMtu504238qJElAJFGmxG0FCCuJ",
+	"oXRUJAbKbdFUKBZEC3xHM2GrnDTopO1mhrf258aB0igSi2dxopf/oFEK7U348Q3+cOHeQVR6RWokxBx7",
+	"W3dFeC9AToSCrhDvwf0WMq9kWJ/yQQnX7viBx6WdNLIP32KBwYEFtb72MizYhL4kYXy2GaYwXA/2i4VW",
+	"OKmOUbTJ/fDJnADe5yjE9uYcogrjxrlqoQ/nKGl0jZ1DorNYRyXsr1oyCd4LOS+oK3stYc4IzBYZloZC",
+	"B27LONiiFN+InBU0l26qtJZpaQaQO6lK9ziB1Lz6uZAE+19NaES5D9LyrQUJ7KPr+tq7gdwRNAeqeGNd",
+	"I1tq1X/bRxZRoTRSgQDXn67/NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// Codes that headers depend on.
+const (
+	codeTokenMissing = "token-missing"
+	codeScopeMissing = "scope-missing"
+)
+
+// touchEvery is how often a token's last use is recorded at most.
+const touchEvery = time.Minute
+
+// principal is who calls.
+type principal struct {
+	token *controlplane.Token
+	actor controlplane.Actor
+}
+
+func principalOf(ctx context.Context) principal { return callOf(ctx).principal }
+
+func (p principal) org() string { return p.token.OrgID }
+
+// restricted reports whether only some of the organization's domains may be touched.
+func (p principal) restricted() bool { return len(p.token.DomainIDs) > 0 }
+
+// onlyDomains returns the domains that lists are narrowed to, nil for all.
+func (p principal) onlyDomains() []string {
+	if !p.restricted() {
+		return nil // an empty list would let none through
+	}
+	return p.token.DomainIDs
+}
+
+// seesToken reports whether another token may be touched: a restricted one reaches only
+// those whose domains are among its own.
+func (p principal) seesToken(t *controlplane.Token) bool {
+	if !p.restricted() || t.ID == p.token.ID {
+		return true
+	}
+	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.token.AllowsDomain(id) })
+}
+
+// admit finds who calls and whether the operation's scope is among the token's. Unsecured
+// operations let everyone in.
+func (a *API) admit(c *call, r *http.Request) error {
+	if !c.op.secured {
+		return nil
+	}
+	secret, err := bearer(r.Header)
+	if err != nil {
+		return err
+	}
+	token, err := a.store.TokenByHash(r.Context(), controlplane.HashSecret(secret))
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return unauthorized("token-invalid", "There is no such token: it was revoked, or belongs to another installation.")
+	}
+	if err != nil {
+		return err
+	}
+	if token.ExpiresAt != nil && !a.now().Before(*token.ExpiresAt) {
+		return unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
+	}
+	c.principal = principal{token: token, actor: controlplane.Actor{
+		Type: controlplane.ActorToken, ID: token.ID, IP: c.ip, RequestID: c.requestID}}
+	a.touch(r.Context(), c, token)
+	if !token.Allows(c.op.scope) {
+		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
+			Message: "The token lacks the scope " + string(c.op.scope) + ".",
+			Fix:     "Use a token with the scope " + string(c.op.scope) + ", or create one."}
+	}
+	return nil
+}
+
+// bearer returns the secret of the one Authorization header (RFC 6750 §2.1). One that has
+// not the form of a secret costs no query.
+func bearer(h http.Header) (string, error) {
+	lines := h.Values("Authorization")
+	if len(lines) == 0 {
+		return "", unauthorized(codeTokenMissing, "The request carries no token.")
+	}
+	scheme, secret, _ := strings.Cut(lines[0], " ")
+	if len(lines) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return "", unauthorized(codeTokenMissing, "The Authorization header is not one bearer token.")
+	}
+	secret = strings.TrimSpace(secret)
+	if !controlplane.WellFormed(secret) {
+		return "", unauthorized("token-invalid", "The token has not the form of one: it was cut short or mistyped.")
+	}
+	return secret, nil
+}
+
+func unauthorized(code, message string) error {
+	return &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: code, Message: message}
+}
+
+// touched holds back what would write the same last use again: a burst of calls with one
+// token writes once.
+type touched struct {
+	mu sync.Mutex
+	at map[string]time.Time // by token id
+}
+
+const maxTouched = 10_000
+
+// first reports whether id was not recorded within touchEvery before now, and records it.
+func (t *touched) first(id string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last, ok := t.at[id]; ok && now.Sub(last) < touchEvery {
+		return false
+	}
+	if t.at == nil || len(t.at) >= maxTouched {
+		t.at = make(map[string]time.Time)
+	}
+	t.at[id] = now
+	return true
+}
+
+// touch records the token's last use. A call does not fail for it.
+func (a *API) touch(ctx context.Context, c *call, token *controlplane.Token) {
+	now := a.now()
+	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) < touchEvery || !a.touched.first(token.ID, now) {
+		return
+	}
+	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "last use of a token was not recorded",
+			slog.String("request_id", c.requestID), slog.String("token_id", token.ID), slog.Any("error", err))
+	}
+}

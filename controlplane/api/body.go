@@ -1,0 +1,230 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// maxBody is the most that a request's body may have.
+const maxBody = 1 << 20
+
+// checkBody reads the body, holds it to the contract, and leaves it to the generated binding
+// as it was decoded, so that it is decoded once and what was checked is what is used.
+func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
+	if err := checkMediaType(r.Header); err != nil {
+		return err
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return httpError(http.StatusRequestEntityTooLarge, "body-too-large", "The body is larger than 1 MiB.")
+	}
+	if err != nil {
+		return malformed("body-incomplete", "The body ended, or the connection stalled, before all of it was here.")
+	}
+	value, err := decode(raw)
+	if err != nil {
+		return err
+	}
+	if fields := op.bodyErrors(value); len(fields) > 0 {
+		return fieldsError(fields, op)
+	}
+	if bytes.Contains(raw, []byte(`\u0000`)) {
+		if at := findNUL(value, nil); at != nil {
+			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...), Code: "invalid-character", Detail: "It contains the character U+0000, which no text here may have."}}, op)
+		}
+	}
+	r.Body = &checkedBody{Reader: bytes.NewReader(raw), value: value}
+	return nil
+}
+
+func checkMediaType(h http.Header) error {
+	unsupported := func(what string) error {
+		return httpError(http.StatusUnsupportedMediaType, "unsupported-media-type", what)
+	}
+	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return unsupported("The body's Content-Type is not application/json.")
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("The body's charset is not UTF-8 (RFC 8259 §8.1).")
+	}
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return unsupported("The body has a Content-Encoding; send it as it is.")
+	}
+	return nil
+}
+
+// decode reads exactly one JSON object. Its errors say where it ends to be one, not what
+// stands there.
+func decode(raw []byte) (map[string]any, error) {
+	bad := func(format string, args ...any) (map[string]any, error) {
+		return nil, malformed("malformed-json", fmt.Sprintf(format, args...))
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return bad("The body is empty.")
+	}
+	if !utf8.Valid(raw) {
+		return bad("The body is not UTF-8 (RFC 8259 §8.1).")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		offset := dec.InputOffset()
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			offset = syntax.Offset
+		}
+		line, column := position(raw, offset)
+		return bad("The body is not JSON: see line %d, column %d.", line, column)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		line, column := position(raw, dec.InputOffset())
+		return bad("Something follows the JSON object, on line %d, column %d.", line, column)
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return bad("The body is JSON, but not an object.")
+	}
+	return object, nil
+}
+
+func position(raw []byte, offset int64) (line, column int) {
+	before := raw[:min(int64(len(raw)), max(offset, 0))]
+	line = bytes.Count(before, []byte{'\n'}) + 1
+	return line, max(len(before)-1-bytes.LastIndexByte(before, '\n'), 1)
+}
+
+// bodyErrors returns every way in which a body breaks the contract, one for each pointer and
+// code.
+func (op *operation) bodyErrors(value map[string]any) []controlplane.FieldError {
+	var fields []controlplane.FieldError
+	add := func(f controlplane.FieldError) {
+		if !slices.Contains(fields, f) {
+			fields = append(fields, f)
+		}
+	}
+	for _, e := range schemaErrors(op.body.VisitJSON(value, visitOptions...)) {
+		path := e.JSONPointer()
+		if e.SchemaField == "properties" { // one error for each unknown name, none of which says which
+			object, _ := e.Value.(map[string]any)
+			for name := range object {
+				if _, known := e.Schema.Properties[name]; !known {
+					add(controlplane.FieldError{Pointer: pointer(append(slices.Clone(path), name)...), Code: codeUnknownField, Detail: "There is no such field here."})
+				}
+			}
+			continue
+		}
+		code, detail := describe(e)
+		add(controlplane.FieldError{Pointer: pointer(path...), Code: code, Detail: detail})
+	}
+	return fields
+}
+
+func schemaErrors(err error) []*openapi3.SchemaError {
+	switch e := err.(type) { //nolint:errorlint // the tree is walked, not searched
+	case nil:
+		return nil
+	case *openapi3.SchemaError:
+		return []*openapi3.SchemaError{e}
+	case openapi3.MultiError:
+		var all []*openapi3.SchemaError
+		for _, inner := range e {
+			all = append(all, schemaErrors(inner)...)
+		}
+		return all
+	}
+	return []*openapi3.SchemaError{{SchemaField: "schema", Schema: &openapi3.Schema{}}}
+}
+
+// describe returns the code and text of a value that breaks its schema, made of the schema
+// alone.
+func describe(e *openapi3.SchemaError) (code, detail string) {
+	switch e.SchemaField {
+	case "required":
+		return codeRequired, "It is required."
+	case "type":
+		return "wrong-type", "It must be of type " + strings.Join(e.Schema.Type.Slice(), " or ") + "."
+	case "nullable":
+		return "wrong-type", "It must not be null."
+	case "enum":
+		allowed := make([]string, len(e.Schema.Enum))
+		for i, v := range e.Schema.Enum {
+			allowed[i] = fmt.Sprint(v)
+		}
+		return "not-one-of", "It must be one of " + strings.Join(allowed, ", ") + "."
+	case "minimum", "maximum":
+		return "out-of-range", describeBounds(e.Schema)
+	case "maxLength":
+		return "too-long", fmt.Sprintf("It has more than %d characters.", *e.Schema.MaxLength)
+	case "minLength":
+		return "too-short", fmt.Sprintf("It has fewer than %d characters.", e.Schema.MinLength)
+	case "maxItems":
+		return "too-many", fmt.Sprintf("It has more than %d entries.", *e.Schema.MaxItems)
+	case "maxProperties":
+		return "too-many", fmt.Sprintf("It has more than %d entries.", *e.Schema.MaxProps)
+	case "minItems", "minProperties":
+		return "too-few", "It is empty."
+	case "format":
+		return "invalid-format", "It must be a time as RFC 3339 writes it, such as 2030-01-31T12:00:00Z."
+	case "pattern":
+		return "invalid-format", "It must match " + e.Schema.Pattern + "."
+	}
+	return "invalid-value", "It is not what the contract describes."
+}
+
+func describeBounds(s *openapi3.Schema) string {
+	if s.Min != nil && s.Max != nil {
+		return fmt.Sprintf("It must be a whole number from %g to %g.", *s.Min, *s.Max)
+	}
+	return "It must be a whole number."
+}
+
+// findNUL returns the path of a text in value, or of a name, that contains U+0000; Postgres
+// stores none.
+func findNUL(value any, path []string) []string {
+	switch v := value.(type) {
+	case string:
+		if strings.ContainsRune(v, 0) {
+			return path
+		}
+	case []any:
+		for i, item := range v {
+			if at := findNUL(item, append(slices.Clone(path), fmt.Sprint(i))); at != nil {
+				return at
+			}
+		}
+	case map[string]any:
+		for name, item := range v {
+			at := append(slices.Clone(path), name)
+			if strings.ContainsRune(name, 0) {
+				return path
+			}
+			if found := findNUL(item, at); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// checkedBody is a body that was read, decoded and found right. The generated binding takes
+// the value (runtime.BindJSONBody).
+type checkedBody struct {
+	*bytes.Reader
+	value any
+}
+
+func (b *checkedBody) Close() error        { return nil }
+func (b *checkedBody) ValidatedValue() any { return b.value }

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// call is what is known of the request that is being served. There is one in the context of
+// each, and only the goroutine that serves it writes to it.
+type call struct {
+	requestID string
+	ip        string
+	began     time.Time
+	op        *operation // nil until routed, and where nothing is at the path
+	principal principal
+	waited    bool  // held open by `wait`: its duration says nothing of ours
+	err       error // what the problem that was answered came from
+}
+
+type callKey struct{}
+
+// callOf returns the call of a request's context. Every request that came through ServeHTTP
+// has one.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{requestID: requestID(r), ip: a.clientIP(r), began: a.now()}
+	out := &writer{ResponseWriter: w}
+	setHeaders(out.Header(), c.requestID)
+
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), callTimeout+waitOf(r))
+	defer cancel()
+	method := r.Method
+	r = r.WithContext(ctx)
+	if method == http.MethodHead {
+		r.Method = http.MethodGet // net/http drops the body (RFC 9110 §9.3.2)
+	}
+
+	a.metrics.inFlight.Inc()
+	defer func() {
+		a.metrics.inFlight.Dec()
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(v)
+			}
+			a.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("request_id", c.requestID),
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			a.problem(out, r, errPanic)
+		}
+		a.done(ctx, c, method, r.URL.Path, out)
+	}()
+	a.router.ServeHTTP(out, r)
+}
+
+// setHeaders sets what every answer carries. Nothing here may be kept by a cache, guessed to
+// be of another type, or shown as a page of its own (problem pages set their own policy).
+func setHeaders(h http.Header, requestID string) {
+	h.Set("Request-Id", requestID)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+}
+
+// writer remembers what was answered.
+type writer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *writer) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

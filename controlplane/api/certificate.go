@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"encoding/pem"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// ListCertificates implements GET /api/certificates.
+func (a *API) ListCertificates(ctx context.Context, r ListCertificatesRequestObject) (ListCertificatesResponseObject, error) {
+	p, q := principalOf(ctx), r.Params
+	filter := postgres.CertificateFilter{DomainIDs: p.onlyDomains(), Limit: limitOf(q.Limit)}
+	if deref(q.Domain) != "" {
+		d, err := a.domain(ctx, *q.Domain)
+		if err != nil {
+			return nil, err
+		}
+		filter.DomainID = d.ID
+	}
+	l := listing{Operation: "listCertificates", Org: p.org(), Filters: []any{filter.DomainID}}
+	var err error
+	if filter.After, err = a.position(l, q.Cursor); err != nil {
+		return nil, err
+	}
+	certificates, next, err := a.store.ListCertificates(ctx, p.org(), filter)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]Certificate, len(certificates))
+	for i := range certificates {
+		data[i] = certificateBody(&certificates[i])
+	}
+	return ListCertificates200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// GetCertificate implements GET /api/certificates/{certificate}.
+func (a *API) GetCertificate(ctx context.Context, r GetCertificateRequestObject) (GetCertificateResponseObject, error) {
+	c, err := a.certificate(ctx, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return GetCertificate200JSONResponse(certificateBody(c)), nil
+}
+
+// DownloadCertificate implements GET /api/certificates/{certificate}/download.
+func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequestObject) (DownloadCertificateResponseObject, error) {
+	c, err := a.certificate(ctx, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	format := deref(r.Params.Format)
+	if format == "" {
+		format = Fullchain
+	}
+	leaf, chain := splitChain(c.ChainPEM)
+	var text string
+	switch format {
+	case Leaf:
+		text = leaf
+	case Chain:
+		text = chain
+	default:
+		text = leaf + chain
+	}
+	return DownloadCertificate200ApplicationpemCertificateChainResponse{
+		Body: strings.NewReader(text), ContentLength: int64(len(text)),
+		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: attachment(c, string(format))},
+	}, nil
+}
+
+// DownloadKey implements POST /api/certificates/{certificate}/key.
+func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (DownloadKeyResponseObject, error) {
+	p := principalOf(ctx)
+	c, err := a.certificate(ctx, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.lifecycle.TakeKey(ctx, p.actor, p.org(), c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return DownloadKey200ApplicationxPemFileResponse{
+		Body: strings.NewReader(key), ContentLength: int64(len(key)),
+		Headers: DownloadKey200ResponseHeaders{ContentDisposition: attachment(c, "key"), CacheControl: "no-store"},
+	}, nil
+}
+
+// certificate returns a certificate of a domain that the token may touch.
+func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certificate, error) {
+	p := principalOf(ctx)
+	if !controlplane.IsID(controlplane.PrefixCertificate, id) {
+		return nil, controlplane.NotFound("certificate", id)
+	}
+	c, err := a.store.Certificate(ctx, p.org(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !p.token.AllowsDomain(c.DomainID) {
+		return nil, controlplane.NotFound("certificate", id)
+	}
+	return c, nil
+}
+
+// splitChain returns the first certificate of a PEM chain and the others, without whatever
+// text stands around them.
+func splitChain(chainPEM string) (leaf, chain string) {
+	var others strings.Builder
+	for rest := []byte(chainPEM); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return leaf, others.String()
+		}
+		text := string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
+		if leaf == "" {
+			leaf = text
+			continue
+		}
+		others.WriteString(text)
+	}
+}
+
+// attachment names a downloaded file after the certificate's name. A name has letters,
+// digits, hyphens and dots only, so it needs no quoting of its own (RFC 6266 §4.3).
+func attachment(c *controlplane.Certificate, what string) string {
+	stem := c.ID
+	for _, name := range c.Names {
+		if !strings.HasPrefix(name, "*.") {
+			stem = name
+			break
+		}
+	}
+	return `attachment; filename="` + stem + "-" + what + `.pem"`
+}
+
+// certificateBody returns a certificate as the contract describes it.
+func certificateBody(c *controlplane.Certificate) Certificate {
+	return Certificate{
+		Id: c.ID, DomainId: c.DomainID, Names: c.Names, Serial: c.Serial, Issuer: c.Issuer, Ca: c.CA, Profile: orNull(c.Profile),
+		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), FingerprintSha256: c.FingerprintSHA256,
+		HasKey: c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt), ReplacedBy: orNull(c.ReplacedBy), CreatedAt: c.CreatedAt.UTC(),
+	}
+}

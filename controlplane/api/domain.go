@@ -1,0 +1,192 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// ListDomains implements GET /api/domains.
+func (a *API) ListDomains(ctx context.Context, r ListDomainsRequestObject) (ListDomainsResponseObject, error) {
+	p, q := principalOf(ctx), r.Params
+	filter := postgres.DomainFilter{
+		Query: deref(q.Q), Label: deref(q.Label), Status: controlplane.DomainStatus(deref(q.Status)), ExpiresBefore: q.ExpiresBefore,
+		Sort: string(deref(q.Sort)), Limit: limitOf(q.Limit), IDs: p.onlyDomains(),
+	}
+	if filter.Sort == "" {
+		filter.Sort = "-created_at"
+	}
+	l := listing{Operation: "listDomains", Org: p.org(), Filters: []any{filter.Query, filter.Label, filter.Status, filter.ExpiresBefore, filter.Sort}}
+	var err error
+	if filter.After, err = a.position(l, q.Cursor); err != nil {
+		return nil, err
+	}
+	domains, next, err := a.store.ListDomains(ctx, p.org(), filter)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]Domain, len(domains))
+	for i := range domains {
+		data[i] = a.domainBody(&domains[i])
+	}
+	return ListDomains200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// CreateDomain implements POST /api/domains.
+func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (CreateDomainResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, &controlplane.Error{Kind: controlplane.KindForbidden, Code: "token-restricted",
+			Message: "The token is restricted to some domains, so it cannot add one."}
+	}
+	b := r.Body
+	d, err := a.lifecycle.AddDomain(ctx, p.actor, p.org(), lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
+		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)), CSRPEM: textOf(b.CsrPem),
+		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
+		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil || *b.AutoRenew, Labels: deref(b.Labels),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return CreateDomain201JSONResponse{Body: a.domainBody(d),
+		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID, ETag: domainETag(d)}}, nil
+}
+
+// GetDomain implements GET /api/domains/{domain}.
+func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomainResponseObject, error) {
+	known := r.Params.IfNoneMatch
+	d, err := a.domain(ctx, r.Domain)
+	if err == nil && r.Params.Wait != nil && (known == nil || noneMatch(known, domainETag(d))) {
+		first := d.Version
+		d, err = held(ctx, a, r.Params.Wait, d.ID, func(d *controlplane.Domain) bool {
+			return d.Version != first
+		}, func(ctx context.Context) (*controlplane.Domain, error) { return a.domain(ctx, d.ID) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	if noneMatch(known, domainETag(d)) {
+		return GetDomain304Response{Headers: GetDomain304ResponseHeaders{ETag: domainETag(d)}}, nil
+	}
+	return GetDomain200JSONResponse{Body: a.domainBody(d), Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+}
+
+// UpdateDomain implements PATCH /api/domains/{domain}.
+func (a *API) UpdateDomain(ctx context.Context, r UpdateDomainRequestObject) (UpdateDomainResponseObject, error) {
+	p, b := principalOf(ctx), r.Body
+	ref, version, err := a.ifVersion(ctx, r.Domain, r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.lifecycle.UpdateDomain(ctx, p.actor, p.org(), ref, version, lifecycle.DomainPatch{
+		Wildcard: b.Wildcard, KeyType: (*controlplane.KeyType)(b.KeyType), CSRPEM: patchOf(b.CsrPem), Profile: patchOf(b.Profile),
+		PreferredChain: patchOf(b.PreferredChain), CA: patchOf(b.Ca), AutoIssue: b.AutoIssue, AutoRenew: b.AutoRenew,
+		Labels: (*map[string]string)(b.Labels),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return UpdateDomain200JSONResponse{Body: a.domainBody(d), Headers: UpdateDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+}
+
+// DeleteDomain implements DELETE /api/domains/{domain}.
+func (a *API) DeleteDomain(ctx context.Context, r DeleteDomainRequestObject) (DeleteDomainResponseObject, error) {
+	p := principalOf(ctx)
+	ref, version, err := a.ifVersion(ctx, r.Domain, r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.lifecycle.DeleteDomain(ctx, p.actor, p.org(), ref, version); err != nil {
+		return nil, err
+	}
+	return DeleteDomain204Response{}, nil
+}
+
+// domain returns a domain by id, or by name in any spelling, where the token may touch it.
+func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, error) {
+	p := principalOf(ctx)
+	canonical, err := canonicalRef(ref)
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.store.Domain(ctx, p.org(), canonical)
+	if err != nil {
+		return nil, err
+	}
+	if !p.token.AllowsDomain(d.ID) {
+		return nil, controlplane.NotFound("domain", ref)
+	}
+	return d, nil
+}
+
+// domainRef returns ref as lifecycle takes it, having made sure that the token may touch the
+// domain. It costs a query only for a restricted token.
+func (a *API) domainRef(ctx context.Context, ref string) (string, error) {
+	if principalOf(ctx).restricted() {
+		d, err := a.domain(ctx, ref)
+		if err != nil {
+			return "", err
+		}
+		return d.ID, nil
+	}
+	return canonicalRef(ref)
+}
+
+// canonicalRef returns a domain's id, or its name in stored form. What is neither names no
+// domain.
+func canonicalRef(ref string) (string, error) {
+	if controlplane.IsID(controlplane.PrefixDomain, ref) {
+		return ref, nil
+	}
+	name, err := controlplane.ParseName("", ref)
+	if err != nil {
+		return "", controlplane.NotFound("domain", ref)
+	}
+	return name, nil
+}
+
+// ifVersion returns ref as lifecycle takes it and the version that If-Match asks for, 0 for
+// any. Several versions, or none that could be one, are compared here (RFC 9110 §13.1.1).
+func (a *API) ifVersion(ctx context.Context, ref string, header *IfMatch) (string, int64, error) {
+	m := readIfMatch(header)
+	if m.any || len(m.versions) == 1 {
+		ref, err := a.domainRef(ctx, ref)
+		if m.any || err != nil {
+			return ref, 0, err
+		}
+		return ref, m.versions[0], nil
+	}
+	d, err := a.domain(ctx, ref)
+	if err != nil {
+		return "", 0, err
+	}
+	if !slices.Contains(m.versions, d.Version) {
+		return "", 0, errPrecondition()
+	}
+	return d.ID, d.Version, nil
+}
+
+// domainBody returns a domain as the contract describes it.
+func (a *API) domainBody(d *controlplane.Domain) Domain {
+	record := a.lifecycle.DelegationOf(d)
+	labels := Labels(d.Labels)
+	if labels == nil {
+		labels = Labels{}
+	}
+	conditions := make([]Condition, len(d.Conditions))
+	for i, c := range d.Conditions {
+		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: c.Reason, Message: c.Message,
+			Observed: optional(c.Observed), Expected: optional(c.Expected), Fix: optional(c.Fix),
+			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
+	}
+	return Domain{
+		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status), StatusReason: d.StatusReason, Delegation: delegationBody(record),
+		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType), CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
+		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue, AutoRenew: d.AutoRenew, Labels: labels,
+		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt), RenewAt: timeOrNull(d.RenewAt),
+		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+	}
+}

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// retryAfter is what a 503 asks for that knows no time of its own.
+const retryAfter = 5 * time.Second
+
+// statusClientGone is what the log and the metrics say of a caller that did not wait.
+const statusClientGone = 499
+
+// errPanic stands for a panic that was logged already.
+var errPanic = errors.New("panic")
+
+// statusError is an error that belongs to HTTP alone, with its status.
+type statusError struct {
+	status  int
+	problem *controlplane.Error
+}
+
+func (e *statusError) Error() string { return e.problem.Error() }
+
+func httpError(status int, code, message string) error {
+	return &statusError{status: status, problem: &controlplane.Error{Kind: controlplane.KindMalformed, Code: code, Message: message}}
+}
+
+// asHTTPError returns what err is answered with. What is not an error for people, or is
+// internal whatever its code, comes back as the code "internal", without its text.
+func asHTTPError(err error) *statusError {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*controlplane.Error](err); ok && e.Kind != controlplane.KindInternal {
+		return &statusError{status: statusOf(e.Kind), problem: e}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &statusError{status: http.StatusServiceUnavailable, problem: &controlplane.Error{
+			Kind: controlplane.KindUnavailable, Code: "timeout", Message: "The answer took too long.", Err: err}}
+	}
+	hidden := controlplane.AsError(errors.New("hidden"))
+	hidden.Err = err
+	return &statusError{status: http.StatusInternalServerError, problem: hidden}
+}
+
+func statusOf(k controlplane.Kind) int {
+	switch k {
+	case controlplane.KindMalformed:
+		return http.StatusBadRequest
+	case controlplane.KindUnauthorized:
+		return http.StatusUnauthorized
+	case controlplane.KindForbidden:
+		return http.StatusForbidden
+	case controlplane.KindNotFound:
+		return http.StatusNotFound
+	case controlplane.KindConflict:
+		return http.StatusConflict
+	case controlplane.KindPrecondition:
+		return http.StatusPreconditionFailed
+	case controlplane.KindInvalid:
+		return http.StatusUnprocessableEntity
+	case controlplane.KindRateLimited:
+		return http.StatusTooManyRequests
+	case controlplane.KindUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// document is a problem document (RFC 9457 §3) as it is sent. It is the contract's Problem,
+// but for acme, which goes through as the CA wrote it.
+type document struct {
+	Type       string                    `json:"type"`
+	Title      string                    `json:"title"`
+	Status     int                       `json:"status"`
+	Detail     string                    `json:"detail,omitempty"`
+	Code       string                    `json:"code"`
+	RequestID  string                    `json:"request_id"`
+	Fix        string                    `json:"fix,omitempty"`
+	ExistingID string                    `json:"existing_id,omitempty"`
+	RetryAt    *time.Time                `json:"retry_at,omitempty"`
+	Errors     []controlplane.FieldError `json:"errors,omitempty"`
+	ACME       json.RawMessage           `json:"acme,omitempty"`
+}
+
+// problem answers err. It is the only place where an error becomes an HTTP answer.
+func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
+	c := callOf(r.Context())
+	c.err = err
+	if out, ok := w.(*writer); ok && out.status != 0 {
+		a.logError(r.Context(), c, err)
+		return // too late to say so
+	}
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		w.WriteHeader(statusClientGone)
+		return
+	}
+	e := asHTTPError(err)
+	p := e.problem
+	if e.status >= http.StatusInternalServerError || p.Err != nil {
+		a.logError(r.Context(), c, err)
+	}
+	page := a.pages.page(p.Code)
+	doc := document{
+		Type: a.config.PublicURL + "/problems/" + p.Code, Title: page.Title, Status: e.status, Detail: p.Message,
+		Code: p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID, Errors: p.Fields,
+	}
+	if doc.Title == "" {
+		doc.Title = http.StatusText(e.status)
+	}
+	if doc.Fix == "" {
+		doc.Fix = page.Fix
+	}
+	if !p.RetryAt.IsZero() {
+		at := p.RetryAt.UTC()
+		doc.RetryAt = &at
+	}
+	if json.Valid(p.ACME) {
+		doc.ACME = p.ACME
+	}
+	a.problemHeaders(w.Header(), c, e)
+	w.WriteHeader(e.status)
+	_ = json.NewEncoder(w).Encode(doc) // an error means that the client is gone
+}
+
+func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {
+	h.Set("Content-Type", "application/problem+json")
+	switch e.status {
+	case http.StatusUnauthorized: // RFC 6750 §3
+		challenge := `Bearer realm="dcvaas"`
+		if e.problem.Code != codeTokenMissing {
+			challenge += `, error="invalid_token"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	case http.StatusForbidden:
+		if e.problem.Code == codeScopeMissing {
+			h.Set("WWW-Authenticate", `Bearer realm="dcvaas", error="insufficient_scope", scope="`+string(c.op.scope)+`"`)
+		}
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable: // RFC 9110 §10.2.3
+		wait := retryAfter
+		if at := e.problem.RetryAt; !at.IsZero() {
+			wait = at.Sub(a.now())
+		}
+		seconds := int64((wait + time.Second - 1) / time.Second)
+		h.Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+	}
+}
+
+func (a *API) logError(ctx context.Context, c *call, err error) {
+	a.log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request_id", c.requestID), slog.Any("error", err))
+}
+
+// requestProblem answers what the generated binding refuses. The guard has looked at the
+// request by the contract before, so this is where the two differ: the binding's own text
+// repeats what was sent, and is not shown.
+func (a *API) requestProblem(w http.ResponseWriter, r *http.Request, err error) {
+	c := callOf(r.Context())
+	a.log.LogAttrs(r.Context(), slog.LevelWarn, "binding refused what the contract allows",
+		slog.String("request_id", c.requestID), slog.String("operation", c.op.id))
+	name := ""
+	if e, ok := errors.AsType[*InvalidParamFormatError](err); ok {
+		name = e.ParamName
+	} else if e, ok := errors.AsType[*TooManyValuesForParamError](err); ok {
+		name = e.ParamName
+	} else if e, ok := errors.AsType[*RequiredParamError](err); ok {
+		name = e.ParamName
+	}
+	if name == "" {
+		a.problem(w, r, malformed("malformed-json", "The body cannot be read as this operation's request."))
+		return
+	}
+	a.problem(w, r, fieldsError([]controlplane.FieldError{{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " cannot be read."}}, nil))
+}
+
+func malformed(code, message string) error {
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: code, Message: message}
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are counted by route template, never by a path with an id in it.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dcvaas_http_requests_total", Help: "API requests answered.",
+		}, []string{"method", "route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dcvaas_http_request_duration_seconds", Help: "Time to answer API requests, without those held open by wait.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"method", "route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "dcvaas_http_requests_in_flight", Help: "API requests being answered.",
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// done writes the access log and the metrics. Neither headers nor the query are logged: both
+// may hold what is secret.
+func (a *API) done(ctx context.Context, c *call, method, path string, w *writer) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	route, level := "none", slog.LevelInfo
+	if c.op != nil {
+		route = c.op.path
+		if !c.op.secured {
+			level = slog.LevelDebug // health checks come every few seconds
+		}
+	}
+	took := a.now().Sub(c.began)
+	label := methodLabel(method)
+	a.metrics.requests.WithLabelValues(label, route, strconv.Itoa(w.status)).Inc()
+	if !c.waited {
+		a.metrics.seconds.WithLabelValues(label, route).Observe(took.Seconds())
+	}
+	if !a.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", c.requestID), slog.String("method", label), slog.String("route", route),
+		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.Duration("took", took), slog.String("ip", c.ip),
+	}
+	if t := c.principal.token; t != nil {
+		attrs = append(attrs, slog.String("org_id", t.OrgID), slog.String("token_id", t.ID))
+	}
+	if c.err != nil {
+		attrs = append(attrs, slog.String("code", asHTTPError(c.err).problem.Code))
+	}
+	a.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// methodLabel keeps made-up methods from becoming as many time series.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}

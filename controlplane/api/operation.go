@@ -1,0 +1,99 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// operation is what the contract says of one method of one path: the one table of scopes,
+// parameters and bodies.
+type operation struct {
+	id      string
+	method  string
+	path    string // template
+	secured bool
+	scope   controlplane.Scope
+	query   map[string]parameter
+	headers map[string]parameter // by canonical name
+	body    *openapi3.Schema     // nil where none is taken
+	waits   bool
+}
+
+type parameter struct {
+	name     string // as the contract spells it
+	required bool
+	integer  bool
+	schema   *openapi3.Schema
+}
+
+// readOperations returns the contract's operations by "METHOD /path". Its error says which
+// operation is incomplete: one that takes a token must say which scope.
+func readOperations() (map[string]*operation, error) {
+	doc, err := GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	table := make(map[string]*operation)
+	for path, item := range doc.Paths.Map() {
+		for method, o := range item.Operations() {
+			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
+			}
+			table[method+" "+path] = op
+		}
+	}
+	return table, nil
+}
+
+func readOperation(path, method string, o *openapi3.Operation, params openapi3.Parameters) (*operation, error) {
+	op := &operation{
+		id: o.OperationID, method: method, path: path, secured: o.Security == nil || len(*o.Security) > 0,
+		query: make(map[string]parameter), headers: make(map[string]parameter),
+	}
+	if op.secured {
+		scope, _ := o.Extensions["x-scope"].(string)
+		op.scope = controlplane.Scope(scope)
+		if !slices.Contains(controlplane.Scopes(), op.scope) {
+			return nil, fmt.Errorf("x-scope is %q, which is no scope", scope)
+		}
+	}
+	for _, ref := range params {
+		p := parameter{name: ref.Value.Name, required: ref.Value.Required, schema: ref.Value.Schema.Value}
+		p.integer = p.schema.Type.Is(openapi3.TypeInteger)
+		switch ref.Value.In {
+		case openapi3.ParameterInQuery:
+			op.query[p.name] = p
+		case openapi3.ParameterInHeader:
+			op.headers[http.CanonicalHeaderKey(p.name)] = p
+		}
+	}
+	_, op.waits = op.query["wait"]
+	if o.RequestBody != nil {
+		media := o.RequestBody.Value.Content["application/json"]
+		if media == nil {
+			return nil, fmt.Errorf("its body is not application/json")
+		}
+		op.body = media.Schema.Value
+	}
+	return op, nil
+}
+
+// names returns the names of parameters or fields as a list for people.
+func names[T any](m map[string]T) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	list := make([]string, 0, len(m))
+	for name := range m {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// ListTokens implements GET /api/tokens. A restricted token sees only those that may touch
+// no other domains than it may itself, so its pages are filled from several of the store's.
+func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTokensResponseObject, error) {
+	p, limit := principalOf(ctx), limitOf(r.Params.Limit)
+	l := listing{Operation: "listTokens", Org: p.org()}
+	after, err := a.position(l, r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	data := []Token{}
+	for {
+		var tokens []controlplane.Token
+		var next *postgres.Cursor
+		// No more than are missing, so that the store's cursor is always this page's.
+		if tokens, next, err = a.store.ListTokens(ctx, p.org(), after, limit-len(data)); err != nil {
+			return nil, err
+		}
+		for i := range tokens {
+			if p.seesToken(&tokens[i]) {
+				data = append(data, tokenBody(&tokens[i]))
+			}
+		}
+		if after = next; next == nil || len(data) == limit {
+			return ListTokens200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+		}
+	}
+}
+
+// CreateToken implements POST /api/tokens.
+func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (CreateTokenResponseObject, error) {
+	p, b := principalOf(ctx), r.Body
+	in := lifecycle.NewToken{Name: b.Name, DomainIDs: a.domainIDs(ctx, deref(b.DomainIds))}
+	for _, s := range b.Scopes {
+		in.Scopes = append(in.Scopes, controlplane.Scope(s))
+	}
+	if at, err := b.ExpiresAt.Get(); err == nil { // an error means null or not sent
+		in.ExpiresAt = &at
+	}
+	token, secret, err := a.lifecycle.CreateToken(ctx, p.actor, p.token, p.org(), in)
+	if err != nil {
+		return nil, err
+	}
+	t := tokenBody(token)
+	return CreateToken201JSONResponse{
+		Body: TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
+			ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, CreatedAt: t.CreatedAt},
+		Headers: CreateToken201ResponseHeaders{Location: "/api/tokens/" + t.Id, CacheControl: "no-store"},
+	}, nil
+}
+
+// GetToken implements GET /api/tokens/{token}.
+func (a *API) GetToken(ctx context.Context, r GetTokenRequestObject) (GetTokenResponseObject, error) {
+	t, err := a.token(ctx, r.Token)
+	if err != nil {
+		return nil, err
+	}
+	return GetToken200JSONResponse(tokenBody(t)), nil
+}
+
+// UpdateToken implements PATCH /api/tokens/{token}.
+func (a *API) UpdateToken(ctx context.Context, r UpdateTokenRequestObject) (UpdateTokenResponseObject, error) {
+	p := principalOf(ctx)
+	if _, err := a.token(ctx, r.Token); err != nil {
+		return nil, err
+	}
+	t, err := a.lifecycle.RenameToken(ctx, p.actor, p.org(), r.Token, r.Body.Name)
+	if err != nil {
+		return nil, err
+	}
+	return UpdateToken200JSONResponse(tokenBody(t)), nil
+}
+
+// DeleteToken implements DELETE /api/tokens/{token}.
+func (a *API) DeleteToken(ctx context.Context, r DeleteTokenRequestObject) (DeleteTokenResponseObject, error) {
+	p := principalOf(ctx)
+	if _, err := a.token(ctx, r.Token); err != nil {
+		return nil, err
+	}
+	if err := a.lifecycle.DeleteToken(ctx, p.actor, p.org(), r.Token); err != nil {
+		return nil, err
+	}
+	return DeleteToken204Response{}, nil
+}
+
+// token returns a token that the caller's may see.
+func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error) {
+	p := principalOf(ctx)
+	if !controlplane.IsID(controlplane.PrefixToken, id) {
+		return nil, controlplane.NotFound("token", id)
+	}
+	t, err := a.store.Token(ctx, p.org(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !p.seesToken(t) {
+		return nil, controlplane.NotFound("token", id)
+	}
+	return t, nil
+}
+
+// domainIDs puts ids in the place of names. What names no domain is left for lifecycle to
+// refuse, with its place in the list.
+func (a *API) domainIDs(ctx context.Context, refs []string) []string {
+	ids := make([]string, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref
+		if controlplane.IsID(controlplane.PrefixDomain, ref) {
+			continue
+		}
+		if d, err := a.domain(ctx, ref); err == nil {
+			ids[i] = d.ID
+		}
+	}
+	return ids
+}
+
+// tokenBody returns a token as the contract describes it.
+func tokenBody(t *controlplane.Token) Token {
+	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix, Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
+		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt), CreatedAt: t.CreatedAt.UTC()}
+	for i, s := range t.Scopes {
+		body.Scopes[i] = Scope(s)
+	}
+	if body.DomainIds == nil {
+		body.DomainIds = []string{}
+	}
+	return body
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"time"
+
+	"github.com/oapi-codegen/nullable"
+)
+
+// deref returns what v points at, or the zero value.
+func deref[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
+	}
+	return *v
+}
+
+// optional returns a pointer to s, nil where it is empty: the field is left out.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// orNull returns s, null where it is empty.
+func orNull(s string) nullable.Nullable[string] {
+	if s == "" {
+		return nullable.NewNullNullable[string]()
+	}
+	return nullable.NewNullableWithValue(s)
+}
+
+func timeOrNull(t *time.Time) nullable.Nullable[time.Time] {
+	if t == nil {
+		return nullable.NewNullNullable[time.Time]()
+	}
+	return nullable.NewNullableWithValue(t.UTC())
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+// textOf returns what a nullable field was set to, "" where it is null or was not sent.
+func textOf(n nullable.Nullable[string]) string {
+	if n.IsNull() {
+		return ""
+	}
+	return n[true]
+}
+
+// patchOf returns what a nullable field of a PATCH changes: nothing where it was not sent,
+// and to "" where it is null.
+func patchOf(n nullable.Nullable[string]) *string {
+	if !n.IsSpecified() {
+		return nil
+	}
+	s := textOf(n)
+	return &s
+}
