@@ -95,7 +95,7 @@ func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, org
 		if t, err = tx.Token(ctx, orgID, id); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, "token.updated", "token", id, s.now())
+		entry := s.audit(orgID, actor, controlplane.ActionTokenUpdated, "token", id, s.now())
 		entry.Before, entry.After = map[string]any{"name": t.Name}, map[string]any{"name": name}
 		if err := tx.RenameToken(ctx, orgID, id, name); err != nil {
 			return err

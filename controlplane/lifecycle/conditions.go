@@ -1,0 +1,74 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// showDiagnosis writes what a look at the delegation found into the domain's condition.
+func showDiagnosis(d *controlplane.Domain, g controlplane.Diagnosis, next *time.Time) {
+	status := "false"
+	if g.OK() {
+		status = "true"
+	}
+	if g.Transient() && d.Condition(controlplane.DNSReady).Reason != "" {
+		// Nothing was learned: what was known stands, only the next look moves.
+		c := d.Condition(controlplane.DNSReady)
+		c.NextCheckAt = next
+		d.SetCondition(c)
+		return
+	}
+	reason := g.Code
+	if g.OK() {
+		reason = "delegated"
+	}
+	at := g.CheckedAt
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: status, Reason: reason, Message: g.Summary,
+		Observed: g.Observed, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &at, NextCheckAt: next})
+}
+
+// showFailure writes a job's failure into the domain: a domain whose certificate is still
+// valid stays active, and says that its renewal is not on track.
+func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, runAt time.Time, last bool, now time.Time) {
+	next := &runAt
+	if w.claim.Job.Type == controlplane.JobDNSCheck {
+		c := d.Condition(controlplane.DNSReady)
+		c.LastCheckedAt, c.NextCheckAt = &now, next
+		if last {
+			c.NextCheckAt = nil
+			d.Status, d.StatusReason = failedStatus(d, now), code
+		}
+		d.SetCondition(c)
+		return
+	}
+	message := detail
+	if last {
+		message = "Given up after " + fmt.Sprint(controlplane.MaxAttempts) + " failures: " + detail
+		next = nil
+	}
+	if !d.HasCertificate(now) {
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message,
+			Fix: fix, LastCheckedAt: &now, NextCheckAt: next})
+		if last {
+			d.Status, d.StatusReason = controlplane.DomainError, code
+		}
+		return
+	}
+	if last {
+		// The certificate still lives: it is tried again, well before the end.
+		again := now.Add(min(24*time.Hour, d.ExpiresAt.Sub(now)/4))
+		d.RenewAt, next = &again, &again
+	}
+	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: code, Message: message,
+		Fix: fix, LastCheckedAt: &now, NextCheckAt: next})
+}
+
+// failedStatus is the status of a domain whose work was given up.
+func failedStatus(d *controlplane.Domain, now time.Time) controlplane.DomainStatus {
+	if d.HasCertificate(now) {
+		return controlplane.DomainActive
+	}
+	return controlplane.DomainError
+}

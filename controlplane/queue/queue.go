@@ -1,0 +1,142 @@
+// Package queue carries jobs from their rows in Postgres to the workers, on Asynq. The row
+// says what is due; the queue is only transport: losing all of Redis loses no work.
+//
+//   - relay.go hands due rows to Asynq, woken by Postgres
+//   - worker.go runs what Asynq delivers, through lifecycle
+//   - reconcile.go finds rows that were handed over and did not move
+//   - sweep.go makes jobs for renewals that are due
+//
+// It decides nothing about a domain: that is lifecycle's.
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// Config is what a Queue is made of. Store, Lifecycle and RedisURL are needed.
+type Config struct {
+	Store       *postgres.Store
+	Lifecycle   *lifecycle.Service
+	RedisURL    string           // redis://…
+	Concurrency int              // jobs at a time in this process; 32 where zero
+	Now         func() time.Time // time.Now where nil
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+
+	SweepEvery     time.Duration // one minute where zero
+	ReconcileEvery time.Duration // two seconds where zero
+	StuckAfter     time.Duration // after which Asynq is asked for a job that does not move; 30 s where zero
+}
+
+// Queue runs the workers of one process.
+type Queue struct {
+	Config
+	redis     redis.UniversalClient
+	client    *asynq.Client
+	inspector *asynq.Inspector
+	metrics   *metrics
+}
+
+// New returns a Queue. It reaches Redis only when it runs.
+func New(c Config) (*Queue, error) {
+	if c.Store == nil || c.Lifecycle == nil {
+		return nil, errors.New("queue: Store and Lifecycle are needed")
+	}
+	opt, err := redis.ParseURL(c.RedisURL)
+	if err != nil {
+		return nil, errors.New("queue: the Redis URL cannot be read") // its text may hold a password
+	}
+	if c.Concurrency <= 0 {
+		c.Concurrency = 32
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&c.SweepEvery, time.Minute)
+	setDefault(&c.ReconcileEvery, 2*time.Second)
+	setDefault(&c.StuckAfter, 30*time.Second)
+	rdb := redis.NewClient(opt)
+	return &Queue{Config: c, redis: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), metrics: newMetrics(c.Registerer)}, nil
+}
+
+// MonitorOpt returns how the queue monitor reaches the same Redis.
+func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
+	opt, err := asynq.ParseRedisURI(redisURL)
+	if err != nil {
+		return nil, errors.New("queue: the Redis URL cannot be read")
+	}
+	return opt, nil
+}
+
+// Ping asks Redis for a sign of life.
+func (q *Queue) Ping(ctx context.Context) error { return q.redis.Ping(ctx).Err() }
+
+// Run carries and does jobs until ctx ends; then it hands back what is under way and
+// returns.
+func (q *Queue) Run(ctx context.Context) error {
+	server, stopWorking := q.newServer(ctx)
+	if err := q.startServer(ctx, server); err != nil {
+		return err
+	}
+	parts := []func(context.Context){q.relay, q.reconcile, q.sweep}
+	done := make(chan struct{})
+	for _, part := range parts {
+		go func() { part(ctx); done <- struct{}{} }()
+	}
+	<-ctx.Done()
+	for range parts {
+		<-done
+	}
+	server.Stop() // take nothing new
+	stopWorking() // what is under way is handed back
+	server.Shutdown()
+	return q.redis.Close()
+}
+
+// startServer starts taking tasks, as soon as Redis is there.
+func (q *Queue) startServer(ctx context.Context, s *asynq.Server) error {
+	for {
+		err := s.Start(q.handler())
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, asynq.ErrServerClosed) {
+			return err
+		}
+		q.Logger.WarnContext(ctx, "queue: Redis cannot be reached", "error", err)
+		if !sleep(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+// sleep waits, and returns false where ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}

@@ -1,0 +1,74 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	relayBatch    = 100
+	relayParallel = 8
+	relayIdle     = 5 * time.Second // at most this long without a look
+)
+
+// relay hands due jobs to Asynq: at once when Postgres tells of one, and when the next that
+// waits is due.
+func (q *Queue) relay(ctx context.Context) {
+	wake, stop := q.Store.WatchJobs()
+	defer stop()
+	for ctx.Err() == nil {
+		n, err := q.Store.DispatchDue(ctx, q.Now(), relayBatch, func(jobs []controlplane.Job) error { return q.enqueue(ctx, jobs) })
+		if err != nil && ctx.Err() == nil {
+			q.Logger.WarnContext(ctx, "queue: dispatching failed; the jobs stay due", "error", err)
+			sleep(ctx, 500*time.Millisecond)
+			continue
+		}
+		if n == relayBatch {
+			continue
+		}
+		timer := time.NewTimer(q.untilNext(ctx))
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// untilNext returns how long nothing becomes due.
+func (q *Queue) untilNext(ctx context.Context) time.Duration {
+	next, err := q.Store.NextDue(ctx)
+	if err != nil {
+		return time.Second
+	}
+	if next.IsZero() {
+		return relayIdle
+	}
+	return min(max(next.Sub(q.Now()), time.Millisecond), relayIdle)
+}
+
+func (q *Queue) enqueue(ctx context.Context, jobs []controlplane.Job) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(relayParallel)
+	for i := range jobs {
+		g.Go(func() error {
+			task, err := newTask(&jobs[i])
+			if err != nil {
+				return err
+			}
+			_, err = q.client.EnqueueContext(ctx, task)
+			if errors.Is(err, asynq.ErrTaskIDConflict) {
+				return nil // an earlier try of this dispatch went out
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
