@@ -1,0 +1,97 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+type apiTokenModel struct {
+	ID                 types.String      `tfsdk:"id"`
+	Name               types.String      `tfsdk:"name"`
+	Scopes             types.Set         `tfsdk:"scopes"`
+	DomainIDs          types.Set         `tfsdk:"domain_ids"`
+	ExpiresAt          timetypes.RFC3339 `tfsdk:"expires_at"`
+	ExpiresIn          types.String      `tfsdk:"expires_in"`
+	RotateBeforeExpiry types.String      `tfsdk:"rotate_before_expiry"`
+	RotateWhenChanged  types.Map         `tfsdk:"rotate_when_changed"`
+	Token              types.String      `tfsdk:"token"`
+	TokenPrefix        types.String      `tfsdk:"token_prefix"`
+	ReadyForRotation   types.Bool        `tfsdk:"ready_for_rotation"`
+	CreatedAt          timetypes.RFC3339 `tfsdk:"created_at"`
+}
+
+// toCreateRequest makes a time of expires_in, in whole seconds from now.
+func (m *apiTokenModel) toCreateRequest(ctx context.Context, now time.Time) (client.TokenCreate, diag.Diagnostics) {
+	in := client.TokenCreate{Name: m.Name.ValueString()}
+	diags := m.Scopes.ElementsAs(ctx, &in.Scopes, false)
+	if len(m.DomainIDs.Elements()) > 0 {
+		var ids []string
+		diags.Append(m.DomainIDs.ElementsAs(ctx, &ids, false)...)
+		in.DomainIds = &ids
+	}
+	if d := durationOf(m.ExpiresIn); d > 0 {
+		in.ExpiresAt = nullable.NewNullableWithValue(now.Add(d).UTC().Truncate(time.Second))
+	} else if at, ok := m.expiry(); ok {
+		in.ExpiresAt = nullable.NewNullableWithValue(at)
+	}
+	return in, diags
+}
+
+// fromAPI takes over what the API says, at the given time. The secret is not among it.
+func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
+	m.ID = types.StringValue(t.Id)
+	m.Name = types.StringValue(t.Name)
+	scopes := make([]attr.Value, len(t.Scopes))
+	for i, s := range t.Scopes {
+		scopes[i] = types.StringValue(string(s))
+	}
+	m.Scopes = types.SetValueMust(types.StringType, scopes)
+	if len(t.DomainIds) > 0 || m.DomainIDs.IsUnknown() {
+		ids := make([]attr.Value, len(t.DomainIds))
+		for i, id := range t.DomainIds {
+			ids[i] = types.StringValue(id)
+		}
+		m.DomainIDs = types.SetValueMust(types.StringType, ids)
+	} else if len(m.DomainIDs.Elements()) > 0 {
+		m.DomainIDs = types.SetNull(types.StringType)
+	}
+	m.ExpiresAt = keepSpelling(m.ExpiresAt, t.ExpiresAt)
+	m.TokenPrefix = types.StringValue(t.TokenPrefix)
+	m.CreatedAt = fromTime(t.CreatedAt)
+	m.ReadyForRotation = types.BoolValue(m.ready(now))
+}
+
+// expiry returns when the token ends, where that is known.
+func (m *apiTokenModel) expiry() (time.Time, bool) {
+	if m.ExpiresAt.IsNull() || m.ExpiresAt.IsUnknown() {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, m.ExpiresAt.ValueString())
+	return t, err == nil
+}
+
+// ready reports whether the token has expired, or does within rotate_before_expiry.
+func (m *apiTokenModel) ready(now time.Time) bool {
+	at, ok := m.expiry()
+	return ok && !now.Before(at.Add(-durationOf(m.RotateBeforeExpiry)))
+}
+
+// keepSpelling returns the prior text where it names the API's time, in whatever offset, to the API's microsecond.
+func keepSpelling(prior timetypes.RFC3339, n nullable.Nullable[time.Time]) timetypes.RFC3339 {
+	at, err := n.Get()
+	if err != nil {
+		return timetypes.NewRFC3339Null()
+	}
+	if p, err := time.Parse(time.RFC3339, prior.ValueString()); err == nil && p.Truncate(time.Microsecond).Equal(at.Truncate(time.Microsecond)) {
+		return prior
+	}
+	return timetypes.NewRFC3339TimeValue(at.UTC())
+}

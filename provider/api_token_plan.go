@@ -1,0 +1,113 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// ModifyPlan decides what replaces a token: other scopes, domains or expiry, changed keepers, and the clock. All else is
+// an update that touches neither secret nor expiry.
+func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	var state, config, plan *apiTokenModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() || plan == nil {
+		return
+	}
+	if state == nil {
+		plan.planCreate(config)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+		return
+	}
+
+	now := time.Now
+	if r.configured != nil {
+		now = r.now
+	}
+	replaces := plan.replaces(config, state)
+	plan.planUpdate(config, state)
+	if len(replaces) == 0 && !plan.ExpiresIn.IsNull() && plan.ready(now()) {
+		plan.ReadyForRotation = types.BoolUnknown() // a path counts as a reason only where its value changes
+		replaces = []path.Path{path.Root("ready_for_rotation")}
+	}
+	resp.RequiresReplace = append(resp.RequiresReplace, replaces...)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// planCreate fills in what is known before the token exists.
+func (m *apiTokenModel) planCreate(config *apiTokenModel) {
+	m.ReadyForRotation = types.BoolUnknown()
+	if config.ExpiresAt.IsNull() {
+		m.ExpiresAt = timetypes.NewRFC3339Unknown()
+		if config.ExpiresIn.IsNull() {
+			m.ExpiresAt = timetypes.NewRFC3339Null()
+			m.ReadyForRotation = types.BoolValue(false)
+		}
+	}
+}
+
+// replaces lists the attributes whose change asks for another token.
+func (m *apiTokenModel) replaces(config, state *apiTokenModel) []path.Path {
+	var out []path.Path
+	add := func(name string, changed bool) {
+		if changed {
+			out = append(out, path.Root(name))
+		}
+	}
+	imported := state.Token.IsNull()
+
+	add("scopes", !m.Scopes.Equal(state.Scopes))
+	add("domain_ids", !sameSet(m.DomainIDs, state.DomainIDs))
+	add("rotate_when_changed", !m.RotateWhenChanged.Equal(state.RotateWhenChanged) && (!imported || !state.RotateWhenChanged.IsNull()))
+
+	switch {
+	case !config.ExpiresAt.IsNull():
+		add("expires_at", !sameInstant(config.ExpiresAt, state.ExpiresAt))
+	case config.ExpiresIn.IsNull():
+		if !state.ExpiresAt.IsNull() {
+			m.ExpiresAt = timetypes.NewRFC3339Null() // it was to expire, and is not any more
+			add("expires_at", true)
+		}
+	default:
+		// An imported token that expires takes expires_in over: nobody knows what it was made with.
+		adopts := state.ExpiresIn.IsNull() && imported && !state.ExpiresAt.IsNull()
+		same := !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn)
+		add("expires_in", !same && !adopts)
+	}
+	return out
+}
+
+// planUpdate keeps everything that an update leaves alone, in the state's spelling.
+func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
+	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix, state.CreatedAt
+	m.ReadyForRotation = state.ReadyForRotation
+	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
+		m.ReadyForRotation = types.BoolValue(false) // else it is replaced
+	}
+	switch {
+	case config.ExpiresAt.IsNull() && !config.ExpiresIn.IsNull():
+		m.ExpiresAt = state.ExpiresAt
+	case !config.ExpiresAt.IsNull() && sameInstant(config.ExpiresAt, state.ExpiresAt):
+		m.ExpiresAt = state.ExpiresAt
+	}
+}
+
+func sameInstant(a, b timetypes.RFC3339) bool {
+	ta, errA := time.Parse(time.RFC3339, a.ValueString())
+	tb, errB := time.Parse(time.RFC3339, b.ValueString())
+	return errA == nil && errB == nil && ta.Truncate(time.Microsecond).Equal(tb.Truncate(time.Microsecond))
+}
+
+// sameSet reports whether two sets hold the same; none is the same as null.
+func sameSet(a, b types.Set) bool {
+	if a.IsUnknown() || b.IsUnknown() {
+		return false
+	}
+	return a.Equal(b) || (len(a.Elements()) == 0 && len(b.Elements()) == 0)
+}

@@ -1,0 +1,108 @@
+package provider
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+var (
+	tokenName = regexp.MustCompile(`^\S(.*\S)?$`)
+	scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
+)
+
+// Schema has no plan modifiers: what replaces a token depends on several attributes and the clock, see ModifyPlan.
+func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "An API token. Its secret is known to Terraform's state only: protect the state, or use a token that lives shortly. " +
+			"A token that nears its end is replaced by the next apply; with `create_before_destroy` the old one works until the new one is handed on.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id, `tok_…`."},
+			"name": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "What people know it by.",
+				Validators: []validator.String{
+					stringvalidator.LengthBetween(1, 200),
+					stringvalidator.RegexMatches(tokenName, "must not begin or end with white space"),
+				},
+			},
+			"scopes": schema.SetAttribute{
+				ElementType: types.StringType,
+				Required:    true,
+				MarkdownDescription: "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`. " +
+					"Only scopes that the provider's own token has can be given. Others replace the token.",
+				Validators: []validator.Set{
+					setvalidator.SizeBetween(1, 32),
+					setvalidator.NoNullValues(),
+					setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm, "must be a scope such as domains:read")),
+				},
+			},
+			"domain_ids": schema.SetAttribute{
+				ElementType:         types.StringType,
+				Optional:            true,
+				MarkdownDescription: "Ids of the only domains that it may touch. Without any it may touch all. Others replace the token.",
+				Validators: []validator.Set{
+					setvalidator.SizeAtMost(500),
+					setvalidator.NoNullValues(),
+					setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")),
+				},
+			},
+			"expires_at": schema.StringAttribute{
+				CustomType:          timetypes.RFC3339Type{},
+				Optional:            true,
+				Computed:            true,
+				MarkdownDescription: "When it stops working (RFC 3339). Without this and `expires_in` it never does. Another time replaces the token.",
+				Validators:          []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("expires_in"))},
+			},
+			"expires_in": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "How long it works after its creation, such as `90d` or `12h`. Another duration replaces the token.",
+				Validators:          []validator.String{durationValidator{}},
+			},
+			"rotate_before_expiry": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "How long before its end it is ready to be replaced, such as `30d`; shorter than `expires_in`.",
+				Validators:          []validator.String{durationValidator{}, stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
+			},
+			"rotate_when_changed": schema.MapAttribute{
+				ElementType:         types.StringType,
+				Optional:            true,
+				MarkdownDescription: "Any values; when they change, the token is replaced.",
+			},
+			"token":              schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret. Null after an import: the API says it once only."},
+			"token_prefix":       schema.StringAttribute{Computed: true, MarkdownDescription: "The first characters of the secret, by which the API lists it."},
+			"ready_for_rotation": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it has expired, or does within `rotate_before_expiry`. The next apply replaces it where `expires_in` is set."},
+			"created_at":         schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created."},
+		},
+	}
+}
+
+func (r *apiTokenResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identityschema.Schema{
+		Attributes: map[string]identityschema.Attribute{
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id, tok_…."},
+		},
+	}
+}
+
+// ValidateConfig refuses a rotation that would begin with the token's creation.
+func (r *apiTokenResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m apiTokenModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	in, before := durationOf(m.ExpiresIn), durationOf(m.RotateBeforeExpiry)
+	if in > 0 && before >= in {
+		resp.Diagnostics.AddAttributeError(path.Root("rotate_before_expiry"), "The token would be replaced by every apply",
+			"rotate_before_expiry must be shorter than expires_in.")
+	}
+}

@@ -1,0 +1,139 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var _ datasource.DataSourceWithConfigure = (*certificateDataSource)(nil)
+
+// certificateDataSource reads a domain's current certificate. The private key is not among what it reads: data sources
+// are kept in state.
+type certificateDataSource struct {
+	*configured
+}
+
+type certificateModel struct {
+	Domain            types.String      `tfsdk:"domain"`
+	ID                types.String      `tfsdk:"id"`
+	DomainID          types.String      `tfsdk:"domain_id"`
+	Names             types.List        `tfsdk:"names"`
+	Serial            types.String      `tfsdk:"serial"`
+	Issuer            types.String      `tfsdk:"issuer"`
+	CA                types.String      `tfsdk:"ca"`
+	Profile           types.String      `tfsdk:"profile"`
+	KeyType           types.String      `tfsdk:"key_type"`
+	HasKey            types.Bool        `tfsdk:"has_key"`
+	NotBefore         timetypes.RFC3339 `tfsdk:"not_before"`
+	NotAfter          timetypes.RFC3339 `tfsdk:"not_after"`
+	FingerprintSHA256 types.String      `tfsdk:"fingerprint_sha256"`
+	RevokedAt         timetypes.RFC3339 `tfsdk:"revoked_at"`
+	CertificatePEM    types.String      `tfsdk:"certificate_pem"`
+	ChainPEM          types.String      `tfsdk:"chain_pem"`
+	FullChainPEM      types.String      `tfsdk:"fullchain_pem"`
+}
+
+func (c *certificateDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_certificate"
+}
+
+func (c *certificateDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	str := func(text string) schema.Attribute {
+		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
+	}
+	when := func(text string) schema.Attribute {
+		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "The current certificate of a domain, without its private key. Take `domain` from `dcvaas_domain_validation`, so that it is read after it was issued.",
+		Attributes: map[string]schema.Attribute{
+			"domain":             schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."},
+			"id":                 str("Id, `crt_…`."),
+			"domain_id":          str("Id of the domain."),
+			"names":              schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "The names that it is for."},
+			"serial":             str("Serial number, hexadecimal."),
+			"issuer":             str("Common name of the issuing certificate."),
+			"ca":                 str("The CA, by its name in the service's list."),
+			"profile":            str("ACME profile that it was ordered with."),
+			"key_type":           str("Type of its key."),
+			"has_key":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the service holds the private key; not so where a certificate request was sent."},
+			"not_before":         when("Start of its validity."),
+			"not_after":          when("End of its validity."),
+			"fingerprint_sha256": str("SHA-256 of the certificate, hexadecimal."),
+			"revoked_at":         when("When it was revoked."),
+			"certificate_pem":    str("The certificate itself."),
+			"chain_pem":          str("The certificates above it."),
+			"fullchain_pem":      str("Both, the certificate first, as web servers want them."),
+		},
+	}
+}
+
+func (c *certificateDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	c.configured, _ = req.ProviderData.(*configured)
+}
+
+func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var m certificateModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	p := problem{doing: "read the certificate of " + m.Domain.ValueString(), at: path.Root("domain")}
+	d, err := findDomain(ctx, c.client, m.Domain.ValueString())
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	id, err := d.CertificateId.Get()
+	if err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("domain"), d.Name+" has no certificate yet",
+			"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and take domain from its domain_id.")
+		return
+	}
+	crt, err := c.client.Certificate(ctx, id)
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	m.fromAPI(crt)
+	for format, to := range map[client.DownloadCertificateParamsFormat]*types.String{
+		client.DownloadCertificateParamsFormatLeaf:      &m.CertificatePEM,
+		client.DownloadCertificateParamsFormatChain:     &m.ChainPEM,
+		client.DownloadCertificateParamsFormatFullchain: &m.FullChainPEM,
+	} {
+		text, err := c.client.CertificatePEM(ctx, id, format)
+		if err != nil {
+			p.add(ctx, &resp.Diagnostics, err)
+			return
+		}
+		*to = types.StringValue(text)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (m *certificateModel) fromAPI(c *client.Certificate) {
+	names := make([]attr.Value, len(c.Names))
+	for i, n := range c.Names {
+		names[i] = types.StringValue(n)
+	}
+	m.ID = types.StringValue(c.Id)
+	m.DomainID = types.StringValue(c.DomainId)
+	m.Names = types.ListValueMust(types.StringType, names)
+	m.Serial = types.StringValue(c.Serial)
+	m.Issuer = types.StringValue(c.Issuer)
+	m.CA = types.StringValue(c.Ca)
+	m.Profile = fromNullable(c.Profile)
+	m.KeyType = types.StringValue(string(c.KeyType))
+	m.HasKey = types.BoolValue(c.HasKey)
+	m.NotBefore = fromTime(c.NotBefore)
+	m.NotAfter = fromTime(c.NotAfter)
+	m.FingerprintSHA256 = types.StringValue(c.FingerprintSha256)
+	m.RevokedAt = fromNullableTime(c.RevokedAt)
+}

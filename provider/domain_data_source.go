@@ -1,0 +1,168 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var _ datasource.DataSourceWithConfigure = (*domainDataSource)(nil)
+
+type domainDataSource struct {
+	*configured
+}
+
+type domainDataModel struct {
+	Domain         types.String      `tfsdk:"domain"`
+	ID             types.String      `tfsdk:"id"`
+	Name           types.String      `tfsdk:"name"`
+	Wildcard       types.Bool        `tfsdk:"wildcard"`
+	KeyType        types.String      `tfsdk:"key_type"`
+	CSRPEM         types.String      `tfsdk:"csr_pem"`
+	Profile        types.String      `tfsdk:"profile"`
+	PreferredChain types.String      `tfsdk:"preferred_chain"`
+	CA             types.String      `tfsdk:"ca"`
+	AutoIssue      types.Bool        `tfsdk:"auto_issue"`
+	AutoRenew      types.Bool        `tfsdk:"auto_renew"`
+	Labels         types.Map         `tfsdk:"labels"`
+	Delegation     types.Object      `tfsdk:"delegation"`
+	Status         types.String      `tfsdk:"status"`
+	StatusReason   types.String      `tfsdk:"status_reason"`
+	Conditions     types.List        `tfsdk:"conditions"`
+	CertificateID  types.String      `tfsdk:"certificate_id"`
+	ExpiresAt      timetypes.RFC3339 `tfsdk:"expires_at"`
+	RenewAt        timetypes.RFC3339 `tfsdk:"renew_at"`
+	LastIssuedAt   timetypes.RFC3339 `tfsdk:"last_issued_at"`
+	CreatedAt      timetypes.RFC3339 `tfsdk:"created_at"`
+	UpdatedAt      timetypes.RFC3339 `tfsdk:"updated_at"`
+}
+
+// Attributes of an element of `conditions`.
+var conditionTypes = map[string]attr.Type{
+	"type":            types.StringType,
+	"status":          types.StringType,
+	"reason":          types.StringType,
+	"message":         types.StringType,
+	"fix":             types.StringType,
+	"last_checked_at": timetypes.RFC3339Type{},
+	"next_check_at":   timetypes.RFC3339Type{},
+}
+
+func (d *domainDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_domain"
+}
+
+func (d *domainDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	str := func(text string) schema.Attribute {
+		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
+	}
+	flag := func(text string) schema.Attribute {
+		return schema.BoolAttribute{Computed: true, MarkdownDescription: text}
+	}
+	when := func(text string) schema.Attribute {
+		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A domain, by id or name.",
+		Attributes: map[string]schema.Attribute{
+			"domain":          schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."},
+			"id":              str("Id, `dom_…`."),
+			"name":            str("Name, in lower case and A-labels."),
+			"wildcard":        flag("Whether the certificate is for `*.name` too."),
+			"key_type":        str("Key of the certificate."),
+			"csr_pem":         str("Certificate request, where one was sent."),
+			"profile":         str("ACME profile."),
+			"preferred_chain": str("Common name of the root that the chain should end at."),
+			"ca":              str("The CA to try first."),
+			"auto_issue":      flag("Whether the first certificate is issued as soon as the record is seen."),
+			"auto_renew":      flag("Whether the certificate is renewed before it ends."),
+			"labels":          schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Labels."},
+			"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to make: `name`, `fqdn` (with a trailing dot), `type` and `target`."},
+			"status":          str("`pending_cname`, `issuing`, `active` or `error`."),
+			"status_reason":   str("Why it is in that status, as a stable code."),
+			"conditions": schema.ListAttribute{
+				ElementType:         types.ObjectType{AttrTypes: conditionTypes},
+				Computed:            true,
+				MarkdownDescription: "What is known: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at` and `next_check_at`.",
+			},
+			"certificate_id": str("Id of the current certificate."),
+			"expires_at":     when("When the current certificate ends."),
+			"renew_at":       when("When it is renewed."),
+			"last_issued_at": when("When a certificate was last issued."),
+			"created_at":     when("When the domain was added."),
+			"updated_at":     when("When the domain last changed."),
+		},
+	}
+}
+
+func (d *domainDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	d.configured, _ = req.ProviderData.(*configured)
+}
+
+func (d *domainDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var m domainDataModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	found, err := findDomain(ctx, d.client, m.Domain.ValueString())
+	if err != nil {
+		problem{doing: "read the domain " + m.Domain.ValueString(), at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	m.fromAPI(found)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (m *domainDataModel) fromAPI(d *client.Domain) {
+	m.ID = types.StringValue(d.Id)
+	m.Name = types.StringValue(d.Name)
+	m.Wildcard = types.BoolValue(d.Wildcard)
+	m.KeyType = types.StringValue(string(d.KeyType))
+	m.CSRPEM = fromNullable(d.CsrPem)
+	m.Profile = fromNullable(d.Profile)
+	m.PreferredChain = fromNullable(d.PreferredChain)
+	m.CA = fromNullable(d.Ca)
+	m.AutoIssue = types.BoolValue(d.AutoIssue)
+	m.AutoRenew = types.BoolValue(d.AutoRenew)
+	m.Labels = labelsFromAPI(d.Labels, types.MapValueMust(types.StringType, map[string]attr.Value{}))
+	m.Delegation = delegationObject(&d.Delegation)
+	m.Status = types.StringValue(string(d.Status))
+	m.StatusReason = types.StringValue(d.StatusReason)
+	m.Conditions = conditionList(d.Conditions)
+	m.CertificateID = fromNullable(d.CertificateId)
+	m.ExpiresAt = fromNullableTime(d.ExpiresAt)
+	m.RenewAt = fromNullableTime(d.RenewAt)
+	m.LastIssuedAt = fromNullableTime(d.LastIssuedAt)
+	m.CreatedAt = fromTime(d.CreatedAt)
+	m.UpdatedAt = fromTime(d.UpdatedAt)
+}
+
+func conditionList(conditions []client.Condition) types.List {
+	elements := make([]attr.Value, len(conditions))
+	for i, c := range conditions {
+		checked, next := timetypes.NewRFC3339Null(), timetypes.NewRFC3339Null()
+		if c.LastCheckedAt != nil {
+			checked = fromTime(*c.LastCheckedAt)
+		}
+		if c.NextCheckAt != nil {
+			next = fromTime(*c.NextCheckAt)
+		}
+		elements[i] = types.ObjectValueMust(conditionTypes, map[string]attr.Value{
+			"type":            types.StringValue(string(c.Type)),
+			"status":          types.StringValue(string(c.Status)),
+			"reason":          types.StringValue(c.Reason),
+			"message":         types.StringValue(c.Message),
+			"fix":             types.StringPointerValue(c.Fix),
+			"last_checked_at": checked,
+			"next_check_at":   next,
+		})
+	}
+	return types.ListValueMust(types.ObjectType{AttrTypes: conditionTypes}, elements)
+}

@@ -1,0 +1,99 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// ModifyPlan makes the plan say what will be: the record before the domain exists, nothing where only the spelling
+// differs, and no deletion of what is protected. Terraform plans a replacement in two calls: first against the state,
+// then as a creation.
+func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	var state, config, plan *domainModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	switch {
+	case plan == nil:
+		if state != nil && state.DeletionProtection.ValueBool() {
+			state.refuseDeletion(&resp.Diagnostics)
+		}
+		return
+	case state == nil:
+		plan.planKeyType(config)
+		r.planDelegation(ctx, plan, &resp.Diagnostics)
+	case plan.Name.IsUnknown() || !sameName(plan.Name.ValueString(), state.Name.ValueString()):
+		if state.DeletionProtection.ValueBool() {
+			state.refuseDeletion(&resp.Diagnostics)
+		}
+		return
+	default:
+		plan.planKeyType(config)
+		plan.planUpdate(state)
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// planDelegation asks for the record of a domain that is yet to be created.
+func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, diags *diag.Diagnostics) {
+	plan.Delegation = types.ObjectUnknown(delegationTypes)
+	if plan.Name.IsUnknown() || r.configured == nil {
+		return
+	}
+	name, err := canonicalName(plan.Name.ValueString())
+	if err != nil {
+		return // the validator has said so
+	}
+	d, err := r.client.Delegation(ctx, name)
+	if err != nil {
+		problem{doing: "plan the domain " + name, at: path.Root("name")}.add(ctx, diags, err)
+		return
+	}
+	plan.Delegation = delegationObject(d)
+}
+
+// planKeyType fills in the key type that follows from the configuration.
+func (m *domainModel) planKeyType(config *domainModel) {
+	switch {
+	case !config.KeyType.IsNull():
+	case config.CSRPEM.IsNull():
+		m.KeyType = types.StringValue(defaultKeyType)
+	default:
+		m.KeyType = types.StringUnknown()
+		if !config.CSRPEM.IsUnknown() {
+			if kind, err := csrKeyType(config.CSRPEM.ValueString()); err == nil {
+				m.KeyType = types.StringValue(kind)
+			}
+		}
+	}
+}
+
+// planUpdate keeps what an update does not change. What the API may move with it is unknown; where it is not called at
+// all, nothing is.
+func (m *domainModel) planUpdate(state *domainModel) {
+	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
+	m.Name = state.Name
+	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() && sameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
+		m.CSRPEM = state.CSRPEM
+	}
+	if _, changed := m.toUpdateRequest(state); !changed {
+		m.Status, m.StatusReason, m.CertificateID = state.Status, state.StatusReason, state.CertificateID
+		m.ExpiresAt, m.RenewAt, m.LastIssuedAt = state.ExpiresAt, state.RenewAt, state.LastIssuedAt
+		return
+	}
+	m.Status, m.StatusReason, m.CertificateID = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
+}
+
+func (m *domainModel) refuseDeletion(diags *diag.Diagnostics) {
+	diags.AddAttributeError(path.Root("deletion_protection"), "The domain "+m.label()+" is protected from deletion",
+		"Its deletion would end its certificate and its renewals. Set deletion_protection = false, apply, and delete it then.")
+}

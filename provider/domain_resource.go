@@ -1,0 +1,135 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*domainResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*domainResource)(nil)
+	_ resource.ResourceWithImportState = (*domainResource)(nil)
+	_ resource.ResourceWithIdentity    = (*domainResource)(nil)
+)
+
+type domainResource struct {
+	*configured
+}
+
+func (r *domainResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_domain"
+}
+
+func (r *domainResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.configured, _ = req.ProviderData.(*configured)
+}
+
+func (r *domainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan domainModel
+	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
+		return
+	}
+	d, err := r.client.CreateDomain(ctx, plan.toCreateRequest())
+	if err != nil {
+		problem{doing: "create the domain " + plan.Name.ValueString(), kind: "dcvaas_domain", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.fromAPI(d)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state domainModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	d, err := r.client.Domain(ctx, state.ID.ValueString())
+	if client.IsNotFound(err) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		problem{doing: "read the domain " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	state.fromAPI(d)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+}
+
+func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state domainModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	// Where only Terraform's own differs, such as deletion_protection, the plan is complete already.
+	if in, changed := plan.toUpdateRequest(&state); changed {
+		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
+		if err != nil {
+			problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+			return
+		}
+		plan.fromAPI(d)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state domainModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	if state.DeletionProtection.ValueBool() {
+		state.refuseDeletion(&resp.Diagnostics)
+		return
+	}
+	if err := r.client.DeleteDomain(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+		problem{doing: "delete the domain " + state.label()}.add(ctx, &resp.Diagnostics, err)
+	}
+}
+
+// ImportState takes an id or a name, as id or by identity.
+func (r *domainResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	ref := req.ID
+	if ref == "" && req.Identity != nil {
+		var id types.String
+		if resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root("id"), &id)...); resp.Diagnostics.HasError() {
+			return
+		}
+		ref = id.ValueString()
+	}
+	d, err := findDomain(ctx, r.client, ref)
+	if err != nil {
+		problem{doing: "import the domain " + ref}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), d.Id)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
+}
+
+var domainID = regexp.MustCompile(`^dom_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
+
+// findDomain gets a domain by what a person wrote: its id or any spelling of its name.
+func findDomain(ctx context.Context, c *client.Client, ref string) (*client.Domain, error) {
+	if !domainID.MatchString(ref) {
+		name, err := canonicalName(ref)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither a domain's id (dom_ and 26 characters) nor its name: %w", ref, err)
+		}
+		ref = name
+	}
+	return c.Domain(ctx, ref)
+}
+
+// label returns the name, or the id while the name is not known, as after an import.
+func (m *domainModel) label() string { return firstOf(m.Name.ValueString(), m.ID.ValueString()) }

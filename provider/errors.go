@@ -1,0 +1,156 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// schemaTypes is what a schema tells of its attributes.
+type schemaTypes interface {
+	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
+}
+
+// problem says where and in what an error of the API happened.
+type problem struct {
+	doing  string            // "create the domain example.com"
+	kind   string            // type of the resource, for the import hint of a conflict; may be empty
+	schema schemaTypes       // to which the pointers of wrong fields lead; may be nil
+	rename map[string]string // attributes that the API knows by another name: API's name to ours
+	at     path.Path         // where an error without a usable pointer goes; empty: to the whole resource
+}
+
+// add makes diagnostics of an error of the client: one for each wrong field, at its attribute, or one for the whole. Each
+// detail ends with the request id.
+func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
+	if err == nil {
+		return
+	}
+	summary := "Cannot " + p.doing
+	var e *client.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, context.Canceled):
+		diags.AddError(summary, "The operation was interrupted.")
+		return
+	default:
+		p.put(diags, p.at, summary, sentence(err.Error()))
+		return
+	}
+
+	if len(e.Fields) == 0 {
+		p.put(diags, p.at, summary, p.detail(e, e.Message()))
+		return
+	}
+	for _, f := range e.Fields {
+		at := p.attribute(ctx, f.Pointer)
+		text := f.Detail
+		if at.Equal(path.Empty()) {
+			at = p.at
+			if f.Pointer != "" {
+				text = f.Pointer + ": " + text
+			}
+		}
+		p.put(diags, at, summary, p.detail(e, text))
+	}
+}
+
+func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail string) {
+	if at.Equal(path.Empty()) {
+		diags.AddError(summary, detail)
+		return
+	}
+	diags.AddAttributeError(at, summary, detail)
+}
+
+// detail joins what happened, what to do and the request id.
+func (p problem) detail(e *client.Error, text string) string {
+	parts := []string{sentence(text)}
+	if e.Fix != "" && !strings.Contains(text, e.Fix) {
+		parts = append(parts, sentence(e.Fix))
+	}
+	switch {
+	case e.Status == 401:
+		parts = append(parts, "The API refused the token that the provider was given (api_token, "+envAPIToken+" or api_token_file): it is mistyped, expired or revoked.")
+	case e.Status == 409 && e.ExistingID != "" && p.kind != "":
+		parts = append(parts, fmt.Sprintf("To manage what exists, import it by its id %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
+	case e.Status == 429 && !e.RetryAt.IsZero():
+		parts = append(parts, "The API takes calls again at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
+	}
+	status := fmt.Sprintf("Status: %d", e.Status)
+	if e.Code != "" {
+		status += " " + e.Code
+	}
+	if e.RequestID != "" {
+		status += "\nRequest ID: " + e.RequestID
+	}
+	return strings.Join(append(parts, status), "\n\n")
+}
+
+// attribute follows a JSON pointer (RFC 6901) into the schema, as far as it leads; elements of sets have no place of
+// their own. It returns the empty path where there is no such attribute.
+func (p problem) attribute(ctx context.Context, pointer string) path.Path {
+	tokens := strings.Split(pointer, "/")
+	if p.schema == nil || len(tokens) < 2 || tokens[0] != "" {
+		return path.Empty()
+	}
+	name := unescape(tokens[1])
+	if ours, ok := p.rename[name]; ok {
+		name = ours
+	}
+	at := path.Root(name)
+	t, diags := p.schema.TypeAtPath(ctx, at)
+	if diags.HasError() {
+		return path.Empty()
+	}
+	for _, token := range tokens[2:] {
+		token = unescape(token)
+		switch t.(type) {
+		case types.MapType:
+			at = at.AtMapKey(token)
+		case types.ListType:
+			i, err := strconv.Atoi(token)
+			if err != nil {
+				return at
+			}
+			at = at.AtListIndex(i)
+		case types.ObjectType:
+			at = at.AtName(token)
+		default:
+			return at
+		}
+		if t, diags = p.schema.TypeAtPath(ctx, at); diags.HasError() {
+			return at.ParentPath()
+		}
+	}
+	return at
+}
+
+func unescape(token string) string {
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return s
+	}
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "!") && !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	if c := s[0]; 'a' <= c && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	return s
+}

@@ -1,0 +1,39 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/function"
+)
+
+var _ function.Function = (*normalizeDomainFunction)(nil)
+
+type normalizeDomainFunction struct{}
+
+func (f *normalizeDomainFunction) Metadata(_ context.Context, _ function.MetadataRequest, resp *function.MetadataResponse) {
+	resp.Name = "normalize_domain"
+}
+
+func (f *normalizeDomainFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
+	resp.Definition = function.Definition{
+		Summary:             "A domain's name in the form that is stored",
+		MarkdownDescription: "Returns the name in lower case and A-labels (IDNA2008), without a trailing dot. What is no domain name is an error.",
+		Parameters: []function.Parameter{
+			function.StringParameter{Name: "domain", MarkdownDescription: "Domain name, in any spelling."},
+		},
+		Return: function.StringReturn{},
+	}
+}
+
+func (f *normalizeDomainFunction) Run(ctx context.Context, req function.RunRequest, resp *function.RunResponse) {
+	var in string
+	if resp.Error = req.Arguments.Get(ctx, &in); resp.Error != nil {
+		return
+	}
+	name, err := canonicalName(in)
+	if err != nil {
+		resp.Error = function.NewArgumentFuncError(0, sentence(err.Error()))
+		return
+	}
+	resp.Error = resp.Result.Set(ctx, name)
+}

@@ -1,0 +1,111 @@
+// Package provider is the Terraform provider `dcvaas`, built on package client. main.go serves it to Terraform; tests
+// serve it in-process. A file holds one resource, data source or function; errors.go alone turns API errors into
+// diagnostics. It never puts a private key in state and never logs a token.
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var (
+	_ provider.Provider              = (*dcvaasProvider)(nil)
+	_ provider.ProviderWithFunctions = (*dcvaasProvider)(nil)
+)
+
+type dcvaasProvider struct {
+	version string
+	now     func() time.Time
+}
+
+// configured is what resources and data sources get from Configure.
+type configured struct {
+	client *client.Client
+	now    func() time.Time
+}
+
+// New returns a factory of the provider; version goes into the User-Agent.
+func New(version string) func() provider.Provider { return newAt(version, time.Now) }
+
+// newAt is New with another clock, for what happens at a token's expiry.
+func newAt(version string, now func() time.Time) func() provider.Provider {
+	return func() provider.Provider { return &dcvaasProvider{version: version, now: now} }
+}
+
+func (p *dcvaasProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "dcvaas"
+	resp.Version = p.version
+}
+
+func (p *dcvaasProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Keeps TLS certificates for domains that are delegated once, by one CNAME record.",
+		Attributes: map[string]schema.Attribute{
+			"endpoint": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Base URL of the API: `https://…`, or `http://…` on a loopback address. Default: the environment variable `DCVAAS_ENDPOINT`.",
+			},
+			"api_token": schema.StringAttribute{
+				Optional:            true,
+				Sensitive:           true,
+				MarkdownDescription: "API token, `dcv_…`. Default: the environment variable `DCVAAS_API_TOKEN`, then the file `api_token_file`.",
+			},
+			"api_token_file": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Path of a file that holds the API token. It is read where neither `api_token` nor `DCVAAS_API_TOKEN` is set.",
+			},
+			"max_retries": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: "How often a failed call is tried again where that is safe; 0 is never. Default: 4. Waiting for the API's rate limit is not counted.",
+				Validators:          []validator.Int64{int64validator.Between(0, 100)},
+			},
+		},
+	}
+}
+
+func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	opts := p.options(ctx, req, resp)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c, err := client.New(opts)
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid provider configuration", sentence(err.Error()))
+		return
+	}
+	data := &configured{client: c, now: p.now}
+	resp.ResourceData = data
+	resp.DataSourceData = data
+}
+
+func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{
+		func() resource.Resource { return &domainResource{} },
+		func() resource.Resource { return &domainValidationResource{} },
+		func() resource.Resource { return &apiTokenResource{} },
+	}
+}
+
+func (p *dcvaasProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{
+		func() datasource.DataSource { return &domainDataSource{} },
+		func() datasource.DataSource { return &certificateDataSource{} },
+	}
+}
+
+func (p *dcvaasProvider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{
+		func() function.Function { return &challengeNameFunction{} },
+		func() function.Function { return &normalizeDomainFunction{} },
+	}
+}
