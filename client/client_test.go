@@ -1,0 +1,366 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const testToken = "dcv_0123456789abcdefghijklmnopqrstuvwxyz"
+
+// serve starts an API of one handler and returns a client of it.
+func serve(t *testing.T, o Options, h http.HandlerFunc) *Client {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	o.Endpoint = s.URL
+	if o.Token == "" {
+		o.Token = testToken
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func problemJSON(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Request-Id", "req_header")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func domainJSON(w http.ResponseWriter, status string, etag string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", etag)
+	_, _ = fmt.Fprintf(w, `{"id":"dom_1","name":"example.com","status":%q,"status_reason":"","delegation":{"name":"_acme-challenge.example.com","type":"CNAME","target":"x.acme.test"},
+		"conditions":[],"wildcard":false,"key_type":"ec256","csr_pem":null,"profile":null,"preferred_chain":null,"ca":null,"auto_issue":true,"auto_renew":true,"labels":{},
+		"certificate_id":null,"expires_at":null,"renew_at":null,"last_issued_at":null,"created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z"}`, status)
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no endpoint":      {Token: testToken},
+		"no scheme":        {Endpoint: "dcvaas.example.com", Token: testToken},
+		"plain http":       {Endpoint: "http://dcvaas.example.com", Token: testToken},
+		"other scheme":     {Endpoint: "ftp://dcvaas.example.com", Token: testToken},
+		"credentials":      {Endpoint: "https://u:p@dcvaas.example.com", Token: testToken},
+		"query":            {Endpoint: "https://dcvaas.example.com?x=1", Token: testToken},
+		"no token":         {Endpoint: "https://dcvaas.example.com"},
+		"broken token":     {Endpoint: "https://dcvaas.example.com", Token: "dcv_a\ndcv_b"},
+		"negative retries": {Endpoint: "https://dcvaas.example.com", Token: testToken, MaxRetries: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(o)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if strings.Contains(err.Error(), "dcv_") || strings.Contains(err.Error(), "u:p") {
+				t.Errorf("the error tells a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestNewAccepts(t *testing.T) {
+	for _, endpoint := range []string{"https://dcvaas.example.com", "https://dcvaas.example.com/base/", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"} {
+		if _, err := New(Options{Endpoint: endpoint, Token: " " + testToken + "\n"}); err != nil {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	c := serve(t, Options{UserAgent: "test/1", Token: testToken + "\n"}, func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != "Bearer "+testToken {
+			t.Errorf("Authorization is %q", got)
+		}
+		if got := r.Header.Get("User-Agent"); got != "test/1" {
+			t.Errorf("User-Agent is %q", got)
+		}
+		if r.URL.Path != "/api/domains/example.com" {
+			t.Errorf("path is %q", r.URL.Path)
+		}
+		domainJSON(w, "active", `"1"`)
+	})
+	d, err := c.Domain(t.Context(), "example.com")
+	if err != nil || d.Id != "dom_1" || d.Status != DomainStatusActive {
+		t.Fatalf("got %+v, %v", d, err)
+	}
+}
+
+func TestError(t *testing.T) {
+	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Mend them.",
+			"existing_id":"dom_2","retry_at":"2026-01-02T03:04:05Z","errors":[{"pointer":"/name","code":"name-ip","detail":"It is an IP address."},{"pointer":"/labels/a","code":"x","detail":"y"}]}`)
+	})
+	_, err := c.CreateDomain(t.Context(), DomainCreate{Name: "127.0.0.1"})
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v", err)
+	}
+	want := Error{Method: "POST", Path: "/api/domains", Status: 422, Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Mend them.", RequestID: "req_1", ExistingID: "dom_2",
+		RetryAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Fields: []FieldError{{Pointer: "/name", Code: "name-ip", Detail: "It is an IP address."}, {Pointer: "/labels/a", Code: "x", Detail: "y"}}}
+	if got, want := fmt.Sprintf("%+v", *e), fmt.Sprintf("%+v", want); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := err.Error(), "POST /api/domains: 422 invalid: Two fields are wrong. (request id req_1)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestErrorKinds(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		is     func(error) bool
+	}{{404, IsNotFound}, {409, IsConflict}, {401, IsUnauthorized}, {403, IsForbidden}} {
+		err := error(&Error{Status: c.status, Code: "x"})
+		if !c.is(fmt.Errorf("wrapped: %w", err)) || c.is(&Error{Status: 400, Code: "x"}) || c.is(errors.New("x")) || c.is(nil) {
+			t.Errorf("%d is told wrongly", c.status)
+		}
+		if c.is(&Error{Status: c.status}) {
+			t.Errorf("a proxy's %d is taken for the API's", c.status)
+		}
+	}
+}
+
+// What does not come from the API still makes an error that helps, and its page is not repeated.
+func TestForeignAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		h    http.HandlerFunc
+		want string
+	}{
+		"a proxy's page": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(502)
+			_, _ = io.WriteString(w, "<html>secret</html>")
+		}, "answered 502 Bad Gateway with text/html"},
+		"json that is no problem": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(404)
+			_, _ = io.WriteString(w, `{"message":"secret"}`)
+		}, "answered 404 Not Found"},
+		"broken json": {func(w http.ResponseWriter, _ *http.Request) { problemJSON(w, 422, `{"secret`) }, "answered 422"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example.com/login", http.StatusFound)
+		}, "redirects to https://elsewhere.example.com/login"},
+		"a page with 200": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>secret</html>") }, "is the endpoint DCVaaS's API?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := serve(t, Options{}, c.h).Domain(t.Context(), "example.com")
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("got %v", err)
+			}
+			if IsNotFound(err) {
+				t.Error("taken for the API's 404")
+			}
+		})
+	}
+}
+
+func TestRetries(t *testing.T) {
+	type answer struct {
+		status     int
+		retryAfter string
+	}
+	get := func(c *Client) error { _, err := c.Domain(context.Background(), "example.com"); return err }
+	post := func(c *Client) error {
+		_, err := c.CreateDomain(context.Background(), DomainCreate{Name: "example.com"})
+		return err
+	}
+	patch := func(c *Client) error {
+		_, err := c.UpdateDomain(context.Background(), "example.com", DomainUpdate{AutoRenew: new(false)})
+		return err
+	}
+	remove := func(c *Client) error { return c.DeleteDomain(context.Background(), "example.com") }
+	for name, c := range map[string]struct {
+		call    func(*Client) error
+		answers []answer // then 200
+		retries int
+		tries   int
+		status  int // of the error; 0: none
+	}{
+		"get after 429 and two 503":     {get, []answer{{429, "0"}, {503, "0"}, {503, "0"}}, 4, 4, 0},
+		"get until it gives up":         {get, []answer{{503, "0"}, {502, "0"}, {500, "0"}}, 2, 3, 500},
+		"429 is not counted":            {get, []answer{{429, "0"}, {429, "0"}, {429, "0"}, {503, "0"}}, 1, 5, 0},
+		"429 with no retries":           {get, []answer{{429, "0"}}, 0, 1, 429},
+		"503 with no retries":           {get, []answer{{503, "0"}}, 0, 1, 503},
+		"delete after 503":              {remove, []answer{{503, "0"}}, 4, 2, 0},
+		"post after 429":                {post, []answer{{429, "0"}}, 4, 2, 0},
+		"post not after 503":            {post, []answer{{503, "0"}}, 4, 1, 503},
+		"patch after 429":               {patch, []answer{{429, "0"}}, 4, 2, 0},
+		"patch not after 500":           {patch, []answer{{500, "0"}}, 4, 1, 500},
+		"client errors are not retried": {get, []answer{{404, ""}}, 4, 1, 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tries := 0
+			var bodies []string
+			client := serve(t, Options{MaxRetries: c.retries}, func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				bodies = append(bodies, string(b))
+				tries++
+				if tries <= len(c.answers) {
+					a := c.answers[tries-1]
+					w.Header().Set("Retry-After", a.retryAfter)
+					problemJSON(w, a.status, fmt.Sprintf(`{"type":"x","title":"x","status":%d,"code":"x","request_id":"r"}`, a.status))
+					return
+				}
+				if r.Method == http.MethodDelete {
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+				domainJSON(w, "active", `"1"`)
+			})
+			err := c.call(client)
+			var e *Error
+			if errors.As(err, &e); (err == nil) != (c.status == 0) || (e != nil && e.Status != c.status) {
+				t.Errorf("got %v, want status %d", err, c.status)
+			}
+			if tries != c.tries {
+				t.Errorf("%d tries, want %d", tries, c.tries)
+			}
+			for _, b := range bodies {
+				if b != bodies[0] {
+					t.Errorf("a retry sent another body: %q after %q", b, bodies[0])
+				}
+			}
+		})
+	}
+}
+
+// A call that never reached the server is safe to send again, whatever it is.
+func TestRetriesRefusedConnection(t *testing.T) {
+	s := httptest.NewServer(nil)
+	s.Close()
+	var attempts atomic.Int32
+	c, err := New(Options{Endpoint: s.URL, Token: testToken, MaxRetries: 1, Log: func(context.Context, string, map[string]any) { attempts.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateDomain(t.Context(), DomainCreate{Name: "example.com"}); err == nil || attempts.Load() != 2 {
+		t.Errorf("%d attempts, %v", attempts.Load(), err)
+	}
+}
+
+func TestRetryStopsWithContext(t *testing.T) {
+	c := serve(t, Options{MaxRetries: 4}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := c.Domain(ctx, "example.com"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	resp := &http.Response{Header: http.Header{"Retry-After": {"7"}}}
+	for range 100 {
+		if d := backoff(500*time.Millisecond, 10*time.Second, 0, resp); d < 7*time.Second || d > 8*time.Second {
+			t.Fatalf("Retry-After of 7 s gives %v", d)
+		}
+		if d := backoff(500*time.Millisecond, 10*time.Second, 40, nil); d < 5*time.Second || d > 15*time.Second {
+			t.Fatalf("attempt 40 waits %v", d)
+		}
+	}
+	resp.Header.Set("Retry-After", "86400")
+	if d := backoff(500*time.Millisecond, 10*time.Second, 0, resp); d > maxRetryAfter+10*time.Second {
+		t.Errorf("a day is not capped: %v", d)
+	}
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	if d, ok := retryAfter(now.Add(9*time.Second).Format(http.TimeFormat), now); !ok || d != 9*time.Second {
+		t.Errorf("a date gives %v, %v", d, ok)
+	}
+	if _, ok := retryAfter("soon", now); ok {
+		t.Error("nonsense is taken")
+	}
+}
+
+func TestWaitDomain(t *testing.T) {
+	var polls atomic.Int32
+	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		switch n := polls.Add(1); n {
+		case 1:
+			if r.URL.RawQuery != "" || r.Header.Get("If-None-Match") != "" {
+				t.Errorf("the first question is held: %s", r.URL.RawQuery)
+			}
+			domainJSON(w, "pending_cname", `"1"`)
+		case 2:
+			if r.URL.Query().Get("wait") != hold || r.Header.Get("If-None-Match") != `"1"` {
+				t.Errorf("the second question is not held: %s", r.URL.RawQuery)
+			}
+			w.WriteHeader(http.StatusNotModified)
+		case 3:
+			domainJSON(w, "issuing", `"2"`)
+		default:
+			if got := r.Header.Get("If-None-Match"); got != `"2"` {
+				t.Errorf("If-None-Match is %s", got)
+			}
+			domainJSON(w, "active", `"3"`)
+		}
+	})
+	var seen []DomainStatus
+	d, err := c.WaitDomain(t.Context(), "dom_1", func(d *Domain) bool {
+		seen = append(seen, d.Status)
+		return d.Status == DomainStatusActive
+	})
+	if err != nil || d.Status != DomainStatusActive || fmt.Sprint(seen) != "[pending_cname issuing active]" {
+		t.Errorf("got %v, %v, seen %v", d, err, seen)
+	}
+}
+
+// A held question ends with the context, at once, and the domain as last seen comes with the error.
+func TestWaitDomainStopsWithContext(t *testing.T) {
+	held := make(chan struct{})
+	var once sync.Once
+	c := serve(t, Options{MaxRetries: 4}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("wait") == "" {
+			domainJSON(w, "pending_cname", `"1"`)
+			return
+		}
+		once.Do(func() { close(held) })
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-held; cancel() }()
+	start := time.Now()
+	d, err := c.WaitDomain(ctx, "dom_1", func(*Domain) bool { return false })
+	if !errors.Is(err, context.Canceled) || d == nil || d.Status != DomainStatusPendingCname || time.Since(start) > 2*time.Second {
+		t.Errorf("got %v, %v after %v", d, err, time.Since(start))
+	}
+}
+
+// Neither the token nor a body reaches the log, nor the text of an error.
+func TestNothingSecretIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	c := serve(t, Options{MaxRetries: 1, Log: func(_ context.Context, msg string, fields map[string]any) { fmt.Fprintln(&log, msg, fields) }},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Request-Id", "req_7")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"id":"tok_1","name":"x","token":"`+testToken+`","token_prefix":"dcv_012345","scopes":[],"domain_ids":[],"expires_at":null,"last_used_at":null,"created_at":"2026-01-02T03:04:05Z"}`)
+		})
+	tok, err := c.CreateToken(t.Context(), TokenCreate{Name: "in-the-body", Scopes: []Scope{ScopeDomainsRead}})
+	if err != nil || tok.Token != testToken {
+		t.Fatalf("got %v, %v", tok, err)
+	}
+	if s := log.String(); !strings.Contains(s, "req_7") || strings.Contains(s, "dcv_") || strings.Contains(s, "in-the-body") {
+		t.Errorf("the log is %s", s)
+	}
+}
