@@ -188,7 +188,7 @@ func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 func (r *run) final(raw json.RawMessage) *Error {
 	e := problemError(r.order.CA, raw, 0)
 	if e != nil {
-		e.Over, e.passing = true, false
+		e.Over, e.passing, e.Status = true, false, 0
 	}
 	return e
 }

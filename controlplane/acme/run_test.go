@@ -120,7 +120,7 @@ func TestCrashAndResume(t *testing.T) {
 	}
 }
 
-// TestCrashTwiceAtEveryStep resumes one order through a worker that is killed after each step.
+// TestCrashAtEachStepInTurn resumes one order through a worker that is killed after each step.
 func TestCrashAtEachStepInTurn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})

@@ -1,0 +1,218 @@
+package acme_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+func TestExternalAccountBinding(t *testing.T) {
+	t.Parallel()
+	raw := bytes.Repeat([]byte("k"), 32)
+	mac := base64.RawURLEncoding.EncodeToString(raw)
+	w := newWorld(t, devstack.CAConfig{EAB: map[string]string{"kid-1": mac}})
+	bind := func(kid, hmac string) *acme.Engine {
+		return w.engine(t, func(cfg *acme.Config) { cfg.CAs[0].EABKeyID, cfg.CAs[0].EABHMAC = kid, hmac })
+	}
+	for name, e := range map[string]*acme.Engine{
+		"none":        bind("", ""),
+		"unknown kid": bind("kid-2", mac),
+		"wrong key":   bind("kid-1", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))),
+	} {
+		o := w.order(t, e, "eab.example.com")
+		_, err := e.Run(t.Context(), o, w.journal(o))
+		got, ok := errors.AsType[*acme.Error](err)
+		if !ok || got.Class != acme.Rejected || !got.Over {
+			t.Errorf("%s: %v, want Rejected", name, err)
+		}
+		if name == "none" && got.Code != "ca-account" {
+			t.Errorf("%s: code %s", name, got.Code)
+		}
+	}
+	w.issue(t, bind("kid-1", base64.URLEncoding.EncodeToString(raw)), "eab.example.com")
+	w.accounts.only(t)
+}
+
+// TestAccountForgotten restarts the CA: it knows neither account nor order. Every engine notices, the key stays, and one
+// account is registered again.
+func TestAccountForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := newWorld(t, devstack.CAConfig{StateDir: dir})
+	engines := []*acme.Engine{w.engine(t, nil), w.engine(t, nil)}
+	for i, e := range engines {
+		w.issue(t, e, fmt.Sprintf("before%d.example.com", i))
+	}
+	old := w.accounts.only(t)
+	half := w.order(t, engines[0], "half.example.com")
+	j := w.journal(half)
+	j.killAt, j.written = controlplane.StepPublished, true
+	if _, err := engines[0].Run(t.Context(), half, j); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+
+	address := strings.TrimSuffix(strings.TrimPrefix(w.ca.DirectoryURL(), "https://"), pathDirectory)
+	if err := w.ca.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := devstack.StartCA(devstack.CAConfig{StateDir: dir, Listen: address, Resolver: w.zone.addr, Log: noLog{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.Stop(context.Background()) })
+	w.ca = again
+
+	left := j.stored
+	_, err = engines[1].Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+	wantError(t, err, acme.OrderGone, "order-expired")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			e := engines[i%2]
+			o := w.order(t, e, fmt.Sprintf("after%d.example.com", i))
+			cert, err := e.Run(t.Context(), o, w.journal(o))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			w.verify(t, cert, o)
+		})
+	}
+	wg.Wait()
+	if acct := w.accounts.only(t); acct.URL == old.URL || acct.URL == "" || !bytes.Equal(acct.SealedKey, old.SealedKey) {
+		t.Errorf("account URL %q, before %q; key kept: %v", acct.URL, old.URL, bytes.Equal(acct.SealedKey, old.SealedKey))
+	}
+	if n := again.Orders(); n != 8 {
+		t.Errorf("%d orders, want 8", n)
+	}
+}
+
+// TestAccountNeverKnown has a CA that forgets the account each time: the run gives up instead of registering for ever.
+func TestAccountNeverKnown(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%saccountDoesNotExist","detail":"who?"}`, urn))
+	e := w.engine(t, nil)
+	o := w.order(t, e, "who.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	wantError(t, err, acme.Rejected, "ca-account")
+	if n := f.requests(pathAccount); n > 2 {
+		t.Errorf("registered %d times", n)
+	}
+}
+
+// TestRegistrationCrash kills the worker between the stored key and the registered account.
+func TestRegistrationCrash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, func(cfg *acme.Config) { cfg.Accounts = deadAtURL{w.accounts} })
+	o := w.order(t, e, "reg.example.com")
+	_, err := e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Internal, "internal"); !errors.Is(e, errKilled) {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	w.issue(t, w.engine(t, nil), "reg.example.com")
+	w.accounts.only(t)
+}
+
+type deadAtURL struct{ *accounts }
+
+func (deadAtURL) SetAccountURL(context.Context, string, string) error { return errKilled }
+
+func TestAccountKeyOfAnotherKeyset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	w.issue(t, w.engine(t, nil), "a.example.com")
+	keyset, err := seal.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := seal.Open(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := w.engine(t, func(cfg *acme.Config) { cfg.Sealer = other })
+	o := w.order(t, e, "b.example.com")
+	_, err = e.Run(t.Context(), o, w.journal(o))
+	if e := wantError(t, err, acme.Internal, "internal"); !errors.Is(e, seal.ErrOpen) {
+		t.Errorf("%v, want seal.ErrOpen below it", err)
+	}
+}
+
+func TestDirectory(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{CAAIdentities: []string{"ca.test"}})
+	e := w.engine(t, nil)
+	for range 3 {
+		dir, err := e.Directory(t.Context(), "pebble")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(dir.CAAIdentities) != 1 || dir.CAAIdentities[0] != "ca.test" || len(dir.Profiles) != 3 || !dir.RenewalInfo {
+			t.Errorf("directory %+v", dir)
+		}
+	}
+	f.on(pathDirectory, nil)
+	w.issue(t, e, "dir.example.com")
+	if n := f.requests(pathDirectory); n != 0 {
+		t.Errorf("the directory was asked for %d times again", n)
+	}
+	for _, body := range []string{"<html>", "{}", `{"newOrder":"https://x.test/"}`} {
+		f.answer(pathDirectory, 0, 200, nil, body)
+		_, err := w.engine(t, nil).Directory(t.Context(), "pebble")
+		wantError(t, err, acme.Unreachable, "ca-unreachable")
+	}
+	f.answer(pathDirectory, 0, 404, nil, "")
+	_, err := w.engine(t, nil).Directory(t.Context(), "pebble")
+	wantError(t, err, acme.Unreachable, "ca-unreachable")
+}
+
+func TestUntrustedDirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	e := w.engine(t, func(cfg *acme.Config) { cfg.CAs[0].RootCAs = nil })
+	_, err := e.Directory(t.Context(), "pebble")
+	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); !strings.Contains(e.Fix, "root certificate") {
+		t.Errorf("fix %q", e.Fix)
+	}
+}
+
+func TestNewChecksConfiguration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	good := acme.CA{Name: "a", DirectoryURL: "https://ca.test/dir"}
+	for name, change := range map[string]func(*acme.Config){
+		"no CA":        func(cfg *acme.Config) { cfg.CAs = nil },
+		"no accounts":  func(cfg *acme.Config) { cfg.Accounts = nil },
+		"no sealer":    func(cfg *acme.Config) { cfg.Sealer = nil },
+		"no name":      func(cfg *acme.Config) { cfg.CAs[0].Name = "" },
+		"twice":        func(cfg *acme.Config) { cfg.CAs = []acme.CA{good, good} },
+		"http":         func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = "http://ca.test/dir" },
+		"no URL":       func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = ":" },
+		"half a EAB":   func(cfg *acme.Config) { cfg.CAs[0].EABKeyID = "kid" },
+		"two contacts": func(cfg *acme.Config) { cfg.CAs[0].Email = "a@x.test, b@x.test" },
+	} {
+		cfg := acme.Config{CAs: []acme.CA{good}, Accounts: w.accounts, Sealer: w.sealer}
+		change(&cfg)
+		if _, err := acme.New(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	e, err := acme.New(acme.Config{CAs: []acme.CA{good, {Name: "b", DirectoryURL: "https://b.test/"}}, Accounts: w.accounts, Sealer: w.sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := e.CAs(); len(names) != 2 || names[0] != "a" || names[1] != "b" {
+		t.Errorf("CAs %q", names)
+	}
+}
