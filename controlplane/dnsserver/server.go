@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,17 +135,4 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.keeping.Wait()
 	}
 	return err
-}
-
-// client returns the address that a message came from.
-func client(a net.Addr) netip.Addr {
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		ip, _ := netip.AddrFromSlice(a.IP)
-		return ip
-	case *net.TCPAddr:
-		ip, _ := netip.AddrFromSlice(a.IP)
-		return ip
-	}
-	return netip.Addr{}
 }

@@ -3,152 +3,100 @@ package dnsserver
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"time"
-
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 )
 
 const (
-	batch      = 32   // messages a system call takes at most
+	batch      = 32   // messages that one system call takes or sends at most
 	packetSize = 4096 // of the longest question that is read whole
 	readBuffer = 4 << 20
 )
 
-// packets is what *ipv4.PacketConn and *ipv6.PacketConn have in common.
-type packets interface {
-	ReadBatch(ms []ipv4.Message, flags int) (int, error)
-	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+// port reads and writes one UDP socket, many messages at a time. Only one goroutine uses it.
+type port interface {
+	// read waits for messages and returns how many came, at most batch. It forgets those of
+	// the last time.
+	read() (int, error)
+	// message returns the i-th message and who sent it; the address is not valid where it
+	// cannot be answered. The octets are good until the next read.
+	message(i int) ([]byte, netip.AddrPort)
+	// buffer returns room for the next answer.
+	buffer() []byte
+	// queue takes the answer to the i-th message, in or out of that room.
+	queue(i int, wire []byte)
+	// flush sends what is queued. What cannot be sent is lost, as it may be on its way.
+	flush()
+	// later returns how to answer the i-th message after the next read, in any goroutine.
+	later(i int) func(wire []byte)
 }
 
 // serveUDP answers one socket's questions until reading ends.
 func (s *Server) serveUDP(conn *net.UDPConn) {
 	_ = conn.SetReadBuffer(readBuffer) // the kernel may allow less
-	pc, oob := packetConn(conn)
+	p := newPort(conn)
 	count := s.metrics.newCounters("udp")
-	in, out := make([]ipv4.Message, batch), make([]ipv4.Message, batch)
-	for i := range in {
-		in[i].Buffers = [][]byte{make([]byte, packetSize)}
-		in[i].OOB = make([]byte, oob)
-		out[i].Buffers = [][]byte{make([]byte, 0, packetSize)}
-	}
 	for {
-		n, err := pc.ReadBatch(in, 0)
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-				return
-			}
+		n, err := p.read()
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // such as out of memory; never a reason to end
 			s.log.Warn("cannot read from the DNS socket", "error", err)
-			time.Sleep(10 * time.Millisecond) // such as out of memory; never a reason to end
+			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		now := s.now().UnixNano()
-		replies := out[:0]
-		for i := range in[:n] {
-			m := &in[i]
-			next := &out[len(replies)]
-			r := s.answerUDP(pc, next.Buffers[0], m, now, count)
-			if len(r) > 0 {
-				next.Buffers[0], next.Addr, next.OOB = r, m.Addr, source(m, oob > 0)
-				replies = out[:len(replies)+1]
-			}
+		for i := range n {
+			s.answerUDP(p, i, now, count)
 		}
-		send(pc, replies)
+		p.flush()
 	}
 }
 
-// answerUDP returns the answer to a message, in out's memory, or nil if there is none now.
-func (s *Server) answerUDP(pc packets, out []byte, m *ipv4.Message, now int64, count *counters) []byte {
-	pkt := m.Buffers[0][:m.N]
-	from, ok := m.Addr.(*net.UDPAddr)
-	if !ok || from.Port == 0 || len(pkt) < headerLen || pkt[2]&0x80 != 0 {
+// answerUDP queues the answer to a message, if there is one now.
+func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
+	pkt, from := p.message(i)
+	if from.Port() == 0 || len(pkt) < headerLen || pkt[2]&0x80 != 0 {
 		count.dropped[dropIgnored].Add(1)
-		return nil
+		return
 	}
-	switch s.limiter.check(client(from), now) {
+	switch s.limiter.check(from.Addr(), now) {
 	case drop:
 		count.dropped[dropLimited].Add(1)
-		return nil
+		return
 	case slip:
-		if q, ok := parse(pkt); ok {
-			count.count(&reply{qtype: q.qtype, tc: true})
-			return truncated(out, pkt, q)
-		}
-		count.dropped[dropLimited].Add(1)
-		return nil
-	}
-	r := s.answer(out, pkt, false, now)
-	if r.wait != nil {
-		if !s.through.wait() {
-			count.dropped[dropBusy].Add(1)
-			return nil
-		}
-		late := ipv4.Message{Addr: m.Addr, OOB: source(m, len(m.OOB) > 0)}
-		question := append([]byte(nil), pkt...)
-		s.serving.Go(func() {
-			defer s.through.leave()
-			<-r.wait.done
-			r := s.slow(make([]byte, 0, udpSize), question, false, s.now().UnixNano(), r.wait)
-			count.count(&r)
-			late.Buffers = [][]byte{r.wire}
-			send(pc, []ipv4.Message{late})
-		})
-		return nil
-	}
-	if len(r.wire) == 0 {
-		count.dropped[dropIgnored].Add(1)
-		return nil
-	}
-	count.count(&r)
-	return r.wire
-}
-
-// send writes what it can; a message that cannot be sent is lost, as it may be on its way.
-func send(pc packets, ms []ipv4.Message) {
-	for len(ms) > 0 {
-		n, err := pc.WriteBatch(ms, 0)
-		if errors.Is(err, net.ErrClosed) {
+		q, ok := parse(pkt)
+		if !ok {
+			count.dropped[dropLimited].Add(1)
 			return
 		}
-		ms = ms[min(len(ms), max(n, 1)):]
+		count.count(&reply{qtype: q.qtype, tc: true})
+		p.queue(i, truncated(p.buffer(), pkt, q))
+		return
+	}
+	r := s.answer(p.buffer(), pkt, false, now)
+	switch {
+	case r.wait != nil && !s.through.wait():
+		count.dropped[dropBusy].Add(1)
+	case r.wait != nil:
+		s.answerLate(append([]byte(nil), pkt...), r.wait, p.later(i), count)
+	case len(r.wire) == 0:
+		count.dropped[dropIgnored].Add(1)
+	default:
+		count.count(&r)
+		p.queue(i, r.wire)
 	}
 }
 
-// packetConn returns the batch interface of a socket, and how much room each message needs
-// for the address that it was sent to, 0 if the socket has only one.
-func packetConn(conn *net.UDPConn) (packets, int) {
-	at := conn.LocalAddr().(*net.UDPAddr)
-	if at.IP.To4() != nil {
-		pc := ipv4.NewPacketConn(conn)
-		if at.IP.IsUnspecified() && pc.SetControlMessage(ipv4.FlagDst, true) == nil {
-			return pc, len(ipv4.NewControlMessage(ipv4.FlagDst | ipv4.FlagInterface))
-		}
-		return pc, 0
-	}
-	pc := ipv6.NewPacketConn(conn)
-	if at.IP.IsUnspecified() && pc.SetControlMessage(ipv6.FlagDst, true) == nil {
-		return pc, len(ipv6.NewControlMessage(ipv6.FlagDst | ipv6.FlagInterface))
-	}
-	return pc, 0
-}
-
-// source returns the control message that makes an answer leave from the address which the
-// question was sent to, on a socket that has many.
-func source(m *ipv4.Message, many bool) []byte {
-	if !many || m.NN == 0 {
-		return nil
-	}
-	if from, ok := m.Addr.(*net.UDPAddr); ok && from.IP.To4() == nil {
-		var cm ipv6.ControlMessage
-		if cm.Parse(m.OOB[:m.NN]) == nil && cm.Dst != nil {
-			return (&ipv6.ControlMessage{Src: cm.Dst}).Marshal()
-		}
-		return nil
-	}
-	var cm ipv4.ControlMessage
-	if cm.Parse(m.OOB[:m.NN]) == nil && cm.Dst != nil {
-		return (&ipv4.ControlMessage{Src: cm.Dst}).Marshal()
-	}
-	return nil
+// answerLate answers a question when the look-up that it needs is done.
+func (s *Server) answerLate(pkt []byte, wait *call, send func([]byte), count *counters) {
+	s.serving.Go(func() {
+		defer s.through.leave()
+		<-wait.done
+		r := s.slow(make([]byte, 0, udpSize), pkt, false, s.now().UnixNano(), wait)
+		count.count(&r)
+		send(r.wire)
+	})
 }
