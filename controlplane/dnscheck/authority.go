@@ -1,0 +1,133 @@
+package dnscheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	udpSize    = 1232 // bytes, as by the DNS flag day 2020
+	maxServers = 6    // of a zone that are asked; zones with more run them from one source
+)
+
+var errPrivate = errors.New("its address is not public")
+
+// authorities returns the name servers of a zone as sources. One without an address is
+// among them, and says so when asked.
+func (l *look) authorities(ctx context.Context, z zone) []source {
+	if l.authority != "" {
+		label := "the zone's name server"
+		if len(z.servers) > 0 {
+			label = display(z.servers[0])
+		}
+		return []source{l.authoritySource(label, l.authority)}
+	}
+	servers := z.servers[:min(len(z.servers), maxServers)]
+	out := make([]source, len(servers))
+	var wg sync.WaitGroup
+	for i, host := range servers {
+		wg.Go(func() {
+			addr, err := l.addressOf(ctx, host)
+			if err != nil {
+				out[i] = source{label: display(host), address: display(host), authoritative: true,
+					exchange: func(context.Context, *dns.Msg) (*dns.Msg, error) { return nil, err }}
+				return
+			}
+			out[i] = l.authoritySource(display(host), net.JoinHostPort(addr, "53"))
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (l *look) authoritySource(label, addr string) source {
+	return source{label: label, address: label + " (" + addr + ")", authoritative: true,
+		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return exchange(ctx, l.dial, addr, q) }}
+}
+
+// addressOf returns an address of a name server: IPv4 before IPv6.
+func (l *look) addressOf(ctx context.Context, host string) (string, error) {
+	for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		r := l.askAny(ctx, question{name: host, qtype: t})
+		if r.msg == nil {
+			continue
+		}
+		for _, rr := range r.msg.Answer { // a chain is followed: some hosts have CNAMEs here, against RFC 2181 §10.3
+			switch rr := rr.(type) {
+			case *dns.A:
+				return rr.A.String(), nil
+			case *dns.AAAA:
+				return rr.AAAA.String(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("dnscheck: name server %s has no address", host)
+}
+
+// exchange asks over UDP, and over TCP where UDP brings no whole answer. UDP gets half of
+// the time that ctx leaves.
+func exchange(ctx context.Context, dial DialFunc, addr string, q *dns.Msg) (*dns.Msg, error) {
+	udp, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		udp, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+	}
+	r, err := exchangeBy(udp, dial, "udp", addr, q)
+	cancel()
+	if err == nil && !r.Truncated {
+		return r, nil
+	}
+	if ctx.Err() != nil || errors.Is(err, errPrivate) {
+		return r, err
+	}
+	return exchangeBy(ctx, dial, "tcp", addr, q)
+}
+
+func exchangeBy(ctx context.Context, dial DialFunc, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+	conn, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	c := &dns.Client{Net: network, Timeout: time.Minute} // ctx ends it sooner
+	r, _, err := c.ExchangeWithConnContext(ctx, q, &dns.Conn{Conn: conn, UDPSize: udpSize})
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return r, err
+}
+
+// publicDial connects to addresses of the public Internet only. It looks at the address
+// that is in fact connected to.
+func publicDial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if !public(ap.Addr().Unmap()) {
+			return errPrivate
+		}
+		return nil
+	}}
+	return d.DialContext(ctx, network, address)
+}
+
+var (
+	sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")     // RFC 791 §3.2
+	nat64       = netip.MustParsePrefix("64:ff9b::/96")  // RFC 6052: an IPv4 address of any kind inside
+)
+
+func public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a) && !thisNetwork.Contains(a) && !nat64.Contains(a)
+}

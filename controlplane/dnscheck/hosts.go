@@ -1,0 +1,132 @@
+package dnscheck
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// dnsHost is a company that runs name servers, and how its forms call the parts of a
+// record.
+type dnsHost struct {
+	name     string
+	servers  []string // ends of its name servers' names; "*" in one stands for anything within a label
+	hostForm string   // what its form calls the owner name, which it takes without the zone
+	value    string   // what it calls the target
+	dot      bool     // the value must end in a dot, or the zone is appended
+	hint     string
+}
+
+// dnsHosts is the table of those that are recognised. The first that fits is taken.
+var dnsHosts = [...]dnsHost{
+	{name: "Cloudflare", servers: []string{"ns.cloudflare.com", "foundationdns.com", "foundationdns.net", "foundationdns.org"},
+		hostForm: "Name", value: "Target", hint: `Set the proxy status to "DNS only".`},
+	{name: "Amazon Route 53", servers: []string{"awsdns-*.com", "awsdns-*.net", "awsdns-*.org", "awsdns-*.co.uk"},
+		hostForm: "Record name", value: "Value", hint: `Leave "Alias" off.`},
+	{name: "GoDaddy", servers: []string{"domaincontrol.com"}, hostForm: "Name", value: "Value"},
+	{name: "Google Cloud DNS or Squarespace", servers: []string{"googledomains.com", "squarespacedns.com"},
+		hostForm: "DNS name (at Squarespace: Host)", value: "Canonical name (at Squarespace: Data)"},
+	{name: "Azure DNS", servers: []string{"azure-dns.com", "azure-dns.net", "azure-dns.org", "azure-dns.info"},
+		hostForm: "Name", value: "Alias", hint: `Set "Alias record set" to No.`},
+	{name: "DigitalOcean", servers: []string{"digitalocean.com"}, hostForm: "Hostname", value: "Is an alias of", dot: true},
+	{name: "Namecheap", servers: []string{"registrar-servers.com", "namecheaphosting.com"}, hostForm: "Host", value: "Target"},
+	{name: "Gandi", servers: []string{"gandi.net"}, hostForm: "Name", value: "Hostname", dot: true},
+	{name: "OVHcloud", servers: []string{"ovh.net", "ovh.ca", "anycast.me"}, hostForm: "Sub-domain", value: "Target", dot: true},
+	{name: "Hetzner", servers: []string{"ns.hetzner.com", "ns.hetzner.de", "your-server.de", "second-ns.com", "second-ns.de"},
+		hostForm: "Name", value: "Value", dot: true},
+	{name: "Vercel", servers: []string{"vercel-dns.com"}, hostForm: "Name", value: "Value"},
+	{name: "NS1 or Netlify", servers: []string{"nsone.net"}, hostForm: "Name", value: "Answer (at Netlify: Value)"},
+	{name: "DNSimple", servers: []string{"dnsimple.com", "dnsimple-edge.net", "dnsimple-edge.org", "dnsimple-edge.com", "dnsimple-edge.io"}, hostForm: "Name", value: "Content"},
+	{name: "Akamai", servers: []string{"akam.net", "akamaiedge.net"}, hostForm: "Name", value: "Target"},
+	{name: "Linode", servers: []string{"linode.com"}, hostForm: "Hostname", value: "Alias to"},
+	{name: "IONOS", servers: []string{"ui-dns.com", "ui-dns.org", "ui-dns.de", "ui-dns.biz"}, hostForm: "Host name", value: "Points to"},
+	{name: "Porkbun", servers: []string{"porkbun.com"}, hostForm: "Host", value: "Answer"},
+	{name: "Hostinger", servers: []string{"dns-parking.com"}, hostForm: "Name", value: "Target"},
+	{name: "Wix", servers: []string{"wixdns.net"}, hostForm: "Host name", value: "Value"},
+	{name: "bunny.net", servers: []string{"bunny.net"}, hostForm: "Hostname", value: "Destination"},
+	{name: "deSEC", servers: []string{"desec.io", "desec.org"}, hostForm: "Subname", value: "Content", dot: true},
+	{name: "INWX", servers: []string{"inwx.de", "inwx.eu", "inwx.com"}, hostForm: "Name", value: "Value"},
+	{name: "TransIP", servers: []string{"transip.net", "transip.nl", "transip.eu"}, hostForm: "Name", value: "Value", dot: true},
+	{name: "Infomaniak", servers: []string{"infomaniak.ch", "infomaniak.com"}, hostForm: "Source", value: "Target"},
+	{name: "Alibaba Cloud DNS", servers: []string{"alidns.com", "hichina.com"}, hostForm: "Host", value: "Value"},
+	{name: "DNSPod", servers: []string{"dnspod.net", "dnspod.com"}, hostForm: "Host", value: "Value"},
+	{name: "the playground DNS", servers: []string{"playground.test"}, hostForm: "Name", value: "Values",
+		hint: "The playground takes the full name, on its page or by PUT /records."},
+}
+
+// hostOf recognises who runs a zone by its name servers. All of them must be one's: a zone
+// at two hosts has to be changed at both.
+func hostOf(servers []string) (dnsHost, bool) {
+	if len(servers) == 0 {
+		return dnsHost{}, false
+	}
+	for _, h := range dnsHosts {
+		mine := 0
+		for _, s := range servers {
+			if h.runs(s) {
+				mine++
+			}
+		}
+		if mine == len(servers) {
+			return h, true
+		}
+	}
+	return dnsHost{}, false
+}
+
+func (h dnsHost) runs(server string) bool {
+	for _, pattern := range h.servers {
+		if matchEnd(dns.SplitDomainName(server), dns.SplitDomainName(pattern)) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchEnd reports whether the last labels are those of a pattern.
+func matchEnd(labels, pattern []string) bool {
+	if len(labels) < len(pattern) {
+		return false
+	}
+	for i, p := range pattern {
+		have := labels[len(labels)-len(pattern)+i]
+		begin, wild := strings.CutSuffix(p, "*")
+		if have != p && (!wild || !strings.HasPrefix(have, begin)) {
+			return false
+		}
+	}
+	return true
+}
+
+// create is the record to copy, as an instruction that goes on a sentence.
+func (l *look) create(z zone) string {
+	apex := z.apex
+	if apex == "" || !dns.IsSubDomain(apex, l.challenge) {
+		apex = registrable(l.domain)
+	}
+	relative := strings.TrimSuffix(strings.TrimSuffix(l.challenge, apex), ".")
+	if relative == "" {
+		relative = "@"
+	}
+	host, known := hostOf(z.servers)
+	at, nameField, valueField, value := "", "Name", "Value", display(l.target)
+	switch {
+	case known:
+		at, nameField, valueField = " at "+host.name, host.hostForm, host.value
+	case len(z.servers) > 0:
+		at = " at the DNS host that runs " + joined(z.servers)
+	}
+	if host.dot {
+		value += "."
+	}
+	text := fmt.Sprintf("create this record%s in the zone %s:\n  Type: CNAME\n  %s: %s (in full: %s)\n  %s: %s\n  TTL: 300",
+		at, display(apex), nameField, relative, display(l.challenge), valueField, value)
+	if !known {
+		text += "\nWhere the form takes full names, give the full name; where the host appends the zone to values, end the value with a dot."
+	}
+	if host.hint != "" {
+		text += "\n" + host.hint
+	}
+	return text
+}

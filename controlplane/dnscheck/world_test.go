@@ -1,0 +1,194 @@
+package dnscheck_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
+)
+
+const target = "abc234.acme.dcvaas-verify.com"
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// view is what one server of the test's world answers.
+type view struct {
+	records []string // of zone files; "@" at the beginning of none
+	apex    string   // owner of the SOA in negative answers; empty sends none
+	negTTL  uint32
+	rcode   int // answered to everything, unless 0
+	bogus   bool
+	ede     string
+	silent  bool
+	status  int // HTTP status of a resolver, unless 0
+	notAA   bool
+	noUDP   bool   // truncates over UDP
+	failAt  string // begin of names that it answers SERVFAIL to
+}
+
+// with returns the view with more records.
+func (v view) with(records ...string) view {
+	v.records = append(append([]string{}, v.records...), records...)
+	return v
+}
+
+func (v view) answer(r *dns.Msg) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(r)
+	m.Authoritative = !v.notAA
+	q := r.Question[0]
+	fails := v.failAt != "" && strings.HasPrefix(q.Name, v.failAt)
+	if v.rcode != 0 || fails || (v.bogus && !r.CheckingDisabled) {
+		m.Rcode = v.rcode
+		if v.bogus || fails {
+			m.Rcode = dns.RcodeServerFailure
+		}
+		m.SetEdns0(1232, false)
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNoReachableAuthority, ExtraText: v.ede})
+		return m
+	}
+	exists := false
+	wildcard := ""
+	if _, parent, ok := strings.Cut(dns.CanonicalName(q.Name), "."); ok {
+		wildcard = "*." + parent
+	}
+	for _, pass := range []string{dns.CanonicalName(q.Name), wildcard} {
+		for _, s := range v.records {
+			rr, err := dns.NewRR(s)
+			if err != nil {
+				panic(err)
+			}
+			owner := dns.CanonicalName(rr.Header().Name)
+			exists = exists || dns.IsSubDomain(pass, owner)
+			if owner == pass && (rr.Header().Rrtype == q.Qtype || rr.Header().Rrtype == dns.TypeCNAME) {
+				rr.Header().Name = q.Name
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		if exists {
+			break
+		}
+	}
+	if len(m.Answer) == 0 {
+		if !exists {
+			m.Rcode = dns.RcodeNameError
+		}
+		if v.apex != "" && dns.IsSubDomain(v.apex, dns.CanonicalName(q.Name)) {
+			m.Ns = append(m.Ns, &dns.SOA{Hdr: dns.RR_Header{Name: v.apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: v.negTTL}, Ns: "ns.", Mbox: "h.", Minttl: 3600})
+		}
+	}
+	return m
+}
+
+// ServeDNS makes a view a name server.
+func (v view) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
+	if v.silent {
+		return
+	}
+	m := v.answer(r)
+	if v.noUDP && w.LocalAddr().Network() == "udp" {
+		m.Answer, m.Truncated = nil, true
+	}
+	_ = w.WriteMsg(m)
+}
+
+// ServeHTTP makes a view a resolver (RFC 8484).
+func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	raw, _ := io.ReadAll(r.Body)
+	if v.silent {
+		<-r.Context().Done()
+		return
+	}
+	q := new(dns.Msg)
+	if err := q.Unpack(raw); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/dns-message" || q.Id != 0 || !q.RecursionDesired {
+		http.Error(w, "no query by RFC 8484", http.StatusBadRequest)
+		return
+	}
+	if v.status != 0 {
+		http.Error(w, "no", v.status)
+		return
+	}
+	out, err := v.answer(q).Pack()
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/dns-message")
+	_, _ = w.Write(out)
+}
+
+// serveDNS serves a handler over UDP and TCP.
+func serveDNS(t *testing.T, h dns.Handler) string {
+	t.Helper()
+	for {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		if err != nil {
+			_ = tcp.Close()
+			continue
+		}
+		for _, srv := range []*dns.Server{{Listener: tcp, Handler: h}, {PacketConn: udp, Handler: h}} {
+			started := make(chan struct{})
+			srv.NotifyStartedFunc = func() { close(started) }
+			go func() { _ = srv.ActivateAndServe() }()
+			<-started
+			t.Cleanup(func() { _ = srv.Shutdown() })
+		}
+		return tcp.Addr().String()
+	}
+}
+
+// doctor returns a Doctor whose world is these resolvers, and name servers at 192.0.2.1,
+// 192.0.2.2 and so on.
+func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
+	t.Helper()
+	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: time.Second, Now: func() time.Time { return noon }}
+	for i, v := range resolvers {
+		srv := httptest.NewTLSServer(v)
+		t.Cleanup(srv.Close)
+		if i == 0 {
+			cfg.HTTPClient = srv.Client() // all of them have httptest's certificate
+		}
+		cfg.Resolvers = append(cfg.Resolvers, dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
+	}
+	addrs := map[string]string{}
+	for i, v := range servers {
+		if v.silent {
+			cfg.Timeout = 200 * time.Millisecond
+		}
+		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, v)
+	}
+	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addrs[address])
+	}
+	return dnscheck.New(cfg)
+}
+
+// publicDoctor dials name servers as production does.
+func publicDoctor(t *testing.T, v view) *dnscheck.Doctor {
+	t.Helper()
+	srv := httptest.NewTLSServer(v)
+	t.Cleanup(srv.Close)
+	return dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}}, HTTPClient: srv.Client(), AskAuthority: true, Timeout: time.Second})
+}
+
+func delegation(t *testing.T, d *dnscheck.Doctor, domain string) controlplane.Diagnosis {
+	t.Helper()
+	got, err := d.Delegation(t.Context(), domain, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
