@@ -118,7 +118,8 @@ func TestRegistrationCrash(t *testing.T) {
 	e := w.engine(t, func(cfg *acme.Config) { cfg.Accounts = deadAtURL{w.accounts} })
 	o := w.order(t, e, "reg.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Internal, "internal"); !errors.Is(e, errKilled) {
+	wantError(t, err, acme.Internal, "internal")
+	if !errors.Is(err, errKilled) {
 		t.Errorf("the cause is lost: %v", err)
 	}
 	w.issue(t, w.engine(t, nil), "reg.example.com")
@@ -144,7 +145,8 @@ func TestAccountKeyOfAnotherKeyset(t *testing.T) {
 	e := w.engine(t, func(cfg *acme.Config) { cfg.Sealer = other })
 	o := w.order(t, e, "b.example.com")
 	_, err = e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Internal, "internal"); !errors.Is(e, seal.ErrOpen) {
+	wantError(t, err, acme.Internal, "internal")
+	if !errors.Is(err, seal.ErrOpen) {
 		t.Errorf("%v, want seal.ErrOpen below it", err)
 	}
 }

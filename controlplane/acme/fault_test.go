@@ -381,7 +381,7 @@ func TestCancelStopsAtOnce(t *testing.T) {
 			continue // given up before
 		}
 		took := time.Since(stopped)
-		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over || !errors.Is(e, context.Canceled) {
+		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: over %v, %v", name, e.Over, e)
 		}
 		if took > 100*time.Millisecond {

@@ -292,8 +292,8 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	_ = w.WriteMsg(resp)
 }
 
-// wantError returns err as an *acme.Error of a class and code, or fails.
-func wantError(t testing.TB, err error, class acme.Class, code string) *acme.Error {
+// wantError returns what err holds as an *acme.Error of a class and code, or fails.
+func wantError(t testing.TB, err error, class acme.Class, code string) acme.Error {
 	t.Helper()
 	e, ok := errors.AsType[*acme.Error](err)
 	if !ok {
@@ -305,5 +305,5 @@ func wantError(t testing.TB, err error, class acme.Class, code string) *acme.Err
 	if e.Message == "" || e.Fix == "" {
 		t.Errorf("error %s without a message or a fix: %+v", code, e)
 	}
-	return e
+	return *e
 }
