@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -57,21 +56,30 @@ type Client struct {
 	endpoint string
 }
 
-// New returns a client. It makes no request, so a wrong token shows with the first call.
+// OptionError says which option New refuses, and why. It repeats no token.
+type OptionError struct {
+	Option string // name of the field of Options
+	Reason string
+}
+
+// Error returns the reason.
+func (e *OptionError) Error() string { return e.Reason }
+
+// New returns a client, or *OptionError. It makes no request, so a wrong token shows with the first call.
 func New(o Options) (*Client, error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
 	if err != nil {
-		return nil, err
+		return nil, &OptionError{Option: "Endpoint", Reason: err.Error()}
 	}
 	token := strings.TrimSpace(o.Token)
 	if token == "" {
-		return nil, errors.New("no API token is given")
+		return nil, &OptionError{Option: "Token", Reason: "no API token is given"}
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the API token contains white space or other characters that no token has")
+		return nil, &OptionError{Option: "Token", Reason: "the API token contains white space or other characters that no token has"}
 	}
 	if o.MaxRetries < 0 {
-		return nil, errors.New("the number of retries is negative")
+		return nil, &OptionError{Option: "MaxRetries", Reason: "the number of retries is negative"}
 	}
 
 	h := http.Client{Timeout: attemptTimeout}

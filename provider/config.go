@@ -2,9 +2,11 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -75,6 +77,18 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	}
 	o.Log = logTo(o.Token)
 	return o
+}
+
+// refuse puts what the client refuses at the attribute that it came from.
+func refuse(diags *diag.Diagnostics, err error) {
+	const summary = "Invalid provider configuration"
+	var e *client.OptionError
+	if !errors.As(err, &e) {
+		diags.AddError(summary, sentence(err.Error()))
+		return
+	}
+	attribute := map[string]string{"Endpoint": "endpoint", "Token": "api_token", "MaxRetries": "max_retries"}[e.Option]
+	diags.AddAttributeError(path.Root(attribute), summary, sentence(e.Reason))
 }
 
 func (p *dcvaasProvider) userAgent(terraform string) string {

@@ -55,7 +55,7 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 	for _, f := range e.Fields {
 		at := p.attribute(ctx, f.Pointer)
 		text := f.Detail
-		if at.Equal(path.Empty()) {
+		if len(at.Steps()) == 0 {
 			at = p.at
 			if f.Pointer != "" {
 				text = f.Pointer + ": " + text
@@ -66,7 +66,7 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 }
 
 func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail string) {
-	if at.Equal(path.Empty()) {
+	if len(at.Steps()) == 0 {
 		diags.AddError(summary, detail)
 		return
 	}

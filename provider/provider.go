@@ -80,7 +80,7 @@ func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRe
 	}
 	c, err := client.New(opts)
 	if err != nil {
-		resp.Diagnostics.AddError("Invalid provider configuration", sentence(err.Error()))
+		refuse(&resp.Diagnostics, err)
 		return
 	}
 	data := &configured{client: c, now: p.now}

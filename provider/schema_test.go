@@ -1,0 +1,104 @@
+package provider
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// Each schema is sound, described in full, and fits the struct that it is read into.
+func TestSchemasFitModels(t *testing.T) {
+	ctx := t.Context()
+	type checked interface {
+		ValidateImplementation(context.Context) diag.Diagnostics
+	}
+	sound := func(t *testing.T, s checked) {
+		if d := s.ValidateImplementation(ctx); d.HasError() {
+			t.Error(d)
+		}
+	}
+
+	t.Run("provider", func(t *testing.T) {
+		var resp provider.SchemaResponse
+		New("test")().Schema(ctx, provider.SchemaRequest{}, &resp)
+		sound(t, resp.Schema)
+		for name, a := range resp.Schema.Attributes {
+			if a.GetMarkdownDescription() == "" {
+				t.Errorf("%s is not described", name)
+			}
+		}
+		raw := tftypes.NewValue(resp.Schema.Type().TerraformType(ctx), nil)
+		var m *providerModel
+		if d := (tfsdk.Config{Schema: resp.Schema, Raw: raw}).Get(ctx, &m); d.HasError() {
+			t.Error(d)
+		}
+	})
+	for name, c := range map[string]struct {
+		r     resource.Resource
+		model any
+	}{
+		"dcvaas_domain":            {&domainResource{}, &domainModel{}},
+		"dcvaas_domain_validation": {&domainValidationResource{}, &domainValidationModel{}},
+		"dcvaas_api_token":         {&apiTokenResource{}, &apiTokenModel{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var meta resource.MetadataResponse
+			if c.r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+				t.Errorf("it is called %s", meta.TypeName)
+			}
+			var resp resource.SchemaResponse
+			c.r.Schema(ctx, resource.SchemaRequest{}, &resp)
+			sound(t, resp.Schema)
+			for name, a := range resp.Schema.Attributes {
+				if a.GetMarkdownDescription() == "" && name != "timeouts" {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+		})
+	}
+	for name, c := range map[string]struct {
+		d     datasource.DataSource
+		model any
+	}{
+		"dcvaas_domain":      {&domainDataSource{}, &domainDataModel{}},
+		"dcvaas_certificate": {&certificateDataSource{}, &certificateModel{}},
+	} {
+		t.Run("data "+name, func(t *testing.T) {
+			var resp datasource.SchemaResponse
+			c.d.Schema(ctx, datasource.SchemaRequest{}, &resp)
+			sound(t, resp.Schema)
+			for name, a := range resp.Schema.Attributes {
+				if a.GetMarkdownDescription() == "" {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+		})
+	}
+}
+
+// unknownObject is an object of which each attribute is unknown.
+func unknownObject(_ context.Context, typ tftypes.Type) tftypes.Value {
+	values := map[string]tftypes.Value{}
+	for name, t := range typ.(tftypes.Object).AttributeTypes {
+		values[name] = tftypes.NewValue(t, tftypes.UnknownValue)
+	}
+	return tftypes.NewValue(typ, values)
+}
+
+func fits(t *testing.T, s tfsdk.State, model any) {
+	t.Helper()
+	if d := s.Get(t.Context(), model); d.HasError() {
+		t.Errorf("the schema does not fit the model: %v", d)
+	}
+	if d := s.Set(t.Context(), model); d.HasError() {
+		t.Errorf("the model does not fit the schema: %v", d)
+	}
+}
