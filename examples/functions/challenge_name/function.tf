@@ -1,0 +1,4 @@
+# "_acme-challenge.example.com"
+output "challenge_name" {
+  value = provider::dcvaas::challenge_name("Example.COM.")
+}

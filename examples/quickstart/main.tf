@@ -1,0 +1,87 @@
+# A certificate for one domain, against `dcvaas dev`:
+#
+#   make dev                                     (in another terminal)
+#   . .dcvaas/dev.env                            (DCVAAS_ENDPOINT, DCVAAS_API_TOKEN, DCVAAS_PLAYGROUND_URL)
+#   cd examples/quickstart
+#   terraform init && terraform apply -var playground_url="$DCVAAS_PLAYGROUND_URL"
+#
+# For a real zone, put one of the records of dns.tf.example in the place of terraform_data.cname.
+
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    dcvaas = {
+      source = "dcvaas/dcvaas"
+    }
+  }
+}
+
+# Endpoint and token come from DCVAAS_ENDPOINT and DCVAAS_API_TOKEN.
+provider "dcvaas" {}
+
+variable "domain" {
+  description = "The domain to get a certificate for."
+  type        = string
+  default     = "quickstart.example.com"
+}
+
+variable "wildcard" {
+  description = "Whether the certificate is for *.domain too."
+  type        = bool
+  default     = true
+}
+
+variable "playground_url" {
+  description = "Where the playground DNS of `dcvaas dev` takes records: DCVAAS_PLAYGROUND_URL."
+  type        = string
+}
+
+# 1. The domain. Which record it needs is known at plan.
+resource "dcvaas_domain" "this" {
+  name     = var.domain
+  wildcard = var.wildcard
+}
+
+# 2. The record, once and for all: renewals need no other.
+resource "terraform_data" "cname" {
+  input = {
+    url    = "${var.playground_url}/records"
+    name   = dcvaas_domain.this.delegation.name
+    target = dcvaas_domain.this.delegation.target
+  }
+  triggers_replace = [var.playground_url, dcvaas_domain.this.delegation.name, dcvaas_domain.this.delegation.target]
+
+  provisioner "local-exec" {
+    command = "curl -fsS -X PUT -H 'Content-Type: application/json' --data \"$RECORD\" \"$URL\""
+    quiet   = true
+    environment = {
+      URL    = self.input.url
+      RECORD = jsonencode({ name = self.input.name, type = "CNAME", values = [self.input.target], ttl = 60 })
+    }
+  }
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = "curl -fsS -X DELETE \"$URL\""
+    quiet   = true
+    environment = {
+      URL = "${self.output.url}?name=${self.output.name}&type=CNAME"
+    }
+  }
+}
+
+# 3. The wait: for the record to be seen, and the certificate to be issued.
+resource "dcvaas_domain_validation" "this" {
+  domain_id   = dcvaas_domain.this.id
+  record_fqdn = terraform_data.cname.output.name
+  wait_for    = "certificate"
+
+  timeouts = {
+    create = "10m"
+  }
+}
+
+# 4. The certificate.
+data "dcvaas_certificate" "this" {
+  domain = dcvaas_domain_validation.this.domain_id
+}

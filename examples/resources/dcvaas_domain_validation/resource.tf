@@ -1,0 +1,23 @@
+resource "dcvaas_domain" "example" {
+  name = "example.com"
+}
+
+# The record in whatever zone it belongs to; here in one of Route53.
+#
+# resource "aws_route53_record" "acme" {
+#   zone_id = aws_route53_zone.example.zone_id
+#   name    = dcvaas_domain.example.delegation.name
+#   type    = dcvaas_domain.example.delegation.type
+#   ttl     = 300
+#   records = [dcvaas_domain.example.delegation.target]
+# }
+
+resource "dcvaas_domain_validation" "example" {
+  domain_id   = dcvaas_domain.example.id
+  record_fqdn = dcvaas_domain.example.delegation.name # better: aws_route53_record.acme.fqdn
+  wait_for    = "certificate"
+
+  timeouts = {
+    create = "30m"
+  }
+}
