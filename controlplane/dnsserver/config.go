@@ -33,8 +33,8 @@ type Config struct {
 	CAA []CAA
 
 	// Listen are the addresses, host:port, each served over UDP and TCP. An empty host means
-	// every address of both families, a name every address that it has. Port 0 takes a free
-	// one, the same for UDP and TCP.
+	// every address of both families ("0.0.0.0" and "::" mean one family each), a name every
+	// address that it has. Port 0 takes a free one, the same for UDP and TCP.
 	Listen []string
 
 	Source Source

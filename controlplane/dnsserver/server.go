@@ -21,6 +21,7 @@ type Server struct {
 	limiter *limiter
 	metrics *metrics
 	now     func() time.Time
+	newPort func(*net.UDPConn) port
 	log     *slog.Logger
 
 	ctx      context.Context // ends when the work in the background is to end
@@ -43,7 +44,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, static: z, source: c.Source, memory: newMemory(), now: c.Now, log: c.Logger,
+	s := &Server{config: c, static: z, source: c.Source, memory: newMemory(), now: c.Now, log: c.Logger, newPort: newPort,
 		limiter: newLimiter(c.RateLimit, c.RateLimitExempt)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.metrics = &metrics{memory: s.memory}

@@ -35,7 +35,7 @@ type port interface {
 // serveUDP answers one socket's questions until reading ends.
 func (s *Server) serveUDP(conn *net.UDPConn) {
 	_ = conn.SetReadBuffer(readBuffer) // the kernel may allow less
-	p := newPort(conn)
+	p := s.newPort(conn)
 	count := s.metrics.newCounters("udp")
 	for {
 		n, err := p.read()

@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,66 +11,90 @@ import (
 	"github.com/miekg/dns"
 )
 
+// everyPort runs a test with each way to read and write UDP.
+func everyPort(t *testing.T, f func(t *testing.T, start func(Config) *Server)) {
+	for name, port := range map[string]func(*net.UDPConn) port{"own": newPort, "any": newAnyPort} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, func(c Config) *Server {
+				s, err := New(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.newPort = port
+				if err := s.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Stop(context.Background()) })
+				eventually(t, "ready", s.Ready)
+				return s
+			})
+		})
+	}
+}
+
 // TestWildcardAnswersFromWhereItWasAsked asks a socket of every address at several: a client
 // takes an answer from no other.
 func TestWildcardAnswersFromWhereItWasAsked(t *testing.T) {
 	t.Parallel()
-	source := newSource(row{label(1), []Challenge{challenge(1, "v")}})
-	c := testConfig(source)
-	c.Listen = []string{":0"}
-	s := startReady(t, c)
-	source.put(label(2), challenge(2, "w"))
-	_, port, _ := net.SplitHostPort(s.Addr())
-	hosts := []string{"127.0.0.1", "127.0.0.2"}
-	if hasIPv6() {
-		hosts = append(hosts, "::1")
-	}
-	for _, host := range hosts {
-		addr := net.JoinHostPort(host, port)
-		for _, network := range []string{"udp", "tcp"} {
-			expect(t, network+" "+addr, brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
-			expect(t, "after a look-up", brief(exchange(t, network, addr, query(label(2)+"."+testZone, dns.TypeTXT))), "NOERROR w")
+	everyPort(t, func(t *testing.T, start func(Config) *Server) {
+		source := newSource(row{label(1), []Challenge{challenge(1, "v")}})
+		c := testConfig(source)
+		c.Listen = []string{":0"}
+		s := start(c)
+		_, port, _ := net.SplitHostPort(s.Addr())
+		hosts := []string{"127.0.0.1", "127.0.0.2"}
+		if hasIPv6() {
+			hosts = append(hosts, "::1")
 		}
-	}
+		for i, host := range hosts {
+			addr := net.JoinHostPort(host, port)
+			source.put(label(10+i), challenge(10+i, "w"))
+			for _, network := range []string{"udp", "tcp"} {
+				expect(t, network+" "+addr, brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
+				expect(t, "after a look-up", brief(exchange(t, network, addr, query(label(10+i)+"."+testZone, dns.TypeTXT))), "NOERROR w")
+			}
+		}
+	})
 }
 
 func TestManyQuestionsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := startReady(t, testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}})))
-	conn, err := net.Dial("udp", s.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	const n = 200
-	for i := range n { // answered and silent ones in one batch
-		name, id := label(1)+"."+testZone, uint16(i)
-		if i%3 == 1 {
-			name = "nothing." + testZone
-		}
-		m := query(name, dns.TypeTXT)
-		m.Id, m.Response = id, i%3 == 2
-		pkt, _ := m.Pack()
-		if _, err := conn.Write(pkt); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	seen := map[uint16]bool{}
-	buf := make([]byte, 2048)
-	for len(seen) < (n*2+2)/3 {
-		k, err := conn.Read(buf)
+	everyPort(t, func(t *testing.T, start func(Config) *Server) {
+		s := start(testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}})))
+		conn, err := net.Dial("udp", s.Addr())
 		if err != nil {
-			t.Fatalf("after %d answers: %v", len(seen), err)
-		}
-		m := new(dns.Msg)
-		if err := m.Unpack(buf[:k]); err != nil {
 			t.Fatal(err)
 		}
-		want := map[uint16]string{0: "NOERROR v", 1: "NXDOMAIN", 2: "never"}[m.Id%3]
-		expect(t, m.Question[0].Name, brief(m), want)
-		seen[m.Id] = true
-	}
+		defer func() { _ = conn.Close() }()
+		const n = 200
+		for i := range n { // answered and silent ones in one batch
+			name := label(1) + "." + testZone
+			if i%3 == 1 {
+				name = "nothing." + testZone
+			}
+			m := query(name, dns.TypeTXT)
+			m.Id, m.Response = uint16(i), i%3 == 2
+			pkt, _ := m.Pack()
+			if _, err := conn.Write(pkt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		buf := make([]byte, 2048)
+		for seen := range (n*2 + 2) / 3 {
+			k, err := conn.Read(buf)
+			if err != nil {
+				t.Fatalf("after %d answers: %v", seen, err)
+			}
+			m := new(dns.Msg)
+			if err := m.Unpack(buf[:k]); err != nil {
+				t.Fatal(err)
+			}
+			want := map[uint16]string{0: "NOERROR v", 1: "NXDOMAIN", 2: "never"}[m.Id%3]
+			expect(t, m.Question[0].Name, brief(m), want)
+		}
+	})
 }
 
 func TestRateLimit(t *testing.T) {
