@@ -2,6 +2,7 @@ package dnscheck
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -105,7 +106,7 @@ func (c chain) String() string {
 	case endLoop:
 		return path + ", which was there before"
 	case endTooLong:
-		return path + ", and so on"
+		return fmt.Sprintf("%s, which is %d CNAMEs", path, len(c.path)-1)
 	case endFailed:
 		why := dns.RcodeToString[c.last.msg.Rcode]
 		if more := extendedError(c.last.msg); more != "" {

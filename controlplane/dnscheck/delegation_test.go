@@ -73,7 +73,7 @@ func TestDelegation(t *testing.T) {
 		{what: "missing, wildcard address", resolvers: two(zone.with("*.example.com. 60 IN A 192.0.2.3")), code: controlplane.CauseCNAMEMissing, say: []string{"has no CNAME"}},
 		{what: "missing, wildcard CNAME", resolvers: two(zone.with("*.example.com. 60 IN CNAME lb.example.net.")), code: controlplane.CauseCNAMEMissing, say: []string{"wildcard"}},
 
-		{what: "other target", resolvers: two(zone.with(other)), servers: two(zone.with(other)), code: controlplane.CauseCNAMEMismatch, say: []string{"leads to other.example.net", "Replace the record"}},
+		{what: "other target", resolvers: two(zone.with(other)), servers: two(zone.with(other)), code: controlplane.CauseCNAMEMismatch, say: []string{"leads to other.example.net", "Replace the CNAME at"}},
 		{what: "other organization's target", resolvers: two(zone.with("_acme-challenge.example.com. 300 IN CNAME zzz.acme.dcvaas-verify.com.")), code: controlplane.CauseCNAMEMismatch, say: []string{"another organization"}},
 		{what: "value without a dot", resolvers: two(zone.with("_acme-challenge.example.com. 300 IN CNAME " + target + ".example.com.")), code: controlplane.CauseCNAMEMismatch, say: []string{"trailing dot"}},
 		{what: "chain elsewhere", resolvers: two(zone.with("_acme-challenge.example.com. 300 IN CNAME a.example.com.", "a.example.com. 300 IN CNAME b.example.com.")), code: controlplane.CauseCNAMEMismatch,
@@ -104,7 +104,7 @@ func TestDelegation(t *testing.T) {
 		{what: "lame", resolvers: two(servfail), code: controlplane.CauseNameserverLame, say: []string{"at delegation example.com"}},
 		{what: "lame, servers refuse", resolvers: two(lameFor("_acme-challenge.", zone)), servers: two(refused), code: controlplane.CauseNameserverLame, say: []string{"REFUSED", "ada.ns.cloudflare.com"}},
 		{what: "lame, servers silent", resolvers: two(lameFor("_acme-challenge.", zone)), servers: two(silent), code: controlplane.CauseNameserverLame, say: []string{"no answer in time"}},
-		{what: "lame on the way", resolvers: two(lameFor("h2.", zone.with(hop(3)...))), code: controlplane.CauseNameserverLame, say: []string{"name servers of h2.example.net"}},
+		{what: "lame on the way", resolvers: two(lameFor("h2.", zone.with(hop(3)...))), code: controlplane.CauseNameserverLame, say: []string{"name servers of example.net do not answer for h2.example.net"}},
 		{what: "bogus", resolvers: two(view{records: fine.records, bogus: true}), servers: two(fine), code: controlplane.CauseDNSSECBogus},
 
 		{what: "disagree", resolvers: two(fine), servers: []view{fine, zone}, code: controlplane.CauseNameserversDisagree, say: []string{"bob.ns.cloudflare.com up to date"}},

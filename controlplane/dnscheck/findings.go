@@ -68,15 +68,11 @@ func (l *look) mismatch(f findings, c chain) controlplane.Diagnosis {
 	case l.target == end+ours:
 		summary += " The value was cut short: the zone " + display(ours) + " is missing at its end."
 	}
-	fix := "replace the record by this one. " + upper(l.create(f.zone))
-	if len(c.path) > 2 {
-		fix = "the CNAMEs from it end at " + display(end) + ". Let " + display(l.challenge) + " lead straight to its target. " + upper(l.create(f.zone))
-	}
-	return l.say(f, controlplane.CauseCNAMEMismatch, summary, upper(fix))
+	return l.say(f, controlplane.CauseCNAMEMismatch, summary, l.instruct("Replace the CNAME at "+display(l.challenge)+" by this record", f.zone))
 }
 
 func (l *look) chainCause(f findings, c chain, code, summary string) controlplane.Diagnosis {
-	d := l.say(f, code, fmt.Sprintf(summary, display(l.challenge)), "Let "+display(l.challenge)+" lead straight to its target. "+upper(l.create(f.zone)))
+	d := l.say(f, code, fmt.Sprintf(summary, display(l.challenge)), l.instruct("Let "+display(l.challenge)+" lead straight to its target: replace the CNAME there by this record", f.zone))
 	d.Observed = seen([]chain{c})
 	return d
 }
@@ -101,13 +97,13 @@ func (l *look) conflict(f findings, txt []dns.RR) controlplane.Diagnosis {
 func (l *look) proxied(f findings, addresses []dns.RR) controlplane.Diagnosis {
 	d := l.say(f, controlplane.CauseCNAMEProxied,
 		"The DNS host answers "+display(l.challenge)+" with addresses: it hides the CNAME behind its proxy, or there are address records in its place.",
-		"Switch proxying or flattening off for this record (at Cloudflare: \"DNS only\"), or remove the address records. The record is to be as follows: "+l.create(f.zone))
+		"Switch proxying or flattening off for this record (at Cloudflare: \"DNS only\"), or remove the address records. Where the CNAME is not there, "+l.create(f.zone))
 	d.Observed = data(addresses)
 	return d
 }
 
 func (l *look) lame(f findings, name string) controlplane.Diagnosis {
-	whose := display(name)
+	whose := display(registrable(name)) // the best guess for a zone that does not answer
 	if name == l.challenge {
 		whose = display(f.zone.apex)
 	}
@@ -115,7 +111,7 @@ func (l *look) lame(f findings, name string) controlplane.Diagnosis {
 	if len(f.zone.servers) > 0 && name == l.challenge {
 		fix += " They are now " + joined(f.zone.servers) + "."
 	}
-	return l.say(f, controlplane.CauseNameserverLame, "The name servers of "+whose+" do not answer for it.", fix)
+	return l.say(f, controlplane.CauseNameserverLame, "The name servers of "+whose+" do not answer for "+display(name)+".", fix)
 }
 
 func (l *look) bogus(f findings, name string) controlplane.Diagnosis {

@@ -99,8 +99,11 @@ func matchEnd(labels, pattern []string) bool {
 	return true
 }
 
-// create is the record to copy, as an instruction that goes on a sentence.
-func (l *look) create(z zone) string {
+// create tells to create the record, as the rest of a sentence.
+func (l *look) create(z zone) string { return l.instruct("create this record", z) }
+
+// instruct tells to do something with the record, where, and the record to copy.
+func (l *look) instruct(what string, z zone) string {
 	apex := z.apex
 	if apex == "" || !dns.IsSubDomain(apex, l.challenge) {
 		apex = registrable(l.domain)
@@ -120,8 +123,8 @@ func (l *look) create(z zone) string {
 	if host.dot {
 		value += "."
 	}
-	text := fmt.Sprintf("create this record%s in the zone %s:\n  Type: CNAME\n  %s: %s (in full: %s)\n  %s: %s\n  TTL: 300",
-		at, display(apex), nameField, relative, display(l.challenge), valueField, value)
+	text := fmt.Sprintf("%s%s in the zone %s:\n  Type: CNAME\n  %s: %s (in full: %s)\n  %s: %s\n  TTL: 300",
+		what, at, display(apex), nameField, relative, display(l.challenge), valueField, value)
 	if !known {
 		text += "\nWhere the form takes full names, give the full name; where the host appends the zone to values, end the value with a dot."
 	}

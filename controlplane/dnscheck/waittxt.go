@@ -50,7 +50,7 @@ func WaitTXT(ctx context.Context, servers []string, name string, values []string
 
 // waitServer returns "" when the server answers, and what it said last when ctx ends.
 func waitServer(ctx context.Context, server, name string, values []string) string {
-	said := "was not asked"
+	said := "did not answer yet"
 	for pause := firstPoll; ; pause = min(pause*3/2, longestPoll) {
 		if ctx.Err() != nil {
 			return said

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -150,14 +151,23 @@ func serveDNS(t *testing.T, h dns.Handler) string {
 	}
 }
 
+// serveDoH serves a resolver over HTTPS.
+func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that a quicker answer cuts short
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv
+}
+
 // doctor returns a Doctor whose world is these resolvers, and name servers at 192.0.2.1,
 // 192.0.2.2 and so on.
 func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	t.Helper()
 	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: time.Second, Now: func() time.Time { return noon }}
 	for i, v := range resolvers {
-		srv := httptest.NewTLSServer(v)
-		t.Cleanup(srv.Close)
+		srv := serveDoH(t, v)
 		if i == 0 {
 			cfg.HTTPClient = srv.Client() // all of them have httptest's certificate
 		}
@@ -179,8 +189,7 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 // publicDoctor dials name servers as production does.
 func publicDoctor(t *testing.T, v view) *dnscheck.Doctor {
 	t.Helper()
-	srv := httptest.NewTLSServer(v)
-	t.Cleanup(srv.Close)
+	srv := serveDoH(t, v)
 	return dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}}, HTTPClient: srv.Client(), AskAuthority: true, Timeout: time.Second})
 }
 
