@@ -79,9 +79,13 @@ func askTXT(ctx context.Context, server, name string, values []string) (said str
 	q.SetEdns0(udpSize, false)
 	bounded, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
+	began := time.Now()
 	r, err := exchange(bounded, new(net.Dialer).DialContext, server, q)
 	if err != nil {
-		return "did not answer (" + err.Error() + ")", ctx.Err() != nil
+		// A socket's deadline may pass just before ctx says that it is done.
+		var netErr net.Error
+		short := errors.As(err, &netErr) && netErr.Timeout() && time.Since(began) < pollTimeout
+		return "did not answer (" + err.Error() + ")", short || ctx.Err() != nil
 	}
 	if r.Rcode != dns.RcodeSuccess {
 		return "said " + dns.RcodeToString[r.Rcode], false

@@ -176,7 +176,7 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	addrs := map[string]string{}
 	for i, v := range servers {
 		if v.silent {
-			cfg.Timeout = 200 * time.Millisecond
+			cfg.Timeout = 600 * time.Millisecond
 		}
 		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, v)
 	}
