@@ -1,0 +1,175 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/user"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+type adminCommand struct {
+	CreateOrg    createOrgCommand    `cmd:"" help:"Create an organization and print its id."`
+	CreateToken  createTokenCommand  `cmd:"" help:"Create an API token and print its secret, once."`
+	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
+	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
+	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key; what the old ones sealed still opens."`
+}
+
+type createOrgCommand struct {
+	Config
+	Name        string `arg:"" help:"Name of the organization."`
+	Tier        string `default:"free" enum:"free,pro,agency" help:"free, pro or agency."`
+	DomainLimit *int   `help:"How many domains it may have, instead of the tier's."`
+}
+
+// Run creates the organization.
+func (c *createOrgCommand) Run(r *run) error {
+	service, done, err := adminService(r, c.Config)
+	if err != nil {
+		return err
+	}
+	defer done()
+	org, err := service.CreateOrganization(r.ctx, adminActor(), lifecycle.NewOrganization{Name: c.Name, Tier: controlplane.Tier(c.Tier), DomainLimit: c.DomainLimit})
+	if err != nil {
+		return forPeople(err)
+	}
+	_, err = fmt.Fprintln(r.stdout, org.ID)
+	return err
+}
+
+type createTokenCommand struct {
+	Config
+	Org       string        `required:"" help:"Id of the organization."`
+	Name      string        `default:"admin" help:"Name of the token."`
+	Scopes    []string      `help:"What it may do; everything if none is named."`
+	ExpiresIn time.Duration `help:"How long it is valid; for ever if not given."`
+}
+
+// Run creates the token.
+func (c *createTokenCommand) Run(r *run) error {
+	service, done, err := adminService(r, c.Config)
+	if err != nil {
+		return err
+	}
+	defer done()
+	in := lifecycle.NewToken{Name: c.Name, Scopes: controlplane.Scopes()}
+	if len(c.Scopes) > 0 {
+		in.Scopes = nil
+		for _, s := range c.Scopes {
+			in.Scopes = append(in.Scopes, controlplane.Scope(s))
+		}
+	}
+	if c.ExpiresIn > 0 {
+		at := time.Now().Add(c.ExpiresIn)
+		in.ExpiresAt = &at
+	}
+	_, secret, err := service.CreateToken(r.ctx, adminActor(), nil, c.Org, in)
+	if err != nil {
+		return forPeople(err)
+	}
+	_, err = fmt.Fprintln(r.stdout, secret)
+	return err
+}
+
+type listOrgsCommand struct{ Config }
+
+// Run lists the organizations.
+func (c *listOrgsCommand) Run(r *run) error {
+	store, err := postgres.Open(r.ctx, postgres.Config{DSN: c.Database})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	all, err := store.Organizations(r.ctx)
+	if err != nil {
+		return forPeople(err)
+	}
+	for _, o := range all {
+		if _, err := fmt.Fprintf(r.stdout, "%s\t%s\t%s\n", o.ID, o.Tier, o.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type newKeysetCommand struct{}
+
+// Run prints a keyset.
+func (newKeysetCommand) Run(r *run) error {
+	keyset, err := seal.New()
+	if err == nil {
+		_, err = fmt.Fprintln(r.stdout, string(keyset))
+	}
+	return err
+}
+
+type rotateKeysetCommand struct {
+	Keyset string `env:"DCVAAS_KEYSET" required:"" placeholder:"JSON" help:"The present keyset. A secret."`
+}
+
+// Run prints the keyset with a new primary key.
+func (c *rotateKeysetCommand) Run(r *run) error {
+	keyset, err := seal.Rotate([]byte(c.Keyset))
+	if err == nil {
+		_, err = fmt.Fprintln(r.stdout, string(keyset))
+	}
+	return err
+}
+
+// adminService returns the life cycle for a command of the operator, which issues nothing.
+func adminService(r *run, c Config) (*lifecycle.Service, func(), error) {
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	k, err := deriveKeys(c.SecretKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := postgres.Open(r.ctx, postgres.Config{DSN: c.Database})
+	if err != nil {
+		return nil, nil, err
+	}
+	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		store.Close()
+		return nil, nil, err
+	}
+	return service, store.Close, nil
+}
+
+// adminActor is the operator, by the name that the system knows.
+func adminActor() controlplane.Actor {
+	a := controlplane.System("admin")
+	if u, err := user.Current(); err == nil {
+		a.ID = "admin:" + u.Username
+	}
+	return a
+}
+
+// forPeople writes an error with its remedy.
+func forPeople(err error) error {
+	e, ok := errors.AsType[*controlplane.Error](err)
+	if !ok || e.Kind == controlplane.KindInternal {
+		return err
+	}
+	text := e.Message
+	for _, f := range e.Fields {
+		if f.Detail != e.Message {
+			text += "\n  " + f.Pointer + ": " + f.Detail
+		}
+	}
+	if e.Fix != "" {
+		text += " " + e.Fix
+	}
+	if e.Err != nil {
+		text += " (" + e.Err.Error() + ")"
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,247 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsserver"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+// Parts says which parts of the program an App runs.
+type Parts struct{ Serve, Work, DNS bool }
+
+// App is a process of the control plane. Start it once; Stop ends it.
+type App struct {
+	config    Config
+	parts     Parts
+	log       *slog.Logger
+	keys      keys
+	metrics   *prometheus.Registry
+	store     *postgres.Store
+	engine    *acme.Engine
+	lifecycle *lifecycle.Service
+	queue     *queue.Queue
+	zone      *dnsserver.Server
+	api       *api.API
+	web, ops  *http.Server
+	webAddr   string
+	opsAddr   string
+
+	stopWork context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
+}
+
+// NewApp makes the parts, reaching nothing yet. Its error names what is configured wrongly.
+func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	log, err := newLogger(logTo, c.LogLevel, c.LogFormat)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 4)}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.store, err = postgres.Open(ctx, postgres.Config{DSN: c.Database, Logger: log}); err != nil {
+		return nil, err
+	}
+	if err := a.build(); err != nil {
+		a.store.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) build() error {
+	c := &a.config
+	var err error
+	if a.parts.DNS {
+		if a.zone, err = newZone(c, a.store, a.log, a.metrics); err != nil {
+			return err
+		}
+	}
+	if !a.parts.Serve && !a.parts.Work {
+		return nil
+	}
+	if a.keys, err = deriveKeys(c.SecretKey); err != nil {
+		return err
+	}
+	if a.lifecycle, a.engine, err = newLifecycle(c, a.keys, a.store, a.log); err != nil {
+		return err
+	}
+	if a.parts.Work {
+		if c.Redis == "" {
+			return errors.New("redis-url (DCVAAS_REDIS_URL) is needed, such as redis://localhost:6379/0")
+		}
+		if a.queue, err = queue.New(queue.Config{Store: a.store, Lifecycle: a.lifecycle, RedisURL: c.Redis, Concurrency: c.Work.Concurrency,
+			Logger: a.log, Registerer: a.metrics, SweepEvery: c.Work.SweepEvery}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newLifecycle wires the life cycle to what it reaches the world through.
+func newLifecycle(c *Config, k keys, store *postgres.Store, log *slog.Logger) (*lifecycle.Service, *acme.Engine, error) {
+	if c.Keyset == "" {
+		return nil, nil, errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
+	}
+	sealer, err := seal.Open([]byte(c.Keyset))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
+	}
+	cas, err := c.ACME.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer, UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
+	if err != nil {
+		return nil, nil, err
+	}
+	resolvers, err := c.Check.resolvers()
+	if err != nil {
+		return nil, nil, err
+	}
+	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority, Authority: c.Check.Authority, Logger: log})
+	servers := c.DNS.Servers
+	if len(servers) == 0 {
+		servers = c.DNS.Listen
+	}
+	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target, Issuer: engine, Doctor: doctor, Sealer: sealer,
+		Visible: func(ctx context.Context, name string, values []string) error {
+			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return dnscheck.WaitTXT(ctx, servers, name, values)
+		},
+		Logger: log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: c.Work.SweepSpread})
+	return service, engine, err
+}
+
+// resolvers reads "Name=https://…".
+func (c CheckConfig) resolvers() ([]dnscheck.Resolver, error) {
+	var out []dnscheck.Resolver
+	for _, s := range c.Resolvers {
+		name, url, ok := strings.Cut(s, "=")
+		if !ok || !strings.HasPrefix(url, "http") {
+			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): %q is not NAME=URL", s)
+		}
+		out = append(out, dnscheck.Resolver{Name: name, URL: url})
+	}
+	return out, nil
+}
+
+// Start opens the listeners and begins to work. It waits for nothing that may be away: what
+// is not ready says so on /readyz.
+func (a *App) Start(ctx context.Context) error {
+	if a.zone != nil {
+		if err := a.zone.Start(ctx); err != nil {
+			return err
+		}
+	}
+	if a.parts.Serve {
+		if err := a.startWeb(); err != nil {
+			return err
+		}
+	}
+	if a.config.OpsListen != "" {
+		if err := a.startOps(); err != nil {
+			return err
+		}
+	}
+	if a.queue != nil {
+		work, stop := context.WithCancel(context.WithoutCancel(ctx))
+		a.stopWork = stop
+		a.running.Go(func() {
+			if err := a.queue.Run(work); err != nil && work.Err() == nil {
+				a.fail(err)
+			}
+		})
+	}
+	return nil
+}
+
+// Failed gets an error when a part can no longer do its work.
+func (a *App) Failed() <-chan error { return a.failed }
+
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Run starts the App and stops it when ctx ends or a part fails.
+func (a *App) Run(ctx context.Context) error {
+	err := a.Start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-a.failed:
+		}
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	a.Stop(stop)
+	return err
+}
+
+// Stop ends the App in good order: it is no longer ready, calls under way are answered, jobs
+// are handed back, and the name server, which they need, goes last.
+func (a *App) Stop(ctx context.Context) {
+	if a.api != nil {
+		a.api.SetStopping()
+	}
+	var closing sync.WaitGroup
+	for _, s := range []*http.Server{a.web, a.ops} {
+		if s != nil {
+			closing.Go(func() {
+				soon, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				if s.Shutdown(soon) != nil {
+					_ = s.Close()
+				}
+			})
+		}
+	}
+	if a.stopWork != nil {
+		a.stopWork()
+	}
+	closing.Wait()
+	a.running.Wait()
+	if a.zone != nil {
+		_ = a.zone.Stop(ctx)
+	}
+	if a.engine != nil {
+		a.engine.Close()
+	}
+	a.store.Close()
+}
+
+// listen opens a TCP listener; its error names the flag.
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,77 @@
+package program
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+)
+
+// Directories of the CAs that need no configuration but an address.
+const (
+	letsEncrypt        = "https://acme-v02.api.letsencrypt.org/directory"
+	letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
+	zeroSSL            = "https://acme.zerossl.com/v2/DV90"
+)
+
+// caConfig is one CA as written in DCVAAS_CAS.
+type caConfig struct {
+	Name      string `json:"name"`
+	Directory string `json:"directory"`
+	Email     string `json:"email,omitempty"`
+	EABKeyID  string `json:"eab_key_id,omitempty"`
+	EABHMAC   string `json:"eab_hmac,omitempty"`
+	Profile   string `json:"profile,omitempty"`    // asked for where a domain names none
+	RootsFile string `json:"roots_file,omitempty"` // PEM, trusted for the directory's TLS
+}
+
+// list returns the configured CAs, in order of preference: Let's Encrypt first, then ZeroSSL
+// where its EAB key is known.
+func (c ACMEConfig) list() ([]acme.CA, error) {
+	if c.CAs != "" {
+		return c.parse()
+	}
+	directory := letsEncrypt
+	if c.Staging {
+		directory = letsEncryptStaging
+	}
+	cas := []acme.CA{{Name: "letsencrypt", DirectoryURL: directory, Email: c.Email}}
+	if (c.ZeroSSLKeyID == "") != (c.ZeroSSLHMACKey == "") {
+		return nil, errors.New("zerossl-eab-kid (DCVAAS_ZEROSSL_EAB_KID) and zerossl-eab-hmac (DCVAAS_ZEROSSL_EAB_HMAC) go together")
+	}
+	if c.ZeroSSLKeyID != "" {
+		cas = append(cas, acme.CA{Name: "zerossl", DirectoryURL: zeroSSL, Email: c.Email, EABKeyID: c.ZeroSSLKeyID, EABHMAC: c.ZeroSSLHMACKey})
+	}
+	return cas, nil
+}
+
+func (c ACMEConfig) parse() ([]acme.CA, error) {
+	var list []caConfig
+	dec := json.NewDecoder(bytes.NewReader([]byte(c.CAs)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&list); err != nil || len(list) == 0 {
+		return nil, errors.New("cas (DCVAAS_CAS): it must be a JSON list of CAs, each with name and directory")
+	}
+	cas := make([]acme.CA, len(list))
+	for i, ca := range list {
+		cas[i] = acme.CA{Name: ca.Name, DirectoryURL: ca.Directory, Email: ca.Email, EABKeyID: ca.EABKeyID, EABHMAC: ca.EABHMAC, Profile: ca.Profile}
+		if cas[i].Email == "" {
+			cas[i].Email = c.Email
+		}
+		if ca.RootsFile == "" {
+			continue
+		}
+		pem, err := os.ReadFile(ca.RootsFile)
+		if err != nil {
+			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s: %w", ca.Name, err)
+		}
+		if cas[i].RootCAs = x509.NewCertPool(); !cas[i].RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s holds no certificate", ca.Name)
+		}
+	}
+	return cas, nil
+}

@@ -1,0 +1,56 @@
+package program
+
+import (
+	"fmt"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+type serveCommand struct{ Config }
+
+// Run serves the API and the dashboard.
+func (c *serveCommand) Run(r *run) error { return runApp(r, c.Config, Parts{Serve: true}) }
+
+type workCommand struct{ Config }
+
+// Run works.
+func (c *workCommand) Run(r *run) error { return runApp(r, c.Config, Parts{Work: true}) }
+
+type dnsCommand struct{ Config }
+
+// Run answers for the validation zone.
+func (c *dnsCommand) Run(r *run) error { return runApp(r, c.Config, Parts{DNS: true}) }
+
+type allCommand struct{ Config }
+
+// Run runs every part in one process.
+func (c *allCommand) Run(r *run) error {
+	return runApp(r, c.Config, Parts{Serve: true, Work: true, DNS: true})
+}
+
+func runApp(r *run, c Config, parts Parts) error {
+	app, err := NewApp(r.ctx, c, parts, r.stderr)
+	if err != nil {
+		return err
+	}
+	return app.Run(r.ctx)
+}
+
+type migrateCommand struct {
+	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" required:"" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
+}
+
+// Run brings the schema to this version. Any number may run at once, beside the old version
+// of the program.
+func (c *migrateCommand) Run(r *run) error {
+	store, err := postgres.Open(r.ctx, postgres.Config{DSN: c.Database})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	n, err := store.Migrate(r.ctx)
+	if err == nil {
+		_, err = fmt.Fprintf(r.stdout, "The schema is up to date (%d steps taken).\n", n)
+	}
+	return err
+}

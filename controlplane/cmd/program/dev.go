@@ -1,0 +1,309 @@
+package program
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// Ports of the development stack; one that is taken moves to a free one.
+const (
+	devWebPort, devOpsPort                                   = 8080, 9090
+	devZonePort, devPlaygroundDNSPort, devPlaygroundHTTPPort = 5300, 5301, 8053
+	devPrimaryCAPort, devBackupCAPort                        = 14000, 14001
+	devPostgresPort, devRedisPort                            = 15432, 16379
+)
+
+// DevConfig says how the development stack runs. The zero value is what `dcvaas dev` does.
+type DevConfig struct {
+	Dir           string // of its state; ".dcvaas" where empty
+	FreePorts     bool   // take free ports instead of the fixed ones
+	EmbeddedRedis bool   // in-process, also where redis-server is found
+	Fast          bool   // Postgres without fsync, for tests
+	NoWork        bool   // no workers in this process, for tests that kill workers
+	LogLevel      string
+	Logs          io.Writer // the program's own; discarded where nil
+	Configure     func(*Config)
+	WrapCA        func(name string) func(http.Handler) http.Handler
+}
+
+// Dev is the whole system on one machine: Postgres, Redis, two test CAs, the playground DNS
+// and the App.
+type Dev struct {
+	Config     Config
+	App        *App
+	Postgres   *devstack.Postgres
+	Redis      *devstack.Redis
+	Primary    *devstack.CA
+	Backup     *devstack.CA
+	Playground *devstack.Playground
+	OrgID      string
+	Token      string // secret of its API token
+
+	dir  string
+	log  io.Writer
+	stop []func(context.Context)
+}
+
+// StartDev starts everything and returns when it serves. On an error what was started is
+// stopped again.
+func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
+	d := &Dev{log: c.Logs}
+	if d.log == nil {
+		d.log = io.Discard
+	}
+	defer func() {
+		if err != nil {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			d.Stop(stop)
+		}
+	}()
+	if d.dir, err = filepath.Abs(orDefault(c.Dir, ".dcvaas")); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startCAs, d.configure, d.startApp, d.startTenant} {
+		if err := start(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.writeEnv()
+}
+
+func (d *Dev) startStores(ctx context.Context, c DevConfig) error {
+	pgPort, err := c.port(devPostgresPort)
+	if err != nil {
+		return err
+	}
+	if d.Postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: pgPort, Fast: c.Fast}); err != nil {
+		return err
+	}
+	d.onStop(func(ctx context.Context) { _ = d.Postgres.Stop(ctx) })
+	redisPort, err := c.port(devRedisPort)
+	if err != nil {
+		return err
+	}
+	if d.Redis, err = devstack.StartRedis(ctx, devstack.RedisConfig{Dir: filepath.Join(d.dir, "redis"), Port: redisPort, Embedded: c.EmbeddedRedis}); err != nil {
+		return err
+	}
+	d.onStop(func(ctx context.Context) { _ = d.Redis.Stop(ctx) })
+	return nil
+}
+
+func (d *Dev) startPlayground(ctx context.Context, c DevConfig) error {
+	dnsPort, err := c.port(devPlaygroundDNSPort)
+	if err != nil {
+		return err
+	}
+	httpPort, err := c.port(devPlaygroundHTTPPort)
+	if err != nil {
+		return err
+	}
+	d.Playground, err = devstack.StartPlayground(context.WithoutCancel(ctx), devstack.PlaygroundConfig{DNSListen: loopback(dnsPort), HTTPListen: loopback(httpPort),
+		Zone: devZone, StateFile: filepath.Join(d.dir, "playground.json")})
+	if err != nil {
+		return err
+	}
+	d.onStop(func(ctx context.Context) { _ = d.Playground.Stop(ctx) })
+	return nil
+}
+
+func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
+	for _, ca := range []struct {
+		name string
+		port int
+		into **devstack.CA
+	}{{"primary", devPrimaryCAPort, &d.Primary}, {"backup", devBackupCAPort, &d.Backup}} {
+		port, err := c.port(ca.port)
+		if err != nil {
+			return err
+		}
+		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir}
+		if c.WrapCA != nil {
+			cfg.Wrap = c.WrapCA(ca.name)
+		}
+		started, err := devstack.StartCA(cfg)
+		if err != nil {
+			return err
+		}
+		*ca.into = started
+		d.onStop(func(ctx context.Context) { _ = started.Stop(ctx) })
+	}
+	return nil
+}
+
+// devZone is the validation zone of the development stack.
+const devZone = "acme.dcvaas-verify.com"
+
+// configure makes the App's configuration, with secrets that are kept in the state directory.
+func (d *Dev) configure(_ context.Context, c DevConfig) error {
+	cfg := &d.Config
+	if err := kong.ApplyDefaults(cfg); err != nil {
+		return err
+	}
+	secrets, err := devSecrets(d.dir)
+	if err != nil {
+		return err
+	}
+	var ports [3]int
+	for i, p := range []int{devWebPort, devOpsPort, devZonePort} {
+		if ports[i], err = c.port(p); err != nil {
+			return err
+		}
+	}
+	tls := filepath.Join(d.dir, "ca-tls.pem")
+	if err := os.WriteFile(tls, append(d.Primary.TLSRootPEM(), d.Backup.TLSRootPEM()...), 0o644); err != nil {
+		return err
+	}
+	cas, err := json.Marshal([]caConfig{
+		{Name: "primary", Directory: d.Primary.DirectoryURL(), Email: "developer@example.com", Profile: "classic", RootsFile: tls},
+		{Name: "backup", Directory: d.Backup.DirectoryURL(), Email: "developer@example.com", Profile: "classic", RootsFile: tls},
+	})
+	if err != nil {
+		return err
+	}
+	cfg.Database, cfg.Redis = d.Postgres.DSN(), "redis://"+d.Redis.Addr()+"/0"
+	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
+	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
+	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]), []string{loopback(ports[2])}
+	cfg.PublicURL = "http://" + cfg.HTTP.Listen
+	cfg.DNS.Servers = cfg.DNS.Listen
+	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()}, AskAuthority: true, Authority: d.Playground.DNSAddr()}
+	cfg.LogFormat = "text"
+	if c.LogLevel != "" {
+		cfg.LogLevel = c.LogLevel
+	}
+	d.Playground.SetZoneDNS(cfg.DNS.Listen[0])
+	if c.Configure != nil {
+		c.Configure(cfg)
+	}
+	return nil
+}
+
+func (d *Dev) startApp(ctx context.Context, c DevConfig) error {
+	// The organization is found or made before the pages are served, which sign in to it.
+	setup, err := NewApp(ctx, d.Config, Parts{Serve: true}, d.log)
+	if err != nil {
+		return err
+	}
+	defer setup.store.Close()
+	if _, err := setup.store.Migrate(ctx); err != nil {
+		return err
+	}
+	if d.OrgID, err = devOrganization(ctx, setup); err != nil {
+		return err
+	}
+	d.Config.HTTP.devOrganization = d.OrgID
+	if d.App, err = NewApp(ctx, d.Config, Parts{Serve: true, Work: !c.NoWork, DNS: true}, d.log); err != nil {
+		return err
+	}
+	d.onStop(d.App.Stop)
+	return d.App.Start(ctx)
+}
+
+// devOrganization returns the one organization of the development stack.
+func devOrganization(ctx context.Context, a *App) (string, error) {
+	all, err := a.store.Organizations(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(all) > 0 {
+		return all[0].ID, nil
+	}
+	limit := 1_000_000
+	org, err := a.lifecycle.CreateOrganization(ctx, controlplane.System("dev"), lifecycle.NewOrganization{Name: "Development", Tier: controlplane.TierAgency, DomainLimit: &limit})
+	if err != nil {
+		return "", err
+	}
+	return org.ID, nil
+}
+
+// startTenant makes sure that there is a token, the same as at the last start where it still
+// is valid.
+func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
+	path := filepath.Join(d.dir, "token")
+	if b, err := os.ReadFile(path); err == nil {
+		if _, err := d.App.store.TokenByHash(ctx, controlplane.HashSecret(string(b))); err == nil {
+			d.Token = string(b)
+			return nil
+		}
+	}
+	_, secret, err := d.App.lifecycle.CreateToken(ctx, controlplane.System("dev"), nil, d.OrgID, lifecycle.NewToken{Name: "development", Scopes: controlplane.Scopes()})
+	if err != nil {
+		return err
+	}
+	d.Token = secret
+	return os.WriteFile(path, []byte(secret), 0o600)
+}
+
+// Stop ends everything, the parts that others need last.
+func (d *Dev) Stop(ctx context.Context) {
+	for i := len(d.stop) - 1; i >= 0; i-- {
+		d.stop[i](ctx)
+	}
+	d.stop = nil
+}
+
+func (d *Dev) onStop(f func(context.Context)) { d.stop = append(d.stop, f) }
+
+// port returns the preferred port, or a free one where that is taken.
+func (c DevConfig) port(preferred int) (int, error) {
+	if c.FreePorts {
+		preferred = 0
+	}
+	return devstack.PortOr(preferred)
+}
+
+func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
+type devCommand struct {
+	Dir       string `default:".dcvaas" type:"path" help:"Where its state is kept: a stop and a start keep the data."`
+	LogLevel  string `default:"warn" enum:"debug,info,warn,error" help:"What the program says of itself on standard error."`
+	FreePorts bool   `help:"Free ports instead of the fixed ones."`
+	Embedded  bool   `name:"embedded-redis" help:"Redis in-process, also where redis-server is found."`
+}
+
+// Run starts the development stack, says where everything is, and ends it on an interrupt.
+func (c *devCommand) Run(r *run) error {
+	began := time.Now()
+	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts, EmbeddedRedis: c.Embedded, Logs: r.stderr})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(r.stdout, d.describe(time.Since(began))); err != nil {
+		return err
+	}
+	select {
+	case <-r.ctx.Done():
+	case err = <-d.App.Failed():
+	case <-d.Postgres.Exited():
+		err = errors.New("postgres ended by itself; see the log in " + filepath.Join(d.dir, "postgres"))
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
+	defer cancel()
+	d.Stop(stop)
+	return err
+}

@@ -1,0 +1,125 @@
+package program
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+// secretState is what the development stack keeps secret over its restarts.
+type secretState struct {
+	SecretKey string `json:"secret_key"`
+	Keyset    string `json:"keyset"`
+}
+
+// devSecrets reads the stack's secrets, or makes them at the first start.
+func devSecrets(dir string) (secretState, error) {
+	path := filepath.Join(dir, "secrets.json")
+	var s secretState
+	b, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(b, &s); err != nil {
+			return s, fmt.Errorf("%s cannot be read: %w", path, err)
+		}
+		return s, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return s, err
+	}
+	keyset, err := seal.New()
+	if err != nil {
+		return s, err
+	}
+	s = secretState{SecretKey: base64.StdEncoding.EncodeToString(key), Keyset: string(keyset)}
+	if b, err = json.Marshal(s); err != nil {
+		return s, err
+	}
+	return s, os.WriteFile(path, b, 0o600)
+}
+
+// Env returns what other programs need to know of the stack.
+func (d *Dev) Env() map[string]string {
+	return map[string]string{
+		"DCVAAS_ENDPOINT":            "http://" + d.App.webAddr,
+		"DCVAAS_API_TOKEN":           d.Token,
+		"DCVAAS_OPS_URL":             "http://" + d.App.opsAddr,
+		"DCVAAS_DNS_ADDR":            d.Config.DNS.Listen[0],
+		"DCVAAS_PLAYGROUND_DNS_ADDR": d.Playground.DNSAddr(),
+		"DCVAAS_PLAYGROUND_URL":      d.Playground.URL(),
+		"DCVAAS_CA_ROOTS":            d.CARoots(),
+	}
+}
+
+// CARoots names a file with the roots that the test CAs' certificates verify against.
+func (d *Dev) CARoots() string { return filepath.Join(d.dir, "ca-roots.pem") }
+
+// writeEnv writes dev.env, for a shell to read, and the CAs' roots.
+func (d *Dev) writeEnv() error {
+	if err := os.WriteFile(d.CARoots(), append(d.Primary.RootsPEM(), d.Backup.RootsPEM()...), 0o644); err != nil {
+		return err
+	}
+	env := d.Env()
+	names := make([]string, 0, len(env))
+	for name := range env {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	var b strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&b, "export %s=%s\n", name, shellQuote(env[name]))
+	}
+	return os.WriteFile(filepath.Join(d.dir, "dev.env"), []byte(b.String()), 0o600)
+}
+
+// shellQuote writes a value for a shell, as it is where nothing in it means something there.
+func shellQuote(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-", r)
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// describe says where everything is.
+func (d *Dev) describe(took time.Duration) string {
+	redis := "child process"
+	if d.Redis.Embedded() {
+		redis = "in-process"
+	}
+	env := d.Env()
+	return fmt.Sprintf(`dcvaas dev is running (started in %s). Ctrl-C ends it; its state stays in %s.
+
+  API and dashboard   %s
+  Operator            %s   metrics, health, /queues
+  Validation zone     %s           dig @%s
+  Playground DNS      %s           records at %s
+  Test CAs            %s
+                      %s
+  Postgres            %s
+  Redis               %s (%s)
+
+  For a shell:        . %s
+`, took.Round(time.Millisecond), d.dir, env["DCVAAS_ENDPOINT"], env["DCVAAS_OPS_URL"],
+		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"], env["DCVAAS_PLAYGROUND_URL"],
+		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.Postgres.DSN(), d.Redis.Addr(), redis, filepath.Join(d.dir, "dev.env"))
+}
+
+func digArgs(addr string) string {
+	host, port, _ := strings.Cut(addr, ":")
+	return host + " -p " + port
+}

@@ -1,0 +1,103 @@
+package program
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/hibiken/asynqmon"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
+)
+
+// startOps opens the operator's listener: metrics, health, and the queue monitor behind the
+// staff login.
+func (a *App) startOps() error {
+	c := &a.config
+	if c.StaffLogin == "" && !isLoopback(c.OpsListen) {
+		return errors.New("staff-login (DCVAAS_STAFF_LOGIN) is needed, since ops-listen (DCVAAS_OPS_LISTEN) is not on a loopback address")
+	}
+	r := mux.NewRouter()
+	r.Path("/metrics").Handler(promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
+	r.Path("/livez").HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	r.Path("/readyz").HandlerFunc(a.opsReady)
+	if c.Redis != "" {
+		monitor, err := queueMonitor(c.Redis, !c.QueueWrite)
+		if err != nil {
+			return err
+		}
+		r.Path("/queues").Handler(monitor)
+		r.PathPrefix("/queues/").Handler(monitor)
+		r.Path("/").Handler(http.RedirectHandler("/queues", http.StatusSeeOther))
+	}
+	l, err := listen("ops-listen (DCVAAS_OPS_LISTEN)", c.OpsListen)
+	if err != nil {
+		return err
+	}
+	a.opsAddr = l.Addr().String()
+	a.ops = newServer(staffOnly(c.StaffLogin, r), a.log)
+	a.ops.WriteTimeout = 30 * time.Second
+	a.running.Go(func() { a.serve(a.ops.Serve(l)) })
+	return nil
+}
+
+func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
+	for part, err := range a.ready(r.Context()) {
+		if err != nil {
+			http.Error(w, part+" is not ready", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// queueMonitor is Asynq's web UI. It has no protection of its own: other sites' requests are
+// refused here, and its page, which needs inline scripts, gets a policy for its path alone.
+func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
+	opt, err := queue.MonitorOpt(redisURL)
+	if err != nil {
+		return nil, err
+	}
+	ui := asynqmon.New(asynqmon.Options{RootPath: "/queues", RedisConnOpt: opt, ReadOnly: readOnly})
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		ui.ServeHTTP(w, r)
+	})), nil
+}
+
+// staffOnly asks for the login, user:password, where one is configured. Health is for load
+// balancers, which have none.
+func staffOnly(login string, next http.Handler) http.Handler {
+	if login == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte(login))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		got := sha256.Sum256([]byte(user + ":" + password))
+		if r.URL.Path != "/livez" && r.URL.Path != "/readyz" && subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="dcvaas staff", charset="UTF-8"`)
+			http.Error(w, "staff only", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

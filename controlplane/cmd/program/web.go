@@ -1,0 +1,85 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
+)
+
+// startWeb opens the listener of the API and the dashboard.
+func (a *App) startWeb() error {
+	c := &a.config
+	var err error
+	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}); err != nil {
+		return err
+	}
+	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, PublicURL: c.PublicURL,
+		Secure: strings.HasPrefix(c.PublicURL, "https:"), Logger: a.log}
+	if c.HTTP.devOrganization != "" {
+		pages.DevSignIn = &dashboard.DevSignIn{OrgID: c.HTTP.devOrganization, UserName: "developer"}
+	}
+	dash, err := dashboard.New(pages)
+	if err != nil {
+		return err
+	}
+	l, err := listen("listen (DCVAAS_LISTEN)", c.HTTP.Listen)
+	if err != nil {
+		return err
+	}
+	a.webAddr = l.Addr().String()
+	a.web = newServer(split(a.api, dash), a.log)
+	a.running.Go(func() { a.serve(a.web.Serve(l)) })
+	return nil
+}
+
+// split gives the API's paths to the API and every other to the dashboard.
+func split(api, pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.Path
+		if p == "/api" || strings.HasPrefix(p, "/api/") || p == "/livez" || p == "/readyz" || strings.HasPrefix(p, "/problems") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+}
+
+// ready looks at what serving needs. Without Redis calls are still taken: their jobs wait in
+// Postgres.
+func (a *App) ready(ctx context.Context) map[string]error {
+	checks := map[string]error{"postgres": a.store.Ping(ctx)}
+	if checks["postgres"] == nil {
+		migrated, err := a.store.Migrated(ctx)
+		if err == nil && !migrated {
+			err = errors.New("the schema is older than this program; run dcvaas migrate")
+		}
+		checks["schema"] = err
+	}
+	if a.zone != nil {
+		checks["dns"] = nil
+		if !a.zone.Ready() {
+			checks["dns"] = errors.New("the zone is not loaded")
+		}
+	}
+	return checks
+}
+
+// newServer returns a server with time limits; what waits longer, such as ?wait=, extends
+// its own.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}
+
+func (a *App) serve(err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		a.fail(err)
+	}
+}
