@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"testing"
+)
+
+// same compares values of several steps: each must be the first.
+type same struct{}
+
+func (same) CompareValues(values ...any) error {
+	for _, v := range values {
+		if v != values[0] {
+			return fmt.Errorf("%v changed to %v", values[0], v)
+		}
+	}
+	return nil
+}
+
+// differs compares values of several steps: each must differ from the one before.
+type differs struct{}
+
+func (differs) CompareValues(values ...any) error {
+	for i := range values {
+		if i > 0 && values[i] == values[i-1] {
+			return fmt.Errorf("%v stayed", values[i])
+		}
+	}
+	return nil
+}
+
+// makeCSR returns a certificate request for names, as PEM.
+func makeCSR(t *testing.T, kind string, names ...string) string {
+	t.Helper()
+	var key crypto.Signer
+	var err error
+	switch kind {
+	case "ec256":
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ec384":
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "rsa2048":
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	default:
+		t.Fatalf("no key type %s", kind)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}

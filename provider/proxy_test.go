@@ -1,0 +1,54 @@
+package provider
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+)
+
+// proxy stands before the API and breaks what it is told to.
+type proxy struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string
+	// fault answers a request itself and returns true, or leaves it to the API.
+	fault func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *proxy {
+	to, err := url.Parse(a.endpoint)
+	if err != nil {
+		a.Fatal(err)
+	}
+	p := &proxy{fault: fault}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		p.calls = append(p.calls, r.Method+" "+r.URL.Path)
+		p.mu.Unlock()
+		if p.fault == nil || !p.fault(w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	a.Cleanup(p.Close)
+	return p
+}
+
+// answers gives requests that match, one after another, these statuses; all after them go through.
+func answers(matches func(*http.Request) bool, statuses ...int) func(http.ResponseWriter, *http.Request) bool {
+	var mu sync.Mutex
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(statuses) == 0 || !matches(r) {
+			return false
+		}
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(statuses[0])
+		statuses = statuses[1:]
+		return true
+	}
+}
