@@ -1,0 +1,115 @@
+package dashboard
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// sessionKeyLength is what an HMAC-SHA256 key should have (RFC 2104 §3: the hash's length).
+const sessionKeyLength = 32
+
+// Config is what the dashboard needs.
+type Config struct {
+	Store     *postgres.Store
+	Lifecycle *lifecycle.Service
+
+	// SessionKey signs the sessions' cookies and the lists' cursors: 32 bytes, the same in
+	// every process. With another key everybody is signed out.
+	SessionKey []byte
+
+	// DevSignIn lets anybody who reaches the dashboard in, by one click. It is for
+	// development. Nil: there is no way to sign in, and the page says so.
+	DevSignIn *DevSignIn
+
+	// Secure says that people reach the dashboard by https: cookies are sent by that alone.
+	Secure bool
+
+	// PublicURL is where people reach the dashboard, without a trailing slash. Forms that
+	// come from there are taken also where a proxy has changed the Host. It may be empty.
+	PublicURL string
+
+	// TrustedProxy says that the peer is a proxy of ours whose last entry in X-Forwarded-For
+	// is the caller. Otherwise that header is ignored, as anyone can send it.
+	TrustedProxy bool
+
+	Now    func() time.Time // time.Now where nil
+	Logger *slog.Logger     // discards where nil
+}
+
+// DevSignIn is who comes in by the development sign-in.
+type DevSignIn struct {
+	OrgID    string
+	UserName string
+}
+
+// Dashboard is the HTTP handler of the pages.
+type Dashboard struct {
+	config     Config
+	store      *postgres.Store
+	lifecycle  *lifecycle.Service
+	now        func() time.Time
+	log        *slog.Logger
+	assets     *assets
+	pages      pages
+	sessionKey []byte
+	cursorKey  []byte
+	handler    http.Handler
+	stopping   chan struct{}
+	stop       sync.Once
+}
+
+var _ http.Handler = (*Dashboard)(nil)
+
+// New returns the dashboard, or an error that names what the configuration lacks.
+func New(c Config) (*Dashboard, error) {
+	if c.Store == nil || c.Lifecycle == nil {
+		return nil, errors.New("dashboard: Store and Lifecycle are needed")
+	}
+	if len(c.SessionKey) < sessionKeyLength {
+		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes, and needs %d", len(c.SessionKey), sessionKeyLength)
+	}
+	if c.DevSignIn != nil && (c.DevSignIn.OrgID == "" || c.DevSignIn.UserName == "") {
+		return nil, errors.New("dashboard: DevSignIn needs OrgID and UserName")
+	}
+	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger,
+		sessionKey: deriveKey(c.SessionKey, "session"), cursorKey: deriveKey(c.SessionKey, "cursor"),
+		stopping: make(chan struct{})}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if d.assets, err = loadAssets(); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	if d.pages, err = parsePages(d.assets); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(d.page(crossOrigin))
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Host == "" {
+			return nil, errors.New("dashboard: PublicURL is no URL")
+		}
+		if err := guard.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("dashboard: PublicURL: %w", err)
+		}
+	}
+	d.handler = guard.Handler(d.routes())
+	return d, nil
+}
+
+// SetStopping ends every stream of events at once, so that connections drain. It is called
+// before the server is shut down, and is idempotent.
+func (d *Dashboard) SetStopping() { d.stop.Do(func() { close(d.stopping) }) }

@@ -1,0 +1,199 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+const (
+	jobsShown         = 8
+	certificatesShown = 6
+	timelineShown     = 60
+)
+
+// domainView is what templates/domain.html shows. What can change while somebody looks is in
+// parts marked data-live there, which static/live.js replaces.
+type domainView struct {
+	URL         string
+	Events      string // address of the stream
+	State       string // of what is shown; the stream tells the state that is true
+	Name        string
+	Pill        pill
+	Renewal     *pill
+	Summary     string
+	Next        step
+	Actions     []action
+	Record      recordView
+	Conditions  []conditionView
+	Certificate *certificateView
+	Older       []certificateView
+	Options     []fact
+	Jobs        []jobView
+	Timeline    []eventView
+}
+
+// fact is a name and what stands for it.
+type fact struct {
+	Name, Value string
+	Mono        bool
+	Copy        bool
+}
+
+// action is a button that asks for work.
+type action struct {
+	ID, URL, Word, Icon string
+	Primary             bool
+}
+
+func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
+	ref := mux.Vars(v.Request)["domain"]
+	domain, err := d.domain(v)
+	if err != nil {
+		return err
+	}
+	if ref != domain.ID {
+		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)
+		return nil
+	}
+	view, err := d.domainView(v.Context(), v, domain)
+	if err != nil {
+		return err
+	}
+	return d.render(w, v, http.StatusOK, "domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+}
+
+// domain returns the domain that the address names by its id or its name.
+func (d *Dashboard) domain(v *visit) (*controlplane.Domain, error) {
+	ref := mux.Vars(v.Request)["domain"]
+	if !controlplane.IsID(controlplane.PrefixDomain, ref) {
+		name, err := controlplane.ParseName("/name", ref)
+		if err != nil {
+			return nil, controlplane.NotFound("domain", ref)
+		}
+		ref = name
+	}
+	return d.store.Domain(v.Context(), v.org.ID, ref)
+}
+
+func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlplane.Domain) (*domainView, error) {
+	jobs, _, err := d.store.ListJobs(ctx, v.org.ID, postgres.JobFilter{DomainID: domain.ID, Limit: jobsShown})
+	if err != nil {
+		return nil, err
+	}
+	certificates, _, err := d.store.ListCertificates(ctx, v.org.ID, postgres.CertificateFilter{DomainID: domain.ID, Limit: certificatesShown})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := d.store.AuditOfEntity(ctx, v.org.ID, domain.ID, timelineShown)
+	if err != nil {
+		return nil, err
+	}
+	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID + "/events", State: liveState(domain, jobs), Name: domain.Name,
+		Pill: statusPill(domain.Status), Renewal: renewalPill(domain), Summary: summary(domain), Next: v.nextStep(domain), Actions: actions(domain),
+		Record: d.recordView(domain), Conditions: v.conditions(domain), Options: options(domain)}
+	for i := range certificates {
+		c := v.certificateView(&certificates[i], domain)
+		if c.Current {
+			view.Certificate = &c
+		} else {
+			view.Older = append(view.Older, c)
+		}
+	}
+	for i := range jobs {
+		view.Jobs = append(view.Jobs, v.jobView(&jobs[i]))
+	}
+	for i := range entries {
+		view.Timeline = append(view.Timeline, v.eventView(&entries[i]))
+	}
+	return view, nil
+}
+
+// liveState names what a domain's page shows: it differs whenever the page would.
+func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
+	h := fnv.New64a()
+	for i := range jobs {
+		j := &jobs[i]
+		fmt.Fprintf(h, "%s %s %s %d %d %v\n", j.ID, j.Status, j.Reason, j.Attempts, j.RunAt.UnixMicro(), j.UpdatedAt.UnixMicro())
+	}
+	return fmt.Sprintf("%d-%x", d.Version, h.Sum64())
+}
+
+// summary says in a sentence where the domain stands, and why.
+func summary(d *controlplane.Domain) string {
+	dns, cert, renewal := d.Condition(controlplane.DNSReady), d.Condition(controlplane.CertificateReady), d.Condition(controlplane.RenewalOnTrack)
+	say := func(c controlplane.Condition, otherwise string) string {
+		if c.Message != "" {
+			return c.Message
+		}
+		return otherwise
+	}
+	switch d.Status {
+	case controlplane.DomainPendingCNAME:
+		return say(dns, "The CNAME has not been seen yet.")
+	case controlplane.DomainIssuing:
+		if cert.Reason == "not-issued" {
+			return "The DNS record is right. The certificate is being ordered."
+		}
+		return say(cert, "The DNS record is right. The certificate is being ordered.")
+	case controlplane.DomainActive:
+		if renewal.Status == "false" {
+			return say(renewal, "The certificate is valid, but its renewal fails.")
+		}
+		if d.AutoRenew {
+			return "The certificate is valid and renews by itself. There is nothing to do."
+		}
+		return "The certificate is valid. It is renewed only when somebody asks for it."
+	}
+	for _, c := range []controlplane.Condition{dns, cert} {
+		if c.Status == "false" && c.Message != "" {
+			return c.Message
+		}
+	}
+	return reason(d.StatusReason)
+}
+
+// actions are what can be asked for. The first is what would most likely help.
+func actions(d *controlplane.Domain) []action {
+	base := "/domains/" + d.ID
+	check := action{ID: "check", URL: base + "/check", Word: "Check now", Icon: "search"}
+	order := action{ID: "issue", URL: base + "/issue", Word: "Issue now", Icon: "lock"}
+	if d.CertificateID != "" {
+		order = action{ID: "renew", URL: base + "/renew", Word: "Renew now", Icon: "cycle"}
+	}
+	if d.Status == controlplane.DomainPendingCNAME || d.Condition(controlplane.DNSReady).Status == "false" {
+		check.Primary = true
+		return []action{check, order}
+	}
+	order.Primary = d.Status != controlplane.DomainActive && d.Status != controlplane.DomainIssuing
+	return []action{order, check}
+}
+
+// options are what was chosen for the domain.
+func options(d *controlplane.Domain) []fact {
+	yes := func(b bool, on, off string) string {
+		if b {
+			return on
+		}
+		return off
+	}
+	facts := []fact{
+		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard), ", "), Mono: true},
+		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (certificate request)", keyTitle(d.KeyType)+", new for every certificate")},
+		{Name: "Issues by itself", Value: yes(d.AutoIssue, "Yes, as soon as DNS is right", "No, only when asked for")},
+		{Name: "Renews by itself", Value: yes(d.AutoRenew, "Yes", "No, only when asked for")},
+	}
+	for _, o := range []fact{{Name: "Preferred CA", Value: d.CA}, {Name: "Profile", Value: d.Profile}, {Name: "Preferred chain", Value: d.PreferredChain}} {
+		if o.Value != "" {
+			facts = append(facts, o)
+		}
+	}
+	return append(facts, fact{Name: "Id", Value: d.ID, Mono: true, Copy: true})
+}

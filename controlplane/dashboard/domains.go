@@ -1,0 +1,191 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// domainsPerPage is how many rows a page of the list has.
+const domainsPerPage = 50
+
+// domainsView is what templates/domains.html shows.
+type domainsView struct {
+	Used, Limit int
+	Tier        string
+	Add         addForm
+	Query       string
+	Status      string
+	Sort        string
+	Chips       []chip
+	Columns     []column
+	Rows        []domainRow
+	First, Next string // addresses of pages; empty where there are none
+	Filtered    bool
+}
+
+// chip is a filter that is one click away.
+type chip struct {
+	Word    string
+	URL     string
+	Count   *int
+	Current bool
+}
+
+// column is a heading that sorts.
+type column struct {
+	Word string
+	URL  string
+	Sort string // aria-sort; empty where the list is not sorted by it
+}
+
+// domainRow is one domain in the list.
+type domainRow struct {
+	Name, URL string
+	Pill      pill
+	Renewal   *pill
+	Reason    string
+	Expires   moment
+	Next      step
+}
+
+// list is what of the list is asked for. A cursor is good for exactly one.
+type list struct {
+	Org, Query, Status, Sort string
+}
+
+func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
+	return d.showDomains(w, v, http.StatusOK, addForm{})
+}
+
+// showDomains answers with the list and the form to add a domain as it stands.
+func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, form addForm) error {
+	query := v.URL.Query()
+	l := list{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Sort: query.Get("sort")}
+	if l.Sort == "" {
+		l.Sort = "expires_at"
+	}
+	if err := l.check(); err != nil {
+		return err
+	}
+	after, err := d.openCursor(l, query.Get("cursor"))
+	if err != nil {
+		return err
+	}
+	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{
+		Query: l.search(), Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after, Limit: domainsPerPage})
+	if err != nil {
+		return err
+	}
+	used, err := d.store.DomainCount(v.Context(), v.org.ID)
+	if err != nil {
+		return err
+	}
+	view := domainsView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, Query: l.Query, Status: l.Status, Sort: l.Sort,
+		Chips: l.chips(used), Columns: l.columns(), Filtered: l.Query != "" || l.Status != ""}
+	if used == 0 {
+		view.Add.Focus = true
+	}
+	for i := range domains {
+		view.Rows = append(view.Rows, v.domainRow(&domains[i]))
+	}
+	if after != nil {
+		view.First = l.url("")
+	}
+	if next != nil {
+		view.Next = l.url(d.sealCursor(l, next))
+	}
+	return d.render(w, v, status, "domains", layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+}
+
+func (v *visit) domainRow(d *controlplane.Domain) domainRow {
+	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d.Status), Renewal: renewalPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
+	switch {
+	case row.Renewal != nil:
+		row.Reason = reason(d.Condition(controlplane.RenewalOnTrack).Reason)
+	case d.Status != controlplane.DomainActive:
+		row.Reason = reason(d.StatusReason)
+	}
+	return row
+}
+
+// check refuses what no link of ours asks for, rather than show a list that was not meant.
+func (l list) check() error {
+	bad := func(message string) error {
+		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Begin at the whole list again."}
+	}
+	if l.Status != "" && !controlplane.DomainStatus(l.Status).Valid() {
+		return bad("Domains have no such status.")
+	}
+	switch strings.TrimPrefix(l.Sort, "-") {
+	case "created_at", "name", "expires_at":
+	default:
+		return bad("Domains cannot be sorted that way.")
+	}
+	if len(l.Query) > 253 || !utf8.ValidString(l.Query) || strings.ContainsFunc(l.Query, unicode.IsControl) {
+		return bad("That is nothing that a domain’s name could hold.")
+	}
+	return nil
+}
+
+// search returns what is looked for among the stored names, which are in A-label form.
+func (l list) search() string {
+	if strings.ContainsFunc(l.Query, func(r rune) bool { return r > unicode.MaxASCII }) {
+		if name, err := controlplane.ParseName("/q", l.Query); err == nil {
+			return name
+		}
+	}
+	return l.Query
+}
+
+// url returns the address of this list, at a cursor.
+func (l list) url(cursor string) string {
+	q := url.Values{}
+	for k, v := range map[string]string{"q": l.Query, "status": l.Status, "sort": l.Sort, "cursor": cursor} {
+		if v != "" && (k != "sort" || v != "expires_at") {
+			q.Set(k, v)
+		}
+	}
+	if len(q) == 0 {
+		return "/domains"
+	}
+	return "/domains?" + q.Encode()
+}
+
+func (l list) chips(all int) []chip {
+	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Waiting for DNS"}, {"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
+	chips := make([]chip, len(words))
+	for i, s := range words {
+		to := l
+		to.Status = s.status
+		chips[i] = chip{Word: s.word, URL: to.url(""), Current: l.Status == s.status}
+	}
+	chips[0].Count = &all
+	return chips
+}
+
+func (l list) columns() []column {
+	words := []struct{ sort, word string }{{"name", "Domain"}, {"", "Status"}, {"expires_at", "Expires"}, {"", "Next"}}
+	columns := make([]column, len(words))
+	for i, c := range words {
+		columns[i].Word = c.word
+		if c.sort == "" {
+			continue
+		}
+		to := l
+		to.Sort = c.sort
+		switch l.Sort {
+		case c.sort:
+			columns[i].Sort, to.Sort = "ascending", "-"+c.sort
+		case "-" + c.sort:
+			columns[i].Sort = "descending"
+		}
+		columns[i].URL = to.url("")
+	}
+	return columns
+}

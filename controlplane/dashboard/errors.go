@@ -1,0 +1,112 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// errorView is what templates/error.html shows.
+type errorView struct {
+	Status    int
+	Message   string
+	Fix       string
+	Code      string
+	RequestID string
+	Back      string // where to go from here
+	BackWords string
+}
+
+// statuses is the only error → HTTP mapping of the dashboard.
+var statuses = map[controlplane.Kind]struct {
+	status int
+	title  string
+}{
+	controlplane.KindMalformed:    {http.StatusBadRequest, "That request cannot be read"},
+	controlplane.KindUnauthorized: {http.StatusUnauthorized, "Sign in first"},
+	controlplane.KindForbidden:    {http.StatusForbidden, "That is not allowed"},
+	controlplane.KindNotFound:     {http.StatusNotFound, "There is nothing here"},
+	controlplane.KindConflict:     {http.StatusConflict, "That cannot be done now"},
+	controlplane.KindPrecondition: {http.StatusPreconditionFailed, "It has changed meanwhile"},
+	controlplane.KindInvalid:      {http.StatusUnprocessableEntity, "That does not work"},
+	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too many at once"},
+	controlplane.KindUnavailable:  {http.StatusServiceUnavailable, "Back in a moment"},
+	controlplane.KindInternal:     {http.StatusInternalServerError, "Something went wrong on our side"},
+}
+
+// statusOf returns an error's status, and the heading of its page.
+func statusOf(e *controlplane.Error) (int, string) {
+	if e.Code == "method-not-allowed" {
+		return http.StatusMethodNotAllowed, "That cannot be done here"
+	}
+	s, ok := statuses[e.Kind]
+	if !ok {
+		s = statuses[controlplane.KindInternal]
+	}
+	return s.status, s.title
+}
+
+// showError answers with the page for an error. Causes are logged and never shown.
+func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
+	if v.Context().Err() != nil {
+		return // the visitor has gone
+	}
+	e := controlplane.AsError(err)
+	status, title := statusOf(e)
+	if status >= http.StatusInternalServerError {
+		d.log.ErrorContext(v.Context(), "dashboard: a page failed", "request_id", v.id, "path", v.URL.Path, "error", err)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	view := errorView{Status: status, Message: e.Message, Fix: remedy(e), Code: e.Code, Back: "/domains", BackWords: "Go to your domains"}
+	if status >= http.StatusInternalServerError {
+		view.RequestID = v.id
+	}
+	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixDomain, e.ExistingID) {
+		view.Back, view.BackWords = "/domains/"+e.ExistingID, "Back to the domain"
+	}
+	if err := d.render(w, v, status, "error", layout{Title: title, Page: view}); err != nil {
+		d.log.ErrorContext(v.Context(), "dashboard: the page for an error failed", "request_id", v.id, "error", err)
+		http.Error(w, http.StatusText(status), status)
+	}
+}
+
+// remedies say in the dashboard's terms what the errors' own texts say in the API's.
+var remedies = map[string]string{
+	"no-certificate": "Order the first one with “Issue now”.",
+	"job-succeeded":  "Start new work with the buttons on the domain’s page.",
+	"name-wildcard":  "Enter the name without “*.” and tick “Also cover all names one level below”.",
+	"not-found":      "It may have been deleted, or belong to another organization. Check the address.",
+}
+
+// remedy returns what a person at the dashboard can do about an error.
+func remedy(e *controlplane.Error) string {
+	if fix, ok := remedies[e.Code]; ok {
+		return fix
+	}
+	return e.Fix
+}
+
+func noPage(http.ResponseWriter, *visit) error {
+	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "no-page", Message: "There is no page at this address.", Fix: "Check the address."}
+}
+
+func wrongMethod(http.ResponseWriter, *visit) error {
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "method-not-allowed", Message: "This address does not take that kind of request.", Fix: "Use the pages’ own buttons."}
+}
+
+func crossOrigin(http.ResponseWriter, *visit) error {
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
+		Message: "The form was sent from another site, so nothing was done.", Fix: "Open the dashboard itself and press the button there."}
+}
+
+func noSignIn() error {
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-not-configured",
+		Message: "No way to sign in is configured.", Fix: "The operator of this installation sets one up."}
+}
+
+func badForm(err error) error {
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "form-unreadable",
+		Message: "The form could not be read.", Fix: "Go back, reload the page and try again.", Err: err}
+}

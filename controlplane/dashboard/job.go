@@ -1,0 +1,44 @@
+package dashboard
+
+import (
+	"fmt"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// jobView is one job in the list of a domain.
+type jobView struct {
+	ID       string
+	Title    string
+	Pill     pill
+	Attempts string
+	Next     step // when it runs, or when it ended
+	Reason   string
+	Error    string
+	Code     string
+	RetryURL string // empty where there is nothing to retry
+}
+
+func (v *visit) jobView(j *controlplane.Job) jobView {
+	view := jobView{ID: j.ID, Title: jobTitle(j.Type), Pill: jobPill(j), Attempts: "–"}
+	if j.Attempts > 0 {
+		view.Attempts = fmt.Sprintf("%d of %d failed", j.Attempts, controlplane.MaxAttempts)
+	}
+	if j.Status != controlplane.JobSucceeded {
+		view.Reason, view.Error, view.Code = reason(j.Reason), j.LastError, j.LastErrorCode
+	}
+	switch {
+	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):
+		view.Next = step{Words: "Next try", At: v.at(j.RunAt)}
+	case j.Status == controlplane.JobQueued:
+		view.Next = step{Words: "Next try now"}
+	case j.Status == controlplane.JobRunning:
+		view.Next = step{Words: "Started", At: v.at(j.UpdatedAt)}
+	default:
+		view.Next = step{Words: "Ended", At: v.at(j.UpdatedAt)}
+	}
+	if j.Status == controlplane.JobFailed {
+		view.RetryURL = "/jobs/" + j.ID + "/retry"
+	}
+	return view
+}

@@ -1,0 +1,130 @@
+package dashboard
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// recordTTL is proposed for the record. Any value works: it is made once.
+const recordTTL = 300
+
+// recordView is the one record to make, in the forms that DNS hosts ask for it.
+type recordView struct {
+	Pill  pill
+	Zone  string // that the relative host is relative to
+	Sub   bool   // the name is below the registered domain, and may be a zone of its own
+	Name  string
+	Forms []recordForm
+}
+
+// recordForm is the record as one DNS host, or one tool, takes it.
+type recordForm struct {
+	ID     string
+	Title  string
+	Note   string
+	Fields []recordField
+	Code   []recordCode
+}
+
+// recordField is one field of a host's form.
+type recordField struct {
+	ID    string
+	Label string
+	Value string
+	Hint  string
+	Copy  bool
+}
+
+// recordCode is text to paste.
+type recordCode struct {
+	ID    string
+	Title string
+	Text  string
+}
+
+func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
+	record := d.lifecycle.DelegationOf(domain)
+	zone := controlplane.RegisteredDomain(domain.Name)
+	host := strings.TrimSuffix(record.Name, "."+zone)
+	view := recordView{Pill: recordPill(domain.Condition(controlplane.DNSReady)), Zone: zone, Sub: zone != domain.Name, Name: domain.Name}
+	ttl := fmt.Sprint(recordTTL)
+	field := func(form, label, value, hint string) recordField {
+		id := form + "-" + strings.ToLower(strings.NewReplacer(" ", "-", "(", "", ")", "").Replace(label))
+		return recordField{ID: id, Label: label, Value: value, Hint: hint, Copy: true}
+	}
+	setting := func(label, value, hint string) recordField {
+		return recordField{Label: label, Value: value, Hint: hint}
+	}
+	view.Forms = []recordForm{
+		{ID: "any", Title: "Any DNS host", Fields: []recordField{
+			field("any", "Type", record.Type, ""),
+			field("any", "Host", host, "relative to the zone "+zone),
+			field("any", "Full host", record.Name, "where the form wants the whole name"),
+			field("any", "Value", record.Target, ""),
+			field("any", "TTL", ttl, "seconds; any value works"),
+		}},
+		{ID: "cloudflare", Title: "Cloudflare", Fields: []recordField{
+			setting("Type", record.Type, ""),
+			field("cloudflare", "Name", host, ""),
+			field("cloudflare", "Target", record.Target, ""),
+			setting("Proxy status", "DNS only", "a proxied record hides the CNAME"),
+			setting("TTL", "Auto", ""),
+		}},
+		{ID: "godaddy", Title: "GoDaddy", Fields: []recordField{
+			setting("Type", record.Type, ""),
+			field("godaddy", "Name", host, ""),
+			field("godaddy", "Value", record.Target, ""),
+			setting("TTL", "Default", ""),
+		}},
+		{ID: "route53", Title: "Route 53", Fields: []recordField{
+			field("route53", "Record name", host, ""),
+			setting("Record type", record.Type, ""),
+			setting("Alias", "Off", ""),
+			field("route53", "Value", record.Target, ""),
+			field("route53", "TTL", ttl, ""),
+		}},
+		{ID: "bind", Title: "BIND", Note: "A line of the zone file of " + zone + ". Raise the zone’s serial, then reload it.", Code: []recordCode{
+			{ID: "bind-line", Title: "Zone file", Text: fmt.Sprintf("%s. %d IN CNAME %s.", record.Name, recordTTL, record.Target)},
+			{ID: "bind-nsupdate", Title: "nsupdate", Text: fmt.Sprintf("update add %s. %d CNAME %s.\nsend", record.Name, recordTTL, record.Target)},
+		}},
+		{ID: "terraform", Title: "Terraform", Note: "With the provider of your DNS host.", Code: []recordCode{
+			{ID: "terraform-route53", Title: "Amazon Route 53", Text: terraform(`resource "aws_route53_record" "acme_challenge" {
+  zone_id = var.zone_id
+  name    = "%s"
+  type    = "CNAME"
+  ttl     = %d
+  records = ["%s"]
+}`, record)},
+			{ID: "terraform-cloudflare", Title: "Cloudflare", Text: terraform(`resource "cloudflare_dns_record" "acme_challenge" {
+  zone_id = var.zone_id
+  name    = "%s"
+  type    = "CNAME"
+  ttl     = %d
+  content = "%s"
+  proxied = false
+}`, record)},
+		}},
+	}
+	return view
+}
+
+// terraform fills in a resource. Names and targets hold letters, digits, hyphens, dots and
+// underscores only, so that nothing needs to be quoted.
+func terraform(form string, r controlplane.Delegation) string {
+	return fmt.Sprintf(form, r.Name, recordTTL, r.Target)
+}
+
+// recordPill says how the record was last seen.
+func recordPill(c controlplane.Condition) pill {
+	switch {
+	case c.Status == "true":
+		return pill{"ok", "check", "In place"}
+	case c.Reason == controlplane.CauseCNAMEMissing:
+		return pill{"warn", "clock", "Not there yet"}
+	case c.Status == "false":
+		return pill{"danger", "alert", "Not right"}
+	}
+	return pill{"neutral", "clock", "Being looked for"}
+}

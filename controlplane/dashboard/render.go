@@ -1,0 +1,81 @@
+package dashboard
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// shared are the templates that every page may use; each other file of templates/ is a page.
+var shared = []string{"templates/layout.html", "templates/parts.html"}
+
+// pages are the parsed templates, by the page's name.
+type pages map[string]*template.Template
+
+// layout is what templates/layout.html shows around every page.
+type layout struct {
+	Title   string
+	Section string // of the navigation
+	Flash   string // what the last action did
+	Page    any
+
+	// Filled in by render.
+	Nonce string
+	Now   string
+	Org   string
+	User  string
+}
+
+func parsePages(a *assets) (pages, error) {
+	base, err := template.New("layout.html").Funcs(template.FuncMap{"static": a.url, "icon": icon}).ParseFS(templateFiles, shared...)
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	all := pages{}
+	for _, file := range files {
+		if file == shared[0] || file == shared[1] {
+			continue
+		}
+		t, err := base.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if t, err = t.ParseFS(templateFiles, file); err != nil {
+			return nil, err
+		}
+		all[strings.TrimSuffix(path.Base(file), ".html")] = t
+	}
+	return all, nil
+}
+
+// render answers with a page. Nothing is written where the template fails.
+func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name string, l layout) error {
+	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
+	if v.session != nil {
+		l.User = v.session.User
+	}
+	if v.org != nil {
+		l.Org = v.org.Name
+	}
+	var b bytes.Buffer
+	if err := d.pages[name].ExecuteTemplate(&b, "layout", l); err != nil {
+		return fmt.Errorf("dashboard: page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the visitor may have gone
+	return nil
+}

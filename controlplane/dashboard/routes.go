@@ -1,0 +1,40 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+)
+
+// routes returns every path of the dashboard. Paths are flat, so that a wrong method is 405.
+func (d *Dashboard) routes() http.Handler {
+	r := mux.NewRouter()
+	get := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodGet, http.MethodHead) }
+	post := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodPost) }
+
+	get("/", d.page(home))
+	get("/login", d.page(d.loginPage))
+	post("/login", d.page(d.signIn))
+	post("/logout", d.page(d.signOut))
+
+	get("/domains", d.signedIn(d.domainsPage))
+	post("/domains", d.signedIn(d.addDomain))
+	get("/domains/{domain}", d.signedIn(d.domainPage))
+	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet) // HEAD would never end
+	post("/domains/{domain}/check", d.signedIn(d.requestCheck))
+	post("/domains/{domain}/issue", d.signedIn(d.requestIssue))
+	post("/domains/{domain}/renew", d.signedIn(d.requestRenew))
+	post("/jobs/{job}/retry", d.signedIn(d.retryJob))
+	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
+
+	get("/static/{file}", d.assets.serve)
+
+	r.NotFoundHandler = d.page(noPage)
+	r.MethodNotAllowedHandler = d.page(wrongMethod)
+	return r
+}
+
+func home(w http.ResponseWriter, v *visit) error {
+	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,34 @@
+// Keeps relative times fresh, by the rules of moment.go, and adds the local time to the UTC
+// that the page came with. Times are told by the server's clock, not by this machine's.
+const server = Date.parse(document.body.dataset.now);
+const skew = Number.isNaN(server) ? 0 : server - Date.now();
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+function relative(ms) {
+  const past = ms < 0, s = Math.abs(ms) / 1000;
+  if (s < 2) return "now";
+  const [n, unit] =
+    s < 60 ? [s, "s"] :
+    s < 3600 ? [s / 60, "min"] :
+    s < 48 * 3600 ? [s / 3600, "h"] :
+    s < 2 * 365 * 86400 ? [s / 86400, "days"] : [s / (365 * 86400), "years"];
+  const text = `${Math.floor(n)} ${unit}`;
+  return past ? `${text} ago` : `in ${text}`;
+}
+
+function refresh() {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const at = Date.parse(time.dateTime);
+    const text = relative(at - Date.now() - skew);
+    if (time.textContent !== text) time.textContent = text;
+    if (!time.dataset.local) {
+      time.dataset.local = "1";
+      time.title += `\n${local.format(at)} local time`;
+    }
+  }
+}
+
+refresh();
+setInterval(refresh, 1000);
+document.addEventListener("visibilitychange", refresh);

@@ -1,0 +1,71 @@
+package dashboard
+
+import (
+	"encoding/json"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// eventView is one entry of the audit log in a domain's timeline.
+type eventView struct {
+	ID      string
+	Title   string
+	Tint    string
+	Icon    string
+	Actor   string
+	At      moment
+	Details string // what the log keeps of it, as JSON; empty where it is nothing
+}
+
+// eventTints are those of entries that are more than a step on the way.
+var eventTints = map[string]struct{ tint, icon string }{
+	controlplane.ActionDomainCreated:     {"info", "plus"},
+	controlplane.ActionDNSVerified:       {"ok", "check"},
+	controlplane.ActionCertificateIssued: {"ok", "check"},
+	controlplane.ActionRenewed:           {"ok", "check"},
+	controlplane.ActionDelegationBroken:  {"warn", "alert"},
+	controlplane.ActionDelegationTimeout: {"danger", "alert"},
+	controlplane.ActionRenewalFailed:     {"danger", "alert"},
+	controlplane.ActionIssuanceFailed:    {"danger", "alert"},
+	controlplane.ActionJobDeadLettered:   {"danger", "alert"},
+}
+
+func (v *visit) eventView(a *controlplane.AuditEntry) eventView {
+	view := eventView{ID: a.ID, Title: actionWords[a.Action], Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor), At: v.at(a.CreatedAt)}
+	if view.Title == "" {
+		view.Title = plain(a.Action)
+	}
+	if t, ok := eventTints[a.Action]; ok {
+		view.Tint, view.Icon = t.tint, t.icon
+	}
+	if s, ok := a.Details["step"].(string); ok {
+		if words, ok := stepWords[controlplane.OrderStep(s)]; ok {
+			s = words
+		}
+		view.Title += ": " + s
+	}
+	kept := map[string]any{}
+	for name, part := range map[string]map[string]any{"before": a.Before, "after": a.After, "details": a.Details} {
+		if len(part) > 0 {
+			kept[name] = part
+		}
+	}
+	if len(kept) > 0 {
+		if b, err := json.MarshalIndent(kept, "", "  "); err == nil {
+			view.Details = string(b)
+		}
+	}
+	return view
+}
+
+func actorWords(a controlplane.Actor) string {
+	switch a.Type {
+	case controlplane.ActorUser:
+		return a.ID
+	case controlplane.ActorToken:
+		return "API token " + a.ID
+	case controlplane.ActorSystem:
+		return "DCVaaS"
+	}
+	return string(a.Type)
+}

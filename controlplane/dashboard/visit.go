@@ -1,0 +1,134 @@
+package dashboard
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// maxForm is what a form may have; the largest has one domain's name.
+const maxForm = 64 << 10
+
+// visit is one request as the pages see it. There is one timestamp per visit.
+type visit struct {
+	*http.Request
+	id      string // Request-Id
+	nonce   string // of the page's scripts
+	now     time.Time
+	session *session                   // nil where nobody is signed in
+	org     *controlplane.Organization // the session's; set by signedIn
+}
+
+type visitKey struct{}
+
+// handler answers a visit, or returns an error that becomes a page (errors.go).
+type handler func(w http.ResponseWriter, v *visit) error
+
+// ServeHTTP answers every path of the dashboard. What panics becomes the page for errors of
+// ours.
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{id: requestID(r), nonce: rand.Text(), now: d.now().UTC()}
+	v.session = d.readSession(r, v.now)
+	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
+	setHeaders(w.Header(), v, d.config.Secure)
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			d.log.ErrorContext(r.Context(), "dashboard: panic", "request_id", v.id, "path", r.URL.Path, "panic", p)
+			d.showError(w, v, controlplane.Internal(nil))
+		}
+	}()
+	v.Request.Body = http.MaxBytesReader(w, v.Request.Body, maxForm)
+	d.handler.ServeHTTP(w, v.Request)
+}
+
+// page makes a handler of net/http. The request it is given must have come by ServeHTTP.
+func (d *Dashboard) page(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := r.Context().Value(visitKey{}).(*visit)
+		v.Request = r // with mux's variables
+		if err := h(w, v); err != nil {
+			d.showError(w, v, err)
+		}
+	}
+}
+
+// signedIn is page for those who are signed in; others are sent to the login page, and from
+// there back here.
+func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
+	return d.page(func(w http.ResponseWriter, v *visit) error {
+		if v.session == nil {
+			return toLogin(w, v)
+		}
+		org, err := d.store.Organization(v.Context(), v.session.OrgID)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			v.session = nil
+			d.endSession(w)
+			return toLogin(w, v)
+		}
+		if err != nil {
+			return err
+		}
+		v.org = org
+		return h(w, v)
+	})
+}
+
+func toLogin(w http.ResponseWriter, v *visit) error {
+	to := "/login"
+	switch {
+	case strings.HasSuffix(v.URL.Path, "/events"):
+		// A script asks: a page would be no answer to it.
+		w.WriteHeader(http.StatusUnauthorized)
+		return nil
+	case v.Method == http.MethodGet && v.URL.Path != "/domains":
+		to += "?next=" + url.QueryEscape(v.URL.RequestURI())
+	}
+	http.Redirect(w, v.Request, to, http.StatusSeeOther)
+	return nil
+}
+
+// actor returns who does what this visit asks for.
+func (d *Dashboard) actor(v *visit) controlplane.Actor {
+	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User, IP: d.clientIP(v.Request), RequestID: v.id}
+}
+
+// clientIP returns the caller's address, for the audit log: the peer's, or what our own
+// proxy put last into X-Forwarded-For. It is empty where that is no address.
+func (d *Dashboard) clientIP(r *http.Request) string {
+	if lines := r.Header.Values("X-Forwarded-For"); d.config.TrustedProxy && len(lines) > 0 {
+		last := lines[len(lines)-1]
+		last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+		if addr, err := netip.ParseAddr(last); err == nil {
+			return addr.Unmap().String()
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// requestID returns the caller's Request-Id where it is fit to be logged and shown, or a new
+// one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("Request-Id")
+	fit := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._:-", c)
+	}
+	if id == "" || len(id) > 128 || strings.IndexFunc(id, func(c rune) bool { return !fit(c) }) >= 0 {
+		return controlplane.NewID("req")
+	}
+	return id
+}
