@@ -63,6 +63,8 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
+	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 	t, err := r.client.Token(ctx, state.ID.ValueString())
 	if client.IsNotFound(err) {
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" is gone",
@@ -84,7 +86,6 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It stopped working at "+state.ExpiresAt.ValueString()+". "+detail)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 }
 
 // Update renames the token; nothing else that is not Terraform's own changes without a new token.
