@@ -103,7 +103,7 @@ func (w *watcher) listen() error {
 	}
 	w.wakeAll()
 	for {
-		n, err := conn.WaitForNotification(w.ctx)
+		n, err := waitAlive(w.ctx, conn)
 		if err != nil {
 			return err
 		}

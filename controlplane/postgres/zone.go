@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -44,12 +45,34 @@ func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed
 		return translate(err, "", "")
 	}
 	for {
-		n, err := conn.WaitForNotification(ctx)
+		n, err := waitAlive(ctx, conn)
 		if err != nil {
 			return translate(err, "", "")
 		}
 		if err := applyZone(n.Payload, f); err != nil {
 			return err
+		}
+	}
+}
+
+// heartbeat is how long a listening connection may be silent before it is asked for a sign
+// of life: one that died without a word must not pass for current.
+const heartbeat = 3 * time.Second
+
+// waitAlive waits for a notification, and makes sure meanwhile that the server is there.
+func waitAlive(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	for {
+		wait, cancel := context.WithTimeout(ctx, heartbeat)
+		n, err := conn.WaitForNotification(wait)
+		cancel()
+		if err == nil || ctx.Err() != nil || conn.IsClosed() {
+			return n, err
+		}
+		ask, cancel := context.WithTimeout(ctx, heartbeat)
+		err = conn.Ping(ask)
+		cancel()
+		if err != nil {
+			return nil, err
 		}
 	}
 }

@@ -34,6 +34,7 @@ type DevConfig struct {
 	EmbeddedRedis bool   // in-process, also where redis-server is found
 	Fast          bool   // Postgres without fsync, for tests
 	NoWork        bool   // no workers in this process, for tests that kill workers
+	Database      string // a Postgres that runs already, for tests that share one
 	LogLevel      string
 	Logs          io.Writer // the program's own; discarded where nil
 	Configure     func(*Config)
@@ -87,14 +88,11 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 }
 
 func (d *Dev) startStores(ctx context.Context, c DevConfig) error {
-	pgPort, err := c.port(devPostgresPort)
-	if err != nil {
-		return err
+	if c.Database == "" {
+		if err := d.startPostgres(ctx, c); err != nil {
+			return err
+		}
 	}
-	if d.Postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: pgPort, Fast: c.Fast}); err != nil {
-		return err
-	}
-	d.onStop(func(ctx context.Context) { _ = d.Postgres.Stop(ctx) })
 	redisPort, err := c.port(devRedisPort)
 	if err != nil {
 		return err
@@ -103,6 +101,18 @@ func (d *Dev) startStores(ctx context.Context, c DevConfig) error {
 		return err
 	}
 	d.onStop(func(ctx context.Context) { _ = d.Redis.Stop(ctx) })
+	return nil
+}
+
+func (d *Dev) startPostgres(ctx context.Context, c DevConfig) error {
+	port, err := c.port(devPostgresPort)
+	if err != nil {
+		return err
+	}
+	if d.Postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: port, Fast: c.Fast}); err != nil {
+		return err
+	}
+	d.onStop(func(ctx context.Context) { _ = d.Postgres.Stop(ctx) })
 	return nil
 }
 
@@ -178,7 +188,10 @@ func (d *Dev) configure(_ context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Database, cfg.Redis = d.Postgres.DSN(), "redis://"+d.Redis.Addr()+"/0"
+	if cfg.Database = c.Database; cfg.Database == "" {
+		cfg.Database = d.Postgres.DSN()
+	}
+	cfg.Redis = "redis://"+d.Redis.Addr()+"/0"
 	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
 	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
 	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]), []string{loopback(ports[2])}

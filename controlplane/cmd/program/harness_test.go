@@ -1,0 +1,308 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+)
+
+// stack is a development stack of the test's own.
+type stack struct {
+	*Dev
+	t   *testing.T
+	api *client.Client
+}
+
+// startStack starts the whole system on free ports, with a database on the shared server
+// unless the test brings its own.
+func startStack(t *testing.T, c DevConfig) *stack {
+	t.Helper()
+	c.Dir, c.FreePorts, c.Fast = t.TempDir(), true, true
+	if c.Database == "" {
+		c.Database = postgrestest.DSN(t)
+	} else if c.Database == "own" {
+		c.Database = ""
+	}
+	c.LogLevel, c.Logs = "info", &testLog{t: t}
+	configure := c.Configure
+	c.Configure = func(cfg *Config) {
+		cfg.Work.Lease, cfg.Work.RetryBase, cfg.Work.SweepEvery, cfg.Work.SweepSpread = 2*time.Second, 100*time.Millisecond, time.Hour, -1
+		cfg.Work.Concurrency = 8
+		if configure != nil {
+			configure(cfg)
+		}
+	}
+	d, err := StartDev(t.Context(), c)
+	if err != nil {
+		t.Fatalf("starting the stack: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		d.Stop(ctx)
+	})
+	api, err := client.New(client.Options{Endpoint: d.Env()["DCVAAS_ENDPOINT"], Token: d.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stack{Dev: d, t: t, api: api}
+}
+
+// worker is a `dcvaas work` in a process of its own.
+type worker struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// startWorker starts a worker on the stack's Postgres and Redis.
+func (s *stack) startWorker() *worker {
+	s.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := s.Config
+	cmd := exec.Command(exe, "work", "--ops-listen=", "--log-format=text")
+	cmd.Env = append(os.Environ(), asProgram+"=1",
+		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
+		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","), "DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
+		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(), "DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),
+		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8")
+	out := &testLog{t: s.t, prefix: "worker: "}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	w := &worker{cmd: cmd, done: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(w.done) }()
+	s.t.Cleanup(w.kill)
+	return w
+}
+
+// kill ends the worker with SIGKILL.
+func (w *worker) kill() {
+	_ = w.cmd.Process.Kill()
+	<-w.done
+}
+
+// delegate makes the domain's CNAME in the playground.
+func (s *stack) delegate(name string) {
+	s.t.Helper()
+	d, err := s.api.Delegation(s.t.Context(), name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.Playground.Set(d.Name, "CNAME", []string{d.Target}, 1); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// add adds a domain whose CNAME is in place.
+func (s *stack) add(name string) *client.Domain {
+	s.t.Helper()
+	s.delegate(name)
+	d, err := s.api.CreateDomain(s.t.Context(), client.DomainCreate{Name: name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+// waitDomain waits until the domain is as wanted.
+func (s *stack) waitDomain(id string, want string, ok func(*client.Domain) bool) *client.Domain {
+	s.t.Helper()
+	var last *client.Domain
+	s.eventually("the domain to be "+want, func() error {
+		d, err := s.api.Domain(s.t.Context(), id)
+		if err != nil {
+			return err
+		}
+		if last = d; !ok(d) {
+			return fmt.Errorf("it is %s", toJSON(d))
+		}
+		return nil
+	})
+	return last
+}
+
+func (s *stack) waitActive(id string) *client.Domain {
+	s.t.Helper()
+	return s.waitDomain(id, "active", func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
+}
+
+// eventually asks until there is no error, for a minute.
+func (s *stack) eventually(what string, ask func() error) {
+	s.t.Helper()
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = ask(); err == nil {
+			return
+		}
+	}
+	s.t.Fatalf("waited a minute for %s: %v", what, err)
+}
+
+// query reads one value from the stack's database.
+func query[T any](s *stack, sql string, args ...any) T {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.Config.Database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var v T
+	if err := conn.QueryRow(s.t.Context(), sql, args...).Scan(&v); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// exec changes the stack's database behind the program's back.
+func (s *stack) exec(sql string, args ...any) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.Config.Database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// latestJob returns the domain's newest job of the type.
+func (s *stack) latestJob(domain, kind string) *client.Job {
+	s.t.Helper()
+	jt := client.JobType(kind)
+	jobs, err := s.api.Jobs(s.t.Context(), client.ListJobsParams{Domain: &domain, Type: &jt})
+	if err != nil || len(jobs.Data) == 0 {
+		s.t.Fatalf("no %s job: %v", kind, err)
+	}
+	return &jobs.Data[0]
+}
+
+// get reads a URL without authentication, as JSON into v where that is not nil.
+func (s *stack) get(url string, v any) []byte {
+	s.t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("GET %s: %s: %v", url, resp.Status, err)
+	}
+	if v != nil {
+		if err := json.Unmarshal(b, v); err != nil {
+			s.t.Fatalf("GET %s: %v in %s", url, err, b)
+		}
+	}
+	return b
+}
+
+func toJSON(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+// testLog writes what the program says to the test's log, as long as the test runs.
+type testLog struct {
+	t      *testing.T
+	prefix string
+	mu     sync.Mutex
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.t.Context().Err() == nil {
+		l.t.Logf("%s%s", l.prefix, bytes.TrimRight(p, "\n"))
+	}
+	return len(p), nil
+}
+
+// gate stands in front of a CA and holds back one request, once, until it is opened or the
+// caller is gone.
+type gate struct {
+	matches func(*http.Request) bool
+	after   bool // hold back the answer rather than the request
+	reached chan struct{}
+	opened  chan struct{}
+	once    sync.Once
+}
+
+func newGate(after bool, matches func(*http.Request) bool) *gate {
+	return &gate{matches: matches, after: after, reached: make(chan struct{}), opened: make(chan struct{})}
+}
+
+func (g *gate) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		held := false
+		if g.matches(r) {
+			g.once.Do(func() { held = true })
+		}
+		if !held {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if g.after {
+			next.ServeHTTP(discard{http.Header{}}, r)
+		}
+		close(g.reached)
+		select {
+		case <-g.opened:
+		case <-r.Context().Done():
+		}
+		if !g.after {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// discard takes an answer that nobody gets.
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header         { return d.h }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+// pathHas matches requests of which the path contains part.
+func pathHas(part string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) }
+}
+
+// pathAfter matches requests of which the path contains part once one with before was seen.
+func pathAfter(before, part string) func(*http.Request) bool {
+	var mu sync.Mutex
+	seen := false
+	return func(r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.Contains(r.URL.Path, before) {
+			seen = true
+			return false
+		}
+		return seen && strings.Contains(r.URL.Path, part)
+	}
+}
+
+// orderStep returns how far the domain's newest order has come.
+func (s *stack) orderStep(domainID string) controlplane.OrderStep {
+	return query[controlplane.OrderStep](s, `SELECT step FROM acme_orders WHERE domain_id = $1 ORDER BY created_at DESC LIMIT 1`, domainID)
+}
