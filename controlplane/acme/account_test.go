@@ -65,7 +65,7 @@ func TestAccountForgotten(t *testing.T) {
 	if err := w.ca.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := devstack.StartCA(devstack.CAConfig{StateDir: dir, Listen: address, Resolver: w.zone.addr, Log: noLog{}})
+	again, err := devstack.StartCA(devstack.CAConfig{StateDir: dir, Listen: address, Resolver: w.zone.addr, Log: noLog{}, Wrap: oneAccountAtATime(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ func newWorld(t testing.TB, cfg devstack.CAConfig) *world {
 	t.Helper()
 	w := &world{zone: startZone(t), accounts: &accounts{}}
 	cfg.Resolver, cfg.Log = w.zone.addr, noLog{}
+	cfg.Wrap = oneAccountAtATime(cfg.Wrap)
 	var err error
 	if w.ca, err = devstack.StartCA(cfg); err != nil {
 		t.Fatal(err)
@@ -54,6 +56,24 @@ func newWorld(t testing.TB, cfg devstack.CAConfig) *world {
 type noLog struct{}
 
 func (noLog) Write(p []byte) (int, error) { return len(p), nil }
+
+// oneAccountAtATime keeps Pebble from showing an account while another request for the same key still fills it in.
+func oneAccountAtATime(outer func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		var mu sync.Mutex
+		gate := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == pathAccount {
+				mu.Lock()
+				defer mu.Unlock()
+			}
+			next.ServeHTTP(w, r)
+		})
+		if outer == nil {
+			return gate
+		}
+		return outer(gate)
+	}
+}
 
 // engine starts a new worker's engine. change may be nil.
 func (w *world) engine(t testing.TB, change func(*acme.Config)) *acme.Engine {
