@@ -127,13 +127,17 @@ func newLifecycle(c *Config, k keys, store *postgres.Store, log *slog.Logger) (*
 	if len(servers) == 0 {
 		servers = c.DNS.Listen
 	}
+	spread := c.Work.SweepSpread
+	if spread == 0 {
+		spread = -1 // none, where lifecycle's zero value is a minute
+	}
 	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target, Issuer: engine, Doctor: doctor, Sealer: sealer,
 		Visible: func(ctx context.Context, name string, values []string) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()
 			return dnscheck.WaitTXT(ctx, servers, name, values)
 		},
-		Logger: log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: c.Work.SweepSpread})
+		Logger: log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: spread})
 	return service, engine, err
 }
 

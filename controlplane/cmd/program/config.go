@@ -80,6 +80,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): %d is less than 1", c.Work.Concurrency)
 	case c.Work.Lease < time.Second:
 		return fmt.Errorf("lease (DCVAAS_LEASE): %s is less than a second", c.Work.Lease)
+	case c.Work.SweepSpread < 0 || c.Work.SweepEvery <= 0:
+		return errors.New("sweep-every (DCVAAS_SWEEP_EVERY) must be a wait, and sweep-spread (DCVAAS_SWEEP_SPREAD) one or 0 for none")
 	case c.Work.RetryBase <= 0:
 		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): %s is not a wait", c.Work.RetryBase)
 	}
