@@ -91,7 +91,7 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 
 func jobLocation(j *controlplane.Job) string { return "/api/jobs/" + j.ID }
 
-// jobError is the contract's JobError, as the generator spells it within a nullable field.
+// jobError is a job's last_error, as the generator spells a nullable object.
 type jobError = struct {
 	// Code Example: ca-unreachable
 	Code   string `json:"code"`

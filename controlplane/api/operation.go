@@ -32,24 +32,27 @@ type parameter struct {
 	schema   *openapi3.Schema
 }
 
-// readOperations returns the contract's operations by "METHOD /path". Its error says which
-// operation is incomplete: one that takes a token must say which scope.
-func readOperations() (map[string]*operation, error) {
+// readContract returns the contract's operations by "METHOD /path", and the contract itself
+// as JSON. Its error says which operation is incomplete: one that takes a token must say
+// which scope.
+func readContract() (map[string]*operation, []byte, error) {
 	doc, err := GetSpec()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	table := make(map[string]*operation)
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
+			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator has made it a Go name
 			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
+				return nil, nil, fmt.Errorf("%s: %w", o.OperationID, err)
 			}
 			table[method+" "+path] = op
 		}
 	}
-	return table, nil
+	raw, err := doc.MarshalJSON()
+	return table, raw, err
 }
 
 func readOperation(path, method string, o *openapi3.Operation, params openapi3.Parameters) (*operation, error) {

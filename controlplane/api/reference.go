@@ -13,8 +13,7 @@ func (a *API) GetContract(context.Context, GetContractRequestObject) (GetContrac
 	return contractResponse(a.contract), nil
 }
 
-// contractResponse is the contract as it was embedded; decoding it to encode it again would
-// only lose its order.
+// contractResponse is the contract, encoded once.
 type contractResponse []byte
 
 // VisitGetContractResponse writes the document.

@@ -92,11 +92,13 @@ func New(c Config) (*API, error) {
 	if a.metrics, err = newMetrics(c.Registerer); err != nil {
 		return nil, fmt.Errorf("api: metrics: %w", err)
 	}
-	if a.contract, err = GetSpecJSON(); err != nil {
+	table, contract, err := readContract()
+	if err != nil {
 		return nil, fmt.Errorf("api: contract: %w", err)
 	}
+	a.contract = contract
 	a.pages = newProblemPages(c.PublicURL)
-	return a, a.route()
+	return a, a.route(table)
 }
 
 // SetStopping makes /readyz answer 503 and ends every `wait` at once with what it has, so
@@ -115,11 +117,7 @@ func (a *API) isStopping() bool {
 // route wires the generated handlers into a flat router: mux answers 405 for a wrong method
 // only where no subrouter is in between. Each route is tied to its operation in the contract
 // here, once, so that a request is routed once.
-func (a *API) route() error {
-	table, err := readOperations()
-	if err != nil {
-		return fmt.Errorf("api: contract: %w", err)
-	}
+func (a *API) route(table map[string]*operation) error {
 	strict := NewStrictHandlerWithOptions(a, nil, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.requestProblem,
 		ResponseErrorHandlerFunc: a.problem,
@@ -129,7 +127,7 @@ func (a *API) route() error {
 	a.router = mux.NewRouter().SkipClean(true)
 	HandlerWithOptions(strict, GorillaServerOptions{BaseRouter: a.router, ErrorHandlerFunc: a.requestProblem})
 	a.operations = make(map[*mux.Route]*operation, len(table))
-	err = a.router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	err := a.router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
 		if err != nil {
 			return err

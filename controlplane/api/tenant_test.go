@@ -1,0 +1,185 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// estate is one of everything that an organization can own.
+type estate struct {
+	domain      *controlplane.Domain
+	job         *controlplane.Job
+	certificate *controlplane.Certificate
+	token       *controlplane.Token
+}
+
+func (w *world) newEstate(org, name string) estate {
+	w.t.Helper()
+	e := estate{domain: w.newDomain(org, name)}
+	e.job = w.jobOf(org, e.domain.ID)
+	e.certificate = w.newCertificate(e.domain, false)
+	var err error
+	e.token, _, err = w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org, lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// request returns a request of the operation that is right in form and names e's objects.
+func (op *operation) request(e estate) (path string, body any) {
+	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID).Replace(op.path)
+	switch op.id {
+	case "getDelegation":
+		path += "?name=example.com"
+	case "createDomain":
+		body = map[string]any{"name": "new.example.org"}
+	case "updateDomain":
+		body = map[string]any{"auto_issue": false}
+	case "createToken":
+		body = map[string]any{"name": "new", "scopes": []string{"domains:read"}}
+	case "updateToken":
+		body = map[string]any{"name": "renamed"}
+	}
+	return path, body
+}
+
+// secured returns the contract's operations that need a token, in a stable order.
+func (w *world) secured() []*operation {
+	var ops []*operation
+	for _, op := range w.api.operations {
+		if op.secured {
+			ops = append(ops, op)
+		}
+	}
+	slices.SortFunc(ops, func(x, y *operation) int { return strings.Compare(x.id, y.id) })
+	return ops
+}
+
+// Every operation, with another organization's token: what is named is not there, no
+// list shows it, and no row is touched.
+func TestOtherOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	theirs := w.newOrg("Other")
+	e := w.newEstate(theirs, "theirs.example.com")
+	before := w.rows(theirs)
+	for _, op := range w.secured() {
+		path, body := op.request(e)
+		a := w.do(op.method, path, body)
+		if strings.Contains(op.path, "{") {
+			a.problem(http.StatusNotFound, "not-found")
+			continue
+		}
+		if a.status >= 400 {
+			t.Errorf("%s: %s", op.id, a.body)
+		}
+		for _, secret := range []string{theirs, e.domain.ID, e.domain.Target, e.job.ID, e.certificate.ID, e.token.ID} {
+			if strings.Contains(a.body, secret) {
+				t.Errorf("%s shows what is theirs: %s", op.id, a.body)
+			}
+		}
+	}
+	for _, filter := range []string{"/api/jobs?domain=", "/api/certificates?domain="} {
+		w.do("GET", filter+e.domain.ID, nil).problem(404, "not-found")
+		w.do("GET", filter+e.domain.Name, nil).problem(404, "not-found")
+	}
+	if after := w.rows(theirs); after != before {
+		t.Error("a row of the other organization was touched")
+	}
+	// Their name is no secret, and free here: the target is another one.
+	a := w.do("POST", "/api/domains", map[string]any{"name": e.domain.Name}).is(201)
+	if strings.Contains(a.body, e.domain.Target) {
+		t.Error("two organizations have one target")
+	}
+}
+
+// Every operation needs exactly the scope that the contract names.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.newEstate(w.org, "scopes.example.com")
+	before := w.rows(w.org)
+	for _, op := range w.secured() {
+		all := slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return s == op.scope })
+		without := w.newTokenElsewhere(all)
+		path, body := op.request(e)
+		a := w.do(op.method, path, body, as(without)).problem(http.StatusForbidden, "scope-missing")
+		if !strings.Contains(a.string("detail"), string(op.scope)) || !strings.Contains(a.string("fix"), string(op.scope)) {
+			t.Errorf("%s does not name %s: %s", op.id, op.scope, a.body)
+		}
+		if got := a.header.Get("WWW-Authenticate"); !strings.Contains(got, `scope="`+string(op.scope)+`"`) {
+			t.Errorf("%s: WWW-Authenticate %q", op.id, got)
+		}
+		only := w.newTokenElsewhere([]controlplane.Scope{op.scope})
+		if a := w.do(op.method, path, body, as(only)); a.status == http.StatusForbidden {
+			t.Errorf("%s: %s is not enough: %s", op.id, op.scope, a.body)
+		}
+	}
+	if w.rows(w.org) != before {
+		t.Error("a row was touched")
+	}
+}
+
+// newTokenElsewhere makes a token in an organization of its own.
+func (w *world) newTokenElsewhere(scopes []controlplane.Scope) string {
+	return w.newToken(w.newOrg("Elsewhere"), lifecycle.NewToken{Scopes: scopes})
+}
+
+// A token that is restricted to some domains finds the others no more than if they were
+// another organization's.
+func TestRestrictedToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mine, others := w.newEstate(w.org, "mine.example.com"), w.newEstate(w.org, "others.example.com")
+	restricted := as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{mine.domain.ID}}))
+
+	for _, op := range w.secured() {
+		if !strings.Contains(op.path, "{") {
+			continue
+		}
+		path, body := op.request(others)
+		w.do(op.method, path, body, restricted).problem(http.StatusNotFound, "not-found")
+	}
+	w.do("GET", "/api/domains/OTHERS.example.com", nil, restricted).problem(404, "not-found")
+	w.do("DELETE", "/api/domains/others.example.com", nil, restricted).problem(404, "not-found")
+	w.do("POST", "/api/domains/others.example.com/verify", nil, restricted).problem(404, "not-found")
+	w.do("GET", "/api/jobs?domain=others.example.com", nil, restricted).problem(404, "not-found")
+	w.do("POST", "/api/domains", map[string]any{"name": "new.example.com"}, restricted).problem(403, "token-restricted")
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}}, restricted).problem(422, "domains-exceed")
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{others.domain.ID}}, restricted).problem(422, "domains-exceed")
+
+	for path, want := range map[string][]string{
+		"/api/domains":      {mine.domain.ID},
+		"/api/jobs":         {mine.job.ID},
+		"/api/certificates": {mine.certificate.ID},
+	} {
+		if got := w.do("GET", path, nil, restricted).is(200).ids(); !slices.Equal(got, want) {
+			t.Errorf("%s lists %v, want %v", path, got, want)
+		}
+	}
+	tokens := w.do("GET", "/api/tokens", nil, restricted).is(200).ids()
+	if !slices.Contains(tokens, mine.token.ID) || slices.Contains(tokens, others.token.ID) || len(tokens) != 2 {
+		t.Errorf("tokens %v", tokens)
+	}
+	for _, op := range w.secured() {
+		if !strings.Contains(op.path, "{") || op.method == http.MethodDelete {
+			continue
+		}
+		path, body := op.request(mine)
+		if a := w.do(op.method, path, body, restricted); a.status == 404 || a.status == 403 {
+			t.Errorf("%s: %d on its own: %s", op.id, a.status, a.body)
+		}
+	}
+	// By name, and one that is made with it.
+	w.do("GET", "/api/domains/MINE.example.com.", nil, restricted).is(200)
+	a := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{"Mine.example.com"}}, restricted).is(201)
+	w.do("GET", "/api/domains", nil, as(a.string("token"))).is(200)
+	w.do("DELETE", "/api/tokens/"+a.string("id"), nil, restricted).is(204)
+	w.do("GET", "/api/domains", nil, as(a.string("token"))).problem(401, "token-invalid")
+}
