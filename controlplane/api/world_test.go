@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // world is the API over a database of the test's own, behind a real HTTP server.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dsn     string
 	store   *postgres.Store
 	service *lifecycle.Service
@@ -61,7 +61,7 @@ func (issuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*
 	return nil, errors.New("no order is run here")
 }
 
-func newWorld(t *testing.T, change ...func(*Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}}
 	var err error
@@ -151,7 +151,7 @@ func (w *world) newCertificate(d *controlplane.Domain, csr bool) *controlplane.C
 	return c
 }
 
-func selfSigned(t *testing.T, name string) string {
+func selfSigned(t testing.TB, name string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -199,7 +199,7 @@ func (w *world) rows(org string) string {
 
 // answer is what came back, with the body decoded where it is JSON.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string
