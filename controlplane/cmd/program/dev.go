@@ -33,6 +33,7 @@ type DevConfig struct {
 	FreePorts     bool   // take free ports instead of the fixed ones
 	EmbeddedRedis bool   // in-process, also where redis-server is found
 	Fast          bool   // Postgres without fsync, for tests
+	StrictCA      bool   // CAs that refuse some nonces and take their time, as real ones do
 	NoWork        bool   // no workers in this process, for tests that kill workers
 	Database      string // a Postgres that runs already, for tests that share one
 	LogLevel      string
@@ -144,7 +145,7 @@ func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 		if err != nil {
 			return err
 		}
-		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir}
+		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir, Strict: c.StrictCA}
 		if c.WrapCA != nil {
 			cfg.Wrap = c.WrapCA(ca.name)
 		}
@@ -191,7 +192,7 @@ func (d *Dev) configure(_ context.Context, c DevConfig) error {
 	if cfg.Database = c.Database; cfg.Database == "" {
 		cfg.Database = d.Postgres.DSN()
 	}
-	cfg.Redis = "redis://"+d.Redis.Addr()+"/0"
+	cfg.Redis = "redis://" + d.Redis.Addr() + "/0"
 	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
 	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
 	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]), []string{loopback(ports[2])}
@@ -296,13 +297,14 @@ type devCommand struct {
 	Dir       string `default:".dcvaas" type:"path" help:"Where its state is kept: a stop and a start keep the data."`
 	LogLevel  string `default:"warn" enum:"debug,info,warn,error" help:"What the program says of itself on standard error."`
 	FreePorts bool   `help:"Free ports instead of the fixed ones."`
+	StrictCA  bool   `name:"strict-ca" help:"Test CAs that refuse some nonces and take their time, as real ones do."`
 	Embedded  bool   `name:"embedded-redis" help:"Redis in-process, also where redis-server is found."`
 }
 
 // Run starts the development stack, says where everything is, and ends it on an interrupt.
 func (c *devCommand) Run(r *run) error {
 	began := time.Now()
-	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts, EmbeddedRedis: c.Embedded, Logs: r.stderr})
+	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts, StrictCA: c.StrictCA, EmbeddedRedis: c.Embedded, Logs: r.stderr})
 	if err != nil {
 		return err
 	}
