@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -162,4 +163,23 @@ func TestWait(t *testing.T) {
 		}
 		w.do("GET", "/readyz", nil, anonymous).is(503)
 	})
+}
+
+// A server's own deadlines do not cut a wait short, and hold again for the connection's next
+// request.
+func TestWaitOutlivesTheServersDeadlines(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.newDomain(w.org, "slow.example.com")
+	strict := httptest.NewUnstartedServer(w.api)
+	strict.Config.ReadTimeout, strict.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
+	strict.Start()
+	t.Cleanup(strict.Close)
+	w.server = strict
+	began := time.Now()
+	w.do("GET", "/api/domains/"+d.ID+"?wait=2s", nil).is(200)
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("answered after %v", took)
+	}
+	w.do("GET", "/api/domains/"+d.ID, nil).is(200)
 }
