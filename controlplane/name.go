@@ -3,6 +3,8 @@ package controlplane
 import (
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -60,6 +62,9 @@ func ParseName(pointer, s string) (string, error) {
 		}
 		return bad("name-invalid", quote(s)+" is not a valid domain name.", "Use letters, digits and hyphens, labels of 1 to 63 characters, none beginning or ending with a hyphen; international names by IDNA2008 (no emoji).")
 	}
+	if hasSymbol(ascii) {
+		return bad("name-invalid", quote(s)+" contains a character that domain names cannot have, such as an emoji.", "Use letters, marks and digits of any script (IDNA2008); symbols and emoji are none of them.")
+	}
 	if hasBadHyphen(ascii) {
 		return bad("name-invalid", quote(s)+" has a label that begins or ends with a hyphen.", "Remove the hyphen at the label's edge.")
 	}
@@ -79,6 +84,17 @@ func ParseName(pointer, s string) (string, error) {
 		return bad("name-ip", quote(s)+" ends in a number, like an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
 	}
 	return ascii, nil
+}
+
+// hasSymbol reports whether a name has a character that IDNA2008 does not allow and the
+// mapping of UTS 46 lets pass: what is no letter, mark or digit, nor one of the exceptions
+// and contextual characters (RFC 5892 §2.6, appendix A).
+func hasSymbol(ascii string) bool {
+	name, _ := profile.ToUnicode(ascii)
+	return strings.ContainsFunc(name, func(r rune) bool {
+		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Mn, unicode.Mc, unicode.Nd) &&
+			!strings.ContainsRune("\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u3007\u30fb\u200c\u200d", r)
+	})
 }
 
 func hasBadHyphen(name string) bool {

@@ -51,6 +51,7 @@ func TestWrongInput(t *testing.T) {
 		{"name of 300 characters", "POST", "/api/domains", `{"name":"` + strings.Repeat("abcdefgh.", 33) + `com"}`, nil, 422, "name-too-long", []string{"/name name-too-long"}},
 		{"name beyond the contract", "POST", "/api/domains", `{"name":"` + strings.Repeat("a", 1025) + `"}`, nil, 422, "too-long", []string{"/name too-long"}},
 		{"name with spaces", "POST", "/api/domains", `{"name":"my shop.example.com"}`, nil, 422, "name-invalid", []string{"/name name-invalid"}},
+		{"name with emoji", "POST", "/api/domains", `{"name":"💩.example.com"}`, nil, 422, "name-invalid", []string{"/name name-invalid"}},
 		{"name a number", "POST", "/api/domains", `{"name":5}`, nil, 422, "wrong-type", []string{"/name wrong-type"}},
 		{"name null", "POST", "/api/domains", `{"name":null}`, nil, 422, "wrong-type", []string{"/name wrong-type"}},
 		{"name with NUL", "POST", "/api/domains", `{"name":"a\u0000.example.com"}`, nil, 422, "invalid-character", []string{"/name invalid-character"}},
