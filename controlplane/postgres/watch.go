@@ -135,13 +135,14 @@ func wake(set map[chan struct{}]struct{}) {
 	}
 }
 
+// close ends the goroutine; it may be called more than once.
 func (w *watcher) close() {
 	w.stop()
 	w.mu.Lock()
-	started := w.started
-	w.started = true // nothing starts any more
-	w.mu.Unlock()
-	if started {
-		<-w.done
+	if !w.started {
+		w.started = true // nothing starts any more
+		close(w.done)
 	}
+	w.mu.Unlock()
+	<-w.done
 }
