@@ -38,7 +38,6 @@ type Playground struct {
 	zone    *playgroundZone
 	updates *playgroundUpdates
 	log     *slog.Logger
-	dnsIP   net.IP
 	dnsAddr string
 	httpURL string
 	servers []*dns.Server

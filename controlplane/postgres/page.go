@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"time"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-)
+import "time"
 
 // Cursor is a position in a list: the sort key's value as text, and the id that breaks ties.
 type Cursor struct {
@@ -35,9 +31,4 @@ func (c *Cursor) after() (key, id *string) {
 		return nil, nil
 	}
 	return &c.Key, &c.ID
-}
-
-func badCursor(err error) error {
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "invalid-cursor",
-		Message: "The cursor cannot be used here.", Fix: "Take next_cursor from the page before, with the same filters.", Err: err}
 }
