@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// apiConns is how many connections call at once.
+const apiConns = 32
+
+// apiRequests measures what the API answers per second over keep-alive connections, beside
+// handlers written by hand on mux and pgx that send Postgres the same SQL.
+func apiRequests(b *bench, items []string) error {
+	dev, err := b.startDev("api", false) // no workers: the jobs of new domains stay where they are
+	if err != nil {
+		return err
+	}
+	defer stopDev(dev)
+	pool, err := pgxpool.New(b.ctx, dev.Postgres.DSN()+"&pool_max_conns=12") // as many as the store has
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	bare, err := startBareAPI(pool)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	endpoint, err := url.Parse(dev.Env()["DCVAAS_ENDPOINT"])
+	if err != nil {
+		return err
+	}
+	a := &apiCaller{b: b, ours: endpoint.Host, limit: bare.addr(), token: dev.Token}
+	if a.domain, err = a.createOne(); err != nil {
+		return err
+	}
+	for _, item := range items {
+		measure := a.get
+		if item == "create" {
+			measure = a.create
+		}
+		if err := measure(); err != nil {
+			return err
+		}
+	}
+	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: mux and pgx by hand, the same SQL (token, then the domain, or the statement that stores domain, job and audit entry and counts the organization's domains). CPU is that of client and server together, without Postgres.", apiConns)
+	return nil
+}
+
+// apiCaller calls ours and the limit alike.
+type apiCaller struct {
+	b           *bench
+	ours, limit string // host:port
+	token       string
+	domain      string // id of the one that is read
+	serial      atomic.Int64
+}
+
+func (a *apiCaller) get() error {
+	raw := []byte("GET /api/domains/" + a.domain + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
+	return a.measure("authenticated GET of a domain", http.StatusOK, ratioAtLeast(0.8), func() []byte { return raw })
+}
+
+func (a *apiCaller) create() error {
+	return a.measure("create domain", http.StatusCreated, ratioAtLeast(0.7), a.newDomain)
+}
+
+// newDomain returns a call that adds a domain which nobody has added.
+func (a *apiCaller) newDomain() []byte {
+	body := fmt.Sprintf(`{"name":"n%d.example.com"}`, a.serial.Add(1))
+	return fmt.Appendf(nil, "POST /api/domains HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		a.token, len(body), body)
+}
+
+func (a *apiCaller) measure(what string, status int, want target, request func() []byte) error {
+	length := pick(a.b.options.quick, time.Second, 2*time.Second)
+	var rate, took, cpu [2][]float64
+	turn := func(side int, addr string) func(int) error {
+		return func(int) error {
+			before := cpuTime()
+			r, err := httpLoad(a.b.ctx, addr, apiConns, length, status, request)
+			if err != nil {
+				return err
+			}
+			used := cpuTime() - before
+			rate[side] = append(rate[side], float64(len(r.took))/r.elapsed.Seconds())
+			cpu[side] = append(cpu[side], float64(used.Microseconds())/float64(len(r.took)))
+			took[side] = append(took[side], milliseconds(r.took)...)
+			return nil
+		}
+	}
+	if err := a.b.interleave("api/"+strings.Fields(what)[0], turn(0, a.ours), turn(1, a.limit)); err != nil {
+		return err
+	}
+	t := &a.b.table
+	t.add(what, "/s", rate[0], rate[1], want)
+	t.add(what+", CPU", "µs", cpu[0], cpu[1], target{})
+	t.addPooled(what+", p50", 50, took[0], took[1], target{})
+	t.addPooled(what+", p99", 99, took[0], took[1], target{})
+	return nil
+}
+
+// createOne adds a domain to either side's taste, and returns its id.
+func (a *apiCaller) createOne() (string, error) {
+	var id string
+	for _, addr := range []string{a.ours, a.limit} {
+		c, err := dialHTTP(a.b.ctx, addr)
+		if err != nil {
+			return "", err
+		}
+		status, body, err := c.call(a.newDomain(), true)
+		c.close()
+		if err == nil && status != http.StatusCreated {
+			err = fmt.Errorf("create: %d: %s", status, body)
+		}
+		if err != nil {
+			return "", err
+		}
+		var d struct{ ID string }
+		if err := json.Unmarshal(body, &d); err != nil {
+			return "", err
+		}
+		id = d.ID
+	}
+	// The limit and we must both find the one that the limit made.
+	get := []byte("GET /api/domains/" + id + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
+	var sizes []int
+	for _, addr := range []string{a.ours, a.limit} {
+		c, err := dialHTTP(a.b.ctx, addr)
+		if err != nil {
+			return "", err
+		}
+		status, body, err := c.call(get, true)
+		c.close()
+		if err != nil || status != http.StatusOK {
+			return "", fmt.Errorf("get: %d: %s (%w)", status, body, err)
+		}
+		sizes = append(sizes, len(body))
+	}
+	if slices.Max(sizes) > 3*slices.Min(sizes) {
+		return "", fmt.Errorf("the answers' sizes, %d, are too far apart to be compared", sizes)
+	}
+	return id, nil
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
+)
+
+// pipeline is a customer of the whole system: it makes the CNAMEs, adds the domains by the
+// API and waits for them there.
+type pipeline struct {
+	ctx      context.Context
+	dev      *program.Dev
+	http     *http.Client
+	endpoint string
+	db       *pgx.Conn
+	serial   atomic.Int64
+}
+
+// certificates measures certificates per second, some at a time, from the call that adds a
+// domain to the answer that says it is active, beside the order engine alone.
+func certificates(b *bench, items []string) error {
+	dev, err := b.startDev("certificates", true)
+	if err != nil {
+		return err
+	}
+	defer stopDev(dev)
+	p := &pipeline{ctx: b.ctx, dev: dev, endpoint: dev.Env()["DCVAAS_ENDPOINT"],
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
+	defer p.http.CloseIdleConnections()
+	if p.db, err = pgx.Connect(b.ctx, dev.Postgres.DSN()); err != nil {
+		return err
+	}
+	defer func() { _ = p.db.Close(b.ctx) }()
+	bare, err := startBareOrders()
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	// The first order registers the account, and opens what is kept open.
+	if _, _, err := p.issue(4, 4); err != nil {
+		return err
+	}
+	if _, _, err := bare.issue(b.ctx, 4, 4); err != nil {
+		return err
+	}
+	for _, item := range items {
+		if err := b.certificatesAtATime(p, bare, item); err != nil {
+			return err
+		}
+	}
+	b.table.note("certificates: from POST /api/domains to the answer of ?wait= that the domain is active, CNAMEs made before; limit: our order engine alone (acme.Engine on lego's acme/api: key, CSR and account are sealed, accounts and journal in memory) at a Pebble of its own, same version and settings, its TXT answered from memory.")
+	b.table.note("CNAME seen → active: by the times in the audit log; limit: one order of the engine alone, at the same number at a time.")
+	return nil
+}
+
+func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) error {
+	parallel, err := strconv.Atoi(item)
+	if err != nil {
+		return err
+	}
+	n := max(pick(b.options.quick, 8, 30), pick(b.options.quick, 3, 6)*parallel)
+	var ours, limit, seen, alone []float64
+	err = b.interleave("certificates/"+item,
+		func(int) error {
+			rate, took, err := p.issue(n, parallel)
+			ours, seen = append(ours, rate), append(seen, took...)
+			return err
+		},
+		func(int) error {
+			rate, took, err := bare.issue(b.ctx, n, parallel)
+			limit, alone = append(limit, rate), append(alone, took...)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	var rate, p50, p99 target
+	switch parallel {
+	case 1:
+		p50, p99 = atMost(100, "ms"), atMost(300, "ms")
+	case 32:
+		rate = ratioAtLeast(0.5)
+	}
+	b.table.add("certificates, "+item+" at a time", "/s", ours, limit, rate)
+	b.table.addPooled("CNAME seen → active, "+item+" at a time, p50", 50, seen, alone, p50)
+	b.table.addPooled("CNAME seen → active, "+item+" at a time, p99", 99, seen, alone, p99)
+	return nil
+}
+
+// issue gets n certificates, some at a time. It returns how many came per second, and the
+// milliseconds from each CNAME's being seen to the domain's being active.
+func (p *pipeline) issue(n, parallel int) (perSecond float64, seen []float64, err error) {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("n%d.example.com", p.serial.Add(1))
+	}
+	if err := p.delegate(names); err != nil {
+		return 0, nil, err
+	}
+	ids := make([]string, n)
+	began := time.Now()
+	g, ctx := errgroup.WithContext(p.ctx)
+	g.SetLimit(parallel)
+	for i := range names {
+		g.Go(func() (err error) {
+			ids[i], err = p.addAndWait(ctx, names[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, nil, err
+	}
+	perSecond = float64(n) / time.Since(began).Seconds()
+	seen, err = p.sinceSeen(ids)
+	return perSecond, seen, err
+}
+
+// delegate makes the CNAMEs, as the API says they must be.
+func (p *pipeline) delegate(names []string) error {
+	for _, name := range names {
+		var record controlplane.Delegation
+		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+url.QueryEscape(name), nil, nil, &record); err != nil {
+			return err
+		}
+		if err := p.dev.Playground.Set(record.Name, record.Type, []string{record.Target}, 60); err != nil {
+			return err
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // the playground writes its file, which is not ours to measure
+	return nil
+}
+
+// addAndWait adds a domain and returns its id when it is active.
+func (p *pipeline) addAndWait(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var d struct {
+		ID           string `json:"id"`
+		Status       string `json:"status"`
+		StatusReason string `json:"status_reason"`
+	}
+	etag, err := p.call(ctx, http.MethodPost, "/api/domains", nil, map[string]any{"name": name}, &d)
+	for err == nil && d.Status != string(controlplane.DomainActive) {
+		if d.Status == string(controlplane.DomainError) {
+			return "", fmt.Errorf("%s came to nothing: %s", name, d.StatusReason)
+		}
+		etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+"?wait=20s", http.Header{"If-None-Match": {etag}}, nil, &d)
+	}
+	return d.ID, err
+}
+
+// call makes a call and returns the answer's ETag.
+func (p *pipeline) call(ctx context.Context, method, path string, header http.Header, body, into any) (etag string, err error) {
+	var sent io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return "", err
+		}
+		sent = bytes.NewReader(raw)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, p.endpoint+path, sent)
+	if err != nil {
+		return "", err
+	}
+	if header != nil {
+		r.Header = header
+	}
+	r.Header.Set("Authorization", "Bearer "+p.dev.Token)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := p.http.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return "", err
+	case resp.StatusCode == http.StatusNotModified:
+		return resp.Header.Get("ETag"), nil
+	case resp.StatusCode >= 300:
+		return "", fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, raw)
+	}
+	return resp.Header.Get("ETag"), json.Unmarshal(raw, into)
+}
+
+// sinceSeen reads from the audit log how long each domain took from "the CNAME is there" to
+// "the certificate is stored".
+func (p *pipeline) sinceSeen(ids []string) ([]float64, error) {
+	rows, err := p.db.Query(p.ctx, `
+		SELECT 1000 * extract(epoch FROM min(created_at) FILTER (WHERE action = $3) - min(created_at) FILTER (WHERE action = $2))::float8
+		FROM audit_logs WHERE org_id = $1 AND entity_id = ANY($4) GROUP BY entity_id`,
+		p.dev.OrgID, controlplane.ActionDNSVerified, controlplane.ActionCertificateIssued, ids)
+	if err != nil {
+		return nil, err
+	}
+	took, err := pgx.CollectRows(rows, pgx.RowTo[float64])
+	if err == nil && len(took) != len(ids) {
+		err = errors.New("the audit log lacks some of the domains")
+	}
+	return took, err
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// jobs measures how long an idle system takes from a job's commit to its work's beginning,
+// and how many jobs a second a worker gets through, beside Asynq alone on the same Redis.
+func jobs(b *bench, items []string) error {
+	s, err := b.startStores("jobs")
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	doctor := &instantDoctor{began: map[string]chan time.Time{}}
+	t, err := b.newTenant(s, "jobs", doctor)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	stop, err := t.startQueue(b.ctx, s.redisDB(0))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	bare, err := startBareQueue(s.redisDB(1))
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	if slices.Contains(items, "pickup") {
+		if err := b.pickup(t, doctor, bare); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(items, "drain") {
+		if err := b.drain(t, bare); err != nil {
+			return err
+		}
+	}
+	b.table.note("jobs: dns_check jobs whose look-up answers at once, so that each is relayed, claimed, run and concluded in Postgres, durably; limit: tasks without work in Asynq alone, the same Redis, concurrency and check interval.")
+	return nil
+}
+
+// pickup measures committed → running: from AddDomain's return to the look-up's beginning,
+// the claim in between, and beside it from Asynq's Enqueue to its handler.
+func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error {
+	n := pick(b.options.quick, 10, 25)
+	var ours, limit []float64
+	one := func(round, i int) (time.Duration, error) {
+		name := fmt.Sprintf("p%d-%d.example.com", round, i)
+		ran := doctor.expect(name)
+		_, err := t.lifecycle.AddDomain(b.ctx, controlplane.System("bench"), t.orgID, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoRenew: true}})
+		committed := time.Now()
+		if err != nil {
+			return 0, err
+		}
+		select {
+		case at := <-ran:
+			return max(at.Sub(committed), 0), nil
+		case <-time.After(10 * time.Second):
+			return 0, fmt.Errorf("the job of %s did not run", name)
+		case <-b.ctx.Done():
+			return 0, b.ctx.Err()
+		}
+	}
+	each := func(into *[]float64, one func(round, i int) (time.Duration, error)) func(int) error {
+		return func(round int) error {
+			for i := range n {
+				// An odd pause, so that no timer's beat is met again and again.
+				time.Sleep(37*time.Millisecond + time.Duration(i)*1700*time.Microsecond)
+				took, err := one(round, i)
+				if err != nil {
+					return err
+				}
+				*into = append(*into, ms(took))
+			}
+			return nil
+		}
+	}
+	err := b.interleave("jobs/pickup", each(&ours, one), each(&limit, func(int, int) (time.Duration, error) { return bare.pickup(b.ctx) }))
+	if err != nil {
+		return err
+	}
+	b.table.addPooled("job committed → running, idle, p50", 50, ours, limit, atMost(50, "ms"))
+	b.table.addPooled("job committed → running, idle, p99", 99, ours, limit, atMost(150, "ms"))
+	return nil
+}
+
+// drain measures jobs per second from the commit of many to the last one's end.
+func (b *bench) drain(t *tenant, bare *bareQueue) error {
+	n := pick(b.options.quick, 1000, 4000)
+	var ours, limit []float64
+	rate := func(into *[]float64, work func(round int) error) func(int) error {
+		return func(round int) error {
+			began := time.Now()
+			err := work(round)
+			*into = append(*into, float64(n)/time.Since(began).Seconds())
+			return err
+		}
+	}
+	err := b.interleave("jobs/drain",
+		func(round int) error {
+			if err := t.addDomains(b.ctx, fmt.Sprintf("d%d-", round), n); err != nil {
+				return err
+			}
+			return rate(&ours, func(int) error {
+				return t.drained(b.ctx, n, func() error { return t.addChecks(b.ctx, fmt.Sprintf("d%d-", round)) })
+			})(round)
+		},
+		rate(&limit, func(int) error { return bare.drain(b.ctx, n) }))
+	if err != nil {
+		return err
+	}
+	b.table.add(fmt.Sprintf("jobs drained, %s at once", thousands(fmt.Sprint(n))), "/s", ours, limit, ratioAtLeast(0.7))
+	return nil
+}
+
+// addDomains stores domains that no job looks at.
+func (t *tenant) addDomains(ctx context.Context, prefix string, n int) error {
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO domains (id, org_id, name, cname_target, status, auto_issue)
+		SELECT 'dom_' || $1 || i, $2, $1 || i || '.example.com', md5($1 || i), 'pending_cname', false FROM generate_series(1, $3) i`, prefix, t.orgID, n)
+	return err
+}
+
+// addChecks commits a job for each of them.
+func (t *tenant) addChecks(ctx context.Context, prefix string) error {
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue)
+		SELECT 'job_' || id, org_id, id, 'dns_check', 'check', 'critical' FROM domains WHERE org_id = $2 AND id LIKE 'dom\_' || $1 || '%'`, prefix, t.orgID)
+	return err
+}
+
+// drained adds jobs and returns when none is left to do.
+func (t *tenant) drained(ctx context.Context, n int, add func() error) error {
+	if err := add(); err != nil {
+		return err
+	}
+	for giveUp := time.Now().Add(2 * time.Minute); time.Now().Before(giveUp); {
+		var left bool
+		if err := t.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running'))`).Scan(&left); err != nil || !left {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	rows, err := t.db.Query(ctx, `SELECT status || ' ' || reason || ' ' || last_error_code || ': ' || count(*) FROM jobs GROUP BY status, reason, last_error_code`)
+	if err != nil {
+		return err
+	}
+	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%d jobs were not drained in time: %q", n, left)
+}
+
+// instantDoctor finds every delegation in place at once, and tells who waits for it.
+type instantDoctor struct {
+	mu    sync.Mutex
+	began map[string]chan time.Time
+}
+
+func (d *instantDoctor) expect(name string) <-chan time.Time {
+	ch := make(chan time.Time, 1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.began[name] = ch
+	return ch
+}
+
+// Delegation implements lifecycle.Doctor.
+func (d *instantDoctor) Delegation(_ context.Context, domain, _ string) (controlplane.Diagnosis, error) {
+	now := time.Now()
+	d.mu.Lock()
+	ch := d.began[domain]
+	delete(d.began, domain)
+	d.mu.Unlock()
+	if ch != nil {
+		ch <- now
+	}
+	return controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "in place", CheckedAt: now}, nil
+}

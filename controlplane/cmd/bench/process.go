@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// start starts the process in a group of its own, by whose id its children are found and
+// ended.
+func (c *child) start() error {
+	c.cmd.SysProcAttr = groupAttributes()
+	c.done = make(chan struct{})
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the signal at the parent's death is that of the thread's
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			_, _ = c.cmd.Process.Wait()
+		}
+		close(c.done)
+	}()
+	return <-started
+}
+
+// stop ends the process and its children.
+func (c *child) stop() {
+	c.end()
+	select {
+	case <-c.done:
+	case <-time.After(5 * time.Second):
+	}
+	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+	<-c.done
+}
+
+// cpu returns what the process and its children have used, user and system.
+func (c *child) cpu() (time.Duration, error) {
+	var ticks int64
+	err := c.eachStat(func(_ string, fields []string) error {
+		user, err1 := strconv.ParseInt(fields[11], 10, 64)
+		system, err2 := strconv.ParseInt(fields[12], 10, 64)
+		ticks += user + system
+		return errors.Join(err1, err2)
+	})
+	return time.Duration(ticks) * (time.Second / 100), err // USER_HZ is 100 on every Linux that Go runs on
+}
+
+// resident returns how much memory the process and its children hold, in MB.
+func (c *child) resident() (float64, error) {
+	var kB int64
+	err := c.eachStat(func(pid string, _ []string) error {
+		status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(status)) {
+			if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+				n, err := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
+				kB += n
+				return err
+			}
+		}
+		return errors.New("no VmRSS in /proc")
+	})
+	return float64(kB) / 1024, err
+}
+
+// eachStat calls f for every process of the group, with the fields of proc_pid_stat(5) from
+// the third, "state", on.
+func (c *child) eachStat(f func(pid string, fields []string) error) error {
+	group := strconv.Itoa(c.cmd.Process.Pid)
+	paths, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		stat := string(raw)
+		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // a name may hold anything
+		if len(fields) < 13 || fields[2] != group {
+			continue
+		}
+		found = true
+		if err := f(filepath.Base(filepath.Dir(path)), fields); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("process %s is not in /proc: it has ended, or this is no Linux", group)
+	}
+	return nil
+}
