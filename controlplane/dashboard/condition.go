@@ -32,7 +32,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 		c := d.Condition(t.kind)
 		view := conditionView{ID: "condition-" + string(t.kind), Title: t.title, Pill: conditionPill(c), Reason: c.Reason, Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: c.Fix, Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
-		if c.Status == "true" { // what is right needs no mending
+		if c.Status != "false" { // there is nothing to mend
 			view.Observed, view.Expected, view.Fix = "", "", ""
 		}
 		if view.Message == "" {
@@ -57,6 +57,8 @@ func (v *visit) nextCheck(d *controlplane.Domain, c controlplane.Condition) step
 		return step{Words: "The order is under way"}
 	case c.Type == controlplane.CertificateReady && d.CertificateID == "" && d.AutoIssue:
 		return step{Words: "Ordered as soon as the DNS record is right"}
+	case d.CertificateID == "" && d.AutoIssue:
+		return step{Words: "Looked at from the first certificate on"}
 	case d.CertificateID == "":
 		return step{Words: "Nothing happens until you press “Issue now”"}
 	case !d.AutoRenew:

@@ -187,8 +187,8 @@ func options(d *controlplane.Domain) []fact {
 	facts := []fact{
 		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard), ", "), Mono: true},
 		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (certificate request)", keyTitle(d.KeyType)+", new for every certificate")},
-		{Name: "Issues by itself", Value: yes(d.AutoIssue, "Yes, as soon as DNS is right", "No, only when asked for")},
-		{Name: "Renews by itself", Value: yes(d.AutoRenew, "Yes", "No, only when asked for")},
+		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, as soon as DNS is right", "No, only when asked for")},
+		{Name: "Auto-renew", Value: yes(d.AutoRenew, "Yes", "No, only when asked for")},
 	}
 	for _, o := range []fact{{Name: "Preferred CA", Value: d.CA}, {Name: "Profile", Value: d.Profile}, {Name: "Preferred chain", Value: d.PreferredChain}} {
 		if o.Value != "" {

@@ -10,6 +10,7 @@ import (
 type moment struct {
 	ISO  string
 	UTC  string
+	Date string // of UTC
 	Text string
 }
 
@@ -19,7 +20,7 @@ func (v *visit) at(t time.Time) moment {
 		return moment{}
 	}
 	t = t.UTC()
-	return moment{ISO: t.Format(time.RFC3339), UTC: t.Format("2006-01-02 15:04:05 UTC"), Text: relative(t.Sub(v.now))}
+	return moment{ISO: t.Format(time.RFC3339), UTC: t.Format("2006-01-02 15:04:05 UTC"), Date: t.Format("2 Jan 2006"), Text: relative(t.Sub(v.now))}
 }
 
 // maybeAt is at for what may not be known.

@@ -19,18 +19,18 @@ func (v *visit) nextStep(d *controlplane.Domain) step {
 	case controlplane.DomainPendingCNAME:
 		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check is due")
 	case controlplane.DomainIssuing:
-		return v.due("Order goes on", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order is under way")
+		return v.due("Next look at the order", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order is under way")
 	case controlplane.DomainActive:
 		if !d.AutoRenew {
 			return step{Words: "Not renewed by itself"}
 		}
 		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "false" && c.NextCheckAt != nil {
-			return v.due("Tried again", c.NextCheckAt, "")
+			return v.due("Next try", c.NextCheckAt, "")
 		}
 		return v.due("Renewal", d.RenewAt, "No renewal is planned")
 	}
 	if at := earliest(d.Conditions); at != nil {
-		return v.due("Checked again", at, "")
+		return v.due("Next check", at, "")
 	}
 	return step{Words: "Waits for you"}
 }

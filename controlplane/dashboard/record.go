@@ -48,7 +48,7 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 	record := d.lifecycle.DelegationOf(domain)
 	zone := controlplane.RegisteredDomain(domain.Name)
 	host := strings.TrimSuffix(record.Name, "."+zone)
-	view := recordView{Pill: recordPill(domain.Condition(controlplane.DNSReady)), Zone: zone, Sub: zone != domain.Name, Name: domain.Name}
+	view := recordView{Pill: conditionPill(domain.Condition(controlplane.DNSReady)), Zone: zone, Sub: zone != domain.Name, Name: domain.Name}
 	ttl := fmt.Sprint(recordTTL)
 	field := func(form, label, value, hint string) recordField {
 		id := form + "-" + strings.ToLower(strings.NewReplacer(" ", "-", "(", "", ")", "").Replace(label))
@@ -114,17 +114,4 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 // underscores only, so that nothing needs to be quoted.
 func terraform(form string, r controlplane.Delegation) string {
 	return fmt.Sprintf(form, r.Name, recordTTL, r.Target)
-}
-
-// recordPill says how the record was last seen.
-func recordPill(c controlplane.Condition) pill {
-	switch {
-	case c.Status == "true":
-		return pill{"ok", "check", "In place"}
-	case c.Reason == controlplane.CauseCNAMEMissing:
-		return pill{"warn", "clock", "Not there yet"}
-	case c.Status == "false":
-		return pill{"danger", "alert", "Not right"}
-	}
-	return pill{"neutral", "clock", "Being looked for"}
 }

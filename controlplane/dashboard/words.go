@@ -57,15 +57,26 @@ func jobPill(j *controlplane.Job) pill {
 // conditionPill says whether a condition holds. What is not there yet and not wrong either is
 // waiting.
 func conditionPill(c controlplane.Condition) pill {
+	words, ok := conditionWords[c.Type]
+	if !ok {
+		words.holds, words.not = "Yes", "No"
+	}
 	switch {
 	case c.Status == "true":
-		return pill{"ok", "check", "Yes"}
+		return pill{"ok", "check", words.holds}
 	case c.Status == "false" && waiting[c.Reason]:
 		return pill{"warn", "clock", "Not yet"}
 	case c.Status == "false":
-		return pill{"danger", "alert", "No"}
+		return pill{"danger", "alert", words.not}
 	}
-	return pill{"neutral", "dot", "Not known yet"}
+	return pill{"neutral", "clock", "Not known yet"}
+}
+
+// conditionWords say that a condition holds, and that it does not.
+var conditionWords = map[controlplane.ConditionType]struct{ holds, not string }{
+	controlplane.DNSReady:         {"In place", "Not right"},
+	controlplane.CertificateReady: {"Valid", "Missing"},
+	controlplane.RenewalOnTrack:   {"On track", "Failing"},
 }
 
 // waiting are the reasons for which a condition is false while nothing is wrong.

@@ -1,0 +1,216 @@
+package dashboard
+
+import (
+	"bufio"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// bigOrg is an organization with a limit of its own.
+func (s *site) bigOrg(limit int) *controlplane.Organization {
+	s.t.Helper()
+	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
+	s.must(err)
+	return o
+}
+
+func TestRecordOfADomain(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "shop.example.co.uk")
+	target := d.Target + ".acme.dcvaas-verify.com"
+	a := s.get("/domains/"+d.ID).want(http.StatusOK,
+		"Type CNAME", "Host _acme-challenge.shop Copy relative to the zone example.co.uk", "Full host _acme-challenge.shop.example.co.uk", "Value "+target, "TTL 300",
+		"Proxy status DNS only", "_acme-challenge.shop.example.co.uk. 300 IN CNAME "+target+".", `resource "aws_route53_record"`, `resource "cloudflare_dns_record"`,
+		"the host is only _acme-challenge")
+	a.has(`data-copy="`+target+`"`, `aria-label="Copy Value"`, `aria-live="polite"`)
+	s.get("/domains/SHOP.example.co.uk").to("/domains/" + d.ID)
+	apex := s.add(s.org, "example.com")
+	s.get("/domains/"+apex.ID).want(http.StatusOK, "Host _acme-challenge Copy").hasNot("the host is only")
+}
+
+func TestStatesOfADomain(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	page := "/domains/" + d.ID
+	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been looked for yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "There is none yet").
+		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page + `/renew"`)
+
+	s.mismatch(d)
+	s.get(page).want(http.StatusOK, "Not right", "Seen _acme-challenge.example.com → old-target.example.net", "Expected _acme-challenge.example.com → "+d.Target,
+		"What to do Replace the record by this one.", "Next check in 1")
+
+	s.change(d, func(d *controlplane.Domain) { d.Status, d.StatusReason = controlplane.DomainIssuing, "issuing" })
+	s.get(page).want(http.StatusOK, "Issuing", "Order is under way")
+
+	c := s.issue(d)
+	s.get(page).want(http.StatusOK, "Active", "renews by itself", "Issuer Test Intermediate R3", "CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
+		"Expires in 89 days", "Renewal in 59 days", "Certificate issued DCVaaS").
+		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` + page + `/issue"`)
+
+	s.issue(d)
+	s.get(page).want(http.StatusOK, "Earlier certificates (1)", "Replaced")
+
+	s.change(d, func(d *controlplane.Domain) {
+		next := time.Now().Add(time.Hour)
+		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.", NextCheckAt: &next})
+	})
+	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.", "Next try in 59 min")
+	s.get("/domains").want(http.StatusOK, "Renewal failing CAA records forbid the CA")
+
+	s.change(d, func(d *controlplane.Domain) {
+		d.Status, d.StatusReason, d.CertificateID = controlplane.DomainError, "delegation-timeout", ""
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: "delegation-timeout", Message: "Not found within 30 days."})
+	})
+	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.", "Not checked again until you press “Check now”")
+}
+
+func TestOtherOrganizationsObjects(t *testing.T) {
+	s := newSignedIn(t)
+	other := s.newOrg("Other Ltd")
+	d := s.add(other, "foreign.example.com")
+	j := s.kill(d)
+	c := s.issue(d)
+	for _, path := range []string{"/domains/" + d.ID, "/domains/foreign.example.com", "/domains/" + d.ID + "/events", "/certificates/" + c.ID + "/fullchain.pem",
+		"/domains/dom_01h455vb4pex5vsknk084sn02q", "/domains/dom_x", "/domains/%00", "/domains/-", "/certificates/crt_x/leaf.pem", "/certificates/" + c.ID + "/key.pem"} {
+		s.get(path).want(http.StatusNotFound).hasNot("foreign.example.com</", c.Serial)
+	}
+	for _, path := range []string{"/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry", "/jobs/x/retry"} {
+		s.post(path, nil).want(http.StatusNotFound)
+	}
+}
+
+func TestAskForWork(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	page := "/domains/" + d.ID
+	s.post(page+"/check", nil).to(page)
+	s.get(page).want(http.StatusOK, "A check is under way already") // adding it began one
+	s.post(page+"/renew", nil).want(http.StatusConflict, "has no certificate to renew", "Issue now", "Back to the domain")
+	s.post(page+"/issue", nil).to(page)
+	s.get(page).want(http.StatusOK, "A certificate is being ordered now", "Issue a certificate Waiting", "Certificate asked for developer")
+	s.post(page+"/issue", nil).to(page)
+	s.get(page).want(http.StatusOK, "A certificate is being ordered already")
+	s.issue(d)
+	s.post(page+"/renew", nil).to(page)
+}
+
+func TestRetryAJob(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	j := s.kill(d)
+	page := "/domains/" + d.ID
+	s.get(page).want(http.StatusOK, "Gave up", "1 of 4 failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
+	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
+	s.get(page).want(http.StatusOK, "The job starts afresh").hasNot("/retry\"")
+	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
+	s.get(page).want(http.StatusOK, "That work is under way already")
+	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation+1, "w", time.Minute, time.Now())
+	s.must(err)
+	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), claim, time.Now(), nil) }))
+	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job has succeeded")
+}
+
+func TestDownload(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	c := s.issue(d)
+	count := func(part string) int {
+		a := s.get("/certificates/" + c.ID + "/" + part + ".pem").want(http.StatusOK)
+		if got, want := a.header.Get("Content-Disposition"), `attachment; filename="example.com-`+part+`.pem"`; got != want {
+			t.Errorf("Content-Disposition is %q, want %q", got, want)
+		}
+		n := 0
+		for rest := []byte(a.body); ; n++ {
+			var b *pem.Block
+			if b, rest = pem.Decode(rest); b == nil {
+				return n
+			}
+			if _, err := x509.ParseCertificate(b.Bytes); err != nil {
+				t.Errorf("%s: %v", part, err)
+			}
+		}
+	}
+	if full, leaf, chain := count("fullchain"), count("leaf"), count("chain"); full != 2 || leaf != 1 || chain != 1 {
+		t.Errorf("they have %d, %d and %d certificates", full, leaf, chain)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+"/events", nil)
+	s.must(err)
+	res, err := s.visitor.Do(r)
+	s.must(err)
+	defer func() { _ = res.Body.Close() }()
+	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
+		t.Fatalf("status %d, type %q", res.StatusCode, got)
+	}
+	lines := bufio.NewScanner(res.Body)
+	next := func() string { // the next event, without heartbeats
+		name := ""
+		for lines.Scan() {
+			if v, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				name = v
+			}
+			if v, ok := strings.CutPrefix(lines.Text(), "data: "); ok && name != "" {
+				return name + " " + v
+			}
+		}
+		return "end"
+	}
+	state := next()
+	s.get("/domains/" + d.ID).has(`data-state="` + strings.TrimPrefix(state, "state ") + `"`)
+	s.mismatch(d)
+	moved := next()
+	if !strings.HasPrefix(moved, "state ") || moved == state {
+		t.Fatalf("after a move it says %q, before %q", moved, state)
+	}
+	s.kill(d) // moves the job only
+	dead := "state " + s.get("/domains/"+d.ID).state()
+	for got := next(); got != dead; got = next() {
+		if !strings.HasPrefix(got, "state ") {
+			t.Fatalf("after a job's move it says %q, want %q", got, dead)
+		}
+	}
+	s.must(s.life.DeleteDomain(t.Context(), controlplane.System("test"), s.org.ID, d.ID, 0))
+	if got := next(); got != "gone " {
+		t.Fatalf("after the deletion it says %q", got)
+	}
+	if got := next(); got != "end" {
+		t.Fatalf("after the last event it says %q", got)
+	}
+}
+
+// state returns the state that the page of a domain shows.
+func (a answer) state() string {
+	a.t.Helper()
+	_, rest, _ := strings.Cut(a.body, `data-state="`)
+	state, _, _ := strings.Cut(rest, `"`)
+	return state
+}
+
+func TestEventsEnd(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	done := make(chan answer, 1)
+	go func() { done <- s.get("/domains/" + d.ID + "/events") }()
+	time.Sleep(100 * time.Millisecond)
+	s.dash.SetStopping()
+	select {
+	case a := <-done:
+		a.has("event: state")
+	case <-time.After(5 * time.Second):
+		t.Fatal("the stream did not end")
+	}
+	s.post("/logout", nil)
+	s.get("/domains/" + d.ID + "/events").want(http.StatusUnauthorized)
+}

@@ -1,0 +1,324 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"html"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// noIssuer stands where a CA would be asked: no page asks one.
+type noIssuer struct{}
+
+func (noIssuer) CAs() []string { return []string{"letsencrypt", "zerossl"} }
+func (noIssuer) Prepare(context.Context, *controlplane.Order, []byte) error {
+	return errors.New("no CA here")
+}
+func (noIssuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*controlplane.Certificate, error) {
+	return nil, errors.New("no CA here")
+}
+
+// site is a dashboard with its database, its clock and one visitor.
+type site struct {
+	t       *testing.T
+	store   *postgres.Store
+	life    *lifecycle.Service
+	org     *controlplane.Organization
+	dash    *Dashboard
+	server  *httptest.Server
+	visitor *http.Client
+	log     *lockedBuffer
+
+	mu    sync.Mutex
+	ahead time.Duration // how far the dashboard's clock is ahead
+}
+
+func newSite(t *testing.T, change ...func(*Config)) *site {
+	t.Helper()
+	t.Parallel()
+	s := &site{t: t, store: postgrestest.New(t), log: &lockedBuffer{}}
+	var err error
+	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store, Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
+	s.must(err)
+	s.org = s.newOrg("Example Ltd")
+	c := Config{Store: s.store, Lifecycle: s.life, SessionKey: bytes.Repeat([]byte{9}, 32),
+		DevSignIn: &DevSignIn{OrgID: s.org.ID, UserName: "developer"},
+		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),
+		Now: func() time.Time {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return time.Now().Add(s.ahead)
+		}}
+	for _, f := range change {
+		f(&c)
+	}
+	s.dash, err = New(c)
+	s.must(err)
+	s.server = httptest.NewServer(s.dash)
+	t.Cleanup(s.server.Close)
+	t.Cleanup(s.dash.SetStopping)
+	jar, err := cookiejar.New(nil)
+	s.must(err)
+	s.visitor = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return s
+}
+
+// newSignedIn is newSite with its visitor signed in.
+func newSignedIn(t *testing.T, change ...func(*Config)) *site {
+	t.Helper()
+	s := newSite(t, change...)
+	s.post("/login", nil).want(http.StatusSeeOther)
+	return s
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) newOrg(name string) *controlplane.Organization {
+	s.t.Helper()
+	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: name, Tier: controlplane.TierPro})
+	s.must(err)
+	return o
+}
+
+func (s *site) add(org *controlplane.Organization, name string) *controlplane.Domain {
+	s.t.Helper()
+	d, err := s.life.AddDomain(s.t.Context(), controlplane.System("test"), org.ID, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}})
+	s.must(err)
+	return d
+}
+
+// change changes a domain's row as the workers would.
+func (s *site) change(d *controlplane.Domain, f func(*controlplane.Domain)) {
+	s.t.Helper()
+	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
+		row, err := t.LockDomain(s.t.Context(), d.OrgID, d.ID)
+		if err != nil {
+			return err
+		}
+		f(row)
+		*d = *row
+		return t.SaveDomain(s.t.Context(), row, time.Now())
+	}))
+}
+
+// mismatch makes the record wrong.
+func (s *site) mismatch(d *controlplane.Domain) {
+	s.t.Helper()
+	now, next := time.Now(), time.Now().Add(12*time.Second)
+	s.change(d, func(d *controlplane.Domain) {
+		d.StatusReason = controlplane.CauseCNAMEMismatch
+		record := s.life.DelegationOf(d)
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: controlplane.CauseCNAMEMismatch,
+			Message: record.Name + " leads to old-target.example.net, not to its target.", Observed: record.Name + " → old-target.example.net",
+			Expected: record.Name + " → " + record.Target, Fix: "Replace the record by this one.", LastCheckedAt: &now, NextCheckAt: &next})
+	})
+}
+
+// issue gives the domain a certificate.
+func (s *site) issue(d *controlplane.Domain) *controlplane.Certificate {
+	s.t.Helper()
+	now := time.Now().UTC().Truncate(time.Second)
+	c := newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour))
+	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
+		if err := t.AddCertificate(s.t.Context(), c, d.CertificateID); err != nil {
+			return err
+		}
+		entry := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.OrgID, Actor: controlplane.System("worker"),
+			Action: controlplane.ActionCertificateIssued, EntityType: "domain", EntityID: d.ID, Details: map[string]any{"certificate_id": c.ID, "ca": c.CA}, CreatedAt: now}
+		return t.Audit(s.t.Context(), entry)
+	}))
+	s.change(d, func(d *controlplane.Domain) {
+		renew := controlplane.RenewAt(c.NotBefore, c.NotAfter)
+		d.Status, d.StatusReason, d.CertificateID, d.ExpiresAt, d.RenewAt = controlplane.DomainActive, "", c.ID, &c.NotAfter, &renew
+		next := now.Add(24 * time.Hour)
+		for _, k := range []controlplane.Condition{
+			{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME leads to its target.", LastCheckedAt: &now, NextCheckAt: &next},
+			{Type: controlplane.CertificateReady, Status: "true", Reason: "issued", Message: "A valid certificate is stored."},
+			{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "ok", Message: "DNS and CAA would let it be renewed."},
+		} {
+			d.SetCondition(k)
+		}
+	})
+	return c
+}
+
+// kill makes the domain's check a dead job.
+func (s *site) kill(d *controlplane.Domain) *controlplane.Job {
+	s.t.Helper()
+	ctx, now := s.t.Context(), time.Now()
+	j, err := s.store.OpenJob(ctx, d.OrgID, d.ID, "check")
+	s.must(err)
+	claim, err := s.store.ClaimJob(ctx, j.ID, j.Generation, "w", time.Minute, now)
+	s.must(err)
+	s.must(s.store.InTx(ctx, func(t *postgres.Tx) error {
+		return t.JobDies(ctx, claim, now, controlplane.CauseResolverUnreachable, "No resolver could be asked.")
+	}))
+	return j
+}
+
+// newCertificate makes a real chain of two.
+func newCertificate(t *testing.T, d *controlplane.Domain, from, to time.Time) *controlplane.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Intermediate R3"}, NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 140))
+	names := controlplane.CertificateNames(d.Name, d.Wildcard)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: serial, DNSNames: names, NotBefore: from, NotAfter: to}, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: d.OrgID, DomainID: d.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder),
+		Names: names, Serial: serial.Text(16), Issuer: "Test Intermediate R3", CA: "letsencrypt", Profile: "classic", KeyType: controlplane.KeyEC256,
+		NotBefore: from, NotAfter: to, FingerprintSHA256: hex.EncodeToString(sign([]byte("k"), der)), ChainPEM: block(der) + block(caDER), CreatedAt: time.Now()}
+}
+
+// answer is what came back.
+type answer struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   string
+	text   string // the body's words, without tags
+}
+
+var tags = regexp.MustCompile(`(?s)<[^>]*>`)
+
+func (s *site) do(method, path string, form url.Values, header ...string) answer {
+	s.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+path, body)
+	s.must(err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := s.visitor.Do(r)
+	s.must(err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	s.must(err)
+	text := strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(string(b), " "))), " ")
+	return answer{s.t, res.StatusCode, res.Header, string(b), text}
+}
+
+func (s *site) get(path string, header ...string) answer {
+	s.t.Helper()
+	return s.do(http.MethodGet, path, nil, header...)
+}
+
+func (s *site) post(path string, form url.Values, header ...string) answer {
+	s.t.Helper()
+	if form == nil {
+		form = url.Values{}
+	}
+	return s.do(http.MethodPost, path, form, header...)
+}
+
+// want fails unless the answer has the status, and every text among its words.
+func (a answer) want(status int, texts ...string) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status %d, want %d: %.400s", a.status, status, a.text)
+	}
+	for _, text := range texts {
+		if !strings.Contains(a.text, text) {
+			a.t.Errorf("the page does not say %q:\n%s", text, a.text)
+		}
+	}
+	return a
+}
+
+// to fails unless the answer leads to the path.
+func (a answer) to(path string) answer {
+	a.t.Helper()
+	a.want(http.StatusSeeOther)
+	if got := a.header.Get("Location"); got != path {
+		a.t.Errorf("it leads to %q, want %q", got, path)
+	}
+	return a
+}
+
+// has fails unless every piece is in the page's source.
+func (a answer) has(pieces ...string) answer {
+	a.t.Helper()
+	for _, piece := range pieces {
+		if !strings.Contains(a.body, piece) {
+			a.t.Errorf("the page lacks %s in:\n%s", piece, a.body)
+		}
+	}
+	return a
+}
+
+// hasNot fails if a piece is in the page's source.
+func (a answer) hasNot(pieces ...string) answer {
+	a.t.Helper()
+	for _, piece := range pieces {
+		if strings.Contains(a.body, piece) {
+			a.t.Errorf("the page has %s", piece)
+		}
+	}
+	return a
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
