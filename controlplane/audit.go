@@ -22,6 +22,8 @@ const (
 	ActionOrderFailed       = "domain.order_failed"
 	ActionJobDeadLettered   = "job.dead_lettered"
 	ActionJobRetried        = "job.retried"
+	ActionRevokeRequested   = "certificate.revoke_requested"
+	ActionRevoked           = "certificate.revoked"
 	ActionKeyDownloaded     = "certificate.key_downloaded"
 	ActionTokenCreated      = "token.created"
 	ActionTokenUpdated      = "token.updated"

@@ -14,6 +14,7 @@ const (
 	JobDNSCheck      JobType = "dns_check"
 	JobStartIssuance JobType = "start_issuance"
 	JobRenewal       JobType = "renewal"
+	JobRevocation    JobType = "revocation"
 )
 
 // Valid reports whether t is a type of job.
@@ -27,6 +28,8 @@ func (t JobType) Slot() string {
 		return "check"
 	case JobStartIssuance, JobRenewal:
 		return "certificate"
+	case JobRevocation:
+		return "revocation"
 	}
 	return ""
 }
@@ -71,6 +74,7 @@ type Job struct {
 	ID             string
 	OrgID          string
 	DomainID       string
+	CertificateID  string // that a revocation is about; empty for other types
 	Type           JobType
 	Status         JobStatus
 	Queue          Queue
@@ -86,6 +90,15 @@ type Job struct {
 	RequestID      string // of the call that caused it
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+}
+
+// Slot names the work of which a domain has at most one job open at a time. Each certificate
+// is revoked by itself.
+func (j *Job) Slot() string {
+	if j.CertificateID != "" {
+		return j.Type.Slot() + ":" + j.CertificateID
+	}
+	return j.Type.Slot()
 }
 
 // MaxAttempts is how many failures make a job dead: one more than the three retries.

@@ -33,6 +33,9 @@ func showDiagnosis(d *controlplane.Domain, g controlplane.Diagnosis, next *time.
 // valid stays active, and says that its renewal is not on track.
 func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, runAt time.Time, last bool, now time.Time) {
 	next := &runAt
+	if w.claim.Job.Type == controlplane.JobRevocation {
+		return // the job itself says so; the domain is as it was
+	}
 	if w.claim.Job.Type == controlplane.JobDNSCheck {
 		c := d.Condition(controlplane.DNSReady)
 		c.LastCheckedAt, c.NextCheckAt = &now, next

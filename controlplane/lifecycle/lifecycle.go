@@ -26,6 +26,9 @@ type Issuer interface {
 	// Run takes an order on from its recorded step. Its error is, or wraps, a
 	// controlplane.Judged or one of the journal's.
 	Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error)
+	// Revoke asks the CA to revoke a certificate, for a reason code of RFC 5280 §5.3.1. One
+	// that is revoked already is no error.
+	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error
 }
 
 // Doctor looks at a domain's delegation (package dnscheck).

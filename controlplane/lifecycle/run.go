@@ -96,6 +96,8 @@ func (w *work) do(ctx context.Context) error {
 		return w.check(ctx)
 	case controlplane.JobStartIssuance, controlplane.JobRenewal:
 		return w.issue(ctx)
+	case controlplane.JobRevocation:
+		return w.revoke(ctx)
 	}
 	return errors.New("lifecycle: a job of an unknown type: " + string(w.claim.Job.Type))
 }
@@ -153,7 +155,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
 		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}
-		if err := t.Audit(ctx, entry); err != nil || j.Type == controlplane.JobDNSCheck {
+		if err := t.Audit(ctx, entry); err != nil || j.Type.Slot() != controlplane.JobRenewal.Slot() {
 			return err
 		}
 		entry = w.audit(j.OrgID, w.actor(), failureAction(j.Type), "domain", d.ID, now)

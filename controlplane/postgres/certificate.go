@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -84,4 +85,24 @@ func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, re
 		_, err = t.db.Exec(ctx, `UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID, replaces, c.ID)
 	}
 	return translate(err, "domain", c.DomainID)
+}
+
+// RequestRevocation records that a certificate is to be revoked, and why; the last reason
+// before the CA is told counts.
+func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) error {
+	_, err := t.db.Exec(ctx, `UPDATE certificates SET revocation_requested = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL`, orgID, id, reason)
+	return translate(err, "certificate", id)
+}
+
+// RevocationRequested returns the reason for which a certificate is to be revoked, "" where
+// nobody asked.
+func (q queries) RevocationRequested(ctx context.Context, orgID, id string) (reason string, err error) {
+	err = q.db.QueryRow(ctx, `SELECT revocation_requested FROM certificates WHERE org_id = $1 AND id = $2`, orgID, id).Scan(&reason)
+	return reason, translate(err, "certificate", id)
+}
+
+// CertificateRevoked records that the CA has revoked a certificate.
+func (t *Tx) CertificateRevoked(ctx context.Context, orgID, id, reason string, at time.Time) error {
+	_, err := t.db.Exec(ctx, `UPDATE certificates SET revoked_at = $4, revocation_reason = $3 WHERE org_id = $1 AND id = $2`, orgID, id, reason, at)
+	return translate(err, "certificate", id)
 }

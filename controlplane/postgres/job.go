@@ -11,12 +11,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const jobColumns = `j.id, j.org_id, j.domain_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
+const jobColumns = `j.id, j.org_id, j.domain_id, j.certificate_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
 	j.last_error_code, j.last_error, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
 
 func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 	var j controlplane.Job
-	err := row.Scan(&j.ID, &j.OrgID, &j.DomainID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
+	err := row.Scan(&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
 		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt)
 	return j, err
 }
@@ -90,11 +90,11 @@ func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]con
 // returned, and false.
 func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane.Job, bool, error) {
 	rows, err := q.db.Query(ctx, `
-		INSERT INTO jobs AS j (id, org_id, domain_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+		INSERT INTO jobs AS j (id, org_id, domain_id, certificate_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
 		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
 		RETURNING `+jobColumns,
-		j.ID, j.OrgID, j.DomainID, j.Type, j.Type.Slot(), j.Queue, j.Reason, j.RunAt, j.RequestID, j.CreatedAt)
+		j.ID, j.OrgID, j.DomainID, j.CertificateID, j.Type, j.Slot(), j.Queue, j.Reason, j.RunAt, j.RequestID, j.CreatedAt)
 	if err != nil {
 		return nil, false, translate(err, "domain", j.DomainID)
 	}
@@ -108,7 +108,7 @@ func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane
 	if len(added) == 1 {
 		return &added[0], true, nil
 	}
-	open, err := q.OpenJob(ctx, j.OrgID, j.DomainID, j.Type.Slot())
+	open, err := q.OpenJob(ctx, j.OrgID, j.DomainID, j.Slot())
 	return open, false, err
 }
 
@@ -148,7 +148,7 @@ func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*
 	if j, err = t.Job(ctx, orgID, id); err != nil || j.Status != controlplane.JobFailed {
 		return j, false, err
 	}
-	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Type.Slot())
+	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Slot())
 	if err == nil {
 		return open, false, nil
 	}
