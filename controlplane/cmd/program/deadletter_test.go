@@ -62,6 +62,8 @@ func TestDeadLetterAndRetry(t *testing.T) {
 	}
 }
 
+var errNotYet = errors.New("not yet")
+
 // archived returns what the queue monitor shows of the archive.
 func (s *stack) archived() string {
 	return string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/queues/api/queues/critical/archived_tasks", nil))
