@@ -3,6 +3,7 @@ package controlplane
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -98,5 +99,5 @@ func quote(s string) string {
 	if len(s) > 80 {
 		s = s[:80] + "…"
 	}
-	return `"` + s + `"`
+	return `"` + strings.ToValidUTF8(s, "") + `"`
 }

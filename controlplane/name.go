@@ -17,12 +17,12 @@ const ChallengeLabel = "_acme-challenge"
 const maxNameLength = 253 - len(ChallengeLabel) - 1
 
 // profile is IDNA2008 as look-ups use it (RFC 5891), with the mapping of UTS 46, LDH rules
-// and lengths enforced.
+// and lengths enforced. Labels with hyphens at their edges are refused, and those with two in
+// third place that are no A-labels (RFC 5890 §2.3.1), as CAs do.
 var profile = idna.New(
 	idna.MapForLookup(),
 	idna.Transitional(false),
 	idna.BidiRule(),
-	idna.CheckHyphens(false),
 	idna.CheckJoiners(true),
 	idna.StrictDomainName(true),
 	idna.ValidateLabels(true),
@@ -36,7 +36,12 @@ func ParseName(pointer, s string) (string, error) {
 	bad := func(code, detail, fix string) (string, error) {
 		return "", Invalid(pointer, code, detail, fix)
 	}
-	name := strings.TrimSuffix(s, ".")
+	name := s
+	for _, dot := range []string{".", "。", "．", "｡"} { // the last three map to the first (UTS 46)
+		if cut, ok := strings.CutSuffix(s, dot); ok {
+			name = cut
+		}
+	}
 	switch {
 	case name == "":
 		return bad("name-empty", "The name is empty.", "Send a domain name such as example.com.")
@@ -55,7 +60,13 @@ func ParseName(pointer, s string) (string, error) {
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return bad("name-ip", quote(s)+" is an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
 	}
+	if rest, ok := strings.CutPrefix(strings.ToLower(name), ChallengeLabel+"."); ok {
+		return bad("name-challenge", quote(s)+" is a challenge name.", "Send the name that the certificate is for: "+rest+".")
+	}
 	ascii, err := profile.ToASCII(name)
+	if err == nil && strings.HasSuffix(ascii, ".") {
+		return bad("name-invalid", quote(s)+" has an empty label.", "Remove the dot that is too many.")
+	}
 	if err != nil {
 		if len(ascii) > 253 {
 			return bad("name-too-long", "The name has more than 253 characters.", "A name has at most 237 characters, so that _acme-challenge. fits before it.")
@@ -65,23 +76,17 @@ func ParseName(pointer, s string) (string, error) {
 	if hasSymbol(ascii) {
 		return bad("name-invalid", quote(s)+" contains a character that domain names cannot have, such as an emoji.", "Use letters, marks and digits of any script (IDNA2008); symbols and emoji are none of them.")
 	}
-	if hasBadHyphen(ascii) {
-		return bad("name-invalid", quote(s)+" has a label that begins or ends with a hyphen.", "Remove the hyphen at the label's edge.")
-	}
 	if len(ascii) > maxNameLength {
 		return bad("name-too-long", "The name is too long for a challenge record.", "A name has at most 237 characters, so that _acme-challenge. fits before it.")
-	}
-	if strings.HasPrefix(ascii, ChallengeLabel+".") {
-		return bad("name-challenge", quote(s)+" is a challenge name.", "Send the name that the certificate is for: "+strings.TrimPrefix(ascii, ChallengeLabel+".")+".")
 	}
 	if !strings.Contains(ascii, ".") {
 		return bad("name-public-suffix", quote(s)+" has a single label.", "Send a full name such as example.com.")
 	}
-	if suffix, _ := publicsuffix.PublicSuffix(ascii); suffix == ascii {
-		return bad("name-public-suffix", quote(s)+" is a public suffix: nobody registers names under it but its registry.", "Send a name below it, such as example."+ascii+".")
-	}
 	if last := ascii[strings.LastIndexByte(ascii, '.')+1:]; strings.Trim(last, "0123456789") == "" {
 		return bad("name-ip", quote(s)+" ends in a number, like an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
+	}
+	if suffix, _ := publicsuffix.PublicSuffix(ascii); suffix == ascii {
+		return bad("name-public-suffix", quote(s)+" is a public suffix: nobody registers names under it but its registry.", "Send a name below it, such as example."+ascii+".")
 	}
 	return ascii, nil
 }
@@ -95,15 +100,6 @@ func hasSymbol(ascii string) bool {
 		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Mn, unicode.Mc, unicode.Nd) &&
 			!strings.ContainsRune("\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u3007\u30fb\u200c\u200d", r)
 	})
-}
-
-func hasBadHyphen(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
-			return true
-		}
-	}
-	return false
 }
 
 // ChallengeName returns the name at which the customer's CNAME stands.
