@@ -70,10 +70,7 @@ func (m *apiTokenModel) replaces(config, state *apiTokenModel) []path.Path {
 	case !config.ExpiresAt.IsNull():
 		add("expires_at", !sameInstant(config.ExpiresAt, state.ExpiresAt))
 	case config.ExpiresIn.IsNull():
-		if !state.ExpiresAt.IsNull() {
-			m.ExpiresAt = timetypes.NewRFC3339Null() // it was to expire, and is not any more
-			add("expires_at", true)
-		}
+		add("expires_at", !state.ExpiresAt.IsNull())
 	default:
 		// An imported token that expires takes expires_in over: nobody knows what it was made with.
 		adopts := state.ExpiresIn.IsNull() && imported && !state.ExpiresAt.IsNull()
@@ -90,10 +87,13 @@ func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
 		m.ReadyForRotation = types.BoolValue(false) // else it is replaced
 	}
+	if !m.ExpiresIn.IsNull() && !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn) {
+		m.ExpiresIn = state.ExpiresIn
+	}
 	switch {
-	case config.ExpiresAt.IsNull() && !config.ExpiresIn.IsNull():
-		m.ExpiresAt = state.ExpiresAt
-	case !config.ExpiresAt.IsNull() && sameInstant(config.ExpiresAt, state.ExpiresAt):
+	case config.ExpiresAt.IsNull() && config.ExpiresIn.IsNull():
+		m.ExpiresAt = timetypes.NewRFC3339Null()
+	case config.ExpiresAt.IsNull() || sameInstant(config.ExpiresAt, state.ExpiresAt):
 		m.ExpiresAt = state.ExpiresAt
 	}
 }

@@ -114,7 +114,8 @@ func (w *wait) ask(ctx context.Context, d *client.Domain) {
 	switch {
 	case !delegated(d):
 		job, err = w.client.VerifyDomain(ctx, w.id)
-	case w.certificate && d.Status == client.DomainStatusError && w.asked.IsZero():
+	case w.certificate && (d.Status == client.DomainStatusPendingCname || d.Status == client.DomainStatusError && w.asked.IsZero()):
+		// It was given up, or auto_issue came after the delegation.
 		job, err = w.client.IssueDomain(ctx, w.id)
 	default:
 		return

@@ -1,0 +1,322 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+const tokenAddress = "dcvaas_api_token.test"
+
+var (
+	tokenIDText = regexp.MustCompile(`^tok_[0-9a-z]{26}$`)
+	secretText  = regexp.MustCompile(`^dcv_[0-9A-Za-z]{36}$`)
+)
+
+// tokenConfig is a token for reading domains, with more attributes.
+func (a *acc) tokenConfig(name, attributes string) string {
+	return a.config("resource \"dcvaas_api_token\" \"test\" {\n  name = %q\n  scopes = [\"jobs:read\", \"domains:read\"]\n%s\n}", name, attributes)
+}
+
+func tokenAction(a plancheck.ResourceActionType) plancheck.PlanCheck {
+	return plancheck.ExpectResourceAction(tokenAddress, a)
+}
+
+func tokenState(name string, check knownvalue.Check) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(tokenAddress, at(name), check)
+}
+
+func unknownOfToken(names ...string) []plancheck.PlanCheck {
+	var out []plancheck.PlanCheck
+	for _, n := range names {
+		out = append(out, plancheck.ExpectUnknownValue(tokenAddress, at(n)))
+	}
+	return out
+}
+
+func TestAccAPIToken_basic(t *testing.T) {
+	a := newAcc(t)
+	a.run(
+		resource.TestStep{
+			Config: a.tokenConfig("basic", ""),
+			ConfigPlanChecks: pre(append(unknownOfToken("id", "token", "token_prefix", "created_at"), tokenAction(plancheck.ResourceActionCreate),
+				plancheck.ExpectSensitiveValue(tokenAddress, at("token")),
+				plancheck.ExpectKnownValue(tokenAddress, at("expires_at"), knownvalue.Null()),
+				plancheck.ExpectKnownValue(tokenAddress, at("ready_for_rotation"), knownvalue.Bool(false)))...),
+			ConfigStateChecks: []statecheck.StateCheck{
+				tokenState("id", knownvalue.StringRegexp(tokenIDText)),
+				tokenState("token", knownvalue.StringRegexp(secretText)),
+				statecheck.ExpectSensitiveValue(tokenAddress, at("token")),
+				tokenState("scopes", knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("domains:read"), knownvalue.StringExact("jobs:read")})),
+				tokenState("domain_ids", knownvalue.Null()),
+				tokenState("expires_at", knownvalue.Null()),
+			},
+			Check: func(s *terraform.State) error { // the returned token authenticates, with these scopes
+				c := a.clientWith(s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
+				if _, err := c.Delegation(context.Background(), "example.com"); err != nil {
+					return err
+				}
+				if _, err := c.CreateDomain(context.Background(), client.DomainCreate{Name: a.domain()}); !client.IsForbidden(err) {
+					return fmt.Errorf("it may do more than its scopes: %v", err)
+				}
+				return nil
+			},
+		},
+	)
+}
+
+// A new name keeps the secret; every other change asks for another token.
+func TestAccAPIToken_update(t *testing.T) {
+	a := newAcc(t)
+	d := a.added(a.domain())
+	kept, replaced := statecheck.CompareValue(same{}), statecheck.CompareValue(differs{})
+	step := func(config string, act plancheck.ResourceActionType, checks ...statecheck.StateCheck) resource.TestStep {
+		return resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(act)), ConfigStateChecks: checks}
+	}
+	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	replace := func(attributes string) resource.TestStep {
+		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token")))
+	}
+	nothing := func(attributes string) resource.TestStep {
+		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionNoop)
+	}
+	a.run(
+		step(a.tokenConfig("first", ""), plancheck.ResourceActionCreate, kept.AddStateValue(tokenAddress, at("token")), replaced.AddStateValue(tokenAddress, at("token"))),
+		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate, kept.AddStateValue(tokenAddress, at("token")), tokenState("name", knownvalue.StringExact("second"))),
+		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", "domains:read"`, `"domains:read", "jobs:read"`, 1), plancheck.ResourceActionNoop),
+		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", `, ``, 1), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token"))),
+		replace(""),
+		replace(fmt.Sprintf("domain_ids = [%q]", d.Id)),
+		replace("domain_ids = []"),
+		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate), // null is the same as empty
+		replace(`expires_in = "2h"`),
+		nothing(`expires_in = "120m"`),
+		step(a.tokenConfig("third", `expires_in = "2h"`), plancheck.ResourceActionUpdate, tokenState("expires_at", knownvalue.NotNull())),
+		replace(`expires_in = "3h"`),
+		replace(fmt.Sprintf("expires_at = %q", soon.Format(time.RFC3339))),
+		nothing(fmt.Sprintf("expires_at = %q", soon.In(time.FixedZone("", 3600)).Format(time.RFC3339))),
+		replace(fmt.Sprintf("expires_at = %q", soon.Add(time.Second).Format(time.RFC3339))),
+		replace(""),
+		replace(`rotate_when_changed = { key = "1" }`),
+		nothing(`rotate_when_changed = { key = "1" }`),
+		replace(`rotate_when_changed = { key = "2" }`),
+	)
+}
+
+func TestAccAPIToken_import(t *testing.T) {
+	a := newAcc(t)
+	ctx := context.Background()
+	made, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "imported", Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeJobsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_api_token.test\n  id = %q\n}\n", made.Id)
+	a.run(
+		resource.TestStep{
+			Config:            a.tokenConfig("imported", "") + block,
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
+		},
+		resource.TestStep{ // keepers are taken over, a rename is a rename, and the secret stays null
+			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "1" }`),
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionUpdate), plancheck.ExpectKnownValue(tokenAddress, at("token"), knownvalue.Null())),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
+		},
+		resource.TestStep{
+			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "2" }`),
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.StringRegexp(secretText))},
+		},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"token", "rotate_when_changed"}},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "renamed", ExpectError: message("is not the id of a token")},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: made.Token, ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+id`)},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "tok_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Cannot import non-existent remote object")},
+	)
+}
+
+func TestAccAPIToken_identity(t *testing.T) {
+	a := newAcc(t)
+	resource.Test(t, resource.TestCase{
+		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
+		ProtoV6ProviderFactories: a.factories(),
+		CheckDestroy:             a.checkDestroy,
+		Steps: []resource.TestStep{
+			{
+				Config:            a.tokenConfig("identity", ""),
+				ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectIdentityValueMatchesState(tokenAddress, at("id"))},
+			},
+			{ResourceName: tokenAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
+		},
+	})
+}
+
+// Within rotate_before_expiry of its end, the token is replaced by the next apply.
+func TestAccAPIToken_rotation(t *testing.T) {
+	a := newAcc(t)
+	offset := time.Duration(0)
+	a.now = func() time.Time { return time.Now().Add(offset) }
+	token := statecheck.CompareValue(differs{})
+	config := a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"8h\"")
+	a.run(
+		resource.TestStep{
+			Config:           config,
+			ConfigPlanChecks: pre(unknownOfToken("expires_at")...),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")),
+				tokenState("ready_for_rotation", knownvalue.Bool(false)), tokenState("expires_at", knownvalue.NotNull())},
+		},
+		resource.TestStep{
+			PreConfig:        func() { offset = 15 * time.Hour },
+			Config:           config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
+		resource.TestStep{
+			PreConfig:          func() { offset = 16*time.Hour + time.Minute },
+			RefreshState:       true,
+			ExpectNonEmptyPlan: true,
+		},
+		resource.TestStep{
+			PreConfig:         func() { offset = 16*time.Hour + time.Minute },
+			Config:            config,
+			ConfigPlanChecks:  pre(append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionDestroyBeforeCreate))...),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), tokenState("ready_for_rotation", knownvalue.Bool(false))},
+		},
+		resource.TestStep{ // a longer window is an update that makes it ready, and so replaces it
+			Config:           a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
+			PreConfig:        func() { offset += 5 * time.Hour },
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{tokenAction(plancheck.ResourceActionDestroyBeforeCreate)}},
+		},
+	)
+}
+
+// An expired token does not break the plan: it is replaced.
+func TestAccAPIToken_expired(t *testing.T) {
+	a := newAcc(t)
+	offset := time.Duration(0)
+	a.now = func() time.Time { return time.Now().Add(offset) }
+	token := statecheck.CompareValue(differs{})
+	config := a.tokenConfig("short", `expires_in = "1h"`)
+	a.run(
+		resource.TestStep{Config: config, ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))}},
+		resource.TestStep{
+			PreConfig:         func() { offset = 61 * time.Minute },
+			Config:            config,
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate)),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))},
+		},
+	)
+}
+
+// A fixed time that is over is complained about: the same again would be refused.
+func TestAccAPIToken_fixedTimeIsOver(t *testing.T) {
+	a := newAcc(t)
+	offset := time.Duration(0)
+	a.now = func() time.Time { return time.Now().Add(offset) }
+	until := func(d time.Duration) string {
+		return a.tokenConfig("fixed", fmt.Sprintf("expires_at = %q", time.Now().Add(d).UTC().Format(time.RFC3339)))
+	}
+	config := until(time.Hour)
+	a.run(
+		resource.TestStep{Config: until(-time.Hour), ExpectError: regexp.MustCompile(`(?s)expires_at\s+=.*Request ID: `)},
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			PreConfig:         func() { offset = 61 * time.Minute },
+			Config:            config,
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("ready_for_rotation", knownvalue.Bool(true))},
+		},
+		resource.TestStep{Config: until(3 * time.Hour), ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate))},
+	)
+}
+
+func TestAccAPIToken_revokedOutside(t *testing.T) {
+	a := newAcc(t)
+	config := a.tokenConfig("revoked", "")
+	a.run(
+		resource.TestStep{
+			Config: config,
+			Check: func(s *terraform.State) error {
+				return a.client.DeleteToken(context.Background(), s.RootModule().Resources[tokenAddress].Primary.ID)
+			},
+			ExpectNonEmptyPlan: true,
+		},
+		resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionCreate))},
+	)
+}
+
+func TestAccAPIToken_drift(t *testing.T) {
+	a := newAcc(t)
+	config := a.tokenConfig("drifting", "")
+	id := ""
+	a.run(
+		resource.TestStep{Config: config, Check: func(s *terraform.State) error {
+			id = s.RootModule().Resources[tokenAddress].Primary.ID
+			return nil
+		}},
+		resource.TestStep{
+			PreConfig: func() {
+				if _, err := a.client.UpdateToken(context.Background(), id, client.TokenUpdate{Name: "someone's"}); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:           config,
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionUpdate)),
+		},
+	)
+}
+
+// A token gives no more than it has; the refusal stands at the attribute.
+func TestAccAPIToken_refused(t *testing.T) {
+	a := newAcc(t)
+	weak, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeTokensWrite, client.ScopeTokensRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
+	config := func(attributes string) string {
+		return strings.Replace(a.tokenConfig("refused", attributes), a.token, weak.Token, 1)
+	}
+	a.run(
+		resource.TestStep{Config: config(""), ExpectError: regexp.MustCompile(`(?s)scopes\s+=.*does\s+not\s+have\s+the\s+scope.*Request ID: \S+`)},
+		resource.TestStep{Config: a.tokenConfig("refused", `domain_ids = ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]`), ExpectError: regexp.MustCompile(`(?s)domain_ids\s+=.*Request ID: \S+`)},
+		resource.TestStep{Config: a.tokenConfig("accepted", "")},
+	)
+}
+
+func TestAccAPIToken_validators(t *testing.T) {
+	a := newAcc(t)
+	for name, c := range map[string]struct{ body, want string }{
+		"no scopes":                {"name = \"x\"\nscopes = []", "at least 1"},
+		"a scope":                  {"name = \"x\"\nscopes = [\"everything\"]", "must be a scope such as domains:read"},
+		"empty name":               {"name = \"\"\nscopes = [\"domains:read\"]", "string length must be between 1 and 200"},
+		"blank name":               {"name = \" x\"\nscopes = [\"domains:read\"]", "must not begin or end with white space"},
+		"a domain":                 {"name = \"x\"\nscopes = [\"domains:read\"]\ndomain_ids = [\"example.com\"]", "must be the id of a domain"},
+		"a time":                   {"name = \"x\"\nscopes = [\"domains:read\"]\nexpires_at = \"tomorrow\"", "Invalid RFC3339 String Value"},
+		"a duration":               {"name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"soon\"", "is not a duration such as 90d"},
+		"a past":                   {"name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"-1h\"", "is not positive"},
+		"both":                     {"name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"1h\"\nexpires_at = \"2030-01-01T00:00:00Z\"", "cannot be specified when"},
+		"rotation of a fixed time": {"name = \"x\"\nscopes = [\"domains:read\"]\nrotate_before_expiry = \"1h\"", "must be specified when"},
+		"rotation at once":         {"name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"1h\"\nrotate_before_expiry = \"60m\"", "rotate_before_expiry must be shorter than expires_in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := *a
+			b.T = t
+			b.run(
+				resource.TestStep{Config: a.config("resource \"dcvaas_api_token\" \"test\" {\n%s\n}", c.body), PlanOnly: true, ExpectError: message(c.want)},
+				resource.TestStep{Config: a.config(`# an error must not come last`)},
+			)
+		})
+	}
+}

@@ -1,0 +1,191 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+const validationAddress = "dcvaas_domain_validation.test"
+
+// validated is a domain and the wait for it, whose other attributes follow.
+func (a *acc) validated(name, attributes string) string {
+	return a.config(`resource "dcvaas_domain" "test" {
+  name = %q
+}
+
+resource "dcvaas_domain_validation" "test" {
+  domain_id = dcvaas_domain.test.id
+%s
+}`, name, attributes)
+}
+
+func TestAccDomainValidation_delegation(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	config := a.validated(name, `  record_fqdn = "_ACME-challenge.`+name+`."`)
+	a.run(
+		resource.TestStep{
+			Config: config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectUnknownValue(validationAddress, at("id")),
+					plancheck.ExpectKnownValue(validationAddress, at("wait_for"), knownvalue.StringExact("delegation")),
+				},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(validationAddress, at("id"), knownvalue.StringRegexp(domainIDText))},
+		},
+		resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
+		resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateId: name, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
+	)
+}
+
+func TestAccDomainValidation_certificate(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	a.run(
+		resource.TestStep{
+			Config:           a.validated(name, `  wait_for = "certificate"`),
+			ConfigPlanChecks: pre(),
+			Check: func(*terraform.State) error {
+				d, err := a.client.Domain(context.Background(), name)
+				if err == nil && d.Status != client.DomainStatusActive {
+					t.Errorf("the wait ended at %s", d.Status)
+				}
+				return err
+			},
+		},
+		resource.TestStep{ // other timeouts wait for nothing
+			Config:           a.validated(name, "  wait_for = \"certificate\"\n  timeouts = { create = \"1m\" }"),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionUpdate)),
+		},
+		resource.TestStep{Config: a.validated(name, ""), ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionUpdate))},
+	)
+}
+
+// The record is made while the wait is on.
+func TestAccDomainValidation_recordComesLater(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("wait") != "" { // Terraform waits already
+			a.delegate(name)
+		}
+		return false
+	})
+	a.run(resource.TestStep{Config: strings.Replace(a.validated(name, `  wait_for = "certificate"`), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+}
+
+// A wait in vain says the doctor's cause and fix, and leaves the domain alone.
+func TestAccDomainValidation_timeout(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	id := statecheck.CompareValue(same{})
+	only := a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name)
+	keeps := func() resource.TestStep {
+		return resource.TestStep{Config: only, ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop)), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}}
+	}
+	short := "  wait_for = \"certificate\"\n  timeouts = { create = \"4s\" }"
+	a.run(
+		resource.TestStep{Config: only, ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}},
+		resource.TestStep{
+			Config:      a.validated(name, short),
+			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) + `: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*The record that must be there:`),
+		},
+		keeps(),
+		resource.TestStep{
+			PreConfig:   func() { a.setRecord("_acme-challenge."+name, "CNAME", "elsewhere.example.net") },
+			Config:      a.validated(name, short),
+			ExpectError: regexp.MustCompile(`(?s)elsewhere\.example\.net.*Cause: cname-mismatch`),
+		},
+		keeps(),
+		resource.TestStep{
+			PreConfig: func() { a.delegate(name) },
+			Config:    a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))},
+		},
+	)
+}
+
+func TestAccDomainValidation_mismatch(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.run(
+		resource.TestStep{
+			Config:      a.validated(name, `  record_fqdn = "_acme-challenge.`+name+`.`+name+`"`),
+			ExpectError: message("The record has another name than the domain's delegation"),
+		},
+		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name), ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop))},
+	)
+}
+
+// Nothing would ever issue the certificate that is waited for: the wait says so at once.
+func TestAccDomainValidation_autoIssueOff(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	config := strings.Replace(a.validated(name, `  wait_for = "certificate"`), "  name = ", "  auto_issue = false\n  name = ", 1)
+	a.run(
+		resource.TestStep{Config: config, ExpectError: message("The domain has auto_issue = false")},
+		resource.TestStep{Config: a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre()},
+	)
+}
+
+// Another domain replaces the wait; a domain that is gone takes its wait along.
+func TestAccDomainValidation_replace(t *testing.T) {
+	a := newAcc(t)
+	first, second := a.domain(), a.domain()
+	a.delegate(first)
+	a.delegate(second)
+	a.run(
+		resource.TestStep{Config: a.validated(first, "")},
+		resource.TestStep{
+			Config:           a.validated(second, ""),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionDestroyBeforeCreate)),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if err := a.client.DeleteDomain(context.Background(), second); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:           a.validated(second, ""),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionCreate), action(plancheck.ResourceActionCreate)),
+		},
+	)
+}
+
+func TestAccDomainValidation_validators(t *testing.T) {
+	a := newAcc(t)
+	id := "dom_01k9z5w7r8e4bs6v0q1d2m3n4p"
+	for name, c := range map[string]struct{ body, want string }{
+		"no domain": {``, `The argument "domain_id" is required`},
+		"a name":    {`domain_id = "example.com"`, "must be the id of a domain"},
+		"wait_for":  {`domain_id = "` + id + "\"\nwait_for = \"dns\"", "value must be one of"},
+		"timeouts":  {`domain_id = "` + id + "\"\ntimeouts = { create = \"soon\" }", "must be a string containing a sequence of decimal numbers"},
+		"no such":   {`domain_id = "` + id + `"`, "Status: 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := *a
+			b.T = t
+			b.run(
+				resource.TestStep{Config: a.config("resource \"dcvaas_domain_validation\" \"test\" {\n%s\n}", c.body), ExpectError: message(c.want)},
+				resource.TestStep{Config: a.config(`# an error must not come last`)},
+			)
+		})
+	}
+}

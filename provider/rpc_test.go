@@ -1,0 +1,192 @@
+package provider
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// rpc talks to the provider as Terraform would, for what the Terraform at hand is too old to ask.
+type rpc struct {
+	*acc
+	tfprotov6.ProviderServer
+	schemas *tfprotov6.GetProviderSchemaResponse
+}
+
+func (a *acc) rpc() *rpc {
+	a.Helper()
+	ctx := context.Background()
+	server, err := a.factories()["dcvaas"]()
+	if err != nil {
+		a.Fatal(err)
+	}
+	r := &rpc{acc: a, ProviderServer: server}
+	if r.schemas, err = server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{}); err != nil {
+		a.Fatal(err)
+	}
+	config := r.value(r.schemas.Provider.ValueType(), map[string]any{"endpoint": a.endpoint, "api_token": a.token})
+	resp, err := server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
+	if err != nil {
+		a.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	return r
+}
+
+// value makes an object of the type; attributes that are not given are null.
+func (r *rpc) value(typ tftypes.Type, attributes map[string]any) *tfprotov6.DynamicValue {
+	r.Helper()
+	values := map[string]tftypes.Value{}
+	for name, t := range typ.(tftypes.Object).AttributeTypes {
+		values[name] = tftypes.NewValue(t, attributes[name])
+	}
+	v, err := tfprotov6.NewDynamicValue(typ, tftypes.NewValue(typ, values))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return &v
+}
+
+func (r *rpc) attribute(v *tfprotov6.DynamicValue, typ tftypes.Type, name string) string {
+	r.Helper()
+	decoded, err := v.Unmarshal(typ)
+	if err != nil {
+		r.Fatal(err)
+	}
+	var object map[string]tftypes.Value
+	if err := decoded.As(&object); err != nil {
+		r.Fatal(err)
+	}
+	var s string
+	if err := object[name].As(&s); err != nil {
+		r.Fatal(err)
+	}
+	return s
+}
+
+func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
+	r.Helper()
+	for _, d := range diags {
+		if d.Severity == tfprotov6.DiagnosticSeverityError {
+			r.Fatalf("%s: %s", d.Summary, d.Detail)
+		}
+	}
+}
+
+var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
+
+// Both resources are imported by their identity, and a domain's may be its name; reading gives the identity again.
+func TestImportByIdentity(t *testing.T) {
+	a := newAcc(t)
+	ctx := context.Background()
+	d := a.added(a.domain())
+	token, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "identity", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteToken(ctx, token.Id) })
+	r := a.rpc()
+	for _, c := range []struct{ kind, identity, id string }{
+		{"dcvaas_domain", d.Id, d.Id},
+		{"dcvaas_domain", d.Name, d.Id},
+		{"dcvaas_api_token", token.Id, token.Id},
+	} {
+		typ := r.schemas.ResourceSchemas[c.kind].ValueType()
+		imported, err := r.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: c.kind,
+			Identity: &tfprotov6.ResourceIdentityData{IdentityData: r.value(identityType, map[string]any{"id": c.identity})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ok(imported.Diagnostics)
+		found := imported.ImportedResources[0]
+		read, err := r.ReadResource(ctx, &tfprotov6.ReadResourceRequest{TypeName: c.kind, CurrentState: found.State, CurrentIdentity: found.Identity, Private: found.Private})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ok(read.Diagnostics)
+		if got := r.attribute(read.NewState, typ, "id"); got != c.id {
+			t.Errorf("%s %s has the id %s", c.kind, c.identity, got)
+		}
+		if got := r.attribute(read.NewIdentity.IdentityData, identityType, "id"); got != c.id {
+			t.Errorf("%s %s has the identity %s", c.kind, c.identity, got)
+		}
+	}
+}
+
+// Terraform's stop ends a wait at once, and says that it was interrupted.
+func TestWaitIsInterrupted(t *testing.T) {
+	a := newAcc(t)
+	d := a.added(a.domain())
+	r := a.rpc()
+	kind := "dcvaas_domain_validation"
+	typ := r.schemas.ResourceSchemas[kind].ValueType()
+	ctx, cancel := context.WithCancel(context.Background())
+	null, err := tfprotov6.NewDynamicValue(typ, tftypes.NewValue(typ, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]any{"domain_id": d.Id, "wait_for": "certificate"}
+	planned := map[string]any{"id": tftypes.UnknownValue, "domain_id": d.Id, "wait_for": "certificate"}
+	type result struct {
+		resp *tfprotov6.ApplyResourceChangeResponse
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		resp, err := r.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: &null,
+			Config: r.value(typ, given), PlannedState: r.value(typ, planned)})
+		done <- result{resp, err}
+	}()
+	// The wait is on when its check has been asked for and has found nothing.
+	if _, err := a.client.WaitDomain(ctx, d.Id, func(d *client.Domain) bool { return d.StatusReason == "cname-missing" }); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	got := <-done
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if len(got.resp.Diagnostics) != 1 || got.resp.Diagnostics[0].Detail != "The operation was interrupted." {
+		t.Errorf("got %v", got.resp.Diagnostics)
+	}
+	if v, err := got.resp.NewState.Unmarshal(typ); err != nil || !v.IsNull() {
+		t.Errorf("an interrupted wait is in the state: %v, %v", v, err)
+	}
+}
+
+// A token that has expired, or was revoked, comes with a warning that says what follows.
+func TestTokenWarnings(t *testing.T) {
+	a := newAcc(t)
+	ctx := context.Background()
+	token, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "ends", Scopes: []client.Scope{client.ScopeDomainsRead},
+		ExpiresAt: nullable.NewNullableWithValue(time.Now().Add(time.Hour))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	r := a.rpc()
+	read := func() *tfprotov6.ReadResourceResponse {
+		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(), map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h"})
+		resp, err := r.ReadResource(ctx, &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ok(resp.Diagnostics)
+		return resp
+	}
+	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends has expired" {
+		t.Errorf("of an expired one: %v", resp.Diagnostics)
+	}
+	if err := a.client.DeleteToken(ctx, token.Id); err != nil {
+		t.Fatal(err)
+	}
+	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends is gone" {
+		t.Errorf("of a revoked one: %v", resp.Diagnostics)
+	}
+}
