@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -59,4 +60,13 @@ func makeCSR(t *testing.T, kind string, names ...string) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+func readFile(a *acc, path string) string {
+	a.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return string(b)
 }

@@ -1,0 +1,276 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// built is the provider as users run it, built once.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// workspace is a working directory with the real command and the real plugin.
+type workspace struct {
+	*acc
+	dir string
+	env []string
+}
+
+// workspace makes a directory with the files, in which Terraform finds the provider that is built here.
+func (a *acc) workspace(files map[string]string) *workspace {
+	a.Helper()
+	built.once.Do(func() {
+		built.dir = filepath.Join(plane.dir, "plugin")
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(built.dir, "terraform-provider-dcvaas"), "..")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if built.err != nil {
+		a.Fatal(built.err)
+	}
+	dir := a.TempDir()
+	rc := filepath.Join(dir, "terraformrc")
+	write := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			a.Fatal(err)
+		}
+	}
+	write(rc, fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"dcvaas/dcvaas\" = %q\n  }\n  direct {}\n}\n", built.dir))
+	for name, text := range files {
+		write(filepath.Join(dir, name), text)
+	}
+	return &workspace{acc: a, dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_IN_AUTOMATION=1",
+		envEndpoint+"="+a.endpoint, envAPIToken+"="+a.token)}
+}
+
+// files reads the *.tf of a directory.
+func (a *acc) files(dir string) map[string]string {
+	a.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.tf"))
+	if err != nil || len(paths) == 0 {
+		a.Fatalf("no configuration in %s: %v", dir, err)
+	}
+	out := map[string]string{}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			a.Fatal(err)
+		}
+		out[filepath.Base(p)] = string(b)
+	}
+	return out
+}
+
+func (t *workspace) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("terraform", append(args, "-no-color")...)
+	cmd.Dir, cmd.Env = t.dir, t.env
+	return cmd
+}
+
+// run runs a command that must succeed and returns what it says.
+func (t *workspace) run(args ...string) string {
+	t.Helper()
+	out, err := t.command(args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("terraform %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// outputs returns the output values.
+func (t *workspace) outputs() map[string]any {
+	t.Helper()
+	cmd := t.command("output", "-json")
+	raw, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]struct{ Value any }
+	if err := json.Unmarshal(raw, &values); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	out := map[string]any{}
+	for name, v := range values {
+		out[name] = v.Value
+	}
+	return out
+}
+
+func (t *workspace) read(name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(t.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Ctrl-C during the wait ends it within seconds; the domain is in the state, the wait is not, and the next apply goes on.
+func TestCLIInterrupt(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	tf := a.workspace(map[string]string{"main.tf": `terraform {
+  required_providers {
+    dcvaas = { source = "dcvaas/dcvaas" }
+  }
+}
+
+resource "dcvaas_domain" "test" {
+  name = "` + name + `"
+}
+
+resource "dcvaas_domain_validation" "test" {
+  domain_id = dcvaas_domain.test.id
+}
+`})
+	cmd := tf.command("apply", "-auto-approve", "-input=false")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if d, err := a.client.Domain(t.Context(), name); err == nil && d.StatusReason == "cname-missing" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the domain does not come: %s", out.String())
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // for the wait to begin
+	start := time.Now()
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil || time.Since(start) > 5*time.Second {
+			t.Errorf("it took %v and ended with %v", time.Since(start), err)
+		}
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		t.Fatalf("it does not end: %s", out.String())
+	}
+	if !strings.Contains(out.String(), "The operation was interrupted.") {
+		t.Errorf("it says:\n%s", out.String())
+	}
+	if list := strings.TrimSpace(tf.run("state", "list")); list != "dcvaas_domain.test" {
+		t.Errorf("the state holds %q", list)
+	}
+	a.delegate(name)
+	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, "1 added, 0 changed, 0 destroyed") {
+		t.Errorf("the next apply says:\n%s", out)
+	}
+	tf.run("destroy", "-auto-approve")
+}
+
+// Neither the log at TRACE, nor state and plan, hold the provider's token or a private key; the log does not hold the secret of a token that was created.
+func TestCLISecrets(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	tf := a.workspace(map[string]string{"main.tf": `terraform {
+  required_providers {
+    dcvaas = { source = "dcvaas/dcvaas" }
+  }
+}
+
+resource "dcvaas_domain" "test" {
+  name = "` + name + `"
+}
+
+resource "dcvaas_domain_validation" "test" {
+  domain_id = dcvaas_domain.test.id
+  wait_for  = "certificate"
+}
+
+data "dcvaas_certificate" "test" {
+  domain = dcvaas_domain_validation.test.domain_id
+}
+
+resource "dcvaas_api_token" "test" {
+  name   = "secrets"
+  scopes = ["domains:read"]
+}
+
+output "token" {
+  value     = dcvaas_api_token.test.token
+  sensitive = true
+}
+`})
+	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"))
+	tf.run("plan", "-out=plan.bin")
+	plan := tf.run("show", "-json", "plan.bin")
+	out := tf.run("apply", "-input=false", "plan.bin")
+	secret := tf.outputs()["token"].(string)
+	tf.run("plan")
+	tf.run("destroy", "-auto-approve")
+
+	log := tf.read("trace.log")
+	if !strings.Contains(log, "API request") || !strings.Contains(log, "request_id") {
+		t.Error("the log does not tell of API requests")
+	}
+	for what, text := range map[string]string{"the log": log, "the output": out, "the plan": plan, "the plan's file": tf.read("plan.bin"), "the state": tf.read("terraform.tfstate.backup")} {
+		if strings.Contains(text, a.token) {
+			t.Errorf("%s holds the provider's token", what)
+		}
+		if strings.Contains(text, "PRIVATE KEY") {
+			t.Errorf("%s holds a private key", what)
+		}
+		if what != "the state" && strings.Contains(text, secret) {
+			t.Errorf("%s holds the secret of the token", what)
+		}
+	}
+	if !strings.Contains(tf.read("terraform.tfstate.backup"), secret) {
+		t.Error("the secret is not where it was looked for, so that its absence elsewhere says nothing")
+	}
+}
+
+// The records of many domains are known at plan, so that for_each can take them.
+func TestCLIForEachRecord(t *testing.T) {
+	a := newAcc(t)
+	first, second := a.domain(), a.domain()
+	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(`terraform {
+  required_providers {
+    dcvaas = { source = "dcvaas/dcvaas" }
+  }
+}
+
+resource "dcvaas_domain" "all" {
+  for_each = toset([%q, %q])
+  name     = each.key
+}
+
+resource "terraform_data" "record" {
+  for_each = { for d in dcvaas_domain.all : "${d.delegation.name} ${d.delegation.target}" => d.delegation }
+  input    = each.value
+}
+`, first, second)})
+	d, err := a.client.Delegation(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := tf.run("plan"); !strings.Contains(out, fmt.Sprintf(`terraform_data.record["%s %s"] will be created`, d.Name, d.Target)) {
+		t.Errorf("the plan says:\n%s", out)
+	}
+	tf.run("apply", "-auto-approve")
+	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
+		t.Errorf("the second plan says:\n%s", out)
+	}
+	tf.run("destroy", "-auto-approve")
+}
