@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -166,21 +165,12 @@ func (t *tenant) startQueue(ctx context.Context, redisURL string) (stop func(), 
 	return func() { cancel(); <-done }, nil
 }
 
-// noIssuer is a lifecycle's issuer where nothing is issued.
-type noIssuer struct{}
-
-var errNoIssuer = errors.New("nothing is issued here")
+// noIssuer is a lifecycle's issuer where nothing is issued: it has no CA to name, and
+// nothing else of it is called.
+type noIssuer struct{ lifecycle.Issuer }
 
 // CAs implements lifecycle.Issuer.
 func (noIssuer) CAs() []string { return nil }
-
-// Prepare implements lifecycle.Issuer.
-func (noIssuer) Prepare(context.Context, *controlplane.Order, []byte) error { return errNoIssuer }
-
-// Run implements lifecycle.Issuer.
-func (noIssuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*controlplane.Certificate, error) {
-	return nil, errNoIssuer
-}
 
 func (t *tenant) close() {
 	if t.db != nil {
