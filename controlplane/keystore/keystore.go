@@ -1,0 +1,100 @@
+// Package keystore packs a certificate and its private key into the files that servers other than those that read PEM want:
+// PKCS#12 for Windows, Java and appliances. The API calls it for a download that was authorised and audited before. It stores
+// nothing, and its errors hold no byte of a key or a password.
+package keystore
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// The errors of this package, but for the one about the password, which a person can mend.
+var (
+	ErrChain    = errors.New("keystore: the chain is not readable PEM")
+	ErrKey      = errors.New("keystore: the private key is not readable PKCS#8 in PEM")
+	ErrMismatch = errors.New("keystore: the private key is not that of the certificate")
+	ErrEncode   = errors.New("keystore: cannot make the file")
+)
+
+// PKCS12 returns a PKCS#12 file (RFC 7292) with the certificates of chainPEM, leaf first, and the leaf's private key, PKCS#8
+// in keyPEM. It is encrypted with AES-256-CBC under a key that PBKDF2-HMAC-SHA-256 makes of password, and its integrity is
+// held by HMAC-SHA-256, which OpenSSL 1.1, Java 8u301, Windows Server 2019 and what is newer can read.
+//
+// The password must not be empty: its error is a KindInvalid *controlplane.Error about /password. Other errors are ours.
+func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
+	if password == "" {
+		return nil, controlplane.Invalid("/password", "password-empty", "A PKCS#12 file needs a password.", "Send the password that the file is to be opened with.")
+	}
+	chain, err := parseChain(chainPEM)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKey(keyPEM)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(chain[0].PublicKey) {
+		return nil, ErrMismatch
+	}
+	file, err := pkcs12.Modern2023.Encode(key, chain[0], chain[1:], password)
+	if err != nil {
+		if !encodable(password) {
+			return nil, controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.",
+				"Use letters, digits and signs; no emoji, and nothing else beyond Unicode's basic plane.")
+		}
+		return nil, ErrEncode // the cause may quote its input
+	}
+	return file, nil
+}
+
+// encodable reports whether a password can be written in UCS-2, as PKCS#12 does.
+func encodable(password string) bool {
+	for _, r := range password {
+		if r > 0xffff || r >= 0xd800 && r < 0xe000 {
+			return false
+		}
+	}
+	return true
+}
+
+func parseChain(text string) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || block.Type != "CERTIFICATE" {
+			return nil, ErrChain
+		}
+		chain = append(chain, cert)
+	}
+	if len(chain) == 0 {
+		return nil, ErrChain
+	}
+	return chain, nil
+}
+
+func parseKey(text string) (crypto.Signer, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, ErrKey
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, ErrKey
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, ErrKey
+	}
+	return signer, nil
+}
