@@ -31,7 +31,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	for _, t := range conditionTitles {
 		c := d.Condition(t.kind)
 		view := conditionView{ID: "condition-" + string(t.kind), Title: t.title, Pill: conditionPill(c), Reason: c.Reason, Message: c.Message,
-			Observed: c.Observed, Expected: c.Expected, Fix: c.Fix, Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
+			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(c), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
 		if c.Status != "false" { // there is nothing to mend
 			view.Observed, view.Expected, view.Fix = "", "", ""
 		}
@@ -41,6 +41,20 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 		views = append(views, view)
 	}
 	return views
+}
+
+// conditionFixes say in the dashboard's terms what the conditions' own texts say in the API's.
+var conditionFixes = map[string]string{
+	reasonAwaitingIssue: "Press “Issue now”.",
+	reasonRenewalOff:    "Press “Renew now” in time.",
+	reasonRevoked:       "Press “Renew now” to order a new one.",
+}
+
+func conditionFix(c controlplane.Condition) string {
+	if fix, ok := conditionFixes[c.Reason]; ok {
+		return fix
+	}
+	return c.Fix
 }
 
 // nextCheck says when a condition is looked at again, or what makes that happen.

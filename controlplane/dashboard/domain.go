@@ -27,7 +27,7 @@ type domainView struct {
 	State       string // of what is shown; the stream tells the state that is true
 	Name        string
 	Pill        pill
-	Renewal     *pill
+	Warning     *pill
 	Summary     string
 	Next        step
 	Actions     []action
@@ -97,7 +97,7 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 		return nil, err
 	}
 	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID + "/events", State: liveState(domain, jobs), Name: domain.Name,
-		Pill: statusPill(domain.Status), Renewal: renewalPill(domain), Summary: summary(domain), Next: v.nextStep(domain), Actions: actions(domain),
+		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain), Next: v.nextStep(domain), Actions: actions(domain),
 		Record: d.recordView(domain), Conditions: v.conditions(domain), Options: options(domain)}
 	for i := range certificates {
 		c := v.certificateView(&certificates[i], domain)
@@ -137,17 +137,22 @@ func summary(d *controlplane.Domain) string {
 	}
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
+		if d.StatusReason == reasonAwaitingIssue {
+			return say(cert, "The DNS record is right. The certificate is ordered when you ask for it.")
+		}
 		return say(dns, "The CNAME has not been seen yet.")
 	case controlplane.DomainIssuing:
-		if cert.Reason == "not-issued" {
+		if cert.Reason == reasonNotIssued {
 			return "The DNS record is right. The certificate is being ordered."
 		}
 		return say(cert, "The DNS record is right. The certificate is being ordered.")
 	case controlplane.DomainActive:
-		if renewal.Status == "false" {
+		switch {
+		case cert.Reason == reasonRevoked:
+			return say(cert, "The certificate was revoked.")
+		case renewal.Status == "false" && renewal.Reason != reasonRenewalOff:
 			return say(renewal, "The certificate is valid, but its renewal fails.")
-		}
-		if d.AutoRenew {
+		case d.AutoRenew:
 			return "The certificate is valid and renews by itself. There is nothing to do."
 		}
 		return "The certificate is valid. It is renewed only when somebody asks for it."
@@ -168,11 +173,12 @@ func actions(d *controlplane.Domain) []action {
 	if d.CertificateID != "" {
 		order = action{ID: "renew", URL: base + "/renew", Word: "Renew now", Icon: "cycle"}
 	}
-	if d.Status == controlplane.DomainPendingCNAME || d.Condition(controlplane.DNSReady).Status == "false" {
+	waits := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != reasonAwaitingIssue
+	if waits || d.Condition(controlplane.DNSReady).Status == "false" {
 		check.Primary = true
 		return []action{check, order}
 	}
-	order.Primary = d.Status != controlplane.DomainActive && d.Status != controlplane.DomainIssuing
+	order.Primary = d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError || d.Condition(controlplane.CertificateReady).Reason == reasonRevoked
 	return []action{order, check}
 }
 

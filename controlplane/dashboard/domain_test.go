@@ -72,6 +72,29 @@ func TestStatesOfADomain(t *testing.T) {
 	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.", "Not checked again until you press “Check now”")
 }
 
+func TestConditionsOfAWish(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	page := "/domains/" + d.ID
+	s.change(d, func(d *controlplane.Domain) {
+		d.AutoIssue, d.StatusReason = false, "awaiting-issue"
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "delegated", Message: "It leads to its target."})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue", Message: "Issuing starts when it is asked for.", Fix: "POST /api/domains/x/issue"})
+	})
+	s.get(page).want(http.StatusOK, "Ready to issue Waits for “Issue now”", "Issuing starts when it is asked for.", "What to do Press “Issue now”.").
+		has(`id="do-issue" class="primary"`).hasNot("/api/", "Waiting for DNS")
+	s.issue(d)
+	s.change(d, func(d *controlplane.Domain) {
+		d.AutoRenew = false
+		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "auto-renew-off", Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
+	})
+	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only when somebody asks for it.", "Press “Renew now” in time.").hasNot("auto_renew to", "Renewal failing")
+	s.change(d, func(d *controlplane.Domain) {
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
+	})
+	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)", "Press “Renew now” to order a new one.").has(`id="do-renew" class="primary"`)
+}
+
 func TestOtherOrganizationsObjects(t *testing.T) {
 	s := newSignedIn(t)
 	other := s.newOrg("Other Ltd")
@@ -169,6 +192,7 @@ func TestEvents(t *testing.T) {
 	}
 	state := next()
 	s.get("/domains/" + d.ID).has(`data-state="` + strings.TrimPrefix(state, "state ") + `"`)
+	time.Sleep(2500 * time.Millisecond) // longer than the server gives a request and its answer
 	s.mismatch(d)
 	moved := next()
 	if !strings.HasPrefix(moved, "state ") || moved == state {

@@ -48,7 +48,7 @@ type column struct {
 type domainRow struct {
 	Name, URL string
 	Pill      pill
-	Renewal   *pill
+	Warning   *pill
 	Reason    string
 	Expires   moment
 	Next      step
@@ -104,9 +104,9 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 }
 
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {
-	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d.Status), Renewal: renewalPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
+	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d), Warning: warningPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
 	switch {
-	case row.Renewal != nil:
+	case row.Warning != nil && d.Condition(controlplane.CertificateReady).Reason != reasonRevoked:
 		row.Reason = reason(d.Condition(controlplane.RenewalOnTrack).Reason)
 	case d.Status != controlplane.DomainActive:
 		row.Reason = reason(d.StatusReason)

@@ -56,6 +56,7 @@ func TestAddWrongDomain(t *testing.T) {
 		{"co.uk", http.StatusUnprocessableEntity, "is a public suffix"},
 		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
 		{"https://example.org/", http.StatusUnprocessableEntity, "Send only the host name"},
+		{"😀.example", http.StatusUnprocessableEntity, "😀.example"},
 		{"-a.example.org", http.StatusUnprocessableEntity, "is not a valid domain name"},
 		{strings.Repeat("a.", 200) + "com", http.StatusUnprocessableEntity, "237 characters"},
 		{`"><script>alert(1)</script>`, http.StatusUnprocessableEntity, "looks like a URL"},

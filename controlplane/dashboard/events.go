@@ -30,6 +30,8 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	out := &stream{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
+	// A server's limit on reading the request would be taken for the reader's going away.
+	_ = out.control.SetReadDeadline(time.Time{})
 	moved, stop := d.store.Watch(domain.ID)
 	defer stop()
 	end := time.NewTimer(min(streamLife, time.Unix(v.session.Expires, 0).Sub(v.now)))
@@ -59,6 +61,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case <-moved:
 		case <-jobs.moved[0]:
 		case <-jobs.moved[1]:
+		case <-jobs.moved[2]:
 		case <-beat.C:
 			// What no one tells of, such as a sweep's new job, is found by looking again.
 			if out.send(": still here\n\n") != nil {
@@ -102,12 +105,12 @@ func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 	return liveState(domain, jobs), open, nil
 }
 
-// following are the open jobs of a domain that are watched: at most one per slot, so two. A
+// following are the open jobs of a domain that are watched: at most one per slot, so three. A
 // channel that is nil never gets a value.
 type following struct {
 	store *postgres.Store
 	ids   []string
-	moved [2]<-chan struct{}
+	moved [3]<-chan struct{}
 	stop  []func()
 }
 
@@ -121,7 +124,7 @@ func (f *following) follow(ids []string) bool {
 	for _, stop := range f.stop {
 		stop()
 	}
-	f.ids, f.stop, f.moved = ids, nil, [2]<-chan struct{}{}
+	f.ids, f.stop, f.moved = ids, nil, [3]<-chan struct{}{}
 	for i, id := range ids {
 		moved, stop := f.store.Watch(id)
 		f.moved[i], f.stop = moved, append(f.stop, stop)

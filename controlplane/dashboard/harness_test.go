@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"html"
 	"io"
 	"log/slog"
@@ -34,15 +32,9 @@ import (
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // noIssuer stands where a CA would be asked: no page asks one.
-type noIssuer struct{}
+type noIssuer struct{ lifecycle.Issuer }
 
 func (noIssuer) CAs() []string { return []string{"letsencrypt", "zerossl"} }
-func (noIssuer) Prepare(context.Context, *controlplane.Order, []byte) error {
-	return errors.New("no CA here")
-}
-func (noIssuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*controlplane.Certificate, error) {
-	return nil, errors.New("no CA here")
-}
 
 // site is a dashboard with its database, its clock and one visitor.
 type site struct {
@@ -80,7 +72,9 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	}
 	s.dash, err = New(c)
 	s.must(err)
-	s.server = httptest.NewServer(s.dash)
+	s.server = httptest.NewUnstartedServer(s.dash)
+	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = time.Second, 2*time.Second // as the program has them, only shorter
+	s.server.Start()
 	t.Cleanup(s.server.Close)
 	t.Cleanup(s.dash.SetStopping)
 	jar, err := cookiejar.New(nil)

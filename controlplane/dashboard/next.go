@@ -17,6 +17,9 @@ type step struct {
 func (v *visit) nextStep(d *controlplane.Domain) step {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
+		if d.StatusReason == reasonAwaitingIssue {
+			return step{Words: "Waits for “Issue now”"}
+		}
 		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check is due")
 	case controlplane.DomainIssuing:
 		return v.due("Next look at the order", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order is under way")

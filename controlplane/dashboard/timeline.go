@@ -14,6 +14,7 @@ type eventView struct {
 	Icon    string
 	Actor   string
 	At      moment
+	Text    string // what went wrong
 	Details string // what the log keeps of it, as JSON; empty where it is nothing
 }
 
@@ -27,6 +28,8 @@ var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionDelegationTimeout: {"danger", "alert"},
 	controlplane.ActionRenewalFailed:     {"danger", "alert"},
 	controlplane.ActionIssuanceFailed:    {"danger", "alert"},
+	controlplane.ActionOrderFailed:       {"warn", "alert"},
+	controlplane.ActionRevoked:           {"warn", "cross"},
 	controlplane.ActionJobDeadLettered:   {"danger", "alert"},
 }
 
@@ -38,11 +41,9 @@ func (v *visit) eventView(a *controlplane.AuditEntry) eventView {
 	if t, ok := eventTints[a.Action]; ok {
 		view.Tint, view.Icon = t.tint, t.icon
 	}
-	if s, ok := a.Details["step"].(string); ok {
-		if words, ok := stepWords[controlplane.OrderStep(s)]; ok {
-			s = words
-		}
-		view.Title += ": " + s
+	if view.Text, _ = a.Details["detail"].(string); view.Text == "" {
+		code, _ := a.Details["code"].(string)
+		view.Text = reason(code)
 	}
 	kept := map[string]any{}
 	for name, part := range map[string]map[string]any{"before": a.Before, "after": a.After, "details": a.Details} {

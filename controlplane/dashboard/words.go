@@ -6,90 +6,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// pill is a state as pages show it: icon, word and tint say the same.
-type pill struct {
-	Tint string // ok, info, warn, danger or neutral
-	Icon string
-	Word string
-}
-
-// statusPill is a domain's status.
-func statusPill(s controlplane.DomainStatus) pill {
-	switch s {
-	case controlplane.DomainPendingCNAME:
-		return pill{"warn", "clock", "Waiting for DNS"}
-	case controlplane.DomainIssuing:
-		return pill{"info", "cycle", "Issuing"}
-	case controlplane.DomainActive:
-		return pill{"ok", "check", "Active"}
-	case controlplane.DomainError:
-		return pill{"danger", "alert", "Error"}
-	}
-	return pill{"neutral", "dot", plain(string(s))}
-}
-
-// renewalPill is shown beside an active domain's status where its renewal is not on track.
-func renewalPill(d *controlplane.Domain) *pill {
-	if d.Status == controlplane.DomainActive && d.Condition(controlplane.RenewalOnTrack).Status == "false" {
-		return &pill{"warn", "alert", "Renewal failing"}
-	}
-	return nil
-}
-
-// jobPill is a job's status.
-func jobPill(j *controlplane.Job) pill {
-	switch j.Status {
-	case controlplane.JobQueued:
-		return pill{"neutral", "clock", "Waiting"}
-	case controlplane.JobRunning:
-		return pill{"info", "cycle", "Running"}
-	case controlplane.JobSucceeded:
-		return pill{"ok", "check", "Succeeded"}
-	case controlplane.JobFailed:
-		if j.DeadLetteredAt != nil {
-			return pill{"danger", "alert", "Gave up"}
-		}
-		return pill{"danger", "cross", "Failed"}
-	}
-	return pill{"neutral", "dot", plain(string(j.Status))}
-}
-
-// conditionPill says whether a condition holds. What is not there yet and not wrong either is
-// waiting.
-func conditionPill(c controlplane.Condition) pill {
-	words, ok := conditionWords[c.Type]
-	if !ok {
-		words.holds, words.not = "Yes", "No"
-	}
-	switch {
-	case c.Status == "true":
-		return pill{"ok", "check", words.holds}
-	case c.Status == "false" && waiting[c.Reason]:
-		return pill{"warn", "clock", "Not yet"}
-	case c.Status == "false":
-		return pill{"danger", "alert", words.not}
-	}
-	return pill{"neutral", "clock", "Not known yet"}
-}
-
-// conditionWords say that a condition holds, and that it does not.
-var conditionWords = map[controlplane.ConditionType]struct{ holds, not string }{
-	controlplane.DNSReady:         {"In place", "Not right"},
-	controlplane.CertificateReady: {"Valid", "Missing"},
-	controlplane.RenewalOnTrack:   {"On track", "Failing"},
-}
-
-// waiting are the reasons for which a condition is false while nothing is wrong.
-var waiting = map[string]bool{
-	controlplane.CauseCNAMEMissing: true, "cname-unchecked": true, "not-issued": true, "issuing": true,
-	controlplane.CauseNegativeCached: true, "ordering": true,
-}
-
 // jobWords name the types of jobs.
 var jobWords = map[controlplane.JobType]string{
 	controlplane.JobDNSCheck:      "Check the DNS record",
 	controlplane.JobStartIssuance: "Issue a certificate",
 	controlplane.JobRenewal:       "Renew the certificate",
+	controlplane.JobRevocation:    "Revoke a certificate",
 }
 
 func jobTitle(t controlplane.JobType) string {
@@ -126,7 +48,11 @@ var reasonWords = map[string]string{
 	"rate-limited":                        "The CA’s limit is reached",
 	"ca-rate-limited":                     "The CA’s limit is reached",
 	"ca-unreachable":                      "The CA does not answer",
-	"not-issued":                          "There is none yet",
+	"ca-slow":                             "The CA takes its time",
+	reasonNotIssued:                       "There is none yet",
+	reasonAwaitingIssue:                   "Issued when you ask for it",
+	reasonRenewalOff:                      "Renewal is switched off",
+	reasonRevoked:                         "The certificate was revoked",
 }
 
 func reason(code string) string {
@@ -155,21 +81,9 @@ var actionWords = map[string]string{
 	controlplane.ActionOrderFailed:       "Order failed",
 	controlplane.ActionJobDeadLettered:   "Work given up",
 	controlplane.ActionJobRetried:        "Work started afresh",
+	controlplane.ActionRevokeRequested:   "Revocation asked for",
+	controlplane.ActionRevoked:           "Certificate revoked",
 	controlplane.ActionKeyDownloaded:     "Private key downloaded",
-}
-
-// stepWords say how far an order has come.
-var stepWords = map[controlplane.OrderStep]string{
-	controlplane.StepCreated:    "key and request made",
-	controlplane.StepOrdered:    "order placed with the CA",
-	controlplane.StepAuthorized: "challenge received",
-	controlplane.StepPublished:  "challenge answered by every name server",
-	controlplane.StepAccepted:   "CA told to validate",
-	controlplane.StepReady:      "control of the domain proved",
-	controlplane.StepFinalised:  "certificate request sent",
-	controlplane.StepIssued:     "certificate ready at the CA",
-	controlplane.StepStored:     "certificate stored",
-	controlplane.StepFailed:     "ended without a certificate",
 }
 
 // keyWords name the key types.
@@ -187,11 +101,18 @@ func keyTitle(k controlplane.KeyType) string {
 	return string(k)
 }
 
-// plain makes a stable code readable: "ca-rate-limited" becomes "Ca rate limited".
+// abbreviations are the words of codes that are written in capitals.
+var abbreviations = map[string]string{"ca": "CA", "caa": "CAA", "dns": "DNS", "dnssec": "DNSSEC", "cname": "CNAME", "txt": "TXT", "acme": "ACME", "csr": "CSR"}
+
+// plain makes a stable code readable: "ca-account" becomes "CA account".
 func plain(code string) string {
-	s := strings.TrimSpace(strings.NewReplacer("-", " ", "_", " ", ".", " ").Replace(code))
-	if s == "" {
-		return ""
+	words := strings.FieldsFunc(code, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+	for i, w := range words {
+		if a, ok := abbreviations[w]; ok {
+			words[i] = a
+		} else if i == 0 {
+			words[i] = strings.ToUpper(w[:1]) + w[1:]
+		}
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return strings.Join(words, " ")
 }
