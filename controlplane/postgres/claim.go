@@ -74,11 +74,14 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 // ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 	tag, err := s.db.Exec(ctx, `
-		WITH job AS (
-			UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running' RETURNING domain_id
+		WITH dom AS MATERIALIZED ( -- the domain comes first, as everywhere
+			SELECT id FROM domains WHERE id = $4 AND claimed_by = $1 FOR NO KEY UPDATE
+		), job AS (
+			UPDATE jobs SET claimed_until = now() + $3 FROM dom
+			WHERE jobs.domain_id = dom.id AND jobs.id = $1 AND jobs.claimed_by = $2 AND jobs.status = 'running' RETURNING dom.id
 		)
-		UPDATE domains d SET claimed_until = now() + $3 FROM job WHERE d.id = job.domain_id AND d.claimed_by = $1`,
-		c.Job.ID, c.Worker, c.Lease)
+		UPDATE domains d SET claimed_until = now() + $3 FROM job WHERE d.id = job.id`,
+		c.Job.ID, c.Worker, c.Lease, c.Job.DomainID)
 	if err != nil {
 		return translate(err, "", "")
 	}
@@ -109,7 +112,12 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 // HoldClaim makes sure, until the transaction ends, that the worker still holds the job.
 func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
 	var one int
-	err := t.db.QueryRow(ctx, `SELECT 1 FROM jobs WHERE id = $1 AND claimed_by = $2 AND status = 'running' FOR NO KEY UPDATE`, c.Job.ID, c.Worker).Scan(&one)
+	// The domain comes first, as everywhere: what is written under the claim refers to it, and
+	// its deletion locks it before its jobs.
+	err := t.db.QueryRow(ctx, `
+		WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE)
+		SELECT 1 FROM dom JOIN jobs j ON j.domain_id = dom.id
+		WHERE j.id = $1 AND j.claimed_by = $2 AND j.status = 'running' FOR NO KEY UPDATE OF j`, c.Job.ID, c.Worker, c.Job.DomainID).Scan(&one)
 	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
 		return ErrClaimLost
 	}

@@ -83,17 +83,23 @@ func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, e
 	}
 	tag, err := s.db.Exec(ctx, `
 		UPDATE jobs j SET generation = j.generation + 1, dispatched_at = NULL
-		FROM unnest($1::text[], $2::int[]) AS lost (id, generation)
-		WHERE j.id = lost.id AND j.generation = lost.generation AND j.status = 'queued'`, ids, generations)
+		FROM (
+			SELECT id FROM jobs JOIN unnest($1::text[], $2::int[]) AS lost (id, generation) USING (id, generation)
+			WHERE status = 'queued' ORDER BY id FOR NO KEY UPDATE OF jobs SKIP LOCKED
+		) lost
+		WHERE j.id = lost.id`, ids, generations)
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// RedispatchAll puts back every job that was dispatched before the given time of the
-// database's clock and is not running: the queue lost everything. It returns how many.
+// RedispatchAll puts back every job that was dispatched and is not running: the queue lost
+// everything. It returns how many.
 func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
 	tag, err := s.db.Exec(ctx, `
-		UPDATE jobs SET generation = generation + 1, dispatched_at = NULL
-		WHERE status = 'queued' AND dispatched_at IS NOT NULL`)
+		UPDATE jobs j SET generation = generation + 1, dispatched_at = NULL
+		FROM (
+			SELECT id FROM jobs WHERE status = 'queued' AND dispatched_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE
+		) lost
+		WHERE j.id = lost.id`)
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 

@@ -218,7 +218,10 @@ func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now tim
 
 // DeleteDomain removes a domain with its jobs, orders, challenges and certificates.
 func (q queries) DeleteDomain(ctx context.Context, orgID, id string) error {
-	tag, err := q.db.Exec(ctx, `DELETE FROM domains WHERE org_id = $1 AND id = $2`, orgID, id)
+	// The organization, which counts its domains, is locked first, as by AddDomain.
+	tag, err := q.db.Exec(ctx, `
+		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE)
+		DELETE FROM domains d USING org WHERE d.org_id = org.id AND d.id = $2`, orgID, id)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("domain", id)
 	}

@@ -69,7 +69,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{queries: queries{pool}, pool: pool, logger: c.Logger}
+	s := &Store{queries: queries{pooled{pool}}, pool: pool, logger: c.Logger}
 	s.watch = newWatcher(s)
 	return s, nil
 }
@@ -83,8 +83,12 @@ func (s *Store) Close() {
 // Ping asks the server for a sign of life.
 func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx), "", "") }
 
-// InTx runs fn in a transaction, which is committed when fn returns nil.
+// InTx runs fn in a transaction, which is committed when fn returns nil. In a context that
+// carries a transaction (Once) it is a part of that.
 func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
+	if conn := joined(ctx); conn != nil {
+		return translate(inPart(ctx, conn, fn), "", "")
+	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
 	return translate(err, "", "")
 }
@@ -128,8 +132,12 @@ func translate(err error, noun, id string) error {
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code[:2] {
-		case "08", "53", "57": // connection, resources, operator intervention
+		case "08", "40", "53", "57": // connection, rolled back for others' sake, resources, operator intervention
 			return unavailable(err)
+		}
+		if pe.Code == "22021" || pe.Code == "22P05" {
+			return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-character", Err: err,
+				Message: "A text contains a character that cannot be stored.", Fix: "Remove NUL characters (U+0000) from the text."}
 		}
 		return err
 	}

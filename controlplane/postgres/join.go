@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// pooled runs statements on the pool, or, where the context carries a transaction (Once), in
+// that: everything that is done with such a context commits or rolls back together, on one
+// connection, and none waits for a second one.
+type pooled struct{ pool *pgxpool.Pool }
+
+type joinKey struct{}
+
+// join returns a context whose statements run in the transaction that conn is in. It is good
+// until that ends, and for one goroutine.
+func join(ctx context.Context, conn *pgxpool.Conn) context.Context {
+	return context.WithValue(ctx, joinKey{}, conn)
+}
+
+func joined(ctx context.Context) *pgxpool.Conn {
+	conn, _ := ctx.Value(joinKey{}).(*pgxpool.Conn)
+	return conn
+}
+
+// Exec runs one statement. In a joined transaction it is atomic by itself, as it would be
+// without one: its failure undoes it and nothing else.
+func (p pooled) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	conn := joined(ctx)
+	if conn == nil {
+		return p.pool.Exec(ctx, sql, args...)
+	}
+	var tag pgconn.CommandTag
+	b := &pgx.Batch{}
+	b.Queue("SAVEPOINT part")
+	b.Queue(sql, args...).Exec(func(t pgconn.CommandTag) error { tag = t; return nil })
+	b.Queue("RELEASE SAVEPOINT part")
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return tag, undoPart(ctx, conn, err)
+	}
+	return tag, nil
+}
+
+// Query runs a query.
+func (p pooled) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if conn := joined(ctx); conn != nil {
+		return conn.Query(ctx, sql, args...)
+	}
+	return p.pool.Query(ctx, sql, args...)
+}
+
+// QueryRow runs a query of one row.
+func (p pooled) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if conn := joined(ctx); conn != nil {
+		return conn.QueryRow(ctx, sql, args...)
+	}
+	return p.pool.QueryRow(ctx, sql, args...)
+}
+
+// SendBatch sends several statements at once.
+func (p pooled) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if conn := joined(ctx); conn != nil {
+		return conn.SendBatch(ctx, b)
+	}
+	return p.pool.SendBatch(ctx, b)
+}
+
+// inPart runs fn as a part of a joined transaction that is undone by itself where it fails.
+func inPart(ctx context.Context, conn *pgxpool.Conn, fn func(*Tx) error) error {
+	if _, err := conn.Exec(ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	if err := fn(&Tx{queries{conn}}); err != nil {
+		return undoPart(ctx, conn, err)
+	}
+	_, err := conn.Exec(ctx, "RELEASE SAVEPOINT part")
+	return err
+}
+
+func undoPart(ctx context.Context, conn *pgxpool.Conn, cause error) error {
+	if _, err := conn.Exec(ctx, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part"); err != nil {
+		return errors.Join(cause, err) // the transaction is lost, and says so at its end
+	}
+	return cause
+}

@@ -1,0 +1,114 @@
+package postgres_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+)
+
+const schema = `
+	SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
+		SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') AS line
+			FROM information_schema.columns WHERE table_schema = 'public'
+		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+		UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+		UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+		UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+	) all_lines WHERE line NOT LIKE '%goose%'`
+
+// Every step can be undone and done again, and leaves nothing behind.
+func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	before := value[string](d, schema)
+	cfg, err := pgx.ParseConfig(d.dsn)
+	d.must(err)
+	sqlDB := stdlib.OpenDB(*cfg)
+	defer func() { _ = sqlDB.Close() }()
+	p, err := goose.NewProvider(goose.DialectPostgres, sqlDB, os.DirFS("migrations"))
+	d.must(err)
+	if _, err := p.DownTo(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if left := value[string](d, schema); left != "" {
+		t.Errorf("left behind:\n%s", left)
+	}
+	if current, err := d.Migrated(t.Context()); err != nil || current {
+		t.Errorf("after going down: migrated %v, %v", current, err)
+	}
+	steps, err := d.Migrate(t.Context())
+	files, _ := fs.Glob(os.DirFS("migrations"), "*.sql")
+	if err != nil || steps != len(files) {
+		t.Errorf("%d steps of %d, %v", steps, len(files), err)
+	}
+	if after := value[string](d, schema); after != before {
+		t.Errorf("the schema differs after down and up:\n%s\n\nbefore:\n%s", after, before)
+	}
+	if current, err := d.Migrated(t.Context()); err != nil || !current {
+		t.Errorf("after going up: migrated %v, %v", current, err)
+	}
+	if steps, err := d.Migrate(t.Context()); err != nil || steps != 0 {
+		t.Errorf("a second time: %d steps, %v", steps, err)
+	}
+	d.org = d.organization(1)
+	d.add(d.org, "example.com")
+}
+
+// Four replicas that start on an empty database together migrate it once.
+func TestMigrateConcurrently(t *testing.T) {
+	t.Parallel()
+	dsn := emptyDatabase(t)
+	var steps count
+	stores := make([]*postgres.Store, 4)
+	for i := range stores {
+		s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		stores[i] = s
+	}
+	if current, err := stores[0].Migrated(t.Context()); err != nil || current {
+		t.Errorf("an empty database: migrated %v, %v", current, err)
+	}
+	atOnce(len(stores), func(i int) {
+		n, err := stores[i].Migrate(t.Context())
+		if err != nil {
+			t.Errorf("replica %d: %v", i, err)
+		}
+		steps.Add(int64(n))
+	})
+	files, _ := filepath.Glob("migrations/*.sql")
+	if steps.Load() != int64(len(files)) {
+		t.Errorf("%d steps were taken for %d files", steps.Load(), len(files))
+	}
+	for i, s := range stores {
+		if current, err := s.Migrated(t.Context()); err != nil || !current {
+			t.Errorf("replica %d: migrated %v, %v", i, current, err)
+		}
+	}
+}
+
+// emptyDatabase makes a database without a schema.
+func emptyDatabase(t *testing.T) string {
+	t.Helper()
+	dsn := postgrestest.DSN(t)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), `DROP SCHEMA public CASCADE; CREATE SCHEMA public`); err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}

@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// AnswerKey names a call that may be sent several times and is carried out once. Hash covers
+// whatever else makes two calls the same one.
+type AnswerKey struct {
+	OrgID, Key   string
+	Method, Path string
+	Hash         []byte
+}
+
+// Answer is what a call was answered with. The store takes its body as sealed.
+type Answer struct {
+	Status int
+	Header map[string][]string
+	Body   []byte
+}
+
+// inProgressRetry is when a call that is under way is worth asking for again.
+const inProgressRetry = time.Second
+
+// Once carries a call out that has not been answered since the given time, and returns
+// (nil, nil) then; else it returns the answer that was kept. Errors: KindConflict while the
+// call is under way, KindInvalid where the key belongs to another call.
+//
+// The call and its answer are one transaction:
+//
+//  1. An advisory lock on the key is tried; it ends with the transaction, and so with the
+//     process or the connection that holds it. Who does not get it is told to come again.
+//  2. fn runs with a context that carries the transaction: whatever it does through the
+//     Store and that context is part of it. The error of fn rolls everything back.
+//  3. The answer is inserted and all is committed. So after a crash either nothing was done
+//     and there is no answer, or all was done and there is one.
+func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn func(context.Context) (*Answer, error)) (*Answer, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	defer func() {
+		if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			_, _ = conn.Exec(undo, "ROLLBACK") // a connection that cannot is closed by the pool
+			cancel()
+		}
+		conn.Release()
+	}()
+	var locked bool
+	var kept *keptAnswer
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	b.Queue("SET LOCAL idle_in_transaction_session_timeout = '2min'") // a process that is out of reach holds no key for ever
+	b.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))`, k.OrgID+" "+k.Key).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
+	// A statement of its own: its snapshot is taken after the lock, so it sees what the last
+	// holder has committed.
+	b.Queue(`SELECT method, path, body_hash, status, headers, body FROM idempotency_keys
+		WHERE org_id = $1 AND key = $2 AND created_at > $3`, k.OrgID, k.Key, since).Query(func(rows pgx.Rows) error {
+		all, err := pgx.CollectRows(rows, scanKept)
+		if len(all) == 1 {
+			kept = &all[0]
+		}
+		return err
+	})
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return nil, translate(err, "", "")
+	}
+	switch {
+	case kept != nil && !kept.of(k):
+		return nil, controlplane.Invalid("/Idempotency-Key", "idempotency-key-reused", "The Idempotency-Key was sent before with another call.",
+			"Use a new key for each call, and the same one only to send the same call again.")
+	case kept != nil:
+		return &kept.Answer, nil
+	case !locked:
+		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "idempotency-in-progress", RetryAt: now.Add(inProgressRetry),
+			Message: "The first call with this Idempotency-Key is still under way.", Fix: "Send it again in a second for its answer."}
+	}
+	a, err := fn(join(ctx, conn))
+	if err != nil {
+		return nil, err
+	}
+	return nil, translate(keepAnswer(ctx, conn, k, a, now), "", "")
+}
+
+func keepAnswer(ctx context.Context, conn interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+}, k AnswerKey, a *Answer, now time.Time,
+) error {
+	var kept, end pgconn.CommandTag
+	b := &pgx.Batch{}
+	b.Queue(`
+		INSERT INTO idempotency_keys (org_id, key, method, path, body_hash, status, headers, body, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (org_id, key) DO UPDATE SET method = $3, path = $4, body_hash = $5, status = $6, headers = $7, body = $8, created_at = $9`,
+		k.OrgID, k.Key, k.Method, k.Path, k.Hash, a.Status, a.Header, a.Body, now).
+		Exec(func(t pgconn.CommandTag) error { kept = t; return nil })
+	b.Queue("COMMIT").Exec(func(t pgconn.CommandTag) error { end = t; return nil })
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if kept.RowsAffected() != 1 || end.String() != "COMMIT" {
+		return errors.New("postgres: an answer was not kept")
+	}
+	return nil
+}
+
+type keptAnswer struct {
+	AnswerKey
+	Answer
+}
+
+func scanKept(row pgx.CollectableRow) (keptAnswer, error) {
+	var a keptAnswer
+	err := row.Scan(&a.Method, &a.Path, &a.Hash, &a.Status, &a.Header, &a.Body)
+	return a, err
+}
+
+func (a *keptAnswer) of(k AnswerKey) bool {
+	return a.Method == k.Method && a.Path == k.Path && slices.Equal(a.Hash, k.Hash)
+}
+
+// SweepAnswers removes answers that were kept before the given time.
+func (q queries) SweepAnswers(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at <= $1`, before)
+	return translate(err, "", "")
+}
