@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"context"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // sweepBatch is how many renewals are queued by one statement.
@@ -42,7 +44,11 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 
 // Tidy removes what has expired: challenges, and answers kept for idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
-	return s.Store.SweepChallenges(ctx, s.now())
+	now := s.now()
+	if err := s.Store.SweepChallenges(ctx, now); err != nil {
+		return err
+	}
+	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))
 }
 
 // NextScan returns the time of the daily scan that follows t.

@@ -1,0 +1,25 @@
+package controlplane
+
+import "time"
+
+// AnswersKept is how long the answer to a call with an Idempotency-Key is given again.
+const AnswersKept = 24 * time.Hour
+
+// RateLimit is how many calls an organization may make: Calls in Window, evenly (GCRA). All
+// of them may come at once after a time of quiet.
+type RateLimit struct {
+	Calls  int
+	Window time.Duration
+}
+
+// RateLimit returns the limit that the tier includes.
+func (t Tier) RateLimit() RateLimit {
+	calls := 100
+	switch t {
+	case TierPro:
+		calls = 1000
+	case TierAgency:
+		calls = 5000
+	}
+	return RateLimit{Calls: calls, Window: time.Minute}
+}
