@@ -18,6 +18,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsserver"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -42,6 +43,7 @@ type App struct {
 	queue     *queue.Queue
 	zone      *dnsserver.Server
 	api       *api.API
+	pages     *dashboard.Dashboard
 	web, ops  *http.Server
 	webAddr   string
 	opsAddr   string
@@ -214,6 +216,9 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) Stop(ctx context.Context) {
 	if a.api != nil {
 		a.api.SetStopping()
+	}
+	if a.pages != nil {
+		a.pages.SetStopping()
 	}
 	var closing sync.WaitGroup
 	for _, s := range []*http.Server{a.web, a.ops} {

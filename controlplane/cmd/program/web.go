@@ -21,12 +21,11 @@ func (a *App) startWeb() error {
 		return err
 	}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, PublicURL: c.PublicURL,
-		Secure: strings.HasPrefix(c.PublicURL, "https:"), Logger: a.log}
+		Secure: strings.HasPrefix(c.PublicURL, "https:"), TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
 	if c.HTTP.devOrganization != "" {
 		pages.DevSignIn = &dashboard.DevSignIn{OrgID: c.HTTP.devOrganization, UserName: "developer"}
 	}
-	dash, err := dashboard.New(pages)
-	if err != nil {
+	if a.pages, err = dashboard.New(pages); err != nil {
 		return err
 	}
 	l, err := listen("listen (DCVAAS_LISTEN)", c.HTTP.Listen)
@@ -34,7 +33,7 @@ func (a *App) startWeb() error {
 		return err
 	}
 	a.webAddr = l.Addr().String()
-	a.web = newServer(split(a.api, dash), a.log)
+	a.web = newServer(split(a.api, a.pages), a.log)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil
 }
