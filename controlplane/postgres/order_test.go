@@ -1,0 +1,150 @@
+package postgres_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+func newOrder(c *postgres.Claim) *controlplane.Order {
+	return &controlplane.Order{ID: controlplane.NewID(controlplane.PrefixOrder), OrgID: c.Job.OrgID, DomainID: c.Job.DomainID, JobID: c.Job.ID, CA: "primary",
+		Step: controlplane.StepCreated, Names: []string{"example.com"}, KeyType: controlplane.KeyEC256, CSR: []byte{1}, SealedKey: []byte{2}, CreatedAt: start}
+}
+
+// order begins an order of the claim's job.
+func (d *db) order(c *postgres.Claim) *controlplane.Order {
+	d.t.Helper()
+	dom, err := d.Domain(d.t.Context(), c.Job.OrgID, c.Job.DomainID)
+	d.must(err)
+	o := newOrder(c)
+	o.Target = dom.Target
+	d.must(d.InTx(d.t.Context(), func(tx *postgres.Tx) error { return tx.AddOrder(d.t.Context(), o) }))
+	return o
+}
+
+func newCertificate(o *controlplane.Order) *controlplane.Certificate {
+	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: o.OrgID, DomainID: o.DomainID, OrderID: o.ID, Names: o.Names,
+		Serial: "0a", Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: start, NotAfter: start.Add(90 * 24 * time.Hour),
+		FingerprintSHA256: "ab", ChainPEM: "pem", SealedKey: o.SealedKey, CreatedAt: start}
+}
+
+func TestADomainHasOneOrderUnderWay(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	first := d.order(c)
+	err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddOrder(t.Context(), newOrder(c)) })
+	if err == nil {
+		t.Error("a second order was begun")
+	}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.CloseOrder(t.Context(), first, controlplane.StepFailed, "code", "detail", start)
+	}))
+	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); open != nil || err != nil {
+		t.Errorf("%+v, %v", open, err)
+	}
+	second := d.order(c)
+	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || open == nil || open.ID != second.ID {
+		t.Errorf("%+v, %v", open, err)
+	}
+}
+
+func TestSaveOrderKeepsWhatResumingNeeds(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	o := d.order(c)
+	o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ExpiresAt = controlplane.StepPublished, "https://ca/order/1", "https://ca/cert/1", []string{"a", "b"}, "ari", start.Add(time.Hour)
+	d.must(d.SaveOrder(t.Context(), c, o, start.Add(time.Minute)))
+	got, err := d.OpenOrder(t.Context(), d.org, dom.ID)
+	d.must(err)
+	if got.Step != o.Step || got.OrderURL != o.OrderURL || got.CertificateURL != o.CertificateURL || !slices.Equal(got.Values, o.Values) || got.Replaces != "ari" ||
+		!got.ExpiresAt.Equal(o.ExpiresAt) || !slices.Equal(got.CSR, o.CSR) || !slices.Equal(got.SealedKey, o.SealedKey) || !got.UpdatedAt.Equal(start.Add(time.Minute)) {
+		t.Errorf("%+v", got)
+	}
+	o.ExpiresAt, o.Values = time.Time{}, nil
+	d.must(d.SaveOrder(t.Context(), c, o, start))
+	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || !got.ExpiresAt.IsZero() || len(got.Values) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestCloseOrderRemovesItsChallenges(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	o := d.order(c)
+	o.Values = []string{"a", "b"}
+	publish := func() { d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start)) }
+	publish()
+	publish() // a resumed order does it again
+	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 2 || err != nil {
+		t.Errorf("%v, %+v, %v", exists, values, err)
+	}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.CloseOrder(t.Context(), o, controlplane.StepStored, "", "", start)
+	}))
+	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 0 || err != nil {
+		t.Errorf("%v, %+v, %v", exists, values, err)
+	}
+}
+
+func TestAnOrderGivesOneCertificate(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	_, j := d.add(d.org, "example.com")
+	o := d.order(d.claim(j, "w"))
+	add := func(replaces string) (*controlplane.Certificate, error) {
+		c := newCertificate(o)
+		return c, d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, replaces) })
+	}
+	first, err := add("")
+	d.must(err)
+	if _, err := add(first.ID); err == nil {
+		t.Error("a second certificate was stored for the order")
+	}
+	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != "" || string(got.SealedKey) != string(first.SealedKey) || !got.NotAfter.Equal(first.NotAfter) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	o.ID = controlplane.NewID(controlplane.PrefixOrder)
+	second, err := add(first.ID)
+	d.must(err)
+	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != second.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAccountsOfTwoWorkersAreOne(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	const dir = "https://ca.example/dir"
+	if a, err := d.Account(t.Context(), dir); a != nil || err != nil {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	var keys [8]string
+	atOnce(len(keys), func(i int) {
+		a, err := d.CreateAccount(t.Context(), &controlplane.Account{ID: controlplane.NewID(controlplane.PrefixAccount), DirectoryURL: dir, SealedKey: []byte{byte(i)}, CreatedAt: start})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		keys[i] = a.ID + string(a.SealedKey)
+	})
+	for _, k := range keys {
+		if k != keys[0] {
+			t.Errorf("two accounts: %q and %q", k, keys[0])
+		}
+	}
+	for _, url := range []string{"https://ca.example/acct/1", ""} {
+		d.must(d.SetAccountURL(t.Context(), dir, url))
+		if a, err := d.Account(t.Context(), dir); err != nil || a.URL != url {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+}
