@@ -27,16 +27,16 @@ func (l *look) collect(ctx context.Context) findings {
 		wg.Go(func() { f.resolvers[i] = l.follow(ctx, s, l.challenge) })
 	}
 	if l.askAuthority {
-		wg.Go(func() { f.zone = l.findZone(ctx) })
+		wg.Go(func() { f.zone = l.theZone(ctx) })
 	}
 	wg.Wait()
 	if !l.askAuthority {
 		if count(f.resolvers, endRight) == 0 {
-			f.zone = l.findZone(ctx) // the fix wants to say where
+			f.zone = l.theZone(ctx) // the fix wants to say where
 		}
 		return f
 	}
-	servers := l.authorities(ctx, f.zone)
+	servers := l.zoneServers(ctx)
 	f.servers = make([]chain, len(servers))
 	for i, s := range servers {
 		wg.Go(func() {
@@ -112,6 +112,9 @@ func (l *look) missing(ctx context.Context, f findings) controlplane.Diagnosis {
 	if d, ok := l.otherRecord(ctx, f, who); ok {
 		return d
 	}
+	if servers := l.subZone(ctx, f); len(servers) > 0 {
+		return l.absentFromSubZone(f, servers)
+	}
 	return l.absent(f, "")
 }
 
@@ -143,12 +146,10 @@ func (l *look) otherRecord(ctx context.Context, f findings, who source) (control
 // servers are.
 func (l *look) failed(ctx context.Context, f findings, c chain) controlplane.Diagnosis {
 	name := c.path[len(c.path)-1]
-	for _, s := range l.resolvers {
-		if l.ask(ctx, s, question{name: name, qtype: dns.TypeCNAME, checkingDisabled: true}).usable() {
-			return l.bogus(f, name)
-		}
+	if l.validationFails(ctx, question{name: name, qtype: dns.TypeCNAME}) {
+		return l.bogus(f, name)
 	}
-	return l.lame(f, name)
+	return l.lame(f, name, l.subZone(ctx, f))
 }
 
 // stale names the cause where all the zone's servers are right and no resolver is yet.

@@ -34,8 +34,10 @@ func (l *look) healthy(f findings) controlplane.Diagnosis {
 
 func (l *look) unreachable(f findings) controlplane.Diagnosis {
 	return l.say(f, controlplane.CauseResolverUnreachable, "No resolver could be asked, so nothing is known about "+display(l.challenge)+" now.",
-		"Nothing needs to be done at the DNS host: the check is made again by itself. An operator sees to the way to the resolvers.")
+		unreachableFix)
 }
+
+const unreachableFix = "Nothing needs to be done at the DNS host: the check is made again by itself. An operator sees to the way to the resolvers."
 
 func (l *look) noZone(f findings) controlplane.Diagnosis {
 	name := display(registrable(l.domain))
@@ -102,7 +104,22 @@ func (l *look) proxied(f findings, addresses []dns.RR) controlplane.Diagnosis {
 	return d
 }
 
-func (l *look) lame(f findings, name string) controlplane.Diagnosis {
+// absentFromSubZone is cname-missing where the challenge name is a zone of its own: it
+// cannot have a CNAME there, beside its SOA (RFC 1034 §3.6.2).
+func (l *look) absentFromSubZone(f findings, servers []string) controlplane.Diagnosis {
+	return l.say(f, controlplane.CauseCNAMEMissing,
+		"There is no CNAME at "+display(l.challenge)+": NS records delegate the name, as a zone of its own, to "+joined(servers)+".",
+		"Remove the NS records at "+display(l.challenge)+", as a CNAME cannot stand beside them. Then "+l.create(f.zone))
+}
+
+// lame blames the servers of a name that cannot be resolved. sub are those to which the
+// challenge name itself is delegated, if it is.
+func (l *look) lame(f findings, name string, sub []string) controlplane.Diagnosis {
+	if name == l.challenge && len(sub) > 0 {
+		return l.say(f, controlplane.CauseNameserverLame,
+			"NS records delegate "+display(name)+", as a zone of its own, to "+joined(sub)+", and they do not answer for it.",
+			"Remove the NS records at "+display(name)+": it takes a CNAME, and no zone of its own. Then "+l.create(f.zone))
+	}
 	whose := display(registrable(name)) // the best guess for a zone that does not answer
 	if name == l.challenge {
 		whose = display(f.zone.apex)
@@ -116,8 +133,10 @@ func (l *look) lame(f findings, name string) controlplane.Diagnosis {
 
 func (l *look) bogus(f findings, name string) controlplane.Diagnosis {
 	return l.say(f, controlplane.CauseDNSSECBogus, "The DNSSEC signatures for "+display(name)+" do not verify, so resolvers and CAs refuse its answers.",
-		"Sign the zone again at its DNS host, or remove the DS record at the registrar while the zone is not signed.")
+		bogusFix)
 }
+
+const bogusFix = "Sign the zone again at its DNS host, or remove the DS record at the registrar while the zone is not signed."
 
 func (l *look) disagree(f findings) controlplane.Diagnosis {
 	var with, without []string

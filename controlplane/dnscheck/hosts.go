@@ -99,37 +99,69 @@ func matchEnd(labels, pattern []string) bool {
 	return true
 }
 
+// place is where a record belongs: the zone, and how its host calls the name.
+type place struct {
+	dnsHost
+	known    bool   // the host is recognised
+	at       string // " at Cloudflare"; empty where nothing is known of the host
+	zone     string // for people
+	relative string // the name without the zone; "@" for the zone's own
+}
+
+func (l *look) placeOf(z zone, name string) place {
+	apex := z.apex
+	if apex == "" || !dns.IsSubDomain(apex, name) {
+		apex = registrable(name)
+	}
+	p := place{zone: display(apex), relative: strings.TrimSuffix(strings.TrimSuffix(name, apex), ".")}
+	if p.relative == "" {
+		p.relative = "@"
+	}
+	p.dnsHost, p.known = hostOf(z.servers)
+	switch {
+	case p.known:
+		p.at = " at " + p.dnsHost.name
+	case len(z.servers) > 0:
+		p.at = " at the DNS host that runs " + joined(z.servers)
+	}
+	return p
+}
+
 // create tells to create the record, as the rest of a sentence.
 func (l *look) create(z zone) string { return l.instruct("create this record", z) }
 
-// instruct tells to do something with the record, where, and the record to copy.
+// instruct tells to do something with the CNAME, where, and the record to copy.
 func (l *look) instruct(what string, z zone) string {
-	apex := z.apex
-	if apex == "" || !dns.IsSubDomain(apex, l.challenge) {
-		apex = registrable(l.domain)
+	p := l.placeOf(z, l.challenge)
+	nameField, valueField, value := "Name", "Value", display(l.target)
+	if p.known {
+		nameField, valueField = p.hostForm, p.value
 	}
-	relative := strings.TrimSuffix(strings.TrimSuffix(l.challenge, apex), ".")
-	if relative == "" {
-		relative = "@"
-	}
-	host, known := hostOf(z.servers)
-	at, nameField, valueField, value := "", "Name", "Value", display(l.target)
-	switch {
-	case known:
-		at, nameField, valueField = " at "+host.name, host.hostForm, host.value
-	case len(z.servers) > 0:
-		at = " at the DNS host that runs " + joined(z.servers)
-	}
-	if host.dot {
+	if p.dot {
 		value += "."
 	}
 	text := fmt.Sprintf("%s%s in the zone %s:\n  Type: CNAME\n  %s: %s (in full: %s)\n  %s: %s\n  TTL: 300",
-		what, at, display(apex), nameField, relative, display(l.challenge), valueField, value)
-	if !known {
+		what, p.at, p.zone, nameField, p.relative, display(l.challenge), valueField, value)
+	if !p.known {
 		text += "\nWhere the form takes full names, give the full name; where the host appends the zone to values, end the value with a dot."
 	}
-	if host.hint != "" {
-		text += "\n" + host.hint
+	if p.hint != "" {
+		text += "\n" + p.hint
+	}
+	return text
+}
+
+// instructCAA tells to add CAA records at a name, each as zone files have it and as forms
+// ask for it.
+func (l *look) instructCAA(what string, z zone, name string, add []caaProperty) string {
+	p := l.placeOf(z, name)
+	nameField := "Name"
+	if p.known {
+		nameField = p.hostForm
+	}
+	text := what + p.at + " in the zone " + p.zone + ":"
+	for _, a := range add {
+		text += fmt.Sprintf("\n  %s CAA %s\n    %s: %s, flags: 0, tag: %s, value: %s", name, a, nameField, p.relative, a.tag, a.value)
 	}
 	return text
 }

@@ -37,9 +37,14 @@ type look struct {
 	*Doctor
 	domain, challenge, target string // canonical FQDNs
 
+	zoneOnce, serversOnce sync.Once
+	zone                  zone     // of theZone
+	servers               []source // of zoneServers
+
 	mu       sync.Mutex
 	asked    map[string]reply
 	evidence []controlplane.Observation
+	heard    bool // a resolver has answered something
 }
 
 func newLook(d *Doctor, domain, target string) *look {
@@ -96,6 +101,7 @@ func (l *look) exchange(ctx context.Context, s source, q question) reply {
 	m := new(dns.Msg)
 	m.SetQuestion(q.name, q.qtype)
 	m.RecursionDesired = !s.authoritative
+	m.AuthenticatedData = !s.authoritative // asks whether it was validated (RFC 6840 §5.7)
 	m.CheckingDisabled = q.checkingDisabled
 	m.SetEdns0(udpSize, false)
 	answer, err := s.exchange(ctx, m)
@@ -130,8 +136,9 @@ func (l *look) remember(s source, q question, r reply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked[q.key(s)] = r
-	if q.qtype == dns.TypeAAAA || (q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
-		return // addresses of name servers prove nothing about the record
+	l.heard = l.heard || (r.msg != nil && !s.authoritative)
+	if q.name == "." || q.qtype == dns.TypeAAAA || (q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
+		return // the root, and addresses of name servers, prove nothing about the record
 	}
 	o := controlplane.Observation{Source: s.address, Name: display(q.name), Type: dns.TypeToString[q.qtype], Answer: []string{}}
 	if r.msg != nil {
@@ -147,6 +154,13 @@ func (l *look) remember(s source, q question, r reply) {
 	l.evidence = append(l.evidence, o)
 }
 
+// hasHeard reports whether a resolver has answered anything in this look.
+func (l *look) hasHeard() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
+}
+
 // observations returns the evidence, by source, in the order of asking.
 func (l *look) observations() []controlplane.Observation {
 	l.mu.Lock()
@@ -160,15 +174,21 @@ func plainError(err error) string {
 	if status, ok := errors.AsType[httpStatusError](err); ok {
 		return status.Error()
 	}
-	var netErr net.Error
 	switch {
 	case errors.Is(err, errLame), errors.Is(err, errPrivate):
 		return err.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+	case timedOut(err):
 		return "no answer in time"
+	case errors.Is(err, errUnreadable):
+		return errUnreadable.Error()
 	default:
 		return "it could not be asked"
 	}
+}
+
+func timedOut(err error) bool {
+	var netErr net.Error
+	return errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &netErr) && netErr.Timeout())
 }
 
 // display is a name as people write it.

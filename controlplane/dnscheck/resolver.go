@@ -15,6 +15,10 @@ import (
 
 const dnsMessageType = "application/dns-message" // RFC 8484 §6
 
+// errUnreadable is that a resolver's answer is no DNS message, or has a record that is
+// malformed in itself. CAs cannot read that either.
+var errUnreadable = errors.New("its answer cannot be read")
+
 // httpStatusError is a resolver's HTTP status that is not 200.
 type httpStatusError int
 
@@ -62,7 +66,7 @@ func askDoH(ctx context.Context, client *http.Client, url string, q *dns.Msg) (*
 	}
 	m := new(dns.Msg)
 	if err := m.Unpack(body); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	if !m.Response || m.Id != 0 {
 		return nil, errors.New("dnscheck: " + url + " did not send a response")

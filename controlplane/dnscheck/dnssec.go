@@ -1,0 +1,61 @@
+package dnscheck
+
+import (
+	"context"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// validationFails reports whether a question that resolvers fail on is answered where they
+// do not validate: then the zone is reachable, and its signatures are what is wrong
+// (RFC 4035 §3.2.2).
+func (l *look) validationFails(ctx context.Context, q question) bool {
+	q.checkingDisabled = true
+	return slices.ContainsFunc(l.resolvers, func(s source) bool { return l.ask(ctx, s, q).usable() })
+}
+
+// dnssec returns the state of the challenge name by what the resolvers say of it: AD for
+// secure, and for bogus an answer that comes without validation only. One whose
+// validation fails where another's cache still answers has to say so itself (RFC 8914).
+func (l *look) dnssec(ctx context.Context, f findings) string {
+	answered, secure, bogus := false, false, false
+	for _, c := range f.resolvers {
+		answered = answered || c.first.usable()
+		secure = secure || (c.first.usable() && c.first.msg.AuthenticatedData)
+		bogus = bogus || (c.broken() && saysBogus(c.first.msg))
+	}
+	switch {
+	case bogus:
+		return controlplane.DNSSECBogus
+	case secure:
+		return controlplane.DNSSECSecure
+	case !answered && count(f.resolvers, endFailed) > 0 && l.validationFails(ctx, question{name: l.challenge, qtype: dns.TypeCNAME}):
+		return controlplane.DNSSECBogus
+	case answered && l.validating(ctx):
+		return controlplane.DNSSECInsecure
+	}
+	return controlplane.DNSSECUnknown
+}
+
+// validating reports whether a resolver validates at all: the root is signed.
+func (l *look) validating(ctx context.Context) bool {
+	return slices.ContainsFunc(l.resolvers, func(s source) bool {
+		r := l.ask(ctx, s, question{name: ".", qtype: dns.TypeSOA})
+		return r.usable() && r.msg.AuthenticatedData
+	})
+}
+
+// saysBogus reports whether a resolver blames DNSSEC for a failure (RFC 8914 §4.7 to §4.13).
+func saysBogus(m *dns.Msg) bool {
+	opt := m.IsEdns0()
+	if opt == nil {
+		return false
+	}
+	return slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool {
+		ede, ok := o.(*dns.EDNS0_EDE)
+		return ok && ede.InfoCode >= dns.ExtendedErrorCodeDNSBogus && ede.InfoCode <= dns.ExtendedErrorCodeNSECMissing
+	})
+}
