@@ -502,7 +502,7 @@ func TestAccDomain_validators(t *testing.T) {
 		"spaces":             {`name = "exa mple.com"`, "contains white space"},
 		"underscore":         {`name = "a_b.example.com"`, "is not a domain name"},
 		"long label":         {`name = "` + strings.Repeat("a", 64) + `.example.com"`, "is not a domain name"},
-		"challenge name":     {`name = "_acme-challenge.example.com"`, "is not a domain name"},
+		"challenge name":     {`name = "_acme-challenge.example.com"`, "is a challenge name"},
 		"no name":            {``, `The argument "name" is required`},
 		"key type":           {"name = \"example.com\"\nkey_type = \"dsa\"", "value must be one of"},
 		"key type with CSR":  {"name = \"example.com\"\nkey_type = \"ec256\"\ncsr_pem = \"x\"", "cannot be specified when"},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"golang.org/x/net/idna"
@@ -19,7 +21,6 @@ var idnaProfile = idna.New(
 	idna.MapForLookup(),
 	idna.Transitional(false),
 	idna.BidiRule(),
-	idna.CheckHyphens(false),
 	idna.CheckJoiners(true),
 	idna.StrictDomainName(true),
 	idna.ValidateLabels(true),
@@ -30,10 +31,17 @@ var idnaProfile = idna.New(
 // name have one canonical form. Its error says what is wrong and what to write instead. What only the API knows, such as
 // public suffixes, is left to it.
 func canonicalName(s string) (string, error) {
-	name := strings.TrimSuffix(s, ".")
+	name := s
+	for _, dot := range []string{".", "。", "．", "｡"} { // the last three map to the first (UTS 46)
+		if cut, ok := strings.CutSuffix(s, dot); ok {
+			name = cut
+		}
+	}
 	switch {
 	case name == "":
 		return "", errors.New("the name is empty: write a domain name such as example.com")
+	case len(s) > 1024:
+		return "", errors.New("the name is far longer than a domain name can be")
 	case name == "*" || strings.HasPrefix(name, "*."):
 		return "", fmt.Errorf("%q is a wildcard: write the name without \"*.\" and set wildcard = true, and the certificate covers both", s)
 	case strings.ContainsAny(name, " \t\r\n"):
@@ -45,26 +53,27 @@ func canonicalName(s string) (string, error) {
 	if strings.ContainsAny(name, "/:@?#") {
 		return "", fmt.Errorf("%q looks like a URL: write only the host name, without scheme, port or path", s)
 	}
+	if rest, ok := strings.CutPrefix(strings.ToLower(name), challengeLabel+"."); ok {
+		return "", fmt.Errorf("%q is a challenge name: write the name that the certificate is for, %s", s, rest)
+	}
 	ascii, err := idnaProfile.ToASCII(name)
-	if err != nil || badHyphen(ascii) {
-		return "", fmt.Errorf("%q is not a domain name: write letters, digits and hyphens in labels of 1 to 63 characters, none beginning or ending with a hyphen", s)
+	if err != nil || strings.HasSuffix(ascii, ".") || hasSymbol(ascii) {
+		return "", fmt.Errorf("%q is not a domain name: write letters, digits and hyphens in labels of 1 to 63 characters, none beginning or ending with a hyphen; no emoji", s)
 	}
 	if len(challengeLabel)+1+len(ascii) > 253 {
 		return "", fmt.Errorf("%q is too long: at most 237 characters leave room for %s", s, challengeLabel)
 	}
-	if strings.HasPrefix(ascii, challengeLabel+".") {
-		return "", fmt.Errorf("%q is a challenge name: write the name that the certificate is for, %s", s, strings.TrimPrefix(ascii, challengeLabel+"."))
-	}
 	return ascii, nil
 }
 
-func badHyphen(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
-			return true
-		}
-	}
-	return false
+// hasSymbol reports whether a name has a character that IDNA2008 does not allow and the mapping of UTS 46 lets pass: what
+// is no letter, mark or digit, nor one of the exceptions and contextual characters (RFC 5892 §2.6, appendix A).
+func hasSymbol(ascii string) bool {
+	name, _ := idnaProfile.ToUnicode(ascii)
+	return strings.ContainsFunc(name, func(r rune) bool {
+		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Mn, unicode.Mc, unicode.Nd) &&
+			!strings.ContainsRune("\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u3007\u30fb\u200c\u200d", r)
+	})
 }
 
 // sameName reports whether two spellings name the same domain.

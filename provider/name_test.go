@@ -14,6 +14,7 @@ var goodNames = map[string]string{
 	"xn--bcher-kva.example.":                  "xn--bcher-kva.example",
 	"BÜCHER.example":                          "xn--bcher-kva.example",
 	"straße.example":                          "xn--strae-oqa.example",
+	"ＥＸＡＭＰＬＥ。com。":                            "example.com",
 	"a-b.example.com":                         "a-b.example.com",
 	"例え.テスト.example":                          "xn--r8jz45g.xn--zckzah.example",
 	strings.Repeat("a.", 113) + "example.com": strings.Repeat("a.", 113) + "example.com",
@@ -38,6 +39,10 @@ var badNames = map[string]string{ // name to a part of what is said
 	"a_b.example.com":                 "not a domain name",
 	strings.Repeat("a", 64) + ".com":  "not a domain name",
 	strings.Repeat("a.", 119) + "com": "too long",
+	"💩.example.com":                   "not a domain name",
+	"☃.example.com":                   "not a domain name",
+	"r3---sn.example.com":             "not a domain name",
+	"example.com..":                   "not a domain name",
 	"_acme-challenge.example.com":     "",
 }
 
@@ -61,6 +66,29 @@ func TestCanonicalNameIsTheControlPlanes(t *testing.T) {
 			t.Errorf("%q is refused here and %q there", in, theirs)
 		}
 	}
+}
+
+// Whatever is taken on both sides has the same form, and nothing is refused here that would be taken there.
+func FuzzCanonicalName(f *testing.F) {
+	for in := range goodNames {
+		f.Add(in)
+	}
+	for in := range badNames {
+		f.Add(in)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		theirs, refused := controlplane.ParseName("/name", in)
+		ours, err := canonicalName(in)
+		if refused == nil && (err != nil || ours != theirs) {
+			t.Errorf("%q is %q, %v here and %q there", in, ours, err, theirs)
+		}
+		if err != nil {
+			return
+		}
+		if again, err := canonicalName(ours); err != nil || again != ours {
+			t.Errorf("%q is %q, and that is %q, %v", in, ours, again, err)
+		}
+	})
 }
 
 func TestSameRecord(t *testing.T) {
