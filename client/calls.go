@@ -15,7 +15,7 @@ const maxBody = 32 << 20
 
 // CreateDomain adds a domain. A name that exists gives an Error of status 409 whose ExistingID is the domain's.
 func (c *Client) CreateDomain(ctx context.Context, in DomainCreate) (*Domain, error) {
-	return decode[Domain](c.raw.CreateDomain(ctx, in))
+	return decode[Domain](c.raw.CreateDomain(ctx, nil, in))
 }
 
 // Domain returns the domain with that id or name.
@@ -40,17 +40,17 @@ func (c *Client) DeleteDomain(ctx context.Context, ref string) error {
 
 // VerifyDomain checks the delegation now and returns the job that does.
 func (c *Client) VerifyDomain(ctx context.Context, ref string) (*Job, error) {
-	return decode[Job](c.raw.VerifyDomain(ctx, ref))
+	return decode[Job](c.raw.VerifyDomain(ctx, ref, nil))
 }
 
 // IssueDomain orders a certificate now and returns the job that does.
 func (c *Client) IssueDomain(ctx context.Context, ref string) (*Job, error) {
-	return decode[Job](c.raw.IssueDomain(ctx, ref))
+	return decode[Job](c.raw.IssueDomain(ctx, ref, nil))
 }
 
 // RenewDomain renews the certificate now and returns the job that does.
 func (c *Client) RenewDomain(ctx context.Context, ref string) (*Job, error) {
-	return decode[Job](c.raw.RenewDomain(ctx, ref))
+	return decode[Job](c.raw.RenewDomain(ctx, ref, nil))
 }
 
 // Delegation returns the CNAME for a name, without creating anything.
@@ -70,7 +70,7 @@ func (c *Client) Jobs(ctx context.Context, in ListJobsParams) (*JobList, error) 
 
 // RetryJob starts a failed job afresh.
 func (c *Client) RetryJob(ctx context.Context, id string) (*Job, error) {
-	return decode[Job](c.raw.RetryJob(ctx, id))
+	return decode[Job](c.raw.RetryJob(ctx, id, nil))
 }
 
 // Certificate returns a certificate's description.
@@ -91,13 +91,13 @@ func (c *Client) CertificatePEM(ctx context.Context, id string, format DownloadC
 
 // CertificateKey takes out a certificate's private key, as PKCS#8 PEM. Each call is recorded by the server.
 func (c *Client) CertificateKey(ctx context.Context, id string) (string, error) {
-	body, _, err := read(c.raw.DownloadKey(ctx, id))
+	body, _, err := read(c.raw.DownloadKey(ctx, id, nil))
 	return string(body), err
 }
 
 // CreateToken creates an API token. Its secret is in the answer and never comes again.
 func (c *Client) CreateToken(ctx context.Context, in TokenCreate) (*TokenWithSecret, error) {
-	return decode[TokenWithSecret](c.raw.CreateToken(ctx, in))
+	return decode[TokenWithSecret](c.raw.CreateToken(ctx, nil, in))
 }
 
 // Token returns a token, without its secret.

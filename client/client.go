@@ -7,6 +7,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -98,6 +99,9 @@ func New(o Options) (*Client, error) {
 	raw, err := NewClient(endpoint, WithHTTPClient(newRetrier(&h, o.MaxRetries)),
 		WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer "+token)
+			if r.Method == http.MethodPost && r.Header.Get(idempotencyKey) == "" {
+				r.Header.Set(idempotencyKey, rand.Text()) // one for all attempts of this call
+			}
 			r.Header.Set("Accept", "application/json, application/problem+json, */*;q=0.1")
 			if o.UserAgent != "" {
 				r.Header.Set("User-Agent", o.UserAgent)

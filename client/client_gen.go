@@ -145,6 +145,7 @@ func (e JobStatus) Valid() bool {
 const (
 	JobTypeDnsCheck      JobType = "dns_check"
 	JobTypeRenewal       JobType = "renewal"
+	JobTypeRevocation    JobType = "revocation"
 	JobTypeStartIssuance JobType = "start_issuance"
 )
 
@@ -154,6 +155,8 @@ func (e JobType) Valid() bool {
 	case JobTypeDnsCheck:
 		return true
 	case JobTypeRenewal:
+		return true
+	case JobTypeRevocation:
 		return true
 	case JobTypeStartIssuance:
 		return true
@@ -621,6 +624,9 @@ type Cursor = string
 // DomainRef defines model for DomainRef.
 type DomainRef = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -693,6 +699,18 @@ type DownloadCertificateParams struct {
 // DownloadCertificateParamsFormat defines parameters for DownloadCertificate.
 type DownloadCertificateParamsFormat string
 
+// DownloadKeyParams defines parameters for DownloadKey.
+type DownloadKeyParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
 	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
@@ -724,6 +742,18 @@ type ListDomainsParams struct {
 // ListDomainsParamsSort defines parameters for ListDomains.
 type ListDomainsParamsSort string
 
+// CreateDomainParams defines parameters for CreateDomain.
+type CreateDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
 	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
@@ -741,6 +771,42 @@ type GetDomainParams struct {
 type UpdateDomainParams struct {
 	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IssueDomainParams defines parameters for IssueDomain.
+type IssueDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RenewDomainParams defines parameters for RenewDomain.
+type RenewDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// VerifyDomainParams defines parameters for VerifyDomain.
+type VerifyDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -764,6 +830,18 @@ type GetJobParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// RetryJobParams defines parameters for RetryJob.
+type RetryJobParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// Limit How many at most.
@@ -771,6 +849,18 @@ type ListTokensParams struct {
 
 	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReadyzParams defines parameters for Readyz.
@@ -882,10 +972,10 @@ type ClientInterface interface {
 
 	// DownloadKey Take out a certificate's private key
 	//
-	// Every call is recorded in the audit log. 409 where the key was never here because a CSR was sent.
+	// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
-	DownloadKey(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDelegation The CNAME for a name, without creating anything
 	//
@@ -906,7 +996,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/domains (the `CreateDomain` operationId).
-	CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateDomain Add a domain
 	//
@@ -915,7 +1005,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/domains (the `CreateDomain` operationId).
-	CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteDomain Delete a domain
 	//
@@ -952,21 +1042,21 @@ type ClientInterface interface {
 	// Also where the domain has one already: a new one is ordered.
 	//
 	// Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
-	IssueDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+	IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RenewDomain Renew the certificate now
 	//
 	// The present one stays current until the new one is stored.
 	//
 	// Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
-	RenewDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VerifyDomain Check the delegation now
 	//
 	// The next check would come by itself; this one comes at once.
 	//
 	// Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
-	VerifyDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+	VerifyDomain(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobs List jobs, newest first
 	//
@@ -983,7 +1073,7 @@ type ClientInterface interface {
 	// All attempts anew, once, however often it is asked for.
 	//
 	// Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
-	RetryJob(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RetryJob(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetContract This document
 	//
@@ -1002,7 +1092,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/tokens (the `CreateToken` operationId).
-	CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateTokenWithBody(ctx context.Context, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateToken Create an API token
 	//
@@ -1011,7 +1101,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/tokens (the `CreateToken` operationId).
-	CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateToken(ctx context.Context, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteToken Revoke an API token
 	//
@@ -1104,11 +1194,11 @@ func (c *rawClient) DownloadCertificate(ctx context.Context, certificate Certifi
 
 // DownloadKey Take out a certificate's private key
 //
-// Every call is recorded in the audit log. 409 where the key was never here because a CSR was sent.
+// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
 //
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
-func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDownloadKeyRequest(c.Server, certificate)
+func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadKeyRequest(c.Server, certificate, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1158,8 +1248,8 @@ func (c *rawClient) ListDomains(ctx context.Context, params *ListDomainsParams, 
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *rawClient) CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateDomainRequestWithBody(c.Server, contentType, body)
+func (c *rawClient) CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1177,8 +1267,8 @@ func (c *rawClient) CreateDomainWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *rawClient) CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateDomainRequest(c.Server, body)
+func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1264,8 +1354,8 @@ func (c *rawClient) UpdateDomain(ctx context.Context, domain DomainRef, params *
 // Also where the domain has one already: a new one is ordered.
 //
 // Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
-func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewIssueDomainRequest(c.Server, domain)
+func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueDomainRequest(c.Server, domain, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1281,8 +1371,8 @@ func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, reqEditor
 // The present one stays current until the new one is stored.
 //
 // Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
-func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRenewDomainRequest(c.Server, domain)
+func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenewDomainRequest(c.Server, domain, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1298,8 +1388,8 @@ func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, reqEditor
 // The next check would come by itself; this one comes at once.
 //
 // Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
-func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewVerifyDomainRequest(c.Server, domain)
+func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyDomainRequest(c.Server, domain, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1345,8 +1435,8 @@ func (c *rawClient) GetJob(ctx context.Context, job JobID, params *GetJobParams,
 // All attempts anew, once, however often it is asked for.
 //
 // Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
-func (c *rawClient) RetryJob(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRetryJobRequest(c.Server, job)
+func (c *rawClient) RetryJob(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryJobRequest(c.Server, job, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1394,8 +1484,8 @@ func (c *rawClient) ListTokens(ctx context.Context, params *ListTokensParams, re
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *rawClient) CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTokenRequestWithBody(c.Server, contentType, body)
+func (c *rawClient) CreateTokenWithBody(ctx context.Context, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1413,8 +1503,8 @@ func (c *rawClient) CreateTokenWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *rawClient) CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTokenRequest(c.Server, body)
+func (c *rawClient) CreateToken(ctx context.Context, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1712,7 +1802,7 @@ func NewDownloadCertificateRequest(server string, certificate CertificateID, par
 }
 
 // NewDownloadKeyRequest constructs an http.Request for the DownloadKey method
-func NewDownloadKeyRequest(server string, certificate CertificateID) (*http.Request, error) {
+func NewDownloadKeyRequest(server string, certificate CertificateID, params *DownloadKeyParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1740,6 +1830,21 @@ func NewDownloadKeyRequest(server string, certificate CertificateID) (*http.Requ
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -1922,18 +2027,18 @@ func NewListDomainsRequest(server string, params *ListDomainsParams) (*http.Requ
 }
 
 // NewCreateDomainRequest calls the generic CreateDomain builder with application/json body
-func NewCreateDomainRequest(server string, body CreateDomainJSONRequestBody) (*http.Request, error) {
+func NewCreateDomainRequest(server string, params *CreateDomainParams, body CreateDomainJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateDomainRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateDomainRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateDomainRequestWithBody constructs an http.Request for the CreateDomain method, with any body, and a specified content type
-func NewCreateDomainRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateDomainRequestWithBody(server string, params *CreateDomainParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -1957,6 +2062,21 @@ func NewCreateDomainRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2149,7 +2269,7 @@ func NewUpdateDomainRequestWithBody(server string, domain DomainRef, params *Upd
 }
 
 // NewIssueDomainRequest constructs an http.Request for the IssueDomain method
-func NewIssueDomainRequest(server string, domain DomainRef) (*http.Request, error) {
+func NewIssueDomainRequest(server string, domain DomainRef, params *IssueDomainParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2179,11 +2299,26 @@ func NewIssueDomainRequest(server string, domain DomainRef) (*http.Request, erro
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewRenewDomainRequest constructs an http.Request for the RenewDomain method
-func NewRenewDomainRequest(server string, domain DomainRef) (*http.Request, error) {
+func NewRenewDomainRequest(server string, domain DomainRef, params *RenewDomainParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2213,11 +2348,26 @@ func NewRenewDomainRequest(server string, domain DomainRef) (*http.Request, erro
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewVerifyDomainRequest constructs an http.Request for the VerifyDomain method
-func NewVerifyDomainRequest(server string, domain DomainRef) (*http.Request, error) {
+func NewVerifyDomainRequest(server string, domain DomainRef, params *VerifyDomainParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2245,6 +2395,21 @@ func NewVerifyDomainRequest(server string, domain DomainRef) (*http.Request, err
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -2429,7 +2594,7 @@ func NewGetJobRequest(server string, job JobID, params *GetJobParams) (*http.Req
 }
 
 // NewRetryJobRequest constructs an http.Request for the RetryJob method
-func NewRetryJobRequest(server string, job JobID) (*http.Request, error) {
+func NewRetryJobRequest(server string, job JobID, params *RetryJobParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2457,6 +2622,21 @@ func NewRetryJobRequest(server string, job JobID) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -2556,18 +2736,18 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 }
 
 // NewCreateTokenRequest calls the generic CreateToken builder with application/json body
-func NewCreateTokenRequest(server string, body CreateTokenJSONRequestBody) (*http.Request, error) {
+func NewCreateTokenRequest(server string, params *CreateTokenParams, body CreateTokenJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateTokenRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateTokenRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateTokenRequestWithBody constructs an http.Request for the CreateToken method, with any body, and a specified content type
-func NewCreateTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateTokenRequestWithBody(server string, params *CreateTokenParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2591,6 +2771,21 @@ func NewCreateTokenRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2892,12 +3087,12 @@ type ClientWithResponsesInterface interface {
 
 	// DownloadKeyWithResponse Take out a certificate's private key
 	//
-	// Every call is recorded in the audit log. 409 where the key was never here because a CSR was sent.
+	// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
-	DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error)
+	DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error)
 
 	// GetDelegationWithResponse The CNAME for a name, without creating anything
 	//
@@ -2922,7 +3117,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains (the `CreateDomain` operationId).
-	CreateDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+	CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
 
 	// CreateDomainWithResponse Add a domain
 	//
@@ -2931,7 +3126,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains (the `CreateDomain` operationId).
-	CreateDomainWithResponse(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+	CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
 
 	// DeleteDomainWithResponse Delete a domain
 	//
@@ -2974,7 +3169,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
-	IssueDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*IssueDomainResponse, error)
+	IssueDomainWithResponse(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*IssueDomainResponse, error)
 
 	// RenewDomainWithResponse Renew the certificate now
 	//
@@ -2983,7 +3178,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
-	RenewDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*RenewDomainResponse, error)
+	RenewDomainWithResponse(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*RenewDomainResponse, error)
 
 	// VerifyDomainWithResponse Check the delegation now
 	//
@@ -2992,7 +3187,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
-	VerifyDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error)
+	VerifyDomainWithResponse(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error)
 
 	// ListJobsWithResponse List jobs, newest first
 	//
@@ -3015,7 +3210,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
-	RetryJobWithResponse(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*RetryJobResponse, error)
+	RetryJobWithResponse(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*RetryJobResponse, error)
 
 	// GetContractWithResponse This document
 	//
@@ -3038,7 +3233,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/tokens (the `CreateToken` operationId).
-	CreateTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+	CreateTokenWithBodyWithResponse(ctx context.Context, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
 
 	// CreateTokenWithResponse Create an API token
 	//
@@ -3047,7 +3242,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/tokens (the `CreateToken` operationId).
-	CreateTokenWithResponse(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+	CreateTokenWithResponse(ctx context.Context, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
 
 	// DeleteTokenWithResponse Revoke an API token
 	//
@@ -3449,6 +3644,8 @@ type DownloadKeyResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -3486,6 +3683,11 @@ func (r DownloadKeyResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r DownloadKeyResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DownloadKeyResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4264,6 +4466,8 @@ type IssueDomainResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4313,6 +4517,11 @@ func (r IssueDomainResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r IssueDomainResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r IssueDomainResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4396,6 +4605,8 @@ type RenewDomainResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4445,6 +4656,11 @@ func (r RenewDomainResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r RenewDomainResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RenewDomainResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4528,6 +4744,8 @@ type VerifyDomainResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4577,6 +4795,11 @@ func (r VerifyDomainResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r VerifyDomainResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r VerifyDomainResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4882,6 +5105,8 @@ type RetryJobResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4931,6 +5156,11 @@ func (r RetryJobResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r RetryJobResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RetryJobResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5142,6 +5372,8 @@ type CreateTokenResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5180,6 +5412,11 @@ func (r CreateTokenResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateTokenResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateTokenResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5733,13 +5970,13 @@ func (c *ClientWithResponses) DownloadCertificateWithResponse(ctx context.Contex
 
 // DownloadKeyWithResponse Take out a certificate's private key
 //
-// Every call is recorded in the audit log. 409 where the key was never here because a CSR was sent.
+// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
-func (c *ClientWithResponses) DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error) {
-	rsp, err := c.DownloadKey(ctx, certificate, reqEditors...)
+func (c *ClientWithResponses) DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error) {
+	rsp, err := c.DownloadKey(ctx, certificate, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5781,8 +6018,8 @@ func (c *ClientWithResponses) ListDomainsWithResponse(ctx context.Context, param
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
-	rsp, err := c.CreateDomainWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomainWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5796,8 +6033,8 @@ func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Conte
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/domains (the `CreateDomain` operationId).
-func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
-	rsp, err := c.CreateDomain(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomain(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5869,8 +6106,8 @@ func (c *ClientWithResponses) UpdateDomainWithResponse(ctx context.Context, doma
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
-func (c *ClientWithResponses) IssueDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*IssueDomainResponse, error) {
-	rsp, err := c.IssueDomain(ctx, domain, reqEditors...)
+func (c *ClientWithResponses) IssueDomainWithResponse(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*IssueDomainResponse, error) {
+	rsp, err := c.IssueDomain(ctx, domain, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5884,8 +6121,8 @@ func (c *ClientWithResponses) IssueDomainWithResponse(ctx context.Context, domai
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
-func (c *ClientWithResponses) RenewDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*RenewDomainResponse, error) {
-	rsp, err := c.RenewDomain(ctx, domain, reqEditors...)
+func (c *ClientWithResponses) RenewDomainWithResponse(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*RenewDomainResponse, error) {
+	rsp, err := c.RenewDomain(ctx, domain, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5899,8 +6136,8 @@ func (c *ClientWithResponses) RenewDomainWithResponse(ctx context.Context, domai
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
-func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error) {
-	rsp, err := c.VerifyDomain(ctx, domain, reqEditors...)
+func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error) {
+	rsp, err := c.VerifyDomain(ctx, domain, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5940,8 +6177,8 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, job JobID,
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
-func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, job JobID, reqEditors ...RequestEditorFn) (*RetryJobResponse, error) {
-	rsp, err := c.RetryJob(ctx, job, reqEditors...)
+func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*RetryJobResponse, error) {
+	rsp, err := c.RetryJob(ctx, job, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5981,8 +6218,8 @@ func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, params
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
-	rsp, err := c.CreateTokenWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Context, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateTokenWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5996,8 +6233,8 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/tokens (the `CreateToken` operationId).
-func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
-	rsp, err := c.CreateToken(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateToken(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -6453,6 +6690,13 @@ func ParseDownloadKeyResponse(rsp *http.Response) (*DownloadKeyResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -7287,6 +7531,13 @@ func ParseIssueDomainResponse(rsp *http.Response) (*IssueDomainResponse, error) 
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7422,6 +7673,13 @@ func ParseRenewDomainResponse(rsp *http.Response) (*RenewDomainResponse, error) 
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7556,6 +7814,13 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -7917,6 +8182,13 @@ func ParseRetryJobResponse(rsp *http.Response) (*RetryJobResponse, error) {
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8150,6 +8422,13 @@ func ParseCreateTokenResponse(rsp *http.Response) (*CreateTokenResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge

@@ -197,7 +197,9 @@ func TestRetries(t *testing.T) {
 		"503 with no retries":           {get, []answer{{503, "0"}}, 0, 1, 503},
 		"delete after 503":              {remove, []answer{{503, "0"}}, 4, 2, 0},
 		"post after 429":                {post, []answer{{429, "0"}}, 4, 2, 0},
-		"post not after 503":            {post, []answer{{503, "0"}}, 4, 1, 503},
+		"post after 503":                {post, []answer{{503, "0"}, {500, "0"}}, 4, 3, 0},
+		"post while it is under way":    {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
+		"post that collides":            {post, []answer{{409, ""}}, 4, 1, 409},
 		"patch after 429":               {patch, []answer{{429, "0"}}, 4, 2, 0},
 		"patch not after 500":           {patch, []answer{{500, "0"}}, 4, 1, 500},
 		"client errors are not retried": {get, []answer{{404, ""}}, 4, 1, 404},
@@ -205,14 +207,17 @@ func TestRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tries := 0
-			var bodies []string
+			var bodies, keys []string
 			client := serve(t, Options{MaxRetries: c.retries}, func(w http.ResponseWriter, r *http.Request) {
 				b, _ := io.ReadAll(r.Body)
 				bodies = append(bodies, string(b))
+				keys = append(keys, r.Header.Get("Idempotency-Key"))
 				tries++
 				if tries <= len(c.answers) {
 					a := c.answers[tries-1]
-					w.Header().Set("Retry-After", a.retryAfter)
+					if a.retryAfter != "" {
+						w.Header().Set("Retry-After", a.retryAfter)
+					}
 					problemJSON(w, a.status, fmt.Sprintf(`{"type":"x","title":"x","status":%d,"code":"x","request_id":"r"}`, a.status))
 					return
 				}
@@ -235,7 +240,32 @@ func TestRetries(t *testing.T) {
 					t.Errorf("a retry sent another body: %q after %q", b, bodies[0])
 				}
 			}
+			for _, k := range keys {
+				if k != keys[0] {
+					t.Errorf("a retry sent another key: %q after %q", k, keys[0])
+				}
+			}
 		})
+	}
+}
+
+// Each POST has a key of its own, and nothing else has one.
+func TestIdempotencyKeys(t *testing.T) {
+	var keys []string
+	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		domainJSON(w, "active", `"1"`)
+	})
+	for range 2 {
+		if _, err := c.CreateDomain(t.Context(), DomainCreate{Name: "example.com"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Domain(t.Context(), "example.com"); err != nil {
+		t.Fatal(err)
+	}
+	if len(keys[0]) < 20 || keys[0] == keys[1] || keys[2] != "" {
+		t.Errorf("keys %q", keys)
 	}
 }
 

@@ -16,10 +16,16 @@ const (
 	maxRetryAfter = time.Minute
 	// maxLimited bounds how long one call waits for a rate limit altogether.
 	maxLimited = 15 * time.Minute
+	// maxInProgress bounds how long one call waits for its own first attempt, whose answer was lost while the server still
+	// works on it.
+	maxInProgress = 2 * time.Minute
 )
 
+// idempotencyKey names a POST, so that the server carries it out once however often it is sent.
+const idempotencyKey = "Idempotency-Key"
+
 // retrier sends requests again where that is safe: on 429, where nothing was done, every method; on 5xx and broken
-// connections GET, PUT and DELETE; where no connection came about, every method. It stops with the request's context.
+// connections GET, PUT, DELETE, and POST with an Idempotency-Key; where no connection came about, every method. It stops with the request's context.
 type retrier struct {
 	client     *retryablehttp.Client
 	maxRetries int
@@ -30,6 +36,8 @@ type call struct {
 	method   string
 	failures int       // attempts that failed for another reason than the rate limit
 	limited  time.Time // when the rate limit was first met
+	once     bool      // it has an Idempotency-Key
+	met      time.Time // when its own earlier attempt was first met
 }
 
 type callKey struct{}
@@ -51,7 +59,7 @@ func newRetrier(h *http.Client, maxRetries int) *retrier {
 // Do sends the request until it is answered, the retries are used up or its context ends. The last answer is returned as
 // it came.
 func (r *retrier) Do(req *http.Request) (*http.Response, error) {
-	ctx := context.WithValue(req.Context(), callKey{}, &call{method: req.Method})
+	ctx := context.WithValue(req.Context(), callKey{}, &call{method: req.Method, once: req.Header.Get(idempotencyKey) != ""})
 	again, err := retryablehttp.FromRequest(req.WithContext(ctx)) // keeps the body for the next attempt
 	if err != nil {
 		return nil, err
@@ -73,7 +81,13 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 		}
 		return time.Since(c.limited) < maxLimited, nil
 	}
-	repeatable := c.method == http.MethodGet || c.method == http.MethodPut || c.method == http.MethodDelete
+	if err == nil && c.once && resp.StatusCode == http.StatusConflict && resp.Header.Get("Retry-After") != "" {
+		if c.met.IsZero() {
+			c.met = time.Now()
+		}
+		return time.Since(c.met) < maxInProgress, nil
+	}
+	repeatable := c.method == http.MethodGet || c.method == http.MethodPut || c.method == http.MethodDelete || c.once
 	if !repeatable && !neverSent(err) {
 		return false, nil
 	}

@@ -151,6 +151,7 @@ func (e JobStatus) Valid() bool {
 const (
 	DnsCheck      JobType = "dns_check"
 	Renewal       JobType = "renewal"
+	Revocation    JobType = "revocation"
 	StartIssuance JobType = "start_issuance"
 )
 
@@ -160,6 +161,8 @@ func (e JobType) Valid() bool {
 	case DnsCheck:
 		return true
 	case Renewal:
+		return true
+	case Revocation:
 		return true
 	case StartIssuance:
 		return true
@@ -627,6 +630,9 @@ type Cursor = string
 // DomainRef defines model for DomainRef.
 type DomainRef = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -699,6 +705,18 @@ type DownloadCertificateParams struct {
 // DownloadCertificateParamsFormat defines parameters for DownloadCertificate.
 type DownloadCertificateParamsFormat string
 
+// DownloadKeyParams defines parameters for DownloadKey.
+type DownloadKeyParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
 	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
@@ -730,6 +748,18 @@ type ListDomainsParams struct {
 // ListDomainsParamsSort defines parameters for ListDomains.
 type ListDomainsParamsSort string
 
+// CreateDomainParams defines parameters for CreateDomain.
+type CreateDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
 	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
@@ -747,6 +777,42 @@ type GetDomainParams struct {
 type UpdateDomainParams struct {
 	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IssueDomainParams defines parameters for IssueDomain.
+type IssueDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RenewDomainParams defines parameters for RenewDomain.
+type RenewDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// VerifyDomainParams defines parameters for VerifyDomain.
+type VerifyDomainParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -770,6 +836,18 @@ type GetJobParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// RetryJobParams defines parameters for RetryJob.
+type RetryJobParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// Limit How many at most.
@@ -777,6 +855,18 @@ type ListTokensParams struct {
 
 	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReadyzParams defines parameters for Readyz.
@@ -810,7 +900,7 @@ type ServerInterface interface {
 	DownloadCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadCertificateParams)
 	// DownloadKey Take out a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
-	DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID)
+	DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadKeyParams)
 	// GetDelegation The CNAME for a name, without creating anything
 	// (GET /api/delegation)
 	GetDelegation(w http.ResponseWriter, r *http.Request, params GetDelegationParams)
@@ -819,7 +909,7 @@ type ServerInterface interface {
 	ListDomains(w http.ResponseWriter, r *http.Request, params ListDomainsParams)
 	// CreateDomain Add a domain
 	// (POST /api/domains)
-	CreateDomain(w http.ResponseWriter, r *http.Request)
+	CreateDomain(w http.ResponseWriter, r *http.Request, params CreateDomainParams)
 	// DeleteDomain Delete a domain
 	// (DELETE /api/domains/{domain})
 	DeleteDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params DeleteDomainParams)
@@ -831,13 +921,13 @@ type ServerInterface interface {
 	UpdateDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params UpdateDomainParams)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
-	IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
+	IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams)
 	// RenewDomain Renew the certificate now
 	// (POST /api/domains/{domain}/renew)
-	RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
+	RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params RenewDomainParams)
 	// VerifyDomain Check the delegation now
 	// (POST /api/domains/{domain}/verify)
-	VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
+	VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params VerifyDomainParams)
 	// ListJobs List jobs, newest first
 	// (GET /api/jobs)
 	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
@@ -846,7 +936,7 @@ type ServerInterface interface {
 	GetJob(w http.ResponseWriter, r *http.Request, job JobID, params GetJobParams)
 	// RetryJob Start a failed job afresh
 	// (POST /api/jobs/{job}/retry)
-	RetryJob(w http.ResponseWriter, r *http.Request, job JobID)
+	RetryJob(w http.ResponseWriter, r *http.Request, job JobID, params RetryJobParams)
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(w http.ResponseWriter, r *http.Request)
@@ -855,7 +945,7 @@ type ServerInterface interface {
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
 	// CreateToken Create an API token
 	// (POST /api/tokens)
-	CreateToken(w http.ResponseWriter, r *http.Request)
+	CreateToken(w http.ResponseWriter, r *http.Request, params CreateTokenParams)
 	// DeleteToken Revoke an API token
 	// (DELETE /api/tokens/{token})
 	DeleteToken(w http.ResponseWriter, r *http.Request, token TokenID)
@@ -1027,8 +1117,32 @@ func (siw *ServerInterfaceWrapper) DownloadKey(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadKeyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.DownloadKey(w, r, certificate)
+		siw.Handler.DownloadKey(w, r, certificate, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1185,8 +1299,35 @@ func (siw *ServerInterfaceWrapper) ListDomains(w http.ResponseWriter, r *http.Re
 // CreateDomain operation middleware
 func (siw *ServerInterfaceWrapper) CreateDomain(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDomainParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateDomain(w, r)
+		siw.Handler.CreateDomain(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1374,8 +1515,32 @@ func (siw *ServerInterfaceWrapper) IssueDomain(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IssueDomainParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.IssueDomain(w, r, domain)
+		siw.Handler.IssueDomain(w, r, domain, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1400,8 +1565,32 @@ func (siw *ServerInterfaceWrapper) RenewDomain(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenewDomainParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.RenewDomain(w, r, domain)
+		siw.Handler.RenewDomain(w, r, domain, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1426,8 +1615,32 @@ func (siw *ServerInterfaceWrapper) VerifyDomain(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyDomainParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.VerifyDomain(w, r, domain)
+		siw.Handler.VerifyDomain(w, r, domain, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1600,8 +1813,32 @@ func (siw *ServerInterfaceWrapper) RetryJob(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.RetryJob(w, r, job)
+		siw.Handler.RetryJob(w, r, job, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1674,8 +1911,35 @@ func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Req
 // CreateToken operation middleware
 func (siw *ServerInterfaceWrapper) CreateToken(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTokenParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateToken(w, r)
+		siw.Handler.CreateToken(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2441,6 +2705,7 @@ func (response DownloadCertificate503ApplicationProblemPlusJSONResponse) VisitDo
 
 type DownloadKeyRequestObject struct {
 	Certificate CertificateID `json:"certificate"`
+	Params      DownloadKeyParams
 }
 
 type DownloadKeyResponseObject interface {
@@ -2554,6 +2819,22 @@ func (response DownloadKey409ApplicationProblemPlusJSONResponse) VisitDownloadKe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadKey422ApplicationProblemPlusJSONResponse) VisitDownloadKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2835,7 +3116,8 @@ func (response ListDomains503ApplicationProblemPlusJSONResponse) VisitListDomain
 }
 
 type CreateDomainRequestObject struct {
-	Body *CreateDomainJSONRequestBody
+	Params CreateDomainParams
+	Body   *CreateDomainJSONRequestBody
 }
 
 type CreateDomainResponseObject interface {
@@ -3510,6 +3792,7 @@ func (response UpdateDomain503ApplicationProblemPlusJSONResponse) VisitUpdateDom
 
 type IssueDomainRequestObject struct {
 	Domain DomainRef `json:"domain"`
+	Params IssueDomainParams
 }
 
 type IssueDomainResponseObject interface {
@@ -3643,6 +3926,22 @@ func (response IssueDomain409ApplicationProblemPlusJSONResponse) VisitIssueDomai
 	return err
 }
 
+type IssueDomain422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response IssueDomain422ApplicationProblemPlusJSONResponse) VisitIssueDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueDomain429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -3683,6 +3982,7 @@ func (response IssueDomain503ApplicationProblemPlusJSONResponse) VisitIssueDomai
 
 type RenewDomainRequestObject struct {
 	Domain DomainRef `json:"domain"`
+	Params RenewDomainParams
 }
 
 type RenewDomainResponseObject interface {
@@ -3816,6 +4116,22 @@ func (response RenewDomain409ApplicationProblemPlusJSONResponse) VisitRenewDomai
 	return err
 }
 
+type RenewDomain422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RenewDomain422ApplicationProblemPlusJSONResponse) VisitRenewDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RenewDomain429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -3856,6 +4172,7 @@ func (response RenewDomain503ApplicationProblemPlusJSONResponse) VisitRenewDomai
 
 type VerifyDomainRequestObject struct {
 	Domain DomainRef `json:"domain"`
+	Params VerifyDomainParams
 }
 
 type VerifyDomainResponseObject interface {
@@ -3985,6 +4302,22 @@ func (response VerifyDomain409ApplicationProblemPlusJSONResponse) VisitVerifyDom
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDomain422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDomain422ApplicationProblemPlusJSONResponse) VisitVerifyDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4305,7 +4638,8 @@ func (response GetJob503ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 }
 
 type RetryJobRequestObject struct {
-	Job JobID `json:"job"`
+	Job    JobID `json:"job"`
+	Params RetryJobParams
 }
 
 type RetryJobResponseObject interface {
@@ -4435,6 +4769,22 @@ func (response RetryJob409ApplicationProblemPlusJSONResponse) VisitRetryJobRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RetryJob422ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4610,7 +4960,8 @@ func (response ListTokens503ApplicationProblemPlusJSONResponse) VisitListTokensR
 }
 
 type CreateTokenRequestObject struct {
-	Body *CreateTokenJSONRequestBody
+	Params CreateTokenParams
+	Body   *CreateTokenJSONRequestBody
 }
 
 type CreateTokenResponseObject interface {
@@ -4688,6 +5039,22 @@ func (response CreateToken403ApplicationProblemPlusJSONResponse) VisitCreateToke
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateToken409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateToken409ApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5501,10 +5868,11 @@ func (sh *strictHandler) DownloadCertificate(w http.ResponseWriter, r *http.Requ
 }
 
 // DownloadKey operation middleware
-func (sh *strictHandler) DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID) {
+func (sh *strictHandler) DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadKeyParams) {
 	var request DownloadKeyRequestObject
 
 	request.Certificate = certificate
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.DownloadKey(ctx, request.(DownloadKeyRequestObject))
@@ -5579,8 +5947,10 @@ func (sh *strictHandler) ListDomains(w http.ResponseWriter, r *http.Request, par
 }
 
 // CreateDomain operation middleware
-func (sh *strictHandler) CreateDomain(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateDomain(w http.ResponseWriter, r *http.Request, params CreateDomainParams) {
 	var request CreateDomainRequestObject
+
+	request.Params = params
 
 	var body CreateDomainJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -5698,10 +6068,11 @@ func (sh *strictHandler) UpdateDomain(w http.ResponseWriter, r *http.Request, do
 }
 
 // IssueDomain operation middleware
-func (sh *strictHandler) IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef) {
+func (sh *strictHandler) IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams) {
 	var request IssueDomainRequestObject
 
 	request.Domain = domain
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.IssueDomain(ctx, request.(IssueDomainRequestObject))
@@ -5724,10 +6095,11 @@ func (sh *strictHandler) IssueDomain(w http.ResponseWriter, r *http.Request, dom
 }
 
 // RenewDomain operation middleware
-func (sh *strictHandler) RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef) {
+func (sh *strictHandler) RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params RenewDomainParams) {
 	var request RenewDomainRequestObject
 
 	request.Domain = domain
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.RenewDomain(ctx, request.(RenewDomainRequestObject))
@@ -5750,10 +6122,11 @@ func (sh *strictHandler) RenewDomain(w http.ResponseWriter, r *http.Request, dom
 }
 
 // VerifyDomain operation middleware
-func (sh *strictHandler) VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef) {
+func (sh *strictHandler) VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params VerifyDomainParams) {
 	var request VerifyDomainRequestObject
 
 	request.Domain = domain
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.VerifyDomain(ctx, request.(VerifyDomainRequestObject))
@@ -5829,10 +6202,11 @@ func (sh *strictHandler) GetJob(w http.ResponseWriter, r *http.Request, job JobI
 }
 
 // RetryJob operation middleware
-func (sh *strictHandler) RetryJob(w http.ResponseWriter, r *http.Request, job JobID) {
+func (sh *strictHandler) RetryJob(w http.ResponseWriter, r *http.Request, job JobID, params RetryJobParams) {
 	var request RetryJobRequestObject
 
 	request.Job = job
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.RetryJob(ctx, request.(RetryJobRequestObject))
@@ -5905,8 +6279,10 @@ func (sh *strictHandler) ListTokens(w http.ResponseWriter, r *http.Request, para
 }
 
 // CreateToken operation middleware
-func (sh *strictHandler) CreateToken(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateToken(w http.ResponseWriter, r *http.Request, params CreateTokenParams) {
 	var request CreateTokenRequestObject
+
+	request.Params = params
 
 	var body CreateTokenJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -6101,112 +6477,119 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3ZcttIlvarZLA7orr/H1y0li3HXKhku1su2+WwVe0L2yMmgUMiTSATzkyIYmkUMVfzAPMQM+8xj9JP",
-	"MpEnEzvAxVrsqtGVKBJI5HLOd/aDq54v4kRw4Fr1jq56CZU0Bg0S/zsBqdmU+VTD6VPzRQDKlyzRTPDe",
-	"Ue80IGJKKPGLywY9rweXNE4i6B31fKnPRzvzx78dLH6Uj2B/og4vRl92gt14j+8nPa/HzDAJ1WHP63Ea",
-	"4z3FYD2vJ+FLyiQEvSMtU/B6yg8hpmYqMb18CXymw97Rzmh33+vFjOdfeD29TMxoSkvGZ73ra693kkol",
-	"ZHMVYw6X+tzHX8dmQToEktAZkAlMhYQBOdWEKXJBIxaQqZB4gaIxkCmLzFYRygMiZACSCB4tB9nCvqQg",
-	"l6WV2Ql0LGJ3tP+obdpPRUwZfwvT9v2XxIxuzyHAS6tH4D4NfBG377e96Xa3+nT6imo/bM74LUxTBWTB",
-	"dEj2d3bJIgQJuJ9i8hl83GcuSCT4DOw+C25+p5rokCny7IzOcMEq3+QQaACyWM/ptG8f3rGCg53d9im/",
-	"FhzyaXcNbS76qvFfiMkqFvosJtVz+ywmW7POZzG53XN8yWKmm5P+u1iQmPIloZrEQukugo/w9vIMApjS",
-	"NNK9o4ORZ6bD4jQ2pD/Cudj/ipkwrmEGEqdyJubAV+2gNhdU91CL+dZ7iMPc7i6+p+2bGAVI4ZSrBUiS",
-	"cs2iMivE4gKUZzjcYg5TyBceYZwsQhEBUeALHiiiUj8kVJHx7oEaD8h7w13jCrGOPTc+0yRg06kBrakU",
-	"MbJW1/EtaO30Eqo1SHPlv/7lw07/8ad/+7DTP/j0YWQ+Ho7+qv7ca67/2uylSgRXgDLlJxq8hS8pKNwT",
-	"X3ANHD/SJIkM7DPBh4kUkwji//9Zmb26Ks3hz9IgYe9Pw0JuDe2vavjG3mUfWt3tsxCItI8lPuVcaDIx",
-	"39Bg0DOyQfBpxPx7ndKpJr6IIhaAsoC4MDAHl0xp9YSM8QPjs3MWjC3kucO69nrPhZywIAB+31uI3EEi",
-	"6s8VoUT5IgGkUBSZEeWEmj8+4CxfC/1cpDy4z0m+FpYbMnHCcWo47R8UEXJGOfsNn41TfCORhZj54jll",
-	"EQT3vaNuoiFVxA8pn0FAFOO+FYoo7hhHZrZ8jLM+E+IllTO477lORLA0EjoyDzeHTjnZIa/YT9msXlG+",
-	"dMyt7nVyQliB5Fjc8M9b0HLZP55qkGNU0MbSfHNO9ZgoujSqB4oLK+RxuqVbmnj9zoLtoIKIDUFl5vYr",
-	"p6kOhWS/wX3TPhI6cmSuNzFFUj7nYsE9ApeJkWnmdwkXYg5BbQfev3/fP051CFxbDbypwT0/IYc/HozI",
-	"//z3XuteFMBvt+KCsohOonsl1mOSUKnz9XOAAALziS7o8gnRcknozKnKd3H+iRQ+KHXfyz7VZEEVSjWP",
-	"TFJNYjoHVKgVcAVGqEgppBqTyAgZAhcgl2QhBZ+RKYPIysJfuUqTREgNwSsIGD3DNX4bpDFyelx+mnmK",
-	"AcHr7BTqdirqKVIk5hurcPi0eZivnc1kQPbkOBMTvuBTNksNh5gNGjS1Ga/nS6AagnOKGzEVMjafegHV",
-	"0NcshrZ7rIl1zoIWNvF6U2aMnUQyrs9VSHcPDpvz/cVO9emztx4J4ZIG4LOYRh6JhNEdfaqgdbYhVedz",
-	"WDYHfB+CDp2JlUh2QTWQOeCehxAFxNhlpREnQkRAuRnSrmILG78xKaZU2sZhJyKOBc/tWTM1cynjs7qH",
-	"oTHkHJbn2tHpKrL7GZZIztdWyUX6YBpi1Xoy7gsqJV3iLUKf0wwdNjt6c4t1I2x+TyLFlFnk4GnkwNNa",
-	"IY1rJaC+FZxPlhtej7C/inzXjqFAMhq1WDQbE+Z12b76YEiqzCTZ2eRPyknGM8xcbFDp3Cs7XT6pVv4q",
-	"GKOyI9XtrPD6p3wNVmFDo6EgypfMmjNV5AmophUKW0WaZQxroT0z4diRUZMpSy6sDcigtv04zdITqsO1",
-	"rjzTmZtrhssEfA1dUHfZJBuD93BJfU2UhsQK7RiMXcvaITiiSp/7IfjzLXE4NjJ51qLUPBfSWC4gleCt",
-	"j7QbYh651QPFRIG86NgMCdSJzJqioc3REV8EdW+qYYt+zJQyI7QxpqY6tafA09gcrTl+wwI0UuavUwRL",
-	"Z1oHu+LWp6/fvQUaGD4okWb21VvgsKDRL/xMUn/eMmCNxhyTuhnmiy/OpI3MnkIEM5rRWYvtxI0J7wsZ",
-	"WKqhxE+VFrEBHmRd1Naq9Gl9G2UBdk79GPp+SKMI+AwGVY9pc5+M8aOrQxxezvcuDr7s8h8X+/qR3Eke",
-	"x6PPh+He7GC6G+wrOjCPGAT+BaWqfwGSTZedw9eO4eT18atn6/cXl+Vl2+zm2Lqn1t3b4FuaanGOMNuO",
-	"MPi7NKfe/nublnVmtSstUOOeMml1qrUCpiTtndLUHNdPpQSu65rB+rEz6FKbI3OOdi24/DX6oK/keQJx",
-	"x8KKBeUeK6Ruo9ors2TGlQbq3J5GaZuA0ZFiGkCut63dh6DCW6uWX+LCawNHxoRUN1Ig6ipkIOItVciv",
-	"0PciOoFo7Vm/tFdlUgYZ4mbaUgY41ZN+matHHjnu27l5xlLTkrLIHGcg9KpITovWCFOQEoJzP3QcvnZu",
-	"JU2zZkCfvHpG3K8bkRMiw820ylx4rSRGhK939tr8rvMNZOkTAnGird/H2BYSnIEZmt3Wgii6bJX9aRJs",
-	"zeELFgU+lUEbVrYpvw6+c/FYXVaFWysQVnpSRRnOEKasK9cJxCnTJeCvoHzOMQ08roBA6egbPFNBx8pG",
-	"dkumE7wDJVJgV0mjNyVJhaqMt1J45UGmCqV1yrK1l/v1sM/h/iaCpgvk3/x88u5PO6Mnhgi5Yfma/Q0X",
-	"IAsj3LO+y+xsx+YKTefAbfzGqsjluR0c7B1uML17QNB25DvmS4d7ZajDVf7KmeFUQiUQ6vuQaAgG5LUg",
-	"GZF75PQNoUEgQSkiJEnSScR8otLplF2uQstGzG4T+CwH5w8OvK3gdFtqKQNGTpCO1mv7p+Z5EgK6SpA+",
-	"/t/AfB4TxlErLnGsR8QFlHIWUKFsc+20aZTdfHoLFq9TRb93Y7cickqaeQI8YHx27jvwdr4qg6K+Zhfm",
-	"K3S3tlpbdtBfERHXgl3MePnbHe9OdPcbANz3iT/fEUu38FqDzp4ziIJnSDFNH7YIalYr+gJKwr9FwdeU",
-	"Ra2eh0Qw3hrjePHul9fE/UoYN4Zb5oz/CwZ+Ho92/vrEGh6YLEDyfDEDxzaU4pHx0EbcmFYIUVVkHpZt",
-	"1U4+zebo2bXn62nj0L8DjXTYsmsh+HPVzV5XbbtWEdUYRRJkLOZjs8CFCyhhyKSEocVUmi4YMUfHSxEH",
-	"W2vLuzHaVvpCTFpMd62Naqta/FqURakERZQgUyqfEPSJ4qFORSp1SBiuJ8A8iGbezVeGO4AG5xFoDfKG",
-	"ttPqwEndjFybMtXuSYSM5erTWceCPu2nXAL1Q7xrGx6snfh6Eu8ycN6HS3OGC8q08gjFrIwOm4dpEggM",
-	"B+ot/YoSFOojXXxktysf8KrhwFkXJLrupIXSDqTc0VIjkoVrkylXxMhyDH9Lyok5XbPSzah2M/vzhZgU",
-	"xucm8uuFmGTya3tDss1UdBZeOVzS9KrmkJDvW4XYW3g0P+XtjLYXYnILmqCBte9dDSxOvgTuX1JIIbC7",
-	"zC33qNT3Md8A/e6YUtSmAGZ0URos4MrGGOyRSmtKU+5DZmXTqHWsTEcqjQW+jXOBv/do39yu6O5o/5H9",
-	"tD96fNg60Mtcw+oSmHUFao0APbYJouRw/4kxb5VRHXaMRD3cI5b6lEcCNjOaAtoxg/Nhf+xM2vKTD/db",
-	"jiRLImjBBKrJArh2yQ2ovDzeP/jxr82AAPVjWAdt9eySk+MfFBELTlzyAwmEn8bAtUcuQE6oZnGrdpDJ",
-	"kDYnVRWTLXv3bTbgluqdTfLYmPlKemcLD5bSEDvTElwOm4vB7I8eVxMbW71qraFAPDctSCAInYhUd0UA",
-	"nV+8SzHIEr02V1kK8G+qQJrpCFbkB7Q58bF8QNt8ziSijCuXYGJjevmkUsn6aKWA5fKNgmh2QiXYd+pD",
-	"aVfaAOydL2p4gzSmjiTQIgCvjhaSYelFSYjn11S+s/Hzz2KS/4yfs/sxFy3/yf1nf2zDHkzwbtHhb5Jv",
-	"o7rihtHSFUsolySmSUyXRIvUDzOlaSokoVGE2dEbp4jcRXhkbRp7u16bqnzb6kUYvpABBFn6PhHcB0JJ",
-	"zHiqoVNj2jjS0eQuQ3mbA5Il1JbNRRo6N2Z9Vx4BxhiJH1JJfazMcXlECnwJNbU38C/OL3/8+cvuq80U",
-	"r8xsLU8iX1uF6GoO8spprM0qQT74Ki94ley7aTaml6f2x4PR6G5IOCOFSn3TaE2pxNcTSrGivV18iPtv",
-	"p7669qi5e2znadyChmvR7XvXcXGWGzol29MqtjrwTT3OOK33TIfvkI1xalH0y7R39GGzXa8fnc5kTRNB",
-	"LFI8ISo0+p1BxvX5a3a45sw/YZoq+KlkevnOzMk+fgJUtrnfjjk5fnNqk7iPyNgAlHWk7R2SCVVwuFuC",
-	"Ng+BzWALOSSUWF9XGuf5yUhJ9kH5xEKtE5tyy/hUNCdgvdLEF1xLEdmKR4w64izOXr4rBxaUczeAvGA+",
-	"DMhxI/sGQxEYb/A+8vGKPBvyz//4T3IVUhVeD65+Exyuxx7u/ZOsSgnMWdSeLm1+qBFkPPjI0UKCAFVO",
-	"oztSLjDFVWlIBh/5R/4M0519GkWYHG22L0TPods84lMpGSgyPnb5+7j2I/ITbiMx5/HPf/+v8YCcsdhN",
-	"wBgWe3t7jwnjH/mvZydPCAvsL8YiO32qbPzO1jlmFZo/KMKCPJDn5X7SIranhRgQ1MlxsI983JVyPS4Z",
-	"N56tIzILLCV1KyPnUcQznmeAlzbE1Z9li6dk7Eo4+qfB+KhahJnloHhuRcxWrqBJt7P7KLfpPvKqUXfU",
-	"H6NbhhIOCzOcIRf0K5vbMz3E1pKQ926zEqpD3A9F/vbszGyT/e8j//uz46d2j47dVWg44KX20GPQoTBL",
-	"x8Upsj86sJszPo4isTDrN5KZ+cAVFADWe/XmZX93MOp5vVRGjmPU0XC4WCwGsfiNRREdCDkbvnrzcrg7",
-	"GA1LBkLv6ck/KH3X83oXIJVlqJ3BaDDCTMAEOE1Y76i3NxgN9owVSnWIaDCkCRuWKdt86VLMDGjhmZ8G",
-	"vaOekUMn5Qu9Sr12BxgWlwxtPafBwzUXulppc2XN4jOqM9YiZqTskcnSkLOrRO4qJszLjFcUUtZR9lOt",
-	"dHB3NFpRiLBdAUI9ebejimSGqejl08EaiX07k7YH5DMeliod8Zad9bdUSofwpr31NxXVgHjH/vo78so8",
-	"c8Pu4/U31Gu7rr3ewSZTK9f/oDBM45jKpaPlyr56BhpAaavDYxLjTKFzvEzxn7zeZV9ZS7bFQjXPaPDT",
-	"8Kr033Und/0NyszVux/a6yqAqQTwM4lmAHUOywcKvBUK/Bvoau+Kr6W5bVG42lXj+tN6mh0GYsEjQYNO",
-	"4n3qLqhScG1eTTKLgE4JjQQHq05ioDynN+2uQNE9ETq0IjT7usjobQN8Zzi2Vv/3pmkUZVlomTuq/J0Z",
-	"3pjK+O+nm0qGBOJ+aTv7eTrAiuJFryH4wOyCMaTIm2evyCQS/lzVCghP7PP7T5lKhMorJLp7CbTVTD5w",
-	"9k05O2OGKnsbc+XNs1ffMZe7Sr2bPcfrJUK1eP1K1g9TrmwCgqz0kaYB0yQSswH674u+LHNYotbPXVqi",
-	"BDIBn6bKaOgn797mJoFhhXZM+tnVWW3Mr5d9w7FZ3s2WTIrplY8KHh2Q1zh1pYWEwCirPvVDaLCu+bJ/",
-	"Yi3f7ZjWe+D7Ot+PNuD7vOfGtwOKMzoHgr6CMlD8oMopudvjhbkpV0SrdRZOdrc01sCKHSxRJ9OU++h0",
-	"cc7rctcKNKiz1E+PKOEyeLCuyzWswt+tvYUDBoGt82+ou0/LWeUrdYXjbDz7WGbmkaXxok4gZKE1lNJ6",
-	"vTynV8i8zmFtg6qaJuG8tFt05LlPQ7JcHtPVd8aWqAnnF/ve9ffd3U0eU+5x8A05OHQeRhuuc/SZkSLu",
-	"tyFFypdY51FiZhf/q/JxJSRa8LC7dJVf5qm75v5dMpik6KBilQfmS2fnuYO9Fg/3VesgRYXKZsxRKdfp",
-	"cCdlkdhFKFS1/g2rgHNQY4po1r2+LG6VF4EXU9ws16rRGHAOy3+5oFEK1nlp/h9bOuNLgj90dj4zQNe9",
-	"3wcbPP3Y2FiBId5xf0x0Kl0Oge0zKI2o7Xq6ErLL8OpXkrsy06vyZfUSB75997cS2OyX/vt0z6hbFCGs",
-	"9Nw52vruIffb+eCCHLi2QMYuI+MkBH9uaNbhUaH9EMxoU+gs1gqi6ZO8Es8BODN2hPumDAJMuTCPR1Ie",
-	"gVJkXBQ8YD0URiSbGo4Noj8t97cEpX8SwfKWydBF66+rcUGjpVw3WGDnlp/dpXTY8/IKj01dC8FoUHE+",
-	"45o99OyMzrY1g14Kn/7xbJ9tTZmdvY142XZwwxsONllIS1Om35uydhwEeQx0U7yxCWN1VWx4ZT9cWwiK",
-	"oK1V2akmMwF5+NPxAtOKfBYTG5qsBiCymhVnjGWxw6xGuByKHpCzsteEzAEShTeHTGkhly3uEJxmDkfb",
-	"qYlZR90WobrfunKmyExw+MPFCnY2oPeWro7f0BmJx/61dO91xqq+kpCwGe0G5ka5H/I9aHKrxdiNZZMZ",
-	"fK+bU5RmUWSru2p9c4tm0zd+/oNf/3Yidtvx0dc574um6+hQb29m7nIhIEuzsfnvEmyXFtvN1coJDpeV",
-	"YDeZiigSCzTo4qaksBl4tyIp7krldUmCG6m894sVhCrnE+Vi8cC4tyc+H/TaLlw6QVYvp/eJJOvPchtK",
-	"7jCv7b8RirVa7MeREqVwn+OhkNrkTRoZ/FweFYl7hrHQBdUWUzg18ywZ3HcEA1gu2I4B2OJiIeTc9j0O",
-	"QJIFXWbreGK9iExlVkANH77egN0d7d7H8j6LSSkRU1PDN7e2hocA5L0jBzJMLU2Bi8Vt4Ube8+P2cQOr",
-	"3CSgqmNgQWm6VHlXvuJlFiXYsBH4JmpgL8kH1HhAjQfU2Aw1kGEafvJbxA3bovTugMPaQyH4c7IQaRQQ",
-	"X8RQDg0gw2EjKxEXHrwmdPwDJ/qAHQ/Y8YAdm9oqhutqsbmvh47PYrI6L+KFueAPXqdyO7kSpdYyXSNm",
-	"XbQ3Hc9a03fqvs0awKyMwhsqeahauL2YvdnPznoZZMkK7xYtGip8O7z6LCYr62Fe4AsFf+cBhtXC7SG0",
-	"8MBWeWjBvkBzI0bali3s+z+LMoCCAYfYrmZ7ZTsbsduzF5GsDxihHBaeC4OHYoEZ8WKqbes0pghVc8CX",
-	"27aZ51ouX7hXi94vj1oWsk22sKub7bKVKdf2RWdY74sKeNbsw2jkc8YDwlShf+tWfv896N9etgNt7yx7",
-	"UL5/R8r3O2M/EUpsXzi0rehUggrXo05N73b15IOMzjorWgXXkvr6psy7qjtaretFS1lOAvz4zSnB0nf3",
-	"8jbXFaN39OFTNZ8bVXbbTa20K0WTrE/5HtiWUiutjzN7yZ3bH3epvxQtaFbq2HY3vHLxJpOunclD/mu3",
-	"Lp13XOnWqB2hVZiy3N3sepWvy54AeoC4FUau4Qblgauqs7hOjt3rdd37iUN8q3yq7Wt2sd99vWdZSO0r",
-	"Eq3brCsD9qz0SuvbzgYod6u65/zXelegla8szlP/ik5gt1X894eUwA/B/k4Hms2epqVeTZtBRU2C22+H",
-	"V/h3XR6r0iJRqOSi+tvlDre5hgW//x/OE/1WkZkLMb8BcXSne3Yc6i2rGStBtNqIJAPSB7q5LffD1kTz",
-	"dZ4IPOjMc5BlNrYlIN653vBtkgjXE3othfCPlgL4INq74+r2hUo3EO0Ru4DfVtik5tc7JG73KpR2X1og",
-	"sH3ZCvO7+lpwPBNiVlTOZLQ9E50d7loRquGVL4JKc61VTbEpJ9iH8AdFxvatZvi6F0VoSxuRZ7aDdtbs",
-	"fYOuRvnYZk7j1Y3VMcyWUB0WUbZSO+21/QYO99f1OF3vGtBwqYehjqMtu504238qJElAJFGmxG0FCCuJ",
-	"oXRUJAbKbdFUKBZEC3xHM2GrnDTopO1mhrf258aB0igSi2dxopf/oFEK7U348Q3+cOHeQVR6RWokxBx7",
-	"W3dFeC9AToSCrhDvwf0WMq9kWJ/yQQnX7viBx6WdNLIP32KBwYEFtb72MizYhL4kYXy2GaYwXA/2i4VW",
-	"OKmOUbTJ/fDJnADe5yjE9uYcogrjxrlqoQ/nKGl0jZ1DorNYRyXsr1oyCd4LOS+oK3stYc4IzBYZloZC",
-	"B27LONiiFN+InBU0l26qtJZpaQaQO6lK9ziB1Lz6uZAE+19NaES5D9LyrQUJ7KPr+tq7gdwRNAeqeGNd",
-	"I1tq1X/bRxZRoTRSgQDXn67/NwAA//8=",
+	"7H3bdttIdvar1M+ZtXr6D0hRFKm25JULtWTPyG27vWz1+MJSxCKwSZQJVMFVBVFsRVm5ygPkIZL3yKPM",
+	"k2TVrsKJBHiQZLW7oxubIoFCHfb+9nnjpuWLOBEcuFatw5tWQiWNQYPEv45BajZmPtVwemK+CED5kiWa",
+	"Cd46bJ0GRIwJJX5xWaflteCaxkkErcOWL/Vld3d68Otg9oN8Bv2R2r/qftkNevEe7yctr8XMMAnVYctr",
+	"cRrjPcVgLa8l4UvKJAStQy1T8FrKDyGmZioxvX4NfKLD1uFut9f3WjHj+RdeS88TM5rSkvFJ6/bWax2n",
+	"Ugm5vIohh2t96eOvQ7MgHQJJ6ATICMZCQoecasIUuaIRC8hYSLxA0RjImEVmqwjlAREyAEkEj+adbGFf",
+	"UpDz0srsBBoW0ev2n9VN+0TElPH3MK7ff0nM6PYcAry0egTuU8cXcf1+25sedqtPA4gToYH7859gvjzx",
+	"tzQGRXTIFPFpFHlECaJDqgnTxKecjIAo4JrQCWWczJgORarJCBifEJ9KySAg5hs9Yz4ckl2iBekNBuf8",
+	"iik2ioAcfTg+PSV+SCX1zQl5hJJffjk9weNjXGnKfeiQl0KSXp+EIpWqOFUzJXxo8ZUWU+Dn3JzzFOaG",
+	"GibsCjheMGZSaSI4fGcIQc1A2nl7doxhaTPa7yGJ6ByCQ2L2ePgcBxi+hy8pKN0+DYbnnNmZcJjhRL5T",
+	"HXLEhQ5Bkhh0KAKPmAP0yEgEc3P+ODecjyL9Xo8MWemBU5i3JaQKgqGHZErdfHGRds/VOVeaRRFJuSHh",
+	"GZ2TfvegOg7j7USKiQSlhm5d70HLeftorEEOzRyzxYsxGVxfe2ZqgsM5tztleQmXZveXKjKCScrJX/rd",
+	"rkf63V2P9Hf3zD8Dj/R7B+bMYqaUOXTliwTMF7honPZIAp1mRCS4Nif9vYf7x4UmU0j0ofkUmvvN0wLB",
+	"oXPOK9zxDLp7Bz88g3a/Gwza/b0gaI/8g732/rODPh38MD7Y6/UztgmBBiALximfq6HyMsckVGuQ5q5/",
+	"+fT/2v92cbPr9QaD2z+3arll/IZqP1xmk/cwThXY7e7v9sgsBLeFYvQZfEQlLkgk+AQsKgkOdndwW16c",
+	"0QnCg+o0LmLctg9v4PfBbq9+ym8Fh3zaTUObi+40/isxWiVwPotRFeU+i9HWguazGD0s6r1mMdPLk/6b",
+	"mJGY8jmhmsRC6SbxEOHt5RkEMKZppFuHg65npsPiNDaCootzsX8VM2FcwwQkTuXMYMKqHUTQqO6hFtOt",
+	"9xCHedhd/EjrNzEKkMIdyKRcs6jMCrG4AoWgYyU0U8gXHjECJBSRkSi+4IEiKvVDQhUZ9gZq2CEfLUiX",
+	"iXXoufGZJgEbj42IH0sRI2s1Hd+MLpxeCQP+8mm3fXDxr59224OLT13zcb/7vapDg1uzlyoRXAFqYD/S",
+	"wEkH85fBOeD4kSZJZJQkJvhOIsUogvifPiuzVzelOfxZGr2h9aedQsvbsb+qnXf2LvvQ6m6fhUCkfayR",
+	"xwZPR+YbGnRaRpMSfBwx/1GndKqJL6KIBaAsIM4MzME1U1o9J0P8wPjkkgVDC3nusG691kshRywIgD/2",
+	"FlrJHFF/qgjNZJjTH5OIckLNfz7gLN8K/VKkPHjMSb4VlhsycWIVGpz2d4oIOaGc/YrPxim+k8hCzHzx",
+	"krIIgsfeUTfRkCqj3PEJBEQx7luhiOKOcWRmy8c46zMhXlM5gceeK6oqBobMw82hU052yRv2YzarN5TP",
+	"HXOrR52cEFYgORY3/FNW5lBPHErzzSXVQ6Lo3KgeKC6skMfplm5ZxusPFmw7FURcElRmbr9wmupQSPYr",
+	"PDbtI6FnimqmDJOUT7mYcY/AdWJkmvldwpWYQrCwAx8/fmwfpToErq29uqzBvTwm+z8MuuR//nuvdi8K",
+	"4LdbcUVZREfRoxLrEUmo1Pn6OUAAgflEZ3T+nGg5twbN1zr/RAoflHrsZZ9qNAuMVPPIKNUkplNAhVoB",
+	"V2CEipRCqiGJjJAhcAVyTmZS8AkZM4isLPyFqzRJhNQQvIGA0TNc42+DNEZOD8tPM08xIHibncKiVwf1",
+	"FCkS841VOHxab65njpHjo0xM+IKP2SQ1HGI2qLOszXgtXwLVEFxS3IixkLH51AqohrZmMdTdYx0Slyyo",
+	"YROvNWbG2Ekk4/pShbQ32F+e7892qicv3nskhGsagM9iGnkkEkZ39KmC2tmGVF1O6/wVH0NAAxwFt2RX",
+	"VEPmBwghCoixy0ojjoSIgHIzpF3FFh6xpUkxpdI6DjsWcSx47v0xUzOXoouk6o9bGnIK80vt6HQV2f0E",
+	"cyTnW6vkIn0wDbGqPRn3BZWSzvEWoS9phg6bHb25xToKNr8nkWLMLHLwNHLgaa2QpWsloL4VXI7mG16P",
+	"sL+KfNeOoUAyGtVYNBsT5m3ZvvpkSKrMJNnZ5E/KScYzzFxsUOncKztdPqla/ioYo7Ij1e2s8PpFvgar",
+	"sKHRUBDla2bNmSryBFTTCoWtIs0yhtXQnplw7MhomSlLDt8NyGBh+3GapSdUh6tdeaYzL68ZrhPwNTRB",
+	"3fUy2Ri8h2vqa6I0JFZox2DsWlYPwRFV+tIPwZ9uicOxkcmTGqXmpZDGcgGpBK99pN0Q88itHihGCuRV",
+	"w2ZIoE5kLiga2hwd8UWwGHswbNF2DsS6xylNdWpPgaexOVpz/IYFaKTM/04RLJ3pItgVt568/fAeaGD4",
+	"oESa2VfvgcOMRj/zM0n9ac2ACzTmmNTNMF98cSZ1ZHYCEUxoRmc1thM3JrwvZGCphhI/VVrEBniQdVFb",
+	"q9Kn9W2UBdgl9WNo+yGNIuAT6FTjC8v7ZIwfXR1i/3q6dzX40uM/zPr6mdxNDuLu5/1wbzIY94K+oh3z",
+	"iE7gX1Gq2lcg2XjeOPzCMRy/PXrzYv3+4rK8bJvdHGv31AZHlviWplpcIszWIwz+Ls2p1/9ep2WdWe1K",
+	"C9S40Uvf2UTAlKS9U5qWx/VTKYHrRc1g/dgZdKnNkTlHuxpcvos+6Ct5mUDcsLBiQbnHCqnbqPYYQ2Jc",
+	"aaDO7WmUNhtGimkAud62dh+CCm+tWn6JC28NHBkTUt1LgVhUIQMRb6lC3kHfi+gIorVn/dpelUkZZIj7",
+	"aUsZ4FRP+nWuHnnkqG3n5hlLTUvKInOcgdCr4p41WiOMQUoILv3QcfjauZU0zQUD+vjNC+J+3YicEBnu",
+	"p1XmwmslMSJ8fbDX5nddbiBLnxOIE239Psa2kOAMTAynaUEUndfK/jQJtubwGYsCn8qgDivrlF8H37l4",
+	"rC6rwq0VCCs9qaIMZwhT1pUXCcQp0yXgr6B8zjFLeFwBgdLRL/FMBR0rG9ksmY7xDpRIgV0ljd6VJBWq",
+	"Mt5K4ZUHmSqU1ijL1l7uL4Z99vubCJomkH/30/GHP+12MVLODcsv2N9wBbIwwm2Me5id7dBcoekUuI3f",
+	"WBW5PLfBYG9/g+k9AoLWI98RnzvcK0MdrvIXzgynEiqBUN+HREPQIW8FyYjcI6fvCA0CCUoRIUmSjiLm",
+	"E5WOx+x6FVouxew2gc9yKstg4G0Fp9tSSxkwcoJ0tL6wf2qap+ygqwTp4/93zOchYRy14hLHekRcQSnD",
+	"BxXKOtdOnUbZzKcPYPE6VfRbN3YrIqekmSfAA8Ynl74Db+erMijqa3ZlvkJ3a621ZQf9BRFxLdjFjJe/",
+	"3fW+iu5+D4D7NvHnG2LpGl5borOXDKLgBVLMsg9bBAtWK/oCSsK/RsHXlEW1nodEMF4b43j14ee3xP1K",
+	"GDeGW+aM/wsGfg66u98/t4YHJguQPLvSwLENpXhkuGMjbkwrhKgqMu+UbdVGPs3m6Nm15+up49C/AY10",
+	"WLNrIfhT1cxeN3W7VhHVGEUSZCimQ7PAmQsoYcikhKHFVJZdMGKKjpciDrbWlndj1K30lRjVmO5aG9VW",
+	"1fi1KItSCYooQcZUPifoE7U5fiKVOiQM1xNgHsRy3s0dwx1Ag8sItAZ5T9tpdeBk0YxcmzJV70mEjOUW",
+	"p7OOBX3aTrkE6od41zY8uHDi60m8ycD5GM7NGc4o08ojFLMyGmwepkkgMByot/QrSlCojzTxkd2ufMCb",
+	"JQfOuiDRbSMtlHYg5Y6WliJZuDaZckWMLMfwt6ScmNM1K92MajezP1+JUWF8biK/XolRJr+2NyTrTEVn",
+	"4ZXDJcte1RwS8n2rEHsNj+anvJ3R9kqMHkATNLD2rauBxcmXwP1LCikEdpe55R6V+j7mG6DfHVOK6hTA",
+	"jC5KgwVc2RiDPVJpTWnKfcisbIyFSbgSNhpeO3CmMJUGBt8GvcDfe9Y3Iyja6/af2U/97sF+7UCvc3Wr",
+	"SXoualNrpOmRzRYl+/3nxtZVRo/ARPf9PWJJUXkkYBOjNqBR07ncaQ+dfVt+8n6/5nyyjIIagKCazIBr",
+	"l+mAmsxBf/DD98vRAerHsA7nFlNNjo++U0TMOHGZECQQfhoD1x65AjmimsW1qkImUOo8VlWAtrzetqmB",
+	"W+p6NuNjY04sKaE1DFnKSWzMUXAJbS4g0+8eVLMca11stXFBPDctSCAIHYlUN4UDnZO8SUvIsr42118K",
+	"SbCsD2mmI1iRLFDn0cfKG22TO5OIMq5ctokN8OWTSiVro8kCluU3iqjZCZVkgNMlSrtSh2YffLEAPkhj",
+	"6lACLaLx6nAmGVYtlSR6fk3lOxtM/yxG+c/4ObsfE9Pyn9xf9sc67MFs7xqF/j7JN6opiBjNXZ2Rykt2",
+	"YjonWqR+mGlQYyEJjSJMld44X+RrxErW5rTXK7mpyrdtsSLDFzKAIMvlJ4L7gHUqPNXQqD5tHPZY5i5D",
+	"eZsDkiXUms1FGro0Nn5TUoErC8pLprKkIgW+hAUdOPCvLq9/+OlL781mWlhmw5Ynka+tQnQL3vLKaaxN",
+	"MUE+uJNLvEr2zTQb0+tT++Og2/06JJyRQqU0sLumbuLuhFKsaK+HD3F/7S6urj6E7h7beBoPoO5adPvW",
+	"FV6c5YYeyvoci60OfFP3M07rI9PhB2RjnFoU/TxuHX7abNcXj05nsmYZQSxSPCcqNPqdQcb1yWx2uOWZ",
+	"X2DOKvipZHr+wczJPn4EVNb54o44OXp3ajO6D8nQAJT1qu3tkxFVsN+rVIMaYDPYQvYJJdbxlcZ5sjJS",
+	"kn1QPrFQ68Tm3zI+FssTsC5qW4koIlssjGYHzuLs9YdylEE53wPIK+ZDhxwtpeJgXAKDD945H65IuiH/",
+	"+I//JDchVeFt5+ZXweF26OHeP89KlsCcxcLTpU0WNYKMB+cczSUI8kpb6gpOlYakc87P+QvMfcbCzVGq",
+	"cftCdCO6zXNVuYoMj1wyP679kPyI20jMefzj3/9r2CFnLHYTMIbF3t7eAWH8nP9ydvycsMD+Yiyy0xNl",
+	"g3m26DErbv5OERbkUT0vd5oWgT4tRIegTo6DnfNhU/71sGTcuGJdrEwtMryVkfMo4hnP08FLG+KK0bLF",
+	"00op72G1IjNLSPHcipgtY0GTbrf3LLfpznnVqDtsD9FHQ7EkWHAkF3Qym9szPcQWlpCPbrMSqkPcD0X+",
+	"+uLMbJP965z/7cXRid2jI3cVGg54abnKOKtlVqTfHbiK36MoErOhraGNmA9cQQFgrTfvXrd7nW7La6Uy",
+	"chyjDnd2ZrNZJxa/siiiHSEnO2/evd7pdbo7JQOhdXL8d0o/tLzWFUhlGWq30+10MS0wAU4T1jps7XW6",
+	"nT1jhVIdIhrs0ITtlCnbfOnyzQxo4ZmfBq3DlpFDx+ULvUqrgwYwLC7ZscWdBg/XXOjaDJgrFyw+ozpj",
+	"YWJGyh4ZzQ05uyL+psrCvEJ/RVXlIspeLNQR9rrdFVUJ21UjLGbyNpSUTDAvvXw6WDDRtzOpe0A+451S",
+	"2SPesrv+lkodEd60t/6mojQQ7+ivvyMv0zM39A7W37BY6HXrtQabTK1cDITCMI1jKueOliv76hloAKWt",
+	"Do8ZjROFnvIyxV94reu2spZsjYVqnrHETzs3pb9uG7nrr1Bmrtbj0F5TNUwlmp9JNAOoU5g/UeCDUOBf",
+	"QVfbvtyV5rZF4WpDmtuL9TS7E4gZjwQNGon3xF1QpeCFeS2TWQR0TGgkOFh1EqPmOb1pdwWK7pHQYdFQ",
+	"BG/M03vrAN8ZjrWtAFrjNIqylLTMHVX+zgxvTGX88+K+kiGBuF3aznaeG7CiktFbEnxgdsEYUuTdizdk",
+	"FAl/qhaqCY/t89snTCVC5eUSzY0F6goonzj7vpydMUOVvY258u7Fm2+Yy13Z3v2e47USoWq8fiXrhylX",
+	"QwFBVgdJ04BpEomJR2ikRKWWeKGLEYqh4ULjmCFp4zguoRENNrNvhHKYYZSaC+KLZG7UKZuBMIVEdzBa",
+	"ULSEKedFGluDu8xICWQEPk2VsQuOP7zPDRHDgPVIaLvZbLeXCy2ftoSZ67YBmix3aEtswRTRZwW0dMhb",
+	"XLvSQkJgdGyf+iEsIY75sn1sDfbtsMZ7gqtFuOpuAFd53xDEt94mCynXhv92qHhGp4ANxyqo+J0qM91K",
+	"cJRgODoPijagpRklV8OrJSdOc6npMYLFS1itT8Yp99Hl5Fz35QYe6E7IsmCx4ZqDEi5mle5c1trEAYPA",
+	"tjxYUvZPygn2KzWlo2w8+1hm5pFlNCMiClnoTKUMZy9PbxYyL/lY29luQY9yPuotmhM9phldrhRqasFj",
+	"q/WE8wp+69bL74qlQ+dftcFKR58ZKeJ+G1KkfI4lLyXudtHPqtZTCQgXPOwuXeWVOnHXPL5DCvM1HVSs",
+	"8j99aWxZOdir8e/f1A5SFOtsxhyVyqUGZ1oWh56FQlVLAbEgOgc1o1Wx5vVlUbu8Hr6Y4mZpZ0sdRacw",
+	"/+crGqVgXbfm76GlMz4n+ENjEzgDdM37Pdjg6UfGwgwM8Q7bQ6JT6TIobINSaSR209OVkE1mZ7uS55YZ",
+	"npUvq5c48G27/yth3Xbpr4tHRt2iHmOl39LR1jcPub+dBzLIgWsLZGwysY5D8KeGZh0eFdoPweQ+ha5y",
+	"rSAaP8+LEh2Ao53lvimDAFMuyOWRlEegFBkWtR9YGobx2GUNx6YQnGRu9wcwhHDnfxTB/IHp2CU73FbD",
+	"qkbNuV3iod0HfnaT1mIP3CscXotqDAbTigMeLthlL87oZFtz7HWW4/mHssG2Nal29zYCA9sND28YbLKQ",
+	"mgZXvzdt7ygI8hDypoBl8+0WdbmdG/vh1mJYBHVt3041mQjIo8de4fz5LEY2sluN32T1P86ay0KvWb11",
+	"OZLfIWdlpxOZAiQKbw6Z0kLOa/w6OM274pnrTlwjlfu1K2eKTASHP1yoZXcDeq/pkPkb+nLx2O9K915j",
+	"qO+OhISNfTewV8q9pR9BFVwtxu4tm8zge82cYhuvY6XcQg/ionH3vZ//FBZ5mIDndnx0t9hH8boHjEfU",
+	"N4Z3qSSQZSnZ8gHp3ppgO+NaOcHhupIrQMYiisQMLcJ4WVLYBMYHkRRfS+V1OZYbqbyPixWEKudU5WL2",
+	"xLgPJz6f9NomXDpGVi9nR4ok63XzEEruTt4n4V4oVmvyH0VKlOKXjodCanNfaWTwc35Y5D0axkIfVl1Q",
+	"4tTM8yEt9q+EI1i7WQ8i2G9kJuTUNqHOXsXiNuK59WMylZkRCwBzdwu41+09xvI+i1EpEVZTw3gPtoan",
+	"SOrvBLCQTxeSS7iYPRRc5W1bHh6usDZRAmpYBo2UpnOVN1Ys3kdSQiubgLAMVtgO9AmsnsDqCay+abBC",
+	"Pl0KKzwgXNnmtl8Pr6z1F4I/JTORRgHxRQzlSAqyKbZAE3Hhr1xGrL/jRJ8g6wmyniDrGzcIDbMvRFDv",
+	"jlifxWh19sorc8EfvJbqYTJaSr2QmkbM2r5vOp51WXxtPF2fK2Go5Kmy5uEyK8x+NtZ0IUtWeLdoI1Lh",
+	"252bz2K0smbrFb4B83cexVktEp/iN09slcdv7BtfN2KkbdnCvrC2KFUpGHAHWyptr+NnIza7TyOSNa5z",
+	"pSI21yAUMyx/EGNte/0xRaiaAr67vM4ZoeX8LkjwDaj1lgdtWznsY2j7ymU6vX21Hxa1o96fdbQxhsCU",
+	"8YAwVaj9uhYwfg9qv5ftQN1b+p50/j+8zv/BGHuEEts/EQ1BOpagwvVgt6Duu1YLnYw6G4u93fvW71vp",
+	"vapx4EJDmJrSrwT40btTgl0h3EsOXcOY1uGni2qyP1oKttFgaVeK/nEX+R7YbmsrjZ4ze8lXN3u+JqIW",
+	"3ZlWqvZ2N7xyXTOTrtPPU3J0swqfNyNqVuQdoVWYstz473aVZ8+eALqruBVhrhcN5YEr/bTSgBy511C7",
+	"93iH5gJzkrZzl5GQi+38QmpfJWqdhE3p0Wfu1e/fZHZ0uRPcIydHL3bcWvlu8DwvtOiy91AVqk8p0U+p",
+	"Iys9hTYXn5Yap20GTgs6g/125wb/X5cVrbRIFCrjqKY3hRts5mqGMP+ns45/q8jXlZjegziak4cbDvWB",
+	"FZuVqFvtCpQh7xPdPJSfZWuiuZvLBQ86c5FkebJ16awFyX0lReO3SUldT+gLCal/tITSJ9HenLdgX3V2",
+	"D9EesSv4dYUVbH79isTtXlJU7/MLBPYSXGHwV1/Yj2dCzIrKebG2gamz/F1fULVz44ug0uluVYd6ygk2",
+	"Bf1OkaF93yC+iEkRWtNd54VtZ5+9eWGDFmP52GZOw9VvOcB4YkJ1WIQTS73t17a/2O+vazi83hmh4Vrv",
+	"hDqOtuzh47wNYyFJAiKJMiVuK0BYSQyloyIxUG5L8EIxI1rg29MJW+UWQmdyMzO8tz8vHSiNIjF7ESd6",
+	"/ncapVD/Roy3hlPhyr0drPTy4kiIKTaabwplX4EcCQVNsezB49bVr2RYn/JOCde+8gOPSjtpZB++Xwaj",
+	"IDNqYwJlWLB5mknC+GQzTGG4HmzeDLVwUh2j6Fn96cKcAN7nKMQ2yt1BFcaNc1NDH841s9TCeQqJzoI6",
+	"lfwGVZMy8VHIaUFd2QtDc0ZgtmS1NBS6jGvGwX7B+K7yrL6+dFOl9VFNb4rcLVa6xwmk5atfCkmwGd2I",
+	"RpT7IC3fWpDAptbuJRNuIHcEywNV/L+uqzS16r9t6oyoUBqpQIDbi9v/DQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -4,6 +4,6 @@
 // certificates, and never reaches past lifecycle to change one.
 //
 // A request's path: ServeHTTP (request id, log, metrics, recovery) → mux → guard (token,
-// scope, parameters, body) → generated binding → the handler of the noun → one response, or
+// scope, parameters, body) → once, where there is an Idempotency-Key → generated binding → the handler of the noun → one response, or
 // an error that problem turns into a problem document.
 package api

@@ -151,6 +151,10 @@ func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {
 		}
 		seconds := int64((wait + time.Second - 1) / time.Second)
 		h.Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+	case http.StatusConflict:
+		if at := e.problem.RetryAt; !at.IsZero() {
+			h.Set("Retry-After", strconv.FormatInt(max(int64((at.Sub(a.now())+time.Second-1)/time.Second), 1), 10))
+		}
 	}
 }
 

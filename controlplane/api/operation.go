@@ -23,6 +23,8 @@ type operation struct {
 	headers map[string]parameter // by canonical name
 	body    *openapi3.Schema     // nil where none is taken
 	waits   bool
+	once    bool // takes an Idempotency-Key
+	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
 }
 
 type parameter struct {
@@ -78,6 +80,8 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 		}
 	}
 	_, op.waits = op.query["wait"]
+	_, op.once = op.headers[headerIdempotencyKey]
+	op.rereads, _ = o.Extensions["x-rereads"].(bool)
 	if o.RequestBody != nil {
 		media := o.RequestBody.Value.Content["application/json"]
 		if media == nil {

@@ -29,6 +29,9 @@ type Config struct {
 	Store     *postgres.Store
 	Lifecycle *lifecycle.Service
 
+	// Sealer seals the answers that are kept for calls with an Idempotency-Key.
+	Sealer Sealer
+
 	// CursorKey authenticates the cursors of lists; at least 32 bytes, the same in every
 	// process, so that a page's successor may be asked of another one.
 	CursorKey []byte
@@ -74,8 +77,8 @@ var (
 
 // New returns the API. Its error says what of the configuration or the contract is wrong.
 func New(c Config) (*API, error) {
-	if c.Store == nil || c.Lifecycle == nil {
-		return nil, errors.New("api: Store and Lifecycle are needed")
+	if c.Store == nil || c.Lifecycle == nil || c.Sealer == nil {
+		return nil, errors.New("api: Store, Lifecycle and Sealer are needed")
 	}
 	if len(c.CursorKey) < minCursorKey {
 		return nil, fmt.Errorf("api: CursorKey has %d bytes, and needs %d", len(c.CursorKey), minCursorKey)
@@ -166,6 +169,10 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}
 		if err := c.op.check(w, r); err != nil {
 			a.problem(w, r, err)
+			return
+		}
+		if c.op.once && r.Header.Get(headerIdempotencyKey) != "" {
+			a.once(w, r, next)
 			return
 		}
 		a.holdOpen(w, r, c)

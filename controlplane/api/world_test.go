@@ -60,6 +60,9 @@ func (issuer) Prepare(context.Context, *controlplane.Order, []byte) error {
 func (issuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*controlplane.Certificate, error) {
 	return nil, errors.New("no order is run here")
 }
+func (issuer) Revoke(context.Context, []byte, string, int) error {
+	return errors.New("nothing is revoked here")
+}
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
@@ -79,7 +82,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{}, Sealer: w.sealer}); err != nil {
 		t.Fatal(err)
 	}
-	config := Config{Store: w.store, Lifecycle: w.service, CursorKey: bytes.Repeat([]byte{9}, 32), PublicURL: "https://dcvaas.test",
+	config := Config{Store: w.store, Lifecycle: w.service, Sealer: w.sealer, CursorKey: bytes.Repeat([]byte{9}, 32), PublicURL: "https://dcvaas.test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&config)

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -10,13 +11,17 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
 // startWeb opens the listener of the API and the dashboard.
 func (a *App) startWeb() error {
 	c := &a.config
-	var err error
-	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+	sealer, err := seal.Open([]byte(c.Keyset))
+	if err != nil {
+		return fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
+	}
+	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}); err != nil {
 		return err
 	}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+const headerIdempotencyKey = "Idempotency-Key"
+
+// Sealer seals the answers that are kept for idempotency keys, since one may hold a secret
+// that is shown once (package seal).
+type Sealer interface {
+	Seal(plain []byte, associated string) ([]byte, error)
+	Open(sealed []byte, associated string) ([]byte, error)
+}
+
+// once serves a POST that carries an Idempotency-Key: it is carried out once, and its answer
+// given again. The handler runs in the transaction that keeps the answer (Store.Once), with
+// its own answer held back until that is committed.
+func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	c := callOf(r.Context())
+	key, err := answerKey(c, r)
+	if err != nil {
+		a.problem(w, r, err)
+		return
+	}
+	owner := "idempotency " + key.OrgID + " " + key.Key
+	now := a.now().UTC()
+	var held *heldAnswer
+	kept, err := a.store.Once(r.Context(), key, now.Add(-controlplane.AnswersKept), now, func(ctx context.Context) (*postgres.Answer, error) {
+		held = &heldAnswer{header: http.Header{}}
+		next.ServeHTTP(held, r.WithContext(ctx))
+		if held.status == 0 {
+			held.status = http.StatusOK
+		}
+		if held.status >= statusClientGone { // 499, or 5xx
+			return nil, errNotKept
+		}
+		body := held.body.Bytes()
+		if c.op.rereads {
+			body = nil
+		}
+		sealed, err := a.config.Sealer.Seal(body, owner)
+		return &postgres.Answer{Status: held.status, Header: held.header, Body: sealed}, err
+	})
+	switch {
+	case err == nil && kept != nil:
+		w.Header().Set("Idempotency-Replayed", "true")
+		a.again(w, r, next, kept, owner)
+	case err == nil, errors.Is(err, errNotKept):
+		held.send(w)
+	default:
+		a.problem(w, r, err)
+	}
+}
+
+// again gives a kept answer. What must not be kept, nor given unrecorded, is read anew.
+func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, kept *postgres.Answer, owner string) {
+	if callOf(r.Context()).op.rereads {
+		next.ServeHTTP(w, r)
+		return
+	}
+	body, err := a.config.Sealer.Open(kept.Body, owner)
+	if err != nil {
+		a.problem(w, r, err)
+		return
+	}
+	answer := &heldAnswer{header: kept.Header, status: kept.Status}
+	answer.body.Write(body)
+	answer.send(w)
+}
+
+// errNotKept says that the call failed for a reason of ours: nothing of it stays.
+var errNotKept = httpError(http.StatusInternalServerError, "internal", "The answer is not kept.")
+
+// answerKey names the call. The token is part of it: a key that came to be known gives
+// nobody else the secret in an answer.
+func answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
+	h := sha256.New()
+	_, _ = io.WriteString(h, c.principal.token.ID+"\n")
+	if body, ok := r.Body.(*checkedBody); ok {
+		if _, err := body.WriteTo(h); err != nil {
+			return postgres.AnswerKey{}, err
+		}
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return postgres.AnswerKey{}, err
+		}
+	}
+	return postgres.AnswerKey{OrgID: c.principal.org(), Key: r.Header.Get(headerIdempotencyKey),
+		Method: r.Method, Path: r.URL.EscapedPath(), Hash: h.Sum(nil)}, nil
+}
+
+// heldAnswer is an answer that is not sent yet.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (h *heldAnswer) Header() http.Header { return h.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (h *heldAnswer) WriteHeader(status int) {
+	if h.status == 0 {
+		h.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (h *heldAnswer) Write(b []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	return h.body.Write(b)
+}
+
+func (h *heldAnswer) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), h.header)
+	w.WriteHeader(h.status)
+	_, _ = w.Write(h.body.Bytes())
+}
