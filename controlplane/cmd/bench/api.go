@@ -11,10 +11,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
 // apiConns is how many connections call at once.
 const apiConns = 32
+
+// barePool gives the limit as many connections to Postgres as the store has.
+const barePool = "&pool_max_conns=12"
 
 // apiRequests measures what the API answers per second over keep-alive connections, beside
 // handlers written by hand on mux and pgx that send Postgres the same SQL.
@@ -24,7 +30,7 @@ func apiRequests(b *bench, items []string) error {
 		return err
 	}
 	defer stopDev(dev)
-	pool, err := pgxpool.New(b.ctx, dev.Postgres.DSN()+"&pool_max_conns=12") // as many as the store has
+	pool, err := pgxpool.New(b.ctx, dev.Postgres.DSN()+barePool)
 	if err != nil {
 		return err
 	}
@@ -39,6 +45,14 @@ func apiRequests(b *bench, items []string) error {
 		return err
 	}
 	a := &apiCaller{b: b, ours: endpoint.Host, limit: bare.addr(), token: dev.Token}
+	if slices.Contains(items, "create") {
+		quiet, stop, err := b.startQuietAPI(dev)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		a.quiet = quiet
+	}
 	if a.domain, err = a.createOne(); err != nil {
 		return err
 	}
@@ -51,14 +65,43 @@ func apiRequests(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: mux and pgx by hand, the same SQL (token, then the domain, or the statement that stores domain, job and audit entry and counts the organization's domains). CPU is that of client and server together, without Postgres.", apiConns)
+	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: mux and pgx by hand, the same SQL (token, then the domain, or the statement that stores domain, job and audit entry and counts the organization's domains), on the same tables; without NOTIFY: the same handler on tables whose triggers are off. CPU is that of client and server together, without Postgres.", apiConns)
 	return nil
+}
+
+// startQuietAPI starts the limit on a database of its own, with the same token, whose
+// triggers tell nobody of a change.
+func (b *bench) startQuietAPI(dev *program.Dev) (addr string, stop func(), err error) {
+	t, err := b.newTenant(&stores{postgres: dev.Postgres}, "quiet", &instantDoctor{})
+	if err != nil {
+		return "", nil, err
+	}
+	defer t.close()
+	err = t.store.AddToken(b.ctx, &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: t.orgID, Name: "bench",
+		Hash: controlplane.HashSecret(dev.Token), Prefix: controlplane.SecretPrefix(dev.Token), Scopes: controlplane.Scopes(), CreatedAt: time.Now()})
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := t.db.Exec(b.ctx, `ALTER TABLE domains DISABLE TRIGGER USER; ALTER TABLE jobs DISABLE TRIGGER USER`); err != nil {
+		return "", nil, err
+	}
+	pool, err := pgxpool.New(b.ctx, t.dsn+barePool)
+	if err != nil {
+		return "", nil, err
+	}
+	bare, err := startBareAPI(pool)
+	if err != nil {
+		pool.Close()
+		return "", nil, err
+	}
+	return bare.addr(), func() { bare.stop(); pool.Close() }, nil
 }
 
 // apiCaller calls ours and the limit alike.
 type apiCaller struct {
 	b           *bench
 	ours, limit string // host:port
+	quiet       string // the limit on tables without triggers; empty for none
 	token       string
 	domain      string // id of the one that is read
 	serial      atomic.Int64
@@ -66,11 +109,11 @@ type apiCaller struct {
 
 func (a *apiCaller) get() error {
 	raw := []byte("GET /api/domains/" + a.domain + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
-	return a.measure("authenticated GET of a domain", http.StatusOK, ratioAtLeast(0.8), func() []byte { return raw })
+	return a.measure("authenticated GET of a domain", http.StatusOK, ratioAtLeast(0.8), func() []byte { return raw }, "")
 }
 
 func (a *apiCaller) create() error {
-	return a.measure("create domain", http.StatusCreated, ratioAtLeast(0.7), a.newDomain)
+	return a.measure("create domain", http.StatusCreated, ratioAtLeast(0.7), a.newDomain, a.quiet)
 }
 
 // newDomain returns a call that adds a domain which nobody has added.
@@ -80,9 +123,10 @@ func (a *apiCaller) newDomain() []byte {
 		a.token, len(body), body)
 }
 
-func (a *apiCaller) measure(what string, status int, want target, request func() []byte) error {
+// measure calls ours and the limit in turns, and quiet after the limit where it is not empty.
+func (a *apiCaller) measure(what string, status int, want target, request func() []byte, quiet string) error {
 	length := pick(a.b.options.quick, time.Second, 2*time.Second)
-	var rate, took, cpu [2][]float64
+	var rate, took, cpu [3][]float64
 	turn := func(side int, addr string) func(int) error {
 		return func(int) error {
 			before := cpuTime()
@@ -97,11 +141,23 @@ func (a *apiCaller) measure(what string, status int, want target, request func()
 			return nil
 		}
 	}
-	if err := a.b.interleave("api/"+strings.Fields(what)[0], turn(0, a.ours), turn(1, a.limit)); err != nil {
+	limit := turn(1, a.limit)
+	if quiet != "" {
+		limit = func(round int) error {
+			if err := turn(1, a.limit)(round); err != nil {
+				return err
+			}
+			return turn(2, quiet)(round)
+		}
+	}
+	if err := a.b.interleave("api/"+strings.Fields(what)[0], turn(0, a.ours), limit); err != nil {
 		return err
 	}
 	t := &a.b.table
 	t.add(what, "/s", rate[0], rate[1], want)
+	if quiet != "" {
+		t.add(what+", beside tables that notify nobody", "/s", rate[0], rate[2], target{})
+	}
 	t.add(what+", CPU", "µs", cpu[0], cpu[1], target{})
 	t.addPooled(what+", p50", 50, took[0], took[1], target{})
 	t.addPooled(what+", p99", 99, took[0], took[1], target{})

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +27,8 @@ type pipeline struct {
 	http     *http.Client
 	endpoint string
 	db       *pgx.Conn
-	serial   atomic.Int64
+	serial   int
+	names    []string // delegated, for the next round
 }
 
 // certificates measures certificates per second, some at a time, from the call that adds a
@@ -52,7 +52,10 @@ func certificates(b *bench, items []string) error {
 	}
 	defer bare.stop()
 	// The first order registers the account, and opens what is kept open.
-	if _, _, err := p.issue(4, 4); err != nil {
+	if err := p.delegate(4); err != nil {
+		return err
+	}
+	if _, _, err := p.issue(4); err != nil {
 		return err
 	}
 	if _, _, err := bare.issue(b.ctx, 4, 4); err != nil {
@@ -63,7 +66,7 @@ func certificates(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("certificates: from POST /api/domains to the answer of ?wait= that the domain is active, CNAMEs made before; limit: our order engine alone (acme.Engine on lego's acme/api: key, CSR and account are sealed, accounts and journal in memory) at a Pebble of its own, same version and settings, its TXT answered from memory.")
+	b.table.note("certificates: from POST /api/domains to the answer of ?wait= that the domain is active, CNAMEs made before; limit: our order engine alone (acme.Engine on lego's acme/api: key, CSR and account are sealed, accounts and journal in memory) at a Pebble of its own, same version and settings, its TXT answered from memory. CPU is that of this process: program, test CA, playground and client.")
 	b.table.note("CNAME seen → active: by the times in the audit log; limit: one order of the engine alone, at the same number at a time.")
 	return nil
 }
@@ -75,14 +78,25 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	}
 	n := max(pick(b.options.quick, 8, 30), pick(b.options.quick, 3, 6)*parallel)
 	var ours, limit, seen, alone []float64
+	var cpu [2][]float64 // of this process
+	var database []float64
+	used := func(into *[]float64, before time.Duration) { *into = append(*into, ms(cpuTime()-before)/float64(n)) }
 	err = b.interleave("certificates/"+item,
 		func(int) error {
-			rate, took, err := p.issue(n, parallel)
+			if err := p.delegate(n); err != nil {
+				return err
+			}
+			before, postgres := cpuTime(), p.postgresCPU()
+			rate, took, err := p.issue(parallel)
+			used(&cpu[0], before)
+			database = append(database, ms(p.postgresCPU()-postgres)/float64(n))
 			ours, seen = append(ours, rate), append(seen, took...)
 			return err
 		},
 		func(int) error {
+			before := cpuTime()
 			rate, took, err := bare.issue(b.ctx, n, parallel)
+			used(&cpu[1], before)
 			limit, alone = append(limit, rate), append(alone, took...)
 			return err
 		})
@@ -97,44 +111,21 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 		rate = ratioAtLeast(0.5)
 	}
 	b.table.add("certificates, "+item+" at a time", "/s", ours, limit, rate)
+	b.table.add("certificates, "+item+" at a time, CPU each", "ms", cpu[0], cpu[1], target{})
+	b.table.add("certificates, "+item+" at a time, CPU of Postgres each", "ms", database, nil, target{})
 	b.table.addPooled("CNAME seen → active, "+item+" at a time, p50", 50, seen, alone, p50)
 	b.table.addPooled("CNAME seen → active, "+item+" at a time, p99", 99, seen, alone, p99)
 	return nil
 }
 
-// issue gets n certificates, some at a time. It returns how many came per second, and the
-// milliseconds from each CNAME's being seen to the domain's being active.
-func (p *pipeline) issue(n, parallel int) (perSecond float64, seen []float64, err error) {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprintf("n%d.example.com", p.serial.Add(1))
-	}
-	if err := p.delegate(names); err != nil {
-		return 0, nil, err
-	}
-	ids := make([]string, n)
-	began := time.Now()
-	g, ctx := errgroup.WithContext(p.ctx)
-	g.SetLimit(parallel)
-	for i := range names {
-		g.Go(func() (err error) {
-			ids[i], err = p.addAndWait(ctx, names[i])
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return 0, nil, err
-	}
-	perSecond = float64(n) / time.Since(began).Seconds()
-	seen, err = p.sinceSeen(ids)
-	return perSecond, seen, err
-}
-
-// delegate makes the CNAMEs, as the API says they must be.
-func (p *pipeline) delegate(names []string) error {
-	for _, name := range names {
+// delegate makes the CNAMEs of n domains that are not there yet, as the API says they must be.
+func (p *pipeline) delegate(n int) error {
+	p.names = make([]string, n)
+	for i := range p.names {
+		p.serial++
+		p.names[i] = fmt.Sprintf("n%d.example.com", p.serial)
 		var record controlplane.Delegation
-		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+url.QueryEscape(name), nil, nil, &record); err != nil {
+		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+url.QueryEscape(p.names[i]), nil, nil, &record); err != nil {
 			return err
 		}
 		if err := p.dev.Playground.Set(record.Name, record.Type, []string{record.Target}, 60); err != nil {
@@ -143,6 +134,37 @@ func (p *pipeline) delegate(names []string) error {
 	}
 	time.Sleep(200 * time.Millisecond) // the playground writes its file, which is not ours to measure
 	return nil
+}
+
+// issue gets certificates for the domains that were delegated, some at a time. It returns how
+// many came per second, and the milliseconds from each CNAME's being seen to the domain's
+// being active.
+func (p *pipeline) issue(parallel int) (perSecond float64, seen []float64, err error) {
+	ids := make([]string, len(p.names))
+	began := time.Now()
+	g, ctx := errgroup.WithContext(p.ctx)
+	g.SetLimit(parallel)
+	for i := range p.names {
+		g.Go(func() (err error) {
+			ids[i], err = p.addAndWait(ctx, p.names[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, nil, err
+	}
+	perSecond = float64(len(ids)) / time.Since(began).Seconds()
+	seen, err = p.sinceSeen(ids)
+	return perSecond, seen, err
+}
+
+// postgresCPU returns what the server has used, 0 where that cannot be told.
+func (p *pipeline) postgresCPU() time.Duration {
+	used, err := cpuOf(p.dev.Postgres.PID())
+	if err != nil {
+		return 0
+	}
+	return used
 }
 
 // addAndWait adds a domain and returns its id when it is active.

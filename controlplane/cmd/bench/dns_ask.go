@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -153,8 +152,12 @@ func dnsperf(path, dir string) dnsAsker {
 	return dnsAsker{
 		describe: "dnsperf (8 clients, 100 questions on the way), which is on the same processors",
 		prepare: func(names []string) (any, error) {
-			file := filepath.Join(dir, "questions")
-			return file, os.WriteFile(file, []byte(strings.Join(names, " TXT\n")+" TXT\n"), 0o644)
+			f, err := os.CreateTemp(dir, "questions-")
+			if err != nil {
+				return nil, err
+			}
+			_, err = f.WriteString(strings.Join(names, " TXT\n") + " TXT\n")
+			return f.Name(), errors.Join(err, f.Close())
 		},
 		ask: func(ctx context.Context, addr string, questions any, length time.Duration, absent bool) (dnsResult, error) {
 			host, port, err := net.SplitHostPort(addr)

@@ -42,9 +42,12 @@ func (c *child) stop() {
 }
 
 // cpu returns what the process and its children have used, user and system.
-func (c *child) cpu() (time.Duration, error) {
+func (c *child) cpu() (time.Duration, error) { return cpuOf(c.cmd.Process.Pid) }
+
+// cpuOf returns what the processes of a group, and the children of its leader, have used.
+func cpuOf(leader int) (time.Duration, error) {
 	var ticks int64
-	err := c.eachStat(func(_ string, fields []string) error {
+	err := eachStat(leader, func(_ string, fields []string) error {
 		user, err1 := strconv.ParseInt(fields[11], 10, 64)
 		system, err2 := strconv.ParseInt(fields[12], 10, 64)
 		ticks += user + system
@@ -56,7 +59,7 @@ func (c *child) cpu() (time.Duration, error) {
 // resident returns how much memory the process and its children hold, in MB.
 func (c *child) resident() (float64, error) {
 	var kB int64
-	err := c.eachStat(func(pid string, _ []string) error {
+	err := eachStat(c.cmd.Process.Pid, func(pid string, _ []string) error {
 		status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
 		if err != nil {
 			return err
@@ -73,10 +76,10 @@ func (c *child) resident() (float64, error) {
 	return float64(kB) / 1024, err
 }
 
-// eachStat calls f for every process of the group, with the fields of proc_pid_stat(5) from
-// the third, "state", on.
-func (c *child) eachStat(f func(pid string, fields []string) error) error {
-	group := strconv.Itoa(c.cmd.Process.Pid)
+// eachStat calls f for every process of the group and every child of its leader, with the
+// fields of proc_pid_stat(5) from the third, "state", on.
+func eachStat(leader int, f func(pid string, fields []string) error) error {
+	group := strconv.Itoa(leader)
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return err
@@ -89,7 +92,7 @@ func (c *child) eachStat(f func(pid string, fields []string) error) error {
 		}
 		stat := string(raw)
 		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // a name may hold anything
-		if len(fields) < 13 || fields[2] != group {
+		if len(fields) < 13 || fields[1] != group && fields[2] != group {
 			continue
 		}
 		found = true

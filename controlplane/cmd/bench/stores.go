@@ -103,6 +103,7 @@ func (b *bench) noteVersions(pg *devstack.Postgres, rd *devstack.Redis) error {
 // tenant is a migrated database of its own with one organization, and a lifecycle whose
 // doctor answers at once: what is left is what jobs cost by themselves.
 type tenant struct {
+	dsn       string
 	db        *pgx.Conn // for what the store has no method for
 	store     *postgres.Store
 	lifecycle *lifecycle.Service
@@ -118,23 +119,23 @@ func (b *bench) newTenant(s *stores, database string, d lifecycle.Doctor) (*tena
 		return nil, err
 	}
 	dsn.Path = "/" + database
-	t := new(tenant)
-	if t.store, err = postgres.Open(b.ctx, postgres.Config{DSN: dsn.String()}); err != nil {
+	t := &tenant{dsn: dsn.String()}
+	if t.store, err = postgres.Open(b.ctx, postgres.Config{DSN: t.dsn}); err != nil {
 		return nil, err
 	}
-	if err := t.open(b.ctx, dsn.String(), d); err != nil {
+	if err := t.open(b.ctx, d); err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *tenant) open(ctx context.Context, dsn string, d lifecycle.Doctor) error {
+func (t *tenant) open(ctx context.Context, d lifecycle.Doctor) error {
 	if _, err := t.store.Migrate(ctx); err != nil {
 		return err
 	}
 	var err error
-	if t.db, err = pgx.Connect(ctx, dsn); err != nil {
+	if t.db, err = pgx.Connect(ctx, t.dsn); err != nil {
 		return err
 	}
 	t.lifecycle, err = lifecycle.New(lifecycle.Config{Store: t.store, Zone: benchZone, TargetKey: make([]byte, 32), Doctor: d, Issuer: noIssuer{}, SweepSpread: -1})

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test binary be the name server that the program starts of itself.
+func TestMain(m *testing.M) {
+	if code, is := runChild(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); is {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// TestMemoryFigure runs the smallest part of the bench, through to the table and the file.
+func TestMemoryFigure(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("what a process uses is read from /proc")
+	}
+	file := filepath.Join(t.TempDir(), "table.json")
+	var out, log strings.Builder
+	if code := run(t.Context(), []string{"-quick", "-rounds", "1", "-only", "^dns/memory$", "-json", file}, &out, &log); code != 0 {
+		t.Fatalf("exit %d\n%s", code, &log)
+	}
+	for _, want := range []string{"Machine: ", "| figure ", "memory of the name server", "≤ 100 MB"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got table
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Rows) != 1 || got.Rows[0].Ours <= 0 || got.Rows[0].Met == nil {
+		t.Errorf("rows: %+v", got.Rows)
+	}
+}
+
+func TestStatistics(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		p      float64
+		want   float64
+	}{
+		{nil, 50, 0}, {[]float64{3}, 99, 3}, {[]float64{4, 1, 3, 2}, 50, 2.5}, {[]float64{3, 1, 2}, 50, 2}, {[]float64{3, 1, 2}, 99, 3}, {[]float64{5, 1, 2, 3, 4}, 20, 1},
+	} {
+		if got := percentile(c.values, c.p); got != c.want {
+			t.Errorf("percentile %g of %v = %g, want %g", c.p, c.values, got, c.want)
+		}
+	}
+	var tab table
+	tab.add("f", "/s", []float64{10, 30, 20}, []float64{20, 20, 20}, ratioAtLeast(1))
+	if r := tab.Rows[0]; r.Ratio != 1 || r.Low != 0.5 || r.High != 1.5 || !*r.Met {
+		t.Errorf("row: %+v", r)
+	}
+	if got := number(1234567); got != "1,234,567" {
+		t.Errorf("number: %s", got)
+	}
+}
+
+func TestReadDNSPerf(t *testing.T) {
+	const out = "Statistics:\n\n  Queries sent:         1000\n  Queries completed:    998 (99.80%)\n  Queries lost:         2 (0.20%)\n\n" +
+		"  Response codes:       NOERROR 998 (100.00%)\n  Average packet size:  request 95, response 150\n  Run time (s):         2.000100\n  Queries per second:   498.975051\n"
+	r, err := readDNSPerf(out, "NOERROR")
+	if err != nil || r.answers != 998 || r.lost != 2 || r.elapsed.Milliseconds() != 2000 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := readDNSPerf(out, "NXDOMAIN"); err == nil {
+		t.Error("answers of another rcode were taken")
+	}
+}
+
+func TestFlags(t *testing.T) {
+	var log strings.Builder
+	for _, args := range [][]string{{"-only", "("}, {"-rounds", "-1"}, {"what"}, {"-nonsense"}} {
+		if code := run(t.Context(), args, &log, &log); code != 2 {
+			t.Errorf("%q: exit %d", args, code)
+		}
+	}
+	if code := run(t.Context(), []string{"-only", "^nothing$"}, &log, &log); code != 1 {
+		t.Errorf("a figure that is not there: exit %d", code)
+	}
+}
