@@ -30,8 +30,12 @@ type property struct {
 func parseProperty(value string) property {
 	issuer, rest, more := strings.Cut(value, ";")
 	p := property{issuer: trimSpace(issuer), params: map[string][]string{}}
-	if p.issuer != "" && !isIssuer(p.issuer) {
-		p.malformed = "its CA is not a domain name without a final dot"
+	switch {
+	case strings.HasSuffix(p.issuer, "."):
+		p.malformed = "its CA ends in a dot"
+		return p
+	case p.issuer != "" && !isIssuer(p.issuer):
+		p.malformed = "its CA is no domain name"
 		return p
 	}
 	if !more || trimSpace(rest) == "" {

@@ -84,19 +84,21 @@ func (l *look) rank(e *controlplane.Examination, f findings, bogusAt string) {
 // so the remedy is for the first, and the others' records are named beside it.
 func caaDiagnosis(code string, findings []controlplane.CAAFinding) (controlplane.Diagnosis, bool) {
 	var d controlplane.Diagnosis
+	var others []string
 	for _, f := range findings {
 		switch {
 		case f.Code != code:
 		case d.Code == "":
 			d = controlplane.Diagnosis{Code: code, Summary: f.Summary, Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}
 		case code == controlplane.CauseCAAForbids:
-			if !strings.Contains(d.Summary, f.Summary) {
-				d.Summary += " " + f.Summary
-			}
+			others = append(others, f.CA)
 			if len(f.Add) > 0 {
 				d.Fix += "\nTo let " + f.CA + " issue: " + strings.Join(f.Add, " and ")
 			}
 		}
+	}
+	if len(others) > 0 {
+		d.Summary += " Nor do they let " + strings.Join(others, ", ") + " issue."
 	}
 	return d, d.Code != ""
 }

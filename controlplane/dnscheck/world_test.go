@@ -35,6 +35,16 @@ type view struct {
 	notAA   bool
 	noUDP   bool   // truncates over UDP
 	failAt  string // begin of names that it answers SERVFAIL to
+
+	failOn   uint16   // type of questions that it answers SERVFAIL to
+	bogusOn  uint16   // type of questions whose answers do not verify
+	silentOn uint16   // type of questions that it does not answer
+	code     uint16   // of the extended error with failures, unless 0
+	signed   bool     // what it answers verifies
+	validate bool     // a resolver that validates: the root verifies
+	refer    []string // NS records of zones below, which are others'
+	shout    bool     // gives names back in upper case, however they were asked
+	extra    []dns.RR // answered to CAA questions at the domain example.com
 }
 
 // with returns the view with more records.
@@ -48,14 +58,32 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	m.SetReply(r)
 	m.Authoritative = !v.notAA
 	q := r.Question[0]
-	fails := v.failAt != "" && strings.HasPrefix(q.Name, v.failAt)
-	if v.rcode != 0 || fails || (v.bogus && !r.CheckingDisabled) {
+	fails := (v.failAt != "" && strings.HasPrefix(q.Name, v.failAt)) || v.failOn == q.Qtype
+	bogus := (v.bogus || v.bogusOn == q.Qtype) && !r.CheckingDisabled
+	m.AuthenticatedData = r.AuthenticatedData && (v.signed || (v.validate && q.Name == "."))
+	if v.rcode != 0 || fails || bogus {
 		m.Rcode = v.rcode
-		if v.bogus || fails {
+		if bogus || fails {
 			m.Rcode = dns.RcodeServerFailure
 		}
 		m.SetEdns0(1232, false)
-		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNoReachableAuthority, ExtraText: v.ede})
+		code := dns.ExtendedErrorCodeNoReachableAuthority
+		if v.code != 0 {
+			code = v.code
+		}
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: code, ExtraText: v.ede})
+		return m
+	}
+	for _, s := range v.refer {
+		if ns := record(s); dns.IsSubDomain(ns.Header().Name, dns.CanonicalName(q.Name)) {
+			m.Authoritative, m.Ns = false, append(m.Ns, ns)
+		}
+	}
+	if len(m.Ns) > 0 {
+		return m
+	}
+	if q.Qtype == dns.TypeCAA && q.Name == "example.com." && len(v.extra) > 0 {
+		m.Answer = v.extra
 		return m
 	}
 	exists := false
@@ -65,10 +93,7 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	}
 	for _, pass := range []string{dns.CanonicalName(q.Name), wildcard} {
 		for _, s := range v.records {
-			rr, err := dns.NewRR(s)
-			if err != nil {
-				panic(err)
-			}
+			rr := record(s)
 			owner := dns.CanonicalName(rr.Header().Name)
 			exists = exists || dns.IsSubDomain(pass, owner)
 			if owner == pass && (rr.Header().Rrtype == q.Qtype || rr.Header().Rrtype == dns.TypeCNAME) {
@@ -78,6 +103,13 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 		}
 		if exists {
 			break
+		}
+	}
+	v.chase(m, q.Qtype)
+	if v.shout {
+		m.Question[0].Name = strings.ToUpper(q.Name)
+		for _, rr := range m.Answer {
+			rr.Header().Name = strings.ToUpper(rr.Header().Name)
 		}
 	}
 	if len(m.Answer) == 0 {
@@ -91,9 +123,34 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	return m
 }
 
+// chase adds what stands where the CNAMEs of the answer lead.
+func (v view) chase(m *dns.Msg, qtype uint16) {
+	if qtype == dns.TypeCNAME || len(m.Answer) == 0 {
+		return
+	}
+	for next := m.Answer[0]; next != nil && len(m.Answer) < 20; {
+		cname, ok := next.(*dns.CNAME)
+		next = nil
+		for _, s := range v.records {
+			rr := record(s)
+			if t := rr.Header().Rrtype; ok && dns.CanonicalName(rr.Header().Name) == dns.CanonicalName(cname.Target) && (t == qtype || t == dns.TypeCNAME) {
+				m.Answer, next = append(m.Answer, rr), rr
+			}
+		}
+	}
+}
+
+func record(s string) dns.RR {
+	rr, err := dns.NewRR(s)
+	if err != nil {
+		panic(err)
+	}
+	return rr
+}
+
 // ServeDNS makes a view a name server.
 func (v view) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
-	if v.silent {
+	if v.silent || v.silentOn == r.Question[0].Qtype {
 		return
 	}
 	m := v.answer(r)
@@ -113,6 +170,10 @@ func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := new(dns.Msg)
 	if err := q.Unpack(raw); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/dns-message" || q.Id != 0 || !q.RecursionDesired {
 		http.Error(w, "no query by RFC 8484", http.StatusBadRequest)
+		return
+	}
+	if v.silentOn == q.Question[0].Qtype {
+		<-r.Context().Done()
 		return
 	}
 	if v.status != 0 {
@@ -171,11 +232,14 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 		if i == 0 {
 			cfg.HTTPClient = srv.Client() // all of them have httptest's certificate
 		}
+		if v.silentOn != 0 {
+			cfg.Timeout = 600 * time.Millisecond
+		}
 		cfg.Resolvers = append(cfg.Resolvers, dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
 	}
 	addrs := map[string]string{}
 	for i, v := range servers {
-		if v.silent {
+		if v.silent || v.silentOn != 0 {
 			cfg.Timeout = 600 * time.Millisecond
 		}
 		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, v)

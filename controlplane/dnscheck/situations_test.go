@@ -1,0 +1,123 @@
+package dnscheck_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
+)
+
+// situation is a world of DNS, and what an examination has to say of it.
+type situation struct {
+	what      string
+	domain    string // example.com
+	wildcard  bool
+	cas       []dnscheck.CAIdentity // bothCAs
+	resolvers []view
+	servers   []view // not asked where empty
+
+	code    string   // of the first cause
+	say     []string // what its summary, observed or fix has
+	until   time.Time
+	dnssec  string   // not looked at where empty
+	allowed []string // CAs; not looked at where nil
+	warns   string   // code of the first warning; empty is none
+}
+
+const (
+	account = "https://acme.test/acct/1"
+	// fineAt is the right record at the challenge name of example.com.
+	fineAt = "_acme-challenge.example.com. 300 IN CNAME " + target + "."
+)
+
+var bothCAs = []dnscheck.CAIdentity{
+	{Name: "letsencrypt", Identities: []string{"letsencrypt.org"}, AccountURI: account},
+	{Name: "zerossl", DirectoryURL: "https://acme.zerossl.com/v2/DV90"},
+}
+
+// zone is the world without the record: example.com at Cloudflare, with two name servers.
+var zone = view{apex: "example.com.", negTTL: 60, records: []string{
+	"example.com. 300 IN NS ada.ns.cloudflare.com.", "example.com. 300 IN NS bob.ns.cloudflare.com.",
+	"ada.ns.cloudflare.com. 300 IN A 192.0.2.1", "bob.ns.cloudflare.com. 300 IN A 192.0.2.2",
+	"www.example.com. 300 IN A 192.0.2.80",
+}}
+
+func two(v view) []view { return []view{v, v} }
+
+// TestSituations examines every situation over the wire.
+func TestSituations(t *testing.T) {
+	t.Parallel()
+	var met []string
+	for _, tt := range slices.Concat(delegationSituations(), zoneSituations(), caaSituations()) {
+		met = append(met, tt.code)
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t)
+		})
+	}
+	for _, code := range []string{
+		controlplane.CauseOK, controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMismatch, controlplane.CauseCNAMEDoubledLabel,
+		controlplane.CauseCNAMEProxied, controlplane.CauseCNAMEChainLoop, controlplane.CauseCNAMEChainTooLong, controlplane.CauseTXTConflict,
+		controlplane.CauseZoneNotFound, controlplane.CauseNameserversDisagree, controlplane.CauseNameserverLame, controlplane.CauseNegativeCached,
+		controlplane.CauseDNSSECBogus, controlplane.CauseResolverUnreachable, controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
+	} {
+		if !slices.Contains(met, code) {
+			t.Errorf("no situation has the code %s", code)
+		}
+	}
+}
+
+func (tt situation) run(t *testing.T) {
+	if tt.domain == "" {
+		tt.domain = "example.com"
+	}
+	if tt.cas == nil {
+		tt.cas = bothCAs
+	}
+	e, err := doctor(t, tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target, tt.wildcard, tt.cas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := e.Cause()
+	if got.Code != tt.code || !got.Until.Equal(tt.until) || e.OK() != (tt.code == controlplane.CauseOK) {
+		t.Errorf("code is %s until %s, want %s until %s", got.Code, got.Until, tt.code, tt.until)
+	}
+	text := strings.Join([]string{got.Summary, got.Observed, got.Fix}, "\n")
+	for _, s := range tt.say {
+		if !strings.Contains(text, s) {
+			t.Errorf("it does not say %q", s)
+		}
+	}
+	if tt.dnssec != "" && e.DNSSEC != tt.dnssec {
+		t.Errorf("DNSSEC is %s, want %s", e.DNSSEC, tt.dnssec)
+	}
+	if tt.allowed != nil && !slices.Equal(e.Allowed(), tt.allowed) {
+		t.Errorf("allowed are %v, want %v", e.Allowed(), tt.allowed)
+	}
+	warns := ""
+	if len(e.Warnings) > 0 {
+		warns = e.Warnings[0].Code
+	}
+	if warns != tt.warns {
+		t.Errorf("the warning is %q, want %q", warns, tt.warns)
+	}
+	for _, d := range slices.Concat([]controlplane.Diagnosis{e.Delegation}, e.Causes, e.Warnings) {
+		if d.Summary == "" || d.Observed == "" || d.Expected == "" || (d.Fix == "") != d.OK() || len(d.Evidence) == 0 || !d.CheckedAt.Equal(noon) {
+			t.Errorf("something is not filled in: %+v", d)
+		}
+	}
+	for _, f := range e.CAA {
+		if f.Summary == "" || (f.Fix == "") != f.Allowed || f.Allowed != (f.Code == controlplane.CauseOK) || (f.FoundAt == "") != (len(f.Records) == 0) {
+			t.Errorf("something is not filled in: %+v", f)
+		}
+	}
+	if t.Failed() || testing.Verbose() {
+		t.Logf("%s, DNSSEC %s, allowed %v\nsummary:  %s\nobserved: %s\nexpected: %s\nfix:      %s", got.Code, e.DNSSEC, e.Allowed(), got.Summary, got.Observed, got.Expected, got.Fix)
+		for _, d := range e.Warnings {
+			t.Logf("warning %s\nsummary:  %s\nfix:      %s", d.Code, d.Summary, d.Fix)
+		}
+	}
+}
