@@ -80,7 +80,7 @@ func (w *work) waitForDelegation(ctx context.Context, t *postgres.Tx, d *control
 	if found.Transient() {
 		pause = resolverPause
 	}
-	next := now.Add(pause)
+	next := now.Add(pause).Truncate(time.Microsecond)
 	if end := d.CheckSince.Add(controlplane.CheckFor); next.After(end) && !d.HasCertificate(now) {
 		return w.giveUpChecking(ctx, t, d, found, now)
 	}

@@ -24,7 +24,7 @@ func showDiagnosis(d *controlplane.Domain, g controlplane.Diagnosis, next *time.
 	if g.OK() {
 		reason = "delegated"
 	}
-	at := g.CheckedAt
+	at := g.CheckedAt.Truncate(time.Microsecond)
 	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: status, Reason: reason, Message: g.Summary,
 		Observed: g.Observed, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &at, NextCheckAt: next})
 }

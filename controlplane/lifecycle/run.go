@@ -131,7 +131,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= controlplane.MaxAttempts
 	wait := w.Backoff.After(failures)
-	runAt := now.Add(wait)
+	runAt := now.Add(wait).Truncate(time.Microsecond)
 	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, j.OrgID, j.DomainID)

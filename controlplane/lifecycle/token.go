@@ -36,7 +36,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	}
 	for i, sc := range in.Scopes {
 		if !slices.Contains(controlplane.Scopes(), sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", "There is no such scope.")
+			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("There is no scope %q; there are %s.", sc, scopeList()))
 		} else if by != nil && !by.Allows(sc) {
 			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The token that asks does not have the scope "+string(sc)+", so it cannot hand it out.")
 		}
@@ -120,6 +120,15 @@ func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, org
 		entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
 		return tx.Audit(ctx, entry)
 	})
+}
+
+func scopeList() string {
+	all := controlplane.Scopes()
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
 }
 
 // unique returns the values once each, in the order of their first place.

@@ -29,10 +29,20 @@ func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*
 	return &t, nil
 }
 
-// TokenByHash finds a token by the hash of its secret. It is the one query that does not
-// begin with the organization: it finds it. The caller checks the expiry.
+// TokenByHash finds a token by the hash of its secret, with its organization's tier. It is
+// the one query that does not begin with the organization: it finds it. The caller checks
+// the expiry.
 func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
-	return q.oneToken(ctx, "", `token_hash = $1`, hash)
+	var t controlplane.Token
+	err := q.db.QueryRow(ctx, `
+		SELECT t.id, t.org_id, t.name, t.token_hash, t.token_prefix, t.scopes, t.domain_ids, t.expires_at, t.last_used_at, t.created_by, t.created_at,
+			o.subscription_tier
+		FROM api_tokens t JOIN organizations o ON o.id = t.org_id
+		WHERE t.token_hash = $1`, hash).Scan(&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt, &t.Tier)
+	if err != nil {
+		return nil, translate(err, "token", "")
+	}
+	return &t, nil
 }
 
 // Token returns one token.
@@ -64,6 +74,9 @@ func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	}
 	_, err := q.db.Exec(ctx, `INSERT INTO api_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10)`,
 		t.ID, t.OrgID, t.Name, t.Hash, t.Prefix, t.Scopes, t.DomainIDs, t.ExpiresAt, t.CreatedBy, t.CreatedAt)
+	if violates(err) == "api_tokens_org_id_fkey" {
+		return controlplane.NotFound("organization", t.OrgID)
+	}
 	return translate(err, "organization", t.OrgID)
 }
 

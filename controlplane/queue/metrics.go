@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -13,6 +14,8 @@ import (
 type metrics struct {
 	jobs    *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	due     prometheus.Gauge
+	running prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -21,9 +24,19 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Runs of jobs, by type and outcome: ok (done or waiting), failed, dead, away."}, []string{"type", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_seconds",
 			Help: "How long a run of a job took.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
+		due: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_due",
+			Help: "Jobs that are queued and due, in all of the database."}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
+			Help: "Jobs that a worker holds, in all of the database."}),
+	}
+	// A counter that is not there yet has no increase when it first counts.
+	for _, kind := range []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation} {
+		for _, outcome := range []string{"ok", "failed", "dead", "away"} {
+			m.jobs.WithLabelValues(string(kind), outcome)
+		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds)
+		r.MustRegister(m.jobs, m.seconds, m.due, m.running)
 	}
 	return m
 }

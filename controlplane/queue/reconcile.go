@@ -35,11 +35,22 @@ func (q *Queue) reconcile(ctx context.Context) {
 			if beyond, err = q.walk(ctx, beyond); err != nil && ctx.Err() == nil {
 				q.Logger.WarnContext(ctx, "queue: looking for stuck jobs failed", "error", err)
 			}
+			q.measure(ctx)
 		}
 		if !sleep(ctx, q.ReconcileEvery) {
 			return
 		}
 	}
+}
+
+// measure sets the gauges of the queue's depth.
+func (q *Queue) measure(ctx context.Context) {
+	due, running, err := q.Store.QueueDepth(ctx, q.Now())
+	if err != nil {
+		return // the warning above says why
+	}
+	q.metrics.due.Set(float64(due))
+	q.metrics.running.Set(float64(running))
 }
 
 func (q *Queue) requeueLost(ctx context.Context) error {

@@ -160,12 +160,11 @@ func forPeople(err error) error {
 		return err
 	}
 	text := e.Message
-	for _, f := range e.Fields {
-		if f.Detail != e.Message {
+	if len(e.Fields) > 1 {
+		for _, f := range e.Fields {
 			text += "\n  " + f.Pointer + ": " + f.Detail
 		}
-	}
-	if e.Fix != "" {
+	} else if e.Fix != "" {
 		text += " " + e.Fix
 	}
 	if e.Err != nil {

@@ -92,6 +92,9 @@ func (a *App) build() error {
 		return err
 	}
 	if a.parts.Work {
+		if len(c.DNS.Servers) == 0 && !a.parts.DNS {
+			return errors.New("dns-servers (DCVAAS_DNS_SERVERS) is needed: every replica of dcvaas dns, as host:port, since a CA is told of a challenge only when all of them answer it")
+		}
 		if c.Redis == "" {
 			return errors.New("redis-url (DCVAAS_REDIS_URL) is needed, such as redis://localhost:6379/0")
 		}

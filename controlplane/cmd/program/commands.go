@@ -37,12 +37,15 @@ func runApp(r *run, c Config, parts Parts) error {
 }
 
 type migrateCommand struct {
-	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" required:"" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
+	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
 }
 
 // Run brings the schema to this version. Any number may run at once, beside the old version
 // of the program.
 func (c *migrateCommand) Run(r *run) error {
+	if c.Database == "" {
+		return errNoDatabase
+	}
 	store, err := postgres.Open(r.ctx, postgres.Config{DSN: c.Database})
 	if err != nil {
 		return err

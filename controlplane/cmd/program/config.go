@@ -50,6 +50,7 @@ type DNSConfig struct {
 	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" default:"127.0.0.1:5300" help:"Addresses to answer on, UDP and TCP; a public server listens on :53."`
 	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" placeholder:"HOST=IP/IP6" help:"The zone's NS records with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
 	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" placeholder:"HOST:PORT" help:"Every replica of the name server. A CA is told of a challenge only when all of them answer it."`
+	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks without that limit, such as those of workers on other machines."`
 	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Answers per second that one client network gets over UDP; 0 for no limit."`
 }
 
@@ -69,11 +70,13 @@ type ACMEConfig struct {
 	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference, instead of those two: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\"}]. A secret."`
 }
 
+var errNoDatabase = errors.New("database-url (DCVAAS_DATABASE_URL) is needed, such as postgres://dcvaas@localhost/dcvaas")
+
 // check names the first value that makes no sense.
 func (c *Config) check() error {
 	switch {
 	case c.Database == "":
-		return errors.New("database-url (DCVAAS_DATABASE_URL) is needed, such as postgres://dcvaas@localhost/dcvaas")
+		return errNoDatabase
 	case c.Zone == "":
 		return errors.New("zone (DCVAAS_ZONE) is needed")
 	case c.Work.Concurrency < 1:

@@ -41,6 +41,7 @@ func (a *App) startOps() error {
 		return err
 	}
 	a.opsAddr = l.Addr().String()
+	a.log.Info("serving the operator", "address", a.opsAddr)
 	a.ops = newServer(staffOnly(c.StaffLogin, r), a.log)
 	a.ops.WriteTimeout = 30 * time.Second
 	a.running.Go(func() { a.serve(a.ops.Serve(l)) })

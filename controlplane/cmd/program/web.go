@@ -38,6 +38,7 @@ func (a *App) startWeb() error {
 		return err
 	}
 	a.webAddr = l.Addr().String()
+	a.log.Info("serving the API and the dashboard", "address", a.webAddr)
 	a.web = newServer(split(a.api, a.pages), a.log)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil

@@ -22,8 +22,16 @@ func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometh
 	if err != nil {
 		return nil, err
 	}
+	var exempt []netip.Prefix
+	for _, s := range c.DNS.RateExempt {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("dns-rate-exempt (DCVAAS_DNS_RATE_EXEMPT): %q is not a network such as 10.0.0.0/8", s)
+		}
+		exempt = append(exempt, p)
+	}
 	return dnsserver.New(dnsserver.Config{Zone: c.Zone, NameServers: servers, Listen: c.DNS.Listen, Source: zoneSource{store},
-		RateLimit: c.DNS.RateLimit, RateLimitExempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		RateLimit: c.DNS.RateLimit, RateLimitExempt: exempt,
 		Logger: log, Registerer: metrics})
 }
 
