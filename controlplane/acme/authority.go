@@ -14,12 +14,16 @@ import (
 // directoryLife is how long a directory is believed; it hardly ever changes.
 const directoryLife = 10 * time.Minute
 
+// directoryGrace is how long an old directory serves while a new one is asked for.
+const directoryGrace = 30 * time.Second
+
 // authority is what all sessions with one CA share: connections, nonces, the directory and the account.
 type authority struct {
 	CA
 	cfg       *Config
 	transport *http.Transport
 	nonces    nonces
+	breaker   breaker
 
 	dirMu sync.Mutex // held for looking only, never during a request
 	dir   *directory
@@ -38,17 +42,22 @@ type directory struct {
 }
 
 func newAuthority(ca CA, cfg *Config) *authority {
-	return &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg), accountLock: make(chan struct{}, 1)}
+	return &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg), breaker: breaker{cfg: cfg.Breaker}, accountLock: make(chan struct{}, 1)}
 }
 
 func (a *authority) now() time.Time { return a.cfg.Now() }
 
-// directory returns the CA's directory, asking for it where it is not known or too old. Its error is an *Error.
+// directory returns the CA's directory, asking for it where it is not known or too old. While one caller asks for one that is
+// too old, the others make do with it. Its error is an *Error.
 func (a *authority) directory(ctx context.Context) (*directory, error) {
 	a.dirMu.Lock()
-	dir := a.dir
+	dir, now := a.dir, a.now()
+	fresh := dir != nil && now.Sub(dir.at) < directoryLife
+	if dir != nil && !fresh {
+		a.dir = &directory{Directory: dir.Directory, raw: dir.raw, at: now.Add(directoryGrace - directoryLife)}
+	}
 	a.dirMu.Unlock()
-	if dir != nil && a.now().Sub(dir.at) < directoryLife {
+	if fresh {
 		return dir, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.DirectoryURL, nil)

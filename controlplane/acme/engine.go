@@ -29,6 +29,8 @@ type CA struct {
 	EABHMAC  string
 	// Profile is asked for where an order names none. It is left out at a CA that offers no profiles.
 	Profile string
+	// Limits are the CA's, for the Governor; nil takes DefaultLimits for the directory.
+	Limits *Limits
 	// RootCAs are trusted for the directory's TLS; nil takes the system's. They have nothing to do with what the CA issues.
 	RootCAs *x509.CertPool
 }
@@ -67,6 +69,8 @@ type Config struct {
 	RunTimeout time.Duration
 	// RequestTimeout bounds one request with its answer. Default 30 seconds.
 	RequestTimeout time.Duration
+	// Breaker says when a CA that does not answer is left alone.
+	Breaker Breaker
 	// Proxy names the proxy for a request; nil takes none.
 	Proxy func(*http.Request) (*url.URL, error)
 }
@@ -128,6 +132,7 @@ func setDefaults(cfg *Config) {
 		cfg.RequestTimeout = 30 * time.Second
 	}
 	cfg.Poll = cfg.Poll.withDefaults()
+	cfg.Breaker = cfg.Breaker.withDefaults()
 }
 
 func (ca CA) check() error {

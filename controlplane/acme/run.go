@@ -34,6 +34,17 @@ func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*co
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
 	r := &run{engine: e, ctx: ctx, ca: ca, order: o, journal: j}
+	var cert *controlplane.Certificate
+	err = ca.guarded(ctx, func() (err error) {
+		cert, err = r.toTheEnd()
+		return err
+	})
+	return cert, err
+}
+
+// toTheEnd makes attempts until one has a certificate, or fails for good.
+func (r *run) toTheEnd() (*controlplane.Certificate, error) {
+	o := r.order
 	for attempt := 1; ; attempt++ {
 		cert, err := r.attempt()
 		if err == nil {
@@ -43,9 +54,9 @@ func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*co
 		if !again {
 			return nil, err
 		}
-		e.cfg.Logger.InfoContext(ctx, "resuming an order", "ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
-		if sleep(ctx, pause) != nil {
-			return nil, ca.interrupted(ctx)
+		r.engine.cfg.Logger.InfoContext(r.ctx, "resuming an order", "ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
+		if sleep(r.ctx, pause) != nil {
+			return nil, r.ca.interrupted(r.ctx)
 		}
 	}
 }
