@@ -1,0 +1,173 @@
+package acme
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// The keys of one CA, below its prefix:
+//
+//	{limit}:{subject}         time in µs at which the bucket is full again; it is not there while it is full
+//	{limit}:{subject}:queue…  sorted set of waiters, by the time that each was told
+//	wait:…                    time until which the CA asked us to wait, and how often it did
+//	order:{id}                an order that was counted
+
+// keys returns the keys that the scripts name KEYS: the waits of the account and of the names, the order, and two for each
+// bucket.
+func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string {
+	keys := make([]string, 0, 3+2*len(buckets))
+	keys = append(keys, ca.prefix+"wait:account:"+digest(q.Account), ca.prefix+"wait:names:"+digest(setOf(q.Names)), ca.prefix+"order:"+q.OrderID)
+	for _, b := range buckets {
+		keys = append(keys, b.key, b.queue)
+	}
+	return keys
+}
+
+// bucketArgs returns what the scripts read of each bucket: µs between tokens, how many it holds, how many must be left, and
+// whether one is taken.
+func bucketArgs(buckets []bucket) []any {
+	args := make([]any, 0, 4*len(buckets))
+	for _, b := range buckets {
+		args = append(args, float64(b.every.Nanoseconds())/1e3, b.burst, b.keep, boolInt(!b.check))
+	}
+	return args
+}
+
+// eval runs a script that answers with numbers.
+func (g *Governor) eval(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	return script.Run(ctx, g.cfg.Redis, keys, args...).Int64Slice()
+}
+
+// digest makes a key of fixed length of what others chose.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:12])
+}
+
+// reserveScript decides on one order. It answers {1, 0, 0} where the order is counted, now or before, and else
+// {0, wait in µs, which}: the number of the bucket that it waits for longest, or -1 or -2 for a wait that the CA asked for.
+//
+// A bucket whose full time is T holds burst - (T - now) / every tokens. With a others ahead, an order that must leave k tokens
+// gets its own when there are a + k + 1.
+var reserveScript = redis.NewScript(`
+local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8])
+local function int(x) return string.format('%.0f', x) end
+
+if known and redis.call('EXISTS', KEYS[3]) == 1 then return {1, 0, 0} end
+
+local wait, which, full = 0, 0, {}
+for i = 1, 2 do
+  local left = tonumber(redis.call('HGET', KEYS[i], 'until') or 0) - now
+  if left > 0 then
+    left = left + draw * math.min(math.max(left / 4, 1e6), 3.6e9)
+    if left > wait then wait, which = left, -i end
+  end
+end
+for i = 1, n do
+  local bucket, queue, arg = KEYS[2 + 2 * i], KEYS[3 + 2 * i], 4 + 4 * i
+  local every, burst, keep, take = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), ARGV[arg + 4] == '1'
+  full[i] = math.max(tonumber(redis.call('GET', bucket) or 0), now)
+  local ahead = 0
+  if take and redis.call('EXISTS', queue) == 1 then
+    redis.call('ZREMRANGEBYSCORE', queue, '-inf', int(now - grace))
+    ahead = (waiter ~= '' and redis.call('ZRANK', queue, waiter)) or redis.call('ZCARD', queue)
+  end
+  local left = full[i] - now + every * (ahead + keep + 1 - burst)
+  if left > wait then wait, which = left, i end
+end
+
+if wait < 1 then
+  for i = 1, n do
+    local bucket, queue, arg = KEYS[2 + 2 * i], KEYS[3 + 2 * i], 4 + 4 * i
+    if ARGV[arg + 4] == '1' then
+      full[i] = full[i] + tonumber(ARGV[arg + 1])
+      redis.call('SET', bucket, int(full[i]), 'PX', int(math.ceil((full[i] - now) / 1000) + 60000))
+      if waiter ~= '' then redis.call('ZREM', queue, waiter) end
+    end
+  end
+  if known then redis.call('SET', KEYS[3], '1', 'PX', memory) end
+  return {1, 0, 0}
+end
+
+wait = math.ceil(wait)
+if waiter ~= '' then
+  for i = 1, n do
+    local queue, arg = KEYS[3 + 2 * i], 4 + 4 * i
+    if i == which and wait <= patience and ARGV[arg + 4] == '1' then
+      redis.call('ZADD', queue, int(now + wait), waiter)
+      local life = math.ceil((wait + grace) / 1000)
+      if redis.call('PTTL', queue) < life then redis.call('PEXPIRE', queue, int(life)) end
+    else
+      redis.call('ZREM', queue, waiter)
+    end
+  end
+end
+return {0, wait, which}
+`)
+
+// refundScript gives the tokens of an order back, if it is known to be counted. It answers whether it was.
+var refundScript = redis.NewScript(`
+local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('DEL', KEYS[3]) == 0 then return {0} end
+for i = 1, n do
+  local bucket, arg = KEYS[2 + 2 * i], 4 * i - 2
+  local full = tonumber(redis.call('GET', bucket) or 0) - tonumber(ARGV[arg + 1])
+  if ARGV[arg + 4] == '1' then
+    if full <= now then
+      redis.call('DEL', bucket)
+    else
+      redis.call('SET', bucket, string.format('%.0f', full), 'KEEPTTL')
+    end
+  end
+end
+return {1}
+`)
+
+// spendScript takes a token from every bucket, whether it has one or not.
+var spendScript = redis.NewScript(`
+local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
+for i = 1, n do
+  local bucket, arg = KEYS[2 + 2 * i], 4 * i - 2
+  local every, burst = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local full = math.min(math.max(tonumber(redis.call('GET', bucket) or 0), now) + every, now + every * burst)
+  redis.call('SET', bucket, string.format('%.0f', full), 'PX', string.format('%.0f', math.ceil((full - now) / 1000) + 60000))
+end
+return {n}
+`)
+
+// emptyScript makes every bucket one that has its next token at a given time, unless it knows of a later one.
+var emptyScript = redis.NewScript(`
+local now, n, at = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+for i = 1, n do
+  local bucket, arg = KEYS[2 + 2 * i], 4 * i - 1
+  local every, burst = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local full = math.max(tonumber(redis.call('GET', bucket) or 0), at + every * (burst - 1))
+  redis.call('SET', bucket, string.format('%.0f', full), 'PX', string.format('%.0f', math.ceil((full - now) / 1000) + 60000))
+end
+return {n}
+`)
+
+// pauseScript records a wait that the CA asked for without naming the limit. The names wait for as long as it said. The
+// account, of which it may have said nothing, waits for a while that doubles with each refusal in a row.
+var pauseScript = redis.NewScript(`
+local now, at, first, memory = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local function pause(key, at, times)
+  at = math.max(at, tonumber(redis.call('HGET', key, 'until') or 0))
+  redis.call('HSET', key, 'until', string.format('%.0f', at), 'times', times)
+  redis.call('PEXPIRE', key, string.format('%.0f', math.ceil((at - now + memory) / 1000)))
+end
+pause(KEYS[2], at, 1)
+local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
+local times = tonumber(redis.call('HGET', KEYS[1], 'times') or 0)
+if before <= now then times = math.min(times + 1, 12) end
+pause(KEYS[1], math.min(at, now + first * 2 ^ math.max(times - 1, 0)), times)
+return {times}
+`)

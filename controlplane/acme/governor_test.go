@@ -1,0 +1,570 @@
+package acme_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+// clock is a time that tests advance.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) { c.set(c.now().Add(d)) }
+
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = t
+}
+
+// bothRedis runs a test against a Redis server and against the embedded one.
+func bothRedis(t *testing.T, test func(t *testing.T, server *devstack.Redis)) {
+	for name, embedded := range map[string]bool{"child": false, "embedded": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, startRedis(t, embedded))
+		})
+	}
+}
+
+func startRedis(t testing.TB, embedded bool) *devstack.Redis {
+	t.Helper()
+	server, err := devstack.StartRedis(context.Background(), devstack.RedisConfig{Embedded: embedded})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop(context.Background()) })
+	return server
+}
+
+// governor returns a Governor for "letsencrypt", "free" without limits, and "own" with configured ones, without margin.
+func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.GovernorConfig)) *acme.Governor {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
+	t.Cleanup(func() { _ = client.Close() })
+	cfg := acme.GovernorConfig{Redis: client, Now: c.now, Timeout: 20 * time.Second, Margin: -1, CAs: []acme.CA{
+		{Name: "letsencrypt", DirectoryURL: letsEncrypt},
+		{Name: "free", DirectoryURL: "https://free.test/dir"},
+		{Name: "own", DirectoryURL: "https://own.test/dir", Limits: &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10, Per: 100 * time.Second}}},
+	}}
+	if change != nil {
+		change(&cfg)
+	}
+	g, err := acme.NewGovernor(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// reserve asks and fails the test on an error.
+func reserve(t testing.TB, g *acme.Governor, q controlplane.QuotaRequest) controlplane.QuotaDecision {
+	t.Helper()
+	d, err := g.Reserve(context.Background(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Bypassed {
+		t.Fatal("Redis was not asked")
+	}
+	if d.OK != (d.Limit == "") || d.OK != d.WaitUntil.IsZero() || d.OK != (d.Message == "") {
+		t.Fatalf("a decision that is neither yes nor no: %+v", d)
+	}
+	return d
+}
+
+// until counts how many orders are let through at once, and returns the decision that ends them.
+func until(t testing.TB, g *acme.Governor, request func(i int) controlplane.QuotaRequest) (int, controlplane.QuotaDecision) {
+	t.Helper()
+	for i := range 1000 {
+		if d := reserve(t, g, request(i)); !d.OK {
+			return i, d
+		}
+	}
+	return 1000, controlplane.QuotaDecision{}
+}
+
+func TestGovernorLimits(t *testing.T) {
+	t.Parallel()
+	const week = 7 * 24 * time.Hour
+	different := func(q controlplane.QuotaRequest) func(int) controlplane.QuotaRequest {
+		return func(i int) controlplane.QuotaRequest {
+			q.Names = []string{fmt.Sprintf("www.d%d.example", i)}
+			return q
+		}
+	}
+	subdomains := func(i int) controlplane.QuotaRequest {
+		return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{fmt.Sprintf("h%d.example.co.uk", i), fmt.Sprintf("*.h%d.example.co.uk", i)}}
+	}
+	same := func(i int) controlplane.QuotaRequest {
+		names := []string{"EXAMPLE.com", "*.example.com"}
+		if i%2 == 1 {
+			slices.Reverse(names)
+		}
+		return controlplane.QuotaRequest{CA: "letsencrypt", Names: names}
+	}
+	tests := []struct {
+		name    string
+		request func(int) controlplane.QuotaRequest
+		pace    bool
+		want    int // 1000: never refused
+		limit   string
+		wait    time.Duration
+	}{
+		{"new orders", different(controlplane.QuotaRequest{CA: "letsencrypt"}), false, 225, controlplane.LimitNewOrders, 36 * time.Second},
+		{"renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true}), false, 300, controlplane.LimitNewOrders, 36 * time.Second},
+		{"renewals with replaces", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true, Replaces: true}), false, 1000, "", 0},
+		{"pace of renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true, Replaces: true}), true, 15, controlplane.LimitPace, 50 * time.Millisecond},
+		{"pace", different(controlplane.QuotaRequest{CA: "letsencrypt"}), true, 20, controlplane.LimitPace, 50 * time.Millisecond},
+		{"registered domain", subdomains, false, 50, controlplane.LimitRegisteredDomain, week / 50},
+		{"duplicates", same, false, 5, controlplane.LimitDuplicates, week / 5},
+		{"a CA without limits", different(controlplane.QuotaRequest{CA: "free"}), true, 1000, "", 0},
+		{"configured limits", different(controlplane.QuotaRequest{CA: "own", Renewal: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
+		{"replaces where it exempts from nothing", different(controlplane.QuotaRequest{CA: "own", Renewal: true, Replaces: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
+	}
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		for _, tt := range tests {
+			c := newClock()
+			if err := server.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
+				if !tt.pace {
+					limits, _ := acme.DefaultLimits(letsEncrypt)
+					limits.Pace = acme.Limit{}
+					cfg.CAs[0].Limits = &limits
+				}
+			})
+			n, d := until(t, g, tt.request)
+			if n != tt.want || d.Limit != tt.limit {
+				t.Errorf("%s: %d orders, then %q; want %d, then %q", tt.name, n, d.Limit, tt.want, tt.limit)
+				continue
+			}
+			if d.Limit == "" {
+				continue
+			}
+			if got := d.WaitUntil.Sub(c.now()); (got - tt.wait).Abs() > time.Millisecond {
+				t.Errorf("%s: told to wait %s, want %s", tt.name, got, tt.wait)
+			}
+			// Nothing was taken by the refusal: one token is there at the time that was told, and not before.
+			c.set(d.WaitUntil.Add(-10 * time.Millisecond))
+			if d := reserve(t, g, tt.request(n)); d.OK {
+				t.Errorf("%s: let through too early", tt.name)
+			}
+			c.set(d.WaitUntil)
+			if d := reserve(t, g, tt.request(n)); !d.OK {
+				t.Errorf("%s: refused at the time that was told: %+v", tt.name, d)
+			}
+			if d := reserve(t, g, tt.request(n+1)); d.OK {
+				t.Errorf("%s: two for one token", tt.name)
+			}
+		}
+	})
+}
+
+// TestGovernorAllOrNothing exhausts one limit and finds the others untouched.
+func TestGovernorAllOrNothing(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		g := governor(t, server, newClock(), func(cfg *acme.GovernorConfig) {
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10, Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
+		})
+		request := func(name string) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "own", Names: []string{name}, Renewal: true}
+		}
+		if n, d := until(t, g, func(int) controlplane.QuotaRequest { return request("a.example") }); n != 2 || d.Limit != controlplane.LimitDuplicates {
+			t.Fatalf("%d, then %+v", n, d)
+		}
+		for range 50 {
+			reserve(t, g, request("a.example"))
+		}
+		if n, _ := until(t, g, func(i int) controlplane.QuotaRequest { return request(fmt.Sprintf("b%d.example", i)) }); n != 8 {
+			t.Errorf("%d orders are left, want 8", n)
+		}
+	})
+}
+
+// TestGovernorQueue has many wait: each is told another time, keeps it when it asks again, and nobody goes before it.
+func TestGovernorQueue(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, func(cfg *acme.GovernorConfig) { cfg.RenewalReserve = -1 })
+		request := func(waiter string) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "own", Names: []string{waiter + ".example"}, Waiter: waiter}
+		}
+		until(t, g, func(int) controlplane.QuotaRequest { return request("") })
+		start := c.now()
+		for i := range 100 {
+			d := reserve(t, g, request(fmt.Sprintf("w%d", i)))
+			if want := time.Duration(i+1) * 10 * time.Second; d.WaitUntil.Sub(start) != want {
+				t.Fatalf("waiter %d is told %s, want %s", i, d.WaitUntil.Sub(start), want)
+			}
+		}
+		c.advance(5 * time.Second)
+		if d := reserve(t, g, request("w70")); d.WaitUntil.Sub(start) != 710*time.Second {
+			t.Errorf("asked again, w70 is told %s, want 11m50s", d.WaitUntil.Sub(start))
+		}
+		impatient := request("impatient")
+		impatient.Patience = time.Minute
+		if d := reserve(t, g, impatient); d.WaitUntil.Sub(start) != 1010*time.Second {
+			t.Errorf("the impatient one is told %s", d.WaitUntil.Sub(start))
+		}
+		if d := reserve(t, g, request("late")); d.WaitUntil.Sub(start) != 1010*time.Second {
+			t.Errorf("the impatient one kept a place: the next is told %s", d.WaitUntil.Sub(start))
+		}
+		c.set(start.Add(20 * time.Second)) // two tokens, for w0 and w1
+		if reserve(t, g, request("newcomer")).OK {
+			t.Error("a newcomer went before those who wait")
+		}
+		if !reserve(t, g, request("w1")).OK || !reserve(t, g, request("w0")).OK || reserve(t, g, request("w2")).OK {
+			t.Error("w0 and w1 should be let through, w2 not yet")
+		}
+		// w2 to w5 never come back; after their time and a minute they lose their places.
+		c.set(start.Add(60*time.Second + 61*time.Second))
+		for i := 6; i < 12; i++ {
+			if !reserve(t, g, request(fmt.Sprintf("w%d", i))).OK {
+				t.Errorf("w%d waits for those who do not come", i)
+			}
+		}
+	})
+}
+
+func TestGovernorRefund(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 4, Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
+		})
+		request := func(order string, names ...string) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "own", Names: names, Renewal: true, OrderID: order}
+		}
+		left := func(probe string) (n int) { // asks until refused, and gives all back
+			for ; reserve(t, g, request(fmt.Sprintf("%s%d", probe, n), fmt.Sprintf("%s%d.example", probe, n))).OK; n++ {
+			}
+			for i := range n {
+				if err := g.Refund(t.Context(), request(fmt.Sprintf("%s%d", probe, i), fmt.Sprintf("%s%d.example", probe, i)), false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return n
+		}
+		one := request("o1", "one.example")
+		for range 5 {
+			if !reserve(t, g, one).OK {
+				t.Fatal("an order that was counted before was refused")
+			}
+		}
+		if n := left("a"); n != 3 {
+			t.Errorf("%d left after one order, want 3", n)
+		}
+		for range 3 {
+			if err := g.Refund(t.Context(), one, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := left("b"); n != 4 {
+			t.Errorf("%d left after it was given back three times, want 4", n)
+		}
+		for i := range 2 {
+			q := request(fmt.Sprintf("o%d", i), "two.example")
+			if !reserve(t, g, q).OK {
+				t.Fatal("refused")
+			}
+			if err := g.Refund(t.Context(), q, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := left("c"); n != 2 {
+			t.Errorf("%d left after two orders that reached the CA, want 2", n)
+		}
+		if d := reserve(t, g, request("o5", "two.example")); !d.OK {
+			t.Errorf("no certificate was issued, but %+v", d)
+		}
+	})
+}
+
+func TestGovernorLearns(t *testing.T) {
+	t.Parallel()
+	refused := func(c *clock, after time.Duration, detail string) controlplane.Verdict {
+		v := controlplane.Verdict{Class: controlplane.VerdictRateLimited, Problem: json.RawMessage(fmt.Sprintf(`{"type":"urn:ietf:params:acme:error:rateLimited","detail":%q}`, detail))}
+		if after > 0 {
+			v.RetryAt = c.now().Add(after)
+		}
+		return v
+	}
+	le := func(names ...string) controlplane.QuotaRequest {
+		return controlplane.QuotaRequest{CA: "letsencrypt", Names: names, Renewal: true}
+	}
+	free := func(names ...string) controlplane.QuotaRequest {
+		return controlplane.QuotaRequest{CA: "free", Names: names}
+	}
+	tests := []struct {
+		name          string
+		detail        string
+		q             controlplane.QuotaRequest
+		after         time.Duration
+		hit, spared   []controlplane.QuotaRequest
+		limit         string
+		least, mostly time.Duration // bounds of the wait of what is hit
+	}{
+		{"new orders", "too many new orders (300) from this account in the last 3h0m0s, retry after …", le("a.example"), time.Hour,
+			[]controlplane.QuotaRequest{le("a.example"), le("b.example")}, nil, controlplane.LimitNewOrders, time.Hour, time.Hour},
+		{"registered domain", `too many certificates (50) already issued for "example.com" in the last 168h0m0s`, le("a.example.com"), time.Hour,
+			[]controlplane.QuotaRequest{le("b.example.com")}, []controlplane.QuotaRequest{le("example.net")}, controlplane.LimitRegisteredDomain, time.Hour, time.Hour},
+		{"duplicates", "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s", le("a.example.com"), time.Hour,
+			[]controlplane.QuotaRequest{le("a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitDuplicates, time.Hour, time.Hour},
+		{"failed authorizations", `too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`, le("a.example.com"), 12 * time.Minute,
+			[]controlplane.QuotaRequest{le("a.example.com"), le("*.a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitFailedAuthorizations, 12 * time.Minute, 12 * time.Minute},
+		{"a limit without a name: its names", "Service busy; retry later.", free("a.example"), time.Hour,
+			[]controlplane.QuotaRequest{free("a.example")}, nil, controlplane.LimitByCA, time.Hour, 75 * time.Minute},
+		{"a limit without a name: the account", "slow down", free("a.example"), time.Hour,
+			[]controlplane.QuotaRequest{free("b.example")}, []controlplane.QuotaRequest{le("a.example")}, controlplane.LimitByCA, time.Minute, 75 * time.Second},
+		{"no time given", "slow down", free("a.example"), 0,
+			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, time.Minute, 75 * time.Second},
+		{"a limit that we keep no count of", "too many new orders", free("a.example"), 10 * time.Second,
+			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, 10 * time.Second, 13 * time.Second},
+	}
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		for _, tt := range tests {
+			if err := server.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c := newClock()
+			g := governor(t, server, c, nil)
+			if err := g.Learn(t.Context(), tt.q, refused(c, tt.after, tt.detail)); err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range tt.spared {
+				if d := reserve(t, g, q); !d.OK {
+					t.Errorf("%s: %v waits too: %+v", tt.name, q.Names, d)
+				}
+			}
+			var last time.Time
+			for _, q := range tt.hit {
+				d := reserve(t, g, q)
+				if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != tt.limit || wait < tt.least || wait > tt.mostly+time.Millisecond {
+					t.Errorf("%s: %v: %+v, a wait of %s", tt.name, q.Names, d, wait)
+				}
+				last = d.WaitUntil
+			}
+			c.set(last)
+			if d := reserve(t, g, tt.hit[len(tt.hit)-1]); !d.OK {
+				t.Errorf("%s: after the wait: %+v", tt.name, d)
+			}
+		}
+	})
+}
+
+// TestGovernorPauseGrows has a CA refuse without a name again and again: the account is tried less and less often, and soon
+// again once it has been left in peace.
+func TestGovernorPauseGrows(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, nil)
+		q := controlplane.QuotaRequest{CA: "free", Names: []string{"a.example"}}
+		other := controlplane.QuotaRequest{CA: "free", Names: []string{"b.example"}}
+		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
+			v := controlplane.Verdict{Class: controlplane.VerdictRateLimited, RetryAt: c.now().Add(24 * time.Hour)}
+			for range 3 { // those under way at the same time count as one
+				if err := g.Learn(t.Context(), q, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := reserve(t, g, other)
+			if wait := d.WaitUntil.Sub(c.now()); wait < want || wait > want*5/4+time.Second {
+				t.Errorf("the account waits %s, want %s or a little more", wait, want)
+			}
+			c.set(d.WaitUntil)
+			if !reserve(t, g, other).OK {
+				t.Error("refused after the wait")
+			}
+		}
+	})
+}
+
+func TestGovernorFailedAuthorizations(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, nil)
+		q := controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"a.example.com", "*.a.example.com"}, Renewal: true, Replaces: true}
+		for i := range 5 {
+			if !reserve(t, g, q).OK {
+				t.Fatalf("refused after %d failures", i)
+			}
+			if err := g.AuthorizationFailed(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+			c.advance(time.Second)
+		}
+		d := reserve(t, g, q)
+		if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != controlplane.LimitFailedAuthorizations || wait > 12*time.Minute || wait < 11*time.Minute {
+			t.Errorf("after 5 failures: %+v, a wait of %s", d, wait)
+		}
+		other := q
+		other.Account = "another"
+		if !reserve(t, g, other).OK {
+			t.Error("another account waits too")
+		}
+	})
+}
+
+// TestGovernorWithoutRedis stops Redis: orders go through, and the metric hears of it.
+func TestGovernorWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, true)
+	var mu sync.Mutex
+	bypassed := 0
+	g := governor(t, server, newClock(), func(cfg *acme.GovernorConfig) {
+		cfg.Timeout = 200 * time.Millisecond
+		cfg.Observe = func(ca string, d controlplane.QuotaDecision, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if d.Bypassed && err != nil && ca == "own" {
+				bypassed++
+			}
+		}
+	})
+	q := controlplane.QuotaRequest{CA: "own", Names: []string{"a.example"}, OrderID: "o1"}
+	reserve(t, g, q)
+	if err := server.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		start := time.Now()
+		d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "own", Names: []string{"a.example"}})
+		if err != nil || !d.OK || !d.Bypassed {
+			t.Fatalf("order %d: %+v, %v", i, d, err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("order %d was held up for %s", i, took)
+		}
+	}
+	if bypassed != 20 {
+		t.Errorf("the metric heard of %d, want 20", bypassed)
+	}
+	if g.Refund(t.Context(), q, false) == nil || g.AuthorizationFailed(t.Context(), controlplane.QuotaRequest{CA: "letsencrypt", Names: q.Names}) == nil {
+		t.Error("no error where nothing was recorded")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d, err := g.Reserve(ctx, q); err == nil || d.OK {
+		t.Errorf("a cancelled request: %+v, %v", d, err)
+	}
+	if d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "unknown"}); err == nil || d.OK {
+		t.Errorf("a CA that is not configured: %+v, %v", d, err)
+	}
+}
+
+func TestGovernorForgets(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		g := governor(t, server, newClock(), nil)
+		request := func(i int) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "own", Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i), OrderID: fmt.Sprint(i)}
+		}
+		before, _ := until(t, g, request)
+		if err := server.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after, _ := until(t, g, request); after != before {
+			t.Errorf("%d orders after Redis lost everything, want %d", after, before)
+		}
+		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		defer client.Close()
+		for _, key := range client.Keys(t.Context(), "*").Val() {
+			if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 {
+				t.Errorf("%s stays for ever", key)
+			}
+		}
+	})
+}
+
+func TestLimitOf(t *testing.T) {
+	t.Parallel()
+	for detail, want := range map[string]string{
+		"too many new orders (300) from this account in the last 3h0m0s, retry after 2026-03-01 12:00:00 UTC: see https://letsencrypt.org/docs/rate-limits/#new-orders-per-account":                                            controlplane.LimitNewOrders,
+		`too many certificates (50) already issued for "example.com" in the last 168h0m0s, retry after 2026-03-01 12:00:00 UTC: see https://letsencrypt.org/docs/rate-limits/#new-certificates-per-registered-domain`:          controlplane.LimitRegisteredDomain,
+		`too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s, retry after 2026-03-01: see https://letsencrypt.org/docs/rate-limits/#new-certificates-per-exact-set-of-identifiers`: controlplane.LimitDuplicates,
+		`too many certificates (5) already issued for this exact set of domains in the last 168 hours`:                                                                                                                         controlplane.LimitDuplicates,
+		`too many failed authorizations (5) for "example.com" in the last 1h0m0s, retry after 2026-03-01 12:00:00 UTC: see https://letsencrypt.org/docs/rate-limits/#authorization-failures-per-identifier-per-account`:        controlplane.LimitFailedAuthorizations,
+		"too many new registrations (10) from this IP address": "",
+		"Service busy; retry later.":                           "",
+		"":                                                     "",
+	} {
+		raw, _ := json.Marshal(map[string]string{"detail": detail})
+		if got := acme.LimitOf(raw); got != want {
+			t.Errorf("%q: %q, want %q", detail, got, want)
+		}
+	}
+	if got := acme.LimitOf(json.RawMessage("<html>")); got != "" {
+		t.Errorf("HTML: %q", got)
+	}
+	sub := json.RawMessage(`{"detail":"several","subproblems":[{"detail":"too many new orders"}]}`)
+	if got := acme.LimitOf(sub); got != controlplane.LimitNewOrders {
+		t.Errorf("sub-problem: %q", got)
+	}
+}
+
+// BenchmarkReserve decides on orders at Let's Encrypt's limits: five buckets, let through and refused.
+func BenchmarkReserve(b *testing.B) {
+	for _, embedded := range []bool{false, true} {
+		for _, waiting := range []int{0, 10_000} {
+			b.Run(fmt.Sprintf("embedded=%v/waiting=%d", embedded, waiting), func(b *testing.B) {
+				g := governor(b, startRedis(b, embedded), newClock(), func(cfg *acme.GovernorConfig) {
+					limits, _ := acme.DefaultLimits(letsEncrypt)
+					limits.Pace.Count *= 1000
+					if waiting == 0 {
+						limits.NewOrdersPerAccount.Count = 1 << 30
+					}
+					cfg.CAs[0].Limits = &limits
+				})
+				request := func(i int) controlplane.QuotaRequest {
+					return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i)}
+				}
+				for i := range waiting {
+					reserve(b, g, request(i))
+				}
+				var n int
+				var mu sync.Mutex
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						mu.Lock()
+						n++
+						q := request(n % max(waiting, b.N))
+						mu.Unlock()
+						reserve(b, g, q)
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+			})
+		}
+	}
+}
