@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,7 +165,7 @@ func (a *acc) checkDestroy(s *terraform.State) error {
 			continue
 		}
 		if !client.IsNotFound(err) {
-			return fmt.Errorf("%s (%s) is still there: %v", address, r.Primary.ID, err)
+			return fmt.Errorf("%s (%s) is still there: %w", address, r.Primary.ID, errors.Join(errors.New("the API says"), err))
 		}
 	}
 	return nil
@@ -190,11 +190,6 @@ func (a *acc) setRecord(name, kind string, values ...string) {
 		a.Fatal(err)
 	}
 	a.playgroundCall(http.MethodPut, "/records", body)
-}
-
-func (a *acc) removeRecord(name, kind string) {
-	a.Helper()
-	a.playgroundCall(http.MethodDelete, "/records?"+url.Values{"name": {name}, "type": {kind}}.Encode(), nil)
 }
 
 func (a *acc) playgroundCall(method, path string, body []byte) {

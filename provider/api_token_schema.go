@@ -38,7 +38,7 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"scopes": schema.SetAttribute{
 				ElementType: types.StringType,
 				Required:    true,
-				MarkdownDescription: "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`. " +
+				MarkdownDescription: "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`. " +
 					"Only scopes that the provider's own token has can be given. Others replace the token.",
 				Validators: []validator.Set{
 					setvalidator.SizeBetween(1, 32),

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (r *domainValidationResource) wait(ctx context.Context, m *domainValidation
 		problem{doing: "wait for the domain " + w.label(d)}.add(ctx, diags, ctx.Err())
 	case within.Err() != nil:
 		diags.AddAttributeError(path.Root("domain_id"), fmt.Sprintf("%s: no %s within %s", w.label(d), m.WaitFor.ValueString(), limit), w.explain(d))
-	case err == errStuck:
+	case errors.Is(err, errStuck):
 		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": no "+m.WaitFor.ValueString()+" will come", w.explain(d))
 	default:
 		problem{doing: "wait for the domain " + w.label(d), at: path.Root("domain_id")}.add(ctx, diags, err)
@@ -51,7 +52,7 @@ func (r *domainValidationResource) wait(ctx context.Context, m *domainValidation
 }
 
 // errStuck says that waiting longer would not help.
-var errStuck = fmt.Errorf("the domain does not move any more")
+var errStuck = errors.New("the domain does not move any more")
 
 // wait is one wait for one domain.
 type wait struct {

@@ -44,6 +44,10 @@ func (r *rpc) value(typ tftypes.Type, attributes map[string]any) *tfprotov6.Dyna
 	r.Helper()
 	values := map[string]tftypes.Value{}
 	for name, t := range typ.(tftypes.Object).AttributeTypes {
+		if v, ok := attributes[name].(tftypes.Value); ok {
+			values[name] = v
+			continue
+		}
 		values[name] = tftypes.NewValue(t, attributes[name])
 	}
 	v, err := tfprotov6.NewDynamicValue(typ, tftypes.NewValue(typ, values))

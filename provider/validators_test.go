@@ -1,0 +1,132 @@
+package provider
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// What is wrong is said before anything is asked of the API, at the attribute that it is about.
+func TestValidators(t *testing.T) {
+	const id = "dom_01k9z5w7r8e4bs6v0q1d2m3n4p"
+	privateKey := "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+	broken := []byte(makeCSR(t, "ec256", "a.example"))
+	broken[len(broken)-60] ^= 1 // within the signature
+	text := func(s ...string) tftypes.Value {
+		var out []tftypes.Value
+		for _, v := range s {
+			out = append(out, tftypes.NewValue(tftypes.String, v))
+		}
+		return tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, out)
+	}
+	labels := func(key string, value any) tftypes.Value {
+		return tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, map[string]tftypes.Value{key: tftypes.NewValue(tftypes.String, value)})
+	}
+	many := map[string]tftypes.Value{}
+	for i := range 65 {
+		many[strings.Repeat("k", i%60+1)+string(rune('a'+i/60))] = tftypes.NewValue(tftypes.String, "v")
+	}
+	create := func(s string) tftypes.Value {
+		typ := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"create": tftypes.String, "update": tftypes.String}}
+		return tftypes.NewValue(typ, map[string]tftypes.Value{"create": tftypes.NewValue(tftypes.String, s), "update": tftypes.NewValue(tftypes.String, nil)})
+	}
+	type given = map[string]any
+	domain := func(name string, value any) given { return given{"name": "example.com", name: value} }
+	token := func(more given) given {
+		out := given{"name": "x", "scopes": text("domains:read")}
+		for k, v := range more {
+			out[k] = v
+		}
+		return out
+	}
+
+	for name, c := range map[string]struct {
+		kind  string
+		given given
+		at    string // empty: nothing is wrong
+		want  string
+	}{
+		"a domain":          {"dcvaas_domain", given{"name": "Bücher.Example."}, "", ""},
+		"an unknown name":   {"dcvaas_domain", given{"name": tftypes.UnknownValue, "csr_pem": tftypes.UnknownValue}, "", ""},
+		"a CSR":             {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
+		"empty name":        {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
+		"wildcard name":     {"dcvaas_domain", given{"name": "*.example.com"}, "name", "set wildcard = true"},
+		"IP address":        {"dcvaas_domain", given{"name": "192.0.2.1"}, "name", "is an IP address"},
+		"URL":               {"dcvaas_domain", given{"name": "https://example.com/"}, "name", "looks like a URL"},
+		"spaces":            {"dcvaas_domain", given{"name": "exa mple.com"}, "name", "contains white space"},
+		"underscore":        {"dcvaas_domain", given{"name": "a_b.example.com"}, "name", "is not a domain name"},
+		"long label":        {"dcvaas_domain", given{"name": strings.Repeat("a", 64) + ".com"}, "name", "is not a domain name"},
+		"emoji":             {"dcvaas_domain", given{"name": "💩.example.com"}, "name", "is not a domain name"},
+		"challenge name":    {"dcvaas_domain", given{"name": "_acme-challenge.example.com"}, "name", "is a challenge name"},
+		"key type":          {"dcvaas_domain", domain("key_type", "dsa"), "key_type", "must be one of"},
+		"key type with CSR": {"dcvaas_domain", given{"name": "example.com", "key_type": "ec256", "csr_pem": makeCSR(t, "ec256", "example.com")}, "key_type", "cannot be specified when"},
+		"CSR that is none":  {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem", "It is not PEM"},
+		"a private key":     {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem", "It is a private key"},
+		"two CSRs":          {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")), "csr_pem", "Something follows"},
+		"a broken CSR":      {"dcvaas_domain", domain("csr_pem", string(broken)), "csr_pem", "Invalid certificate request"},
+		"empty profile":     {"dcvaas_domain", domain("profile", ""), "profile", "between 1 and 64"},
+		"empty CA":          {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
+		"empty chain":       {"dcvaas_domain", domain("preferred_chain", ""), "preferred_chain", "between 1 and 255"},
+		"key of a label":    {"dcvaas_domain", domain("labels", labels("a b", "c")), `labels`, "must be 1 to 63 letters"},
+		"value of a label":  {"dcvaas_domain", domain("labels", labels("a", strings.Repeat("x", 256))), "labels", "at most 255"},
+		"null in labels":    {"dcvaas_domain", domain("labels", labels("a", nil)), "labels", "null"},
+		"too many labels":   {"dcvaas_domain", domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)), "labels", "at most 64"},
+
+		"a wait":          {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "certificate", "timeouts": create("5m")}, "", ""},
+		"a domain's name": {"dcvaas_domain_validation", given{"domain_id": "example.com"}, "domain_id", "must be the id of a domain"},
+		"wait_for":        {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "dns"}, "wait_for", "must be one of"},
+		"timeouts":        {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("soon")}, "timeouts", "must be a string containing a sequence of decimal numbers"},
+
+		"a token":                  {"dcvaas_api_token", token(given{"expires_in": "90d", "rotate_before_expiry": "30d"}), "", ""},
+		"no scopes":                {"dcvaas_api_token", token(given{"scopes": text()}), "scopes", "at least 1"},
+		"a scope":                  {"dcvaas_api_token", token(given{"scopes": text("everything")}), "scopes", "must be a scope such as domains:read"},
+		"empty token name":         {"dcvaas_api_token", token(given{"name": ""}), "name", "between 1 and 200"},
+		"blank token name":         {"dcvaas_api_token", token(given{"name": " x"}), "name", "must not begin or end with white space"},
+		"names for ids":            {"dcvaas_api_token", token(given{"domain_ids": text("example.com")}), "domain_ids", "must be the id of a domain"},
+		"a time":                   {"dcvaas_api_token", token(given{"expires_at": "tomorrow"}), "expires_at", "RFC3339"},
+		"a duration":               {"dcvaas_api_token", token(given{"expires_in": "soon"}), "expires_in", "is not a duration such as 90d"},
+		"days":                     {"dcvaas_api_token", token(given{"expires_in": "1.5d"}), "expires_in", "is not a number of days"},
+		"the past":                 {"dcvaas_api_token", token(given{"expires_in": "-1h"}), "expires_in", "is not positive"},
+		"both expiries":            {"dcvaas_api_token", token(given{"expires_in": "1h", "expires_at": "2030-01-01T00:00:00Z"}), "expires_at", "cannot be specified when"},
+		"rotation of a fixed time": {"dcvaas_api_token", token(given{"rotate_before_expiry": "1h"}), "rotate_before_expiry", "must be specified when"},
+		"rotation at once":         {"dcvaas_api_token", token(given{"expires_in": "1h", "rotate_before_expiry": "60m"}), "rotate_before_expiry", "must be shorter than expires_in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, err := providerserver.NewProtocol6WithError(New("test")())()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &rpc{acc: &acc{T: t}, ProviderServer: server}
+			schemas, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			typ := schemas.ResourceSchemas[c.kind].ValueType()
+			resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: c.kind, Config: r.value(typ, c.given)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.at == "" {
+				r.ok(resp.Diagnostics)
+				return
+			}
+			found := false
+			for _, d := range resp.Diagnostics {
+				if strings.Contains(d.Summary+d.Detail, "c2VjcmV0") {
+					t.Errorf("it repeats what may be a key: %s", d.Detail)
+				}
+				first, _, _ := strings.Cut(strings.TrimPrefix(d.Attribute.String(), `AttributeName("`), `"`)
+				found = found || (first == c.at && strings.Contains(d.Summary+" "+d.Detail, c.want))
+			}
+			if !found {
+				t.Errorf("no %q at %s in:", c.want, c.at)
+				for _, d := range resp.Diagnostics {
+					t.Errorf("%s: %s: %s", d.Attribute, d.Summary, d.Detail)
+				}
+			}
+		})
+	}
+}
