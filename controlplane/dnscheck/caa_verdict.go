@@ -72,15 +72,15 @@ func explain(tag string, properties []property, ca controlplane.CAIdentity) stri
 			others = append(others, p.issuer)
 		}
 	}
+	if len(others) > 0 {
+		return what + " allows " + strings.Join(others, ", ") + " only."
+	}
 	for _, p := range properties {
 		if p.malformed != "" {
 			return what + " " + p.refusal(ca) + "."
 		}
 	}
-	if len(others) == 0 {
-		return what + " allows nobody."
-	}
-	return what + " allows " + strings.Join(others, ", ") + " only."
+	return what + " allows nobody."
 }
 
 // proposal is the value of a property that would allow the CA. It is bound to account and

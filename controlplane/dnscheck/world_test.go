@@ -20,6 +20,9 @@ import (
 
 const target = "abc234.acme.dcvaas-verify.com"
 
+// silence is how long a server that says nothing is waited for.
+const silence = 800 * time.Millisecond
+
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // view is what one server of the test's world answers.
@@ -226,21 +229,21 @@ func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 // 192.0.2.2 and so on.
 func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	t.Helper()
-	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: time.Second, Now: func() time.Time { return noon }}
+	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second, Now: func() time.Time { return noon }}
 	for i, v := range resolvers {
 		srv := serveDoH(t, v)
 		if i == 0 {
 			cfg.HTTPClient = srv.Client() // all of them have httptest's certificate
 		}
-		if v.silentOn != 0 {
-			cfg.Timeout = 600 * time.Millisecond
+		if v.silent || v.silentOn != 0 {
+			cfg.Timeout = silence
 		}
 		cfg.Resolvers = append(cfg.Resolvers, dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
 	}
 	addrs := map[string]string{}
 	for i, v := range servers {
 		if v.silent || v.silentOn != 0 {
-			cfg.Timeout = 600 * time.Millisecond
+			cfg.Timeout = silence
 		}
 		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, v)
 	}
