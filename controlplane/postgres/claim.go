@@ -73,22 +73,22 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 
 // ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
-	tag, err := s.db.Exec(ctx, `
-		WITH dom AS MATERIALIZED ( -- the domain comes first, as everywhere
-			SELECT id FROM domains WHERE id = $4 AND claimed_by = $1 FOR NO KEY UPDATE
-		), job AS (
-			UPDATE jobs SET claimed_until = now() + $3 FROM dom
-			WHERE jobs.domain_id = dom.id AND jobs.id = $1 AND jobs.claimed_by = $2 AND jobs.status = 'running' RETURNING dom.id
-		)
-		UPDATE domains d SET claimed_until = now() + $3 FROM job WHERE d.id = job.id`,
-		c.Job.ID, c.Worker, c.Lease, c.Job.DomainID)
-	if err != nil {
-		return translate(err, "", "")
-	}
-	if tag.RowsAffected() == 0 {
-		return ErrClaimLost
-	}
-	return nil
+	return s.InTx(ctx, func(t *Tx) error {
+		// The domain comes first, as everywhere where both are locked.
+		for _, sql := range []string{
+			`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
+			`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running'`,
+		} {
+			tag, err := t.db.Exec(ctx, sql, c.Job.ID, c.Worker, c.Lease)
+			if err != nil {
+				return translate(err, "", "")
+			}
+			if tag.RowsAffected() == 0 {
+				return ErrClaimLost
+			}
+		}
+		return nil
+	})
 }
 
 // release gives the domain back and moves the job; set is the rest of its UPDATE.

@@ -83,16 +83,34 @@ func (q queries) ListDomains(ctx context.Context, orgID string, f DomainFilter) 
 	if f.Sort == "" {
 		f.Sort = "-created_at"
 	}
+	sql, args, err := f.query(orgID)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := q.db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanDomain)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, domainSorts[strings.TrimPrefix(f.Sort, "-")].key)
+	return items, next, nil
+}
+
+// query returns the statement that reads one page and a row more.
+func (f DomainFilter) query(orgID string) (sql string, args []any, err error) {
 	name, descending := strings.CutPrefix(f.Sort, "-")
 	sort, ok := domainSorts[name]
 	if !ok {
-		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
+		return "", nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
 	}
 	direction, beyond := "ASC", ">"
 	if descending {
 		direction, beyond = "DESC", "<"
 	}
-	args := []any{orgID}
+	args = []any{orgID}
 	where := []string{"d.org_id = $1"}
 	add := func(cond string, v ...any) {
 		for _, x := range v {
@@ -122,18 +140,8 @@ func (q queries) ListDomains(ctx context.Context, orgID string, f DomainFilter) 
 		add("("+sort.expr+", d.id) "+beyond+" (?::text::"+sort.cast+", ?)", f.After.Key, f.After.ID)
 	}
 	args = append(args, f.Limit+1)
-	sql := fmt.Sprintf(`SELECT %s FROM domains d WHERE %s ORDER BY %s %s, d.id %s LIMIT $%d`,
-		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args))
-	rows, err := q.db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanDomain)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, sort.key)
-	return items, next, nil
+	return fmt.Sprintf(`SELECT %s FROM domains d WHERE %s ORDER BY %s %s, d.id %s LIMIT $%d`,
+		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args)), args, nil
 }
 
 // AddDomain stores a new domain with its first job and its audit entry, and counts it

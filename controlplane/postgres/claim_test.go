@@ -1,0 +1,279 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	_, j := d.add(d.org, "example.com")
+	for _, g := range []int{0, 2, -1} {
+		if _, err := d.ClaimJob(t.Context(), j.ID, g, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+			t.Errorf("generation %d: %v", g, err)
+		}
+	}
+	if _, err := d.ClaimJob(t.Context(), "job_none", 1, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("no such job: %v", err)
+	}
+	c := d.claim(j, "w")
+	if c.Job.Status != controlplane.JobRunning || c.Job.Reason != "" || c.Worker != "w" {
+		t.Errorf("%+v", c.Job)
+	}
+	d.must(d.HandBack(t.Context(), c, start))
+	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("the generation that was handed back: %v", err)
+	}
+	again := d.claim(d.job(d.org, j.ID), "w2")
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.JobDone(t.Context(), again, start, map[string]any{"a": "b"})
+	}))
+	if j = d.job(d.org, j.ID); j.Status != controlplane.JobSucceeded || j.Result["a"] != "b" {
+		t.Errorf("%+v", j)
+	}
+	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("a job that is over: %v", err)
+	}
+}
+
+func TestOfManyWorkersOneClaims(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	_, j := d.add(d.org, "example.com")
+	stores := []*postgres.Store{d.Store, d.replica()}
+	var won, stale count
+	atOnce(16, func(i int) {
+		_, err := stores[i%2].ClaimJob(t.Context(), j.ID, j.Generation, "w"+string(rune('a'+i)), time.Minute, start)
+		switch {
+		case err == nil:
+			won.Add(1)
+		case errors.Is(err, postgres.ErrStale):
+			stale.Add(1)
+		default:
+			t.Error(err)
+		}
+	})
+	if won.Load() != 1 || stale.Load() != 15 {
+		t.Errorf("%d workers hold the job, %d gave way", won.Load(), stale.Load())
+	}
+}
+
+func TestADomainIsHeldByOneJob(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, check := d.add(d.org, "example.com")
+	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
+	held := d.claim(check, "w1")
+	busy, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w2", time.Minute, start)
+	if !errors.Is(err, postgres.ErrBusy) || busy == nil || busy.Job.ID != issue.ID || busy.Job.Status != controlplane.JobQueued {
+		t.Fatalf("%+v, %v", busy, err)
+	}
+	d.must(d.JobBusy(t.Context(), busy.Job, start, start.Add(time.Second)))
+	d.must(d.JobBusy(t.Context(), busy.Job, start, start.Add(time.Hour))) // of an earlier generation by now
+	if j := d.job(d.org, issue.ID); j.Status != controlplane.JobQueued || j.Reason != "domain-busy" || !j.RunAt.Equal(start.Add(time.Second)) || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 {
+		t.Errorf("%+v", j)
+	}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), held, start, nil) }))
+	d.claim(d.job(d.org, issue.ID), "w2")
+}
+
+func TestALeaseThatRanOutLetsAnotherIn(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, check := d.add(d.org, "example.com")
+	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
+	first := d.claim(check, "w1")
+	d.must(d.ExtendClaim(t.Context(), first))
+	if _, err := d.ClaimJob(t.Context(), check.ID, check.Generation, "w2", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("while the lease lasts: %v", err)
+	}
+	d.expire()
+	second := d.claim(check, "w2")
+	if err := d.ExtendClaim(t.Context(), first); !errors.Is(err, postgres.ErrClaimLost) {
+		t.Errorf("the first worker's heartbeat: %v", err)
+	}
+	d.must(d.ExtendClaim(t.Context(), second))
+	if _, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w3", time.Minute, start); !errors.Is(err, postgres.ErrBusy) {
+		t.Errorf("another job on the domain after the heartbeat: %v", err)
+	}
+	d.expire()
+	d.claim(issue, "w3")
+	if err := d.ExtendClaim(t.Context(), second); !errors.Is(err, postgres.ErrClaimLost) {
+		t.Errorf("a heartbeat for a domain that another job holds: %v", err)
+	}
+}
+
+func TestExtendClaimGivesANewLease(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	_, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	d.expire()
+	d.must(d.ExtendClaim(t.Context(), c)) // nobody came in between
+	if n := value[int](d, `SELECT count(*) FROM jobs j JOIN domains d ON d.claimed_by = j.id
+		WHERE j.claimed_until BETWEEN now() + interval '50 seconds' AND now() + interval '70 seconds' AND d.claimed_until = j.claimed_until`); n != 1 {
+		t.Error("job and domain do not have a lease of a minute")
+	}
+}
+
+// A worker that lost its job can write nothing any more.
+func TestALostClaimWritesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	losses := map[string]func(d *db, c *postgres.Claim){
+		"another worker took it": func(d *db, c *postgres.Claim) { d.expire(); d.claim(c.Job, "other") },
+		"it was put back": func(d *db, _ *postgres.Claim) {
+			d.expire()
+			if n, err := d.RequeueLost(ctx, start, 10); n != 1 || err != nil {
+				d.t.Fatal(n, err)
+			}
+		},
+		"the domain was deleted": func(d *db, c *postgres.Claim) { d.must(d.DeleteDomain(ctx, d.org, c.Job.DomainID)) },
+		"the worker ended it":    func(d *db, c *postgres.Claim) { d.must(d.HandBack(ctx, c, start)) },
+	}
+	inTx := func(d *db, fn func(tx *postgres.Tx) error) error { return d.InTx(ctx, fn) }
+	writes := map[string]func(d *db, c *postgres.Claim, o *controlplane.Order) error{
+		"ExtendClaim": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.ExtendClaim(ctx, c) },
+		"HoldClaim": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.HoldClaim(ctx, c) })
+		},
+		"JobDone": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDone(ctx, c, start, nil) })
+		},
+		"JobWaits": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobWaits(ctx, c, start, start, "x") })
+		},
+		"JobGaveUp": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobGaveUp(ctx, c, start, "x", "y") })
+		},
+		"JobFails": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobFails(ctx, c, start, start, "x", "y") })
+		},
+		"JobDies": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDies(ctx, c, start, "x", "y") })
+		},
+		"HandBack": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.HandBack(ctx, c, start) },
+		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
+			o.Step = controlplane.StepOrdered
+			return d.SaveOrder(ctx, c, o, start)
+		},
+		"PublishChallenges": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
+			o.Values = []string{"v"}
+			return d.PublishChallenges(ctx, c, o, start.Add(time.Hour), start)
+		},
+	}
+	for loss, lose := range losses {
+		t.Run(loss, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			_, j := d.add(d.org, "example.com")
+			c := d.claim(j, "w")
+			o := d.order(c)
+			lose(d, c)
+			state := func() string {
+				return value[string](d, `SELECT coalesce(string_agg(line, ' ' ORDER BY line), '') FROM (
+					SELECT d::text AS line FROM domains d UNION ALL SELECT j::text FROM jobs j UNION ALL SELECT o::text FROM acme_orders o UNION ALL SELECT c::text FROM challenges c) x`)
+			}
+			before := state()
+			for what, write := range writes {
+				if err := write(d, c, o); !errors.Is(err, postgres.ErrClaimLost) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if after := state(); after != before {
+				t.Errorf("something was written:\n%s\nwas\n%s", after, before)
+			}
+		})
+	}
+}
+
+func TestHowAJobEnds(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	later := start.Add(time.Hour)
+	for what, tt := range map[string]struct {
+		end   func(tx *postgres.Tx, c *postgres.Claim) error
+		check func(j *controlplane.Job) bool
+	}{
+		"JobDone": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.JobDone(ctx, c, later, map[string]any{"k": "v"})
+		}, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobSucceeded && j.Result["k"] == "v" && j.Attempts == 0 && j.Reason == ""
+		}},
+		"JobWaits": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.JobWaits(ctx, c, later, later, "cname-missing")
+		}, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 && j.DispatchedAt == nil && j.Attempts == 0
+		}},
+		"JobGaveUp": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.JobGaveUp(ctx, c, later, "delegation-timeout", "d")
+		}, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" && j.LastErrorCode == "delegation-timeout" && j.LastError == "d" && j.DeadLetteredAt == nil && j.Attempts == 0
+		}},
+		"JobFails": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.JobFails(ctx, c, start, later, "code", "detail")
+		}, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 && j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil && j.LastErrorCode == "code" && j.LastError == "detail"
+		}},
+		"JobDies": {func(tx *postgres.Tx, c *postgres.Claim) error { return tx.JobDies(ctx, c, later, "code", "detail") }, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" && j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) && j.LastErrorCode == "code"
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			_, j := d.add(d.org, "example.com")
+			if n, err := d.DispatchDue(ctx, start, 10, func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			c := d.claim(j, "w")
+			d.must(d.InTx(ctx, func(tx *postgres.Tx) error { return tt.end(tx, c) }))
+			if j := d.job(d.org, j.ID); !tt.check(j) {
+				t.Errorf("%+v", j)
+			}
+			if n := value[int](d, `SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '' OR claimed_until IS NOT NULL) + (SELECT count(*) FROM domains WHERE claimed_by <> '' OR claimed_until IS NOT NULL)`); n != 0 {
+				t.Error("the claim was not given back")
+			}
+		})
+	}
+}
+
+// A worker's heartbeat and its last transaction, and a deletion of the domain, meet in every
+// order without a deadlock.
+func TestHeartbeatsDeletionsAndResultsDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	for range 15 {
+		_, j := d.add(d.org, "example.com")
+		c := d.claim(j, "w")
+		atOnce(4, func(i int) {
+			var err error
+			switch i {
+			case 0, 1:
+				for range 5 {
+					err = errors.Join(err, d.ExtendClaim(ctx, c))
+				}
+			case 2:
+				err = d.InTx(ctx, func(tx *postgres.Tx) error {
+					if err := tx.HoldClaim(ctx, c); err != nil {
+						return err
+					}
+					o := newOrder(c)
+					return tx.AddOrder(ctx, o)
+				})
+			case 3:
+				err = d.DeleteDomain(ctx, d.org, c.Job.DomainID)
+			}
+			if err != nil && (controlplane.HasCode(err, "database-unavailable") || !errors.Is(err, postgres.ErrClaimLost) && !controlplane.IsKind(err, controlplane.KindNotFound)) {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,336 @@
+package postgres_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// A list that is walked while rows come and go shows every row that was there all the time
+// exactly once, in order, and no row twice.
+func TestListDomainsWhileRowsComeAndGo(t *testing.T) {
+	t.Parallel()
+	for _, sort := range []string{"created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"} {
+		t.Run(sort, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			var stay, leave []string
+			for i := range 60 {
+				dom := d.listed(fmt.Sprintf("%c%d.example.com", 'a'+i*7%26, i), i)
+				if i%3 == 0 {
+					leave = append(leave, dom.ID)
+				} else {
+					stay = append(stay, dom.ID)
+				}
+			}
+			var seen []controlplane.Domain
+			filter := postgres.DomainFilter{Sort: sort, Limit: 7}
+			for n := 0; ; n++ {
+				items, next, err := d.ListDomains(t.Context(), d.org, filter)
+				d.must(err)
+				if len(items) > 7 || next != nil && len(items) < 7 {
+					t.Fatalf("a page of %d, next %v", len(items), next)
+				}
+				seen = append(seen, items...)
+				if next == nil {
+					break
+				}
+				if *next != *mustCursor(d, items[6], sort) {
+					t.Errorf("the cursor is %+v after %s", next, items[6].Name)
+				}
+				filter.After = next
+				// Before and behind the place where the reader is, also at the very row that it saw last.
+				d.listed(fmt.Sprintf("a-new%d.example.com", n), n*5%60)
+				d.listed(fmt.Sprintf("z-new%d.example.com", n), 59-n*5%60)
+				if len(leave) > 0 {
+					d.must(d.DeleteDomain(t.Context(), d.org, leave[0]))
+					leave = leave[1:]
+				}
+				if i := slices.Index(leave, items[6].ID); i >= 0 {
+					d.must(d.DeleteDomain(t.Context(), d.org, leave[i]))
+					leave = slices.Delete(leave, i, i+1)
+				}
+			}
+			times := map[string]int{}
+			for i, dom := range seen {
+				times[dom.ID]++
+				if i > 0 && !inOrder(sort, seen[i-1], dom) {
+					t.Errorf("%s stands before %s", seen[i-1].Name, dom.Name)
+				}
+			}
+			for id, n := range times {
+				if n > 1 {
+					t.Errorf("%s was shown %d times", id, n)
+				}
+			}
+			for _, id := range stay {
+				if times[id] != 1 {
+					t.Errorf("%s, which was there all the time, was shown %d times", id, times[id])
+				}
+			}
+		})
+	}
+}
+
+// listed stores a domain with times that several share, and some lack.
+func (d *db) listed(name string, i int) *controlplane.Domain {
+	d.t.Helper()
+	dom, j, a := newDomain(d.org, name)
+	dom.CreatedAt = start.Add(time.Duration(i/4) * time.Microsecond)
+	if ok, err := d.AddDomain(d.t.Context(), dom, j, a); !ok || err != nil {
+		d.t.Fatal(ok, err)
+	}
+	if i%5 != 0 {
+		expires := start.Add(time.Duration(i/6) * time.Hour)
+		dom.ExpiresAt = &expires
+		d.must(d.SaveDomain(d.t.Context(), dom, start))
+	}
+	return dom
+}
+
+func mustCursor(d *db, dom controlplane.Domain, sort string) *postgres.Cursor {
+	d.t.Helper()
+	key := dom.Name
+	switch strings.TrimPrefix(sort, "-") {
+	case "created_at":
+		key = dom.CreatedAt.Format("2006-01-02T15:04:05.000000Z")
+	case "expires_at":
+		key = "infinity"
+		if dom.ExpiresAt != nil {
+			key = dom.ExpiresAt.Format("2006-01-02T15:04:05.000000Z")
+		}
+	}
+	return &postgres.Cursor{Key: key, ID: dom.ID}
+}
+
+// inOrder reports whether a may stand before b; domains that never expire come after those
+// that do.
+func inOrder(sort string, a, b controlplane.Domain) bool {
+	if rest, descending := strings.CutPrefix(sort, "-"); descending {
+		return inOrder(rest, b, a)
+	}
+	never := start.Add(1e6 * time.Hour)
+	key := func(d controlplane.Domain) time.Time {
+		if sort == "created_at" {
+			return d.CreatedAt
+		}
+		if d.ExpiresAt == nil {
+			return never
+		}
+		return *d.ExpiresAt
+	}
+	if sort == "name" {
+		return true // by the database's collation, which the cursor uses too
+	}
+	if ka, kb := key(a), key(b); !ka.Equal(kb) {
+		return ka.Before(kb)
+	}
+	return a.ID < b.ID
+}
+
+func TestListDomainsFilters(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	soonest, later := start.Add(time.Hour), start.Add(100*time.Hour)
+	for _, c := range []struct {
+		name    string
+		status  controlplane.DomainStatus
+		labels  map[string]string
+		expires *time.Time
+	}{
+		{"shop.example.com", controlplane.DomainActive, map[string]string{"team": "a", "env": "prod"}, &soonest},
+		{"www.example.com", controlplane.DomainActive, map[string]string{"team": "b"}, &later},
+		{"a_pi.example.org", controlplane.DomainError, map[string]string{"team": ""}, nil},
+		{"new.example.net", controlplane.DomainPendingCNAME, nil, nil},
+	} {
+		dom, j, a := newDomain(d.org, c.name)
+		dom.Labels = c.labels
+		if ok, err := d.AddDomain(t.Context(), dom, j, a); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		dom.Status, dom.ExpiresAt = c.status, c.expires
+		d.must(d.SaveDomain(t.Context(), dom, start))
+	}
+	d.add(d.organization(5), "shop.example.com")
+	id := func(name string) string {
+		dom, err := d.Domain(t.Context(), d.org, name)
+		d.must(err)
+		return dom.ID
+	}
+	before := start.Add(2 * time.Hour)
+	for what, tt := range map[string]struct {
+		f    postgres.DomainFilter
+		want []string
+	}{
+		"all":                         {postgres.DomainFilter{}, []string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
+		"part of the name":            {postgres.DomainFilter{Query: "EXAMPLE.c"}, []string{"shop.example.com", "www.example.com"}},
+		"no pattern: underscore":      {postgres.DomainFilter{Query: "a_p"}, []string{"a_pi.example.org"}},
+		"no pattern: percent":         {postgres.DomainFilter{Query: "%"}, nil},
+		"no pattern: quote":           {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`}, nil},
+		"a question mark":             {postgres.DomainFilter{Query: "?", Label: "?=?"}, nil},
+		"status":                      {postgres.DomainFilter{Status: controlplane.DomainError}, []string{"a_pi.example.org"}},
+		"label and value":             {postgres.DomainFilter{Label: "team=a"}, []string{"shop.example.com"}},
+		"label":                       {postgres.DomainFilter{Label: "team"}, []string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
+		"label with an empty value":   {postgres.DomainFilter{Label: "team="}, []string{"a_pi.example.org"}},
+		"label that nobody has":       {postgres.DomainFilter{Label: "0"}, nil},
+		"expires before":              {postgres.DomainFilter{ExpiresBefore: &before}, []string{"shop.example.com"}},
+		"ids":                         {postgres.DomainFilter{IDs: []string{id("www.example.com"), "dom_none"}}, []string{"www.example.com"}},
+		"no ids at all":               {postgres.DomainFilter{IDs: []string{}}, nil},
+		"all of them at once":         {postgres.DomainFilter{Query: "shop", Label: "env=prod", Status: controlplane.DomainActive, ExpiresBefore: &before, IDs: []string{id("shop.example.com")}}, []string{"shop.example.com"}},
+		"expires before, by that key": {postgres.DomainFilter{ExpiresBefore: &later, Sort: "-expires_at"}, []string{"shop.example.com"}},
+	} {
+		if tt.f.Sort == "" {
+			tt.f.Sort = "name"
+		}
+		tt.f.Limit = 10
+		items, next, err := d.ListDomains(t.Context(), d.org, tt.f)
+		var got []string
+		for _, dom := range items {
+			got = append(got, dom.Name)
+		}
+		slices.Sort(got)
+		if err != nil || next != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v, want %v", what, got, err, tt.want)
+		}
+	}
+	if _, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
+		t.Error("an unknown sort key was taken")
+	}
+	items, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Limit: 1})
+	if err != nil || len(items) != 1 {
+		t.Errorf("the zero sort: %v, %v", items, err)
+	}
+}
+
+// A page deep in a list of 10,000 is read by the index, a page's rows and no more.
+func TestListDomainsReadsByIndex(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.exec(`ALTER TABLE domains DISABLE TRIGGER USER`)
+	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, created_at, expires_at)
+		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'd' || i || '.example.com', md5(i::text), 'active', $2::timestamptz + i * interval '1 second', $2::timestamptz + i * interval '1 minute'
+		FROM generate_series(1, 10000) i`, d.org, start)
+	d.exec(`INSERT INTO organizations (id, name) VALUES ('org_other', 'x')`)
+	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status)
+		SELECT 'dom_o' || lpad(i::text, 25, '0'), 'org_other', 'd' || i || '.example.com', md5('o' || i), 'active' FROM generate_series(1, 10000) i`)
+	d.exec(`VACUUM ANALYZE domains`)
+	for _, sort := range []string{"-created_at", "created_at", "name", "-name", "expires_at", "-expires_at"} {
+		filter := postgres.DomainFilter{Sort: sort, Limit: 50}
+		_, next, err := d.ListDomains(t.Context(), d.org, filter)
+		d.must(err)
+		deep := *next
+		switch strings.TrimPrefix(sort, "-") {
+		case "created_at":
+			deep.Key = start.Add(5000 * time.Second).Format(time.RFC3339)
+		case "expires_at":
+			deep.Key = start.Add(5000 * time.Minute).Format(time.RFC3339)
+		case "name":
+			deep.Key = "d5000.example.com"
+		}
+		for _, filter.After = range []*postgres.Cursor{nil, &deep} {
+			plan, err := d.ExplainDomains(t.Context(), d.org, filter)
+			d.must(err)
+			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Bitmap") {
+				t.Errorf("%s does not read by index:\n%s", sort, plan)
+			}
+			// A name is unique, so "then by id" sorts groups of one.
+			if strings.Contains(plan, "->  Sort") || strings.Contains(sort, "created_at") && strings.Contains(plan, "Sort") {
+				t.Errorf("%s sorts:\n%s", sort, plan)
+			}
+			if n := blocks(plan); n > 150 {
+				t.Errorf("%s touches %d blocks for 51 rows:\n%s", sort, n, plan)
+			}
+		}
+	}
+}
+
+// blocks returns how many blocks of tables and indexes a plan has touched.
+func blocks(plan string) int {
+	total := 0
+	line := regexp.MustCompile(`Buffers: .*`).FindString(plan) // the topmost includes what is below
+	for _, m := range regexp.MustCompile(`(?:hit|read)=(\d+)`).FindAllStringSubmatch(line, -1) {
+		n, _ := strconv.Atoi(m[1])
+		total += n
+	}
+	return total
+}
+
+func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	other, _ := d.add(d.org, "other.example.com")
+	dom, j := d.add(d.org, "example.com")
+	d.finish(j)
+	order := d.order(d.claim(d.newJobOf(dom, controlplane.JobStartIssuance), "w"))
+	for i := range 23 {
+		at := start.Add(time.Duration(i/4) * time.Second)
+		job := newJob(dom, controlplane.JobDNSCheck)
+		job.CreatedAt = at
+		added, ok, err := d.AddJob(t.Context(), job)
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		d.finish(added)
+		order.ID = controlplane.NewID(controlplane.PrefixOrder)
+		c := newCertificate(order)
+		c.CreatedAt = at
+		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, "") }))
+		d.must(d.AddToken(t.Context(), &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "t", Scopes: controlplane.Scopes(),
+			Hash: controlplane.HashSecret(fmt.Sprint(i)), CreatedAt: at}))
+	}
+	walk := func(what string, want int, read func(after *postgres.Cursor) ([]string, *postgres.Cursor, error)) {
+		t.Helper()
+		var all []string
+		var after *postgres.Cursor
+		for {
+			ids, next, err := read(after)
+			d.must(err)
+			all = append(all, ids...)
+			if after = next; next == nil {
+				break
+			}
+		}
+		sorted := slices.Clone(all)
+		slices.Sort(sorted)
+		if len(all) != want || len(slices.Compact(sorted)) != want {
+			t.Errorf("%s: %d rows, %d different, want %d", what, len(all), len(slices.Compact(sorted)), want)
+		}
+	}
+	walkJobs := func(what string, want int, f postgres.JobFilter) {
+		walk(what, want, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
+			f.After, f.Limit = after, 7
+			items, next, err := d.ListJobs(t.Context(), d.org, f)
+			return ids(items, func(j controlplane.Job) string { return j.ID }), next, err
+		})
+	}
+	walkJobs("jobs", 26, postgres.JobFilter{})
+	walkJobs("jobs of a domain", 25, postgres.JobFilter{DomainID: dom.ID})
+	walkJobs("jobs of another domain", 1, postgres.JobFilter{DomainID: other.ID})
+	walkJobs("jobs of the domains of a token", 26, postgres.JobFilter{DomainIDs: []string{dom.ID, other.ID}})
+	walkJobs("jobs of no domain", 0, postgres.JobFilter{DomainIDs: []string{}})
+	walkJobs("jobs that succeeded", 24, postgres.JobFilter{Status: controlplane.JobSucceeded})
+	walkJobs("jobs of a type", 1, postgres.JobFilter{Type: controlplane.JobStartIssuance})
+	walk("certificates", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
+		items, next, err := d.ListCertificates(t.Context(), d.org, postgres.CertificateFilter{DomainID: dom.ID, DomainIDs: []string{dom.ID}, After: after, Limit: 7})
+		return ids(items, func(c controlplane.Certificate) string { return c.ID }), next, err
+	})
+	walk("tokens", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
+		items, next, err := d.ListTokens(t.Context(), d.org, after, 7)
+		return ids(items, func(t controlplane.Token) string { return t.ID }), next, err
+	})
+}
+
+func ids[T any](items []T, id func(T) string) []string {
+	out := make([]string, len(items))
+	for i, item := range items {
+		out[i] = id(item)
+	}
+	return out
+}

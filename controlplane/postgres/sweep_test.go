@@ -1,0 +1,202 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// due stores n domains that are due for renewal at start.
+func (d *db) due(n int) []*controlplane.Domain {
+	d.t.Helper()
+	out := make([]*controlplane.Domain, n)
+	for i := range out {
+		out[i], _ = d.add(d.org, fmt.Sprintf("due%d.example.com", i))
+		d.active(out[i], start.Add(time.Duration(i-n)*time.Second))
+	}
+	return out
+}
+
+const renewals = `SELECT count(*) FROM jobs WHERE type = 'renewal'`
+
+// Sweeps that meet make one job for each domain.
+func TestQueueRenewalsByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.due(60)
+	stores := []*postgres.Store{d.Store, d.replica(), d.replica()}
+	var total count
+	atOnce(len(stores), func(i int) {
+		for idle := 0; idle < 3; {
+			n, err := stores[i].QueueRenewals(t.Context(), start, 7, time.Minute)
+			if err != nil {
+				t.Error(err)
+			}
+			if total.Add(int64(n)); n == 0 {
+				idle++
+			}
+		}
+	})
+	if total.Load() != 60 {
+		t.Errorf("%d renewals were counted", total.Load())
+	}
+	if n := value[int](d, `SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND status = 'queued' AND queue = 'bulk' AND id LIKE 'job_%'`); n != 60 {
+		t.Errorf("%d domains have a job", n)
+	}
+	if n := value[int](d, renewals); n != 60 {
+		t.Errorf("there are %d jobs", n)
+	}
+}
+
+func TestQueueRenewalsInBatchesAndOrderOfUrgency(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.due(10)
+	for _, want := range []int{4, 4, 2, 0} {
+		if n, err := d.QueueRenewals(t.Context(), start, 4, 0); n != want || err != nil {
+			t.Fatalf("a batch of %d, %v, want %d", n, err, want)
+		}
+		if want == 4 {
+			if n := value[int](d, `SELECT count(*) FROM domains a JOIN domains b ON a.renewal_queued AND NOT b.renewal_queued AND a.renew_at > b.renew_at`); n != 0 {
+				t.Error("something less urgent was taken first")
+			}
+		}
+	}
+}
+
+func TestQueueRenewalsIsSpread(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.due(60)
+	const spread = 10 * time.Minute
+	if n, err := d.QueueRenewals(t.Context(), start, 100, spread); n != 60 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n := value[int](d, renewals+` AND run_at BETWEEN $1 AND $1::timestamptz + $2::interval`, start, spread); n != 60 {
+		t.Errorf("%d of 60 jobs run within the spread", n)
+	}
+	if s := value[time.Duration](d, `SELECT max(run_at) - min(run_at) FROM jobs WHERE type = 'renewal'`); s < spread/2 {
+		t.Errorf("the jobs lie within %s", s)
+	}
+}
+
+func TestQueueRenewalsWithoutSpreadRunsAtOnce(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.due(3)
+	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n := value[int](d, renewals+` AND run_at = $1 AND created_at = $1`, start); n != 3 {
+		t.Errorf("%d of 3 jobs run at once", n)
+	}
+}
+
+func TestQueueRenewalsTakesOnlyWhatIsDue(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for name, change := range map[string]func(*controlplane.Domain){
+		"not due yet": func(dom *controlplane.Domain) { d.active(dom, start.Add(time.Microsecond)) },
+		"not active": func(dom *controlplane.Domain) {
+			d.active(dom, start)
+			d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, dom.ID)
+		},
+		"renewal off":  func(dom *controlplane.Domain) { dom.AutoRenew = false; d.active(dom, start) },
+		"never issued": func(*controlplane.Domain) {},
+	} {
+		dom, _ := d.add(d.org, strings.ReplaceAll(name, " ", "-")+".example.com")
+		change(dom)
+	}
+	busy, _ := d.add(d.org, "busy.example.com")
+	d.active(busy, start)
+	open := d.newJobOf(busy, controlplane.JobStartIssuance)
+	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 1 || err != nil {
+		t.Errorf("%d were taken, %v", n, err)
+	}
+	if n := value[int](d, `SELECT count(*) FROM jobs WHERE slot = 'certificate'`); n != 1 {
+		t.Errorf("beside open work there are %d jobs; %s was there", n, open.ID)
+	}
+}
+
+// A domain that the sweep believes to be queued and that has no job is found by the daily scan.
+func TestResetRenewals(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	doms := d.due(4)
+	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	d.exec(`UPDATE jobs SET status = 'failed' WHERE type = 'renewal' AND domain_id = $1`, doms[0].ID)
+	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[1].ID)
+	d.exec(`UPDATE domains SET auto_renew = false WHERE id = $1`, doms[2].ID)
+	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[2].ID)
+	if n, err := d.ResetRenewals(t.Context(), start); n != 2 || err != nil {
+		t.Errorf("%d were reset, %v", n, err)
+	}
+	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 2 || err != nil {
+		t.Errorf("then %d were queued, %v", n, err)
+	}
+	if n, err := d.ResetRenewals(t.Context(), start); n != 0 || err != nil {
+		t.Errorf("a second time %d were reset, %v", n, err)
+	}
+}
+
+func TestSweepChallengesRemovesWhatExpired(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	o := d.order(c)
+	for v, ttl := range map[string]time.Duration{"old": time.Minute, "live": time.Hour} {
+		o.Values = []string{v}
+		d.must(d.PublishChallenges(t.Context(), c, o, start.Add(ttl), start))
+	}
+	at := start.Add(time.Minute)
+	if _, values, err := d.LookupTarget(t.Context(), dom.Target, at); len(values) != 1 || values[0].Value != "live" || err != nil {
+		t.Errorf("an expired value is answered: %+v, %v", values, err)
+	}
+	d.must(d.SweepChallenges(t.Context(), at))
+	if v := value[string](d, `SELECT string_agg(value, ' ') FROM challenges`); v != "live" {
+		t.Errorf("left: %s", v)
+	}
+}
+
+func TestTryLockedRunsInOneReplica(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	replica := d.replica()
+	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ran, err := d.TryLocked(context.Background(), "sweep", func(context.Context) error { close(inside); <-leave; return nil })
+		if err == nil && !ran {
+			err = fmt.Errorf("it did not run")
+		}
+		done <- err
+	}()
+	soon(t, "the first to run", inside)
+	never := func(context.Context) error { t.Error("two run at once"); return nil }
+	for _, s := range []*postgres.Store{d.Store, replica} {
+		if ran, err := s.TryLocked(t.Context(), "sweep", never); ran || err != nil {
+			t.Errorf("%v, %v", ran, err)
+		}
+	}
+	other := false
+	if ran, err := replica.TryLocked(t.Context(), "scan", func(context.Context) error { other = true; return nil }); !ran || !other || err != nil {
+		t.Errorf("a lock of another name: %v, %v", ran, err)
+	}
+	close(leave)
+	d.must(soon(t, "the first to end", done))
+	// Also where the caller's context ended meanwhile, the lock is given back.
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := d.TryLocked(ctx, "sweep", func(context.Context) error { cancel(); return ctx.Err() }); err == nil {
+		t.Error("the error of what ran is lost")
+	}
+	if ran, err := replica.TryLocked(t.Context(), "sweep", func(context.Context) error { return nil }); !ran || err != nil {
+		t.Errorf("afterwards: %v, %v", ran, err)
+	}
+}

@@ -1,0 +1,146 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// Every query that takes an organization finds nothing of another one's, and changes
+// nothing: the same as if it did not exist.
+func TestTenantWall(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	other := d.organization(10)
+	ctx := t.Context()
+	dom, j := d.add(d.org, "example.com")
+	o := d.order(d.claim(j, "w"))
+	cert := newCertificate(o)
+	d.must(d.InTx(ctx, func(tx *postgres.Tx) error { return tx.AddCertificate(ctx, cert, "") }))
+	d.exec(`UPDATE jobs SET status = 'failed', run_at = now() + interval '1 hour'`)
+	token := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "t", Hash: controlplane.HashSecret("x"), Scopes: controlplane.Scopes(), CreatedAt: start}
+	d.must(d.AddToken(ctx, token))
+
+	state := func() string {
+		return value[string](d, `SELECT string_agg(line, ' ' ORDER BY line) FROM (
+			SELECT d::text AS line FROM domains d UNION ALL SELECT j::text FROM jobs j UNION ALL SELECT t::text FROM api_tokens t
+			UNION ALL SELECT c::text FROM certificates c UNION ALL SELECT o::text FROM organizations o UNION ALL SELECT o::text FROM acme_orders o) x`)
+	}
+	before := state()
+	stranger := *dom
+	stranger.OrgID = other
+	refused := map[string]func() error{
+		"Domain by id":   func() error { _, err := d.Domain(ctx, other, dom.ID); return err },
+		"Domain by name": func() error { _, err := d.Domain(ctx, other, dom.Name); return err },
+		"LockDomain": func() error {
+			return d.InTx(ctx, func(tx *postgres.Tx) error { _, err := tx.LockDomain(ctx, other, dom.ID); return err })
+		},
+		"SaveDomain":   func() error { return d.SaveDomain(ctx, &stranger, start) },
+		"DeleteDomain": func() error { return d.DeleteDomain(ctx, other, dom.ID) },
+		"Job":          func() error { _, err := d.Job(ctx, other, j.ID); return err },
+		"OpenJob":      func() error { _, err := d.OpenJob(ctx, other, dom.ID, "check"); return err },
+		"Hasten":       func() error { _, _, err := d.Hasten(ctx, other, j.ID, start); return err },
+		"RestartJob": func() error {
+			return d.InTx(ctx, func(tx *postgres.Tx) error { _, _, err := tx.RestartJob(ctx, other, j.ID, start); return err })
+		},
+		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
+		"Token":        func() error { _, err := d.Token(ctx, other, token.ID); return err },
+		"RenameToken":  func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
+		"DeleteToken":  func() error { return d.DeleteToken(ctx, other, token.ID) },
+		"Organization": func() error { _, err := d.Organization(ctx, "org_none"); return err },
+		"DomainCount":  func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
+	}
+	for what, call := range refused {
+		wantKind(t, what, call(), controlplane.KindNotFound)
+	}
+	d.must(d.TouchToken(ctx, other, token.ID, start))
+	if after := state(); after != before {
+		t.Errorf("something changed:\n%s\nwas\n%s", after, before)
+	}
+
+	empty := map[string]func() (int, error){
+		"ListDomains": func() (int, error) {
+			items, _, err := d.ListDomains(ctx, other, postgres.DomainFilter{Limit: 10, IDs: []string{dom.ID}})
+			return len(items), err
+		},
+		"ListJobs": func() (int, error) {
+			items, _, err := d.ListJobs(ctx, other, postgres.JobFilter{Limit: 10, DomainID: dom.ID})
+			return len(items), err
+		},
+		"ListCertificates": func() (int, error) {
+			items, _, err := d.ListCertificates(ctx, other, postgres.CertificateFilter{Limit: 10, DomainID: dom.ID})
+			return len(items), err
+		},
+		"ListTokens": func() (int, error) { items, _, err := d.ListTokens(ctx, other, nil, 10); return len(items), err },
+		"AuditOfEntity": func() (int, error) {
+			items, err := d.AuditOfEntity(ctx, other, dom.ID, 10)
+			return len(items), err
+		},
+		"OpenOrder": func() (int, error) {
+			o, err := d.OpenOrder(ctx, other, dom.ID)
+			if o != nil {
+				return 1, err
+			}
+			return 0, err
+		},
+	}
+	for what, call := range empty {
+		if n, err := call(); n != 0 || err != nil {
+			t.Errorf("%s: %d rows of another organization, %v", what, n, err)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	expires := start.Add(time.Hour)
+	in := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "ci", Hash: controlplane.HashSecret("secret"), Prefix: "dcv_abc",
+		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}, DomainIDs: []string{"dom_x"}, ExpiresAt: &expires, CreatedBy: "usr_x", CreatedAt: start}
+	d.must(d.AddToken(ctx, in))
+	got, err := d.TokenByHash(ctx, controlplane.HashSecret("secret"))
+	d.must(err)
+	if got.ID != in.ID || got.OrgID != d.org || !got.Allows(controlplane.ScopeDomainsRead) || got.Allows(controlplane.ScopeDomainsWrite) || !got.AllowsDomain("dom_x") ||
+		got.AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.CreatedBy != "usr_x" || got.Prefix != "dcv_abc" {
+		t.Errorf("%+v", got)
+	}
+	_, err = d.TokenByHash(ctx, controlplane.HashSecret("other"))
+	wantKind(t, "another secret", err, controlplane.KindNotFound)
+
+	used := func() time.Time {
+		tok, err := d.Token(ctx, d.org, in.ID)
+		d.must(err)
+		return *tok.LastUsedAt
+	}
+	for _, tt := range []struct{ at, want time.Duration }{{0, 0}, {30 * time.Second, 0}, {time.Minute, 0}, {61 * time.Second, 61 * time.Second}, {0, 61 * time.Second}} {
+		d.must(d.TouchToken(ctx, d.org, in.ID, start.Add(tt.at)))
+		if got := used().Sub(start); got != tt.want {
+			t.Errorf("after a use at %s the last one is %s, want %s", tt.at, got, tt.want)
+		}
+	}
+	d.must(d.RenameToken(ctx, d.org, in.ID, "deploy"))
+	if got, err := d.Token(ctx, d.org, in.ID); err != nil || got.Name != "deploy" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	d.must(d.DeleteToken(ctx, d.org, in.ID))
+	_, err = d.TokenByHash(ctx, controlplane.HashSecret("secret"))
+	wantKind(t, "after the deletion", err, controlplane.KindNotFound)
+}
+
+func TestOrganizations(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	limit := 7
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: "Second", Tier: controlplane.TierAgency, DomainLimit: &limit, CreatedAt: start.Add(time.Hour)}
+	d.must(d.AddOrganization(t.Context(), o))
+	got, err := d.Organization(t.Context(), o.ID)
+	if err != nil || got.Name != "Second" || got.Tier != controlplane.TierAgency || got.MaxDomains() != 7 || !got.CreatedAt.Equal(o.CreatedAt) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if all, err := d.Organizations(t.Context()); err != nil || len(all) != 2 || all[1].ID != o.ID {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
