@@ -1,0 +1,195 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+)
+
+const password = "hunter2-do-not-show"
+
+// closedPort returns an address that refuses connections.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// everyCall asks the store for each kind of thing it does.
+func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
+	calls := map[string]error{"Ping": s.Ping(ctx)}
+	_, calls["Domain"] = s.Domain(ctx, "org_x", "example.com")
+	_, _, calls["ListDomains"] = s.ListDomains(ctx, "org_x", postgres.DomainFilter{Limit: 1})
+	_, calls["ClaimJob"] = s.ClaimJob(ctx, "job_x", 1, "w", time.Minute, start)
+	_, calls["DispatchDue"] = s.DispatchDue(ctx, start, 1, nothing)
+	_, calls["NextDue"] = s.NextDue(ctx)
+	_, calls["QueueRenewals"] = s.QueueRenewals(ctx, start, 1, 0)
+	_, calls["TokenByHash"] = s.TokenByHash(ctx, []byte("x"))
+	_, calls["TryLocked"] = s.TryLocked(ctx, "x", func(context.Context) error { return nil })
+	_, _, calls["LookupTarget"] = s.LookupTarget(ctx, "x", start)
+	calls["InTx"] = s.InTx(ctx, func(*postgres.Tx) error { return nil })
+	calls["FollowZone"] = s.FollowZone(ctx, time.Now, newZone().feed())
+	calls["SweepChallenges"] = s.SweepChallenges(ctx, start)
+	dom, j, a := newDomain("org_x", "example.com")
+	_, calls["AddDomain"] = s.AddDomain(ctx, dom, j, a)
+	return calls
+}
+
+func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
+	t.Parallel()
+	var logs safeBuffer
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://someone:" + password + "@" + closedPort(t) + "/db", Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for what, err := range everyCall(t.Context(), s) {
+		e, ok := errors.AsType[*controlplane.Error](err)
+		if !ok || e.Kind != controlplane.KindUnavailable || e.Code != "database-unavailable" {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if strings.Contains(err.Error()+e.Message+e.Fix, password) {
+			t.Errorf("%s shows the password: %v", what, err)
+		}
+	}
+	for what, err := range migrate(t.Context(), s) {
+		if err == nil || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, stop := s.Watch("x")
+	defer stop()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(logs.String(), "listening was interrupted"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the listener says nothing")
+		}
+	}
+	if strings.Contains(logs.String(), password) {
+		t.Errorf("the log shows the password: %s", logs.String())
+	}
+}
+
+func migrate(ctx context.Context, s *postgres.Store) map[string]error {
+	_, up := s.Migrate(ctx)
+	_, current := s.Migrated(ctx)
+	return map[string]error{"Migrate": up, "Migrated": current}
+}
+
+func TestNoErrorShowsTheDSN(t *testing.T) {
+	t.Parallel()
+	for _, dsn := range []string{
+		"postgres://someone:" + password + "@host:not-a-port/db",
+		"postgres://someone:" + password + "@host/db?sslmode=wrong",
+		"postgres://someone:" + password + "@ho st/db",
+		"host=x password='" + password,
+		password,
+		"postgres://someone:" + password + "@host/db?pool_max_conns=x",
+	} {
+		s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
+		if err == nil {
+			s.Close()
+			t.Errorf("%s was taken", dsn)
+		} else if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "someone") {
+			t.Errorf("%v", err)
+		}
+	}
+	u, err := url.Parse(postgrestest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("nobody-of-that-name", password)
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for what, err := range everyCall(t.Context(), s) {
+		if err == nil || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A server that restarts is reached again.
+func TestConnectionsThatWereCutAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, _ := d.add(d.org, "example.com")
+	err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		d.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		_, err := tx.Domain(t.Context(), d.org, dom.ID)
+		return err
+	})
+	if !controlplane.HasCode(err, "database-unavailable") {
+		t.Errorf("in the middle of a transaction: %v", err)
+	}
+	for range 20 { // what is dead in the pool is found out one by one
+		if _, err = d.Domain(t.Context(), d.org, dom.ID); err == nil {
+			return
+		}
+		if !controlplane.HasCode(err, "database-unavailable") {
+			t.Fatal(err)
+		}
+	}
+	t.Errorf("afterwards: %v", err)
+}
+
+func TestInTxKeepsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, _ := d.add(d.org, "example.com")
+	own := errors.New("no")
+	err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		if err := tx.SaveDomain(t.Context(), dom, start); err != nil {
+			return err
+		}
+		return own
+	})
+	if !errors.Is(err, own) {
+		t.Errorf("%v", err)
+	}
+	if now, err := d.Domain(t.Context(), d.org, dom.ID); err != nil || now.Version != 1 {
+		t.Errorf("%+v, %v", now, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = d.InTx(ctx, func(tx *postgres.Tx) error { cancel(); return tx.SaveDomain(ctx, dom, start) })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that went away: %v", err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = d.InTx(t.Context(), func(tx *postgres.Tx) error { _ = tx.SaveDomain(t.Context(), dom, start); panic("x") })
+	}()
+	if now, err := d.Domain(t.Context(), d.org, dom.ID); err != nil || now.Version != 1 {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
+// safeBuffer is a buffer for a logger that several goroutines use.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+func (b *safeBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
