@@ -43,6 +43,7 @@ type Organization struct {
 	Name        string
 	Tier        Tier
 	DomainLimit *int // overrides the tier's
+	Domains     int  // how many it has
 	CreatedAt   time.Time
 }
 

@@ -23,12 +23,14 @@ const (
 	ScopeJobsWrite        Scope = "jobs:write"
 	ScopeTokensRead       Scope = "tokens:read"
 	ScopeTokensWrite      Scope = "tokens:write"
+	ScopeAuditRead        Scope = "audit:read"
+	ScopeOrganizationRead Scope = "organization:read"
 )
 
 // Scopes returns every scope there is, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
-		ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite}
+		ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead, ScopeOrganizationRead}
 }
 
 // Token is an API token as stored: its secret only as a hash.
@@ -44,6 +46,7 @@ type Token struct {
 	LastUsedAt *time.Time
 	CreatedBy  string
 	CreatedAt  time.Time
+	Tier       Tier // of its organization; known where it was found by its secret
 }
 
 // Allows reports whether the token has the scope.

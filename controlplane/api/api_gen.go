@@ -197,12 +197,14 @@ func (e KeyType) Valid() bool {
 
 // Defines values for Scope.
 const (
+	AuditRead        Scope = "audit:read"
 	CertificatesKey  Scope = "certificates:key"
 	CertificatesRead Scope = "certificates:read"
 	DomainsRead      Scope = "domains:read"
 	DomainsWrite     Scope = "domains:write"
 	JobsRead         Scope = "jobs:read"
 	JobsWrite        Scope = "jobs:write"
+	OrganizationRead Scope = "organization:read"
 	TokensRead       Scope = "tokens:read"
 	TokensWrite      Scope = "tokens:write"
 )
@@ -210,6 +212,8 @@ const (
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
+	case AuditRead:
+		return true
 	case CertificatesKey:
 		return true
 	case CertificatesRead:
@@ -222,9 +226,32 @@ func (e Scope) Valid() bool {
 		return true
 	case JobsWrite:
 		return true
+	case OrganizationRead:
+		return true
 	case TokensRead:
 		return true
 	case TokensWrite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Tier.
+const (
+	Agency Tier = "agency"
+	Free   Tier = "free"
+	Pro    Tier = "pro"
+)
+
+// Valid indicates whether the value is a known member of the Tier enum.
+func (e Tier) Valid() bool {
+	switch e {
+	case Agency:
+		return true
+	case Free:
+		return true
+	case Pro:
 		return true
 	default:
 		return false
@@ -525,6 +552,24 @@ type KeyType string
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
 
+// Organization defines model for Organization.
+type Organization struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Domains How many of a thing the plan includes and how many there are.
+	Domains Usage `json:"domains"`
+
+	// Id Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Name Example: Example Ltd
+	Name string `json:"name"`
+
+	// RateLimit How many calls may be made in a window of time.
+	RateLimit RateLimit `json:"rate_limit"`
+	Tier      Tier      `json:"tier"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Acme A CA's own problem document, verbatim.
@@ -551,8 +596,20 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// RateLimit How many calls may be made in a window of time.
+type RateLimit struct {
+	// Requests Example: 1000
+	Requests int `json:"requests"`
+
+	// WindowSeconds Example: 60
+	WindowSeconds int `json:"window_seconds"`
+}
+
 // Scope defines model for Scope.
 type Scope string
+
+// Tier defines model for Tier.
+type Tier string
 
 // Token defines model for Token.
 type Token struct {
@@ -619,6 +676,17 @@ type TokenWithSecret struct {
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
+}
+
+// Usage How many of a thing the plan includes and how many there are.
+type Usage struct {
+	// Limit Of the plan, or agreed on for this organization.
+	//
+	// Example: 15
+	Limit int `json:"limit"`
+
+	// Used Example: 7
+	Used int `json:"used"`
 }
 
 // CertificateID defines model for CertificateID.
@@ -940,6 +1008,9 @@ type ServerInterface interface {
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(w http.ResponseWriter, r *http.Request)
+	// GetOrganization The token's organization, its plan and what of it is used
+	// (GET /api/organization)
+	GetOrganization(w http.ResponseWriter, r *http.Request)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -1862,6 +1933,20 @@ func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetOrganization operation middleware
+func (siw *ServerInterfaceWrapper) GetOrganization(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOrganization(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -2255,6 +2340,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.UpdateToken).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.GetOrganization).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/livez", wrapper.Livez).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/readyz", wrapper.Readyz).Methods(http.MethodGet)
@@ -2279,7 +2366,9 @@ type PreconditionFailedApplicationProblemPlusJSONResponse Problem
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
-	RetryAfter *int
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
 }
 type TooManyRequestsApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -2409,6 +2498,12 @@ func (response ListCertificates429ApplicationProblemPlusJSONResponse) VisitListC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -2536,6 +2631,12 @@ func (response GetCertificate429ApplicationProblemPlusJSONResponse) VisitGetCert
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -2676,6 +2777,12 @@ func (response DownloadCertificate429ApplicationProblemPlusJSONResponse) VisitDo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -2850,6 +2957,12 @@ func (response DownloadKey429ApplicationProblemPlusJSONResponse) VisitDownloadKe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -2977,6 +3090,12 @@ func (response GetDelegation429ApplicationProblemPlusJSONResponse) VisitGetDeleg
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3088,6 +3207,12 @@ func (response ListDomains429ApplicationProblemPlusJSONResponse) VisitListDomain
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3274,6 +3399,12 @@ func (response CreateDomain429ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3412,6 +3543,12 @@ func (response DeleteDomain429ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3562,6 +3699,12 @@ func (response GetDomain429ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3763,6 +3906,12 @@ func (response UpdateDomain429ApplicationProblemPlusJSONResponse) VisitUpdateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3953,6 +4102,12 @@ func (response IssueDomain429ApplicationProblemPlusJSONResponse) VisitIssueDomai
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4143,6 +4298,12 @@ func (response RenewDomain429ApplicationProblemPlusJSONResponse) VisitRenewDomai
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4333,6 +4494,12 @@ func (response VerifyDomain429ApplicationProblemPlusJSONResponse) VisitVerifyDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4460,6 +4627,12 @@ func (response ListJobs429ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4610,6 +4783,12 @@ func (response GetJob429ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4800,6 +4979,12 @@ func (response RetryJob429ApplicationProblemPlusJSONResponse) VisitRetryJobRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4844,6 +5029,122 @@ func (response GetContract200JSONResponse) VisitGetContractResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganizationRequestObject struct {
+}
+
+type GetOrganizationResponseObject interface {
+	VisitGetOrganizationResponse(w http.ResponseWriter) error
+}
+
+type GetOrganization200JSONResponse Organization
+
+func (response GetOrganization200JSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganization400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization400ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganization401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization401ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganization403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization403ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganization429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrganization503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4932,6 +5233,12 @@ func (response ListTokens429ApplicationProblemPlusJSONResponse) VisitListTokensR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5118,6 +5425,12 @@ func (response CreateToken429ApplicationProblemPlusJSONResponse) VisitCreateToke
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5239,6 +5552,12 @@ func (response DeleteToken429ApplicationProblemPlusJSONResponse) VisitDeleteToke
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5366,6 +5685,12 @@ func (response GetToken429ApplicationProblemPlusJSONResponse) VisitGetTokenRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5542,6 +5867,12 @@ func (response UpdateToken429ApplicationProblemPlusJSONResponse) VisitUpdateToke
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5723,6 +6054,9 @@ type StrictServerInterface interface {
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
+	// GetOrganization The token's organization, its plan and what of it is used
+	// (GET /api/organization)
+	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -6252,6 +6586,30 @@ func (sh *strictHandler) GetContract(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// GetOrganization operation middleware
+func (sh *strictHandler) GetOrganization(w http.ResponseWriter, r *http.Request) {
+	var request GetOrganizationRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOrganization(ctx, request.(GetOrganizationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOrganization")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOrganizationResponseObject); ok {
+		if err := validResponse.VisitGetOrganizationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTokens operation middleware
 func (sh *strictHandler) ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams) {
 	var request ListTokensRequestObject
@@ -6477,119 +6835,128 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3bdttIdvar1M+ZtXr6D0hRFKm25JULtWTPyG27vWz1+MJSxCKwSZQJVMFVBVFsRVm5ygPkIZL3yKPM",
-	"k2TVrsKJBHiQZLW7oxubIoFCHfb+9nnjpuWLOBEcuFatw5tWQiWNQYPEv45BajZmPtVwemK+CED5kiWa",
-	"Cd46bJ0GRIwJJX5xWaflteCaxkkErcOWL/Vld3d68Otg9oN8Bv2R2r/qftkNevEe7yctr8XMMAnVYctr",
-	"cRrjPcVgLa8l4UvKJAStQy1T8FrKDyGmZioxvX4NfKLD1uFut9f3WjHj+RdeS88TM5rSkvFJ6/bWax2n",
-	"Ugm5vIohh2t96eOvQ7MgHQJJ6ATICMZCQoecasIUuaIRC8hYSLxA0RjImEVmqwjlAREyAEkEj+adbGFf",
-	"UpDz0srsBBoW0ev2n9VN+0TElPH3MK7ff0nM6PYcAry0egTuU8cXcf1+25sedqtPA4gToYH7859gvjzx",
-	"tzQGRXTIFPFpFHlECaJDqgnTxKecjIAo4JrQCWWczJgORarJCBifEJ9KySAg5hs9Yz4ckl2iBekNBuf8",
-	"iik2ioAcfTg+PSV+SCX1zQl5hJJffjk9weNjXGnKfeiQl0KSXp+EIpWqOFUzJXxo8ZUWU+Dn3JzzFOaG",
-	"GibsCjheMGZSaSI4fGcIQc1A2nl7doxhaTPa7yGJ6ByCQ2L2ePgcBxi+hy8pKN0+DYbnnNmZcJjhRL5T",
-	"HXLEhQ5Bkhh0KAKPmAP0yEgEc3P+ODecjyL9Xo8MWemBU5i3JaQKgqGHZErdfHGRds/VOVeaRRFJuSHh",
-	"GZ2TfvegOg7j7USKiQSlhm5d70HLeftorEEOzRyzxYsxGVxfe2ZqgsM5tztleQmXZveXKjKCScrJX/rd",
-	"rkf63V2P9Hf3zD8Dj/R7B+bMYqaUOXTliwTMF7honPZIAp1mRCS4Nif9vYf7x4UmU0j0ofkUmvvN0wLB",
-	"oXPOK9zxDLp7Bz88g3a/Gwza/b0gaI/8g732/rODPh38MD7Y6/UztgmBBiALximfq6HyMsckVGuQ5q5/",
-	"+fT/2v92cbPr9QaD2z+3arll/IZqP1xmk/cwThXY7e7v9sgsBLeFYvQZfEQlLkgk+AQsKgkOdndwW16c",
-	"0QnCg+o0LmLctg9v4PfBbq9+ym8Fh3zaTUObi+40/isxWiVwPotRFeU+i9HWguazGD0s6r1mMdPLk/6b",
-	"mJGY8jmhmsRC6SbxEOHt5RkEMKZppFuHg65npsPiNDaCootzsX8VM2FcwwQkTuXMYMKqHUTQqO6hFtOt",
-	"9xCHedhd/EjrNzEKkMIdyKRcs6jMCrG4AoWgYyU0U8gXHjECJBSRkSi+4IEiKvVDQhUZ9gZq2CEfLUiX",
-	"iXXoufGZJgEbj42IH0sRI2s1Hd+MLpxeCQP+8mm3fXDxr59224OLT13zcb/7vapDg1uzlyoRXAFqYD/S",
-	"wEkH85fBOeD4kSZJZJQkJvhOIsUogvifPiuzVzelOfxZGr2h9aedQsvbsb+qnXf2LvvQ6m6fhUCkfayR",
-	"xwZPR+YbGnRaRpMSfBwx/1GndKqJL6KIBaAsIM4MzME1U1o9J0P8wPjkkgVDC3nusG691kshRywIgD/2",
-	"FlrJHFF/qgjNZJjTH5OIckLNfz7gLN8K/VKkPHjMSb4VlhsycWIVGpz2d4oIOaGc/YrPxim+k8hCzHzx",
-	"krIIgsfeUTfRkCqj3PEJBEQx7luhiOKOcWRmy8c46zMhXlM5gceeK6oqBobMw82hU052yRv2YzarN5TP",
-	"HXOrR52cEFYgORY3/FNW5lBPHErzzSXVQ6Lo3KgeKC6skMfplm5ZxusPFmw7FURcElRmbr9wmupQSPYr",
-	"PDbtI6FnimqmDJOUT7mYcY/AdWJkmvldwpWYQrCwAx8/fmwfpToErq29uqzBvTwm+z8MuuR//nuvdi8K",
-	"4LdbcUVZREfRoxLrEUmo1Pn6OUAAgflEZ3T+nGg5twbN1zr/RAoflHrsZZ9qNAuMVPPIKNUkplNAhVoB",
-	"V2CEipRCqiGJjJAhcAVyTmZS8AkZM4isLPyFqzRJhNQQvIGA0TNc42+DNEZOD8tPM08xIHibncKiVwf1",
-	"FCkS841VOHxab65njpHjo0xM+IKP2SQ1HGI2qLOszXgtXwLVEFxS3IixkLH51AqohrZmMdTdYx0Slyyo",
-	"YROvNWbG2Ekk4/pShbQ32F+e7892qicv3nskhGsagM9iGnkkEkZ39KmC2tmGVF1O6/wVH0NAAxwFt2RX",
-	"VEPmBwghCoixy0ojjoSIgHIzpF3FFh6xpUkxpdI6DjsWcSx47v0xUzOXoouk6o9bGnIK80vt6HQV2f0E",
-	"cyTnW6vkIn0wDbGqPRn3BZWSzvEWoS9phg6bHb25xToKNr8nkWLMLHLwNHLgaa2QpWsloL4VXI7mG16P",
-	"sL+KfNeOoUAyGtVYNBsT5m3ZvvpkSKrMJNnZ5E/KScYzzFxsUOncKztdPqla/ioYo7Ij1e2s8PpFvgar",
-	"sKHRUBDla2bNmSryBFTTCoWtIs0yhtXQnplw7MhomSlLDt8NyGBh+3GapSdUh6tdeaYzL68ZrhPwNTRB",
-	"3fUy2Ri8h2vqa6I0JFZox2DsWlYPwRFV+tIPwZ9uicOxkcmTGqXmpZDGcgGpBK99pN0Q88itHihGCuRV",
-	"w2ZIoE5kLiga2hwd8UWwGHswbNF2DsS6xylNdWpPgaexOVpz/IYFaKTM/04RLJ3pItgVt568/fAeaGD4",
-	"oESa2VfvgcOMRj/zM0n9ac2ACzTmmNTNMF98cSZ1ZHYCEUxoRmc1thM3JrwvZGCphhI/VVrEBniQdVFb",
-	"q9Kn9W2UBdgl9WNo+yGNIuAT6FTjC8v7ZIwfXR1i/3q6dzX40uM/zPr6mdxNDuLu5/1wbzIY94K+oh3z",
-	"iE7gX1Gq2lcg2XjeOPzCMRy/PXrzYv3+4rK8bJvdHGv31AZHlviWplpcIszWIwz+Ls2p1/9ep2WdWe1K",
-	"C9S40Uvf2UTAlKS9U5qWx/VTKYHrRc1g/dgZdKnNkTlHuxpcvos+6Ct5mUDcsLBiQbnHCqnbqPYYQ2Jc",
-	"aaDO7WmUNhtGimkAud62dh+CCm+tWn6JC28NHBkTUt1LgVhUIQMRb6lC3kHfi+gIorVn/dpelUkZZIj7",
-	"aUsZ4FRP+nWuHnnkqG3n5hlLTUvKInOcgdCr4p41WiOMQUoILv3QcfjauZU0zQUD+vjNC+J+3YicEBnu",
-	"p1XmwmslMSJ8fbDX5nddbiBLnxOIE239Psa2kOAMTAynaUEUndfK/jQJtubwGYsCn8qgDivrlF8H37l4",
-	"rC6rwq0VCCs9qaIMZwhT1pUXCcQp0yXgr6B8zjFLeFwBgdLRL/FMBR0rG9ksmY7xDpRIgV0ljd6VJBWq",
-	"Mt5K4ZUHmSqU1ijL1l7uL4Z99vubCJomkH/30/GHP+12MVLODcsv2N9wBbIwwm2Me5id7dBcoekUuI3f",
-	"WBW5PLfBYG9/g+k9AoLWI98RnzvcK0MdrvIXzgynEiqBUN+HREPQIW8FyYjcI6fvCA0CCUoRIUmSjiLm",
-	"E5WOx+x6FVouxew2gc9yKstg4G0Fp9tSSxkwcoJ0tL6wf2qap+ygqwTp4/93zOchYRy14hLHekRcQSnD",
-	"BxXKOtdOnUbZzKcPYPE6VfRbN3YrIqekmSfAA8Ynl74Db+erMijqa3ZlvkJ3a621ZQf9BRFxLdjFjJe/",
-	"3fW+iu5+D4D7NvHnG2LpGl5borOXDKLgBVLMsg9bBAtWK/oCSsK/RsHXlEW1nodEMF4b43j14ee3xP1K",
-	"GDeGW+aM/wsGfg66u98/t4YHJguQPLvSwLENpXhkuGMjbkwrhKgqMu+UbdVGPs3m6Nm15+up49C/AY10",
-	"WLNrIfhT1cxeN3W7VhHVGEUSZCimQ7PAmQsoYcikhKHFVJZdMGKKjpciDrbWlndj1K30lRjVmO5aG9VW",
-	"1fi1KItSCYooQcZUPifoE7U5fiKVOiQM1xNgHsRy3s0dwx1Ag8sItAZ5T9tpdeBk0YxcmzJV70mEjOUW",
-	"p7OOBX3aTrkE6od41zY8uHDi60m8ycD5GM7NGc4o08ojFLMyGmwepkkgMByot/QrSlCojzTxkd2ufMCb",
-	"JQfOuiDRbSMtlHYg5Y6WliJZuDaZckWMLMfwt6ScmNM1K92MajezP1+JUWF8biK/XolRJr+2NyTrTEVn",
-	"4ZXDJcte1RwS8n2rEHsNj+anvJ3R9kqMHkATNLD2rauBxcmXwP1LCikEdpe55R6V+j7mG6DfHVOK6hTA",
-	"jC5KgwVc2RiDPVJpTWnKfcisbIyFSbgSNhpeO3CmMJUGBt8GvcDfe9Y3Iyja6/af2U/97sF+7UCvc3Wr",
-	"SXoualNrpOmRzRYl+/3nxtZVRo/ARPf9PWJJUXkkYBOjNqBR07ncaQ+dfVt+8n6/5nyyjIIagKCazIBr",
-	"l+mAmsxBf/DD98vRAerHsA7nFlNNjo++U0TMOHGZECQQfhoD1x65AjmimsW1qkImUOo8VlWAtrzetqmB",
-	"W+p6NuNjY04sKaE1DFnKSWzMUXAJbS4g0+8eVLMca11stXFBPDctSCAIHYlUN4UDnZO8SUvIsr42118K",
-	"SbCsD2mmI1iRLFDn0cfKG22TO5OIMq5ctokN8OWTSiVro8kCluU3iqjZCZVkgNMlSrtSh2YffLEAPkhj",
-	"6lACLaLx6nAmGVYtlSR6fk3lOxtM/yxG+c/4ObsfE9Pyn9xf9sc67MFs7xqF/j7JN6opiBjNXZ2Rykt2",
-	"YjonWqR+mGlQYyEJjSJMld44X+RrxErW5rTXK7mpyrdtsSLDFzKAIMvlJ4L7gHUqPNXQqD5tHPZY5i5D",
-	"eZsDkiXUms1FGro0Nn5TUoErC8pLprKkIgW+hAUdOPCvLq9/+OlL781mWlhmw5Ynka+tQnQL3vLKaaxN",
-	"MUE+uJNLvEr2zTQb0+tT++Og2/06JJyRQqU0sLumbuLuhFKsaK+HD3F/7S6urj6E7h7beBoPoO5adPvW",
-	"FV6c5YYeyvoci60OfFP3M07rI9PhB2RjnFoU/TxuHX7abNcXj05nsmYZQSxSPCcqNPqdQcb1yWx2uOWZ",
-	"X2DOKvipZHr+wczJPn4EVNb54o44OXp3ajO6D8nQAJT1qu3tkxFVsN+rVIMaYDPYQvYJJdbxlcZ5sjJS",
-	"kn1QPrFQ68Tm3zI+FssTsC5qW4koIlssjGYHzuLs9YdylEE53wPIK+ZDhxwtpeJgXAKDD945H65IuiH/",
-	"+I//JDchVeFt5+ZXweF26OHeP89KlsCcxcLTpU0WNYKMB+cczSUI8kpb6gpOlYakc87P+QvMfcbCzVGq",
-	"cftCdCO6zXNVuYoMj1wyP679kPyI20jMefzj3/9r2CFnLHYTMIbF3t7eAWH8nP9ydvycsMD+Yiyy0xNl",
-	"g3m26DErbv5OERbkUT0vd5oWgT4tRIegTo6DnfNhU/71sGTcuGJdrEwtMryVkfMo4hnP08FLG+KK0bLF",
-	"00op72G1IjNLSPHcipgtY0GTbrf3LLfpznnVqDtsD9FHQ7EkWHAkF3Qym9szPcQWlpCPbrMSqkPcD0X+",
-	"+uLMbJP965z/7cXRid2jI3cVGg54abnKOKtlVqTfHbiK36MoErOhraGNmA9cQQFgrTfvXrd7nW7La6Uy",
-	"chyjDnd2ZrNZJxa/siiiHSEnO2/evd7pdbo7JQOhdXL8d0o/tLzWFUhlGWq30+10MS0wAU4T1jps7XW6",
-	"nT1jhVIdIhrs0ITtlCnbfOnyzQxo4ZmfBq3DlpFDx+ULvUqrgwYwLC7ZscWdBg/XXOjaDJgrFyw+ozpj",
-	"YWJGyh4ZzQ05uyL+psrCvEJ/RVXlIspeLNQR9rrdFVUJ21UjLGbyNpSUTDAvvXw6WDDRtzOpe0A+451S",
-	"2SPesrv+lkodEd60t/6mojQQ7+ivvyMv0zM39A7W37BY6HXrtQabTK1cDITCMI1jKueOliv76hloAKWt",
-	"Do8ZjROFnvIyxV94reu2spZsjYVqnrHETzs3pb9uG7nrr1Bmrtbj0F5TNUwlmp9JNAOoU5g/UeCDUOBf",
-	"QVfbvtyV5rZF4WpDmtuL9TS7E4gZjwQNGon3xF1QpeCFeS2TWQR0TGgkOFh1EqPmOb1pdwWK7pHQYdFQ",
-	"BG/M03vrAN8ZjrWtAFrjNIqylLTMHVX+zgxvTGX88+K+kiGBuF3aznaeG7CiktFbEnxgdsEYUuTdizdk",
-	"FAl/qhaqCY/t89snTCVC5eUSzY0F6goonzj7vpydMUOVvY258u7Fm2+Yy13Z3v2e47USoWq8fiXrhylX",
-	"QwFBVgdJ04BpEomJR2ikRKWWeKGLEYqh4ULjmCFp4zguoRENNrNvhHKYYZSaC+KLZG7UKZuBMIVEdzBa",
-	"ULSEKedFGluDu8xICWQEPk2VsQuOP7zPDRHDgPVIaLvZbLeXCy2ftoSZ67YBmix3aEtswRTRZwW0dMhb",
-	"XLvSQkJgdGyf+iEsIY75sn1sDfbtsMZ7gqtFuOpuAFd53xDEt94mCynXhv92qHhGp4ANxyqo+J0qM91K",
-	"cJRgODoPijagpRklV8OrJSdOc6npMYLFS1itT8Yp99Hl5Fz35QYe6E7IsmCx4ZqDEi5mle5c1trEAYPA",
-	"tjxYUvZPygn2KzWlo2w8+1hm5pFlNCMiClnoTKUMZy9PbxYyL/lY29luQY9yPuotmhM9phldrhRqasFj",
-	"q/WE8wp+69bL74qlQ+dftcFKR58ZKeJ+G1KkfI4lLyXudtHPqtZTCQgXPOwuXeWVOnHXPL5DCvM1HVSs",
-	"8j99aWxZOdir8e/f1A5SFOtsxhyVyqUGZ1oWh56FQlVLAbEgOgc1o1Wx5vVlUbu8Hr6Y4mZpZ0sdRacw",
-	"/+crGqVgXbfm76GlMz4n+ENjEzgDdM37Pdjg6UfGwgwM8Q7bQ6JT6TIobINSaSR209OVkE1mZ7uS55YZ",
-	"npUvq5c48G27/yth3Xbpr4tHRt2iHmOl39LR1jcPub+dBzLIgWsLZGwysY5D8KeGZh0eFdoPweQ+ha5y",
-	"rSAaP8+LEh2Ao53lvimDAFMuyOWRlEegFBkWtR9YGobx2GUNx6YQnGRu9wcwhHDnfxTB/IHp2CU73FbD",
-	"qkbNuV3iod0HfnaT1mIP3CscXotqDAbTigMeLthlL87oZFtz7HWW4/mHssG2Nal29zYCA9sND28YbLKQ",
-	"mgZXvzdt7ygI8hDypoBl8+0WdbmdG/vh1mJYBHVt3041mQjIo8de4fz5LEY2sluN32T1P86ay0KvWb11",
-	"OZLfIWdlpxOZAiQKbw6Z0kLOa/w6OM274pnrTlwjlfu1K2eKTASHP1yoZXcDeq/pkPkb+nLx2O9K915j",
-	"qO+OhISNfTewV8q9pR9BFVwtxu4tm8zge82cYhuvY6XcQg/ionH3vZ//FBZ5mIDndnx0t9hH8boHjEfU",
-	"N4Z3qSSQZSnZ8gHp3ppgO+NaOcHhupIrQMYiisQMLcJ4WVLYBMYHkRRfS+V1OZYbqbyPixWEKudU5WL2",
-	"xLgPJz6f9NomXDpGVi9nR4ok63XzEEruTt4n4V4oVmvyH0VKlOKXjodCanNfaWTwc35Y5D0axkIfVl1Q",
-	"4tTM8yEt9q+EI1i7WQ8i2G9kJuTUNqHOXsXiNuK59WMylZkRCwBzdwu41+09xvI+i1EpEVZTw3gPtoan",
-	"SOrvBLCQTxeSS7iYPRRc5W1bHh6usDZRAmpYBo2UpnOVN1Ys3kdSQiubgLAMVtgO9AmsnsDqCay+abBC",
-	"Pl0KKzwgXNnmtl8Pr6z1F4I/JTORRgHxRQzlSAqyKbZAE3Hhr1xGrL/jRJ8g6wmyniDrGzcIDbMvRFDv",
-	"jlifxWh19sorc8EfvJbqYTJaSr2QmkbM2r5vOp51WXxtPF2fK2Go5Kmy5uEyK8x+NtZ0IUtWeLdoI1Lh",
-	"252bz2K0smbrFb4B83cexVktEp/iN09slcdv7BtfN2KkbdnCvrC2KFUpGHAHWyptr+NnIza7TyOSNa5z",
-	"pSI21yAUMyx/EGNte/0xRaiaAr67vM4ZoeX8LkjwDaj1lgdtWznsY2j7ymU6vX21Hxa1o96fdbQxhsCU",
-	"8YAwVaj9uhYwfg9qv5ftQN1b+p50/j+8zv/BGHuEEts/EQ1BOpagwvVgt6Duu1YLnYw6G4u93fvW71vp",
-	"vapx4EJDmJrSrwT40btTgl0h3EsOXcOY1uGni2qyP1oKttFgaVeK/nEX+R7YbmsrjZ4ze8lXN3u+JqIW",
-	"3ZlWqvZ2N7xyXTOTrtPPU3J0swqfNyNqVuQdoVWYstz473aVZ8+eALqruBVhrhcN5YEr/bTSgBy511C7",
-	"93iH5gJzkrZzl5GQi+38QmpfJWqdhE3p0Wfu1e/fZHZ0uRPcIydHL3bcWvlu8DwvtOiy91AVqk8p0U+p",
-	"Iys9hTYXn5Yap20GTgs6g/125wb/X5cVrbRIFCrjqKY3hRts5mqGMP+ns45/q8jXlZjegziak4cbDvWB",
-	"FZuVqFvtCpQh7xPdPJSfZWuiuZvLBQ86c5FkebJ16awFyX0lReO3SUldT+gLCal/tITSJ9HenLdgX3V2",
-	"D9EesSv4dYUVbH79isTtXlJU7/MLBPYSXGHwV1/Yj2dCzIrKebG2gamz/F1fULVz44ug0uluVYd6ygk2",
-	"Bf1OkaF93yC+iEkRWtNd54VtZ5+9eWGDFmP52GZOw9VvOcB4YkJ1WIQTS73t17a/2O+vazi83hmh4Vrv",
-	"hDqOtuzh47wNYyFJAiKJMiVuK0BYSQyloyIxUG5L8EIxI1rg29MJW+UWQmdyMzO8tz8vHSiNIjF7ESd6",
-	"/ncapVD/Roy3hlPhyr0drPTy4kiIKTaabwplX4EcCQVNsezB49bVr2RYn/JOCde+8gOPSjtpZB++Xwaj",
-	"IDNqYwJlWLB5mknC+GQzTGG4HmzeDLVwUh2j6Fn96cKcAN7nKMQ2yt1BFcaNc1NDH841s9TCeQqJzoI6",
-	"lfwGVZMy8VHIaUFd2QtDc0ZgtmS1NBS6jGvGwX7B+K7yrL6+dFOl9VFNb4rcLVa6xwmk5atfCkmwGd2I",
-	"RpT7IC3fWpDAptbuJRNuIHcEywNV/L+uqzS16r9t6oyoUBqpQIDbi9v/DQAA//8=",
+	"7H1bdtu41uZU0DpnrUq6KVmWJSe2Vz24nOQcp5JUVuKcPMRpCyK3REQkwACgZZXbvfqpB9CD6J5HD+WM",
+	"5F/YAG8SqYvjuFL1+yWRJRLEZe9v3zevW76IE8GBa9U6vG4lVNIYNEj86wSkZmPmUw2nz8wXAShfskQz",
+	"wVuHrdOAiDGhxC8u67S8FlzROImgddjypb7o7k4Pfh/Mnsin0B+p/cvu192gF+/xftLyWswMk1AdtrwW",
+	"pzHeUwzW8loSvqZMQtA61DIFr6X8EGJqphLTq1fAJzpsHe52e32vFTOef+G19DwxoyktGZ+0bm681kkq",
+	"lZDLqxhyuNIXPv46NAvSIZCEToCMYCwkdMipJkyRSxqxgIyFxAsUjYGMWWS2ilAeECEDkETwaN7JFvY1",
+	"BTkvrcxOoGERvW7/ad20n4mYMv4OxvX7L4kZ3Z5DgJdWj8B96vgirt9ve9PdbvVpAHEiNHB//ivMlyf+",
+	"hsagiA6ZIj6NIo8oQXRINWGa+JSTERAFXBM6oYyTGdOhSDUZAeMT4lMpGQTEfKNnzIdDsku0IL3B4Jxf",
+	"MsVGEZDj9yenp8QPqaS+OSGPUPLhw+kzPD7Glabchw55ISTp9UkoUqmKUzVTwocWX2kxBX7OzTlPYW6o",
+	"YcIugeMFYyaVJoLDT4YQ1AyknbdnxxiWNqP9DpKIziE4JGaPh0c4wPAdfE1B6fZpMDznzM6Ewwwn8pPq",
+	"kGMudAiSxKBDEXjEHKBHRiKYm/PHueF8FOn3emTISg+cwrwtIVUQDD0kU+rmi4u0e67OudIsikjKDQnP",
+	"6Jz0uwfVcRhvJ1JMJCg1dOt6B1rO28djDXJo5pgtXozJ4OrKM1MTHM653SnLS7g0u79UkRFMUk4e9btd",
+	"j/S7ux7p7+6ZfwYe6fcOzJnFTClz6MoXCZgvcNE47ZEEOs2ISHBtTvqxh/vHhSZTSPSh+RSa+83TAsGh",
+	"c84r3PEUunsHT55Cu98NBu3+XhC0R/7BXnv/6UGfDp6MD/Z6/YxtQqAByIJxyudqqLzMMQnVGqS5679/",
+	"+i/t//n5etfrDQY3f2/Vcsv4NdV+uMwm72CcKrDb3d/tkVkIbgvF6Av4iEpckEjwCVhUEhzs7uC2PD+j",
+	"E4QH1WlcxLhtH97A74PdXv2U3wgO+bSbhjYX3Wr8l2K0SuB8EaMqyn0Ro60FzRcxulvUe8Vippcn/U8x",
+	"IzHlc0I1iYXSTeIhwtvLMwhgTNNItw4HXc9Mh8VpbARFF+di/ypmwriGCUicypnBhFU7iKBR3UMtplvv",
+	"IQ5zt7v4kdZvYhQghTuQSblmUZkVYnEJCkHHSmimkC88YgRIKCIjUXzBA0VU6oeEKjLsDdSwQz5akC4T",
+	"69Bz4zNNAjYeGxE/liJG1mo6vhldOL0SBjz6tNs++Pw/Pu22B58/dc3H/e5jVYcGN2YvVSK4AtTAfqGB",
+	"kw7mL4NzwPEjTZLIKElM8J1EilEE8X/7osxeXZfm8Hdp9IbW33YKLW/H/qp23tq77EOru30WApH2sUYe",
+	"GzwdmW9o0GkZTUrwccT8e53SqSa+iCIWgLKAODMwB1dMaXVEhviB8ckFC4YW8txh3XitF0KOWBAAv+8t",
+	"tJI5ov5UEZrJMKc/JhHlhJr/fMBZvhH6hUh5cJ+TfCMsN2TixCo0OO2fFBFyQjn7HZ+NU3wrkYWY+eIF",
+	"ZREE972jbqIhVUa54xMIiGLct0IRxR3jyMyWj3HWZ0K8onIC9z1XVFUMDJmHm0OnnOyS1+yXbFavKZ87",
+	"5lb3OjkhrEByLG74p6zMoZ44lOabC6qHRNG5UT1QXFghj9N9RzU0iLyPVq8kEYy1kTdMV0XNeatMW+et",
+	"I/lz90j/vFvBz2XRkD+x/VZEzK8xLMy+oxwljwJJx7rNQI/bodYJTVhbUg34a9st4/GaaX39ebfbPZr9",
+	"vN9dN7Ni+5Yn9d4Knk7dGIXQNsN84DTVoZDsd7hvHECmz5T2zDAgKZ9yMeMegavEyHfzu4RLMYVggRo+",
+	"fvzYPk51CFxb231Zm31xQvafDLrk//+/vc7K/XRbcUlZREfRvTLuMUmo1Pn6OUAAgflEZ3R+RLScW+Nu",
+	"kRfu6vwTKXxQ6r6XfarRRDIS3iOjVJOYTgGNCwVcgRGwUgqphiQyApfAJcg5mUnBJ2TMILJ6wQeu0iQR",
+	"UkPwGgJGz3CNfwzqGp1lWH6aeYoRCDfZKSx6uFBnkyIx31jly6f1rovMSXRynIlMX/Axm6SGQ8wGdZY1",
+	"O6/lS6AagguKGzEWMjafWgHV0NYshrp7rHPmggU1bOK1xswYfolkXF+okPYG+8vz/c1O9dnzdx4J4YoG",
+	"4LOYRh6JhNGjfaqgdrYhVRfTOt/NxxDQGYFKjGSXVEPmEwkhCoixUUsjjoSIgHIzpF3FFt7BpUkxpdI6",
+	"DjsRcSx47gkzUzOXoruo6ptcGnIK8wvt6HQV2f0KcyTnG6vwI30wDbGqPRn3BZWSzvEWoS9ohg6bHb25",
+	"xTpNNr8nkWLMLHLwNHLgaS2ypWsloO4ZXIzmG16PsL+KfNeOoUAyGtVYdxsT5k3Z1vxkSKrMJNnZ5E/K",
+	"ScYzzFxsUOncKztdPqla/ioYo7Ij1e2s8PrnfA1WeUUDqiDKV8yadlXkCaimFQpbRZplDKuhPTPh2JHR",
+	"MlOWnN8bkMHC9uM0S0+oDle78sx+WF4zXCXga2iCuqt6bQ+uqK+J0pBYoR2DsfFZPQRHVOkLPwR/uiUO",
+	"x0YmT2qUmhdCGisOpBK89pF2Q8wjt3qgGCmQlw2bIYE6kbmgaGhzdMQXwWIcxrBF2zlT6x6nNNWpPQWe",
+	"xuZozfEbFqCRMv87RbB0potgV9z67M37d0ADwwcl0sy+egccZjT6jZ9J6k9rBlygMcekbob54oszqSOz",
+	"ZxDBhGZ0VmNHciDGmJWBpRpK/FRpERvgQdZFba1Kn9bPUxZgF9SPoe2HNIqAT6BTjbUs75MxBHV1iP2r",
+	"6d7l4GuPP5n19VO5mxzE3S/74d5kMO4FfUU75hGdwL+kVLUvQbLxvHH4hWM4eXP8+vn6/cVledk2uznW",
+	"7qkNFC3xLU21uECYrUcY/F2aU6//vU7LOrPalRaocWPEorOJgClJe6c0LY/rp1IC14uawfqxM+hSmyNz",
+	"jnY1uHwbfdBX8iKBuGFhxYJy7x1St1HtMZ7GuNJAnQvYKG02pBbTAHK9be0+BBXeWrX8EhfeGDgyJqT6",
+	"JgViUYUMRLylCnkLfS+iI4jWnvUre1UmZZAhvk1bygCnetKvcvXII8dtOzfPWGpaUhaZ4wyEXhUDrtEa",
+	"YQxSQnDhh47D186tpGkuGNAnr58T9+tG5ITI8G1aZS68VhIjwtd7e21+18UGsvSIQJxo6wMztoUEZ2Bi",
+	"aFELoui8VvanSbA1h89YFPhUBnVYWaf8OvjOxWN1WRVurUBY6UkVZThDmLKuvEggTpkuAX8F5XOOWcLj",
+	"CgiUjn6JZyroWNnIZsl0gnegRArsKmn0tiSpUJXxVgqvPOBWobRGWbb2cn8xBLbf30TQNIH8219P3v9t",
+	"t4tZA9yw/IL9DZcgCyPcxvuH2dkOzRWaToHbWJZVkctzGwz29jeY3j0gaD3yHfO5w70y1OEqP3BmOJVQ",
+	"CYT6PiQagg55I0hG5B45fUtoEEhQighJknQUMZ+odDxmV6vQcil+uQl8ltN6BgNvKzjdllrKgJETpKP1",
+	"hf1T0zx9CV0lSB//tWM+DwnjqBWXONYj4hJK2U6oUNa5duo0ymY+vQOL16miP7qxWxE5Jc08AR4wPrnw",
+	"HXg7X5VBUV+zS/MVultrrS076AdExLVgFzNe/nbX+y66+zcA3I+JPz8QS9fw2hKdvWAQBc+RYpZ92CJY",
+	"sFrRF1AS/jUKvqYsqvU8JILx2hjHy/e/vSHuV8K4MdwyZ/wjDPwcdHcfH1nDAxMnSJ5pauDYhlI8Mtyx",
+	"0UemFUJUFZl3yrZqI59mc/Ts2vP11HHoP4FGOqzZtRD8qWpmr+u6XauIaowiCTIU06FZ4MwFlDBkUsLQ",
+	"YirLLhgxRcdLEQdba8u7MepW+lKMakx3rY1qq2r8WpRFqQRFlCBjKo8I+kRtvqNIpQ4Jw/UEmBOynIN0",
+	"y3AH0OAiAq1BfqPttDpwsmhGrk0fq/ckQsZyi9NZx4I+badcAvVDvGsbHlw48fUk3mTgfAzn5gxnlGnl",
+	"EYoZKg02D9MkEBgO1Fv6FSUo1Eea+MhuVz7g9ZIDZ12Q6KaRFko7kHJHS0uRLFybTLkiRpZj+FtSTszp",
+	"mpVuRrWb2Z8vxagwPjeRXy/FKJNf2xuSdaais/DK4ZJlr2oOCfm+VYi9hkfzU97OaHspRnegCRpY+9HV",
+	"wOLkS+D+NYUUArvL3HKPSn0f8w3Q747pVXUKYEYXpcECrmyMwR6ptKY05T5kVjbGwiRcChsNrx04U5hK",
+	"A4Nvg17g7z3tmxEU7XX7T+2nfvdgv3agV7m61SQ9F7WpNdL02GbOkv3+kbF1ldEjMOl/f49YUlQeCdjE",
+	"qA1o1HQudtpDZ9+Wn7zfrzmf30pJPzWqwK3D9muJ9wPGL2rkkZCTLeXRcnDiuf1EXulaJU8ahI2y9K1V",
+	"syzyvAyjMav9rbrhjLks5CZnFQ5S7FJlMmtjp1n+R33S2Qy4dnkpqHce9AdPHi/HcqgfwzqptJgYdHL8",
+	"kyJixonLWyGB8NMYuPbIJcgR1SyuVewy8V/nX6yKU7shbZvUuqVmbvNzNsbNkslQA5+lbNrGjBKXiunC",
+	"Z/3uQTU/t9YhWhvFxXPTggSC0JFIdVPw1oU0mnS6LF9xcy4t5Pay9qqZjmBFakdd/AVrxrRNS04iQ9ou",
+	"N8iGY/NJpZK10cAEC9AbxT/thEoS22l+pV2p45YVSZp5XYJPo0iRmM7JCGwsiHFCyYzxQMwwn4ZZS6zK",
+	"Q7KUuprT8G63262zBuxgFy4Hv3LLfre2hKG8B/mjlgaqW/N7XyyIRws0hxJokS+iDmeSYY1hSefMr6l8",
+	"Z9M9vohR/jN+zu7H1Mn8J/dX9iNNA6az38rppfa7OvF55jA2m/5YgvXCCzPeBLg/r78PizHuUIBdsEA1",
+	"xc+juSs3VHnlnqEgLVI/zIyHsZCERhFWTGycKvU9woRrS1vq7btU5du2WJjlCxlAkJX0EMF9wHI1nmpo",
+	"tBw2jvgtQ5Uh6c3R3XJAzeYicV4kEhrzaVx1YF45meXTKfAlLJh/gX95cfXk16+915sZIJn4L08iX1uF",
+	"6BYCRZXTWKshIB/cKhpUJftmmo3p1an9cVCCuzsl4YwUKhXC3TXlU7cnlGJFez18iPtrd3F19dkj7rGN",
+	"p3EHlp5Ftx/d1sNZbuicr08v2urAN4284LQ+Mh2+RzbGqUXRb+PW4afNdn3x6HQma5YRxCLFEVGhUZYN",
+	"Mq7P47TDLc/8843X+lCfeZerL7ae0cbis8Iqxv0oNaqosQbD7Eobu6eyRpmJ6nUkp+uaMdE5RCcSICCC",
+	"F1WG1SqpEjzuDuoUIYNiFeH0ZK32g7d4borLe4R5tX4qmZ6/N6dmFzQCKusc9cecHL89teUeh2RoINy6",
+	"3Pf2yYgq2O9VyubN6g36kn1CifWKp3FeyYC8Zh+UTyvUOrHJ+YyPxfIEbPzKlmyLyHZVwM3DWZy9el8O",
+	"QSrnmAR5yXzokOOlPD0MWmJk0jvnwxUZeeTf//v/kOuQqvCmc/274HAz9JA6j7LaTjDUuvB0aTPJjajn",
+	"wTlHXwoEeUsC6irzlYakc87P+XMsjMAK91GqcftCjDG4zXPtCxQZHrtKH6sMkl9wG4k5j3//r/877JAz",
+	"FrsJGDt2b2/vgDB+zj+cnRwRFthfzuYJnD5TNtJvq8OzLhA/KcKCPOTv5RGVIgtAC9EhaALiYOd82FSc",
+	"MSzZ0q6rAZbwF+UfymhCqAQxnteKlDbEVe1mi6eVngeH1dL1LFvNcytitt4P/T27vae5w+ecVz0+h+2h",
+	"5VHsnSA4kgtGoMztmaZmK/DIR7dZCdUh7oci/3h+ZrbJ/nXO//n8+Jndo2N3FdqpeGm5HUPW9EGRfnfg",
+	"WiMcR5GYufVTP6xgBKrJMZ2CIe2S/ZVpj+Zrs6oKjh0SYwSQ3W7XI4kUBM0sYm2Bcz7Avxgno1QqjfkN",
+	"cAk8mnfIcLFmDsv5VIGJj4Zfh4/Nvfk3WZ30o+Fs+NgrjTA85/lFhvqwuu/RUA4f284SGCFaGsZQirl6",
+	"RP0peTTUw8dHZARzwbGeOzawYi5h2T5CQPq9g3Ne02QCmzdEzAeuoBCZrddvX7V7nW7La6UycgikDnd2",
+	"ZrNZJxa/syiiHSEnO6/fvtrpdbo7Jfu+9ezkX5S+b3mtS5DKAtRup9vpYg52ApwmrHXY2ut0O3tGZlAd",
+	"Irru0ITtlJHCfOmSe41YwZM+DVqHLaP5nJQv9Co9dhrEb3HJTuZ6W3uh629jrlwQYsZYQ1mVQYNHRnMD",
+	"D657TFNJe94aZkU5/6Jc/7xQwN7rdleUgG1X+rVYNtFQvzfBIqDy6WB1Wt/OpO4B+Yx3SvX2eMvu+lsq",
+	"RZt40976m4qadLyjv/6OvD7c3NA7WH/DYoXxjdcabDK1cuUlKhdpHFM5d7Rc2VfPQC0oba1GTB+fKAxL",
+	"lin+s9e6aivrlKlxtphnLPHTznXpr5tG7voHlJmrdT+011R6WEmdyjQEA+VTmD9Q4J1Q4D9AV/uN3Zbm",
+	"tkXhaic0tEvW0OxOIGY8EjRoJN5n7oIqBS/Mq6a+HeiY0EhwsOo5pijl9KbdFagKjYQOi05WeGNeS1EH",
+	"+M5VUduDpjVOoyjL/81dk6XvzPAtr2X//PytkiGBuF3aznaeiLWibNxbEnxgdsGY7uTt89dkFAl/qhZK",
+	"t0/s89vPmEqEymvTmjva1FWrP3D2t3J2xgxV9jbK8Nvnr39gLnc10t/2HK+VCFXjfihZk0y5gjUIsqJz",
+	"DC2QSEw8QiMlKo0bFtrnoRgaLnQsG5I2juOyx9EANvtGKIcZpgRxQXyRzG0LD3PNFBLdwWBf0YusnIRu",
+	"bDfu0tCNzg8+TZWxs07ev8sNO8OA9Uho26htt5cLvQa3hJmrtgGaLFFzS2zBfPynBbR0yBtcu9LCmDEj",
+	"c3R+CEuIY75sn1gHyHZY4z3A1SJcdTeAq7xhFeJbb5OFlBtx/HGoeEangJ0uK6j4kyoz3UpwlGA4Os9p",
+	"aEBLM0quhlfr+5zmUtPcCitF0W4n45T76NtwwaKKv4NaSx8tTez06aCEi1mlLaS1NnHAILD9ZZaU/Wfl",
+	"aqaVmtJxNp59LDPzyMpHEBGFLHSmUjmJl9eSCJnX161tqbqgR7moyBZd8e7TjC6XZTb1frOl0cJ5WX90",
+	"6+VPxdKh81fb8Lijz4wUcb8NKVI+x5hGibuzfKmK1lPJbSh4uEhAa/RKPcvTr+7bIYXJ8Q4qVvmfvjb2",
+	"Sh7s1USUrmsHKSojN2OOSplogzMty3yYhUJV666x+0QOakarYs3ry+LEefORYoqb5fgutbKewvznSxql",
+	"YF3h5u+hpTM+J/hDY/dRA3TN+z3Y4OnHxsIMDPEO20OiU+kSoGxnbGkkdtPTlZBNZme7klScGZ6VL6uX",
+	"OPBtu/8riQTt0l+f7xl1i+K3lX5LR1s/POT+cR7IIm90C2RsMrFOQvCnhmYdHhXaD8FMaoWucq0gGh/l",
+	"FeAOwNHOct+UQYApFzT0SMojUIoMi0I7rMPFDIBlDccmrTzL3O53YAjhzv8igvkd07FLr7mpxqqNmnOz",
+	"xEO7d/zsJq3FHrhXOLwW1RgMThYHPFywy56f0cm25tirLKH+L2WDbWtS7e5tBAa2DSveMNhkITXdBP9s",
+	"2t5xEOQh+U0By6aOLupyO9f2w43FsAjqemyeajIRkEfjvcL580WMbKS8Gr/Jii2dNZeFsrPmFuXMiA45",
+	"KzudyBQgsaHqkCkt5LzGr4PTvC2eubb4NVK5X7typshEcPjLhVp2N6D3mtbMf6AvF4/9tnTvNYb6bklI",
+	"2FF+A3ul/FKDe1AFV4uxb5ZNZvC9Zk6xb/zAsuSF5vfFGyO++fkPYZG7CXhux0e3i30U7xnCeET9G0lc",
+	"KglkWV+2+ke61/XYluxWTnC4quQKkLGIIjFDizBelhQ2ZfZOJMX3UnldVu9GKu/9YoVNGbNNqWYPjHt3",
+	"4vNBr23CpRNk9XK2qUiyxmJ3oeTu5E1pvgnFak3+40iJUvzS8VBIbS4xjQx+zg+LPFKCWd4ByLqgxKmZ",
+	"511a7N8JR7BQvh5EsLnTTMip7fifvQPMbcSR9WMylZkRCwBzewu41+3dx/K+iFEpsVhTw3h3toaHSOqf",
+	"BLCQTxeSS7iY3RVc5T2y7h6usLRYAmpYBo2UpnOVd7EtXoRVQiubgLAMVth7+QGsHsDqAax+aLBCPl0K",
+	"K9whXNlO4t8Pr6z1F4I/JTORRgHxRQzlSIotneOAP+T+ymXE+hdO9AGyHiDrAbJ+cIPQMPtCBPX2iPVF",
+	"jFZnr7w0F/zFa6nuJqOl1HiuacTsHRubjmddFt8bT9fnShgqeaisubvMCrOfjTVdyJIV3i064lT4duf6",
+	"ixitrNl6ia9e/pNHcVaLxIf4zQNb5fEb+6rxjRhpW7awb0ovSlUKBtzBjmjb6/jZiM3u04hkXUJdqYjN",
+	"NQjFDMsfxFjbxqpMEaqmEJCxkHXOCC3nt0GCH0Cttzxoe3hi01jbxDPT6e17VLFJAOr9WQ8lYwhMGQ8I",
+	"U4Xar2sB48+g9nvZDtS9EvVB5//L6/zvjbFHKLHNatEQpGMJKlwPdgvqvmu10Mmos7HYW3Atqa+/tdJ7",
+	"Vd/PxfY6y6VfCfDjt6cEu0J0Kg14WoefPleT/dFSsH1CS7tStH/8XOzBQhvapj2otKv9jtBXeU7T+9gX",
+	"XxH/kLFcU+5R90J9r2jyYpv3UF2UWbqOTxm1VCijwkvLDSVzcrJ9KFfa0Gf2ku9uRX9PAV20l1tpKdrd",
+	"8Mpl8ky6VmUPufbNFmHeK6zZLnSEVqHLckvUm1WOYnsC6P3kViNyraIMU9hKYqtckGM7D+JTzoUmobnA",
+	"nKRtPWgUrsV+pCG1rwG3PuembHvb4e4HTbYvt7K851z7xZaBDRLAHkqeZly0Cb2rgueHDPuHTKSVjmdb",
+	"2kFLfQ03A6cFFdR+u3ON/69LsldaJAptO7T6mqJXNhE6Q5j/1Ensf1Qg9VJMv4E4mnPRGw71jhWblahb",
+	"bTKVIe8D3dyV225rormdBw8POvO4ZWnXddnRBcl9J0Xjj8lwXk/oC/nNf7X85AfR3pwGY19T+g2iPWKX",
+	"8PsKK9j8+h2J271gsN6FHAhsTbnCf/QxBPQi2z5LeCbErKicZm37CztHkmvbq3aufRFUGieuel8J5QR7",
+	"9v6kyNC+KxhfoqgIrWnW9Ny+3CR7D88GHevysc2chqvfeYPh6YTqsIhOl950srabyn5/Xcf09c4IDVd6",
+	"J9RxtGVLKOdtGAtJEhBJlClxWwHCSmIoHRWJgfKiv7kWJAas5VzhZcTYRDMzvLM/Lx0ojSIxex4nev4v",
+	"GqVQ/36kN4ZT4dK92VMXGUGREFN8U0ZTZsQlyJFQ0JQaMbjfNg0rGdan1svpcO07P/C4tJNG9uG74TCo",
+	"NqM2xFSGBZv2mySMTzbDFIbrwd7qUAsn1TGKlvKfPpsTwPschdi+yzuowrhxrmvow7lmljqsTyHRWYyw",
+	"ki6jajJwPgo5Lagre9l3zgjMVkCXhsIIRM042M47BHJynLVrKN1U6aRV0+okd4uV7nECafnqJh9w6d6K",
+	"i3d5hBdCEuyOOKIR5T5Iy/kWZrBrvXvPjhvOHWLdVEoBicLzbAwI27UdcaU0UoEhN59v/iMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

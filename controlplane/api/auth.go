@@ -51,12 +51,28 @@ func (p principal) seesToken(t *controlplane.Token) bool {
 	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.token.AllowsDomain(id) })
 }
 
-// admit finds who calls and whether the operation's scope is among the token's. Unsecured
-// operations let everyone in.
-func (a *API) admit(c *call, r *http.Request) error {
+// admit finds who calls, counts the call, and finds whether the operation's scope is among
+// the token's. Unsecured operations let everyone in.
+func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if !c.op.secured {
 		return nil
 	}
+	if err := a.authenticate(c, r); err != nil {
+		return err
+	}
+	if err := a.limit(w, r, c); err != nil {
+		return err
+	}
+	if !c.principal.token.Allows(c.op.scope) {
+		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
+			Message: "The token lacks the scope " + string(c.op.scope) + ".",
+			Fix:     "Use a token with the scope " + string(c.op.scope) + ", or create one."}
+	}
+	return nil
+}
+
+// authenticate finds whose token the request carries.
+func (a *API) authenticate(c *call, r *http.Request) error {
 	secret, err := bearer(r.Header)
 	if err != nil {
 		return err
@@ -74,11 +90,6 @@ func (a *API) admit(c *call, r *http.Request) error {
 	c.principal = principal{token: token, actor: controlplane.Actor{
 		Type: controlplane.ActorToken, ID: token.ID, IP: c.ip, RequestID: c.requestID}}
 	a.touch(r.Context(), c, token)
-	if !token.Allows(c.op.scope) {
-		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
-			Message: "The token lacks the scope " + string(c.op.scope) + ".",
-			Fix:     "Use a token with the scope " + string(c.op.scope) + ", or create one."}
-	}
 	return nil
 }
 

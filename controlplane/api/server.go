@@ -36,6 +36,13 @@ type Config struct {
 	// process, so that a page's successor may be asked of another one.
 	CursorKey []byte
 
+	// RedisURL is where the calls of each organization are counted, redis://…, the same for
+	// every process. Empty: they are not limited.
+	RedisURL string
+	// LimiterTimeout is how long a call waits to be counted before it goes through uncounted;
+	// 50 ms where zero.
+	LimiterTimeout time.Duration
+
 	// PublicURL is where people reach this service, without a trailing slash. The `type` of
 	// every error begins with it.
 	PublicURL string
@@ -66,6 +73,7 @@ type API struct {
 	contract   []byte // the contract as JSON
 	pages      problemPages
 	touched    touched
+	limiter    *limiter // nil: calls are not limited
 	stopping   chan struct{}
 	stop       sync.Once
 }
@@ -99,6 +107,11 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: contract: %w", err)
 	}
+	if c.RedisURL != "" {
+		if a.limiter, err = newLimiter(c.RedisURL, c.LimiterTimeout); err != nil {
+			return nil, err
+		}
+	}
 	a.contract = contract
 	a.pages = newProblemPages(c.PublicURL)
 	return a, a.route(table)
@@ -107,6 +120,14 @@ func New(c Config) (*API, error) {
 // SetStopping makes /readyz answer 503 and ends every `wait` at once with what it has, so
 // that connections drain. It is called before the server is shut down, and is idempotent.
 func (a *API) SetStopping() { a.stop.Do(func() { close(a.stopping) }) }
+
+// Close gives back what the API holds. No call may be under way or come.
+func (a *API) Close() {
+	a.SetStopping()
+	if a.limiter != nil {
+		_ = a.limiter.client.Close()
+	}
+}
 
 func (a *API) isStopping() bool {
 	select {
@@ -163,7 +184,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
 		c.op = a.operations[mux.CurrentRoute(r)]
-		if err := a.admit(c, r); err != nil {
+		if err := a.admit(w, r, c); err != nil {
 			a.problem(w, r, err)
 			return
 		}

@@ -90,6 +90,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if w.api, err = New(config); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(w.api.Close)
 	w.server = httptest.NewServer(w.api)
 	t.Cleanup(w.server.Close)
 	w.org = w.newOrg("Test")

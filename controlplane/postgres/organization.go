@@ -8,11 +8,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const organizationColumns = `id, name, subscription_tier, domain_limit, created_at`
+const organizationColumns = `id, name, subscription_tier, domain_limit, domain_count, created_at`
 
 func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error) {
 	var o controlplane.Organization
-	err := row.Scan(&o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.CreatedAt)
+	err := row.Scan(&o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.CreatedAt)
 	return o, err
 }
 
@@ -41,7 +41,7 @@ func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization
 
 // AddOrganization stores a new organization.
 func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organization) error {
-	_, err := q.db.Exec(ctx, `INSERT INTO organizations (`+organizationColumns+`) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := q.db.Exec(ctx, `INSERT INTO organizations (id, name, subscription_tier, domain_limit, created_at) VALUES ($1, $2, $3, $4, $5)`,
 		o.ID, o.Name, o.Tier, o.DomainLimit, o.CreatedAt)
 	return translate(err, "organization", o.ID)
 }

@@ -239,6 +239,9 @@ func (a *App) Stop(ctx context.Context) {
 		a.stopWork()
 	}
 	closing.Wait()
+	if a.api != nil {
+		a.api.Close()
+	}
 	a.running.Wait()
 	if a.zone != nil {
 		_ = a.zone.Stop(ctx)

@@ -31,6 +31,7 @@ type Config struct {
 // HTTPConfig is about the API and the dashboard.
 type HTTPConfig struct {
 	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Where the API and dashboard listen."`
+	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute. They are counted in Redis; without one nothing is limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
 
 	devOrganization string // set by dev: its sign-in needs no password

@@ -21,7 +21,11 @@ func (a *App) startWeb() error {
 	if err != nil {
 		return fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
 	}
-	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+	limits := ""
+	if c.HTTP.RateLimits {
+		limits = c.Redis
+	}
+	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}); err != nil {
 		return err
 	}
