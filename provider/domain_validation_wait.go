@@ -60,8 +60,9 @@ type wait struct {
 	id          string
 	certificate bool // wait for it, not only for the delegation
 
-	asked time.Time   // when work was last asked for
-	job   *client.Job // the work that was asked for
+	want  client.JobType // the work that was last asked for
+	asked time.Time      // and when
+	job   *client.Job    // and what came of it
 }
 
 // run watches the domain and asks for a check now and then, as the service's own become rare. It returns the domain as
@@ -81,17 +82,17 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 				return d, nil
 			}
 		}
-		if time.Since(w.asked) >= recheckEvery {
-			w.ask(ctx, d)
-		}
+		w.ask(ctx, d)
 
 		look := recheckEvery
 		if d.Status == client.DomainStatusError {
 			look = errorLook
 		}
-		before := d.Status
+		before := d
 		window, cancel := context.WithTimeout(ctx, look)
-		seen, err := w.client.WaitDomain(window, w.id, func(now *client.Domain) bool { return w.done(now) || now.Status != before })
+		seen, err := w.client.WaitDomain(window, w.id, func(now *client.Domain) bool {
+			return w.done(now) || now.Status != before.Status || delegated(now) != delegated(before)
+		})
 		ended := window.Err() != nil
 		cancel()
 		d = cmpOr(seen, d)
@@ -108,20 +109,22 @@ func (w *wait) done(d *client.Domain) bool {
 	return delegated(d) && (!w.certificate || d.Status == client.DomainStatusActive)
 }
 
-// ask has the service look now instead of at its next turn. That it may refuse is no harm: its own turn comes.
+// ask has the service look now instead of at its next turn, every recheckEvery at most. That it may refuse is no harm: its
+// own turn comes.
 func (w *wait) ask(ctx context.Context, d *client.Domain) {
-	var job *client.Job
-	var err error
-	switch {
-	case !delegated(d):
-		job, err = w.client.VerifyDomain(ctx, w.id)
-	case w.certificate && (d.Status == client.DomainStatusPendingCname || d.Status == client.DomainStatusError && w.asked.IsZero()):
+	want, call := client.JobTypeDnsCheck, w.client.VerifyDomain
+	if delegated(d) {
 		// It was given up, or auto_issue came after the delegation.
-		job, err = w.client.IssueDomain(ctx, w.id)
-	default:
+		if !w.certificate || d.Status == client.DomainStatusIssuing || d.Status == client.DomainStatusActive {
+			return
+		}
+		want, call = client.JobTypeStartIssuance, w.client.IssueDomain
+	}
+	if want == w.want && time.Since(w.asked) < recheckEvery {
 		return
 	}
-	w.asked = time.Now()
+	job, err := call(ctx, w.id)
+	w.want, w.asked = want, time.Now()
 	if err != nil {
 		tflog.Debug(ctx, "asking for the domain's work failed", map[string]any{"domain_id": w.id, "error": err.Error()})
 		return
