@@ -27,6 +27,9 @@ type db struct {
 	t   testing.TB
 	dsn string
 	org string
+
+	mu  sync.Mutex
+	own *pgx.Conn // for what the tests ask themselves
 }
 
 func open(t testing.TB) *db {
@@ -141,14 +144,21 @@ func (d *db) conn() *pgx.Conn {
 	return conn
 }
 
-func (d *db) try(sql string, args ...any) error {
-	conn, err := pgx.Connect(d.t.Context(), d.dsn)
-	if err != nil {
-		return err
+// do runs fn on the connection that the tests keep for themselves.
+func (d *db) do(fn func(*pgx.Conn) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.own == nil {
+		d.own = d.conn()
 	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	_, err = conn.Exec(d.t.Context(), sql, args...)
-	return err
+	return fn(d.own)
+}
+
+func (d *db) try(sql string, args ...any) error {
+	return d.do(func(c *pgx.Conn) error {
+		_, err := c.Exec(d.t.Context(), sql, args...)
+		return err
+	})
 }
 
 func (d *db) exec(sql string, args ...any) {
@@ -161,11 +171,8 @@ func (d *db) exec(sql string, args ...any) {
 // value reads one value.
 func value[T any](d *db, sql string, args ...any) T {
 	d.t.Helper()
-	conn, err := pgx.Connect(d.t.Context(), d.dsn)
-	d.must(err)
-	defer func() { _ = conn.Close(context.Background()) }()
 	var v T
-	if err := conn.QueryRow(d.t.Context(), sql, args...).Scan(&v); err != nil {
+	if err := d.do(func(c *pgx.Conn) error { return c.QueryRow(d.t.Context(), sql, args...).Scan(&v) }); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
 	}
 	return v
