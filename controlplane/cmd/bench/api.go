@@ -125,7 +125,7 @@ func (a *apiCaller) newDomain() []byte {
 
 // measure calls ours and the limit in turns, and quiet after the limit where it is not empty.
 func (a *apiCaller) measure(what string, status int, want target, request func() []byte, quiet string) error {
-	length := pick(a.b.options.quick, time.Second, 2*time.Second)
+	length := pick(a.b.options.quick, time.Second, 1500*time.Millisecond)
 	var rate, took, cpu [3][]float64
 	turn := func(side int, addr string) func(int) error {
 		return func(int) error {

@@ -76,7 +76,7 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	if err != nil {
 		return err
 	}
-	n := max(pick(b.options.quick, 8, 30), pick(b.options.quick, 3, 6)*parallel)
+	n := max(pick(b.options.quick, 8, 25), pick(b.options.quick, 3, 5)*parallel)
 	var ours, limit, seen, alone []float64
 	var cpu [2][]float64 // of this process
 	var database []float64

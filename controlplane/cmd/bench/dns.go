@@ -115,7 +115,7 @@ type dnsSide struct{ rate, cpu []float64 }
 func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names [2][]string, absent [2]bool) ([2]dnsSide, error) {
 	var sides [2]dnsSide
 	var turns [2]func(int) error
-	length := pick(b.options.quick, time.Second, 2*time.Second)
+	length := pick(b.options.quick, time.Second, 1500*time.Millisecond)
 	for i, server := range servers {
 		questions, err := asker.prepare(names[i])
 		if err != nil {

@@ -98,7 +98,7 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 
 // drain measures jobs per second from the commit of many to the last one's end.
 func (b *bench) drain(t *tenant, bare *bareQueue) error {
-	n := pick(b.options.quick, 1000, 4000)
+	n := pick(b.options.quick, 500, 2000)
 	var ours, limit []float64
 	rate := func(into *[]float64, work func(round int) error) func(int) error {
 		return func(round int) error {
