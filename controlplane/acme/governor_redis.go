@@ -13,7 +13,8 @@ import (
 // The keys of one CA, below its prefix:
 //
 //	{limit}:{subject}         time in µs at which the bucket is full again; it is not there while it is full
-//	{limit}:{subject}:queue…  sorted set of waiters, by the time that each was told
+//	{limit}:{subject}:queue…  sorted set of waiters, in the order in which they came
+//	{limit}:{subject}:queue…:told  the same, by the time until which each was last told to wait
 //	wait:…                    time until which the CA asked us to wait, and how often it did
 //	order:{id}                an order that was counted
 
@@ -60,6 +61,21 @@ var reserveScript = redis.NewScript(`
 local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8])
 local function int(x) return string.format('%.0f', x) end
+local function leave(queue)
+  if waiter ~= '' and redis.call('ZREM', queue, waiter) == 1 then redis.call('ZREM', queue .. ':told', waiter) end
+end
+local function join(queue, wait)
+  if not redis.call('ZSCORE', queue, waiter) then
+    local last = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
+    redis.call('ZADD', queue, int(math.max(now, tonumber(last or 0) + 1)), waiter)
+  end
+  redis.call('ZADD', queue .. ':told', int(now + wait), waiter)
+  local life = math.ceil((wait + grace) / 1000)
+  if redis.call('PTTL', queue) < life then
+    redis.call('PEXPIRE', queue, int(life))
+    redis.call('PEXPIRE', queue .. ':told', int(life))
+  end
+end
 
 if known and redis.call('EXISTS', KEYS[3]) == 1 then return {1, 0, 0} end
 
@@ -77,7 +93,11 @@ for i = 1, n do
   full[i] = math.max(tonumber(redis.call('GET', bucket) or 0), now)
   local ahead = 0
   if take and redis.call('EXISTS', queue) == 1 then
-    redis.call('ZREMRANGEBYSCORE', queue, '-inf', int(now - grace))
+    local absent = redis.call('ZRANGEBYSCORE', queue .. ':told', '-inf', int(now - grace), 'LIMIT', 0, 1000)
+    if #absent > 0 then
+      redis.call('ZREM', queue, unpack(absent))
+      redis.call('ZREM', queue .. ':told', unpack(absent))
+    end
     ahead = (waiter ~= '' and redis.call('ZRANK', queue, waiter)) or redis.call('ZCARD', queue)
   end
   local left = full[i] - now + every * (ahead + keep + 1 - burst)
@@ -90,7 +110,7 @@ if wait < 1 then
     if ARGV[arg + 4] == '1' then
       full[i] = full[i] + tonumber(ARGV[arg + 1])
       redis.call('SET', bucket, int(full[i]), 'PX', int(math.ceil((full[i] - now) / 1000) + 60000))
-      if waiter ~= '' then redis.call('ZREM', queue, waiter) end
+      leave(queue)
     end
   end
   if known then redis.call('SET', KEYS[3], '1', 'PX', memory) end
@@ -101,13 +121,7 @@ wait = math.ceil(wait)
 if waiter ~= '' then
   for i = 1, n do
     local queue, arg = KEYS[3 + 2 * i], 4 + 4 * i
-    if i == which and wait <= patience and ARGV[arg + 4] == '1' then
-      redis.call('ZADD', queue, int(now + wait), waiter)
-      local life = math.ceil((wait + grace) / 1000)
-      if redis.call('PTTL', queue) < life then redis.call('PEXPIRE', queue, int(life)) end
-    else
-      redis.call('ZREM', queue, waiter)
-    end
+    if i == which and wait <= patience and ARGV[arg + 4] == '1' then join(queue, wait) else leave(queue) end
   end
 end
 return {0, wait, which}

@@ -48,7 +48,7 @@ func (e *Engine) RenewalInfo(ctx context.Context, ca, ariID string) (controlplan
 		blank.CheckAgainAt = a.now().Add(maxCheck)
 	case ok && refused.RetryAfter > 0:
 		blank.CheckAgainAt = a.now().Add(min(max(refused.RetryAfter, minCheck), maxCheck))
-	case ok && (refused.Class == Rejected || refused.Class == Internal):
+	case ok && (refused.Status >= 400 && refused.Status < 500 || refused.Class == Rejected || refused.Class == Internal):
 		blank.CheckAgainAt = a.now().Add(usualCheck)
 	}
 	return blank, err
@@ -90,12 +90,8 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 			Message: a.Name + " gave renewal information that makes no sense.", Fix: "Nothing: the certificate is renewed by its lifetime."}
 		return asked, noInfo(nonsense)
 	}
-	wait := usualCheck
-	if resp.Header.Get("Retry-After") != "" && readableRetryAfter(resp.Header) {
-		wait = min(max(retryAfter(resp.Header, a.now()), minCheck), maxCheck)
-	}
 	info.CheckedAt = asked.CheckedAt
-	info.CheckAgainAt = asked.CheckedAt.Add(wait)
+	info.CheckAgainAt = asked.CheckedAt.Add(checkAfter(resp.Header, a.now()))
 	return info, nil
 }
 
@@ -146,11 +142,17 @@ func isARIID(id string) bool {
 	return ok && len(id) < 200
 }
 
-// readableRetryAfter reports whether there is a Retry-After that says a time, if only that it has passed.
-func readableRetryAfter(h http.Header) bool {
+// checkAfter reads when to ask again, to within what makes sense (RFC 9773 §4.3).
+func checkAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	_, err := http.ParseTime(value)
-	return err == nil || value != "" && strings.Trim(value, "0123456789") == ""
+	switch digits := value != "" && strings.Trim(value, "0123456789") == ""; {
+	case digits && len(value) > 9:
+		return maxCheck
+	case digits || err == nil:
+		return min(max(retryAfter(h, now), minCheck), maxCheck)
+	}
+	return usualCheck
 }
 
 // noInfo marks an error as one that leaves us without renewal information.

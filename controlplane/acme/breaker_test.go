@@ -1,0 +1,173 @@
+package acme_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+// TestBreaker takes the CA down until it is left alone, and brings it back.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	c := &clock{t: time.Now()}
+	e := w.engine(t, func(cfg *acme.Config) {
+		cfg.Now, cfg.Breaker = c.now, acme.Breaker{Failures: 3, Open: 30 * time.Second, MaxOpen: 100 * time.Second}
+	})
+	w.issue(t, e, "up.example.com")
+	requests := func() (n int) {
+		for _, path := range allPaths {
+			n += f.requests(path)
+		}
+		return n
+	}
+	fail := func(name string) *acme.Error {
+		o := w.order(t, e, name)
+		_, err := e.Run(t.Context(), o, w.journal(o))
+		got := wantError(t, err, acme.Unreachable, "ca-unreachable")
+		if got.Over {
+			t.Errorf("%s: the order is over", name)
+		}
+		return &got
+	}
+	healthy := func(want bool, wait time.Duration) {
+		t.Helper()
+		ok, until := e.Healthy("pebble")
+		if ok != want || !ok && until.Sub(c.now()) != wait {
+			t.Errorf("healthy %v, for %s; want %v, %s", ok, until.Sub(c.now()), want, wait)
+		}
+	}
+	for _, path := range allPaths {
+		f.answer(path, 0, 502, map[string]string{"Content-Type": "text/html"}, "<html>")
+	}
+	for i := range 3 {
+		healthy(true, 0)
+		fail(fmt.Sprintf("down%d.example.com", i))
+	}
+	healthy(false, 30*time.Second)
+	before := requests()
+	if got := fail("open.example.com"); got.RetryAt != c.now().Add(30*time.Second) || got.RetryAfter != 30*time.Second {
+		t.Errorf("told to come back at %s", got.RetryAt)
+	}
+	if info, err := e.RenewalInfo(t.Context(), "pebble", someARIID); err == nil || info.HasWindow() {
+		t.Errorf("renewal information of a CA that is down: %+v", info)
+	}
+	if n := requests() - before; n != 0 {
+		t.Errorf("%d requests to a CA that is left alone", n)
+	}
+	for _, wait := range []time.Duration{60 * time.Second, 100 * time.Second, 100 * time.Second} { // each probe that fails doubles the wait
+		_, until := e.Healthy("pebble")
+		c.set(until)
+		healthy(true, 0)
+		fail("probe.example.com")
+		healthy(false, wait)
+	}
+	for _, path := range allPaths {
+		f.on(path, nil)
+	}
+	c.advance(100 * time.Second)
+	w.issue(t, e, "back.example.com")
+	healthy(true, 0)
+	w.issue(t, e, "again.example.com")
+	if ok, _ := e.Healthy("unknown"); ok {
+		t.Error("a CA that is not configured is healthy")
+	}
+}
+
+// TestBreakerProbe lets one run find out whether the CA is back; the others are told to wait meanwhile. A probe that is
+// stopped says nothing, and another takes its place.
+func TestBreakerProbe(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	c := &clock{t: time.Now()}
+	e := w.engine(t, func(cfg *acme.Config) { cfg.Now, cfg.Breaker = c.now, acme.Breaker{Failures: 1} })
+	f.answer(pathDirectory, 0, 502, nil, "")
+	o := w.order(t, e, "probe.example.com")
+	if _, err := e.Run(t.Context(), o, w.journal(o)); err == nil {
+		t.Fatal("a certificate of a CA that is down")
+	}
+	_, until := e.Healthy("pebble")
+	c.set(until)
+
+	arrived := make(chan struct{}, 10)
+	f.on(pathDirectory, func(_ int, _ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := e.Run(ctx, o, w.journal(o))
+		ended <- err
+	}()
+	<-arrived
+	if ok, _ := e.Healthy("pebble"); ok {
+		t.Error("healthy while the probe is under way")
+	}
+	other := w.order(t, e, "other.example.com")
+	_, err := e.Run(t.Context(), other, w.journal(other))
+	wantError(t, err, acme.Unreachable, "ca-unreachable")
+	cancel()
+	wantError(t, <-ended, acme.Interrupted, "order-interrupted")
+	if len(arrived) != 0 {
+		t.Error("more than one request was made")
+	}
+	f.on(pathDirectory, nil)
+	if ok, _ := e.Healthy("pebble"); !ok {
+		t.Error("a probe that was stopped keeps others out")
+	}
+	w.issue(t, e, "next.example.com")
+}
+
+// TestBreakerCountsNoRefusals has the CA refuse, and our own side fail: neither says that it is away.
+func TestBreakerCountsNoRefusals(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, func(cfg *acme.Config) { cfg.Breaker.Failures = 2 })
+	run := func(kill bool) error {
+		o := w.order(t, e, "refused.example.com")
+		j := w.journal(o)
+		j.killPub = kill
+		_, err := e.Run(t.Context(), o, j)
+		return err
+	}
+	for kind, status := range map[string]int{"rejectedIdentifier": 400, "caa": 403, "rateLimited": 429, "malformed": 404} {
+		f.answer(pathNewOrder, 0, status, nil, fmt.Sprintf(`{"type":"%s%s","detail":"no"}`, urn, kind))
+		for range 5 {
+			if run(false) == nil {
+				t.Fatal("a certificate")
+			}
+		}
+		if ok, _ := e.Healthy("pebble"); !ok {
+			t.Errorf("%s opens the circuit", kind)
+		}
+	}
+	f.on(pathNewOrder, nil)
+	for range 5 {
+		if err := run(true); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+	}
+	if ok, _ := e.Healthy("pebble"); !ok {
+		t.Error("our own fault opens the circuit")
+	}
+	f.answer(pathNewOrder, 0, 500, nil, "")
+	if run(false) == nil {
+		t.Fatal("a certificate")
+	}
+	f.on(pathNewOrder, nil)
+	w.issue(t, e, "between.example.com") // an answer in between begins the count again
+	f.answer(pathNewOrder, 0, 500, nil, "")
+	if run(false) == nil {
+		t.Fatal("a certificate")
+	}
+	if ok, _ := e.Healthy("pebble"); !ok {
+		t.Error("failures that do not follow each other open the circuit")
+	}
+}

@@ -1,0 +1,170 @@
+package acme_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+// TestGovernorWeek lets 200 workers with two governors, as of two processes, live through a week at Let's Encrypt's limits with
+// more orders than these allow. What was let through then passes, up to 20 s late, an exact model of the limits: not one is
+// refused, and hardly any order that the CA would have taken is left undone.
+func TestGovernorWeek(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		length, demand := 7*24*time.Hour, 6700
+		if server.Embedded() || testing.Short() {
+			length, demand = 24*time.Hour, 1200
+		}
+		liveThrough(t, server, length, demand)
+	})
+}
+
+// weekOrder is an order that somebody wants.
+type weekOrder struct {
+	q    controlplane.QuotaRequest
+	due  time.Time
+	done time.Time // when it reached the CA
+	asks int
+}
+
+func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, demand int) {
+	const workers, tick, late = 200, time.Minute, 20 * time.Second
+	c := newClock()
+	start := c.now()
+	limits, _ := acme.DefaultLimits(letsEncrypt)
+	limits.NewOrdersPerAccount.Count /= 3 // a third of the orders shows the same, in a third of the time
+	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60} // the clock goes by minutes
+	var governors [2]*acme.Governor
+	for i := range governors {
+		governors[i] = governor(t, server, c, func(cfg *acme.GovernorConfig) {
+			cfg.Margin = 0 // the default
+			cfg.CAs[0].Limits = &limits
+		})
+	}
+	random := rand.New(rand.NewPCG(1, uint64(demand)))
+	orders := make([]*weekOrder, demand)
+	for i := range orders {
+		o := &weekOrder{due: start, q: controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{weekName(random, i)}, Waiter: fmt.Sprint("job", i), OrderID: fmt.Sprint("ord", i)}}
+		if i%5 > 0 { // a fifth is there at the beginning
+			o.due = start.Add(time.Duration(random.Float64() * float64(length)))
+		}
+		o.q.Renewal = i%6 == 0
+		o.q.Replaces = i%12 == 0
+		orders[i] = o
+	}
+
+	var asked, granted atomic.Int64
+	for ; c.now().Before(start.Add(length)); c.advance(tick) {
+		now := c.now()
+		work := make(chan *weekOrder)
+		var wg sync.WaitGroup
+		due := slices.DeleteFunc(slices.Clone(orders), func(o *weekOrder) bool { return !o.done.IsZero() || o.due.After(now) })
+		for i := range min(workers, len(due)) {
+			wg.Go(func() {
+				for o := range work {
+					o.asks++
+					asked.Add(1)
+					d, err := governors[i%2].Reserve(t.Context(), o.q)
+					switch {
+					case err != nil || d.Bypassed:
+						t.Errorf("%+v, %v", d, err)
+						o.due = now.Add(length)
+					case d.OK:
+						granted.Add(1)
+						o.done = now.Add(time.Duration(rand.Float64() * float64(late)))
+					case !d.WaitUntil.After(now):
+						t.Errorf("told to wait until %s, which is past", d.WaitUntil)
+						o.due = now.Add(length)
+					default:
+						o.due = d.WaitUntil
+					}
+				}
+			})
+		}
+		for _, o := range due {
+			work <- o
+		}
+		close(work)
+		wg.Wait()
+	}
+
+	placed := slices.DeleteFunc(slices.Clone(orders), func(o *weekOrder) bool { return o.done.IsZero() })
+	slices.SortFunc(placed, func(a, b *weekOrder) int { return a.done.Compare(b.done) })
+	model := weekModel{}
+	counted, refused := 0, 0
+	for _, o := range placed {
+		if o.q.Replaces {
+			continue
+		}
+		counted++
+		ok := model.take(limits.NewOrdersPerAccount, "account", o.done)
+		ok = model.take(limits.CertificatesPerRegisteredDomain, "domain "+controlplane.RegisteredDomain(o.q.Names[0]), o.done) && ok
+		ok = model.take(limits.DuplicateCertificates, "names "+o.q.Names[0], o.done) && ok
+		if !ok {
+			refused++
+		}
+	}
+	possible := float64(limits.NewOrdersPerAccount.Count) + length.Seconds()/limits.NewOrdersPerAccount.Per.Seconds()*float64(limits.NewOrdersPerAccount.Count)
+	used := float64(counted) / min(possible, float64(demand)*11/12)
+	t.Logf("%d orders wanted, %d placed, of which %d count: %.1f %% of what the limits allow; %.2f requests for each", demand, len(placed), counted, 100*used, float64(asked.Load())/float64(len(placed)))
+	if refused > 0 {
+		t.Errorf("the CA refused %d orders", refused)
+	}
+	if used < 0.9 {
+		t.Errorf("only %.1f %% of what the limits allow was used", 100*used)
+	}
+	if perOrder := float64(asked.Load()) / float64(demand); perOrder > 4 {
+		t.Errorf("%.2f requests for each order: those who wait come back too often", perOrder)
+	}
+	for _, o := range orders {
+		if o.q.Replaces && o.done.IsZero() {
+			t.Errorf("a renewal that nothing limits was not placed: %+v, %d requests", o.q, o.asks)
+			break
+		}
+	}
+}
+
+// weekName makes some domains have many names, and some names be wanted many times.
+func weekName(random *rand.Rand, i int) string {
+	switch {
+	case i%20 == 1:
+		return fmt.Sprintf("h%d.big%d.example", i, random.IntN(4))
+	case i%50 == 2:
+		return fmt.Sprintf("again%d.example", random.IntN(20))
+	}
+	return fmt.Sprintf("d%d.example", i)
+}
+
+// weekModel holds token buckets as Let's Encrypt describes them, of tokens instead of times, so that it has nothing in common
+// with what it checks.
+type weekModel map[string]*struct {
+	tokens float64
+	at     time.Time
+}
+
+func (m weekModel) take(limit acme.Limit, key string, at time.Time) bool {
+	b := m[key]
+	if b == nil {
+		b = &struct {
+			tokens float64
+			at     time.Time
+		}{float64(limit.Count), at}
+		m[key] = b
+	}
+	b.tokens = min(b.tokens+at.Sub(b.at).Seconds()/limit.Per.Seconds()*float64(limit.Count), float64(limit.Count))
+	b.at = at
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
