@@ -16,8 +16,9 @@ import (
 
 // account is a registered account, ready to sign.
 type account struct {
-	key crypto.Signer
-	url string // the kid
+	key    crypto.Signer
+	sealed []byte // the key, as it is stored
+	url    string // the kid
 }
 
 // registered returns the account at a CA: from memory, from the store, or by registering one. An account whose URL is
@@ -50,14 +51,20 @@ func (a *authority) registered(ctx context.Context, forgotten string) (*account,
 				return nil, a.storeError(ctx, err)
 			}
 		}
-		if stored.URL, err = a.register(ctx, key); err != nil {
+		stored.URL, err = a.register(ctx, key)
+		if isDead(err) && a.isSpent(ctx, key) {
+			if key, stored, err = a.replaceKey(ctx, stored); err == nil {
+				stored.URL, err = a.register(ctx, key)
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 		if err := a.cfg.Accounts.SetAccountURL(ctx, a.DirectoryURL, stored.URL); err != nil {
 			return nil, a.storeError(ctx, err)
 		}
 	}
-	a.account = &account{key: key, url: stored.URL}
+	a.account = &account{key: key, sealed: stored.SealedKey, url: stored.URL}
 	return a.account, nil
 }
 
@@ -70,13 +77,9 @@ func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, e
 	if stored != nil {
 		return stored, nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	sealed, err := a.newKey()
 	if err != nil {
-		return nil, internal(a.Name, err)
-	}
-	sealed, err := sealKey(a.cfg.Sealer, key, a.DirectoryURL)
-	if err != nil {
-		return nil, internal(a.Name, err)
+		return nil, err
 	}
 	now := a.now()
 	stored, err = a.cfg.Accounts.CreateAccount(ctx, &controlplane.Account{
@@ -87,6 +90,19 @@ func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, e
 		return nil, a.storeError(ctx, err)
 	}
 	return stored, nil
+}
+
+// newKey returns a new account key, sealed.
+func (a *authority) newKey() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, internal(a.Name, err)
+	}
+	sealed, err := sealKey(a.cfg.Sealer, key, a.DirectoryURL)
+	if err != nil {
+		return nil, internal(a.Name, err)
+	}
+	return sealed, nil
 }
 
 func (a *authority) openKey(stored *controlplane.Account) (crypto.Signer, error) {

@@ -27,7 +27,7 @@ const (
 	pathCert      = "/certZ/"
 )
 
-var allPaths = []string{pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalise, pathAuthz, pathChallenge, pathCert}
+var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalise, pathAuthz, pathChallenge, pathCert}
 
 // faulty is a handler in front of the CA that a test makes misbehave. It sees requests of one path, counted from 1.
 type faulty struct {

@@ -112,6 +112,7 @@ func TestGovernorLimits(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	different := func(q controlplane.QuotaRequest) func(int) controlplane.QuotaRequest {
 		return func(i int) controlplane.QuotaRequest {
+			q := q
 			q.Names = []string{fmt.Sprintf("www.d%d.example", i)}
 			return q
 		}

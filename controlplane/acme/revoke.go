@@ -21,20 +21,32 @@ func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason i
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
-	acct, err := a.registered(ctx, "")
-	if err != nil {
-		return err
+	for again := true; ; again = false {
+		acct, err := a.registered(ctx, "")
+		if err != nil {
+			return err
+		}
+		err = a.revoke(ctx, acct, certDER, uint(reason))
+		refused, ok := errors.AsType[*Error](err)
+		switch {
+		case ok && refused.problemType == "alreadyRevoked":
+			return nil
+		case !ok || !again || !isDoubtful(refused):
+			return err
+		}
+		if mended, bad := a.mend(ctx, acct, refused); bad != nil || !mended {
+			return err
+		}
 	}
+}
+
+// revoke makes the request. Its error is an *Error.
+func (a *authority) revoke(ctx context.Context, acct *account, certDER []byte, reason uint) error {
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {
 		return err
 	}
-	code := uint(reason)
-	err = s.do(func() error {
-		return s.core.Certificates.Revoke(lego.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(certDER), Reason: &code})
+	return s.do(func() error {
+		return s.core.Certificates.Revoke(lego.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(certDER), Reason: &reason})
 	})
-	if refused, ok := errors.AsType[*Error](err); ok && refused.problemType == "alreadyRevoked" {
-		return nil
-	}
-	return err
 }

@@ -71,6 +71,7 @@ type run struct {
 	session *session
 
 	forgotten string // URL of the account that the CA said it does not know
+	mended    bool   // the account was looked after, because the CA refused it
 	unsure    int    // new-order requests that got no answer: the CA may have made the order
 }
 
@@ -117,6 +118,13 @@ func (r *run) again(err error, attempt int) (time.Duration, bool) {
 		r.ca.nonces.clear()
 		r.forgotten, r.session = r.session.account.url, nil
 		return 0, true
+	}
+	if isDoubtful(e) && !r.mended && r.session != nil && r.session.account != nil {
+		r.mended = true
+		if mended, err := r.ca.mend(r.ctx, r.session.account, e); err == nil && mended {
+			r.session = nil
+			return 0, true
+		}
 	}
 	answered := r.session != nil && r.session.wire.answered
 	switch {

@@ -1,0 +1,333 @@
+package acme_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+)
+
+const pathKeyChange = "/rollover-account-key"
+
+// changeable is an account store that can change keys, as the database does.
+type changeable struct {
+	*accounts
+	planned map[string][]byte
+	failing bool // TakeAccountKey does not come to pass
+}
+
+func (a *changeable) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.planned[directoryURL], ctx.Err()
+}
+
+func (a *changeable) PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !bytes.Equal(a.rows[directoryURL].SealedKey, sealed) {
+		return nil, ctx.Err()
+	}
+	if a.planned[directoryURL] == nil {
+		a.planned[directoryURL] = next
+	}
+	return a.planned[directoryURL], ctx.Err()
+}
+
+func (a *changeable) TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failing {
+		return errKilled
+	}
+	row := a.rows[directoryURL]
+	if !bytes.Equal(row.SealedKey, sealed) || a.planned[directoryURL] == nil {
+		return ctx.Err()
+	}
+	row.SealedKey, row.URL = a.planned[directoryURL], url
+	a.rows[directoryURL] = row
+	delete(a.planned, directoryURL)
+	return ctx.Err()
+}
+
+func (a *changeable) fail(on bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failing = on
+}
+
+// rollWorld is a world whose store can change keys. Pebble changes a key while it reads it for other requests: these are kept
+// apart.
+func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine) {
+	t.Helper()
+	var mu sync.RWMutex
+	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
+	w := newWorld(t, devstack.CAConfig{Wrap: func(next http.Handler) http.Handler {
+		f.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == pathKeyChange {
+				mu.Lock()
+				defer mu.Unlock()
+			} else {
+				mu.RLock()
+				defer mu.RUnlock()
+			}
+			next.ServeHTTP(w, r)
+		})
+		return f
+	}})
+	store := &changeable{accounts: w.accounts, planned: map[string][]byte{}}
+	return w, f, store, func() *acme.Engine {
+		return w.engine(t, func(cfg *acme.Config) { cfg.Accounts = store })
+	}
+}
+
+// rolled checks that the account is the same one, with another key, and that nothing is planned any more.
+func (a *changeable) rolled(t *testing.T, before controlplane.Account) controlplane.Account {
+	t.Helper()
+	now := a.only(t)
+	if now.URL != before.URL || bytes.Equal(now.SealedKey, before.SealedKey) || len(a.planned) != 0 {
+		t.Errorf("account %q, before %q; key kept: %v; %d keys are planned", now.URL, before.URL, bytes.Equal(now.SealedKey, before.SealedKey), len(a.planned))
+	}
+	return now
+}
+
+func TestRollOver(t *testing.T) {
+	t.Parallel()
+	w, _, store, engine := rollWorld(t)
+	e, other := engine(), engine()
+	if err := e.RollOver(t.Context(), "pebble"); err != nil { // there is no account yet
+		t.Fatal(err)
+	}
+	w.issue(t, e, "a.example.com")
+	w.issue(t, other, "b.example.com")
+	for i := range 3 {
+		before := store.only(t)
+		half := w.order(t, other, fmt.Sprintf("half%d.example.com", i))
+		j := w.journal(half)
+		j.killAt, j.written = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepPublished, controlplane.StepFinalised}[i], true
+		if _, err := other.Run(t.Context(), half, j); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		if err := e.RollOver(t.Context(), "pebble"); err != nil {
+			t.Fatal(err)
+		}
+		store.rolled(t, before)
+		// The other process holds the old key, and an order that was begun with it.
+		left := j.stored
+		orders := w.ca.Orders()
+		cert, err := other.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+		if err != nil {
+			t.Fatalf("the order that was at %s: %v", left.Step, err)
+		}
+		w.verify(t, cert, &left)
+		if w.ca.Orders() != orders {
+			t.Error("a second order was made")
+		}
+		w.issue(t, e, fmt.Sprintf("c%d.example.com", i))
+		w.issue(t, engine(), fmt.Sprintf("d%d.example.com", i))
+	}
+}
+
+// TestRevokeAfterRollOver revokes with a process that holds the old key.
+func TestRevokeAfterRollOver(t *testing.T) {
+	t.Parallel()
+	w, _, _, engine := rollWorld(t)
+	e, other := engine(), engine()
+	cert := w.issue(t, other, "revoke.example.com")
+	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(cert.ChainPEM))
+	if err := other.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRollOverCutOff stops the rollover before, while and after the CA hears of it.
+func TestRollOverCutOff(t *testing.T) {
+	t.Parallel()
+	w, f, store, engine := rollWorld(t)
+	e, old := engine(), engine()
+	w.issue(t, e, "a.example.com")
+	w.issue(t, old, "b.example.com")
+	before := store.only(t)
+
+	f.cut(pathKeyChange, 1000, false) // the CA never hears of it
+	if err := e.RollOver(t.Context(), "pebble"); err == nil {
+		t.Fatal("no error")
+	}
+	planned := store.planned[w.ca.DirectoryURL()]
+	if planned == nil {
+		t.Fatal("the key was not stored before it was used")
+	}
+	w.issue(t, e, "c.example.com")
+	w.issue(t, engine(), "d.example.com")
+	f.on(pathKeyChange, nil)
+	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+		t.Fatal(err)
+	}
+	if now := store.rolled(t, before); !bytes.Equal(now.SealedKey, planned) {
+		t.Error("another key was made, while one was planned")
+	}
+
+	before = store.only(t)
+	f.cut(pathKeyChange, 1000, true) // the CA hears of it, and its answer is lost
+	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+		t.Fatal(err)
+	}
+	f.on(pathKeyChange, nil)
+	store.rolled(t, before)
+	w.issue(t, old, "e.example.com")
+
+	for _, finish := range []func(){
+		func() { w.issue(t, old, "f.example.com") },
+		func() { w.issue(t, engine(), "g.example.com") },
+		func() {
+			if err := old.RollOver(t.Context(), "pebble"); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		before = store.only(t)
+		store.fail(true) // the worker dies between the CA and the store
+		if err := e.RollOver(t.Context(), "pebble"); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		store.fail(false)
+		finish()
+		store.rolled(t, before)
+		w.issue(t, e, "h.example.com")
+	}
+}
+
+// TestRollOverUnderLoad changes the key again and again from two processes, while both carry out orders.
+func TestRollOverUnderLoad(t *testing.T) {
+	t.Parallel()
+	w, _, store, engine := rollWorld(t)
+	engines := []*acme.Engine{engine(), engine()}
+	w.issue(t, engines[0], "first.example.com")
+	before := store.only(t)
+	var wg sync.WaitGroup
+	for i, e := range engines {
+		wg.Go(func() {
+			for range 3 {
+				if err := e.RollOver(t.Context(), "pebble"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		for n := range 4 {
+			wg.Go(func() {
+				for k := range 3 {
+					o := w.order(t, e, fmt.Sprintf("load%d-%d-%d.example.com", i, n, k))
+					j := w.journal(o)
+					cert, err := e.Run(t.Context(), o, j)
+					for again := 0; err != nil && again < 10; again++ { // two changes within one order are one too many
+						o = w.order(t, e, o.Names...)
+						cert, err = e.Run(t.Context(), o, w.journal(o))
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					w.verify(t, cert, o)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	store.rolled(t, before)
+}
+
+func TestRollOverRefused(t *testing.T) {
+	t.Parallel()
+	w, f, store, engine := rollWorld(t)
+	e := engine()
+	w.issue(t, e, "a.example.com")
+	before := store.only(t)
+	f.answer(pathKeyChange, 0, 403, nil, fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
+	wantError(t, e.RollOver(t.Context(), "pebble"), acme.Rejected, "ca-unauthorized")
+	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
+		t.Error("the key was changed although the CA refused")
+	}
+	f.on(pathKeyChange, nil)
+	w.issue(t, e, "b.example.com")
+
+	f.rewrite(pathDirectory, func(_ int, dir map[string]any, _ http.Header) { delete(dir, "keyChange") })
+	wantError(t, engine().RollOver(t.Context(), "pebble"), acme.Rejected, "ca-account")
+	wantError(t, e.RollOver(t.Context(), "gone"), acme.OrderGone, "ca-unknown")
+	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble"), acme.Internal, "internal")
+}
+
+// TestDeactivatedAccount has the CA end the account: another is registered, with another key, by every engine once in all.
+func TestDeactivatedAccount(t *testing.T) {
+	t.Parallel()
+	w, _, store, engine := rollWorld(t)
+	e := engine()
+	w.issue(t, e, "a.example.com")
+	for i, prepare := range []func() []*acme.Engine{
+		func() []*acme.Engine { return []*acme.Engine{e} },
+		func() []*acme.Engine { return []*acme.Engine{engine(), e} },
+		func() []*acme.Engine { // its URL is forgotten as well
+			if err := store.SetAccountURL(t.Context(), w.ca.DirectoryURL(), ""); err != nil {
+				t.Fatal(err)
+			}
+			return []*acme.Engine{engine(), e}
+		},
+	} {
+		before := store.only(t)
+		half := w.order(t, e, fmt.Sprintf("half%d.example.com", i))
+		j := w.journal(half)
+		j.killAt, j.written = controlplane.StepOrdered, true
+		if _, err := e.Run(t.Context(), half, j); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		w.deactivate(t, before)
+		for k, e := range prepare() {
+			w.issue(t, e, fmt.Sprintf("after%d-%d.example.com", i, k))
+		}
+		now := store.only(t)
+		if now.URL == before.URL || bytes.Equal(now.SealedKey, before.SealedKey) {
+			t.Errorf("%d: the account is %q, before it was %q", i, now.URL, before.URL)
+		}
+		left := j.stored
+		_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+		wantError(t, err, acme.OrderGone, "order-expired")
+		if again := store.only(t); again.URL != now.URL {
+			t.Errorf("%d: a third account was registered", i)
+		}
+	}
+}
+
+// deactivate ends an account at the CA, as its owner.
+func (w *world) deactivate(t *testing.T, acct controlplane.Account) {
+	t.Helper()
+	text, err := w.sealer.Open(acct.SealedKey, acct.DirectoryURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := api.New(w.ca.HTTPClient(), "test", w.ca.DirectoryURL(), acct.URL, key.(crypto.Signer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Accounts.Deactivate(acct.URL); err != nil {
+		t.Fatal(err)
+	}
+}
