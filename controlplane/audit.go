@@ -2,8 +2,8 @@ package controlplane
 
 import "time"
 
-// Actions that the audit log records. Those that begin "domain." or "job." are also events
-// that customers' systems are told of.
+// Actions that the audit log records: the kind of object, and what happened to it. Those of
+// EventKinds are also events that customers' systems are told of.
 const (
 	ActionDomainCreated     = "domain.created"
 	ActionDomainUpdated     = "domain.updated"
@@ -30,6 +30,9 @@ const (
 	ActionTokenDeleted      = "token.deleted"
 	ActionOrgCreated        = "organization.created"
 )
+
+// EventKinds returns the first words of the actions that are events.
+func EventKinds() []string { return []string{"domain", "job"} }
 
 // ActorType is who did something.
 type ActorType string
@@ -65,4 +68,15 @@ type AuditEntry struct {
 	After      map[string]any
 	Details    map[string]any
 	CreatedAt  time.Time
+}
+
+// DomainID returns the domain that the entry is about, "" where it is about none.
+func (a *AuditEntry) DomainID() string {
+	if id, ok := a.Details["domain_id"].(string); ok {
+		return id
+	}
+	if a.EntityType == "domain" {
+		return a.EntityID
+	}
+	return ""
 }

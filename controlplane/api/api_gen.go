@@ -24,6 +24,27 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ActorType.
+const (
+	ActorTypeSystem ActorType = "system"
+	ActorTypeToken  ActorType = "token"
+	ActorTypeUser   ActorType = "user"
+)
+
+// Valid indicates whether the value is a known member of the ActorType enum.
+func (e ActorType) Valid() bool {
+	switch e {
+	case ActorTypeSystem:
+		return true
+	case ActorTypeToken:
+		return true
+	case ActorTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConditionStatus.
 const (
 	False   ConditionStatus = "false"
@@ -258,6 +279,24 @@ func (e Tier) Valid() bool {
 	}
 }
 
+// Defines values for ExportAuditLogsParamsFormat.
+const (
+	Csv    ExportAuditLogsParamsFormat = "csv"
+	Ndjson ExportAuditLogsParamsFormat = "ndjson"
+)
+
+// Valid indicates whether the value is a known member of the ExportAuditLogsParamsFormat enum.
+func (e ExportAuditLogsParamsFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Ndjson:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DownloadCertificateParamsFormat.
 const (
 	Chain     DownloadCertificateParamsFormat = "chain"
@@ -307,6 +346,67 @@ func (e ListDomainsParamsSort) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Actor Who did something.
+type Actor struct {
+	// Id Of the user or token; for the system its part.
+	//
+	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Ip Address that the call came from; not in events.
+	//
+	// Example: 203.0.113.9
+	Ip   *string   `json:"ip,omitempty"`
+	Type ActorType `json:"type"`
+}
+
+// ActorType defines model for Actor.Type.
+type ActorType string
+
+// AuditEntry One record of the append-only log.
+type AuditEntry struct {
+	// Action Example: domain.updated
+	Action string `json:"action"`
+
+	// Actor Who did something.
+	Actor Actor `json:"actor"`
+
+	// After What it became.
+	//
+	// Example: {"auto_renew":false}
+	After nullable.Nullable[map[string]interface{}] `json:"after"`
+
+	// Before What the object was.
+	//
+	// Example: {"auto_renew":true}
+	Before    nullable.Nullable[map[string]interface{}] `json:"before"`
+	CreatedAt time.Time                                 `json:"created_at"`
+
+	// Details What else is known of it.
+	Details nullable.Nullable[map[string]interface{}] `json:"details"`
+
+	// EntityId Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	EntityId string `json:"entity_id"`
+
+	// EntityType Kind of the object that it was done to.
+	//
+	// Example: domain
+	EntityType string `json:"entity_type"`
+
+	// Id Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// RequestId Of the call that caused it; empty where none did.
+	RequestId string `json:"request_id"`
+}
+
+// AuditEntryList defines model for AuditEntryList.
+type AuditEntryList struct {
+	Data       []AuditEntry              `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
 // Certificate defines model for Certificate.
@@ -478,6 +578,40 @@ type DomainUpdate struct {
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
 	Profile        nullable.Nullable[string] `json:"profile,omitempty"`
 	Wildcard       *bool                     `json:"wildcard,omitempty"`
+}
+
+// Event Something that happened. It never holds key material.
+type Event struct {
+	// Actor Who did something.
+	Actor Actor `json:"actor"`
+
+	// Data `domain_id` and, as far as there are such, `job_id`, `certificate_id`, what else is known, and `before` and `after` of what changed.
+	// More fields may come.
+	//
+	//
+	// Example: {"ca":"letsencrypt","certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p","domain_id":"dom_01k9z5w7r8e4bs6v0q1d2m3n4p"}
+	Data map[string]interface{} `json:"data"`
+
+	// Id The same in the list, the stream and the audit log.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// OrganizationId Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	OrganizationId string    `json:"organization_id"`
+	Timestamp      time.Time `json:"timestamp"`
+
+	// Type Kind of the object and what happened to it.
+	//
+	// Example: domain.certificate_issued
+	Type string `json:"type"`
+}
+
+// EventList defines model for EventList.
+type EventList struct {
+	Data       []Event                   `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
 // FieldError defines model for FieldError.
@@ -752,6 +886,49 @@ type Unprocessable = Problem
 // UnsupportedMediaType What went wrong (RFC 9457).
 type UnsupportedMediaType = Problem
 
+// ListAuditLogsParams defines parameters for ListAuditLogs.
+type ListAuditLogsParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
+
+	// Since From this time on.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Before this time.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// ExportAuditLogsParams defines parameters for ExportAuditLogs.
+type ExportAuditLogsParams struct {
+	Format *ExportAuditLogsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
+
+	// Since From this time on.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Before this time.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// ExportAuditLogsParamsFormat defines parameters for ExportAuditLogs.
+type ExportAuditLogsParamsFormat string
+
 // ListCertificatesParams defines parameters for ListCertificates.
 type ListCertificatesParams struct {
 	// Limit How many at most.
@@ -847,6 +1024,15 @@ type UpdateDomainParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListDomainCertificatesParams defines parameters for ListDomainCertificates.
+type ListDomainCertificatesParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // IssueDomainParams defines parameters for IssueDomain.
 type IssueDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
@@ -871,6 +1057,15 @@ type RenewDomainParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListTimelineParams defines parameters for ListTimeline.
+type ListTimelineParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // VerifyDomainParams defines parameters for VerifyDomain.
 type VerifyDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
@@ -881,6 +1076,24 @@ type VerifyDomainParams struct {
 	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
 	// is not kept: nothing was done.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Type Only events of this type.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Domain Only events about this domain, by id or name.
+	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
+
+	// LastEventID Id of the last event that was received; the stream goes on behind it.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -957,6 +1170,12 @@ type UpdateTokenJSONRequestBody = TokenUpdate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAuditLogs Read the audit log, newest first
+	// (GET /api/audit-logs)
+	ListAuditLogs(w http.ResponseWriter, r *http.Request, params ListAuditLogsParams)
+	// ExportAuditLogs Export the audit log, oldest first
+	// (GET /api/audit-logs/export)
+	ExportAuditLogs(w http.ResponseWriter, r *http.Request, params ExportAuditLogsParams)
 	// ListCertificates List certificates, newest first
 	// (GET /api/certificates)
 	ListCertificates(w http.ResponseWriter, r *http.Request, params ListCertificatesParams)
@@ -987,15 +1206,24 @@ type ServerInterface interface {
 	// UpdateDomain Change a domain's options
 	// (PATCH /api/domains/{domain})
 	UpdateDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params UpdateDomainParams)
+	// ListDomainCertificates List a domain's certificates, newest first
+	// (GET /api/domains/{domain}/certificates)
+	ListDomainCertificates(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListDomainCertificatesParams)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams)
 	// RenewDomain Renew the certificate now
 	// (POST /api/domains/{domain}/renew)
 	RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params RenewDomainParams)
+	// ListTimeline What happened to a domain, newest first
+	// (GET /api/domains/{domain}/timeline)
+	ListTimeline(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListTimelineParams)
 	// VerifyDomain Check the delegation now
 	// (POST /api/domains/{domain}/verify)
 	VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params VerifyDomainParams)
+	// ListEvents List events, newest first, or follow them
+	// (GET /api/events)
+	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
 	// ListJobs List jobs, newest first
 	// (GET /api/jobs)
 	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
@@ -1045,6 +1273,215 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListAuditLogs operation middleware
+func (siw *ServerInterfaceWrapper) ListAuditLogs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditLogsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "entity" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "entity", r.URL.Query(), &params.Entity, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "entity"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "entity", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAuditLogs(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExportAuditLogs operation middleware
+func (siw *ServerInterfaceWrapper) ExportAuditLogs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportAuditLogsParams
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "entity" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "entity", r.URL.Query(), &params.Entity, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "entity"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "entity", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportAuditLogs(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListCertificates operation middleware
 func (siw *ServerInterfaceWrapper) ListCertificates(w http.ResponseWriter, r *http.Request) {
@@ -1571,6 +2008,61 @@ func (siw *ServerInterfaceWrapper) UpdateDomain(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListDomainCertificates operation middleware
+func (siw *ServerInterfaceWrapper) ListDomainCertificates(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "domain" -------------
+	var domain DomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain", mux.Vars(r)["domain"], &domain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDomainCertificatesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDomainCertificates(w, r, domain, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // IssueDomain operation middleware
 func (siw *ServerInterfaceWrapper) IssueDomain(w http.ResponseWriter, r *http.Request) {
 
@@ -1671,6 +2163,61 @@ func (siw *ServerInterfaceWrapper) RenewDomain(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListTimeline operation middleware
+func (siw *ServerInterfaceWrapper) ListTimeline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "domain" -------------
+	var domain DomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain", mux.Vars(r)["domain"], &domain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTimelineParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTimeline(w, r, domain, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // VerifyDomain operation middleware
 func (siw *ServerInterfaceWrapper) VerifyDomain(w http.ResponseWriter, r *http.Request) {
 
@@ -1712,6 +2259,99 @@ func (siw *ServerInterfaceWrapper) VerifyDomain(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.VerifyDomain(w, r, domain, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "domain" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "domain", r.URL.Query(), &params.Domain, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "domain"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEvents(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2316,6 +2956,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/renew", wrapper.RenewDomain).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/timeline", wrapper.ListTimeline).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/certificates", wrapper.ListDomainCertificates).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/jobs", wrapper.ListJobs).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/jobs/{job}", wrapper.GetJob).Methods(http.MethodGet)
@@ -2339,6 +2983,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.GetToken).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.UpdateToken).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/audit-logs", wrapper.ListAuditLogs).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/audit-logs/export", wrapper.ExportAuditLogs).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/events", wrapper.ListEvents).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.GetOrganization).Methods(http.MethodGet)
 
@@ -2397,6 +3047,329 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type ListAuditLogsRequestObject struct {
+	Params ListAuditLogsParams
+}
+
+type ListAuditLogsResponseObject interface {
+	VisitListAuditLogsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditLogs200JSONResponse AuditEntryList
+
+func (response ListAuditLogs200JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs400ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs401ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs403ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs404ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs503ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogsRequestObject struct {
+	Params ExportAuditLogsParams
+}
+
+type ExportAuditLogsResponseObject interface {
+	VisitExportAuditLogsResponse(w http.ResponseWriter) error
+}
+
+type ExportAuditLogs200ResponseHeaders struct {
+	ContentDisposition string
+}
+
+type ExportAuditLogs200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       ExportAuditLogs200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportAuditLogs200ApplicationxNdjsonResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ExportAuditLogs200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       ExportAuditLogs200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportAuditLogs200TextcsvResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportAuditLogs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs400ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs401ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs403ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogs404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs404ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs429ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAuditLogs503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs503ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListCertificatesRequestObject struct {
 	Params ListCertificatesParams
@@ -3939,6 +4912,140 @@ func (response UpdateDomain503ApplicationProblemPlusJSONResponse) VisitUpdateDom
 	return err
 }
 
+type ListDomainCertificatesRequestObject struct {
+	Domain DomainRef `json:"domain"`
+	Params ListDomainCertificatesParams
+}
+
+type ListDomainCertificatesResponseObject interface {
+	VisitListDomainCertificatesResponse(w http.ResponseWriter) error
+}
+
+type ListDomainCertificates200JSONResponse CertificateList
+
+func (response ListDomainCertificates200JSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates400ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates401ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates403ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates404ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates429ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomainCertificates503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates503ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueDomainRequestObject struct {
 	Domain DomainRef `json:"domain"`
 	Params IssueDomainParams
@@ -4331,6 +5438,140 @@ func (response RenewDomain503ApplicationProblemPlusJSONResponse) VisitRenewDomai
 	return err
 }
 
+type ListTimelineRequestObject struct {
+	Domain DomainRef `json:"domain"`
+	Params ListTimelineParams
+}
+
+type ListTimelineResponseObject interface {
+	VisitListTimelineResponse(w http.ResponseWriter) error
+}
+
+type ListTimeline200JSONResponse EventList
+
+func (response ListTimeline200JSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline400ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline401ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline403ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline404ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline429ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline503ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyDomainRequestObject struct {
 	Domain DomainRef `json:"domain"`
 	Params VerifyDomainParams
@@ -4513,6 +5754,182 @@ type VerifyDomain503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response VerifyDomain503ApplicationProblemPlusJSONResponse) VisitVerifyDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventList
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListEvents200TexteventStreamResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents400ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents401ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents403ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents404ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents429ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6003,6 +7420,12 @@ func (response Readyz503JSONResponse) VisitReadyzResponse(w http.ResponseWriter)
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAuditLogs Read the audit log, newest first
+	// (GET /api/audit-logs)
+	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
+	// ExportAuditLogs Export the audit log, oldest first
+	// (GET /api/audit-logs/export)
+	ExportAuditLogs(ctx context.Context, request ExportAuditLogsRequestObject) (ExportAuditLogsResponseObject, error)
 	// ListCertificates List certificates, newest first
 	// (GET /api/certificates)
 	ListCertificates(ctx context.Context, request ListCertificatesRequestObject) (ListCertificatesResponseObject, error)
@@ -6033,15 +7456,24 @@ type StrictServerInterface interface {
 	// UpdateDomain Change a domain's options
 	// (PATCH /api/domains/{domain})
 	UpdateDomain(ctx context.Context, request UpdateDomainRequestObject) (UpdateDomainResponseObject, error)
+	// ListDomainCertificates List a domain's certificates, newest first
+	// (GET /api/domains/{domain}/certificates)
+	ListDomainCertificates(ctx context.Context, request ListDomainCertificatesRequestObject) (ListDomainCertificatesResponseObject, error)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(ctx context.Context, request IssueDomainRequestObject) (IssueDomainResponseObject, error)
 	// RenewDomain Renew the certificate now
 	// (POST /api/domains/{domain}/renew)
 	RenewDomain(ctx context.Context, request RenewDomainRequestObject) (RenewDomainResponseObject, error)
+	// ListTimeline What happened to a domain, newest first
+	// (GET /api/domains/{domain}/timeline)
+	ListTimeline(ctx context.Context, request ListTimelineRequestObject) (ListTimelineResponseObject, error)
 	// VerifyDomain Check the delegation now
 	// (POST /api/domains/{domain}/verify)
 	VerifyDomain(ctx context.Context, request VerifyDomainRequestObject) (VerifyDomainResponseObject, error)
+	// ListEvents List events, newest first, or follow them
+	// (GET /api/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// ListJobs List jobs, newest first
 	// (GET /api/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
@@ -6120,6 +7552,58 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListAuditLogs operation middleware
+func (sh *strictHandler) ListAuditLogs(w http.ResponseWriter, r *http.Request, params ListAuditLogsParams) {
+	var request ListAuditLogsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditLogs(ctx, request.(ListAuditLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditLogs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAuditLogsResponseObject); ok {
+		if err := validResponse.VisitListAuditLogsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportAuditLogs operation middleware
+func (sh *strictHandler) ExportAuditLogs(w http.ResponseWriter, r *http.Request, params ExportAuditLogsParams) {
+	var request ExportAuditLogsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportAuditLogs(ctx, request.(ExportAuditLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportAuditLogs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExportAuditLogsResponseObject); ok {
+		if err := validResponse.VisitExportAuditLogsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListCertificates operation middleware
@@ -6401,6 +7885,33 @@ func (sh *strictHandler) UpdateDomain(w http.ResponseWriter, r *http.Request, do
 	}
 }
 
+// ListDomainCertificates operation middleware
+func (sh *strictHandler) ListDomainCertificates(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListDomainCertificatesParams) {
+	var request ListDomainCertificatesRequestObject
+
+	request.Domain = domain
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDomainCertificates(ctx, request.(ListDomainCertificatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDomainCertificates")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDomainCertificatesResponseObject); ok {
+		if err := validResponse.VisitListDomainCertificatesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // IssueDomain operation middleware
 func (sh *strictHandler) IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams) {
 	var request IssueDomainRequestObject
@@ -6455,6 +7966,33 @@ func (sh *strictHandler) RenewDomain(w http.ResponseWriter, r *http.Request, dom
 	}
 }
 
+// ListTimeline operation middleware
+func (sh *strictHandler) ListTimeline(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListTimelineParams) {
+	var request ListTimelineRequestObject
+
+	request.Domain = domain
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTimeline(ctx, request.(ListTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTimeline")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListTimelineResponseObject); ok {
+		if err := validResponse.VisitListTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // VerifyDomain operation middleware
 func (sh *strictHandler) VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params VerifyDomainParams) {
 	var request VerifyDomainRequestObject
@@ -6475,6 +8013,32 @@ func (sh *strictHandler) VerifyDomain(w http.ResponseWriter, r *http.Request, do
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(VerifyDomainResponseObject); ok {
 		if err := validResponse.VisitVerifyDomainResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams) {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx, request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		if err := validResponse.VisitListEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -6835,128 +8399,154 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1bdtu41uZU0DpnrUq6KVmWJSe2Vz24nOQcp5JUVuKcPMRpCyK3REQkwACgZZXbvfqpB9CD6J5HD+WM",
-	"5F/YAG8SqYvjuFL1+yWRJRLEZe9v3zevW76IE8GBa9U6vG4lVNIYNEj86wSkZmPmUw2nz8wXAShfskQz",
-	"wVuHrdOAiDGhxC8u67S8FlzROImgddjypb7o7k4Pfh/Mnsin0B+p/cvu192gF+/xftLyWswMk1AdtrwW",
-	"pzHeUwzW8loSvqZMQtA61DIFr6X8EGJqphLTq1fAJzpsHe52e32vFTOef+G19DwxoyktGZ+0bm681kkq",
-	"lZDLqxhyuNIXPv46NAvSIZCEToCMYCwkdMipJkyRSxqxgIyFxAsUjYGMWWS2ilAeECEDkETwaN7JFvY1",
-	"BTkvrcxOoGERvW7/ad20n4mYMv4OxvX7L4kZ3Z5DgJdWj8B96vgirt9ve9PdbvVpAHEiNHB//ivMlyf+",
-	"hsagiA6ZIj6NIo8oQXRINWGa+JSTERAFXBM6oYyTGdOhSDUZAeMT4lMpGQTEfKNnzIdDsku0IL3B4Jxf",
-	"MsVGEZDj9yenp8QPqaS+OSGPUPLhw+kzPD7Glabchw55ISTp9UkoUqmKUzVTwocWX2kxBX7OzTlPYW6o",
-	"YcIugeMFYyaVJoLDT4YQ1AyknbdnxxiWNqP9DpKIziE4JGaPh0c4wPAdfE1B6fZpMDznzM6Ewwwn8pPq",
-	"kGMudAiSxKBDEXjEHKBHRiKYm/PHueF8FOn3emTISg+cwrwtIVUQDD0kU+rmi4u0e67OudIsikjKDQnP",
-	"6Jz0uwfVcRhvJ1JMJCg1dOt6B1rO28djDXJo5pgtXozJ4OrKM1MTHM653SnLS7g0u79UkRFMUk4e9btd",
-	"j/S7ux7p7+6ZfwYe6fcOzJnFTClz6MoXCZgvcNE47ZEEOs2ISHBtTvqxh/vHhSZTSPSh+RSa+83TAsGh",
-	"c84r3PEUunsHT55Cu98NBu3+XhC0R/7BXnv/6UGfDp6MD/Z6/YxtQqAByIJxyudqqLzMMQnVGqS5679/",
-	"+i/t//n5etfrDQY3f2/Vcsv4NdV+uMwm72CcKrDb3d/tkVkIbgvF6Av4iEpckEjwCVhUEhzs7uC2PD+j",
-	"E4QH1WlcxLhtH97A74PdXv2U3wgO+bSbhjYX3Wr8l2K0SuB8EaMqyn0Ro60FzRcxulvUe8Vippcn/U8x",
-	"IzHlc0I1iYXSTeIhwtvLMwhgTNNItw4HXc9Mh8VpbARFF+di/ypmwriGCUicypnBhFU7iKBR3UMtplvv",
-	"IQ5zt7v4kdZvYhQghTuQSblmUZkVYnEJCkHHSmimkC88YgRIKCIjUXzBA0VU6oeEKjLsDdSwQz5akC4T",
-	"69Bz4zNNAjYeGxE/liJG1mo6vhldOL0SBjz6tNs++Pw/Pu22B58/dc3H/e5jVYcGN2YvVSK4AtTAfqGB",
-	"kw7mL4NzwPEjTZLIKElM8J1EilEE8X/7osxeXZfm8Hdp9IbW33YKLW/H/qp23tq77EOru30WApH2sUYe",
-	"GzwdmW9o0GkZTUrwccT8e53SqSa+iCIWgLKAODMwB1dMaXVEhviB8ckFC4YW8txh3XitF0KOWBAAv+8t",
-	"tJI5ov5UEZrJMKc/JhHlhJr/fMBZvhH6hUh5cJ+TfCMsN2TixCo0OO2fFBFyQjn7HZ+NU3wrkYWY+eIF",
-	"ZREE972jbqIhVUa54xMIiGLct0IRxR3jyMyWj3HWZ0K8onIC9z1XVFUMDJmHm0OnnOyS1+yXbFavKZ87",
-	"5lb3OjkhrEByLG74p6zMoZ44lOabC6qHRNG5UT1QXFghj9N9RzU0iLyPVq8kEYy1kTdMV0XNeatMW+et",
-	"I/lz90j/vFvBz2XRkD+x/VZEzK8xLMy+oxwljwJJx7rNQI/bodYJTVhbUg34a9st4/GaaX39ebfbPZr9",
-	"vN9dN7Ni+5Yn9d4Knk7dGIXQNsN84DTVoZDsd7hvHECmz5T2zDAgKZ9yMeMegavEyHfzu4RLMYVggRo+",
-	"fvzYPk51CFxb231Zm31xQvafDLrk//+/vc7K/XRbcUlZREfRvTLuMUmo1Pn6OUAAgflEZ3R+RLScW+Nu",
-	"kRfu6vwTKXxQ6r6XfarRRDIS3iOjVJOYTgGNCwVcgRGwUgqphiQyApfAJcg5mUnBJ2TMILJ6wQeu0iQR",
-	"UkPwGgJGz3CNfwzqGp1lWH6aeYoRCDfZKSx6uFBnkyIx31jly6f1rovMSXRynIlMX/Axm6SGQ8wGdZY1",
-	"O6/lS6AagguKGzEWMjafWgHV0NYshrp7rHPmggU1bOK1xswYfolkXF+okPYG+8vz/c1O9dnzdx4J4YoG",
-	"4LOYRh6JhNGjfaqgdrYhVRfTOt/NxxDQGYFKjGSXVEPmEwkhCoixUUsjjoSIgHIzpF3FFt7BpUkxpdI6",
-	"DjsRcSx47gkzUzOXoruo6ptcGnIK8wvt6HQV2f0KcyTnG6vwI30wDbGqPRn3BZWSzvEWoS9ohg6bHb25",
-	"xTpNNr8nkWLMLHLwNHLgaS2ypWsloO4ZXIzmG16PsL+KfNeOoUAyGtVYdxsT5k3Z1vxkSKrMJNnZ5E/K",
-	"ScYzzFxsUOncKztdPqla/ioYo7Ij1e2s8PrnfA1WeUUDqiDKV8yadlXkCaimFQpbRZplDKuhPTPh2JHR",
-	"MlOWnN8bkMHC9uM0S0+oDle78sx+WF4zXCXga2iCuqt6bQ+uqK+J0pBYoR2DsfFZPQRHVOkLPwR/uiUO",
-	"x0YmT2qUmhdCGisOpBK89pF2Q8wjt3qgGCmQlw2bIYE6kbmgaGhzdMQXwWIcxrBF2zlT6x6nNNWpPQWe",
-	"xuZozfEbFqCRMv87RbB0potgV9z67M37d0ADwwcl0sy+egccZjT6jZ9J6k9rBlygMcekbob54oszqSOz",
-	"ZxDBhGZ0VmNHciDGmJWBpRpK/FRpERvgQdZFba1Kn9bPUxZgF9SPoe2HNIqAT6BTjbUs75MxBHV1iP2r",
-	"6d7l4GuPP5n19VO5mxzE3S/74d5kMO4FfUU75hGdwL+kVLUvQbLxvHH4hWM4eXP8+vn6/cVledk2uznW",
-	"7qkNFC3xLU21uECYrUcY/F2aU6//vU7LOrPalRaocWPEorOJgClJe6c0LY/rp1IC14uawfqxM+hSmyNz",
-	"jnY1uHwbfdBX8iKBuGFhxYJy7x1St1HtMZ7GuNJAnQvYKG02pBbTAHK9be0+BBXeWrX8EhfeGDgyJqT6",
-	"JgViUYUMRLylCnkLfS+iI4jWnvUre1UmZZAhvk1bygCnetKvcvXII8dtOzfPWGpaUhaZ4wyEXhUDrtEa",
-	"YQxSQnDhh47D186tpGkuGNAnr58T9+tG5ITI8G1aZS68VhIjwtd7e21+18UGsvSIQJxo6wMztoUEZ2Bi",
-	"aFELoui8VvanSbA1h89YFPhUBnVYWaf8OvjOxWN1WRVurUBY6UkVZThDmLKuvEggTpkuAX8F5XOOWcLj",
-	"CgiUjn6JZyroWNnIZsl0gnegRArsKmn0tiSpUJXxVgqvPOBWobRGWbb2cn8xBLbf30TQNIH8219P3v9t",
-	"t4tZA9yw/IL9DZcgCyPcxvuH2dkOzRWaToHbWJZVkctzGwz29jeY3j0gaD3yHfO5w70y1OEqP3BmOJVQ",
-	"CYT6PiQagg55I0hG5B45fUtoEEhQighJknQUMZ+odDxmV6vQcil+uQl8ltN6BgNvKzjdllrKgJETpKP1",
-	"hf1T0zx9CV0lSB//tWM+DwnjqBWXONYj4hJK2U6oUNa5duo0ymY+vQOL16miP7qxWxE5Jc08AR4wPrnw",
-	"HXg7X5VBUV+zS/MVultrrS076AdExLVgFzNe/nbX+y66+zcA3I+JPz8QS9fw2hKdvWAQBc+RYpZ92CJY",
-	"sFrRF1AS/jUKvqYsqvU8JILx2hjHy/e/vSHuV8K4MdwyZ/wjDPwcdHcfH1nDAxMnSJ5pauDYhlI8Mtyx",
-	"0UemFUJUFZl3yrZqI59mc/Ts2vP11HHoP4FGOqzZtRD8qWpmr+u6XauIaowiCTIU06FZ4MwFlDBkUsLQ",
-	"YirLLhgxRcdLEQdba8u7MepW+lKMakx3rY1qq2r8WpRFqQRFlCBjKo8I+kRtvqNIpQ4Jw/UEmBOynIN0",
-	"y3AH0OAiAq1BfqPttDpwsmhGrk0fq/ckQsZyi9NZx4I+badcAvVDvGsbHlw48fUk3mTgfAzn5gxnlGnl",
-	"EYoZKg02D9MkEBgO1Fv6FSUo1Eea+MhuVz7g9ZIDZ12Q6KaRFko7kHJHS0uRLFybTLkiRpZj+FtSTszp",
-	"mpVuRrWb2Z8vxagwPjeRXy/FKJNf2xuSdaais/DK4ZJlr2oOCfm+VYi9hkfzU97OaHspRnegCRpY+9HV",
-	"wOLkS+D+NYUUArvL3HKPSn0f8w3Q747pVXUKYEYXpcECrmyMwR6ptKY05T5kVjbGwiRcChsNrx04U5hK",
-	"A4Nvg17g7z3tmxEU7XX7T+2nfvdgv3agV7m61SQ9F7WpNdL02GbOkv3+kbF1ldEjMOl/f49YUlQeCdjE",
-	"qA1o1HQudtpDZ9+Wn7zfrzmf30pJPzWqwK3D9muJ9wPGL2rkkZCTLeXRcnDiuf1EXulaJU8ahI2y9K1V",
-	"syzyvAyjMav9rbrhjLks5CZnFQ5S7FJlMmtjp1n+R33S2Qy4dnkpqHce9AdPHi/HcqgfwzqptJgYdHL8",
-	"kyJixonLWyGB8NMYuPbIJcgR1SyuVewy8V/nX6yKU7shbZvUuqVmbvNzNsbNkslQA5+lbNrGjBKXiunC",
-	"Z/3uQTU/t9YhWhvFxXPTggSC0JFIdVPw1oU0mnS6LF9xcy4t5Pay9qqZjmBFakdd/AVrxrRNS04iQ9ou",
-	"N8iGY/NJpZK10cAEC9AbxT/thEoS22l+pV2p45YVSZp5XYJPo0iRmM7JCGwsiHFCyYzxQMwwn4ZZS6zK",
-	"Q7KUuprT8G63262zBuxgFy4Hv3LLfre2hKG8B/mjlgaqW/N7XyyIRws0hxJokS+iDmeSYY1hSefMr6l8",
-	"Z9M9vohR/jN+zu7H1Mn8J/dX9iNNA6az38rppfa7OvF55jA2m/5YgvXCCzPeBLg/r78PizHuUIBdsEA1",
-	"xc+juSs3VHnlnqEgLVI/zIyHsZCERhFWTGycKvU9woRrS1vq7btU5du2WJjlCxlAkJX0EMF9wHI1nmpo",
-	"tBw2jvgtQ5Uh6c3R3XJAzeYicV4kEhrzaVx1YF45meXTKfAlLJh/gX95cfXk16+915sZIJn4L08iX1uF",
-	"6BYCRZXTWKshIB/cKhpUJftmmo3p1an9cVCCuzsl4YwUKhXC3TXlU7cnlGJFez18iPtrd3F19dkj7rGN",
-	"p3EHlp5Ftx/d1sNZbuicr08v2urAN4284LQ+Mh2+RzbGqUXRb+PW4afNdn3x6HQma5YRxCLFEVGhUZYN",
-	"Mq7P47TDLc/8843X+lCfeZerL7ae0cbis8Iqxv0oNaqosQbD7Eobu6eyRpmJ6nUkp+uaMdE5RCcSICCC",
-	"F1WG1SqpEjzuDuoUIYNiFeH0ZK32g7d4borLe4R5tX4qmZ6/N6dmFzQCKusc9cecHL89teUeh2RoINy6",
-	"3Pf2yYgq2O9VyubN6g36kn1CifWKp3FeyYC8Zh+UTyvUOrHJ+YyPxfIEbPzKlmyLyHZVwM3DWZy9el8O",
-	"QSrnmAR5yXzokOOlPD0MWmJk0jvnwxUZeeTf//v/kOuQqvCmc/274HAz9JA6j7LaTjDUuvB0aTPJjajn",
-	"wTlHXwoEeUsC6irzlYakc87P+XMsjMAK91GqcftCjDG4zXPtCxQZHrtKH6sMkl9wG4k5j3//r/877JAz",
-	"FrsJGDt2b2/vgDB+zj+cnRwRFthfzuYJnD5TNtJvq8OzLhA/KcKCPOTv5RGVIgtAC9EhaALiYOd82FSc",
-	"MSzZ0q6rAZbwF+UfymhCqAQxnteKlDbEVe1mi6eVngeH1dL1LFvNcytitt4P/T27vae5w+ecVz0+h+2h",
-	"5VHsnSA4kgtGoMztmaZmK/DIR7dZCdUh7oci/3h+ZrbJ/nXO//n8+Jndo2N3FdqpeGm5HUPW9EGRfnfg",
-	"WiMcR5GYufVTP6xgBKrJMZ2CIe2S/ZVpj+Zrs6oKjh0SYwSQ3W7XI4kUBM0sYm2Bcz7Avxgno1QqjfkN",
-	"cAk8mnfIcLFmDsv5VIGJj4Zfh4/Nvfk3WZ30o+Fs+NgrjTA85/lFhvqwuu/RUA4f284SGCFaGsZQirl6",
-	"RP0peTTUw8dHZARzwbGeOzawYi5h2T5CQPq9g3Ne02QCmzdEzAeuoBCZrddvX7V7nW7La6UycgikDnd2",
-	"ZrNZJxa/syiiHSEnO6/fvtrpdbo7Jfu+9ezkX5S+b3mtS5DKAtRup9vpYg52ApwmrHXY2ut0O3tGZlAd",
-	"Irru0ITtlJHCfOmSe41YwZM+DVqHLaP5nJQv9Co9dhrEb3HJTuZ6W3uh629jrlwQYsZYQ1mVQYNHRnMD",
-	"D657TFNJe94aZkU5/6Jc/7xQwN7rdleUgG1X+rVYNtFQvzfBIqDy6WB1Wt/OpO4B+Yx3SvX2eMvu+lsq",
-	"RZt40976m4qadLyjv/6OvD7c3NA7WH/DYoXxjdcabDK1cuUlKhdpHFM5d7Rc2VfPQC0oba1GTB+fKAxL",
-	"lin+s9e6aivrlKlxtphnLPHTznXpr5tG7voHlJmrdT+011R6WEmdyjQEA+VTmD9Q4J1Q4D9AV/uN3Zbm",
-	"tkXhaic0tEvW0OxOIGY8EjRoJN5n7oIqBS/Mq6a+HeiY0EhwsOo5pijl9KbdFagKjYQOi05WeGNeS1EH",
-	"+M5VUduDpjVOoyjL/81dk6XvzPAtr2X//PytkiGBuF3aznaeiLWibNxbEnxgdsGY7uTt89dkFAl/qhZK",
-	"t0/s89vPmEqEymvTmjva1FWrP3D2t3J2xgxV9jbK8Nvnr39gLnc10t/2HK+VCFXjfihZk0y5gjUIsqJz",
-	"DC2QSEw8QiMlKo0bFtrnoRgaLnQsG5I2juOyx9EANvtGKIcZpgRxQXyRzG0LD3PNFBLdwWBf0YusnIRu",
-	"bDfu0tCNzg8+TZWxs07ev8sNO8OA9Uho26htt5cLvQa3hJmrtgGaLFFzS2zBfPynBbR0yBtcu9LCmDEj",
-	"c3R+CEuIY75sn1gHyHZY4z3A1SJcdTeAq7xhFeJbb5OFlBtx/HGoeEangJ0uK6j4kyoz3UpwlGA4Os9p",
-	"aEBLM0quhlfr+5zmUtPcCitF0W4n45T76NtwwaKKv4NaSx8tTez06aCEi1mlLaS1NnHAILD9ZZaU/Wfl",
-	"aqaVmtJxNp59LDPzyMpHEBGFLHSmUjmJl9eSCJnX161tqbqgR7moyBZd8e7TjC6XZTb1frOl0cJ5WX90",
-	"6+VPxdKh81fb8Lijz4wUcb8NKVI+x5hGibuzfKmK1lPJbSh4uEhAa/RKPcvTr+7bIYXJ8Q4qVvmfvjb2",
-	"Sh7s1USUrmsHKSojN2OOSplogzMty3yYhUJV666x+0QOakarYs3ry+LEefORYoqb5fgutbKewvznSxql",
-	"YF3h5u+hpTM+J/hDY/dRA3TN+z3Y4OnHxsIMDPEO20OiU+kSoGxnbGkkdtPTlZBNZme7klScGZ6VL6uX",
-	"OPBtu/8riQTt0l+f7xl1i+K3lX5LR1s/POT+cR7IIm90C2RsMrFOQvCnhmYdHhXaD8FMaoWucq0gGh/l",
-	"FeAOwNHOct+UQYApFzT0SMojUIoMi0I7rMPFDIBlDccmrTzL3O53YAjhzv8igvkd07FLr7mpxqqNmnOz",
-	"xEO7d/zsJq3FHrhXOLwW1RgMThYHPFywy56f0cm25tirLKH+L2WDbWtS7e5tBAa2DSveMNhkITXdBP9s",
-	"2t5xEOQh+U0By6aOLupyO9f2w43FsAjqemyeajIRkEfjvcL580WMbKS8Gr/Jii2dNZeFsrPmFuXMiA45",
-	"KzudyBQgsaHqkCkt5LzGr4PTvC2eubb4NVK5X7typshEcPjLhVp2N6D3mtbMf6AvF4/9tnTvNYb6bklI",
-	"2FF+A3ul/FKDe1AFV4uxb5ZNZvC9Zk6xb/zAsuSF5vfFGyO++fkPYZG7CXhux0e3i30U7xnCeET9G0lc",
-	"KglkWV+2+ke61/XYluxWTnC4quQKkLGIIjFDizBelhQ2ZfZOJMX3UnldVu9GKu/9YoVNGbNNqWYPjHt3",
-	"4vNBr23CpRNk9XK2qUiyxmJ3oeTu5E1pvgnFak3+40iJUvzS8VBIbS4xjQx+zg+LPFKCWd4ByLqgxKmZ",
-	"511a7N8JR7BQvh5EsLnTTMip7fifvQPMbcSR9WMylZkRCwBzewu41+3dx/K+iFEpsVhTw3h3toaHSOqf",
-	"BLCQTxeSS7iY3RVc5T2y7h6usLRYAmpYBo2UpnOVd7EtXoRVQiubgLAMVth7+QGsHsDqAax+aLBCPl0K",
-	"K9whXNlO4t8Pr6z1F4I/JTORRgHxRQzlSIotneOAP+T+ymXE+hdO9AGyHiDrAbJ+cIPQMPtCBPX2iPVF",
-	"jFZnr7w0F/zFa6nuJqOl1HiuacTsHRubjmddFt8bT9fnShgqeaisubvMCrOfjTVdyJIV3i064lT4duf6",
-	"ixitrNl6ia9e/pNHcVaLxIf4zQNb5fEb+6rxjRhpW7awb0ovSlUKBtzBjmjb6/jZiM3u04hkXUJdqYjN",
-	"NQjFDMsfxFjbxqpMEaqmEJCxkHXOCC3nt0GCH0Cttzxoe3hi01jbxDPT6e17VLFJAOr9WQ8lYwhMGQ8I",
-	"U4Xar2sB48+g9nvZDtS9EvVB5//L6/zvjbFHKLHNatEQpGMJKlwPdgvqvmu10Mmos7HYW3Atqa+/tdJ7",
-	"Vd/PxfY6y6VfCfDjt6cEu0J0Kg14WoefPleT/dFSsH1CS7tStH/8XOzBQhvapj2otKv9jtBXeU7T+9gX",
-	"XxH/kLFcU+5R90J9r2jyYpv3UF2UWbqOTxm1VCijwkvLDSVzcrJ9KFfa0Gf2ku9uRX9PAV20l1tpKdrd",
-	"8Mpl8ky6VmUPufbNFmHeK6zZLnSEVqHLckvUm1WOYnsC6P3kViNyraIMU9hKYqtckGM7D+JTzoUmobnA",
-	"nKRtPWgUrsV+pCG1rwG3PuembHvb4e4HTbYvt7K851z7xZaBDRLAHkqeZly0Cb2rgueHDPuHTKSVjmdb",
-	"2kFLfQ03A6cFFdR+u3ON/69LsldaJAptO7T6mqJXNhE6Q5j/1Ensf1Qg9VJMv4E4mnPRGw71jhWblahb",
-	"bTKVIe8D3dyV225rormdBw8POvO4ZWnXddnRBcl9J0Xjj8lwXk/oC/nNf7X85AfR3pwGY19T+g2iPWKX",
-	"8PsKK9j8+h2J271gsN6FHAhsTbnCf/QxBPQi2z5LeCbErKicZm37CztHkmvbq3aufRFUGieuel8J5QR7",
-	"9v6kyNC+KxhfoqgIrWnW9Ny+3CR7D88GHevysc2chqvfeYPh6YTqsIhOl950srabyn5/Xcf09c4IDVd6",
-	"J9RxtGVLKOdtGAtJEhBJlClxWwHCSmIoHRWJgfKiv7kWJAas5VzhZcTYRDMzvLM/Lx0ojSIxex4nev4v",
-	"GqVQ/36kN4ZT4dK92VMXGUGREFN8U0ZTZsQlyJFQ0JQaMbjfNg0rGdan1svpcO07P/C4tJNG9uG74TCo",
-	"NqM2xFSGBZv2mySMTzbDFIbrwd7qUAsn1TGKlvKfPpsTwPschdi+yzuowrhxrmvow7lmljqsTyHRWYyw",
-	"ki6jajJwPgo5Lagre9l3zgjMVkCXhsIIRM042M47BHJynLVrKN1U6aRV0+okd4uV7nECafnqJh9w6d6K",
-	"i3d5hBdCEuyOOKIR5T5Iy/kWZrBrvXvPjhvOHWLdVEoBicLzbAwI27UdcaU0UoEhN59v/iMAAP//",
+	"7H3rdtu2uuCrYHTOWm1mKFm+NrHX/uE66a7bJM1KnO0fccaEyE8SIhJgANCymvGs+TUPMA8x+z32o5wn",
+	"OQsfQBKUSF1sx017/CexJBLX73790olEmgkOXKvO4ZdORiVNQYPETycgNRuyiGo4fW6+iEFFkmWaCd45",
+	"7JzGRAwJJVH1WK8TdOCaplkCncNOJPVlf3vy7Pf96Q/yKewN1MFV//N2vJPu8r2sE3SYGSajetwJOpym",
+	"+E41WCfoSPicMwlx51DLHIKOisaQUrOUlF6/BD7S487hdn9nL+ikjJdfBB09y8xoSkvGR52bm6Bzkksl",
+	"5OIuQg7X+jLCX0OzIT0GktERkAEMhYQeOdWEKXJFExaToZD4gKIpkCFLzFERymMiZAySCJ7MesXGPucg",
+	"Z97O7AJaNrHT33vatOznIqWMv4Vh8/lLYka39xDjo/UrcH/1IpE2n7d96X6P+jSGNBMaeDT7FWaLC39N",
+	"U1BEj5kiEU2SgChB9JhqwjSJKCcDIAq4JnREGSdTpsci12QAjI9IRKVkEBPzjZ6yCA7JNtGC7OzvX/Ar",
+	"ptggAXL87uT0lERjKmlkbigglLx/f/ocr49xpSmPoEd+EpLs7JGxyKWqbtUsCSetvtJiAvyCm3uewMxA",
+	"w4hdAccHhkwqTQSH7wwgqClIu+7AjhF6h9F9C1lCZxAfEnPG4REOEL6Fzzko3T2NwwvO7Eo4THEh36ke",
+	"OeZCj0GSFPRYxAExFxiQgYhn5v5xbbgeRfZ2dkjIvAknMOtKyBXEYYBgSt16cZP2zNUFV5olCcm5AeEp",
+	"nZG9/rP6OIx3MylGEpQK3b7egpaz7vFQgwzNGovNiyHZv74OzNIEhwtuT8riEm7Nni9VZACjnJPv9/r9",
+	"gOz1twOyt71r/tkPyN7OM3NnKVPKXLqKRAbmC9w0LnsggU4KIBJcm5t+EuD5caHJBDJ9aP4am/fNbLHg",
+	"0LvgNex4Cv3dZz88he5eP97v7u3GcXcQPdvtHjx9tkf3fxg+293ZK9BmDDQGWSGOf68Gyn2MyajWIM1b",
+	"//PDf+v+749ftoOd/f2bf+80YsvwFdXReBFN3sIwV2CPe297h0zH4I5QDD5BhFSJC5IIPgJLlQQHezp4",
+	"LC/O6AjJg+q1bmLYtZO34Pv+9k7zkl8LDuWy24Y2D91q/F/EYBnD+SQGdSr3SQw2ZjSfxOB+qd5LljK9",
+	"uOifxZSklM8I1SQVSrexhwRf91cQw5Dmie4c7vcDsxyW5qlhFH1ci/1UrYRxDSOQuJQzQxOWnSASjfoZ",
+	"ajHZ+AxxmPs9xXPafIhJjBDuiEzONUt8VEjFFSgkOpZDM4V4ERDDQMYiMRwlEjxWROXRmFBFwp19FfbI",
+	"uSXSPrCGgRufaRKz4dCw+KEUKaJW2/VN6dzteTTg+w/b3Wcf/9eH7e7+xw998+dB/4lqogY35ixVJrgC",
+	"lMB+pLHjDuaToXPA8U+aZYkRkpjgW5kUgwTS//FJmbP64q3h36WRGzr/tlVJeVv2V7X1xr5lJ62f9tkY",
+	"iLTTGn5s6OnAfEPjXsdIUoIPExY96JJONYlEkrAYlCWIU0Pm4JoprY5IiH8wPrpkcWhJnrusm6Dzk5AD",
+	"FsfAH/oILWdOaDRRhBY8zMmPWUI5oea/CHCVr4X+SeQ8fshFvhYWGwp2YgUaXPZ3igg5opz9jnPjEt9I",
+	"RCFmvviJsgTihz5Rt9AxVUa44yOIiWI8skwR2R3jiMwWj3HVZ0K8pHIED71WFFUMGTKTm0unnGyTV+zH",
+	"YlWvKJ855FYPujghLENyKG7wxxfmUE4MpfnmkuqQKDozogeyC8vkcblvqYYWlndu5UqSwFAbfsN0ndVc",
+	"dHzYuugcyb/1j/Tftmv0c5E1lDN234iERQ2KhTl35KPk+1jSoe4y0MPuWOuMZqwrqQb8teu28WTFsj7/",
+	"bbvfP5r+7aC/amXV8S0u6p1lPL2mMSqmbYZ5z2mux0Ky3+Gh6QAifSG0F4oByfmEiykPCFxnhr+b3yVc",
+	"iQnEc9Bwfn7ePc71GLi2uvuiNPvTCTn4Yb9P/vXP3d7S83RHcUVZQgfJgyLuMcmo1OX+OUAMsfmLTuns",
+	"iGg5s8rdPC7c1/1nUkSg1ENv+1SjimQ4fEAGuSYpnQAqFwq4AsNgpRRShSQxDJfAFcgZmUrBR2TIILFy",
+	"wXuu8iwTUkP8CmJGz3CPfwzVNTJL6M9mZjEM4aa4Bby440g32YTOx4LELCZKGJ2b8ZG5vEyKDKRmVjJj",
+	"8eJrv1njUa6MGuw086PKZDRTGlLCtEIg21D6nkOSoMOyxQUcx7FR0Qsd0OnaEdqqpEiP8FgYN/fHtaqv",
+	"YKe/2+v3trd3e8+aptPuMoEbteNDx2zSPOc0ALu5zscmkb7SDj7YXwNzetWjlqubSY7zmOkXXMsG2v4b",
+	"NyJoJGRcGOlolgGPu4InM5KIhjuikX33i7dNZyTLs5hqiJt2SguYWAaGFnDM0wXS09hKRjR54y3C6kNN",
+	"7NHI1OZmarfwpUNzLS4lcJh2Doc0UXATdHieOEpoh1s4N2tducUqPA1qStWSpZgR1llJJMGc6yVFdB8K",
+	"mZq/Ouawu5ql0HTgMWjKEnWL5UOiwGA7cqlK0li5SsOl9OzS4nANNjZEQjdQgRz1Jf7KeAmr7pALK2dh",
+	"kCJa1LGwNMcu4vvcYuFKb7hYJ+9dLiFdlVkworkyrE8fEUgzPXPWJ24WHTNk/8sxnRnk8sChQKygQMv6",
+	"6fmXUgJ0gV4VjNR2sZyEvGRWa67ThJhq5DFMQ6pWYnlFj0oS2KFSUvw8puoydXjnfhsIkQDl5lfPrWAe",
+	"aIHJlsPDVXoz1Idr2rfnq1ncdESbjfAFdJ4cF8pfJPiQjXIj6xlW32uCo1vhOMK1A72FX4eMj0BmknF9",
+	"qcZ0Z/+gFUKfv3gbkDFc0xgiltIkIImYgiQRVdC4WnOGkyYvxPkY0KyO6rhkV1RDYd0fQxITA+/eiN7V",
+	"zqPiSj/XIjIrlTfJiiciTQUvfTpmaeZRdHzUvWwLQ06gokPLYPpXmKFgdmNNV6qGDC1sv4J5LvRlyfLW",
+	"u3rzSsWg1nsnk2LILBdagTgGb9CKEl8OZms+jwrMMvBdOYYCyWjSYKdcGzCbqGWFJMXdlDOVIBMYZK4O",
+	"yLv32kn7N9WIXxVi1E6kfpw1XF9Bde6B3Po07Junt4UlbHHPcJ1BpKGN1F032y3gmkaaKA2ZZcAp8Fg5",
+	"gWZhlIQqfRmNIZpsSIdTo12OGoSVn4QklGQgleCNU9oDMVNuNKEYKJBXLYchgTrlb05l1ubqSCTi+YgC",
+	"gxZd5xZsmk5pqnPlKyrm+g0KGFm6E3ScSaNBU1nUcZ6/fvcWaGzwwAPN4qu3RjKmyW/8TNJosrbq41ZY",
+	"br66kyYwew4JjGgBZw0W0UorQqihJMqVFqkhPIi6alEtsh4Ln4Fd0iiFbjSmSQJ8BL161MDiOVE5Al0f",
+	"4uB6snu1/3mH/zDd00/ldvYs7X86GO+O9oc78Z6iPTNFL46uKFXdK5BsOGsdfu4aTl4fv3qx+nxxW0Fx",
+	"zG6NjWdqZewFvEV9B8lsM4Xx9aGm35ukrDMrXWmBtiP0vffWYTAet2+U1824US4lcD0vGaweuyBdan3K",
+	"XFK7Brp8G3kwUvIyg7RlY9WGSj8UQrdRmzAyhHGlgTpnphHabHBISmMo5baV5xDXcGvZ9j0sNEofGkPV",
+	"nQSIu6uet5D3EjqAZOVdv7RPFVwGEeJu0lJBcOo3/bIUjwJy3LVrCwg3mEJZYq4zFnpZNFOD1AhDkBLi",
+	"y2jsMHzl2jxJc86WdvLqBXG/rgVOSBnuJlWWzGspMCL5emefLd+6XIOXeqo8ansSnKkUg2S0IIrOGnm/",
+	"s5ZthOFTlsQRlXETrWwSfh35LtljfVs1bK2RMG+mmjBcUBhfVp4HECdMe4S/RuVLjFmgxzUi4F39As7M",
+	"mUC8g2znTCf4Rrs5DEWZYCnzKkNHapDWystWPh7NB3Mc7K3DaNqI/JtfT97923Yf49+4Qfk5/RuuQFZK",
+	"uI1cC4u7Dc0Tmk6A26gMKyL7a9vf3z1YY3kPQEGbKd8xnzm655M63OV7zgymEiqB0CiCTEPcI68FKYA8",
+	"IKdvCHV2fiFJlg8SFhGVD4fsehm1XIjEWYd8+gGq+/vBRuR0U2jxCUYJkA7W585PTUqvCppKED7+e8/8",
+	"HRLGUSr2MDYg4gq8uF0UKJtMO00SZTue3oPG60TRb13ZrbEcTzLPgMeMjy4jR7ydrcrZeK/QqitlbdDq",
+	"vu2g75EiriR2KeP+t9vBV5Hd70Dgvk368w2hdAOuLcDZiyvnJ54TYQo3rNUCxuj4M3TxVBNueYVIYoXc",
+	"I6UaLWaN3sAN/HoFGq/vkQpL8x2G0ASEKjKk0vxnZS1D01UejQMSfhID81xAwrpgEQYusM13bDn+Zy17",
+	"LjyH2lAdMbTPu2io3gV/JSRYn7wiKZ2RSKTzYc/WH9BJQCvgkZxlelHAWcOo7Zn0V6kvTXfdptUihXbe",
+	"iIQpHVi6rSXQFPeOrt88Zrpw+t7FJ+ZH/Cz4A4UcbTicEYaVpmm2vpy8tu/Q7H3qw7+R2OdDq5x7u3ab",
+	"KIyuZ4EujCflNhZPqPLjIYp8bEPje+COlhx868zxJ4NsL5DNLTreRDxnakMDpqextHjDG82lmWC8McTo",
+	"l3e/vSbuV8K4Fgg3GAvzPcZdPetvPzmy1hKMWyZlopeRIW0kU0DCLUtdmFYoV9VBa8s3sLWeX7HGwO69",
+	"3E/Tyf0MNNHjhlMbQzRZEg/wpenUavoFBnEJEopJaDY4dfFcGLHkCX7VUhbtxmKC1uIqDG2lAdKN0bTT",
+	"X8Sgwd6otdHHVYMxnrIkl6CIEoaFHBEk9zbdSORSjwnD/cQYkr2YAnDbOAwaXyagNcg7GnyWe3vnyezK",
+	"7I1m9wcUKDe/nFUoGNFuziXQaIxvbYKDcze+GsTbrDLn45mNA2FaoaRAiWox1DBNYoHReHpDZ4gEhUrU",
+	"cinGlws2FALWiQiSOXewtOB+x73JnCtiaCxGn0rKiblds9P1oHY9o9kvYlBZzNYRun8Rg0Lo3tz6tYS1",
+	"+j7eRVdQSRLKc6sBewOOlre8maXpFzG4BwZtyNq3zp6rm/eI++ccrEwkc84t9qg8ijDcF52FmN3QpLUW",
+	"cOENFnNlHaP2SqW1/1EeQWEaRAe+hCthg1EbBy60PG9giKynHqLdp3tmBEV3+ntP7V97/WcHjQO9LHXE",
+	"Nu45rwKu4KbHNnGNHOwdGRVLGTkCc24PdokFRRWQmI2M2IDKSe9yqxs6o5w/88Few/385smXDaLArWON",
+	"VgLve3S6NvCjzcX+RY/qC/sXeakbhTxpKGxSZE8sW2WVZoHqBazUYM+YSwJss7DjINUp1RazMuCjCL9u",
+	"zvmYAtcuLBzlzmd7+z88adLE0w2DVY/JyfF3iogpJy5snMQiylPgOiBXIAdUs7RRsCvYf5NTpEl16tqc",
+	"sg0lcxsevzbd9FSGBvLpJbO1hsH58aQU87Vr6XGNXpzG0BMbBixILAgdiFy3RZzUg0cbfrbpQutjacW3",
+	"F6VXzXQCS+LRmuwGWLJB26zALDGg7QIabQxJuahcsi5axcAS6LWCNuyCPI7tJL8VwahLcqTKtOCIJok1",
+	"1QzAOrAZJ5RMGY/FFE0AzGpidRySXuZYCcPb/X6/SRuwg126FNjaKwf9xgxi/wzKqRYGatrzu0jMsUdL",
+	"aA4l0CrITR1OJcMSH57MWT5T+87GqH0Sg/Jn/Lt4HzMQyp/cp+JHtBMVv/mWDPtdE/s8czS2WP5QgnUd",
+	"CjPeCHg0a34PMyHukYFdsli1Bf0kM1ftQ5Uh5QaCtMijcaE8DIUkNEFD6PrxnV8jtmHz3BYUeXNVHtt8",
+	"XYRIyBjiIqOeCB4BVovguYZWzWHtMIVFUmVAen3qbjGg4XAROC8zCa1BgK44R1m4pDABKogkzJv6oqvL",
+	"6x9+/bzzaj0FpGD//iLKvdWAbs67XbuNlRIC4sGtXNh1sG+H2ZRen9of9z1yd68gXIBCrUBPf0X1gtsD",
+	"SrWj3R2cxH3ant9dc8ibm7b1Nu5B07PU7VvX9XCVa3oUm2MiN7rwdd3FuKxzpsfvEI1xaUny27Bz+GG9",
+	"U5+/Ol3wmgb3CU5xRNQYU6J4tEbwuR1uceUfb4LO++Zw4VJ8seVEnHPO1TVgPEpyI4oabXBcPFk6wRaF",
+	"maRZRnKyrhkTjUN0JAFiInhV5KNepMAjj9v7TYKQoWI15vTDSukHXwncEhfPCJMBolwyPXtnbs1uaABU",
+	"Nhnqjzk5fnNqM0MPSWhIuDW57x6QAVVwsFOrWoU+MGpUb0KJtYrnaZlIjLhmJyqXNdY6s7mxjA/F4gKs",
+	"091WTBKJLWqGh4erOHv5zo+bUM4wCfKKRdAjxwvBxRhpgeEUwQUPl4QRk//4v/+PfBlTNb7pffldcLgJ",
+	"A4TOo6K0ChhonZtd2vQXw+p5fMHRlgJxWRGMusJYSkPWu+AX/AXmJWMS2yC32Y1j9DG4w3PVwxQJj12i",
+	"vRUGyY94jMTcx3/8n/8f9sgZS90CjB67u7v7jDB+wd+fnRwRFttfzmYZnD5XgfPMIXQ7sew7RVhcxikF",
+	"pUelCl3SQvQIqoA42AUP23KjQ0+XdkXFsIJWlX2tjCSEQhDjZaq2dyCuaE6xeVorOXZYrxxVhNgGbkfM",
+	"lttAe8/2ztPS4HPB6xafw25ocRRLlwmO4IIeKPN6IanZAhjk3B1WRvUYz0ORv784M8dkP13wn18cP7dn",
+	"dOyeQj0VH/WroRU11xTZ6++7ymTHSSKmbv80GtdoBIrJKZ2AAW1P/yqkR/M1Zmj7dOyQGCWAbPf7Acmk",
+	"IKhmEasLXPB9/MQ4GeRSaQzKgivgyaxHwvmSFVhNQ1U08fvwc/jEvFt+U5Qp+j6chk8Cb4TwgpcPGejD",
+	"4hrfhzJ8Ygu7oYdoYRgDKebpAY0m5PtQh0+OyABmwvrRU0NWzCOsOEeIyd7OswveUOMNgwgSFgFXULHM",
+	"zqs3L7s7vX4n6OQycRRIHW5tTafTXip+Z0lCe0KOtl69ebm10+tvefp95/nJPyh91wk6VyCVJVDbvX6v",
+	"j575DDjNWOews9vr93YNz6B6jNR1i2ZsC1W7biJG+JXLRzBMBe/5NO4cdozcgymcL81TQa26ZQvnrR7Z",
+	"KqxuKx90lSXNk/Mp68nM+h6RV6HfnMQstijH/FpcBmpyBbIqEESlrqR/S4BvUa9rrkpV4bpvLtC101SB",
+	"siF53mkA7XPYIN3GSQ72GudoOzgvUdoxfOS7ARnMCIt75Leq8KX7rqiJGRCaKLE4isHuT2JgCZfPblYW",
+	"zpzbp81X7iytdrZypz9Z5mfYAksNGW6rL4Z1jmqTreeImp/wx6IQo5uybT6sgLb5fB/nCpjt9PtLSoBs",
+	"VvpjLrW7pXzLqMycxfCgm6CzZ9fQNHS51i2v0hq+sr36lVq5Hnxpd/VLVTUyfGNv9RtlZTDzws6z1S/M",
+	"15a6CTr76yzNr7mDcm2eplTO0OJC5+KuAsPmQWlrscB8K0OIP1iLm5GTr7vKWgJ9I5wZdo56b8F1JqT2",
+	"iHj9TlGE8aL/bM1VW3g3AfNZinw0dqFhtKhk40xEc3VHgyI62HK7HvmtkHsw27IULK3UHY1zPrngVvza",
+	"3t4h//rnD73tJ4ZbMm6OMAENh4SqiVeqloSIqmGPnHJy8u4fXpHYhHEoq9MBiUSSp9yK+RfcEjYrWf7y",
+	"7rfXRb1WDdelnV9l5hTVGECTqciTGCUia+kz/6Z5Qq28RcLvwmLzTFveXWeOL/DYl7DHJqrgaEBjlcpO",
+	"pK6wjIO1m9pPPEYc/7gR0X/klo/c8pFbLnDL667DphrHXDTtGIqxZdBv6XON5bOAa6MiHiLhQrq3t/20",
+	"/6QsDFexYENIMexQcAJGyzLEba4s2ondR/c5U5lQZbZ8e7XYpkpwj9z7rtzbUvp5/i2S+A782ycFS/Wv",
+	"E//BP0gFQ/QtDDNzhK8No8tCTBvQq68p/M5X2lgq/dYJ9SMS3QMSmUOvnWurBFxDjRoiLbq6G/Fp64v3",
+	"6aYVu/4OPnJ1Hgb22hhHLduuEKON8DCB2SME3gsE/h10vdnKbWFuUypcbwODXqEVMLsViylPBI1bgfe5",
+	"e6AOwXPraijuC3RIaCI4WOcIZrWV8KbdEyiuDIQeV2088MWy/MbGqs0wT5IiZbwMDPG+M8N3go79+PGu",
+	"nCGDtOsdZ7fM3dtAmjOKrZAkNeLrmxevyCAR0UQ9CmjfImYXyFBHb0KVublvGMtdWb27zRN0MqHa7D6l",
+	"d6I06LjMQE+QRcXVr1o91zsI2VA4164lJF0cxxUcQPejOTdCOUwxIYMLEolsZquKYi4mZLqHoZZVIxa/",
+	"boFRm102qvl5AFhCk1By8u5t6VbrLdhhisu3PWQ2O8u5Rksb65OG0BS5vRvSFizh8LQiLT3yGveutJAQ",
+	"Gxk7otEYFiiO+bJ7Yt3Pm9Ga4JFczZOr/hrkquzWgfRtZ52N+FXI/ziqeEYnQKw11qM63ykf6ZYSRwlo",
+	"LS3AooVamlFKMbxeEqrRHo2dPbC4GHpNyTDnaMIrs3V9b3ORr2xNbEoUpATrFXu2aatt4oBxbIvrLwj7",
+	"z/0COEslpeNiPDstM+soKo4gRRSykpm8CiRBWX5EyLIk06aGPheTtkFLoIdUo/1KXm2Nb2w1PeFiXL51",
+	"7eVPhdJjFy3kXBYWPgtQxPM2oEi5dfh42F1kq9SknlpkeYXDVfpPq1XqeZn88tAGqTeep2KZ/elza6PI",
+	"/d1Gw3WjGbwsprUectQqi7UY04q48+lYqHqpPnShDda0mBdRumW92rua6sMJzP52RZMcbCCS+RxaOOMz",
+	"gj+0tl4zhK79vPfXmP3YaJixAd6wGxKdS5d+YtuCSsOxW30VQrapnd1aSmfpWfO/rD/iiG/X/V8L4+56",
+	"nz4+MNWt6iUttVs62PrmSe4fZ4GssvY2oIxtKtbJGKKJgVlHjyrph2Aeq0JTuVaQDI/KooGOgKOe5b7x",
+	"iQBTLmQzIDlPQCkSVrWZsHQbxl8vSjg2ZeB5YXa/B0UIT/5HEc/uGY5dcsNNPVLYdciYw6Hte567TWop",
+	"nLqlwWtejMHQ0OqCwzm97MUZHW2qjr0s0pn/UjrYpirV9u5axMD2oMMX9tfZSEMrpT+btHccx2W4wboE",
+	"yybuzctyW1/sHzeWhiXQ1GDsVJORgDIWOqiMP40BDEFZ6sZpc0UgcVEP1Y9L75Ez3+hEJgCZDRQeM6WF",
+	"nDXYdXCZt6VnridwA1fea9w5U2QkOPzlXC3ba8B7Q1/KP9CWi9d+W7gPWl19twQkbKe7hr7id3R+AFFw",
+	"ORu7M28yg++2Y4ptd46xTnOdf6t22Xee/9Etcj8Oz83w6Ha+DwuUb2Fo/RHN7dhdKElZXdHGZEqw/gZb",
+	"gdHyCQ7XtVgBMhRJIqaoEaaLnMImLN4Lp/haIq/LqVxL5H1YWmETdmwd8+kj4t4f+3yUa9vo0gmiup/r",
+	"J7KiFv19CLnrB9c5ffRBQ+weg9z+4kFuHlzff7zbXThzK76Udb/vxPUbTWTHNioe6n66MbWZzzQxu5od",
+	"VlmvBHPSY5BNTrxTs877tHB9JTTEsn7NTBerM0+FnNj24DFIMqWz4iCOrN2fqULtnmPIt7cY7fR3HmJ7",
+	"n8TAS4PW1DCqe9vDY+TBn4TBI57OBWNxMb0v9l62Ibh/coWF0CSgRmKokdJ0pspGYZilYj2PFbWyATuL",
+	"xArb2z0Sq0di9UisvmlihXi64Ia7R3KlWQoJ49AaEYUy0tJcQXLu9T0vs1JtoiHaS2ObU7vY22FR5zkr",
+	"lvOn1nSqFgkr09hLabx0NTzqOveAN+fzrTSqzNgWRecrGx5bEdB2S/16AoM1V44hmrik8kik4Lv+bSox",
+	"B/yhdLAtouc/cKGPMsOjzPAoM3zjFkyD7HMhP7cXGcAwM9UqH5zbqlzYzfAQ61nYN7q2qVNoub6tUcZs",
+	"Jwxs9vT9+c/HZ+d/Jz+fvXpJ/vXPZ72dJwVPtDOii/6Cc2GUGQz6K3z21jqDJbHCl1TpLvLb7unz8NBm",
+	"q9sIAcatsSYg3LyAJbVErnskZHHo8kLsXFjQLSAhfght2MAsg+CChzHVNCSUE5yjyIvHankiTdE3hGQT",
+	"MKFle7+ozWV9RW6vGDvpanjRZGiGG4tcBmXY1QW3lS/MgzZ0wYbQSkRci9NFmxAMTyB5dkgiwTn2jqqy",
+	"YcqagizukRDLGrqeYrawZog+raK9ou3AhbGeF9xWMQG7TVXVjRPOwYWVGaVIm8qNGFnnhYWTPygL3MEM",
+	"QhCz17d+76ymwM2iofvdCne4Zdni616m+lfMU19YyGnZawwhw96wX0wH2BXER34nNgy1EZwMYMwwjmbD",
+	"Tmy4F8t1qs3UUHWTo30oUd0V1/DJ14a5U5Vsby++LGFjR3sU7u/PkVEcsC/OWy5hqZUeY3voDStfGA13",
+	"qVPuF/PAX7zSxf3kG3hNmdpGXKCxa/Vs+trKw2rF3UDJIy7fHy6b82xVzBEla4hbdYuo4e3Wl09isLSi",
+	"hlGd/vQxdsv1v8fouke0KqPrPiG8r4VIm6LFL2JQKyRQIeAWdgva3KBVjNjurE9I0UHPJfJbPW8sppic",
+	"LobaNh00aqaaACpRTa4vLWe3oQTfgA3L4qDtb4cNFW2Du8KAZSu5YQFtNHIVNRNpCmSCgryqbFy6kWD8",
+	"GWxcQXECqPg+Grj+qxm43mkqDXmzjRzR6kmHEtR4NbGbs225MuS9AjpbS3EJriWN9F3rcC3riTffemKx",
+	"MEcG/PjNKcGK6b1ac4rO4YeP9VRs1BRsDz3vVKrWaB+rM5hr0dh2BrVWjl+R9NXmaSEC9cYgj/mkzcn4",
+	"aFP8rt5GJagaIJQt58siOK4bSgEtNcio4dJis7USnGyPtqU69Jl95E/t4q1aLy138eJWA7+IGZOujc9j",
+	"JnS7Rlj20WnXCx2g1eDSbxd4s8wram+gjEsoO2QgUtg6T1a4IMeuKHVEOReajM0D5iZtWy4jcM336htT",
+	"a6e3Dta2XGjb/ekbTYX227w9cCb0fDutFg5gL6VMAq1a6N1XOarH/OfHPJGlXlabeE+9nl/rEac5EdR+",
+	"u/UF/1+VAq20yBTqdqj1tYVq2DTVgsL8l04x/qPC9q7E5A7A0Z4p3HKp9yzYLKW69RLABeV9hJv7Mttt",
+	"DDS3s+DhRRcWtyIptil3tQK5ryRo/DH5p6sBfS779K+WPfrI2tuDrml6R9aesCv4fYkWbH79isD9MzbG",
+	"bDEhxwJzKpfYj87HgFZkWwUX74SYHflJsLb3pjMkuZaWautLJOJaWftlvfwpJ9jP8jtFQiNJhyQTDONl",
+	"GkrpvrCN/9/YmdapJ16ObdYUNoUDdeGa2d736J7OqB5X3mnz1rq1Lg/2VnUTXm2MwOCTsU6T2wWdDIUk",
+	"GYgsKYS4jQjCUmDwroqkQHnV+1cLkgJGCC2xMqJvoh0Z3tqfFy6UJomYvkgzPfsHTfKyrXR9868Nptrg",
+	"O2wTVcY1JUJMsIt8W2TEFciBUK0xXvsPG4e0FGEjaq2cjq595QmPvZM0vA8gtikcdEpnVVMuRxZsklmW",
+	"MT5aj6Yw3A828oJGclIfo2q3/OGjuQF8z0GI7Um6hSKMG+dLA3w408xC9+EJZLrwEdbCZVRDBM65kJMK",
+	"uijGu9rWxYgIzNan8oZCD0TDOEWbu5Pjopie91It3bqhEGVpFvPecQypZaqy31dp7i3SIrwhbHTU4ght",
+	"VmTv1ZqRuKGpl5AEq98PaEJ5BNLSDkuosCc0TRJvOAcGTUvxXBrVZowKYnsiI2XyRqqo0M3Hm/8MAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -16,8 +16,12 @@ type call struct {
 	began     time.Time
 	op        *operation // nil until routed, and where nothing is at the path
 	principal principal
-	waited    bool  // held open by `wait`: its duration says nothing of ours
+	waited    bool  // held open by `wait` or a stream: its duration says nothing of ours
 	err       error // what the problem that was answered came from
+
+	connection  context.Context // ends when the caller goes, and no sooner
+	head        bool            // only headers are wanted
+	wantsStream bool            // events, as they come
 }
 
 type callKey struct{}
@@ -31,7 +35,8 @@ func callOf(ctx context.Context) *call {
 
 // ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{requestID: requestID(r), ip: a.clientIP(r), began: a.now()}
+	c := &call{requestID: requestID(r), ip: a.clientIP(r), began: a.now(), connection: r.Context(),
+		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)
 
@@ -57,6 +62,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.done(ctx, c, method, r.URL.Path, out)
 	}()
 	a.router.ServeHTTP(out, r)
+}
+
+// untilGone returns a context for an answer that takes longer than a call may: it ends with
+// the connection, and after life.
+func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), life)
+	stop := context.AfterFunc(c.connection, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // setHeaders sets what every answer carries. Nothing here may be kept by a cache, guessed to

@@ -29,11 +29,25 @@ func (a *API) ListCertificates(ctx context.Context, r ListCertificatesRequestObj
 	if err != nil {
 		return nil, err
 	}
-	data := make([]Certificate, len(certificates))
-	for i := range certificates {
-		data[i] = certificateBody(&certificates[i])
+	return ListCertificates200JSONResponse{Data: certificateBodies(certificates), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// ListDomainCertificates implements GET /api/domains/{domain}/certificates.
+func (a *API) ListDomainCertificates(ctx context.Context, r ListDomainCertificatesRequestObject) (ListDomainCertificatesResponseObject, error) {
+	d, err := a.domain(ctx, r.Domain)
+	if err != nil {
+		return nil, err
 	}
-	return ListCertificates200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	l := listing{Operation: "listDomainCertificates", Org: d.OrgID, Filters: d.ID}
+	filter := postgres.CertificateFilter{DomainID: d.ID, Limit: limitOf(r.Params.Limit)}
+	if filter.After, err = a.position(l, r.Params.Cursor); err != nil {
+		return nil, err
+	}
+	certificates, next, err := a.store.ListCertificates(ctx, d.OrgID, filter)
+	if err != nil {
+		return nil, err
+	}
+	return ListDomainCertificates200JSONResponse{Data: certificateBodies(certificates), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
 // GetCertificate implements GET /api/certificates/{certificate}.
@@ -142,4 +156,12 @@ func certificateBody(c *controlplane.Certificate) Certificate {
 		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), FingerprintSha256: c.FingerprintSHA256,
 		HasKey: c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt), ReplacedBy: orNull(c.ReplacedBy), CreatedAt: c.CreatedAt.UTC(),
 	}
+}
+
+func certificateBodies(certificates []controlplane.Certificate) []Certificate {
+	data := make([]Certificate, len(certificates))
+	for i := range certificates {
+		data[i] = certificateBody(&certificates[i])
+	}
+	return data
 }

@@ -74,6 +74,8 @@ type API struct {
 	pages      problemPages
 	touched    touched
 	limiter    *limiter // nil: calls are not limited
+	feeds      *feeds
+	heartbeat  time.Duration
 	stopping   chan struct{}
 	stop       sync.Once
 }
@@ -114,6 +116,7 @@ func New(c Config) (*API, error) {
 	}
 	a.contract = contract
 	a.pages = newProblemPages(c.PublicURL)
+	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
 	return a, a.route(table)
 }
 
@@ -121,9 +124,11 @@ func New(c Config) (*API, error) {
 // that connections drain. It is called before the server is shut down, and is idempotent.
 func (a *API) SetStopping() { a.stop.Do(func() { close(a.stopping) }) }
 
-// Close gives back what the API holds. No call may be under way or come.
+// Close gives back what the API holds, before its store is closed. No call may be under way
+// or come.
 func (a *API) Close() {
 	a.SetStopping()
+	a.feeds.close()
 	if a.limiter != nil {
 		_ = a.limiter.client.Close()
 	}

@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,18 +50,9 @@ type world struct {
 }
 
 // issuer stands for the CAs, whose names are all that the API's calls need.
-type issuer struct{}
+type issuer struct{ lifecycle.Issuer }
 
 func (issuer) CAs() []string { return []string{"first", "second"} }
-func (issuer) Prepare(context.Context, *controlplane.Order, []byte) error {
-	return errors.New("no order is made here")
-}
-func (issuer) Run(context.Context, *controlplane.Order, controlplane.Journal) (*controlplane.Certificate, error) {
-	return nil, errors.New("no order is run here")
-}
-func (issuer) Revoke(context.Context, []byte, string, int) error {
-	return errors.New("nothing is revoked here")
-}
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
@@ -257,7 +247,7 @@ func (w *world) do(method, path string, body any, options ...option) *answer {
 		w.t.Fatal(err)
 	}
 	a := &answer{t: w.t, status: resp.StatusCode, header: resp.Header, body: string(raw)}
-	if strings.HasSuffix(strings.Split(resp.Header.Get("Content-Type"), ";")[0], "json") && len(raw) > 0 {
+	if strings.HasSuffix(strings.Split(resp.Header.Get("Content-Type"), ";")[0], "json") && !strings.HasSuffix(resp.Header.Get("Content-Type"), "ndjson") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.json); err != nil {
 			w.t.Fatalf("%s %s: %v in %s", method, path, err, raw)
 		}

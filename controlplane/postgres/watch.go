@@ -30,7 +30,7 @@ func newWatcher(s *Store) *watcher {
 }
 
 // Watch returns a channel that gets a value when the job or domain with the given id
-// changes or is deleted. Read the row after the call to Watch, so that nothing is missed.
+// changes or is deleted, or the log of the organization with that id grows. Read the row after the call to Watch, so that nothing is missed.
 // stop must be called.
 func (s *Store) Watch(id string) (moved <-chan struct{}, stop func()) {
 	w, ch := s.watch, make(chan struct{}, 1)

@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// ListAuditLogs implements GET /api/audit-logs.
+func (a *API) ListAuditLogs(ctx context.Context, r ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error) {
+	p, q := principalOf(ctx), r.Params
+	filter, err := a.logFilter(ctx, logQuery{q.Actor, q.Action, q.Entity, q.Since, q.Until})
+	if err != nil {
+		return nil, err
+	}
+	filter.Limit = limitOf(q.Limit)
+	l := listing{Operation: "listAuditLogs", Org: p.org(), Filters: []any{filter.ActorID, filter.Action, filter.EntityID, filter.DomainID, filter.Since, filter.Until}}
+	if filter.After, err = a.position(l, q.Cursor); err != nil {
+		return nil, err
+	}
+	entries, next, err := a.store.ListLog(ctx, p.org(), filter)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]AuditEntry, len(entries))
+	for i := range entries {
+		data[i] = auditEntryBody(&entries[i])
+	}
+	return ListAuditLogs200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// ListTimeline implements GET /api/domains/{domain}/timeline.
+func (a *API) ListTimeline(ctx context.Context, r ListTimelineRequestObject) (ListTimelineResponseObject, error) {
+	d, err := a.domain(ctx, r.Domain)
+	if err != nil {
+		return nil, err
+	}
+	l := listing{Operation: "listTimeline", Org: d.OrgID, Filters: d.ID}
+	filter := postgres.LogFilter{DomainID: d.ID, Limit: limitOf(r.Params.Limit)}
+	if filter.After, err = a.position(l, r.Params.Cursor); err != nil {
+		return nil, err
+	}
+	entries, next, err := a.store.ListLog(ctx, d.OrgID, filter)
+	if err != nil {
+		return nil, err
+	}
+	return ListTimeline200JSONResponse{Data: eventBodies(entries), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// logQuery are the filters that reading the log takes.
+type logQuery struct {
+	actor, action, entity *string
+	since, until          *time.Time
+}
+
+// logFilter returns the filters as the store takes them. An entity that is no other object's
+// id names a domain.
+func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, error) {
+	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since, Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
+	entity := deref(q.entity)
+	switch {
+	case entity == "":
+	case controlplane.IsID(controlplane.PrefixDomain, entity): // it may have been deleted
+		f.DomainID = entity
+	case isOtherID(entity):
+		f.EntityID = entity
+	default:
+		d, err := a.domain(ctx, entity)
+		if err != nil {
+			return f, err
+		}
+		f.DomainID = d.ID
+	}
+	return f, nil
+}
+
+func isOtherID(s string) bool {
+	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate, controlplane.PrefixToken, controlplane.PrefixOrganization,
+		controlplane.PrefixUser, controlplane.PrefixConnection} {
+		if controlplane.IsID(prefix, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// auditEntryBody returns an entry of the log as the contract describes it.
+func auditEntryBody(e *controlplane.AuditEntry) AuditEntry {
+	actor := actorBody(e.Actor)
+	actor.Ip = optional(e.Actor.IP)
+	return AuditEntry{
+		Id: e.ID, CreatedAt: e.CreatedAt.UTC(), Actor: actor, Action: e.Action, EntityType: e.EntityType, EntityId: e.EntityID,
+		Before: objectOrNull(e.Before), After: objectOrNull(e.After), Details: objectOrNull(e.Details), RequestId: e.Actor.RequestID,
+	}
+}
+
+func actorBody(a controlplane.Actor) Actor { return Actor{Type: ActorType(a.Type), Id: a.ID} }
+
+func objectOrNull(m map[string]any) nullable.Nullable[map[string]any] {
+	if m == nil {
+		return nullable.NewNullNullable[map[string]any]()
+	}
+	return nullable.NewNullableWithValue(m)
+}
+
+// eventBody returns an entry of the log as an event.
+func eventBody(e *controlplane.AuditEntry) Event {
+	data := make(map[string]any, len(e.Details)+4)
+	maps.Copy(data, e.Details)
+	if e.EntityType != "" {
+		data[e.EntityType+"_id"] = e.EntityID
+	}
+	if e.Before != nil {
+		data["before"] = e.Before
+	}
+	if e.After != nil {
+		data["after"] = e.After
+	}
+	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID, Actor: actorBody(e.Actor), Data: data}
+}
+
+func eventBodies(entries []controlplane.AuditEntry) []Event {
+	data := make([]Event, len(entries))
+	for i := range entries {
+		data[i] = eventBody(&entries[i])
+	}
+	return data
+}

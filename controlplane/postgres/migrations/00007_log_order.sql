@@ -1,0 +1,59 @@
+-- +goose Up
+-- The log is read forwards by its seq, and a row may be committed after others with a higher
+-- seq. Readers therefore stop at the horizon: up to it every row is decided. A statement
+-- that appends first holds a floor: a shared advisory lock, to the end of its transaction,
+-- that names a seq below all that it will be given. It costs writers no waiting, and only
+-- transactions that append hold readers up.
+--
+-- A writer holds its floor before it takes a seq, and the horizon reads the last seq before
+-- it reads the floors. So what is not seen to hold a floor either takes its seq after the
+-- horizon was read, and gets a higher one, or has ended, and is seen by the next statement.
+--
+-- +goose StatementBegin
+CREATE FUNCTION audit_logs_last() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM audit_logs_seq_seq
+$$;
+
+-- The floors' locks have two parts: 1146243411, which is "DVAS" and says what they are, and
+-- the lower 32 bits of the seq.
+CREATE FUNCTION audit_logs_floor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(current_setting('dcvaas.floor', true), '') = '' THEN -- the first of its transaction
+        PERFORM pg_advisory_xact_lock_shared(1146243411, (audit_logs_last() % 4294967296 - 2147483648)::int);
+        PERFORM set_config('dcvaas.floor', 'held', true);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION audit_logs_horizon() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    last bigint := audit_logs_last();
+    behind bigint;
+BEGIN
+    SELECT max((last - (objid::bigint + 2147483648)) & 4294967295) INTO behind FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = 1146243411 AND objsubid = 2 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+    RETURN last - coalesce(behind, 0);
+END $$;
+
+CREATE FUNCTION notify_log() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('dcvaas_moved', NEW.org_id);
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_logs_hold_floor BEFORE INSERT ON audit_logs FOR EACH STATEMENT EXECUTE FUNCTION audit_logs_floor();
+CREATE TRIGGER audit_logs_notify AFTER INSERT ON audit_logs FOR EACH ROW EXECUTE FUNCTION notify_log();
+
+-- By time, for people; and what is about a domain, whatever it was done to.
+CREATE INDEX audit_logs_time ON audit_logs (org_id, created_at, id);
+CREATE INDEX audit_logs_domain ON audit_logs (org_id, (coalesce(details ->> 'domain_id', entity_id)), created_at, id);
+
+-- +goose Down
+DROP INDEX audit_logs_domain, audit_logs_time;
+DROP TRIGGER audit_logs_notify ON audit_logs;
+DROP TRIGGER audit_logs_hold_floor ON audit_logs;
+DROP FUNCTION notify_log;
+DROP FUNCTION audit_logs_horizon;
+DROP FUNCTION audit_logs_floor;
+DROP FUNCTION audit_logs_last;
