@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -17,7 +18,7 @@ type NewOrganization struct {
 
 // CreateOrganization stores an organization.
 func (s *Service) CreateOrganization(ctx context.Context, actor controlplane.Actor, in NewOrganization) (*controlplane.Organization, error) {
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || len(in.Name) > 200 {
+	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > 200 {
 		return nil, controlplane.Invalid("/name", "name-invalid", "An organization's name has 1 to 200 characters.", "Send a name.")
 	}
 	if !in.Tier.Valid() {

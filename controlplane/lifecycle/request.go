@@ -83,6 +83,9 @@ func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID,
 		if err != nil {
 			return err
 		}
+		if d.Status == controlplane.DomainError && job.Type == controlplane.JobDNSCheck {
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
+		}
 		d.CheckSince, d.CheckAttempts = now, 0
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err

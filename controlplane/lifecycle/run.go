@@ -3,6 +3,9 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -86,8 +89,13 @@ func (w *work) hold(ctx context.Context) (held context.Context, release func()) 
 	return held, func() { cancel(nil); <-done }
 }
 
-func (w *work) do(ctx context.Context) error {
-	var err error
+// do does the job. A panic is its failure: else the job would be taken up for ever.
+func (w *work) do(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("lifecycle: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	if w.domain, err = w.Store.Domain(ctx, w.claim.Job.OrgID, w.claim.Job.DomainID); err != nil {
 		return err
 	}
@@ -131,6 +139,9 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= controlplane.MaxAttempts
 	wait := w.Backoff.After(failures)
+	if j, ok := errors.AsType[controlplane.Judged](cause); ok {
+		wait = max(wait, j.Verdict().RetryAt.Sub(now)) // the CA's word wins
+	}
 	runAt := now.Add(wait).Truncate(time.Microsecond)
 	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -170,7 +181,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	case last:
 		return &DeadLettered{cause}
 	}
-	return &RetryLater{After: wait, Err: cause}
+	return &RetryLater{After: runAt.Sub(now), Err: cause}
 }
 
 func failureAction(t controlplane.JobType) string {
@@ -185,10 +196,15 @@ func failureAction(t controlplane.JobType) string {
 func explain(err error) (code, detail, fix string) {
 	if j, ok := errors.AsType[controlplane.Judged](err); ok {
 		v := j.Verdict()
-		return v.Code, v.Message, v.Fix
+		return v.Code, storable(v.Message), storable(v.Fix)
 	}
 	e := controlplane.AsError(err)
-	return e.Code, e.Message, e.Fix
+	return e.Code, storable(e.Message), storable(e.Fix)
+}
+
+// storable returns a text as Postgres takes it, whatever a CA may have sent.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 func (w *work) actor() controlplane.Actor {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -28,7 +29,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	add := func(pointer, code, detail string) {
 		problem.Fields = append(problem.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || len(in.Name) > 200 {
+	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > 200 {
 		add("/name", "name-invalid", "A token's name has 1 to 200 characters.")
 	}
 	if len(in.Scopes) == 0 {
@@ -50,7 +51,6 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
 		add("/domain_ids", "domains-exceed", "The token that asks is restricted to some domains, so the new one must be, too.")
 	}
-	in.DomainIDs = unique(in.DomainIDs)
 	for i, id := range in.DomainIDs {
 		if by != nil && !by.AllowsDomain(id) {
 			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The token that asks may not touch this domain.")
@@ -65,7 +65,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	}
 	secret := controlplane.NewSecret()
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
-		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: in.DomainIDs, CreatedBy: actor.ID, CreatedAt: now}
+		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now}
 	if in.ExpiresAt != nil {
 		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)
 		t.ExpiresAt = &at
@@ -86,7 +86,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 
 // RenameToken changes a token's name.
 func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, orgID, id, name string) (*controlplane.Token, error) {
-	if name = strings.TrimSpace(name); name == "" || len(name) > 200 {
+	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
 		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name has 1 to 200 characters.", "Send a name.")
 	}
 	var t *controlplane.Token

@@ -33,7 +33,7 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		if err := sameVersion(d, ifVersion); err != nil {
 			return err
 		}
-		before := describe(d)
+		before, old := describe(d), d.Options
 		set(&d.Wildcard, p.Wildcard)
 		set(&d.KeyType, p.KeyType)
 		set(&d.CSRPEM, p.CSRPEM)
@@ -47,6 +47,15 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		s.checkOptions(d.Name, &d.Options, p.KeyType != nil, problem)
 		if err := invalid(problem); err != nil {
 			return err
+		}
+		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
+			d.SetCondition((&work{Service: s}).renewalPlan(d, now))
+		}
+		if d.AutoIssue && !old.AutoIssue && d.StatusReason == "awaiting-issue" {
+			// The CNAME was seen, and only this was waited for.
+			if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
+				return err
+			}
 		}
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
@@ -76,6 +85,12 @@ func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, or
 		entry.Before = describe(d)
 		return t.Audit(ctx, entry)
 	})
+}
+
+// planned reports whether nothing but the plan is to be said of the domain's renewal.
+func planned(d *controlplane.Domain) bool {
+	reason := d.Condition(controlplane.RenewalOnTrack).Reason
+	return reason == "scheduled" || reason == "auto-renew-off"
 }
 
 func sameVersion(d *controlplane.Domain, ifVersion int64) error {

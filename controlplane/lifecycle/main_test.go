@@ -1,0 +1,452 @@
+package lifecycle_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+const (
+	zone = "acme.example.net"
+	day  = 24 * time.Hour
+)
+
+var (
+	start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	alice = controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_alice", IP: "192.0.2.7", RequestID: "req-1"}
+)
+
+// world is a Service on a real database, with a clock, a doctor and a CA that the test holds.
+type world struct {
+	*lifecycle.Service
+	t      *testing.T
+	org    string
+	clock  *clock
+	doctor *doctor
+	ca     *issuer
+	sealer *seal.Sealer
+	dsn    string
+
+	mu  sync.Mutex
+	own *pgx.Conn
+}
+
+// newWorld returns a world in which every domain is delegated and every order succeeds.
+func newWorld(t *testing.T, change ...func(*lifecycle.Config)) *world {
+	t.Helper()
+	keyset, err := seal.New()
+	must(t, err)
+	now := &clock{now: start}
+	w := &world{t: t, clock: now, doctor: &doctor{clock: now}, dsn: postgrestest.DSN(t)}
+	w.sealer, err = seal.Open(keyset)
+	must(t, err)
+	w.ca = &issuer{clock: now, sealer: w.sealer, names: []string{"primary", "backup"}}
+	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 8})
+	must(t, err)
+	t.Cleanup(store.Close)
+	c := lifecycle.Config{Store: store, Zone: zone, TargetKey: []byte("0123456789abcdef"), Issuer: w.ca, Doctor: w.doctor, Sealer: w.sealer,
+		Visible: func(context.Context, string, []string) error { return nil }, Now: now.Now, SweepSpread: -1}
+	for _, fn := range change {
+		fn(&c)
+	}
+	w.Service, err = lifecycle.New(c)
+	must(t, err)
+	w.org = w.organization(100)
+	return w
+}
+
+func (w *world) organization(limit int) string {
+	w.t.Helper()
+	o, err := w.CreateOrganization(w.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Example", Tier: controlplane.TierPro, DomainLimit: &limit})
+	must(w.t, err)
+	return o.ID
+}
+
+// add adds a domain with the usual options, changed by change.
+func (w *world) add(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
+	w.t.Helper()
+	in := lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}}
+	for _, fn := range change {
+		fn(&in.Options)
+	}
+	d, err := w.AddDomain(w.t.Context(), alice, w.org, in)
+	must(w.t, err)
+	return d
+}
+
+// active adds a domain and has its certificate issued.
+func (w *world) active(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
+	w.t.Helper()
+	d := w.add(name, change...)
+	w.run(d, controlplane.JobDNSCheck)
+	w.run(d, controlplane.JobStartIssuance)
+	if d = w.domain(d); d.Status != controlplane.DomainActive {
+		w.t.Fatalf("%s is %s (%s)", name, d.Status, d.StatusReason)
+	}
+	return d
+}
+
+func (w *world) domain(d *controlplane.Domain) *controlplane.Domain {
+	w.t.Helper()
+	got, err := w.Store.Domain(w.t.Context(), d.OrgID, d.ID)
+	must(w.t, err)
+	return got
+}
+
+// job returns the domain's newest job of the type.
+func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
+	w.t.Helper()
+	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
+	must(w.t, err)
+	if len(jobs) == 0 {
+		w.t.Fatalf("%s has no %s job", d.Name, kind)
+	}
+	return &jobs[0]
+}
+
+func (w *world) jobs(d *controlplane.Domain, kind controlplane.JobType) int {
+	w.t.Helper()
+	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 100})
+	must(w.t, err)
+	return len(jobs)
+}
+
+// run does the domain's newest job of the type once, as the queue would, and returns what
+// became of it, with the error that the queue got.
+func (w *world) run(d *controlplane.Domain, kind controlplane.JobType) (*controlplane.Job, error) {
+	w.t.Helper()
+	j := w.job(d, kind)
+	err := w.RunJob(w.t.Context(), j.ID, j.Generation)
+	again, jerr := w.Store.Job(w.t.Context(), d.OrgID, j.ID)
+	must(w.t, jerr)
+	return again, err
+}
+
+// runDue moves the clock to the job's time and does it.
+func (w *world) runDue(d *controlplane.Domain, kind controlplane.JobType) (*controlplane.Job, error) {
+	w.t.Helper()
+	if at := w.job(d, kind).RunAt; at.After(w.clock.Now()) {
+		w.clock.set(at)
+	}
+	return w.run(d, kind)
+}
+
+// events returns the actions that the log has of the object, oldest first.
+func (w *world) events(id string) []string {
+	w.t.Helper()
+	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1000)
+	must(w.t, err)
+	var out []string
+	for _, e := range slices.Backward(entries) {
+		out = append(out, e.Action)
+	}
+	return out
+}
+
+func (w *world) count(id, action string) int {
+	w.t.Helper()
+	n := 0
+	for _, a := range w.events(id) {
+		if a == action {
+			n++
+		}
+	}
+	return n
+}
+
+// last returns the newest entry of the log about the object.
+func (w *world) last(id string) controlplane.AuditEntry {
+	w.t.Helper()
+	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1)
+	must(w.t, err)
+	if len(entries) == 0 {
+		w.t.Fatalf("the log says nothing of %s", id)
+	}
+	return entries[0]
+}
+
+func (w *world) do(fn func(*pgx.Conn) error) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own == nil {
+		c, err := pgx.Connect(w.t.Context(), w.dsn)
+		must(w.t, err)
+		w.t.Cleanup(func() { _ = c.Close(context.Background()) })
+		w.own = c
+	}
+	must(w.t, fn(w.own))
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.t.Helper()
+	w.do(func(c *pgx.Conn) error { _, err := c.Exec(w.t.Context(), sql, args...); return err })
+}
+
+// value reads one value from the database.
+func value[T any](w *world, sql string, args ...any) (v T) {
+	w.t.Helper()
+	w.do(func(c *pgx.Conn) error { return c.QueryRow(w.t.Context(), sql, args...).Scan(&v) })
+	return v
+}
+
+// clock stands still until it is moved.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
+func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.now = t }
+
+func (c *clock) add(d time.Duration) { c.set(c.Now().Add(d)) }
+
+// doctor finds what the test says; the zero value finds every delegation right.
+type doctor struct {
+	clock *clock
+	mu    sync.Mutex
+	code  string
+	err   error
+	panic string
+	looks int
+}
+
+func (d *doctor) finds(code string) { d.mu.Lock(); defer d.mu.Unlock(); d.code, d.err = code, nil }
+
+func (d *doctor) fails(err error) { d.mu.Lock(); defer d.mu.Unlock(); d.err = err }
+
+func (d *doctor) panics(with string) { d.mu.Lock(); defer d.mu.Unlock(); d.panic = with }
+
+func (d *doctor) looked() int { d.mu.Lock(); defer d.mu.Unlock(); return d.looks }
+
+func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.looks++
+	if d.panic != "" {
+		panic(d.panic)
+	}
+	code := d.code
+	if code == "" {
+		code = controlplane.CauseOK
+	}
+	return controlplane.Diagnosis{Code: code, Summary: "Found " + code + ".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Mend it.", CheckedAt: d.clock.Now()}, d.err
+}
+
+// Delegation implements lifecycle.Doctor.
+func (d *doctor) Delegation(_ context.Context, domain, target string) (controlplane.Diagnosis, error) {
+	return d.look(domain, target)
+}
+
+// Examine implements lifecycle.Doctor.
+func (d *doctor) Examine(_ context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+	found, err := d.look(domain, target)
+	e := controlplane.Examination{Delegation: found}
+	if !found.OK() {
+		e.Causes = []controlplane.Diagnosis{found}
+	}
+	return e, err
+}
+
+// verdict is an error of a CA.
+type verdict controlplane.Verdict
+
+func (v verdict) Error() string                 { return v.Code + ": " + v.Message }
+func (v verdict) Verdict() controlplane.Verdict { return controlplane.Verdict(v) }
+
+func says(class controlplane.VerdictClass) verdict {
+	return verdict{Class: class, Code: "ca-" + string(class), Message: "The CA says " + string(class) + ".", Fix: "Wait."}
+}
+
+// issuer is a list of CAs. It takes an order to its certificate unless answers says
+// otherwise.
+type issuer struct {
+	clock  *clock
+	sealer *seal.Sealer
+	names  []string
+
+	mu      sync.Mutex
+	orders  []controlplane.Order // as they were when they were run
+	life    time.Duration
+	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error // nil: the certificate comes
+}
+
+func (i *issuer) answer(fn func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.answers = fn
+}
+
+// refuse makes each CA that is named give its verdict.
+func (i *issuer) refuse(by map[string]verdict) {
+	i.answer(func(_ context.Context, o *controlplane.Order, _ controlplane.Journal) error {
+		if v, ok := by[o.CA]; ok {
+			v.CA = o.CA
+			return v
+		}
+		return nil
+	})
+}
+
+func (i *issuer) lives(life time.Duration) { i.mu.Lock(); defer i.mu.Unlock(); i.life = life }
+
+// runs returns the CAs at which orders were run.
+func (i *issuer) runs() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var out []string
+	for _, o := range i.orders {
+		out = append(out, o.CA)
+	}
+	return out
+}
+
+func (i *issuer) order(n int) controlplane.Order {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.orders[n]
+}
+
+// CAs implements lifecycle.Issuer.
+func (i *issuer) CAs() []string { return i.names }
+
+// Prepare implements lifecycle.Issuer.
+func (i *issuer) Prepare(_ context.Context, o *controlplane.Order, csrDER []byte) error {
+	if o.ID == "" {
+		o.ID = controlplane.NewID(controlplane.PrefixOrder)
+	}
+	o.Step, o.CSR, o.CreatedAt = controlplane.StepCreated, csrDER, i.clock.Now()
+	if csrDER != nil {
+		return nil
+	}
+	o.CSR = []byte("request")
+	var err error
+	o.SealedKey, err = i.sealer.Seal([]byte("key of "+o.ID), o.ID)
+	return err
+}
+
+// Run implements lifecycle.Issuer.
+func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error) {
+	i.mu.Lock()
+	i.orders = append(i.orders, *o)
+	answers, life := i.answers, i.life
+	i.mu.Unlock()
+	if answers != nil {
+		if err := answers(ctx, o, j); err != nil {
+			return nil, err
+		}
+	}
+	o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID, []string{"value-of-" + o.ID}
+	if err := j.Save(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := j.Publish(ctx, o); err != nil {
+		return nil, err
+	}
+	o.Step = controlplane.StepIssued
+	if err := j.Save(ctx, o); err != nil {
+		return nil, err
+	}
+	if life == 0 {
+		life = 90 * day
+	}
+	now := i.clock.Now()
+	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b", Issuer: "Test CA", CA: o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
+		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" + o.ID}, nil
+}
+
+// Revoke implements lifecycle.Issuer.
+func (i *issuer) Revoke(context.Context, []byte, string, int) error { return nil }
+
+// Identities implements lifecycle.Issuer.
+func (i *issuer) Identities(context.Context) []controlplane.CAIdentity { return nil }
+
+// RenewalInfo implements lifecycle.Issuer.
+func (i *issuer) RenewalInfo(context.Context, string, string) (controlplane.RenewalInfo, error) {
+	return controlplane.RenewalInfo{}, controlplane.ErrRenewalInfoNotOffered
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantError checks kind and code and returns the error.
+func wantError(t testing.TB, what string, err error, k controlplane.Kind, code string) *controlplane.Error {
+	t.Helper()
+	e, ok := errors.AsType[*controlplane.Error](err)
+	if !ok || e.Kind != k || e.Code != code {
+		t.Errorf("%s: %v, want %s %s", what, err, k, code)
+		return &controlplane.Error{}
+	}
+	if e.Message == "" || e.Fix == "" {
+		t.Errorf("%s: no message or fix: %+v", what, e)
+	}
+	return e
+}
+
+func pointers(e *controlplane.Error) []string {
+	var out []string
+	for _, f := range e.Fields {
+		out = append(out, f.Pointer+" "+f.Code)
+	}
+	return out
+}
+
+func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.ConditionType, status, reason string) controlplane.Condition {
+	t.Helper()
+	c := d.Condition(typ)
+	if c.Status != status || c.Reason != reason {
+		t.Errorf("%s is %s (%s), want %s (%s): %s", typ, c.Status, c.Reason, status, reason, toJSON(d.Conditions))
+	}
+	return c
+}
+
+func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus, reason string) {
+	t.Helper()
+	if d.Status != status || d.StatusReason != reason {
+		t.Errorf("the domain is %s (%s), want %s (%s)", d.Status, d.StatusReason, status, reason)
+	}
+}
+
+// wantJob checks how a job stands.
+func wantJob(t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason string, attempts int) {
+	t.Helper()
+	if j.Status != status || j.Reason != reason || j.Attempts != attempts {
+		t.Errorf("the job is %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason, j.Attempts, status, reason, attempts, toJSON(j))
+	}
+}
+
+func toJSON(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+// soon waits for an event that must come.
+func soon[T any](t testing.TB, what string, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
