@@ -249,11 +249,11 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 }
 
 // startTenant makes sure that there is a token, the same as at the last start where it still
-// is valid.
+// is valid and has every scope.
 func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
 	path := filepath.Join(d.dir, "token")
 	if b, err := os.ReadFile(path); err == nil {
-		if _, err := d.App.store.TokenByHash(ctx, controlplane.HashSecret(string(b))); err == nil {
+		if t, err := d.App.store.TokenByHash(ctx, controlplane.HashSecret(string(b))); err == nil && len(t.Scopes) == len(controlplane.Scopes()) {
 			d.Token = string(b)
 			return nil
 		}
