@@ -41,7 +41,7 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	c := newClock()
 	start := c.now()
 	limits, _ := acme.DefaultLimits(letsEncrypt)
-	limits.NewOrdersPerAccount.Count /= 3 // a third of the orders shows the same, in a third of the time
+	limits.NewOrdersPerAccount.Count /= 3                                              // a third of the orders shows the same, in a third of the time
 	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60} // the clock goes by minutes
 	var governors [2]*acme.Governor
 	for i := range governors {

@@ -8,7 +8,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -68,29 +71,85 @@ func (a *changeable) fail(on bool) {
 	a.failing = on
 }
 
-// rollWorld is a world whose store can change keys. Pebble changes a key while it reads it for other requests: these are kept
-// apart.
+// rollWorld is a world whose store can change keys.
 func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine) {
 	t.Helper()
-	var mu sync.RWMutex
 	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
 	w := newWorld(t, devstack.CAConfig{Wrap: func(next http.Handler) http.Handler {
-		f.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == pathKeyChange {
-				mu.Lock()
-				defer mu.Unlock()
-			} else {
-				mu.RLock()
-				defer mu.RUnlock()
-			}
-			next.ServeHTTP(w, r)
-		})
+		f.next = newKeyGate(next)
 		return f
 	}})
 	store := &changeable{accounts: w.accounts, planned: map[string][]byte{}}
 	return w, f, store, func() *acme.Engine {
 		return w.engine(t, func(cfg *acme.Config) { cfg.Accounts = store })
 	}
+}
+
+// keyGate keeps Pebble from changing an account's key while it reads it without a lock: for another request, or for a validation
+// under way, whose end the client sees in the authorization.
+type keyGate struct {
+	next http.Handler
+	key  sync.RWMutex // held for writing while a key is changed
+
+	mu         sync.Mutex
+	moved      *sync.Cond
+	changing   int
+	validating map[string]bool // paths of authorizations
+}
+
+func newKeyGate(next http.Handler) *keyGate {
+	g := &keyGate{next: next, validating: map[string]bool{}}
+	g.moved = sync.NewCond(&g.mu)
+	return g
+}
+
+func (g *keyGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := httptest.NewRecorder()
+	switch {
+	case r.URL.Path == pathKeyChange:
+		g.mu.Lock()
+		for g.changing++; len(g.validating) > 0; {
+			g.moved.Wait()
+		}
+		g.mu.Unlock()
+		g.key.Lock()
+		g.next.ServeHTTP(rec, r)
+		g.key.Unlock()
+		g.mu.Lock()
+		g.changing--
+	case strings.HasPrefix(r.URL.Path, pathChallenge):
+		g.mu.Lock()
+		for g.changing > 0 {
+			g.moved.Wait()
+		}
+		g.validating[r.URL.Path] = true // until its authorization is known
+		g.mu.Unlock()
+		g.pass(rec, r)
+		g.mu.Lock()
+		delete(g.validating, r.URL.Path)
+		for _, link := range rec.Header().Values("Link") {
+			if at := strings.Index(link, pathAuthz); at >= 0 && strings.Contains(link, `rel="up"`) && rec.Code == http.StatusOK {
+				g.validating[link[at:strings.Index(link, ">")]] = true
+			}
+		}
+	default:
+		g.pass(rec, r)
+		g.mu.Lock()
+		if !bytes.Contains(rec.Body.Bytes(), []byte(`"status": "pending"`)) {
+			delete(g.validating, r.URL.Path)
+		}
+	}
+	g.moved.Broadcast()
+	g.mu.Unlock()
+	maps.Copy(w.Header(), rec.Header())
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(rec.Body.Bytes())
+}
+
+func (g *keyGate) pass(w http.ResponseWriter, r *http.Request) {
+	g.key.RLock()
+	defer g.key.RUnlock()
+	g.next.ServeHTTP(w, r)
 }
 
 // rolled checks that the account is the same one, with another key, and that nothing is planned any more.
