@@ -22,6 +22,17 @@ const (
 	CauseResolverUnreachable = "resolver-unreachable"
 )
 
+// IsCause reports whether a code is one of the doctor's causes: something in DNS.
+func IsCause(code string) bool {
+	switch code {
+	case CauseCNAMEMissing, CauseCNAMEMismatch, CauseCNAMEDoubledLabel, CauseCNAMEProxied, CauseCNAMEChainLoop, CauseCNAMEChainTooLong, CauseTXTConflict,
+		CauseZoneNotFound, CauseNameserversDisagree, CauseNameserverLame, CauseNegativeCached, CauseDNSSECBogus, CauseCAAForbids, CauseCAALookupFailed,
+		CauseResolverUnreachable:
+		return true
+	}
+	return false
+}
+
 // Diagnosis is one thing that a look at a domain found, with what was seen, what was
 // expected and how to mend it: for the delegation, the one most likely cause.
 type Diagnosis struct {

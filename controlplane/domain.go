@@ -78,6 +78,7 @@ type Domain struct {
 	LastIssuedAt  *time.Time
 	CheckSince    time.Time // when the present round of checks began; its 30 days count from here
 	CheckAttempts int       // checks in the present round
+	ForbiddenCAs  []string  // by CAA, as of the last look
 	Version       int64     // grows with every change; the ETag is made of it
 	CreatedAt     time.Time
 	UpdatedAt     time.Time

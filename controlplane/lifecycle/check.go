@@ -11,10 +11,15 @@ import (
 // resolverPause is how long a check waits when no resolver could be asked.
 const resolverPause = 15 * time.Second
 
-// check looks at the domain's delegation. Where it is there, the certificate's job follows
-// in the same transaction; where it is not, the job waits for its next turn.
+// Examine looks at everything that the CAs will look at in DNS for a domain.
+func (s *Service) Examine(ctx context.Context, d *controlplane.Domain) (controlplane.Examination, error) {
+	return s.Doctor.Examine(ctx, d.Name, s.DelegationOf(d).Target, d.Wildcard, s.Issuer.Identities(ctx))
+}
+
+// check looks at the domain's DNS. Where a CA may issue, the certificate's job follows in
+// the same transaction; where none may, the job waits for its next turn.
 func (w *work) check(ctx context.Context) error {
-	found, err := w.Doctor.Delegation(ctx, w.domain.Name, w.DelegationOf(w.domain).Target)
+	seen, err := w.Examine(ctx, w.domain)
 	if err != nil {
 		return err
 	}
@@ -24,34 +29,32 @@ func (w *work) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found.OK() {
-			return w.delegated(ctx, t, d, found, now)
+		switch {
+		case seen.OK():
+			return w.delegated(ctx, t, d, seen, now)
+		case d.Status == controlplane.DomainActive:
+			return w.rehearsalFailed(ctx, t, d, seen, now)
 		}
-		return w.waitForDelegation(ctx, t, d, found, now)
+		return w.waitForDNS(ctx, t, d, seen, now)
 	})
 }
 
 // delegated records that the CNAME was seen and starts the issuance.
-func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, found controlplane.Diagnosis, now time.Time) error {
+func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
 	news := d.Condition(controlplane.DNSReady).Status != "true"
-	showDiagnosis(d, found, nil)
+	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
+	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == "false" && controlplane.IsCause(c.Reason) {
+		d.SetCondition(w.renewalPlan(d, now)) // what stood in its way is gone
+	}
 	result := map[string]any{"delegated": true}
 	if d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError {
-		d.StatusReason = "awaiting-issue"
-		if d.AutoIssue {
-			job, _, err := t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now))
-			if err != nil {
-				return err
-			}
-			d.Status, d.StatusReason = controlplane.DomainIssuing, ""
-			result["next_job_id"] = job.ID
-			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "issuing",
-				Message: "The certificate is being ordered.", LastCheckedAt: &now})
-		} else {
-			d.Status = controlplane.DomainPendingCNAME
-			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
-				Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
+		next, err := w.startIssuance(ctx, t, d, now)
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			result["next_job_id"] = next
 		}
 	}
 	if err := t.SaveDomain(ctx, d, now); err != nil {
@@ -67,83 +70,103 @@ func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Do
 	return t.JobDone(ctx, w.claim, now, result)
 }
 
-// waitForDelegation puts the job off to its next turn, or gives up when the round of checks
-// is over.
-func (w *work) waitForDelegation(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, found controlplane.Diagnosis, now time.Time) error {
-	if d.Status == controlplane.DomainActive && w.claim.Job.Type == controlplane.JobDNSCheck {
-		return w.delegationBroken(ctx, t, d, found, now)
+// startIssuance adds the certificate's job, unless the customer wants to ask for it. It
+// returns the job's id.
+func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (string, error) {
+	if !d.AutoIssue {
+		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "awaiting-issue"
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
+			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
+		return "", nil
 	}
-	if !found.Transient() {
+	job, _, err := t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now))
+	if err != nil {
+		return "", err
+	}
+	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "issuing",
+		Message: "The certificate is being ordered.", LastCheckedAt: &now})
+	return job.ID, nil
+}
+
+// waitForDNS puts the job off to its next turn, or gives up when the round of checks is over.
+func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+	cause := seen.Cause()
+	pause := resolverPause
+	if !seen.Transient() {
 		d.CheckAttempts++
-	}
-	pause := controlplane.NextCheck(d.CheckAttempts)
-	if found.Transient() {
-		pause = resolverPause
+		pause = controlplane.NextCheck(d.CheckAttempts)
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
-	if end := d.CheckSince.Add(controlplane.CheckFor); next.After(end) && !d.HasCertificate(now) {
-		return w.giveUpChecking(ctx, t, d, found, now)
+	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) {
+		return w.giveUpChecking(ctx, t, d, seen, now)
 	}
-	broken := d.HasCertificate(now) && !found.Transient() && d.Condition(controlplane.DNSReady).Status == "true"
-	showDiagnosis(d, found, &next)
-	switch {
-	case d.HasCertificate(now):
-		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: found.Code,
-			Message: "The renewal waits for the delegation: " + found.Summary, Observed: found.Observed, Expected: found.Expected, Fix: found.Fix,
-			LastCheckedAt: &now, NextCheckAt: &next})
-	default:
-		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, found.Code
+	broken := isBroken(d, seen, now)
+	showDNS(d, seen, &next)
+	if d.HasCertificate(now) {
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The renewal waits: ", now, &next))
+	} else {
+		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, cause.Code
+		if seen.Delegation.OK() {
+			d.SetCondition(condition(controlplane.CertificateReady, cause, "The certificate waits: ", now, &next))
+		}
 	}
 	if err := t.SaveDomain(ctx, d, now); err != nil {
 		return err
 	}
 	if broken {
-		if err := w.auditBroken(ctx, t, d, found, now); err != nil {
+		if err := w.auditBroken(ctx, t, d, cause, now); err != nil {
 			return err
 		}
 	}
-	return t.JobWaits(ctx, w.claim, now, next, found.Code)
+	return t.JobWaits(ctx, w.claim, now, next, cause.Code)
 }
 
-// auditBroken records that a delegation that was right is so no longer.
-func (w *work) auditBroken(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, found controlplane.Diagnosis, now time.Time) error {
-	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDelegationBroken, "domain", d.ID, now)
-	entry.Details = map[string]any{"code": found.Code, "observed": found.Observed, "expected": found.Expected, "fix": found.Fix}
-	return t.Audit(ctx, entry)
-}
-
-// delegationBroken records, once, that an active domain's CNAME is no longer right. Its
-// certificate still serves; the renewal will need the record.
-func (w *work) delegationBroken(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, found controlplane.Diagnosis, now time.Time) error {
-	news := !found.Transient() && d.Condition(controlplane.DNSReady).Status == "true"
-	showDiagnosis(d, found, nil)
-	if !found.Transient() {
-		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: found.Code,
-			Message: "The next renewal would fail: " + found.Summary, Observed: found.Observed, Expected: found.Expected, Fix: found.Fix, LastCheckedAt: &now, NextCheckAt: d.RenewAt})
+// rehearsalFailed records that an active domain's renewal would fail. Its certificate still
+// serves.
+func (w *work) rehearsalFailed(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+	cause, broken := seen.Cause(), isBroken(d, seen, now)
+	showDNS(d, seen, nil)
+	if !seen.Transient() {
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
 	}
 	if err := t.SaveDomain(ctx, d, now); err != nil {
 		return err
 	}
-	if news {
-		if err := w.auditBroken(ctx, t, d, found, now); err != nil {
+	if broken {
+		if err := w.auditBroken(ctx, t, d, cause, now); err != nil {
 			return err
 		}
 	}
-	return t.JobDone(ctx, w.claim, now, map[string]any{"delegated": false, "code": found.Code})
+	return t.JobDone(ctx, w.claim, now, map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})
+}
+
+// isBroken reports whether the delegation of a domain with a certificate was right and is so
+// no longer: that is told once.
+func isBroken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) bool {
+	return d.HasCertificate(now) && !seen.Transient() && !seen.Delegation.OK() && d.Condition(controlplane.DNSReady).Status == "true"
+}
+
+// auditBroken records that a delegation that was right is so no longer.
+func (w *work) auditBroken(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, cause controlplane.Diagnosis, now time.Time) error {
+	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDelegationBroken, "domain", d.ID, now)
+	entry.Details = map[string]any{"code": cause.Code, "observed": cause.Observed, "expected": cause.Expected, "fix": cause.Fix}
+	return t.Audit(ctx, entry)
 }
 
 // giveUpChecking ends a round of checks: nothing more happens until somebody asks.
-func (w *work) giveUpChecking(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, found controlplane.Diagnosis, now time.Time) error {
-	showDiagnosis(d, found, nil)
+func (w *work) giveUpChecking(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+	cause := seen.Cause()
+	showDNS(d, seen, nil)
 	d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
 	if err := t.SaveDomain(ctx, d, now); err != nil {
 		return err
 	}
 	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDelegationTimeout, "domain", d.ID, now)
-	entry.Details = map[string]any{"code": found.Code, "fix": found.Fix}
+	entry.Details = map[string]any{"code": cause.Code, "fix": cause.Fix}
 	if err := t.Audit(ctx, entry); err != nil {
 		return err
 	}
 	return t.JobGaveUp(ctx, w.claim, now, "delegation-timeout",
-		"The CNAME was looked for during 30 days and not found. "+found.Summary)
+		"The CNAME was looked for during 30 days and not found. "+cause.Summary)
 }

@@ -7,26 +7,33 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// showDiagnosis writes what a look at the delegation found into the domain's condition.
-func showDiagnosis(d *controlplane.Domain, g controlplane.Diagnosis, next *time.Time) {
-	status := "false"
-	if g.OK() {
-		status = "true"
-	}
-	if g.Transient() && d.Condition(controlplane.DNSReady).Reason != "" {
-		// Nothing was learned: what was known stands, only the next look moves.
+// showDNS writes what a look at the domain's DNS found into its condition. Where nothing was
+// learned, what was known stands and only the next look moves.
+func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
+	if seen.Transient() && d.Condition(controlplane.DNSReady).Reason != "" {
 		c := d.Condition(controlplane.DNSReady)
 		c.NextCheckAt = next
 		d.SetCondition(c)
 		return
 	}
-	reason := g.Code
+	g := seen.Delegation
+	c := condition(controlplane.DNSReady, g, "", g.CheckedAt.Truncate(time.Microsecond), next)
 	if g.OK() {
-		reason = "delegated"
+		c.Status, c.Reason = "true", "delegated"
 	}
-	at := g.CheckedAt.Truncate(time.Microsecond)
-	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: status, Reason: reason, Message: g.Summary,
-		Observed: g.Observed, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &at, NextCheckAt: next})
+	d.SetCondition(c)
+	d.ForbiddenCAs = []string{}
+	for _, f := range seen.CAA {
+		if !f.Allowed {
+			d.ForbiddenCAs = append(d.ForbiddenCAs, f.CA)
+		}
+	}
+}
+
+// condition returns a condition that is false for one of the doctor's causes.
+func condition(t controlplane.ConditionType, g controlplane.Diagnosis, before string, now time.Time, next *time.Time) controlplane.Condition {
+	return controlplane.Condition{Type: t, Status: "false", Reason: g.Code, Message: before + g.Summary,
+		Observed: g.Observed, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
 }
 
 // showFailure writes a job's failure into the domain: a domain whose certificate is still

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -38,11 +37,17 @@ func (w *work) issue(ctx context.Context) error {
 	tried := map[string]error{} // CAs that gave no certificate in this run
 	for range maxOrders {
 		if order == nil {
-			ca := w.nextCA(tried)
-			if ca == "" {
+			place, err := w.choose(ctx, tried)
+			if err != nil {
+				return err
+			}
+			if place.wait != nil {
+				return w.waitForQuota(ctx, *place.wait)
+			}
+			if place.quota.CA == "" {
 				break
 			}
-			if order, err = w.begin(ctx, ca); err != nil {
+			if order, err = w.begin(ctx, place.quota); err != nil {
 				return err
 			}
 		}
@@ -73,7 +78,7 @@ func (w *work) preflight(ctx context.Context) (bool, error) {
 	if seen.Status == "true" && seen.LastCheckedAt != nil && w.now().Sub(*seen.LastCheckedAt) < freshCheck {
 		return true, nil
 	}
-	found, err := w.Doctor.Delegation(ctx, w.domain.Name, w.DelegationOf(w.domain).Target)
+	found, err := w.Examine(ctx, w.domain)
 	if err != nil {
 		return false, err
 	}
@@ -84,9 +89,9 @@ func (w *work) preflight(ctx context.Context) (bool, error) {
 			return err
 		}
 		if !found.OK() {
-			return w.waitForDelegation(ctx, t, d, found, now)
+			return w.waitForDNS(ctx, t, d, found, now)
 		}
-		showDiagnosis(d, found, nil)
+		showDNS(d, found, nil)
 		d.CheckAttempts = 0
 		if d.Status != controlplane.DomainActive {
 			d.Status, d.StatusReason = controlplane.DomainIssuing, ""
@@ -97,62 +102,12 @@ func (w *work) preflight(ctx context.Context) (bool, error) {
 	return found.OK(), err
 }
 
-// nextCA returns the CA to ask next: the preferred one, then the others in their order; ""
-// when all were tried.
-func (w *work) nextCA(tried map[string]error) string {
-	list := w.Issuer.CAs()
-	if i := slices.Index(list, w.domain.CA); i > 0 {
-		list = append([]string{w.domain.CA}, slices.Delete(slices.Clone(list), i, i+1)...)
-	}
-	for _, ca := range list {
-		if _, done := tried[ca]; !done {
-			return ca
-		}
-	}
-	return ""
-}
-
-// begin stores a new order.
-func (w *work) begin(ctx context.Context, ca string) (*controlplane.Order, error) {
-	d := w.domain
-	o := &controlplane.Order{OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID, CA: ca,
-		Names: controlplane.CertificateNames(d.Name, d.Wildcard), Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain}
-	var csr []byte
-	if d.CSRPEM != "" {
-		var err error
-		if csr, o.KeyType, err = controlplane.ValidateCSR(d.CSRPEM, o.Names); err != nil {
-			return nil, err
-		}
-	}
-	if d.CertificateID != "" {
-		if old, err := w.Store.Certificate(ctx, d.OrgID, d.CertificateID); err != nil {
-			return nil, err
-		} else if old.CA == ca {
-			o.Replaces = old.ARIID
-		}
-	}
-	if err := w.Issuer.Prepare(ctx, o, csr); err != nil {
-		return nil, err
-	}
-	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := t.HoldClaim(ctx, w.claim); err != nil {
-			return err
-		}
-		if err := t.AddOrder(ctx, o); err != nil {
-			return err
-		}
-		entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
-		entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": ca, "names": o.Names}
-		return t.Audit(ctx, entry)
-	})
-	return o, err
-}
-
 // judge does what a CA's verdict asks for. It returns true where another order should be
 // begun in this run; else the job waits, or the error is its failure.
 func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.Judged, tried map[string]error) (bool, error) {
 	v := e.Verdict()
 	w.Logger.InfoContext(ctx, "lifecycle: an order gave no certificate", "order", o.ID, "ca", o.CA, "class", v.Class, "code", v.Code, "error", e)
+	w.tellGovernor(ctx, o, v)
 	switch v.Class {
 	case controlplane.VerdictInterrupted:
 		return false, w.waitForCA(ctx, v)
@@ -178,17 +133,22 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 
 // waitForCA puts the job off until the CA may be asked again; the order stands.
 func (w *work) waitForCA(ctx context.Context, v controlplane.Verdict) error {
+	next := v.RetryAt
+	if now := w.now(); next.Before(now.Add(time.Second)) {
+		next = now.Add(30 * time.Second)
+	}
+	return w.waitUntil(ctx, next.Truncate(time.Microsecond), v.Code, v.Message, v.Fix)
+}
+
+// waitUntil puts the job off: what it waits for is no failure, and the domain says until when.
+func (w *work) waitUntil(ctx context.Context, next time.Time, code, message, fix string) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
-		next := v.RetryAt
-		if next.Before(now.Add(time.Second)) {
-			next = now.Add(30 * time.Second)
-		}
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
 		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: v.Code, Message: v.Message, Fix: v.Fix, LastCheckedAt: &now, NextCheckAt: &next}
+		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message, Fix: fix, LastCheckedAt: &now, NextCheckAt: &next}
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}
@@ -196,7 +156,7 @@ func (w *work) waitForCA(ctx context.Context, v controlplane.Verdict) error {
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		return t.JobWaits(ctx, w.claim, now, next, v.Code)
+		return t.JobWaits(ctx, w.claim, now, next, code)
 	})
 }
 
@@ -265,6 +225,9 @@ func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlpl
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
+		if err := w.watchRenewal(ctx, t, d, now); err != nil {
+			return err
+		}
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
@@ -278,5 +241,5 @@ func (w *work) renewalPlan(d *controlplane.Domain, now time.Time) controlplane.C
 			Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true, or call renew in time.", LastCheckedAt: &now}
 	}
 	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "scheduled",
-		Message: "The renewal is planned for " + d.RenewAt.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now, NextCheckAt: d.RenewAt}
+		Message: plannedRenewal(*d.RenewAt), LastCheckedAt: &now, NextCheckAt: d.RenewAt}
 }

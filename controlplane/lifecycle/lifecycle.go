@@ -29,11 +29,28 @@ type Issuer interface {
 	// Revoke asks the CA to revoke a certificate, for a reason code of RFC 5280 §5.3.1. One
 	// that is revoked already is no error.
 	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error
+	// Identities returns the configured CAs as CAA records know them.
+	Identities(ctx context.Context) []controlplane.CAIdentity
+	// RenewalInfo asks a CA when a certificate is best renewed. Its error wraps
+	// controlplane.ErrRenewalInfoNotOffered or ErrNoRenewalInfo where there is nothing to know.
+	RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error)
 }
 
-// Doctor looks at a domain's delegation (package dnscheck).
+// Governor keeps count of the CAs' limits for all workers (package acme).
+type Governor interface {
+	// Reserve says whether an order may be placed now, and counts it if so.
+	Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error)
+	// Refund gives back what was counted for an order that came to nothing.
+	Refund(ctx context.Context, q controlplane.QuotaRequest, reachedCA bool) error
+	// AuthorizationFailed counts a failed authorization.
+	AuthorizationFailed(ctx context.Context, q controlplane.QuotaRequest) error
+	// Learn takes in a refusal over a limit.
+	Learn(ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error
+}
+
+// Doctor looks at all that a CA will look at in DNS (package dnscheck).
 type Doctor interface {
-	Delegation(ctx context.Context, domain, target string) (controlplane.Diagnosis, error)
+	Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
 // Sealer opens the keys that the Issuer sealed (package seal).
@@ -48,6 +65,7 @@ type Config struct {
 	TargetKey []byte // of the HMAC that makes targets; it must stay the same for ever
 	Issuer    Issuer
 	Doctor    Doctor
+	Governor  Governor // no limits are kept where nil
 	Sealer    Sealer
 	// Visible returns when every name server of the zone answers all values for TXT at name.
 	Visible func(ctx context.Context, name string, values []string) error

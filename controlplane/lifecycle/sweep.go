@@ -26,6 +26,22 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	return total, err
 }
 
+// Rehearse makes a check of the DNS of every active domain whose daily look is due, and
+// returns how many: drift is found before the renewal is due.
+func (s *Service) Rehearse(ctx context.Context) (int, error) {
+	total := 0
+	_, err := s.Store.TryLocked(ctx, "dcvaas-rehearse", func(ctx context.Context) error {
+		for {
+			n, err := s.Store.QueueRehearsals(ctx, s.now(), sweepBatch, s.SweepSpread)
+			total += n
+			if err != nil || n < sweepBatch {
+				return err
+			}
+		}
+	})
+	return total, err
+}
+
 // DailyScan is the backstop at 00:00 UTC: it finds domains that are due and that the sweep
 // believes to have queued, while no such job is open, and sweeps.
 func (s *Service) DailyScan(ctx context.Context) (int, error) {

@@ -14,13 +14,13 @@ import (
 
 const domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, d.wildcard, d.key_type,
 	d.csr_pem, d.profile, d.preferred_chain, d.ca, d.auto_issue, d.auto_renew, d.labels, d.conditions, d.certificate_id,
-	d.expires_at, d.renew_at, d.last_issued_at, d.check_since, d.check_attempts, d.version, d.created_at, d.updated_at`
+	d.expires_at, d.renew_at, d.last_issued_at, d.check_since, d.check_attempts, d.forbidden_cas, d.version, d.created_at, d.updated_at`
 
 func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 	var d controlplane.Domain
 	err := row.Scan(&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Status, &d.StatusReason, &d.Wildcard, &d.KeyType,
 		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
-		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.Version, &d.CreatedAt, &d.UpdatedAt)
+		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt)
 	return d, err
 }
 
@@ -213,14 +213,14 @@ func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now tim
 	err = q.db.QueryRow(ctx, `
 		UPDATE domains SET status = $3, status_reason = $4, wildcard = $5, key_type = $6, csr_pem = $7, profile = $8,
 			preferred_chain = $9, ca = $10, auto_issue = $11, auto_renew = $12, labels = $13, conditions = $14,
-			certificate_id = $15, expires_at = $16, renew_at = $17, last_issued_at = $18, check_since = $19, check_attempts = $20,
+			certificate_id = $15, expires_at = $16, renew_at = $17, last_issued_at = $18, check_since = $19, check_attempts = $20, forbidden_cas = coalesce($22::text[], '{}'),
 			renewal_queued = renewal_queued AND renew_at IS NOT DISTINCT FROM $17,
 			version = version + 1, updated_at = $21
 		WHERE org_id = $1 AND id = $2
 		RETURNING version, updated_at`,
 		d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile, d.PreferredChain, d.CA,
 		d.AutoIssue, d.AutoRenew, labels, conditions, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt,
-		d.CheckSince, d.CheckAttempts, now).Scan(&d.Version, &d.UpdatedAt)
+		d.CheckSince, d.CheckAttempts, now, d.ForbiddenCAs).Scan(&d.Version, &d.UpdatedAt)
 	return translate(err, "domain", d.ID)
 }
 

@@ -34,6 +34,31 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 	return n, translate(err, "", "")
 }
 
+// QueueRehearsals makes a check of the delegation for up to limit active domains whose daily
+// look is due at now, and returns how many. The next look comes a day later.
+func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
+	ids := make([]string, limit)
+	for i := range ids {
+		ids[i] = controlplane.NewID(controlplane.PrefixJob)
+	}
+	var n int
+	err := s.db.QueryRow(ctx, `
+		WITH due AS (
+			SELECT id FROM domains WHERE status = 'active' AND rehearse_at <= $1
+			ORDER BY rehearse_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+		), taken AS (
+			UPDATE domains d SET rehearse_at = $1::timestamptz + interval '1 day' FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
+		), numbered AS (
+			SELECT taken.*, row_number() OVER () AS n FROM taken
+		), job AS (
+			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, created_at, updated_at)
+			SELECT ($3::text[])[n], org_id, id, 'dns_check', $5, 'bulk', $1::timestamptz + random() * $4::interval, $1, $1 FROM numbered
+			ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
+		)
+		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobDNSCheck.Slot()).Scan(&n)
+	return n, translate(err, "", "")
+}
+
 // ResetRenewals is the daily backstop: it makes domains due again that are marked as having
 // a renewal queued while no such job is open. It returns how many.
 func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {

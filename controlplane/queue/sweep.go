@@ -21,8 +21,10 @@ func (q *Queue) sweep(ctx context.Context) {
 			n, err = q.Lifecycle.DailyScan(ctx)
 			scan = lifecycle.NextScan(now)
 		}
-		if err == nil {
-			err = q.Lifecycle.Tidy(ctx)
+		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Rehearse, q.Lifecycle.CheckRenewals, q.tidy} {
+			if err == nil {
+				_, err = also(ctx)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			q.Logger.WarnContext(ctx, "queue: the sweep failed; the next one takes up what it left", "error", err)
@@ -35,3 +37,5 @@ func (q *Queue) sweep(ctx context.Context) {
 		}
 	}
 }
+
+func (q *Queue) tidy(ctx context.Context) (int, error) { return 0, q.Lifecycle.Tidy(ctx) }

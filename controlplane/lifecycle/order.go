@@ -1,0 +1,154 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// place is where the next order goes: the reservation at a CA, or what all CAs that are left
+// make it wait for. Both are empty where no CA is left.
+type place struct {
+	quota controlplane.QuotaRequest
+	wait  *controlplane.QuotaDecision
+}
+
+// choose returns the CA to order from: the preferred one, then the others in their order,
+// without those that were tried and those that CAA forbids, the first whose limits allow it.
+func (w *work) choose(ctx context.Context, tried map[string]error) (place, error) {
+	var left []string
+	for _, ca := range w.preference() {
+		if _, done := tried[ca]; !done && !slices.Contains(w.domain.ForbiddenCAs, ca) {
+			left = append(left, ca)
+		}
+	}
+	var p place
+	for i, ca := range left {
+		q, err := w.quota(ctx, ca)
+		if err != nil {
+			return p, err
+		}
+		if i+1 < len(left) {
+			q.Patience = shortWait // another CA is asked sooner than that
+		}
+		if w.Governor == nil {
+			return place{quota: q}, nil
+		}
+		d, err := w.Governor.Reserve(ctx, q)
+		if err != nil {
+			return p, err
+		}
+		if d.OK {
+			return place{quota: q}, nil
+		}
+		if p.wait == nil || d.WaitUntil.Before(p.wait.WaitUntil) {
+			p.wait = &d
+		}
+	}
+	return p, nil
+}
+
+// preference returns the CAs in the order in which the domain wants them asked.
+func (w *work) preference() []string {
+	list := w.Issuer.CAs()
+	if i := slices.Index(list, w.domain.CA); i > 0 {
+		list = append([]string{w.domain.CA}, slices.Delete(slices.Clone(list), i, i+1)...)
+	}
+	return list
+}
+
+// quota describes a new order at a CA to the governor.
+func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest, error) {
+	q := controlplane.QuotaRequest{CA: ca, Names: controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard), Renewal: w.domain.CertificateID != "",
+		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
+	replaces, err := w.replaces(ctx, ca)
+	q.Replaces = replaces != ""
+	return q, err
+}
+
+// replaces returns the ARI id of the certificate that an order at the CA would replace.
+func (w *work) replaces(ctx context.Context, ca string) (string, error) {
+	if w.domain.CertificateID == "" {
+		return "", nil
+	}
+	old, err := w.Store.Certificate(ctx, w.domain.OrgID, w.domain.CertificateID)
+	if err != nil || old.CA != ca {
+		return "", err
+	}
+	return old.ARIID, nil
+}
+
+// begin stores a new order, under the id by which it was reserved.
+func (w *work) begin(ctx context.Context, q controlplane.QuotaRequest) (*controlplane.Order, error) {
+	d := w.domain
+	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID, CA: q.CA, Names: q.Names,
+		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain}
+	var err error
+	var csr []byte
+	if d.CSRPEM != "" {
+		if csr, o.KeyType, err = controlplane.ValidateCSR(d.CSRPEM, o.Names); err != nil {
+			return nil, err
+		}
+	}
+	if o.Replaces, err = w.replaces(ctx, q.CA); err != nil {
+		return nil, err
+	}
+	if err := w.Issuer.Prepare(ctx, o, csr); err != nil {
+		return nil, err
+	}
+	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if err := t.HoldClaim(ctx, w.claim); err != nil {
+			return err
+		}
+		if err := t.AddOrder(ctx, o); err != nil {
+			return err
+		}
+		entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
+		entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA, "names": o.Names}
+		return t.Audit(ctx, entry)
+	})
+	return o, err
+}
+
+// tellGovernor lets the count of the CA's limits follow what became of an order. That it may
+// fail does no harm: the CA's own word is the limit then.
+func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
+	if w.Governor == nil {
+		return
+	}
+	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Renewal: w.domain.CertificateID != "", Replaces: o.Replaces != "", OrderID: o.ID}
+	var err error
+	switch v.Class {
+	case controlplane.VerdictRateLimited:
+		err = w.Governor.Learn(ctx, q, v)
+	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids, controlplane.VerdictOrderGone, controlplane.VerdictRejected:
+		if v.Over && isValidation(v.Code) {
+			err = w.Governor.AuthorizationFailed(ctx, q)
+		}
+		if v.Over || v.Class != controlplane.VerdictRejected {
+			err = cmp.Or(w.Governor.Refund(ctx, q, o.OrderURL != ""), err)
+		}
+	}
+	if err != nil {
+		w.Logger.InfoContext(ctx, "lifecycle: the governor was not told", "order", o.ID, "error", err)
+	}
+}
+
+// isValidation reports whether a CA's code says that an authorization failed.
+func isValidation(code string) bool {
+	switch code {
+	case "ca-caa", "ca-dns", "ca-connection", "ca-unauthorized":
+		return true
+	}
+	return false
+}
+
+// waitForQuota puts the job off until the CA's limits allow the order.
+func (w *work) waitForQuota(ctx context.Context, d controlplane.QuotaDecision) error {
+	next := d.WaitUntil.UTC().Truncate(time.Microsecond)
+	return w.waitUntil(ctx, next, "ca-quota", d.Message, "Nothing: the order is placed when the CA's limit ("+d.Limit+") allows it.")
+}

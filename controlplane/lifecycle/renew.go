@@ -1,0 +1,110 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+const (
+	renewalCheckEvery = 12 * time.Hour // how often a CA is asked when a certificate is best renewed (RFC 9773 §4.3.2)
+	renewalCheckLease = 10 * time.Minute
+	renewalCheckBatch = 200
+	rehearsalEvery    = 24 * time.Hour
+)
+
+// watchRenewal begins to look after a certificate that was just stored: the point of the
+// CA's window is drawn once, and the first looks are spread.
+func (w *work) watchRenewal(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
+	checkAt := now.Add(time.Duration(rand.Float64() * float64(time.Hour)))
+	rehearseAt := now.Add(rehearsalEvery/2 + time.Duration(rand.Float64()*float64(rehearsalEvery)/2))
+	return t.BeginRenewalWatch(ctx, d.OrgID, d.ID, rand.Float64(), checkAt, rehearseAt)
+}
+
+// CheckRenewals asks the CAs, for every certificate whose turn it is, when it is best
+// renewed (RFC 9773), and moves its renewal. It returns how many were asked for.
+func (s *Service) CheckRenewals(ctx context.Context) (int, error) {
+	total := 0
+	for {
+		now := s.now()
+		due, err := s.Store.DueRenewalChecks(ctx, now, now.Add(renewalCheckLease), renewalCheckBatch)
+		total += len(due)
+		if err != nil || len(due) == 0 {
+			return total, err
+		}
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(16)
+		for _, r := range due {
+			g.Go(func() error { return s.checkRenewal(gctx, r) })
+		}
+		if err := g.Wait(); err != nil {
+			return total, err
+		}
+	}
+}
+
+func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) error {
+	if r.ARIID == "" {
+		return s.Store.StopRenewalChecks(ctx, r)
+	}
+	info, err := s.Issuer.RenewalInfo(ctx, r.CA, r.ARIID)
+	switch {
+	case errors.Is(err, controlplane.ErrRenewalInfoNotOffered):
+		return s.Store.StopRenewalChecks(ctx, r)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	now := s.now()
+	if info.CheckedAt.IsZero() {
+		info.CheckedAt = now
+	}
+	// Twice a day, or sooner where the CA says so; rubbish or no answer is no information.
+	if limit := now.Add(renewalCheckEvery); err != nil || info.CheckAgainAt.IsZero() || info.CheckAgainAt.After(limit) {
+		info.CheckAgainAt = limit
+	}
+	if err != nil || !info.HasWindow() {
+		return s.Store.SaveRenewalInfo(ctx, r, info)
+	}
+	at, urgent := controlplane.RenewTime(r.NotBefore, r.NotAfter, &info, r.Draw)
+	return s.moveRenewal(ctx, r, info, at.UTC().Truncate(time.Microsecond), urgent)
+}
+
+// moveRenewal writes the CA's window and the renewal's new time, where the certificate still
+// is the domain's.
+func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info controlplane.RenewalInfo, at time.Time, urgent bool) error {
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		d, err := t.LockDomain(ctx, r.OrgID, r.DomainID)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			return nil
+		}
+		if err != nil || d.CertificateID != r.CertificateID {
+			return err
+		}
+		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || d.RenewAt != nil && d.RenewAt.Equal(at) {
+			return err
+		}
+		d.RenewAt = &at
+		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "true" {
+			c.Message, c.NextCheckAt = plannedRenewal(at), &at
+			if urgent {
+				c.Reason, c.Message = "ca-asks-now", "The CA asks for the renewal now; it is under way."
+				if info.ExplanationURL != "" {
+					c.Message += " Its reason: " + info.ExplanationURL
+				}
+			}
+			d.SetCondition(c)
+		}
+		return t.SaveDomain(ctx, d, now)
+	})
+}
+
+func plannedRenewal(at time.Time) string {
+	return "The renewal is planned for " + at.Format("2 January 2006 15:04 MST") + "."
+}

@@ -1,0 +1,71 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// RenewalCheck is a certificate of which the CA is to be asked when it is best renewed.
+type RenewalCheck struct {
+	OrgID, DomainID, CertificateID string
+	CA, ARIID                      string
+	NotBefore, NotAfter            time.Time
+	Draw                           float64
+}
+
+// DueRenewalChecks returns up to limit certificates whose CA is to be asked at now, and puts
+// each off until the given time: another replica does not take it meanwhile, and one that
+// dies loses nothing.
+func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limit int) ([]RenewalCheck, error) {
+	rows, err := s.db.Query(ctx, `
+		WITH due AS (
+			SELECT id FROM domains
+			WHERE status = 'active' AND auto_renew AND ari_check_at <= $1
+			ORDER BY ari_check_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE domains d SET ari_check_at = $2
+		FROM due, certificates c
+		WHERE d.id = due.id AND c.id = d.certificate_id
+		RETURNING d.org_id, d.id, c.id, c.ca, c.ari_id, c.not_before, c.not_after, d.renewal_draw`, now, until, limit)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RenewalCheck, err error) {
+		err = row.Scan(&r.OrgID, &r.DomainID, &r.CertificateID, &r.CA, &r.ARIID, &r.NotBefore, &r.NotAfter, &r.Draw)
+		return r, err
+	})
+	return due, translate(err, "", "")
+}
+
+// SaveRenewalInfo records what the CA said of the domain's certificate. Without a window an
+// earlier one stands.
+func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info controlplane.RenewalInfo) error {
+	var start, end *time.Time
+	if info.HasWindow() {
+		start, end = &info.WindowStart, &info.WindowEnd
+	}
+	_, err := q.db.Exec(ctx, `
+		UPDATE domains SET ari_start = coalesce($4, ari_start), ari_end = coalesce($5, ari_end), ari_checked_at = $6, ari_check_at = $7
+		WHERE org_id = $1 AND id = $2 AND certificate_id = $3`,
+		r.OrgID, r.DomainID, r.CertificateID, start, end, info.CheckedAt, info.CheckAgainAt)
+	return translate(err, "domain", r.DomainID)
+}
+
+// StopRenewalChecks says that the CA of the domain's certificate is not to be asked.
+func (q queries) StopRenewalChecks(ctx context.Context, r RenewalCheck) error {
+	_, err := q.db.Exec(ctx, `UPDATE domains SET ari_check_at = NULL WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, r.OrgID, r.DomainID, r.CertificateID)
+	return translate(err, "domain", r.DomainID)
+}
+
+// BeginRenewalWatch resets what is known of a domain's renewal for its new certificate: a
+// new draw, and when the CA is asked and the delegation is looked at first.
+func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, draw float64, checkAt, rehearseAt time.Time) error {
+	_, err := t.db.Exec(ctx, `
+		UPDATE domains SET renewal_draw = $3, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $4, rehearse_at = $5
+		WHERE org_id = $1 AND id = $2`, orgID, domainID, draw, checkAt, rehearseAt)
+	return translate(err, "domain", domainID)
+}
