@@ -23,5 +23,8 @@
 // connection, is answered in the same way, by resuming.
 //
 // The package keeps nothing but what another process would find out by itself: connections,
-// nonces, the directory and the account's key, for each CA.
+// nonces, the directory, the account's key, and whether it is there, for each CA.
+//
+// Beside the Engine stands the Governor, which is asked before an order is begun: it keeps, in
+// Redis, the count of what a CA's limits allow, so that the CA need not refuse.
 package acme
