@@ -378,3 +378,57 @@ func TestStreamOutlivesTheDatabase(t *testing.T) {
 		t.Errorf("%v", data)
 	}
 }
+
+// The horizon stays below what a transaction has begun to append, whatever of it is undone,
+// and moves on when it ends.
+func TestHorizon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	horizon := func() (int64, bool) {
+		t.Helper()
+		seq, settled, err := w.store.LogHorizon(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seq, settled
+	}
+	before, settled := horizon()
+	if before == 0 || !settled {
+		t.Fatalf("horizon %d, settled %v", before, settled)
+	}
+	conn := w.connect()
+	insert := `INSERT INTO audit_logs (id, org_id, actor_type, action) VALUES ('` // and an id
+	for _, sql := range []string{"BEGIN", "SAVEPOINT a", insert + "evt_1', 'org', 'system', 'domain.x')", "ROLLBACK TO a", insert + "evt_2', 'org', 'system', 'domain.x')"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.logEntry("domain.y", "dom_y", time.Now())
+	if seq, settled := horizon(); seq >= before+2 || settled {
+		t.Errorf("horizon %d after %d while a transaction appends, settled %v", seq, before, settled)
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if seq, settled := horizon(); seq != before+3 || !settled {
+		t.Errorf("horizon %d after %d and three more, settled %v", seq, before, settled)
+	}
+	// The next transaction of the same connection holds a floor of its own.
+	for _, sql := range []string{"BEGIN", insert + "evt_3', 'org', 'system', 'domain.x')"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seq, settled := horizon(); seq != before+3 || settled {
+		t.Errorf("horizon %d, settled %v", seq, settled)
+	}
+	_ = conn.Close(t.Context()) // as when a process dies
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, settled := horizon(); settled {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a dead transaction holds readers up")
+		}
+	}
+}

@@ -11,16 +11,21 @@
 --
 -- +goose StatementBegin
 CREATE FUNCTION audit_logs_last() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM audit_logs_seq_seq
+    SELECT coalesce(pg_sequence_last_value('audit_logs_seq_seq'), 0)
 $$;
 
 -- The floors' locks have two parts: 1146243411, which is "DVAS" and says what they are, and
 -- the lower 32 bits of the seq.
 CREATE FUNCTION audit_logs_floor() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    held text;
 BEGIN
+    -- Expressions only, no statements: they are several times as fast.
     IF coalesce(current_setting('dcvaas.floor', true), '') = '' THEN -- the first of its transaction
-        PERFORM pg_advisory_xact_lock_shared(1146243411, (audit_logs_last() % 4294967296 - 2147483648)::int);
-        PERFORM set_config('dcvaas.floor', 'held', true);
+        IF NOT pg_try_advisory_xact_lock_shared(1146243411, (audit_logs_last() % 4294967296 - 2147483648)::int) THEN
+            RAISE EXCEPTION 'a floor of audit_logs is locked exclusively';
+        END IF;
+        held := set_config('dcvaas.floor', 'held', true);
     END IF;
     RETURN NULL;
 END $$;
