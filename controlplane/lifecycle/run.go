@@ -56,7 +56,7 @@ func (s *Service) RunJob(ctx context.Context, id string, generation int) error {
 	case err != nil:
 		return err
 	}
-	w := &work{Service: s, claim: claim}
+	w := &work{Service: s, claim: claim, domain: claim.Domain}
 	held, release := w.hold(ctx)
 	err = w.do(held)
 	release()
@@ -96,9 +96,6 @@ func (w *work) do(ctx context.Context) (err error) {
 			err = fmt.Errorf("lifecycle: panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if w.domain, err = w.Store.Domain(ctx, w.claim.Job.OrgID, w.claim.Job.DomainID); err != nil {
-		return err
-	}
 	switch w.claim.Job.Type {
 	case controlplane.JobDNSCheck:
 		return w.check(ctx)

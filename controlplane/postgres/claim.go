@@ -23,57 +23,49 @@ var ErrBusy = errors.New("postgres: the domain is held by another job")
 // clock, so workers' clocks do not matter.
 type Claim struct {
 	Job    *controlplane.Job
-	Worker string // one per run of a handler
+	Domain *controlplane.Domain // as it was when it was claimed
+	Worker string               // one per run of a handler
 	Lease  time.Duration
 }
 
 // ClaimJob takes a job and its domain for a worker: a compare-and-swap on both rows. Only
-// the generation that was dispatched last can be claimed. Errors: ErrStale, ErrBusy.
+// the generation that was dispatched last can be claimed. Errors: ErrStale; ErrBusy, with
+// the job in the claim that is returned.
 func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*Claim, error) {
-	c := &Claim{Worker: worker, Lease: lease}
-	err := s.InTx(ctx, func(t *Tx) error {
-		// The domain comes first, as everywhere where both are locked.
-		tag, err := t.db.Exec(ctx, `
-			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $3
+	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker, Lease: lease}
+	// The domain comes first, as everywhere where both are locked: job reads dom.
+	err := s.lazy.QueryRow(ctx, `
+		WITH dom AS (
+			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $4
 			FROM jobs j
-			WHERE j.id = $1 AND j.generation = $2 AND j.status IN ('queued', 'running') AND d.id = j.domain_id
-				AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())`, id, generation, lease)
-		if err != nil {
-			return err
-		}
-		held := tag.RowsAffected() == 0
-		j, err := t.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status IN ('queued', 'running')`, id, generation)
-		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			return ErrStale
-		}
-		if err != nil {
-			return err
-		}
-		if held {
-			c.Job = j
-			return ErrBusy
-		}
-		c.Job, err = t.oneJob(ctx, id, `
-			UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
 			WHERE j.id = $1 AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
-			RETURNING `+jobColumns, id, generation, worker, lease, now)
-		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			return ErrStale // another worker holds it
-		}
-		return err
-	})
-	if errors.Is(err, ErrBusy) {
+				AND d.id = j.domain_id AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())
+			RETURNING `+domainColumns+`
+		), job AS (
+			UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
+			FROM dom
+			WHERE j.id = $1 AND j.domain_id = dom.id AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
+			RETURNING `+jobColumns+`
+		)
+		SELECT `+jobColumns+`, `+domainColumns+` FROM job j, dom d`, id, generation, worker, lease, now).
+		Scan(append(jobFields(c.Job), domainFields(c.Domain)...)...)
+	if err = translate(err, "job", id); !controlplane.IsKind(err, controlplane.KindNotFound) {
 		return c, err
 	}
-	if err != nil {
+	// One of the two was not to be had. A queued job of this generation finds its domain held.
+	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
+	switch {
+	case controlplane.IsKind(err, controlplane.KindNotFound):
+		return nil, ErrStale
+	case err != nil:
 		return nil, err
 	}
-	return c, nil
+	return c, ErrBusy
 }
 
 // ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
-	return s.InTx(ctx, func(t *Tx) error {
+	return s.inLazyTx(ctx, func(t *Tx) error {
 		// The domain comes first, as everywhere where both are locked.
 		for _, sql := range []string{
 			`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
@@ -93,13 +85,14 @@ func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 
 // release gives the domain back and moves the job; set is the rest of its UPDATE.
 func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, args ...any) error {
-	if _, err := t.db.Exec(ctx, `UPDATE domains SET claimed_by = '', claimed_until = NULL WHERE id = $1 AND claimed_by = $2`,
-		c.Job.DomainID, c.Job.ID); err != nil {
-		return translate(err, "", "")
-	}
+	// The domain comes first, as everywhere where both are locked: the job's update reads dom.
 	tag, err := t.db.Exec(ctx, `
+		WITH dom AS (
+			UPDATE domains SET claimed_by = '', claimed_until = NULL
+			WHERE id = (SELECT domain_id FROM jobs WHERE id = $1) AND claimed_by = $1 RETURNING id
+		)
 		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, `+set+`
-		WHERE id = $1 AND claimed_by = $2 AND status = 'running'`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
+		WHERE id = $1 AND claimed_by = $2 AND status = 'running' AND (SELECT count(*) FROM dom) >= 0`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
 	if err != nil {
 		return translate(err, "", "")
 	}

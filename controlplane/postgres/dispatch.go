@@ -15,7 +15,7 @@ import (
 // many went out. Any number of replicas may call it at once.
 func (s *Store) DispatchDue(ctx context.Context, now time.Time, limit int, enqueue func([]controlplane.Job) error) (int, error) {
 	n := 0
-	err := s.InTx(ctx, func(t *Tx) error {
+	err := s.inLazyTx(ctx, func(t *Tx) error {
 		rows, err := t.db.Query(ctx, `
 			UPDATE jobs j SET dispatched_at = now()
 			FROM (

@@ -18,10 +18,15 @@ const domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.statu
 
 func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 	var d controlplane.Domain
-	err := row.Scan(&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Status, &d.StatusReason, &d.Wildcard, &d.KeyType,
-		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
-		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt)
+	err := row.Scan(domainFields(&d)...)
 	return d, err
+}
+
+// domainFields are the places for domainColumns.
+func domainFields(d *controlplane.Domain) []any {
+	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Status, &d.StatusReason, &d.Wildcard, &d.KeyType,
+		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
+		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt}
 }
 
 // Domain returns a domain by its id or its canonical name.

@@ -16,9 +16,14 @@ const jobColumns = `j.id, j.org_id, j.domain_id, j.certificate_id, j.type, j.sta
 
 func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 	var j controlplane.Job
-	err := row.Scan(&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
-		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt)
+	err := row.Scan(jobFields(&j)...)
 	return j, err
+}
+
+// jobFields are the places for jobColumns.
+func jobFields(j *controlplane.Job) []any {
+	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
+		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
 }
 
 func (q queries) oneJob(ctx context.Context, id, sql string, args ...any) (*controlplane.Job, error) {

@@ -46,8 +46,10 @@ func (t *Tx) AddOrder(ctx context.Context, o *controlplane.Order) error {
 	return translate(err, "domain", o.DomainID)
 }
 
-// SaveOrder records how far an order has come, while the claim holds.
-func (q queries) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
+// SaveOrder records how far an order has come, while the claim holds. That the CA has made
+// the order is on disk when it returns; later steps the CA tells again, should the server
+// crash.
+func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
 	var expires *time.Time
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
@@ -55,7 +57,11 @@ func (q queries) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order,
 	if o.Values == nil {
 		o.Values = []string{}
 	}
-	tag, err := q.db.Exec(ctx, `
+	pool := s.lazy
+	if o.Step == controlplane.StepOrdered {
+		pool = s.pool
+	}
+	tag, err := pool.Exec(ctx, `
 		UPDATE acme_orders SET step = $4, order_url = $5, certificate_url = $6, txt_values = $7, replaces = $8,
 			error_code = $9, error_detail = $10, expires_at = $11, updated_at = $12
 		WHERE id = $1 AND EXISTS (SELECT 1 FROM jobs WHERE id = $2 AND claimed_by = $3 AND status = 'running')`,
@@ -79,8 +85,8 @@ func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step control
 
 // PublishChallenges puts an order's TXT values into the zone, while the claim holds. Every
 // replica of the name server is told when the transaction commits.
-func (q queries) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
-	tag, err := q.db.Exec(ctx, `
+func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
+	tag, err := s.lazy.Exec(ctx, `
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
 		SELECT $1, v, $3, $4, $5, $6, $7 FROM unnest($2::text[]) v
 		WHERE EXISTS (SELECT 1 FROM jobs WHERE id = $8 AND claimed_by = $9 AND status = 'running')

@@ -41,6 +41,7 @@ type Config struct {
 type Store struct {
 	queries
 	pool   *pgxpool.Pool
+	lazy   *pgxpool.Pool // does not wait for the disk at a commit
 	watch  *watcher
 	logger *slog.Logger
 }
@@ -66,10 +67,17 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
+	lazy := pc.Copy()
+	lazy.MaxConns = max(pc.MaxConns/2, 2)
+	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	lazyPool, err := pgxpool.NewWithConfig(ctx, lazy)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{queries: queries{pooled{pool}}, pool: pool, logger: c.Logger}
+	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger}
 	s.watch = newWatcher(s)
 	return s, nil
 }
@@ -78,6 +86,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 func (s *Store) Close() {
 	s.watch.close()
 	s.pool.Close()
+	s.lazy.Close()
 }
 
 // Ping asks the server for a sign of life.
@@ -90,6 +99,13 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 		return translate(inPart(ctx, conn, fn), "", "")
 	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
+	return translate(err, "", "")
+}
+
+// inLazyTx is InTx for what a crash of the server may undo without harm, because it is done
+// again then: it commits without waiting for the disk. A crash of this program undoes nothing.
+func (s *Store) inLazyTx(ctx context.Context, fn func(*Tx) error) error {
+	err := pgx.BeginFunc(ctx, s.lazy, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
 	return translate(err, "", "")
 }
 
