@@ -104,7 +104,7 @@ func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (co
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
 	got, err := g.eval(ctx, reserveScript, ca.keys(q, buckets), append([]any{
 		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond), rand.Float64(),
-		orderMemory.Milliseconds(), queueGrace.Microseconds(), boolInt(q.OrderID != ""), len(buckets),
+		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets),
 	}, bucketArgs(buckets)...)...)
 	d := controlplane.QuotaDecision{}
 	switch {

@@ -20,6 +20,7 @@ func (g *Governor) Refund(ctx context.Context, q controlplane.QuotaRequest, reac
 	if !ok || q.OrderID == "" {
 		return nil
 	}
+	q.Replaces = false // the CA may have refused to replace a certificate meanwhile; what was taken is on record
 	var back []bucket
 	for _, b := range g.buckets(ca, q) {
 		certificates := b.name == controlplane.LimitRegisteredDomain || b.name == controlplane.LimitDuplicates

@@ -16,7 +16,7 @@ import (
 //	{limit}:{subject}:queue…  sorted set of waiters, in the order in which they came
 //	{limit}:{subject}:queue…:told  the same, by the time until which each was last told to wait
 //	wait:…                    time until which the CA asked us to wait, and how often it did
-//	order:{id}                an order that was counted
+//	order:{id}                an order that was let through: "counted", or "exempt" where it replaces a certificate
 
 // keys returns the keys that the scripts name KEYS: the waits of the account and of the names, the order, and two for each
 // bucket.
@@ -27,6 +27,17 @@ func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string 
 		keys = append(keys, b.key, b.queue)
 	}
 	return keys
+}
+
+// record is what is kept of the request's order; empty where nothing is.
+func (ca governed) record(q controlplane.QuotaRequest) string {
+	switch {
+	case q.OrderID == "":
+		return ""
+	case q.Replaces && ca.limits.ReplacesExempt:
+		return "exempt"
+	}
+	return "counted"
 }
 
 // bucketArgs returns what the scripts read of each bucket: µs between tokens, how many it holds, how many must be left, and
@@ -59,7 +70,7 @@ func digest(s string) string {
 // gets its own when there are a + k + 1.
 var reserveScript = redis.NewScript(`
 local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8])
+local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] ~= '', tonumber(ARGV[8])
 local function int(x) return string.format('%.0f', x) end
 local function leave(queue)
   if waiter ~= '' and redis.call('ZREM', queue, waiter) == 1 then redis.call('ZREM', queue .. ':told', waiter) end
@@ -113,7 +124,7 @@ if wait < 1 then
       leave(queue)
     end
   end
-  if known then redis.call('SET', KEYS[3], '1', 'PX', memory) end
+  if known then redis.call('SET', KEYS[3], ARGV[7], 'PX', memory) end
   return {1, 0, 0}
 end
 
@@ -127,10 +138,13 @@ end
 return {0, wait, which}
 `)
 
-// refundScript gives the tokens of an order back, if it is known to be counted. It answers whether it was.
+// refundScript gives the tokens of an order back, if it is known to be counted and to have taken them. It answers whether it
+// has.
 var refundScript = redis.NewScript(`
 local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('DEL', KEYS[3]) == 0 then return {0} end
+local record = redis.call('GET', KEYS[3])
+redis.call('DEL', KEYS[3])
+if record ~= 'counted' then return {0} end
 for i = 1, n do
   local bucket, arg = KEYS[2 + 2 * i], 4 * i - 2
   local full = tonumber(redis.call('GET', bucket) or 0) - tonumber(ARGV[arg + 1])

@@ -306,6 +306,24 @@ func TestGovernorRefund(t *testing.T) {
 		if d := reserve(t, g, request("o5", "two.example")); !d.OK {
 			t.Errorf("no certificate was issued, but %+v", d)
 		}
+
+		// An order that took nothing gives nothing back, though it came to replace nothing in the end.
+		le := func(order string, replaces bool) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"three.example"}, Renewal: true, OrderID: order, Replaces: replaces}
+		}
+		for i := range 5 {
+			reserve(t, g, le(fmt.Sprint("counted", i), false))
+		}
+		reserve(t, g, le("exempt", true))
+		if err := g.Refund(t.Context(), le("exempt", false), false); err != nil {
+			t.Fatal(err)
+		}
+		if reserve(t, g, le("more", false)).OK {
+			t.Error("a token was given back that was not taken")
+		}
+		if err := g.Refund(t.Context(), le("counted0", false), false); err != nil || !reserve(t, g, le("more", false)).OK {
+			t.Errorf("a token was not given back: %v", err)
+		}
 	})
 }
 
