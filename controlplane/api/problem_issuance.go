@@ -15,6 +15,8 @@ var issuanceProblems = []problemPage{
 	{"ca-account", "The CA does not accept the account", "The CA refuses the account that orders are made with.", "The operator must check the contact address and the external account binding of this CA."},
 	{"ca-already-revoked", "The certificate is revoked already", "The CA has revoked the certificate before.", "Nothing."},
 	{"ca-bad-revocation-reason", "The CA does not accept the reason", "The CA does not take this reason for a revocation.", "Choose another reason."},
+	{"ca-no-ari", "The CA offers no renewal information", "The CA does not say when a certificate is best renewed (RFC 9773).", "Nothing: certificates are renewed by their lifetime."},
+	{"ca-ari-invalid", "The CA's renewal information makes no sense", "What the CA said of when the certificate is best renewed cannot be followed.", "Nothing: the certificate is renewed by its lifetime."},
 	{"ca-no-dns-01", "The CA offers no DNS-01 challenge", "The CA offers only proofs of control that cannot be given by DNS.", "Order from another CA."},
 	{"ca-order-not-ready", "The order is not ready", "The CA is not ready for the certificate request.", "Nothing: the order is looked at again."},
 	{"ca-malformed", "The CA does not understand", "The CA does not know, or does not accept, what it was asked for.", "Nothing at first: a new order is made. When it persists, tell the operator."},
