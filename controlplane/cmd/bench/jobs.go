@@ -178,8 +178,8 @@ func (d *instantDoctor) expect(name string) <-chan time.Time {
 	return ch
 }
 
-// Delegation implements lifecycle.Doctor.
-func (d *instantDoctor) Delegation(_ context.Context, domain, _ string) (controlplane.Diagnosis, error) {
+// Examine implements lifecycle.Doctor.
+func (d *instantDoctor) Examine(_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
 	now := time.Now()
 	d.mu.Lock()
 	ch := d.began[domain]
@@ -188,5 +188,5 @@ func (d *instantDoctor) Delegation(_ context.Context, domain, _ string) (control
 	if ch != nil {
 		ch <- now
 	}
-	return controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "in place", CheckedAt: now}, nil
+	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "in place", CheckedAt: now}}, nil
 }

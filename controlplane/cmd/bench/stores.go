@@ -176,6 +176,8 @@ type noIssuer struct{ lifecycle.Issuer }
 // CAs implements lifecycle.Issuer.
 func (noIssuer) CAs() []string { return nil }
 
+func (noIssuer) Identities(context.Context) []controlplane.CAIdentity { return nil }
+
 func (t *tenant) close() {
 	if t.db != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopPatience)

@@ -8,23 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsserver"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
 // Parts says which parts of the program an App runs.
@@ -39,6 +36,7 @@ type App struct {
 	metrics   *prometheus.Registry
 	store     *postgres.Store
 	engine    *acme.Engine
+	redis     *redis.Client // of the count of the CAs' limits
 	lifecycle *lifecycle.Service
 	queue     *queue.Queue
 	zone      *dnsserver.Server
@@ -88,7 +86,14 @@ func (a *App) build() error {
 	if a.keys, err = deriveKeys(c.SecretKey); err != nil {
 		return err
 	}
-	if a.lifecycle, a.engine, err = newLifecycle(c, a.keys, a.store, a.log); err != nil {
+	if c.Redis != "" {
+		opt, err := redis.ParseURL(c.Redis)
+		if err != nil {
+			return errors.New("redis-url (DCVAAS_REDIS_URL) cannot be read; it is like redis://localhost:6379/0")
+		}
+		a.redis = redis.NewClient(opt)
+	}
+	if a.lifecycle, a.engine, err = a.newLifecycle(); err != nil {
 		return err
 	}
 	if a.parts.Work {
@@ -104,59 +109,6 @@ func (a *App) build() error {
 		}
 	}
 	return nil
-}
-
-// newLifecycle wires the life cycle to what it reaches the world through.
-func newLifecycle(c *Config, k keys, store *postgres.Store, log *slog.Logger) (*lifecycle.Service, *acme.Engine, error) {
-	if c.Keyset == "" {
-		return nil, nil, errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
-	}
-	sealer, err := seal.Open([]byte(c.Keyset))
-	if err != nil {
-		return nil, nil, fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
-	}
-	cas, err := c.ACME.list()
-	if err != nil {
-		return nil, nil, err
-	}
-	engine, err := acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer, UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
-	if err != nil {
-		return nil, nil, err
-	}
-	resolvers, err := c.Check.resolvers()
-	if err != nil {
-		return nil, nil, err
-	}
-	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority, Authority: c.Check.Authority, Logger: log})
-	servers := c.DNS.Servers
-	if len(servers) == 0 {
-		servers = c.DNS.Listen
-	}
-	spread := c.Work.SweepSpread
-	if spread == 0 {
-		spread = -1 // none, where lifecycle's zero value is a minute
-	}
-	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target, Issuer: engine, Doctor: doctor, Sealer: sealer,
-		Visible: func(ctx context.Context, name string, values []string) error {
-			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-			defer cancel()
-			return dnscheck.WaitTXT(ctx, servers, name, values)
-		},
-		Logger: log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: spread})
-	return service, engine, err
-}
-
-// resolvers reads "Name=https://…".
-func (c CheckConfig) resolvers() ([]dnscheck.Resolver, error) {
-	var out []dnscheck.Resolver
-	for _, s := range c.Resolvers {
-		name, url, ok := strings.Cut(s, "=")
-		if !ok || !strings.HasPrefix(url, "http") {
-			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): %q is not NAME=URL", s)
-		}
-		out = append(out, dnscheck.Resolver{Name: name, URL: url})
-	}
-	return out, nil
 }
 
 // Start opens the listeners and begins to work. It waits for nothing that may be away: what
@@ -248,6 +200,9 @@ func (a *App) Stop(ctx context.Context) {
 	}
 	if a.engine != nil {
 		a.engine.Close()
+	}
+	if a.redis != nil {
+		_ = a.redis.Close()
 	}
 	a.store.Close()
 }

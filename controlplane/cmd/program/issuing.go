@@ -1,0 +1,97 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+// newLifecycle wires the life cycle to what it reaches the world through.
+func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
+	c := &a.config
+	if c.Keyset == "" {
+		return nil, nil, errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
+	}
+	sealer, err := seal.Open([]byte(c.Keyset))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
+	}
+	cas, err := c.ACME.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := acme.New(acme.Config{CAs: cas, Accounts: a.store, Sealer: sealer, UserAgent: "dcvaas", Logger: a.log, Proxy: http.ProxyFromEnvironment})
+	if err != nil {
+		return nil, nil, err
+	}
+	resolvers, err := c.Check.resolvers()
+	if err != nil {
+		return nil, nil, err
+	}
+	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority, Authority: c.Check.Authority, Logger: a.log})
+	servers := c.DNS.Servers
+	if len(servers) == 0 {
+		servers = c.DNS.Listen
+	}
+	spread := c.Work.SweepSpread
+	if spread == 0 {
+		spread = -1 // none, where lifecycle's zero value is a minute
+	}
+	governor, err := a.newGovernor(cas)
+	if err != nil {
+		return nil, nil, err
+	}
+	service, err := lifecycle.New(lifecycle.Config{Store: a.store, Zone: c.Zone, TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer, Governor: governor,
+		Visible: func(ctx context.Context, name string, values []string) error {
+			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return dnscheck.WaitTXT(ctx, servers, name, values)
+		},
+		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: spread})
+	return service, engine, err
+}
+
+// resolvers reads "Name=https://…".
+func (c CheckConfig) resolvers() ([]dnscheck.Resolver, error) {
+	var out []dnscheck.Resolver
+	for _, s := range c.Resolvers {
+		name, url, ok := strings.Cut(s, "=")
+		if !ok || !strings.HasPrefix(url, "http") {
+			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): %q is not NAME=URL", s)
+		}
+		out = append(out, dnscheck.Resolver{Name: name, URL: url})
+	}
+	return out, nil
+}
+
+// newGovernor returns the count of the CAs' limits, which all workers share in Redis. Where
+// Redis is away for a moment the CAs' own refusals are the limit, and a metric says so.
+func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
+	if a.redis == nil {
+		return nil, nil // a process that places no orders
+	}
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_quota_decisions_total",
+		Help: "Orders that the count of a CA's limits let through (ok), put off (wait), or could not count because Redis was away (bypassed)."}, []string{"ca", "decision"})
+	a.metrics.MustRegister(decisions)
+	return acme.NewGovernor(acme.GovernorConfig{Redis: a.redis, CAs: cas,
+		Observe: func(ca string, d controlplane.QuotaDecision, _ error) {
+			decision := "wait"
+			if d.Bypassed {
+				decision = "bypassed"
+			} else if d.OK {
+				decision = "ok"
+			}
+			decisions.WithLabelValues(ca, decision).Inc()
+		}})
+}
