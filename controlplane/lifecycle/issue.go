@@ -112,6 +112,11 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 	case controlplane.VerdictInterrupted:
 		return false, w.waitForCA(ctx, v)
 	case controlplane.VerdictRateLimited:
+		if w.Governor != nil && o.OrderURL == "" {
+			// The governor has learned of it: it gives another place, or a time of its own to
+			// each that waits.
+			return true, w.abandon(ctx, o, v)
+		}
 		if v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < shortWait || len(tried)+1 >= len(w.Issuer.CAs()) {
 			return false, w.waitForCA(ctx, v)
 		}

@@ -21,6 +21,9 @@ import (
 type Issuer interface {
 	// CAs returns the names of the configured CAs, in order of preference.
 	CAs() []string
+	// Healthy reports whether a CA answered when it was asked last, and until when it is left
+	// alone where it did not.
+	Healthy(ca string) (ok bool, until time.Time)
 	// Prepare makes the order's key and request, before any CA hears of it.
 	Prepare(ctx context.Context, o *controlplane.Order, csrDER []byte) error
 	// Run takes an order on from its recorded step. Its error is, or wraps, a

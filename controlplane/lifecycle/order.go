@@ -26,6 +26,7 @@ func (w *work) choose(ctx context.Context, tried map[string]error) (place, error
 			left = append(left, ca)
 		}
 	}
+	left = w.healthy(left)
 	var p place
 	for i, ca := range left {
 		q, err := w.quota(ctx, ca)
@@ -50,6 +51,18 @@ func (w *work) choose(ctx context.Context, tried map[string]error) (place, error
 		}
 	}
 	return p, nil
+}
+
+// healthy returns the CAs that answered when they were asked last, or all where none did.
+func (w *work) healthy(cas []string) []string {
+	up := slices.DeleteFunc(slices.Clone(cas), func(ca string) bool {
+		ok, _ := w.Issuer.Healthy(ca)
+		return !ok
+	})
+	if len(up) == 0 {
+		return cas
+	}
+	return up
 }
 
 // preference returns the CAs in the order in which the domain wants them asked.
@@ -125,12 +138,15 @@ func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v contro
 	switch v.Class {
 	case controlplane.VerdictRateLimited:
 		err = w.Governor.Learn(ctx, q, v)
+		if o.OrderURL == "" {
+			err = cmp.Or(err, w.Governor.Refund(ctx, q, false))
+		}
 	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids, controlplane.VerdictOrderGone, controlplane.VerdictRejected:
 		if v.Over && isValidation(v.Code) {
 			err = w.Governor.AuthorizationFailed(ctx, q)
 		}
 		if v.Over || v.Class != controlplane.VerdictRejected {
-			err = cmp.Or(w.Governor.Refund(ctx, q, o.OrderURL != ""), err)
+			err = cmp.Or(w.Governor.Refund(ctx, q, o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
 		}
 	}
 	if err != nil {

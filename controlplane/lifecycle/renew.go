@@ -64,8 +64,8 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 	if info.CheckedAt.IsZero() {
 		info.CheckedAt = now
 	}
-	// Twice a day, or sooner where the CA says so; rubbish or no answer is no information.
-	if limit := now.Add(renewalCheckEvery); err != nil || info.CheckAgainAt.IsZero() || info.CheckAgainAt.After(limit) {
+	// Twice a day, or sooner where the CA says so or could not be asked.
+	if limit := now.Add(renewalCheckEvery); info.CheckAgainAt.IsZero() || info.CheckAgainAt.After(limit) {
 		info.CheckAgainAt = limit
 	}
 	if err != nil || !info.HasWindow() {

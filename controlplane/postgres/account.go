@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,5 +42,37 @@ func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*c
 // SetAccountURL records the account's URL at the CA; "" says that the CA forgot it.
 func (q queries) SetAccountURL(ctx context.Context, directoryURL, url string) error {
 	_, err := q.db.Exec(ctx, `UPDATE acme_accounts SET url = $2, updated_at = now() WHERE directory_url = $1`, directoryURL, url)
+	return translate(err, "", "")
+}
+
+// PlannedAccountKey returns the sealed key that the account is meant to get, nil if none is
+// planned.
+func (q queries) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
+	var next []byte
+	err := q.db.QueryRow(ctx, `SELECT next_sealed_key FROM acme_accounts WHERE directory_url = $1`, directoryURL).Scan(&next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return next, translate(err, "", "")
+}
+
+// PlanAccountKey plans next as the account's key, where its key still is sealed and none is
+// planned, and returns what is planned then: nil where the account's key is another by now.
+func (q queries) PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error) {
+	var planned []byte
+	err := q.db.QueryRow(ctx, `
+		UPDATE acme_accounts SET next_sealed_key = coalesce(next_sealed_key, $3), updated_at = now()
+		WHERE directory_url = $1 AND sealed_key = $2 RETURNING next_sealed_key`, directoryURL, sealed, next).Scan(&planned)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return planned, translate(err, "", "")
+}
+
+// TakeAccountKey makes the planned key the account's, where its key still is sealed.
+func (q queries) TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error {
+	_, err := q.db.Exec(ctx, `
+		UPDATE acme_accounts SET sealed_key = next_sealed_key, next_sealed_key = NULL, url = $3, updated_at = now()
+		WHERE directory_url = $1 AND sealed_key = $2 AND next_sealed_key IS NOT NULL`, directoryURL, sealed, url)
 	return translate(err, "", "")
 }
