@@ -47,9 +47,13 @@ func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Do
 	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == "false" && controlplane.IsCause(c.Reason) {
 		d.SetCondition(w.renewalPlan(d, now)) // what stood in its way is gone
 	}
+	open, err := w.wakeIssuance(ctx, t, d, now)
+	if err != nil {
+		return err
+	}
 	result := map[string]any{"delegated": true}
 	if d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError {
-		next, err := w.startIssuance(ctx, t, d, now)
+		next, err := w.startIssuance(ctx, t, d, open, now)
 		if err != nil {
 			return err
 		}
@@ -61,19 +65,37 @@ func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Do
 		return err
 	}
 	if news {
-		entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDNSVerified, "domain", d.ID, now)
-		entry.Details = map[string]any{"target": w.DelegationOf(d).Target}
-		if err := t.Audit(ctx, entry); err != nil {
+		if err := w.auditVerified(ctx, t, d, now); err != nil {
 			return err
 		}
 	}
 	return t.JobDone(ctx, w.claim, now, result)
 }
 
-// startIssuance adds the certificate's job, unless the customer wants to ask for it. It
-// returns the job's id.
-func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (string, error) {
-	if !d.AutoIssue {
+// auditVerified records that the CNAME is there, and was not when it was last looked for.
+func (w *work) auditVerified(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
+	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDNSVerified, "domain", d.ID, now)
+	entry.Details = map[string]any{"target": w.DelegationOf(d).Target}
+	return t.Audit(ctx, entry)
+}
+
+// wakeIssuance lets a certificate's job that waits for the DNS run now. It returns the open
+// job, nil where there is none.
+func (w *work) wakeIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
+	job, err := t.OpenJob(ctx, d.OrgID, d.ID, controlplane.JobStartIssuance.Slot())
+	switch {
+	case controlplane.IsKind(err, controlplane.KindNotFound):
+		return nil, nil
+	case err == nil && controlplane.IsCause(job.Reason):
+		job, _, err = t.Hasten(ctx, d.OrgID, job.ID, now)
+	}
+	return job, err
+}
+
+// startIssuance adds the certificate's job where none is open, unless the customer wants to
+// ask for it. It returns the job's id.
+func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, open *controlplane.Job, now time.Time) (string, error) {
+	if open == nil && !d.AutoIssue {
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "awaiting-issue"
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
 			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
@@ -83,9 +105,7 @@ func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplan
 	if err != nil {
 		return "", err
 	}
-	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "issuing",
-		Message: "The certificate is being ordered.", LastCheckedAt: &now})
+	showIssuing(d, now)
 	return job.ID, nil
 }
 
@@ -98,14 +118,16 @@ func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.D
 		pause = controlplane.NextCheck(d.CheckAttempts)
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
-	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) {
+	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) && !seen.Transient() {
 		return w.giveUpChecking(ctx, t, d, seen, now)
 	}
 	broken := isBroken(d, seen, now)
 	showDNS(d, seen, &next)
-	if d.HasCertificate(now) {
+	switch {
+	case d.HasCertificate(now):
 		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The renewal waits: ", now, &next))
-	} else {
+	case seen.Transient() && d.Status != controlplane.DomainError: // what was known stands
+	default:
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, cause.Code
 		if seen.Delegation.OK() {
 			d.SetCondition(condition(controlplane.CertificateReady, cause, "The certificate waits: ", now, &next))

@@ -10,7 +10,7 @@ import (
 // showDNS writes what a look at the domain's DNS found into its condition. Where nothing was
 // learned, what was known stands and only the next look moves.
 func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
-	if seen.Transient() && d.Condition(controlplane.DNSReady).Reason != "" {
+	if seen.Transient() && d.Condition(controlplane.DNSReady).Status != "unknown" {
 		c := d.Condition(controlplane.DNSReady)
 		c.NextCheckAt = next
 		d.SetCondition(c)
@@ -18,8 +18,11 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 	}
 	g := seen.Delegation
 	c := condition(controlplane.DNSReady, g, "", g.CheckedAt.Truncate(time.Microsecond), next)
-	if g.OK() {
+	switch {
+	case g.OK():
 		c.Status, c.Reason = "true", "delegated"
+	case g.Transient():
+		c.Status = "unknown"
 	}
 	d.SetCondition(c)
 	d.ForbiddenCAs = []string{}
@@ -28,6 +31,13 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 			d.ForbiddenCAs = append(d.ForbiddenCAs, f.CA)
 		}
 	}
+}
+
+// showIssuing says that the domain's first certificate is being ordered.
+func showIssuing(d *controlplane.Domain, now time.Time) {
+	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "issuing",
+		Message: "The certificate is being ordered.", LastCheckedAt: &now})
 }
 
 // condition returns a condition that is false for one of the doctor's causes.
@@ -48,7 +58,9 @@ func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, run
 		c.LastCheckedAt, c.NextCheckAt = &now, next
 		if last {
 			c.NextCheckAt = nil
-			d.Status, d.StatusReason = failedStatus(d, now), code
+			if d.Status = controlplane.DomainActive; !d.HasCertificate(now) {
+				d.Status, d.StatusReason = controlplane.DomainError, code
+			}
 		}
 		d.SetCondition(c)
 		return
@@ -73,12 +85,4 @@ func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, run
 	}
 	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: code, Message: message,
 		Fix: fix, LastCheckedAt: &now, NextCheckAt: next})
-}
-
-// failedStatus is the status of a domain whose work was given up.
-func failedStatus(d *controlplane.Domain, now time.Time) controlplane.DomainStatus {
-	if d.HasCertificate(now) {
-		return controlplane.DomainActive
-	}
-	return controlplane.DomainError
 }

@@ -1,8 +1,10 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -16,6 +18,8 @@ const (
 	maxOrders = 4
 	// shortWait is how long a CA may make us wait before another CA is asked instead.
 	shortWait = time.Minute
+	// awayWait is when a CA that was away is asked again where the others are over their limits.
+	awayWait = 15 * time.Minute
 )
 
 // issue gets a certificate for the domain: it goes on with the order that is under way, or
@@ -29,14 +33,20 @@ func (w *work) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if order == nil {
-		if ready, err := w.preflight(ctx); err != nil || !ready {
+	if order != nil && w.outdated(order) {
+		if err := w.abandon(ctx, order, outdated); err != nil {
 			return err
 		}
+		order = nil
 	}
-	tried := map[string]error{} // CAs that gave no certificate in this run
+	checked := false
+	tried := map[string]controlplane.Verdict{} // CAs that gave no certificate in this run
 	for range maxOrders {
+		if ready, err := w.preflight(ctx, order != nil || checked); err != nil || !ready {
+			return err
+		}
 		if order == nil {
+			checked = true
 			place, err := w.choose(ctx, tried)
 			if err != nil {
 				return err
@@ -68,19 +78,41 @@ func (w *work) issue(ctx context.Context) error {
 		}
 		order = nil
 	}
-	return w.allFailed(tried)
+	return w.noneLeft(ctx, tried)
 }
 
-// preflight makes sure that no order is spent on a domain that is not delegated. Where it
-// is not, the job waits, and false is returned.
-func (w *work) preflight(ctx context.Context) (bool, error) {
-	seen := w.domain.Condition(controlplane.DNSReady)
-	if seen.Status == "true" && seen.LastCheckedAt != nil && w.now().Sub(*seen.LastCheckedAt) < freshCheck {
+// outdated is the verdict on an order that was begun before the domain's options changed.
+var outdated = controlplane.Verdict{Code: optionsChanged, Message: "The domain's options were changed since the order was begun."}
+
+// optionsChanged is a code of orders only: no caller is told it.
+const optionsChanged = "options-changed"
+
+// outdated reports whether the order would give another certificate than is wanted now.
+func (w *work) outdated(o *controlplane.Order) bool {
+	d := w.domain
+	names := controlplane.CertificateNames(d.Name, d.Wildcard)
+	if d.CSRPEM != "" {
+		der, _, err := controlplane.ValidateCSR(d.CSRPEM, names)
+		return err != nil || !bytes.Equal(der, o.CSR) || o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
+	}
+	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType || o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
+}
+
+// preflight makes sure that no order is spent on a domain that no CA would issue for, unless
+// that was done already, and says that it is being issued for. Where the DNS is not right
+// the job waits, and false is returned.
+func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
+	was := w.domain.Condition(controlplane.DNSReady)
+	done = done || was.Status == "true" && was.LastCheckedAt != nil && w.now().Sub(*was.LastCheckedAt) < freshCheck
+	if shown := w.domain.Status == controlplane.DomainActive || w.domain.Status == controlplane.DomainIssuing; done && shown {
 		return true, nil
 	}
-	found, err := w.Examine(ctx, w.domain)
-	if err != nil {
-		return false, err
+	var seen controlplane.Examination
+	var err error
+	if !done {
+		if seen, err = w.Examine(ctx, w.domain); err != nil {
+			return false, err
+		}
 	}
 	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
@@ -88,23 +120,29 @@ func (w *work) preflight(ctx context.Context) (bool, error) {
 		if err != nil {
 			return err
 		}
-		if !found.OK() {
-			return w.waitForDNS(ctx, t, d, found, now)
+		if !done && !seen.OK() {
+			return w.waitForDNS(ctx, t, d, seen, now)
 		}
-		showDNS(d, found, nil)
-		d.CheckAttempts = 0
+		news := !done && d.Condition(controlplane.DNSReady).Status != "true"
+		if !done {
+			showDNS(d, seen, nil)
+			d.CheckAttempts = 0
+		}
 		if d.Status != controlplane.DomainActive {
-			d.Status, d.StatusReason = controlplane.DomainIssuing, ""
+			showIssuing(d, now)
 		}
 		w.domain = d
-		return t.SaveDomain(ctx, d, now)
+		if err := t.SaveDomain(ctx, d, now); err != nil || !news {
+			return err
+		}
+		return w.auditVerified(ctx, t, d, now)
 	})
-	return found.OK(), err
+	return done || seen.OK(), err
 }
 
 // judge does what a CA's verdict asks for. It returns true where another order should be
 // begun in this run; else the job waits, or the error is its failure.
-func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.Judged, tried map[string]error) (bool, error) {
+func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.Judged, tried map[string]controlplane.Verdict) (bool, error) {
 	v := e.Verdict()
 	w.Logger.InfoContext(ctx, "lifecycle: an order gave no certificate", "order", o.ID, "ca", o.CA, "class", v.Class, "code", v.Code, "error", e)
 	w.tellGovernor(ctx, o, v)
@@ -117,12 +155,13 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 			// each that waits.
 			return true, w.abandon(ctx, o, v)
 		}
-		if v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < shortWait || len(tried)+1 >= len(w.Issuer.CAs()) {
-			return false, w.waitForCA(ctx, v)
+		tried[o.CA] = v
+		if v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < shortWait || len(w.left(tried)) == 0 {
+			return false, w.waitForCA(ctx, soonest(v, tried, w.now()))
 		}
-		fallthrough
+		return true, w.abandon(ctx, o, v)
 	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids:
-		tried[o.CA] = e
+		tried[o.CA] = v
 		return true, w.abandon(ctx, o, v)
 	case controlplane.VerdictOrderGone:
 		return true, w.abandon(ctx, o, v)
@@ -184,12 +223,32 @@ func (w *work) abandon(ctx context.Context, o *controlplane.Order, v controlplan
 	})
 }
 
-// allFailed is the failure of a run in which no CA gave a certificate: that of the CA that
-// is asked first.
-func (w *work) allFailed(tried map[string]error) error {
-	for _, ca := range w.Issuer.CAs() {
-		if err := tried[ca]; err != nil {
-			return err
+// soonest returns the verdict v of a CA over its limit, with the time at which some CA is
+// worth asking again: another's limit may end sooner, and one that was away may be back.
+func soonest(v controlplane.Verdict, tried map[string]controlplane.Verdict, now time.Time) controlplane.Verdict {
+	for _, other := range tried {
+		at := other.RetryAt
+		if other.Class == controlplane.VerdictUnreachable && at.IsZero() {
+			at = now.Add(awayWait)
+		}
+		if other.Class != controlplane.VerdictCAAForbids && !at.IsZero() && at.Before(v.RetryAt) {
+			v.RetryAt = at
+		}
+	}
+	return v
+}
+
+// noneLeft ends a run in which no CA gave a certificate. Where one is over its limit the job
+// waits; else it has failed, for the reason of the CA that is asked first.
+func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdict) error {
+	for _, ca := range w.preference() {
+		if v, ok := tried[ca]; ok && v.Class == controlplane.VerdictRateLimited {
+			return w.waitForCA(ctx, soonest(v, tried, w.now()))
+		}
+	}
+	for _, ca := range w.preference() {
+		if v, ok := tried[ca]; ok {
+			return judgement(v)
 		}
 	}
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "orders-exhausted",
@@ -248,3 +307,9 @@ func (w *work) renewalPlan(d *controlplane.Domain, now time.Time) controlplane.C
 	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "scheduled",
 		Message: plannedRenewal(*d.RenewAt), LastCheckedAt: &now, NextCheckAt: d.RenewAt}
 }
+
+// judgement is a verdict as an error.
+type judgement controlplane.Verdict
+
+func (j judgement) Error() string                 { return j.CA + ": " + j.Code + ": " + j.Message }
+func (j judgement) Verdict() controlplane.Verdict { return controlplane.Verdict(j) }

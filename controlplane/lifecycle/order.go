@@ -19,14 +19,8 @@ type place struct {
 
 // choose returns the CA to order from: the preferred one, then the others in their order,
 // without those that were tried and those that CAA forbids, the first whose limits allow it.
-func (w *work) choose(ctx context.Context, tried map[string]error) (place, error) {
-	var left []string
-	for _, ca := range w.preference() {
-		if _, done := tried[ca]; !done && !slices.Contains(w.domain.ForbiddenCAs, ca) {
-			left = append(left, ca)
-		}
-	}
-	left = w.healthy(left)
+func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict) (place, error) {
+	left := w.healthy(w.left(tried))
 	var p place
 	for i, ca := range left {
 		q, err := w.quota(ctx, ca)
@@ -51,6 +45,17 @@ func (w *work) choose(ctx context.Context, tried map[string]error) (place, error
 		}
 	}
 	return p, nil
+}
+
+// left returns the CAs that can still be asked.
+func (w *work) left(tried map[string]controlplane.Verdict) []string {
+	var left []string
+	for _, ca := range w.preference() {
+		if _, done := tried[ca]; !done && !slices.Contains(w.domain.ForbiddenCAs, ca) {
+			left = append(left, ca)
+		}
+	}
+	return left
 }
 
 // healthy returns the CAs that answered when they were asked last, or all where none did.

@@ -1,0 +1,518 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// issuing adds a domain that is delegated and whose first certificate is to be ordered.
+func (w *world) issuing(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
+	w.t.Helper()
+	d := w.add(name, change...)
+	w.run(d, controlplane.JobDNSCheck)
+	return w.domain(d)
+}
+
+func TestIssueStoresTheCertificate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com", func(o *controlplane.Options) { o.Wildcard, o.Profile = true, "tlsserver" })
+	w.clock.add(10 * time.Second)
+	j, err := w.run(d, controlplane.JobStartIssuance)
+	must(t, err)
+	wantJob(t, j, controlplane.JobSucceeded, "", 0)
+	d = w.domain(d)
+	wantStatus(t, d, controlplane.DomainActive, "")
+	wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
+	now := w.clock.Now()
+	if c := wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled"); c.NextCheckAt == nil || !c.NextCheckAt.Equal(now.Add(60*day)) {
+		t.Errorf("%+v", c)
+	}
+	if !d.ExpiresAt.Equal(now.Add(90*day)) || !d.RenewAt.Equal(now.Add(60*day)) || !d.LastIssuedAt.Equal(now) || j.Result["certificate_id"] != d.CertificateID || j.Result["ca"] != "primary" {
+		t.Errorf("%+v, %+v", d, j.Result)
+	}
+	cert, err := w.Store.Certificate(t.Context(), w.org, d.CertificateID)
+	must(t, err)
+	o := w.ca.order(0)
+	if cert.OrderID != o.ID || cert.CA != "primary" || cert.DomainID != d.ID || !slices.Equal(cert.Names, []string{"example.com", "*.example.com"}) || cert.Profile != "tlsserver" || !cert.HasKey() || !cert.CreatedAt.Equal(now) {
+		t.Errorf("%+v", cert)
+	}
+	if o.Target != d.Target || o.JobID != j.ID || o.KeyType != controlplane.KeyEC256 || o.Replaces != "" || o.Step != controlplane.StepCreated {
+		t.Errorf("%+v", o)
+	}
+	if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
+		t.Errorf("%d challenges are left", n)
+	}
+	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil || err != nil {
+		t.Errorf("%+v, %v", open, err)
+	}
+	if got := w.events(d.ID); !slices.Equal(got[2:], []string{controlplane.ActionOrderCreated, controlplane.ActionCertificateIssued}) {
+		t.Errorf("%q", got)
+	}
+	if e := w.last(d.ID); e.Details["certificate_id"] != cert.ID || e.Details["order_id"] != o.ID || e.Details["serial"] != "0a1b" || strings.Contains(toJSON(e), "key of") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestRenewalTimesFollowTheLifetime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, tt := range map[string]struct{ life, renewAfter time.Duration }{
+		"d90.example.com": {90 * day, 60 * day}, "d45.example.com": {45 * day, 30 * day}, "d6.example.com": {6 * day, 3 * day},
+	} {
+		w.ca.lives(tt.life)
+		if d := w.active(name); d.RenewAt.Sub(start) != tt.renewAfter || d.ExpiresAt.Sub(start) != tt.life {
+			t.Errorf("%s: renewed after %s of %s", name, d.RenewAt.Sub(start), d.ExpiresAt.Sub(start))
+		}
+	}
+}
+
+// No order is spent on a domain that is not delegated: the job waits by the schedule.
+func TestPreflightSpendsNoOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.doctor.finds(controlplane.CauseCNAMEMissing)
+	w.clock.add(2 * time.Minute) // the look that began the issuance is too old
+	j, err := w.run(d, controlplane.JobStartIssuance)
+	must(t, err)
+	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	if len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
+		t.Error("an order was begun")
+	}
+	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
+	w.doctor.finds(controlplane.CauseResolverUnreachable)
+	if j, err := w.runDue(d, controlplane.JobStartIssuance); err != nil || j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
+		t.Errorf("%+v, %v", j, err)
+	}
+	w.doctor.finds(controlplane.CauseOK)
+	if j, err := w.runDue(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded {
+		t.Errorf("%+v, %v", j, err)
+	}
+	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 2 {
+		t.Errorf("told %d times that the CNAME is there; it was lost once", n)
+	}
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+}
+
+func TestAFreshLookIsPreflightEnough(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.clock.add(59 * time.Second)
+	w.run(d, controlplane.JobStartIssuance)
+	if n := w.doctor.looked(); n != 1 {
+		t.Errorf("%d looks", n)
+	}
+}
+
+// An issuance that is asked for before any check has seen the CNAME tells of it, too.
+func TestIssueAskedForFirstTellsOfTheCNAME(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com")
+	_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
+		wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
+		wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "issuing")
+		return nil
+	})
+	w.run(d, controlplane.JobStartIssuance)
+	w.run(d, controlplane.JobDNSCheck)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// While a certificate is ordered the domain says so, whatever it was before.
+func TestIssuingIsShownAfterAFreshLook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })
+	w.run(d, controlplane.JobDNSCheck)
+	_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	var seen *controlplane.Domain
+	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error { seen = w.domain(d); return nil })
+	w.run(d, controlplane.JobStartIssuance)
+	wantStatus(t, seen, controlplane.DomainIssuing, "")
+}
+
+// Which CA is asked after which, by what the first ones say.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	limited := func(wait time.Duration) verdict {
+		v := says(controlplane.VerdictRateLimited)
+		v.RetryAt = start.Add(wait)
+		return v
+	}
+	away, caa := says(controlplane.VerdictUnreachable), says(controlplane.VerdictCAAForbids)
+	for what, tt := range map[string]struct {
+		say     map[string]verdict
+		prefer  string
+		runs    []string
+		status  controlplane.JobStatus
+		reason  string
+		wait    time.Duration // of a job that waits; 0: not looked at
+		failure int
+	}{
+		"all well":                      {nil, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"the preferred one first":       {nil, "backup", []string{"backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"the preferred one is away":     {map[string]verdict{"backup": away}, "backup", []string{"backup", "primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"unreachable":                   {map[string]verdict{"primary": away}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"CAA forbids":                   {map[string]verdict{"primary": caa}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for long":              {map[string]verdict{"primary": limited(time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for a moment":          {map[string]verdict{"primary": limited(30 * time.Second)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"limited, it does not say":      {map[string]verdict{"primary": says(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"rejected":                      {map[string]verdict{"primary": says(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
+		"interrupted":                   {map[string]verdict{"primary": says(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
+		"both unreachable":              {map[string]verdict{"primary": away, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"both limited":                  {map[string]verdict{"primary": limited(3 * time.Hour), "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+		"both limited, the other way":   {map[string]verdict{"primary": limited(7 * day), "backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+		"away, and limited for a week":  {map[string]verdict{"primary": away, "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
+		"limited for a week, and away":  {map[string]verdict{"primary": limited(7 * day), "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
+		"forbidden, and limited":        {map[string]verdict{"primary": caa, "backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
+		"forbidden by both":             {map[string]verdict{"primary": caa, "backup": caa}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"away with a word of its own":   {map[string]verdict{"primary": {Class: controlplane.VerdictUnreachable, Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)}, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", time.Hour, 1},
+		"a certificate after an answer": {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
+			w.ca.refuse(tt.say)
+			j, _ := w.run(d, controlplane.JobStartIssuance)
+			wantJob(t, j, tt.status, tt.reason, tt.failure)
+			if got := w.ca.runs(); !slices.Equal(got, tt.runs) {
+				t.Errorf("asked %q, want %q", got, tt.runs)
+			}
+			if got := j.RunAt.Sub(start); tt.wait != 0 && got != tt.wait {
+				t.Errorf("it waits for %s, want %s", got, tt.wait)
+			}
+			got := w.domain(d)
+			if j.Status == controlplane.JobQueued {
+				wantStatus(t, got, controlplane.DomainIssuing, "")
+				if c := got.Condition(controlplane.CertificateReady); c.Status != "false" || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
+					t.Errorf("%+v, and the job runs at %s", c, j.RunAt)
+				}
+			} else if cert, err := w.Store.Certificate(t.Context(), w.org, got.CertificateID); err != nil || cert.CA != tt.runs[len(tt.runs)-1] {
+				t.Errorf("%+v, %v", cert, err)
+			}
+			if n := value[int](w, `SELECT count(*) FROM acme_orders WHERE step NOT IN ('stored', 'failed')`); n > 1 {
+				t.Errorf("%d orders are open", n)
+			}
+			if made, over := w.count(d.ID, controlplane.ActionOrderCreated), value[int](w, `SELECT count(*) FROM acme_orders`); made != len(tt.runs) || over != made {
+				t.Errorf("%d orders in the log, %d in the table, %d run", made, over, len(tt.runs))
+			}
+		})
+	}
+}
+
+func TestAnOrderThatIsGoneIsBegunAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	gone := 1
+	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
+		if gone--; gone >= 0 {
+			return says(controlplane.VerdictOrderGone)
+		}
+		return nil
+	})
+	j, err := w.run(d, controlplane.JobStartIssuance)
+	must(t, err)
+	wantJob(t, j, controlplane.JobSucceeded, "", 0)
+	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "primary"}) || w.ca.order(0).ID == w.ca.order(1).ID {
+		t.Errorf("%q", got)
+	}
+	if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 {
+		t.Errorf("%d orders failed", n)
+	}
+
+	// A CA that loses every order does not get them for ever.
+	other := w.issuing("other.example.com")
+	gone = 1000
+	before := len(w.ca.runs())
+	j, _ = w.run(other, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if n := len(w.ca.runs()) - before; n > 4 || j.LastErrorCode != "orders-exhausted" {
+		t.Errorf("%d orders, %s", n, j.LastErrorCode)
+	}
+}
+
+// Before an order is begun in place of one that was resumed and is gone, the delegation is
+// looked at, which may be long gone, too.
+func TestAnOrderThatIsGoneWhenResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
+		return says(controlplane.VerdictInterrupted)
+	})
+	w.run(d, controlplane.JobStartIssuance)
+	w.clock.add(10 * day)
+	w.doctor.finds(controlplane.CauseCNAMEMissing)
+	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
+		return says(controlplane.VerdictOrderGone)
+	})
+	j, err := w.run(d, controlplane.JobStartIssuance)
+	must(t, err)
+	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
+		t.Errorf("%d orders", n)
+	}
+}
+
+func TestAnOrderThatIsOverIsNotResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	over := says(controlplane.VerdictRejected)
+	over.Over, over.Problem = true, []byte(`{"type":"urn:ietf:params:acme:error:unauthorized"}`)
+	w.ca.refuse(map[string]verdict{"primary": over})
+	j, _ := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed || e.Details["code"] != over.Code || !strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
+		t.Errorf("%+v", e)
+	}
+	w.ca.answer(nil)
+	w.runDue(d, controlplane.JobStartIssuance)
+	if w.ca.order(0).ID == w.ca.order(1).ID {
+		t.Error("the order that is over was resumed")
+	}
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+}
+
+// An interrupted order, or one that failed for a reason of ours, is taken on where it was.
+func TestAnInterruptedOrderIsResumed(t *testing.T) {
+	t.Parallel()
+	for what, err := range map[string]error{"interrupted": says(controlplane.VerdictInterrupted), "ours": errors.New("disk full"), "rejected, and open": says(controlplane.VerdictRejected)} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.issuing("example.com")
+			w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+				o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/1", []string{"v1"}
+				return errors.Join(j.Save(ctx, o), j.Publish(ctx, o), err)
+			})
+			w.run(d, controlplane.JobStartIssuance)
+			if exists, values, err := w.Store.LookupTarget(t.Context(), d.Target, w.clock.Now()); !exists || len(values) != 1 || values[0].Value != "v1" || err != nil {
+				t.Errorf("%+v, %v", values, err)
+			}
+			w.ca.answer(nil)
+			w.doctor.finds(controlplane.CauseCNAMEMissing) // no preflight: the order is there
+			w.runDue(d, controlplane.JobStartIssuance)
+			first, second := w.ca.order(0), w.ca.order(1)
+			if second.ID != first.ID || second.Step != controlplane.StepAuthorized || second.OrderURL != "https://ca.example/1" || string(second.SealedKey) != string(first.SealedKey) {
+				t.Errorf("%+v", second)
+			}
+			wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+			if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
+				t.Errorf("%d orders", n)
+			}
+		})
+	}
+}
+
+// An order that was begun for other options is not finished: its certificate is not wanted.
+func TestAnOrderForOtherOptionsIsAbandoned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wild, profile, kt, request, chain := true, "shortlived", controlplane.KeyRSA2048, csr(t, "csr.example.com"), "Other Root"
+	for name, tt := range map[string]struct {
+		patch lifecycle.DomainPatch
+		same  bool
+	}{
+		"wildcard.example.com": {lifecycle.DomainPatch{Wildcard: &wild}, false},
+		"profile.example.com":  {lifecycle.DomainPatch{Profile: &profile}, false},
+		"key.example.com":      {lifecycle.DomainPatch{KeyType: &kt}, false},
+		"csr.example.com":      {lifecycle.DomainPatch{CSRPEM: &request}, false},
+		"chain.example.com":    {lifecycle.DomainPatch{PreferredChain: &chain}, false},
+		"labels.example.com":   {lifecycle.DomainPatch{Labels: &map[string]string{"a": "b"}}, true},
+	} {
+		d := w.issuing(name)
+		w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+		w.run(d, controlplane.JobStartIssuance)
+		first := w.ca.order(len(w.ca.runs()) - 1)
+		if _, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, tt.patch); err != nil {
+			t.Fatal(err)
+		}
+		w.ca.answer(nil)
+		w.runDue(d, controlplane.JobStartIssuance)
+		wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+		second := w.ca.order(len(w.ca.runs()) - 1)
+		if (second.ID == first.ID) != tt.same {
+			t.Errorf("%s: the same order: %v", name, second.ID == first.ID)
+		}
+		if name == "wildcard.example.com" && !slices.Equal(second.Names, []string{name, "*." + name}) {
+			t.Errorf("%q", second.Names)
+		}
+	}
+}
+
+func TestFailuresAreShownAndEndInADeadLetter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+	for n := 1; n <= controlplane.MaxAttempts; n++ {
+		now := w.clock.Now()
+		j, err := w.run(d, controlplane.JobStartIssuance)
+		if n < controlplane.MaxAttempts {
+			wantJob(t, j, controlplane.JobQueued, "retry", n)
+			later, ok := errors.AsType[*lifecycle.RetryLater](err)
+			plan := 10 * time.Second << (2 * (n - 1))
+			if wait := j.RunAt.Sub(now); !ok || later.After != wait || wait < plan*8/10 || wait > plan*12/10 {
+				t.Errorf("failure %d: %v, a wait of %s, want about %s", n, err, wait, plan)
+			}
+			wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
+			if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-rejected"); !c.NextCheckAt.Equal(j.RunAt) || c.Message != "The CA says rejected." {
+				t.Errorf("%+v", c)
+			}
+			w.clock.set(j.RunAt)
+			continue
+		}
+		if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
+			t.Errorf("%v", err)
+		}
+		wantJob(t, j, controlplane.JobFailed, "dead-lettered", n)
+		if j.DeadLetteredAt == nil || !j.DeadLetteredAt.Equal(now) || j.LastErrorCode != "ca-rejected" || j.LastError != "The CA says rejected." {
+			t.Errorf("%+v", j)
+		}
+		if got := w.events(j.ID); !slices.Equal(got, []string{controlplane.ActionJobDeadLettered}) {
+			t.Errorf("%q", got)
+		}
+	}
+	got := w.domain(d)
+	wantStatus(t, got, controlplane.DomainError, "ca-rejected")
+	if c := wantCondition(t, got, controlplane.CertificateReady, "false", "ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Given up after 4 failures") {
+		t.Errorf("%+v", c)
+	}
+	if n := w.count(d.ID, controlplane.ActionIssuanceFailed); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// A renewal that fails takes nothing away: the domain stays active, says so, and is renewed
+// again well before the end.
+func TestARenewalThatFailsKeepsTheDomainActive(t *testing.T) {
+	t.Parallel()
+	for what, life := range map[string]time.Duration{"90 days": 90 * day, "6 days": 6 * day} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.ca.lives(life)
+			d := w.active("example.com")
+			first := d.CertificateID
+			w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+			for range 3 {
+				due := *w.domain(d).RenewAt
+				w.clock.set(due)
+				if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
+					t.Fatalf("the sweep found %d, %v", n, err)
+				}
+				for range controlplane.MaxAttempts {
+					w.runDue(d, controlplane.JobRenewal)
+				}
+				wantJob(t, w.job(d, controlplane.JobRenewal), controlplane.JobFailed, "dead-lettered", 4)
+				d = w.domain(d)
+				wantStatus(t, d, controlplane.DomainActive, "")
+				if d.CertificateID != first {
+					t.Error("the certificate is gone")
+				}
+				wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
+				c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "ca-rejected")
+				left, wait := d.ExpiresAt.Sub(w.clock.Now()), d.RenewAt.Sub(w.clock.Now())
+				if wait <= 0 || wait > day || wait > left/4+time.Second || c.NextCheckAt == nil || c.NextCheckAt.Sub(*d.RenewAt).Abs() > time.Microsecond {
+					t.Errorf("with %s left it is tried again after %s; shown as %v", left, wait, c.NextCheckAt)
+				}
+			}
+			if n := w.count(d.ID, controlplane.ActionRenewalFailed); n != 3 {
+				t.Errorf("%d events", n)
+			}
+			w.ca.answer(nil)
+			w.clock.set(*d.RenewAt)
+			if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
+				t.Fatalf("the sweep found %d, %v", n, err)
+			}
+			w.runDue(d, controlplane.JobRenewal)
+			d = w.domain(d)
+			wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
+			if d.CertificateID == first || !d.RenewAt.After(w.clock.Now()) {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+}
+
+// Certificate, domain, order, job and entry are stored together: where the last statement
+// fails nothing is, and the order is taken on again.
+func TestACertificateIsStoredWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$`)
+	w.exec(`CREATE TRIGGER refuse BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.status = 'succeeded') EXECUTE FUNCTION refuse()`)
+	before := w.events(d.ID)
+	j, _ := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "disk") {
+		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)
+	}
+	got := w.domain(d)
+	wantStatus(t, got, controlplane.DomainIssuing, "")
+	if got.CertificateID != "" || got.ExpiresAt != nil || value[int](w, `SELECT count(*) FROM certificates`) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); err != nil || open == nil || open.Step != controlplane.StepIssued {
+		t.Errorf("%+v, %v", open, err)
+	}
+	if after := w.events(d.ID); !slices.Equal(after, append(before, controlplane.ActionOrderCreated)) {
+		t.Errorf("%q", after)
+	}
+	w.exec(`DROP TRIGGER refuse ON jobs`)
+	w.runDue(d, controlplane.JobStartIssuance)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
+		t.Errorf("%d orders", n)
+	}
+}
+
+func TestAZoneThatDoesNotAnswerIsAFailureOfOurs(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	fail := true
+	w := newWorld(t, func(c *lifecycle.Config) {
+		c.Visible = func(_ context.Context, name string, values []string) error {
+			asked = append([]string{name}, values...)
+			if fail {
+				return errors.New("192.0.2.1:53 answers NXDOMAIN")
+			}
+			return nil
+		}
+	})
+	d := w.issuing("example.com")
+	j, _ := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
+		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)
+	}
+	if want := []string{d.Target + "." + zone, "value-of-" + w.ca.order(0).ID}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	fail = false
+	w.runDue(d, controlplane.JobStartIssuance)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	if w.ca.order(0).ID != w.ca.order(1).ID {
+		t.Error("another order was begun")
+	}
+}

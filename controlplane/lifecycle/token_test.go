@@ -1,0 +1,149 @@
+package lifecycle_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+const (
+	read  = controlplane.ScopeDomainsRead
+	write = controlplane.ScopeDomainsWrite
+)
+
+func TestCreateToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com")
+	expires := start.Add(time.Hour)
+	tok, secret, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: " ci ", Scopes: []controlplane.Scope{read, read, write}, DomainIDs: []string{d.ID, d.ID}, ExpiresAt: &expires})
+	must(t, err)
+	if !controlplane.WellFormed(secret) || !strings.HasPrefix(secret, tok.Prefix) || tok.Name != "ci" || !slices.Equal(tok.Scopes, []controlplane.Scope{read, write}) ||
+		!slices.Equal(tok.DomainIDs, []string{d.ID}) || tok.CreatedBy != "usr_alice" {
+		t.Errorf("%+v", tok)
+	}
+	if got, err := w.Store.TokenByHash(t.Context(), controlplane.HashSecret(secret)); err != nil || got.ID != tok.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if n := value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret); n != 0 {
+		t.Error("the log holds the secret")
+	}
+	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenCreated || e.After["name"] != "ci" || e.Actor != alice {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestCreateTokenNamesEveryWrongField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	past := start
+	d := w.add("example.com")
+	_, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: strings.Repeat("ü", 201), Scopes: []controlplane.Scope{read, "everything"},
+		DomainIDs: []string{d.ID, d.ID, "dom_none", "example.com"}, ExpiresAt: &past})
+	e := wantError(t, "all wrong", err, controlplane.KindInvalid, "invalid-fields")
+	want := []string{"/name name-invalid", "/scopes/1 scope-unknown", "/expires_at expires-in-past", "/domain_ids/2 domain-unknown", "/domain_ids/3 domain-unknown"}
+	if !slices.Equal(pointers(e), want) {
+		t.Errorf("%q, want %q", pointers(e), want)
+	}
+	_, _, err = w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: strings.Repeat("ü", 200)})
+	wantError(t, "no scopes", err, controlplane.KindInvalid, "scopes-empty")
+	other := w.organization(1)
+	_, _, err = w.CreateToken(t.Context(), alice, nil, other, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{d.ID}})
+	wantError(t, "another organization's domain", err, controlplane.KindInvalid, "domain-unknown")
+	if n := value[int](w, `SELECT count(*) FROM api_tokens`); n != 0 {
+		t.Errorf("%d tokens were stored", n)
+	}
+}
+
+// A token hands out no more than it has: neither scopes, nor domains, nor time.
+func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mine, theirs := w.add("mine.example.com"), w.add("theirs.example.com")
+	until := start.Add(time.Hour)
+	before, after := until.Add(-time.Minute), until.Add(time.Minute)
+	by := &controlplane.Token{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
+	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
+	for what, tt := range map[string]struct {
+		change func(*lifecycle.NewToken)
+		want   string // pointer and code; empty: accepted
+	}{
+		"the same":              {func(*lifecycle.NewToken) {}, ""},
+		"an earlier end":        {func(in *lifecycle.NewToken) { in.ExpiresAt = &before }, ""},
+		"a later end":           {func(in *lifecycle.NewToken) { in.ExpiresAt = &after }, "/expires_at expires-exceeds"},
+		"no end":                {func(in *lifecycle.NewToken) { in.ExpiresAt = nil }, "/expires_at expires-exceeds"},
+		"another scope":         {func(in *lifecycle.NewToken) { in.Scopes = []controlplane.Scope{read, write} }, "/scopes/1 scope-exceeds"},
+		"all domains":           {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, "/domain_ids domains-exceed"},
+		"another domain":        {func(in *lifecycle.NewToken) { in.DomainIDs = []string{theirs.ID} }, "/domain_ids/0 domains-exceed"},
+		"another domain beside": {func(in *lifecycle.NewToken) { in.DomainIDs = []string{mine.ID, theirs.ID} }, "/domain_ids/1 domains-exceed"},
+	} {
+		in := good
+		tt.change(&in)
+		tok, _, err := w.CreateToken(t.Context(), alice, by, w.org, in)
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			continue
+		}
+		if e, ok := errors.AsType[*controlplane.Error](err); !ok || tok != nil || !slices.Equal(pointers(e), []string{tt.want}) {
+			t.Errorf("%s: %v, want %s", what, err, tt.want)
+		}
+	}
+}
+
+func TestRenameAndDeleteToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tok, secret, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "a", Scopes: []controlplane.Scope{read}})
+	must(t, err)
+	_, err = w.RenameToken(t.Context(), alice, w.org, tok.ID, " ")
+	wantError(t, "no name", err, controlplane.KindInvalid, "name-invalid")
+	other := w.organization(1)
+	_, err = w.RenameToken(t.Context(), alice, other, tok.ID, "b")
+	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "another organization", w.DeleteToken(t.Context(), alice, other, tok.ID), controlplane.KindNotFound, "not-found")
+	if got, err := w.RenameToken(t.Context(), alice, w.org, tok.ID, " b "); err != nil || got.Name != "b" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenUpdated || e.Before["name"] != "a" || e.After["name"] != "b" {
+		t.Errorf("%+v", e)
+	}
+	must(t, w.DeleteToken(t.Context(), alice, w.org, tok.ID))
+	_, err = w.Store.TokenByHash(t.Context(), controlplane.HashSecret(secret))
+	wantError(t, "after the deletion", err, controlplane.KindNotFound, "not-found")
+	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenDeleted {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestTakeKeyIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.active("example.com")
+	key, err := w.TakeKey(t.Context(), alice, w.org, d.CertificateID)
+	if err != nil || key != "key of "+w.ca.order(0).ID {
+		t.Errorf("%q, %v", key, err)
+	}
+	if e := w.last(d.CertificateID); e.Action != controlplane.ActionKeyDownloaded || e.Actor != alice || e.Details["domain_id"] != d.ID || strings.Contains(toJSON(e), "key of") {
+		t.Errorf("%+v", e)
+	}
+	_, err = w.TakeKey(t.Context(), alice, w.organization(1), d.CertificateID)
+	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
+	if n := w.count(d.CertificateID, controlplane.ActionKeyDownloaded); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	own := w.active("own.example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "own.example.com") })
+	_, err = w.TakeKey(t.Context(), alice, w.org, own.CertificateID)
+	wantError(t, "a key that was never here", err, controlplane.KindConflict, "key-not-held")
+	// Where the log cannot be written no key goes out.
+	w.exec(`ALTER TABLE audit_logs ADD CHECK (action <> 'certificate.key_downloaded') NOT VALID`)
+	if key, err := w.TakeKey(t.Context(), alice, w.org, d.CertificateID); err == nil || key != "" {
+		t.Errorf("%q, %v", key, err)
+	}
+}
