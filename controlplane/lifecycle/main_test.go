@@ -373,9 +373,10 @@ func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.
 // Revoke implements lifecycle.Issuer.
 func (i *issuer) Revoke(context.Context, []byte, string, int) error { return nil }
 
-// Identities implements lifecycle.Issuer.
+// Healthy implements lifecycle.Issuer.
 func (i *issuer) Healthy(string) (bool, time.Time) { return true, time.Time{} }
 
+// Identities implements lifecycle.Issuer.
 func (i *issuer) Identities(context.Context) []controlplane.CAIdentity { return nil }
 
 // RenewalInfo implements lifecycle.Issuer.

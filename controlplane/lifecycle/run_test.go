@@ -1,0 +1,238 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// blocked makes the CA's answer wait until the run's context ends or proceed is closed; it
+// tells by started that it was asked.
+func (w *world) blocked() (started chan struct{}, proceed chan struct{}) {
+	started, proceed = make(chan struct{}), make(chan struct{})
+	w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
+		close(started)
+		select {
+		case <-proceed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	return started, proceed
+}
+
+// runAside does the domain's newest issuance beside the test.
+func (w *world) runAside(ctx context.Context, d *controlplane.Domain) (done chan error) {
+	w.t.Helper()
+	j := w.job(d, controlplane.JobStartIssuance)
+	done = make(chan error, 1)
+	go func() { done <- w.RunJob(ctx, j.ID, j.Generation) }()
+	return done
+}
+
+func TestRunJobOfAnotherGenerationDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com")
+	j := w.job(d, controlplane.JobDNSCheck)
+	for _, g := range []int{0, 2} {
+		must(t, w.RunJob(t.Context(), j.ID, g))
+	}
+	must(t, w.RunJob(t.Context(), "job_none", 1))
+	if w.doctor.looked() != 0 {
+		t.Error("the job was done")
+	}
+	w.run(d, controlplane.JobDNSCheck)
+	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
+	if w.doctor.looked() != 1 {
+		t.Error("a job that is over was done again")
+	}
+}
+
+// Two jobs of a domain do not run together: the second waits a moment, and nothing fails.
+func TestRunJobWaitsForABusyDomain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	started, proceed := w.blocked()
+	done := w.runAside(t.Context(), d)
+	soon(t, "the issuance to start", started)
+	_, _, err := w.RequestCheck(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	j, err := w.run(d, controlplane.JobDNSCheck)
+	must(t, err)
+	wantJob(t, j, controlplane.JobQueued, "domain-busy", 0)
+	if wait := j.RunAt.Sub(w.clock.Now()); wait != time.Second {
+		t.Errorf("it waits %s", wait)
+	}
+	close(proceed)
+	must(t, soon(t, "the issuance", done))
+	if j, err := w.runDue(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+		t.Errorf("%+v, %v", j, err)
+	}
+}
+
+// A worker that stops hands its job back: it runs elsewhere at once, and no failure is
+// counted.
+func TestRunJobHandsBackWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	started, _ := w.blocked()
+	ctx, stop := context.WithCancel(t.Context())
+	done := w.runAside(ctx, d)
+	soon(t, "the run to start", started)
+	before := w.job(d, controlplane.JobStartIssuance)
+	stop()
+	must(t, soon(t, "the run to end", done))
+	j := w.job(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "handed-back", 0)
+	if j.Generation != before.Generation+1 || j.DispatchedAt != nil || j.RunAt.After(w.clock.Now()) {
+		t.Errorf("%+v", j)
+	}
+	w.ca.answer(nil)
+	w.run(d, controlplane.JobStartIssuance)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	if w.ca.order(0).ID != w.ca.order(1).ID {
+		t.Error("another order was begun")
+	}
+}
+
+// A run that takes longer than a lease keeps its claim.
+func TestHeartbeatKeepsTheClaimOfALongRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 600 * time.Millisecond })
+	d := w.issuing("example.com")
+	started, proceed := w.blocked()
+	done := w.runAside(t.Context(), d)
+	soon(t, "the run to start", started)
+	lease := func() time.Time {
+		return value[time.Time](w, `SELECT claimed_until FROM jobs WHERE status = 'running'`)
+	}
+	first := lease()
+	for end := time.Now().Add(20 * time.Second); lease().Sub(first) < time.Second; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the lease is not extended")
+		}
+	}
+	close(proceed)
+	must(t, soon(t, "the run", done))
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	if len(w.ca.runs()) != 1 {
+		t.Errorf("%d runs", len(w.ca.runs()))
+	}
+}
+
+// A worker that lost its claim stops, and leaves everything to the one that has it now.
+func TestALostClaimStopsTheRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 300 * time.Millisecond })
+	d := w.issuing("example.com")
+	started, _ := w.blocked()
+	done := w.runAside(t.Context(), d)
+	soon(t, "the run to start", started)
+	w.exec(`UPDATE jobs SET claimed_by = 'other', claimed_until = now() + interval '1 hour' WHERE status = 'running'`)
+	must(t, soon(t, "the run to end", done))
+	wantJob(t, w.job(d, controlplane.JobStartIssuance), controlplane.JobRunning, "", 0)
+	if by := value[string](w, `SELECT claimed_by FROM jobs WHERE status = 'running'`); by != "other" {
+		t.Errorf("the claim is %s's", by)
+	}
+	wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
+}
+
+func TestADomainThatIsDeletedMeanwhileEndsItsJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, fail := range map[string]error{"well.example.com": nil, "rejected.example.com": says(controlplane.VerdictRejected), "ours.example.com": errors.New("x")} {
+		d := w.issuing(name)
+		w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
+			return errors.Join(w.DeleteDomain(ctx, alice, w.org, d.ID, 0), fail)
+		})
+		j := w.job(d, controlplane.JobStartIssuance)
+		if err := w.RunJob(t.Context(), j.ID, j.Generation); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := value[int](w, `SELECT (SELECT count(*) FROM domains) + (SELECT count(*) FROM certificates) + (SELECT count(*) FROM challenges) + (SELECT count(*) FROM jobs)`); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
+// A panic is a failure like others: it is counted, and ends in a dead letter.
+func TestAPanicIsAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com")
+	w.doctor.panics("index out of range")
+	for n := 1; n < controlplane.MaxAttempts; n++ {
+		j, err := w.runDue(d, controlplane.JobDNSCheck)
+		wantJob(t, j, controlplane.JobQueued, "retry", n)
+		if _, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "run_test.go") && !strings.Contains(err.Error(), "check.go") {
+			t.Errorf("%v", err)
+		}
+		if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "range") {
+			t.Errorf("people are told %s: %s", j.LastErrorCode, j.LastError)
+		}
+	}
+	j, err := w.runDue(d, controlplane.JobDNSCheck)
+	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
+		t.Errorf("%v", err)
+	}
+	wantJob(t, j, controlplane.JobFailed, "dead-lettered", 4)
+}
+
+// Where the database is away nothing is counted: the job is taken up when its lease ran out.
+func TestADatabaseThatIsAwayCountsAsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.add("example.com")
+	w.doctor.fails(&controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable", Message: "away"})
+	j, err := w.run(d, controlplane.JobDNSCheck)
+	if !controlplane.HasCode(err, "database-unavailable") {
+		t.Errorf("%v", err)
+	}
+	wantJob(t, j, controlplane.JobRunning, "", 0)
+	w.exec(`UPDATE jobs SET claimed_until = now() - interval '1 second'`)
+	w.exec(`UPDATE domains SET claimed_until = now() - interval '1 second'`)
+	if n, err := w.Store.RequeueLost(t.Context(), w.clock.Now(), 10); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	w.doctor.fails(nil)
+	if j, err := w.run(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+		t.Errorf("%+v, %v", j, err)
+	}
+}
+
+// What a CA says can always be stored, or its job could not be counted as failed.
+func TestWhatACASaysIsStoredWhateverItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.ca.refuse(map[string]verdict{"primary": {Class: controlplane.VerdictRejected, Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
+	j, _ := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if j.LastError != "ab\uFFFDc" {
+		t.Errorf("%q", j.LastError)
+	}
+}
+
+// A CA that says when it wants to be asked again is not asked before.
+func TestACAsRetryAfterWinsOverTheBackoff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	v := says(controlplane.VerdictRejected)
+	v.RetryAt = start.Add(2 * time.Hour)
+	w.ca.refuse(map[string]verdict{"primary": v})
+	j, err := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour || !j.RunAt.Equal(v.RetryAt) {
+		t.Errorf("%v, and the job runs at %s", err, j.RunAt)
+	}
+}
