@@ -53,6 +53,12 @@ func (c *Client) RenewDomain(ctx context.Context, ref string) (*Job, error) {
 	return decode[Job](c.raw.RenewDomain(ctx, ref, nil))
 }
 
+// Diagnosis looks at everything in the domain's DNS that a CA will look at, and returns what it finds. It changes nothing,
+// and may take 10 seconds.
+func (c *Client) Diagnosis(ctx context.Context, ref string) (*Examination, error) {
+	return decode[Examination](c.raw.DiagnoseDomain(ctx, ref))
+}
+
 // Delegation returns the CNAME for a name, without creating anything.
 func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, error) {
 	return decode[Delegation](c.raw.GetDelegation(ctx, &GetDelegationParams{Name: name}))

@@ -120,6 +120,30 @@ func (e DomainStatus) Valid() bool {
 	}
 }
 
+// Defines values for ExaminationDnssec.
+const (
+	ExaminationDnssecBogus    ExaminationDnssec = "bogus"
+	ExaminationDnssecInsecure ExaminationDnssec = "insecure"
+	ExaminationDnssecSecure   ExaminationDnssec = "secure"
+	ExaminationDnssecUnknown  ExaminationDnssec = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExaminationDnssec enum.
+func (e ExaminationDnssec) Valid() bool {
+	switch e {
+	case ExaminationDnssecBogus:
+		return true
+	case ExaminationDnssecInsecure:
+		return true
+	case ExaminationDnssecSecure:
+		return true
+	case ExaminationDnssecUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk          HealthStatus = "ok"
@@ -403,6 +427,57 @@ type AuditEntryList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// CAAFinding Whether the CAA records of a domain let one CA issue its certificate (RFC 8659, RFC 8657).
+type CAAFinding struct {
+	// Add Records that would allow it.
+	//
+	// Example: ["example.com. CAA 0 issue \"letsencrypt.org\""]
+	Add []string `json:"add"`
+
+	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	Alias nullable.Nullable[string] `json:"alias"`
+
+	// Allowed Whether it may issue.
+	Allowed bool `json:"allowed"`
+
+	// Ca Name of the CA in the configured list.
+	//
+	// Example: letsencrypt
+	Ca string `json:"ca"`
+
+	// Code `ok` exactly where it may; else `caa-forbids`, `caa-lookup-failed` (a CA refuses then as well), or `resolver-unreachable`: nothing was learned.
+	//
+	// Example: caa-forbids
+	Code string `json:"code"`
+
+	// Expected What should be there.
+	Expected string `json:"expected"`
+
+	// Fix The exact step that mends it.
+	Fix string `json:"fix"`
+
+	// FoundAt The name, the domain or above, whose records count; null where there are none.
+	//
+	// Example: example.com
+	FoundAt nullable.Nullable[string] `json:"found_at"`
+
+	// Identities Issuer domain names that were looked for.
+	//
+	// Example: ["letsencrypt.org"]
+	Identities []string `json:"identities"`
+
+	// Observed What was seen in DNS.
+	Observed string `json:"observed"`
+
+	// Records Those records.
+	//
+	// Example: ["0 issue \"pki.example\""]
+	Records []string `json:"records"`
+
+	// Summary What is the matter.
+	Summary string `json:"summary"`
+}
+
 // Certificate defines model for Certificate.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
@@ -479,6 +554,47 @@ type Delegation struct {
 
 // DelegationType defines model for Delegation.Type.
 type DelegationType string
+
+// Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
+type Diagnosis struct {
+	// CheckedAt When the look was over.
+	CheckedAt time.Time `json:"checked_at"`
+
+	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// DnsHost Who runs that zone's name servers, where they are recognised.
+	//
+	// Example: Cloudflare
+	DnsHost nullable.Nullable[string] `json:"dns_host"`
+
+	// Evidence Every answer that it was found by.
+	Evidence []Observation `json:"evidence"`
+
+	// Expected What should be there.
+	Expected string `json:"expected"`
+
+	// Fix The exact step that mends it.
+	Fix string `json:"fix"`
+
+	// Observed What was seen in DNS.
+	Observed string `json:"observed"`
+
+	// Summary What is the matter.
+	//
+	// Example: The CNAME leads to another target.
+	Summary string `json:"summary"`
+
+	// Until When it ends by itself (`negative-cached`).
+	Until nullable.Nullable[time.Time] `json:"until"`
+
+	// Zone The zone that the record belongs in; null where it is not known.
+	//
+	// Example: example.com
+	Zone nullable.Nullable[string] `json:"zone"`
+}
 
 // Domain defines model for Domain.
 type Domain struct {
@@ -608,6 +724,29 @@ type EventList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// Examination One look at everything that a CA will look at.
+type Examination struct {
+	// Caa Whether the CAA records let each of the configured CAs issue, in the order in which they are tried.
+	Caa []CAAFinding `json:"caa"`
+
+	// Causes What keeps every CA from issuing, the most likely first; empty where a certificate can be ordered.
+	Causes []Diagnosis `json:"causes"`
+
+	// Delegation Whether the challenge name leads to the target; its evidence is that of the whole look.
+	Delegation Diagnosis `json:"delegation"`
+
+	// Dnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
+	// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+	Dnssec ExaminationDnssec `json:"dnssec"`
+
+	// Warnings What keeps some of the CAs from issuing while another may: a failover to them would not work.
+	Warnings []Diagnosis `json:"warnings"`
+}
+
+// ExaminationDnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
+// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+type ExaminationDnssec string
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Code Example: name-wildcard
@@ -679,6 +818,35 @@ type KeyType string
 
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
+
+// Observation One answer, from one resolver or name server.
+type Observation struct {
+	// Answer The records in presentation form.
+	Answer []string `json:"answer"`
+
+	// Error Why nothing was answered.
+	Error nullable.Nullable[string] `json:"error"`
+
+	// Name The name that was asked for.
+	//
+	// Example: _acme-challenge.example.com.
+	Name string `json:"name"`
+
+	// Rcode What the answer was; empty where nothing was answered.
+	//
+	// Example: NXDOMAIN
+	Rcode string `json:"rcode"`
+
+	// Source Who was asked: a resolver, or a name server with its address.
+	//
+	// Example: Cloudflare
+	Source string `json:"source"`
+
+	// Type The type that was asked for.
+	//
+	// Example: CNAME
+	Type string `json:"type"`
+}
 
 // Organization defines model for Organization.
 type Organization struct {
@@ -1337,6 +1505,16 @@ type ClientInterface interface {
 	// Corresponds with GET /api/domains/{domain}/certificates (the `ListDomainCertificates` operationId).
 	ListDomainCertificates(ctx context.Context, domain DomainRef, params *ListDomainCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DiagnoseDomain Look at a domain's DNS now
+	//
+	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
+	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
+	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+	// one more is 429 `diagnosis-busy`.
+	//
+	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
+	DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// IssueDomain Issue a certificate now
 	//
 	// Also where the domain has one already: a new one is ordered.
@@ -1711,6 +1889,26 @@ func (c *rawClient) UpdateDomain(ctx context.Context, domain DomainRef, params *
 // Corresponds with GET /api/domains/{domain}/certificates (the `ListDomainCertificates` operationId).
 func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef, params *ListDomainCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDomainCertificatesRequest(c.Server, domain, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DiagnoseDomain Look at a domain's DNS now
+//
+// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
+// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
+// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+// one more is 429 `diagnosis-busy`.
+//
+// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
+func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiagnoseDomainRequest(c.Server, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -3006,6 +3204,40 @@ func NewListDomainCertificatesRequest(server string, domain DomainRef, params *L
 	return req, nil
 }
 
+// NewDiagnoseDomainRequest constructs an http.Request for the DiagnoseDomain method
+func NewDiagnoseDomainRequest(server string, domain DomainRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain", domain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/domains/%s/diagnosis", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewIssueDomainRequest constructs an http.Request for the IssueDomain method
 func NewIssueDomainRequest(server string, domain DomainRef, params *IssueDomainParams) (*http.Request, error) {
 	var err error
@@ -4129,6 +4361,18 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/domains/{domain}/certificates (the `ListDomainCertificates` operationId).
 	ListDomainCertificatesWithResponse(ctx context.Context, domain DomainRef, params *ListDomainCertificatesParams, reqEditors ...RequestEditorFn) (*ListDomainCertificatesResponse, error)
+
+	// DiagnoseDomainWithResponse Look at a domain's DNS now
+	//
+	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
+	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
+	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+	// one more is 429 `diagnosis-busy`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
+	DiagnoseDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*DiagnoseDomainResponse, error)
 
 	// IssueDomainWithResponse Issue a certificate now
 	//
@@ -5753,6 +5997,112 @@ func (r ListDomainCertificatesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDomainCertificatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DiagnoseDomainResponse401Headers the declared response headers of an HTTP 401 response for DiagnoseDomain
+type DiagnoseDomainResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DiagnoseDomainResponse429Headers the declared response headers of an HTTP 429 response for DiagnoseDomain
+type DiagnoseDomainResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DiagnoseDomainResponse503Headers the declared response headers of an HTTP 503 response for DiagnoseDomain
+type DiagnoseDomainResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DiagnoseDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Examination
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DiagnoseDomainResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DiagnoseDomainResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DiagnoseDomainResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DiagnoseDomainResponse) GetJSON200() *Examination {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DiagnoseDomainResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DiagnoseDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DiagnoseDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DiagnoseDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DiagnoseDomainResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7810,6 +8160,24 @@ func (c *ClientWithResponses) ListDomainCertificatesWithResponse(ctx context.Con
 	return ParseListDomainCertificatesResponse(rsp)
 }
 
+// DiagnoseDomainWithResponse Look at a domain's DNS now
+//
+// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
+// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
+// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+// one more is 429 `diagnosis-busy`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
+func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*DiagnoseDomainResponse, error) {
+	rsp, err := c.DiagnoseDomain(ctx, domain, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiagnoseDomainResponse(rsp)
+}
+
 // IssueDomainWithResponse Issue a certificate now
 //
 // Also where the domain has one already: a new one is ordered.
@@ -9701,6 +10069,121 @@ func ParseListDomainCertificatesResponse(rsp *http.Response) (*ListDomainCertifi
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDomainCertificatesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDiagnoseDomainResponse parses an HTTP response from a DiagnoseDomainWithResponse call
+func ParseDiagnoseDomainResponse(rsp *http.Response) (*DiagnoseDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DiagnoseDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Examination
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DiagnoseDomainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DiagnoseDomainResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DiagnoseDomainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -99,6 +99,19 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+func TestDiagnosis(t *testing.T) {
+	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != "/api/domains/example.com/diagnosis" {
+			t.Errorf("%s %s", r.Method, r.URL.Path)
+		}
+		_, _ = io.WriteString(w, `{"delegation":{"code":"cname-missing","until":null},"caa":[{"ca":"first","allowed":true}],"dnssec":"bogus","causes":[{"code":"cname-missing"}],"warnings":[]}`)
+	})
+	e, err := c.Diagnosis(t.Context(), "example.com")
+	if err != nil || e.Delegation.Code != "cname-missing" || !e.Caa[0].Allowed || e.Dnssec != ExaminationDnssecBogus || len(e.Causes) != 1 {
+		t.Errorf("got %+v, %v", e, err)
+	}
+}
+
 func TestError(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
 		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Mend them.",

@@ -47,19 +47,19 @@ func (e ActorType) Valid() bool {
 
 // Defines values for ConditionStatus.
 const (
-	False   ConditionStatus = "false"
-	True    ConditionStatus = "true"
-	Unknown ConditionStatus = "unknown"
+	ConditionStatusFalse   ConditionStatus = "false"
+	ConditionStatusTrue    ConditionStatus = "true"
+	ConditionStatusUnknown ConditionStatus = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the ConditionStatus enum.
 func (e ConditionStatus) Valid() bool {
 	switch e {
-	case False:
+	case ConditionStatusFalse:
 		return true
-	case True:
+	case ConditionStatusTrue:
 		return true
-	case Unknown:
+	case ConditionStatusUnknown:
 		return true
 	default:
 		return false
@@ -120,6 +120,30 @@ func (e DomainStatus) Valid() bool {
 	case Issuing:
 		return true
 	case PendingCname:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExaminationDnssec.
+const (
+	ExaminationDnssecBogus    ExaminationDnssec = "bogus"
+	ExaminationDnssecInsecure ExaminationDnssec = "insecure"
+	ExaminationDnssecSecure   ExaminationDnssec = "secure"
+	ExaminationDnssecUnknown  ExaminationDnssec = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExaminationDnssec enum.
+func (e ExaminationDnssec) Valid() bool {
+	switch e {
+	case ExaminationDnssecBogus:
+		return true
+	case ExaminationDnssecInsecure:
+		return true
+	case ExaminationDnssecSecure:
+		return true
+	case ExaminationDnssecUnknown:
 		return true
 	default:
 		return false
@@ -409,6 +433,57 @@ type AuditEntryList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// CAAFinding Whether the CAA records of a domain let one CA issue its certificate (RFC 8659, RFC 8657).
+type CAAFinding struct {
+	// Add Records that would allow it.
+	//
+	// Example: ["example.com. CAA 0 issue \"letsencrypt.org\""]
+	Add []string `json:"add"`
+
+	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	Alias nullable.Nullable[string] `json:"alias"`
+
+	// Allowed Whether it may issue.
+	Allowed bool `json:"allowed"`
+
+	// Ca Name of the CA in the configured list.
+	//
+	// Example: letsencrypt
+	Ca string `json:"ca"`
+
+	// Code `ok` exactly where it may; else `caa-forbids`, `caa-lookup-failed` (a CA refuses then as well), or `resolver-unreachable`: nothing was learned.
+	//
+	// Example: caa-forbids
+	Code string `json:"code"`
+
+	// Expected What should be there.
+	Expected string `json:"expected"`
+
+	// Fix The exact step that mends it.
+	Fix string `json:"fix"`
+
+	// FoundAt The name, the domain or above, whose records count; null where there are none.
+	//
+	// Example: example.com
+	FoundAt nullable.Nullable[string] `json:"found_at"`
+
+	// Identities Issuer domain names that were looked for.
+	//
+	// Example: ["letsencrypt.org"]
+	Identities []string `json:"identities"`
+
+	// Observed What was seen in DNS.
+	Observed string `json:"observed"`
+
+	// Records Those records.
+	//
+	// Example: ["0 issue \"pki.example\""]
+	Records []string `json:"records"`
+
+	// Summary What is the matter.
+	Summary string `json:"summary"`
+}
+
 // Certificate defines model for Certificate.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
@@ -485,6 +560,47 @@ type Delegation struct {
 
 // DelegationType defines model for Delegation.Type.
 type DelegationType string
+
+// Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
+type Diagnosis struct {
+	// CheckedAt When the look was over.
+	CheckedAt time.Time `json:"checked_at"`
+
+	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// DnsHost Who runs that zone's name servers, where they are recognised.
+	//
+	// Example: Cloudflare
+	DnsHost nullable.Nullable[string] `json:"dns_host"`
+
+	// Evidence Every answer that it was found by.
+	Evidence []Observation `json:"evidence"`
+
+	// Expected What should be there.
+	Expected string `json:"expected"`
+
+	// Fix The exact step that mends it.
+	Fix string `json:"fix"`
+
+	// Observed What was seen in DNS.
+	Observed string `json:"observed"`
+
+	// Summary What is the matter.
+	//
+	// Example: The CNAME leads to another target.
+	Summary string `json:"summary"`
+
+	// Until When it ends by itself (`negative-cached`).
+	Until nullable.Nullable[time.Time] `json:"until"`
+
+	// Zone The zone that the record belongs in; null where it is not known.
+	//
+	// Example: example.com
+	Zone nullable.Nullable[string] `json:"zone"`
+}
 
 // Domain defines model for Domain.
 type Domain struct {
@@ -614,6 +730,29 @@ type EventList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// Examination One look at everything that a CA will look at.
+type Examination struct {
+	// Caa Whether the CAA records let each of the configured CAs issue, in the order in which they are tried.
+	Caa []CAAFinding `json:"caa"`
+
+	// Causes What keeps every CA from issuing, the most likely first; empty where a certificate can be ordered.
+	Causes []Diagnosis `json:"causes"`
+
+	// Delegation Whether the challenge name leads to the target; its evidence is that of the whole look.
+	Delegation Diagnosis `json:"delegation"`
+
+	// Dnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
+	// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+	Dnssec ExaminationDnssec `json:"dnssec"`
+
+	// Warnings What keeps some of the CAs from issuing while another may: a failover to them would not work.
+	Warnings []Diagnosis `json:"warnings"`
+}
+
+// ExaminationDnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
+// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+type ExaminationDnssec string
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Code Example: name-wildcard
@@ -685,6 +824,35 @@ type KeyType string
 
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
+
+// Observation One answer, from one resolver or name server.
+type Observation struct {
+	// Answer The records in presentation form.
+	Answer []string `json:"answer"`
+
+	// Error Why nothing was answered.
+	Error nullable.Nullable[string] `json:"error"`
+
+	// Name The name that was asked for.
+	//
+	// Example: _acme-challenge.example.com.
+	Name string `json:"name"`
+
+	// Rcode What the answer was; empty where nothing was answered.
+	//
+	// Example: NXDOMAIN
+	Rcode string `json:"rcode"`
+
+	// Source Who was asked: a resolver, or a name server with its address.
+	//
+	// Example: Cloudflare
+	Source string `json:"source"`
+
+	// Type The type that was asked for.
+	//
+	// Example: CNAME
+	Type string `json:"type"`
+}
 
 // Organization defines model for Organization.
 type Organization struct {
@@ -1209,6 +1377,9 @@ type ServerInterface interface {
 	// ListDomainCertificates List a domain's certificates, newest first
 	// (GET /api/domains/{domain}/certificates)
 	ListDomainCertificates(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListDomainCertificatesParams)
+	// DiagnoseDomain Look at a domain's DNS now
+	// (GET /api/domains/{domain}/diagnosis)
+	DiagnoseDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams)
@@ -2054,6 +2225,32 @@ func (siw *ServerInterfaceWrapper) ListDomainCertificates(w http.ResponseWriter,
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDomainCertificates(w, r, domain, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DiagnoseDomain operation middleware
+func (siw *ServerInterfaceWrapper) DiagnoseDomain(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "domain" -------------
+	var domain DomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain", mux.Vars(r)["domain"], &domain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DiagnoseDomain(w, r, domain)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2955,6 +3152,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/issue", wrapper.IssueDomain).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/renew", wrapper.RenewDomain).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/diagnosis", wrapper.DiagnoseDomain).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/timeline", wrapper.ListTimeline).Methods(http.MethodGet)
 
@@ -5032,6 +5231,139 @@ type ListDomainCertificates503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDomainCertificates503ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomainRequestObject struct {
+	Domain DomainRef `json:"domain"`
+}
+
+type DiagnoseDomainResponseObject interface {
+	VisitDiagnoseDomainResponse(w http.ResponseWriter) error
+}
+
+type DiagnoseDomain200JSONResponse Examination
+
+func (response DiagnoseDomain200JSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain400ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain401ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain403ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain404ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain429ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain503ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7459,6 +7791,9 @@ type StrictServerInterface interface {
 	// ListDomainCertificates List a domain's certificates, newest first
 	// (GET /api/domains/{domain}/certificates)
 	ListDomainCertificates(ctx context.Context, request ListDomainCertificatesRequestObject) (ListDomainCertificatesResponseObject, error)
+	// DiagnoseDomain Look at a domain's DNS now
+	// (GET /api/domains/{domain}/diagnosis)
+	DiagnoseDomain(ctx context.Context, request DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(ctx context.Context, request IssueDomainRequestObject) (IssueDomainResponseObject, error)
@@ -7905,6 +8240,32 @@ func (sh *strictHandler) ListDomainCertificates(w http.ResponseWriter, r *http.R
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDomainCertificatesResponseObject); ok {
 		if err := validResponse.VisitListDomainCertificatesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DiagnoseDomain operation middleware
+func (sh *strictHandler) DiagnoseDomain(w http.ResponseWriter, r *http.Request, domain DomainRef) {
+	var request DiagnoseDomainRequestObject
+
+	request.Domain = domain
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DiagnoseDomain(ctx, request.(DiagnoseDomainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DiagnoseDomain")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DiagnoseDomainResponseObject); ok {
+		if err := validResponse.VisitDiagnoseDomainResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8399,154 +8760,177 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rdtu2uuCrYHTOWm1mKFm+NrHX/uE66a7bJM1KnO0fccaEyE8SIhJgANCymvGs+TUPMA8x+z32o5wn",
-	"OQsfQBKUSF1sx017/CexJBLX73790olEmgkOXKvO4ZdORiVNQYPETycgNRuyiGo4fW6+iEFFkmWaCd45",
-	"7JzGRAwJJVH1WK8TdOCaplkCncNOJPVlf3vy7Pf96Q/yKewN1MFV//N2vJPu8r2sE3SYGSajetwJOpym",
-	"+E41WCfoSPicMwlx51DLHIKOisaQUrOUlF6/BD7S487hdn9nL+ikjJdfBB09y8xoSkvGR52bm6Bzkksl",
-	"5OIuQg7X+jLCX0OzIT0GktERkAEMhYQeOdWEKXJFExaToZD4gKIpkCFLzFERymMiZAySCJ7MesXGPucg",
-	"Z97O7AJaNrHT33vatOznIqWMv4Vh8/lLYka39xDjo/UrcH/1IpE2n7d96X6P+jSGNBMaeDT7FWaLC39N",
-	"U1BEj5kiEU2SgChB9JhqwjSJKCcDIAq4JnREGSdTpsci12QAjI9IRKVkEBPzjZ6yCA7JNtGC7OzvX/Ar",
-	"ptggAXL87uT0lERjKmlkbigglLx/f/ocr49xpSmPoEd+EpLs7JGxyKWqbtUsCSetvtJiAvyCm3uewMxA",
-	"w4hdAccHhkwqTQSH7wwgqClIu+7AjhF6h9F9C1lCZxAfEnPG4REOEL6Fzzko3T2NwwvO7Eo4THEh36ke",
-	"OeZCj0GSFPRYxAExFxiQgYhn5v5xbbgeRfZ2dkjIvAknMOtKyBXEYYBgSt16cZP2zNUFV5olCcm5AeEp",
-	"nZG9/rP6OIx3MylGEpQK3b7egpaz7vFQgwzNGovNiyHZv74OzNIEhwtuT8riEm7Nni9VZACjnJPv9/r9",
-	"gOz1twOyt71r/tkPyN7OM3NnKVPKXLqKRAbmC9w0LnsggU4KIBJcm5t+EuD5caHJBDJ9aP4am/fNbLHg",
-	"0LvgNex4Cv3dZz88he5eP97v7u3GcXcQPdvtHjx9tkf3fxg+293ZK9BmDDQGWSGOf68Gyn2MyajWIM1b",
-	"//PDf+v+749ftoOd/f2bf+80YsvwFdXReBFN3sIwV2CPe297h0zH4I5QDD5BhFSJC5IIPgJLlQQHezp4",
-	"LC/O6AjJg+q1bmLYtZO34Pv+9k7zkl8LDuWy24Y2D91q/F/EYBnD+SQGdSr3SQw2ZjSfxOB+qd5LljK9",
-	"uOifxZSklM8I1SQVSrexhwRf91cQw5Dmie4c7vcDsxyW5qlhFH1ci/1UrYRxDSOQuJQzQxOWnSASjfoZ",
-	"ajHZ+AxxmPs9xXPafIhJjBDuiEzONUt8VEjFFSgkOpZDM4V4ERDDQMYiMRwlEjxWROXRmFBFwp19FfbI",
-	"uSXSPrCGgRufaRKz4dCw+KEUKaJW2/VN6dzteTTg+w/b3Wcf/9eH7e7+xw998+dB/4lqogY35ixVJrgC",
-	"lMB+pLHjDuaToXPA8U+aZYkRkpjgW5kUgwTS//FJmbP64q3h36WRGzr/tlVJeVv2V7X1xr5lJ62f9tkY",
-	"iLTTGn5s6OnAfEPjXsdIUoIPExY96JJONYlEkrAYlCWIU0Pm4JoprY5IiH8wPrpkcWhJnrusm6Dzk5AD",
-	"FsfAH/oILWdOaDRRhBY8zMmPWUI5oea/CHCVr4X+SeQ8fshFvhYWGwp2YgUaXPZ3igg5opz9jnPjEt9I",
-	"RCFmvviJsgTihz5Rt9AxVUa44yOIiWI8skwR2R3jiMwWj3HVZ0K8pHIED71WFFUMGTKTm0unnGyTV+zH",
-	"YlWvKJ855FYPujghLENyKG7wxxfmUE4MpfnmkuqQKDozogeyC8vkcblvqYYWlndu5UqSwFAbfsN0ndVc",
-	"dHzYuugcyb/1j/Tftmv0c5E1lDN234iERQ2KhTl35KPk+1jSoe4y0MPuWOuMZqwrqQb8teu28WTFsj7/",
-	"bbvfP5r+7aC/amXV8S0u6p1lPL2mMSqmbYZ5z2mux0Ky3+Gh6QAifSG0F4oByfmEiykPCFxnhr+b3yVc",
-	"iQnEc9Bwfn7ePc71GLi2uvuiNPvTCTn4Yb9P/vXP3d7S83RHcUVZQgfJgyLuMcmo1OX+OUAMsfmLTuns",
-	"iGg5s8rdPC7c1/1nUkSg1ENv+1SjimQ4fEAGuSYpnQAqFwq4AsNgpRRShSQxDJfAFcgZmUrBR2TIILFy",
-	"wXuu8iwTUkP8CmJGz3CPfwzVNTJL6M9mZjEM4aa4Bby440g32YTOx4LELCZKGJ2b8ZG5vEyKDKRmVjJj",
-	"8eJrv1njUa6MGuw086PKZDRTGlLCtEIg21D6nkOSoMOyxQUcx7FR0Qsd0OnaEdqqpEiP8FgYN/fHtaqv",
-	"YKe/2+v3trd3e8+aptPuMoEbteNDx2zSPOc0ALu5zscmkb7SDj7YXwNzetWjlqubSY7zmOkXXMsG2v4b",
-	"NyJoJGRcGOlolgGPu4InM5KIhjuikX33i7dNZyTLs5hqiJt2SguYWAaGFnDM0wXS09hKRjR54y3C6kNN",
-	"7NHI1OZmarfwpUNzLS4lcJh2Doc0UXATdHieOEpoh1s4N2tducUqPA1qStWSpZgR1llJJMGc6yVFdB8K",
-	"mZq/Ouawu5ql0HTgMWjKEnWL5UOiwGA7cqlK0li5SsOl9OzS4nANNjZEQjdQgRz1Jf7KeAmr7pALK2dh",
-	"kCJa1LGwNMcu4vvcYuFKb7hYJ+9dLiFdlVkworkyrE8fEUgzPXPWJ24WHTNk/8sxnRnk8sChQKygQMv6",
-	"6fmXUgJ0gV4VjNR2sZyEvGRWa67ThJhq5DFMQ6pWYnlFj0oS2KFSUvw8puoydXjnfhsIkQDl5lfPrWAe",
-	"aIHJlsPDVXoz1Idr2rfnq1ncdESbjfAFdJ4cF8pfJPiQjXIj6xlW32uCo1vhOMK1A72FX4eMj0BmknF9",
-	"qcZ0Z/+gFUKfv3gbkDFc0xgiltIkIImYgiQRVdC4WnOGkyYvxPkY0KyO6rhkV1RDYd0fQxITA+/eiN7V",
-	"zqPiSj/XIjIrlTfJiiciTQUvfTpmaeZRdHzUvWwLQ06gokPLYPpXmKFgdmNNV6qGDC1sv4J5LvRlyfLW",
-	"u3rzSsWg1nsnk2LILBdagTgGb9CKEl8OZms+jwrMMvBdOYYCyWjSYKdcGzCbqGWFJMXdlDOVIBMYZK4O",
-	"yLv32kn7N9WIXxVi1E6kfpw1XF9Bde6B3Po07Junt4UlbHHPcJ1BpKGN1F032y3gmkaaKA2ZZcAp8Fg5",
-	"gWZhlIQqfRmNIZpsSIdTo12OGoSVn4QklGQgleCNU9oDMVNuNKEYKJBXLYchgTrlb05l1ubqSCTi+YgC",
-	"gxZd5xZsmk5pqnPlKyrm+g0KGFm6E3ScSaNBU1nUcZ6/fvcWaGzwwAPN4qu3RjKmyW/8TNJosrbq41ZY",
-	"br66kyYwew4JjGgBZw0W0UorQqihJMqVFqkhPIi6alEtsh4Ln4Fd0iiFbjSmSQJ8BL161MDiOVE5Al0f",
-	"4uB6snu1/3mH/zDd00/ldvYs7X86GO+O9oc78Z6iPTNFL46uKFXdK5BsOGsdfu4aTl4fv3qx+nxxW0Fx",
-	"zG6NjWdqZewFvEV9B8lsM4Xx9aGm35ukrDMrXWmBtiP0vffWYTAet2+U1824US4lcD0vGaweuyBdan3K",
-	"XFK7Brp8G3kwUvIyg7RlY9WGSj8UQrdRmzAyhHGlgTpnphHabHBISmMo5baV5xDXcGvZ9j0sNEofGkPV",
-	"nQSIu6uet5D3EjqAZOVdv7RPFVwGEeJu0lJBcOo3/bIUjwJy3LVrCwg3mEJZYq4zFnpZNFOD1AhDkBLi",
-	"y2jsMHzl2jxJc86WdvLqBXG/rgVOSBnuJlWWzGspMCL5emefLd+6XIOXeqo8ansSnKkUg2S0IIrOGnm/",
-	"s5ZthOFTlsQRlXETrWwSfh35LtljfVs1bK2RMG+mmjBcUBhfVp4HECdMe4S/RuVLjFmgxzUi4F39As7M",
-	"mUC8g2znTCf4Rrs5DEWZYCnzKkNHapDWystWPh7NB3Mc7K3DaNqI/JtfT97923Yf49+4Qfk5/RuuQFZK",
-	"uI1cC4u7Dc0Tmk6A26gMKyL7a9vf3z1YY3kPQEGbKd8xnzm655M63OV7zgymEiqB0CiCTEPcI68FKYA8",
-	"IKdvCHV2fiFJlg8SFhGVD4fsehm1XIjEWYd8+gGq+/vBRuR0U2jxCUYJkA7W585PTUqvCppKED7+e8/8",
-	"HRLGUSr2MDYg4gq8uF0UKJtMO00SZTue3oPG60TRb13ZrbEcTzLPgMeMjy4jR7ydrcrZeK/QqitlbdDq",
-	"vu2g75EiriR2KeP+t9vBV5Hd70Dgvk368w2hdAOuLcDZiyvnJ54TYQo3rNUCxuj4M3TxVBNueYVIYoXc",
-	"I6UaLWaN3sAN/HoFGq/vkQpL8x2G0ASEKjKk0vxnZS1D01UejQMSfhID81xAwrpgEQYusM13bDn+Zy17",
-	"LjyH2lAdMbTPu2io3gV/JSRYn7wiKZ2RSKTzYc/WH9BJQCvgkZxlelHAWcOo7Zn0V6kvTXfdptUihXbe",
-	"iIQpHVi6rSXQFPeOrt88Zrpw+t7FJ+ZH/Cz4A4UcbTicEYaVpmm2vpy8tu/Q7H3qw7+R2OdDq5x7u3ab",
-	"KIyuZ4EujCflNhZPqPLjIYp8bEPje+COlhx868zxJ4NsL5DNLTreRDxnakMDpqextHjDG82lmWC8McTo",
-	"l3e/vSbuV8K4Fgg3GAvzPcZdPetvPzmy1hKMWyZlopeRIW0kU0DCLUtdmFYoV9VBa8s3sLWeX7HGwO69",
-	"3E/Tyf0MNNHjhlMbQzRZEg/wpenUavoFBnEJEopJaDY4dfFcGLHkCX7VUhbtxmKC1uIqDG2lAdKN0bTT",
-	"X8Sgwd6otdHHVYMxnrIkl6CIEoaFHBEk9zbdSORSjwnD/cQYkr2YAnDbOAwaXyagNcg7GnyWe3vnyezK",
-	"7I1m9wcUKDe/nFUoGNFuziXQaIxvbYKDcze+GsTbrDLn45mNA2FaoaRAiWox1DBNYoHReHpDZ4gEhUrU",
-	"cinGlws2FALWiQiSOXewtOB+x73JnCtiaCxGn0rKiblds9P1oHY9o9kvYlBZzNYRun8Rg0Lo3tz6tYS1",
-	"+j7eRVdQSRLKc6sBewOOlre8maXpFzG4BwZtyNq3zp6rm/eI++ccrEwkc84t9qg8ijDcF52FmN3QpLUW",
-	"cOENFnNlHaP2SqW1/1EeQWEaRAe+hCthg1EbBy60PG9giKynHqLdp3tmBEV3+ntP7V97/WcHjQO9LHXE",
-	"Nu45rwKu4KbHNnGNHOwdGRVLGTkCc24PdokFRRWQmI2M2IDKSe9yqxs6o5w/88Few/385smXDaLArWON",
-	"VgLve3S6NvCjzcX+RY/qC/sXeakbhTxpKGxSZE8sW2WVZoHqBazUYM+YSwJss7DjINUp1RazMuCjCL9u",
-	"zvmYAtcuLBzlzmd7+z88adLE0w2DVY/JyfF3iogpJy5snMQiylPgOiBXIAdUs7RRsCvYf5NTpEl16tqc",
-	"sg0lcxsevzbd9FSGBvLpJbO1hsH58aQU87Vr6XGNXpzG0BMbBixILAgdiFy3RZzUg0cbfrbpQutjacW3",
-	"F6VXzXQCS+LRmuwGWLJB26zALDGg7QIabQxJuahcsi5axcAS6LWCNuyCPI7tJL8VwahLcqTKtOCIJok1",
-	"1QzAOrAZJ5RMGY/FFE0AzGpidRySXuZYCcPb/X6/SRuwg126FNjaKwf9xgxi/wzKqRYGatrzu0jMsUdL",
-	"aA4l0CrITR1OJcMSH57MWT5T+87GqH0Sg/Jn/Lt4HzMQyp/cp+JHtBMVv/mWDPtdE/s8czS2WP5QgnUd",
-	"CjPeCHg0a34PMyHukYFdsli1Bf0kM1ftQ5Uh5QaCtMijcaE8DIUkNEFD6PrxnV8jtmHz3BYUeXNVHtt8",
-	"XYRIyBjiIqOeCB4BVovguYZWzWHtMIVFUmVAen3qbjGg4XAROC8zCa1BgK44R1m4pDABKogkzJv6oqvL",
-	"6x9+/bzzaj0FpGD//iLKvdWAbs67XbuNlRIC4sGtXNh1sG+H2ZRen9of9z1yd68gXIBCrUBPf0X1gtsD",
-	"SrWj3R2cxH3ant9dc8ibm7b1Nu5B07PU7VvX9XCVa3oUm2MiN7rwdd3FuKxzpsfvEI1xaUny27Bz+GG9",
-	"U5+/Ol3wmgb3CU5xRNQYU6J4tEbwuR1uceUfb4LO++Zw4VJ8seVEnHPO1TVgPEpyI4oabXBcPFk6wRaF",
-	"maRZRnKyrhkTjUN0JAFiInhV5KNepMAjj9v7TYKQoWI15vTDSukHXwncEhfPCJMBolwyPXtnbs1uaABU",
-	"Nhnqjzk5fnNqM0MPSWhIuDW57x6QAVVwsFOrWoU+MGpUb0KJtYrnaZlIjLhmJyqXNdY6s7mxjA/F4gKs",
-	"091WTBKJLWqGh4erOHv5zo+bUM4wCfKKRdAjxwvBxRhpgeEUwQUPl4QRk//4v/+PfBlTNb7pffldcLgJ",
-	"A4TOo6K0ChhonZtd2vQXw+p5fMHRlgJxWRGMusJYSkPWu+AX/AXmJWMS2yC32Y1j9DG4w3PVwxQJj12i",
-	"vRUGyY94jMTcx3/8n/8f9sgZS90CjB67u7v7jDB+wd+fnRwRFttfzmYZnD5XgfPMIXQ7sew7RVhcxikF",
-	"pUelCl3SQvQIqoA42AUP23KjQ0+XdkXFsIJWlX2tjCSEQhDjZaq2dyCuaE6xeVorOXZYrxxVhNgGbkfM",
-	"lttAe8/2ztPS4HPB6xafw25ocRRLlwmO4IIeKPN6IanZAhjk3B1WRvUYz0ORv784M8dkP13wn18cP7dn",
-	"dOyeQj0VH/WroRU11xTZ6++7ymTHSSKmbv80GtdoBIrJKZ2AAW1P/yqkR/M1Zmj7dOyQGCWAbPf7Acmk",
-	"IKhmEasLXPB9/MQ4GeRSaQzKgivgyaxHwvmSFVhNQ1U08fvwc/jEvFt+U5Qp+j6chk8Cb4TwgpcPGejD",
-	"4hrfhzJ8Ygu7oYdoYRgDKebpAY0m5PtQh0+OyABmwvrRU0NWzCOsOEeIyd7OswveUOMNgwgSFgFXULHM",
-	"zqs3L7s7vX4n6OQycRRIHW5tTafTXip+Z0lCe0KOtl69ebm10+tvefp95/nJPyh91wk6VyCVJVDbvX6v",
-	"j575DDjNWOews9vr93YNz6B6jNR1i2ZsC1W7biJG+JXLRzBMBe/5NO4cdozcgymcL81TQa26ZQvnrR7Z",
-	"KqxuKx90lSXNk/Mp68nM+h6RV6HfnMQstijH/FpcBmpyBbIqEESlrqR/S4BvUa9rrkpV4bpvLtC101SB",
-	"siF53mkA7XPYIN3GSQ72GudoOzgvUdoxfOS7ARnMCIt75Leq8KX7rqiJGRCaKLE4isHuT2JgCZfPblYW",
-	"zpzbp81X7iytdrZypz9Z5mfYAksNGW6rL4Z1jmqTreeImp/wx6IQo5uybT6sgLb5fB/nCpjt9PtLSoBs",
-	"VvpjLrW7pXzLqMycxfCgm6CzZ9fQNHS51i2v0hq+sr36lVq5Hnxpd/VLVTUyfGNv9RtlZTDzws6z1S/M",
-	"15a6CTr76yzNr7mDcm2eplTO0OJC5+KuAsPmQWlrscB8K0OIP1iLm5GTr7vKWgJ9I5wZdo56b8F1JqT2",
-	"iHj9TlGE8aL/bM1VW3g3AfNZinw0dqFhtKhk40xEc3VHgyI62HK7HvmtkHsw27IULK3UHY1zPrngVvza",
-	"3t4h//rnD73tJ4ZbMm6OMAENh4SqiVeqloSIqmGPnHJy8u4fXpHYhHEoq9MBiUSSp9yK+RfcEjYrWf7y",
-	"7rfXRb1WDdelnV9l5hTVGECTqciTGCUia+kz/6Z5Qq28RcLvwmLzTFveXWeOL/DYl7DHJqrgaEBjlcpO",
-	"pK6wjIO1m9pPPEYc/7gR0X/klo/c8pFbLnDL667DphrHXDTtGIqxZdBv6XON5bOAa6MiHiLhQrq3t/20",
-	"/6QsDFexYENIMexQcAJGyzLEba4s2ondR/c5U5lQZbZ8e7XYpkpwj9z7rtzbUvp5/i2S+A782ycFS/Wv",
-	"E//BP0gFQ/QtDDNzhK8No8tCTBvQq68p/M5X2lgq/dYJ9SMS3QMSmUOvnWurBFxDjRoiLbq6G/Fp64v3",
-	"6aYVu/4OPnJ1Hgb22hhHLduuEKON8DCB2SME3gsE/h10vdnKbWFuUypcbwODXqEVMLsViylPBI1bgfe5",
-	"e6AOwXPraijuC3RIaCI4WOcIZrWV8KbdEyiuDIQeV2088MWy/MbGqs0wT5IiZbwMDPG+M8N3go79+PGu",
-	"nCGDtOsdZ7fM3dtAmjOKrZAkNeLrmxevyCAR0UQ9CmjfImYXyFBHb0KVublvGMtdWb27zRN0MqHa7D6l",
-	"d6I06LjMQE+QRcXVr1o91zsI2VA4164lJF0cxxUcQPejOTdCOUwxIYMLEolsZquKYi4mZLqHoZZVIxa/",
-	"boFRm102qvl5AFhCk1By8u5t6VbrLdhhisu3PWQ2O8u5Rksb65OG0BS5vRvSFizh8LQiLT3yGveutJAQ",
-	"Gxk7otEYFiiO+bJ7Yt3Pm9Ga4JFczZOr/hrkquzWgfRtZ52N+FXI/ziqeEYnQKw11qM63ykf6ZYSRwlo",
-	"LS3AooVamlFKMbxeEqrRHo2dPbC4GHpNyTDnaMIrs3V9b3ORr2xNbEoUpATrFXu2aatt4oBxbIvrLwj7",
-	"z/0COEslpeNiPDstM+soKo4gRRSykpm8CiRBWX5EyLIk06aGPheTtkFLoIdUo/1KXm2Nb2w1PeFiXL51",
-	"7eVPhdJjFy3kXBYWPgtQxPM2oEi5dfh42F1kq9SknlpkeYXDVfpPq1XqeZn88tAGqTeep2KZ/elza6PI",
-	"/d1Gw3WjGbwsprUectQqi7UY04q48+lYqHqpPnShDda0mBdRumW92rua6sMJzP52RZMcbCCS+RxaOOMz",
-	"gj+0tl4zhK79vPfXmP3YaJixAd6wGxKdS5d+YtuCSsOxW30VQrapnd1aSmfpWfO/rD/iiG/X/V8L4+56",
-	"nz4+MNWt6iUttVs62PrmSe4fZ4GssvY2oIxtKtbJGKKJgVlHjyrph2Aeq0JTuVaQDI/KooGOgKOe5b7x",
-	"iQBTLmQzIDlPQCkSVrWZsHQbxl8vSjg2ZeB5YXa/B0UIT/5HEc/uGY5dcsNNPVLYdciYw6Hte567TWop",
-	"nLqlwWtejMHQ0OqCwzm97MUZHW2qjr0s0pn/UjrYpirV9u5axMD2oMMX9tfZSEMrpT+btHccx2W4wboE",
-	"yybuzctyW1/sHzeWhiXQ1GDsVJORgDIWOqiMP40BDEFZ6sZpc0UgcVEP1Y9L75Ez3+hEJgCZDRQeM6WF",
-	"nDXYdXCZt6VnridwA1fea9w5U2QkOPzlXC3ba8B7Q1/KP9CWi9d+W7gPWl19twQkbKe7hr7id3R+AFFw",
-	"ORu7M28yg++2Y4ptd46xTnOdf6t22Xee/9Etcj8Oz83w6Ha+DwuUb2Fo/RHN7dhdKElZXdHGZEqw/gZb",
-	"gdHyCQ7XtVgBMhRJIqaoEaaLnMImLN4Lp/haIq/LqVxL5H1YWmETdmwd8+kj4t4f+3yUa9vo0gmiup/r",
-	"J7KiFv19CLnrB9c5ffRBQ+weg9z+4kFuHlzff7zbXThzK76Udb/vxPUbTWTHNioe6n66MbWZzzQxu5od",
-	"VlmvBHPSY5BNTrxTs877tHB9JTTEsn7NTBerM0+FnNj24DFIMqWz4iCOrN2fqULtnmPIt7cY7fR3HmJ7",
-	"n8TAS4PW1DCqe9vDY+TBn4TBI57OBWNxMb0v9l62Ibh/coWF0CSgRmKokdJ0pspGYZilYj2PFbWyATuL",
-	"xArb2z0Sq0di9UisvmlihXi64Ia7R3KlWQoJ49AaEYUy0tJcQXLu9T0vs1JtoiHaS2ObU7vY22FR5zkr",
-	"lvOn1nSqFgkr09hLabx0NTzqOveAN+fzrTSqzNgWRecrGx5bEdB2S/16AoM1V44hmrik8kik4Lv+bSox",
-	"B/yhdLAtouc/cKGPMsOjzPAoM3zjFkyD7HMhP7cXGcAwM9UqH5zbqlzYzfAQ61nYN7q2qVNoub6tUcZs",
-	"Jwxs9vT9+c/HZ+d/Jz+fvXpJ/vXPZ72dJwVPtDOii/6Cc2GUGQz6K3z21jqDJbHCl1TpLvLb7unz8NBm",
-	"q9sIAcatsSYg3LyAJbVErnskZHHo8kLsXFjQLSAhfght2MAsg+CChzHVNCSUE5yjyIvHankiTdE3hGQT",
-	"MKFle7+ozWV9RW6vGDvpanjRZGiGG4tcBmXY1QW3lS/MgzZ0wYbQSkRci9NFmxAMTyB5dkgiwTn2jqqy",
-	"YcqagizukRDLGrqeYrawZog+raK9ou3AhbGeF9xWMQG7TVXVjRPOwYWVGaVIm8qNGFnnhYWTPygL3MEM",
-	"QhCz17d+76ymwM2iofvdCne4Zdni616m+lfMU19YyGnZawwhw96wX0wH2BXER34nNgy1EZwMYMwwjmbD",
-	"Tmy4F8t1qs3UUHWTo30oUd0V1/DJ14a5U5Vsby++LGFjR3sU7u/PkVEcsC/OWy5hqZUeY3voDStfGA13",
-	"qVPuF/PAX7zSxf3kG3hNmdpGXKCxa/Vs+trKw2rF3UDJIy7fHy6b82xVzBEla4hbdYuo4e3Wl09isLSi",
-	"hlGd/vQxdsv1v8fouke0KqPrPiG8r4VIm6LFL2JQKyRQIeAWdgva3KBVjNjurE9I0UHPJfJbPW8sppic",
-	"LobaNh00aqaaACpRTa4vLWe3oQTfgA3L4qDtb4cNFW2Du8KAZSu5YQFtNHIVNRNpCmSCgryqbFy6kWD8",
-	"GWxcQXECqPg+Grj+qxm43mkqDXmzjRzR6kmHEtR4NbGbs225MuS9AjpbS3EJriWN9F3rcC3riTffemKx",
-	"MEcG/PjNKcGK6b1ac4rO4YeP9VRs1BRsDz3vVKrWaB+rM5hr0dh2BrVWjl+R9NXmaSEC9cYgj/mkzcn4",
-	"aFP8rt5GJagaIJQt58siOK4bSgEtNcio4dJis7USnGyPtqU69Jl95E/t4q1aLy138eJWA7+IGZOujc9j",
-	"JnS7Rlj20WnXCx2g1eDSbxd4s8wram+gjEsoO2QgUtg6T1a4IMeuKHVEOReajM0D5iZtWy4jcM336htT",
-	"a6e3Dta2XGjb/ekbTYX227w9cCb0fDutFg5gL6VMAq1a6N1XOarH/OfHPJGlXlabeE+9nl/rEac5EdR+",
-	"u/UF/1+VAq20yBTqdqj1tYVq2DTVgsL8l04x/qPC9q7E5A7A0Z4p3HKp9yzYLKW69RLABeV9hJv7Mttt",
-	"DDS3s+DhRRcWtyIptil3tQK5ryRo/DH5p6sBfS779K+WPfrI2tuDrml6R9aesCv4fYkWbH79isD9MzbG",
-	"bDEhxwJzKpfYj87HgFZkWwUX74SYHflJsLb3pjMkuZaWautLJOJaWftlvfwpJ9jP8jtFQiNJhyQTDONl",
-	"GkrpvrCN/9/YmdapJ16ObdYUNoUDdeGa2d736J7OqB5X3mnz1rq1Lg/2VnUTXm2MwOCTsU6T2wWdDIUk",
-	"GYgsKYS4jQjCUmDwroqkQHnV+1cLkgJGCC2xMqJvoh0Z3tqfFy6UJomYvkgzPfsHTfKyrXR9868Nptrg",
-	"O2wTVcY1JUJMsIt8W2TEFciBUK0xXvsPG4e0FGEjaq2cjq595QmPvZM0vA8gtikcdEpnVVMuRxZsklmW",
-	"MT5aj6Yw3A828oJGclIfo2q3/OGjuQF8z0GI7Um6hSKMG+dLA3w408xC9+EJZLrwEdbCZVRDBM65kJMK",
-	"uijGu9rWxYgIzNan8oZCD0TDOEWbu5Pjopie91It3bqhEGVpFvPecQypZaqy31dp7i3SIrwhbHTU4ght",
-	"VmTv1ZqRuKGpl5AEq98PaEJ5BNLSDkuosCc0TRJvOAcGTUvxXBrVZowKYnsiI2XyRqqo0M3Hm/8MAAD/",
-	"/w==",
+	"7H3rcts4uuCrYHVOVSe7lCxfO7FrfngcZ9o9uVXinmxVnDUhEpIQUYAaAC2rs97aX/sA+xA77zGPcp5k",
+	"C98HkqAE6mI77nQf/0ksicT1u1+/thI5nkjBhNGtw6+tCVV0zAxT8OmEKcP7PKGGnb2wX6RMJ4pPDJei",
+	"ddg6S4nsE0qS6rFOK2qxazqeZKx12EqUuexuj57/tj/9UT1jez19cNX9dTvdGe+KvUkranE7zISaYStq",
+	"CTqGd6rBWlFLsV9zrljaOjQqZ1FLJ0M2pnYpY3r9iomBGbYOt7s7e1FrzEX5RdQys4kdTRvFxaB1cxO1",
+	"TnKlpVrcRSzYtblM4NfYbsgMGZnQASM91peKdciZIVyTK5rxlPSlggc0HTPS55k9KkJFSqRKmSJSZLNO",
+	"sbFfc6Zm3s5wAQ2b2OnuPQst+4UcUy7es374/BWxo+M9pPBo/QrcX51EjsPnjS/d71GfpWw8kYaJZPZ3",
+	"Nltc+Bs6ZpqYIdckoVkWES2JGVJDuCEJFaTHiGbCEDqgXJApN0OZG9JjXAxIQpXiLCX2GzPlCTsk28RI",
+	"srO/fyGuuOa9jJHjDydnZyQZUkUTe0MRoeSXX85ewPVxoQ0VCeuQl1KRnT0ylLnS1a3aJcGk1VdGjpi4",
+	"EPaeR2xmoWHAr5iAB/pcaUOkYD9YQNBTpnDdEY4Re4fRfs8mGZ2x9JDYM46PYID4Pfs1Z9q0z9L4QnBc",
+	"iWBTWMgPukOOhTRDpsiYmaFMI2IvMCI9mc7s/cPaYD2a7O3skJh7E47YrK1YrlkaRwCm1K0XNolnri+E",
+	"NjzLSC4sCE/pjOx1n9fH4aI9UXKgmNax29d7ZtSsfdw3TMV2jcXmZZ/sX19HdmlSsAuBJ4W4BFvD86Wa",
+	"9NggF+TJXrcbkb3udkT2tnftP/sR2dt5bu9szLW2l64TOWH2C9g0LLunGB0VQCSFsTf9NILzE9KQEZuY",
+	"Q/vX0L5vZ0ulYJ0LUcOOZ6y7+/zHZ6y9103323u7adruJc932wfPnu/R/R/7z3d39gq0GTKaMlUhjn+v",
+	"Fsp9jJlQY5iyb/2PT/+l/b8+f92Odvb3b/69FcSW/mtqkuEimrxn/VwzPO697R0yHTJ3hLL3hSVAlYQk",
+	"mRQDhlRJCoanA8dyek4HQB50p3ET/TZO3oDv+9s74SW/kYKVy24a2j50q/F/lr1lDOeL7NWp3BfZ25jR",
+	"fJG9+6V6r/iYm8VF/ySnZEzFjFBDxlKbJvaQwev+ClLWp3lmWof73cguh4/zsWUUXVgLfqpWwoVhA6Zg",
+	"KeeWJiw7QSAa9TM0crTxGcIw93uKH2n4ELMUINwRmVwYnvmoMJZXTAPRQQ7NNeBFRCwDGcrMcpREilQT",
+	"nSdDQjWJd/Z13CEfkUj7wBpHbnxuSMr7fcvi+0qOAbWarm9K527PowFPPm23n3/+n5+22/ufP3Xtnwfd",
+	"pzpEDW7sWeqJFJqBBPZXmjruYD9ZOscE/Eknk8wKSVyKrYmSvYyN/9sXbc/qq7eGf1dWbmj921Yl5W3h",
+	"r3rrHb6Fk9ZP+3zIiMJpLT+29LRnv6Fpp2UlKSn6GU8edElnhiQyy3jKNBLEqSVz7Jpro49IDH9wMbjk",
+	"aYwkz13WTdR6KVWPpykTD32EyJkzmow0oQUPc/LjJKOCUPtfwmCVb6R5KXORPuQi30jEhoKdoEADy/5B",
+	"E6kGVPDfYG5Y4jsFKMTtFy8pz1j60CfqFjqk2gp3YsBSorlIkCkCu+MCkBnxGFZ9LuUrqgbsodcKoool",
+	"Q3Zye+lUkG3ymv+1WNVrKmYOufWDLk5KZEgOxS3++MIcyImxst9cUhMTTWdW9AB2gUwelvueGtbA8j6i",
+	"XEky1jeW33BTZzUXLR+2LlpH6i/dI/OX7Rr9XGQN5YztdzLjSUCxsOcOfJQ8SRXtmzZnpt8eGjOhE95W",
+	"1DD4te228XTFsn79y3a3ezT9y0F31cqq41tc1AdkPJ3QGBXTtsP8ImhuhlLx39hD0wFA+kJoLxQDkouR",
+	"kFMREXY9sfzd/q7YlRyxdA4aPn782D7OzZAJg7r7ojT78oQc/LjfJf/6525n6Xm6o7iiPKO97EER95hM",
+	"qDLl/gVjKUvtX3RKZ0fEqBkqd/O4cF/3P1EyYVo/9LbPDKhIlsNHpJcbMqYjBsqFZkIzy2CVkkrHJLMM",
+	"l7ArpmZkqqQYkD5nGcoFvwidTyZSGZa+Zimn57DH34fqWpkl9mezs1iGcFPcAlzccWJCNqGPQ0lSnhIt",
+	"rc7NxcBe3kTJCVOGo2TG08XX3qLxKNdWDXaa+VFlMpppw8aEGw1AtqH0PYckUYtPFhdwnKZWRS90QKdr",
+	"J2CrUnJ8BMfChb0/YXR9BTvd3U63s72923kems64y2TCqh2fWnaT9jmnAeDmWp9DIn2lHXzCXyN7etWj",
+	"yNXtJMd5ys2pMCpA298KK4ImUqWFkY5OJkykbSmyGclk4I5ogu9+9bbpjGT5JKWGpaGd0gImloEhAo59",
+	"ukB6mqJkRLN33iJQHwqxRytT25up3cLXFs2NvFRMsGnrsE8zzW6ilsgzRwlxuIVzQ+vKLVbhaVBTqpcs",
+	"xY6wzkoSxey5XlJA975UY/tXyx522/AxCx14ygzlmb7F8lmmmcV24FKVpLFylZZLmdkl4nANNjZEQjdQ",
+	"gRz1Jf6dixJW3SEXVs7CIEWMrGNhaY5dxPe5xbIrs+Finbx3uYR0VWbBhObasj5zRNh4YmbO+iTsolMO",
+	"7H85pnOLXB44FIgVFWhZPz3/UkqALtCrgpHaLpaTkFccteY6TUipAR7DDRvrlVhe0aOSBLaoUhQ+D6m+",
+	"HDu8c7/1pMwYFfZXz61gH2iAyYbDg1V6M9SHC+375Pj4JRepHSzAzhgYkO0NnxwfOzKqfa8ByRgYscnJ",
+	"MeFa5wz4lOeMIU+sAPfsYP95RNxfPz4NkNw0DRkycT4ArKnMs5TQLJPTecXgk++u6MBSu241F62MGc1E",
+	"omYT05FqcNGyx1DeYgO/qi6LZhxZ/sLROJvqyZvj16fO0BP3rSoO2k8GMpFVicyQlSenDRXpEbGXWpll",
+	"FSMUUMSNtYQUedzGHgRLmy+NW2lshsfgYZ0HaQkNu1gK2mOvFFX7RIo+H+RWkreCXJ30eAccoh6JTAM0",
+	"LpajmLBrmpisIBG44CMkznFCabsPFhgdR/gxk3KUT9p9MCHE5Am1K1Rg7AbnhyBUkynLsqegkMSKaZld",
+	"MdXOhWI0GdrzjOvG/YxRJVAp8dyP1dRB2n09YYkJHz01RA8BUHvuajuhIfr8OqyEwokQbdgEgX7MRKod",
+	"uC+O4oAtPJSgYxbB7TlMlYrQnrxiEZkOpa5gMpG5MI0wKdgyx+BKMOUpkOeCiNa1BwuaqlheZX0jUzu9",
+	"vW0GjtM5XJ9D6M3QWfY0U1eNl2dhQjMmLOC/ePOhE2aHcG6hU/eOdW7RFT2ajHjH/bApLdL5eExDMm5h",
+	"OLG3PQb78Wo+m1hGUVARh6a1+/IArCCD1eYjoNjVkryT9TAEIT3Idjx3/QKvvRNhWiRAtxEtASadxBNA",
+	"XzFgaqK4MJd6SHf2DxoFoxen7yMyZNc0ZQkf0ywi9sAVSagOkwbLukdstpwZTxS/srzVOZWHLEvJHLHx",
+	"6Py8BLgyvGIRiwFTF9d0IsdjKcpQArs0+yj42+vBHQtDjlgl/i4Tpf7OZmAPuEGPia7JYCsxRkhzWWpa",
+	"6129faXSi9Z7Z6Jkn6Pys5IiKgbG+/SyN1vzebCbLQPflWNopjjNAu6xtQEzJKRXSFLcTTlTCTIR0pni",
+	"gLx7r520f1NB/KoQo3Yi9eOs4foKqnMPUr5Pw757Mb9wwCzu2ZdnvpGkklFtLpMhS0Yb0uEx05oOAvLj",
+	"SyvNkAlTWorglHggdsqNJvTlgwAqUmdznLPUGnt1xLLQOUnSokXbRaOEptOGmlz79jF7/RYFaKbt/86S",
+	"HjCQLZrWXrz58J7R1OKBB5rFV++ZYFOavRXniiajtS1uboXl5qs7CYHZC5axAS3gLOCIq4xxADWUJLk2",
+	"cmwJD6CuXlQN0VHuM7BLmoxZOxnSLGNiwDp1mXTxnKgaMFMf4uB6tHu1/+uO+HG6Z56p7cnzcffLwXB3",
+	"sN/fSfc07dgpOmlyRaluXzHF+7PG4eeuAZS41ecL24qKY3ZrDJ4ppwMhNddh2yYqM6aQXkFmizxfdyHS",
+	"RtXHAuNBPR3KKTES8Neh75wwVkPbBZkE5TArrMPQ8gplz/WwLawbeugEHqSMcmEXa0hcGP/11lf78018",
+	"RECTRL2FZpkVh6wK2ICHYxdUtCjwCX05lNqEbfoqF041+Q0D9kDiAUqhdFRpTTNQmiyADwTX83rlSSbz",
+	"tJ9RtRbPZldWFk8C53MKXhQX0eJbBuHuSQ8jSdfhYG+B2iG+BjjYd6Pp3oPWtqHuVN3aeWHjAZOOtrhC",
+	"XWAlIm1wOggEakAYbghstjcj3GiW9cmTWADZvGLthCZDlsZPG5FoJeBYEA2f+W9enF9Jh3ssk2KgCRc1",
+	"GwA3hTsMGNAdjADzeicqmusojm4vHnYWBxv5ZMnDlSD9RNP4gtwDbgoQU8MSmu/G+Lqm+ewctVMjweUL",
+	"IbNrWfM8bSloZrfjJrlSTJh5zWr12IXop9eXbEtpMUAVbqNPJ1pdTti4YWOetbgIHzMVXgsDodeMuhhE",
+	"q/RiTPeYpqzUe1eeQ1qTTZZt35NikApyxfSdFLC7e4xuoS9ntMeylXf9Cp8qpHRAiLtpm4XAVr/pV6V6",
+	"GZHjNq4tIsJiCuWZvc5UmmVkJqB1sz5TiqWXydBh+Mq1eZr6nAv85PUpcb+uBU5AGe6mlZfC/1JgBPL1",
+	"AZ8t37pcQxfxPHDC2XSRpKPEKImmszDzQif3Rhg+5VmaUJWGaGXIeODE31K9qG+rhq01EubNVDMmFBTG",
+	"tzXMA4gzRniEv0blS4xZoMc1IuBd/QLOzHkuvYNs5kwn8EazFxtUwWgp8yojvmuQ1sjLVj6ezMdgH+yt",
+	"w2iaiPy7v598+Lft7hE6aYSct1+yK6YqIyZ6zeLibmMQzuiICfSxoYjor21/f/dgjeU9AAUNU75jMXN0",
+	"zyd1sMtfBLeYCmoDTRI2MSztkDeSFEAekbN3hLrwHKnIJO9lPCE67/f59TJquRBAvw759PPK9vejjcjp",
+	"ptDiE4wSIB2sz52fHpXBUKB4AXz81479O7YyvxVrPYyNQAutsrBAeg+ZxkMaeTOe3oPF0Imi37uxsMZy",
+	"PMvGhEGgwGXiiLez9bvQjCsIxlCqNmh13zjoL0ARVxK7MRf+t9vRN5Hd70Dgvk/68x2hdADXFuDs9MqF",
+	"d86JMEX0JGoBQ4jXs3TxzBCBvEJmqQbuMaYGPA7BIL4NwvEKNF4/kCwu3R8Q+R4RqkmfKvtf5T/XeTKM",
+	"SPxF9uxzEYnrgkXsjHK1eDTH/9Az4qLqKUbYyz4+75IYOhfitVQMQ2k1hHskcjyfrYj+1LkwjXmFc7VT",
+	"0HOJrlJfQnfdpNUChXbe3IxrgyEL2ihGx2X4DM1TbopYzbuEsvmB+gthfFINNhzOCsPa0PFkfTl57ZA/",
+	"u/epD/9WYp/PiHBRqbXbBGF0PQ9eYXwut7F4QlX4HaDI5yY0vgfuiOTge2eOp9d0zEWDj+OtcLZwi9RX",
+	"TM08OgbhSlOeZcUTAVs7petH4WXMEEaTYQE3XizEybHGeJOoQC0sMwBJjTwZVrZqoziaqdezC1XBgiHD",
+	"EM010w0W1hFjkyIB4OTYifIoPyDKj6U2JOMjljnDWT2AtFYuosj2h11tsP7KlRJYft0+RLPsbb91+Gnt",
+	"AT9HS+6t9FWhAFtakiFvDqzIRxA4WRgy0SBNTXG3mIpq4abjvBWaJQFNw5WboMZCXRH/BsZxPxIMQjL3",
+	"urv75F//3OvsPj0kmg8shcknxaKUdBqK4oOhwQQAfAhi6+zH8uELYZ8+KgYBwqUgibaqz1DUONDOQ9LP",
+	"NUuPcKjQmt3jwOMgxhclUM2SHLCUi/LPnhyABWGZq3RKleBisBw4tfRDjHQNRi3eZKy0/I/p7JBQ0qc8",
+	"Q10DDmLsglTt6UylGt0HXM7Tq5pZhNJWCQwl/nm7DdGvl1ZYOAUxfTHwyvnjKgYDjjPP4tIQhB90l08k",
+	"F8HMpp8/vH1D3K+ECwdykIIDoHnwvLv99AitvZAuTcr6MhZiMIEqIvEWSkcWusR8RkRry3ewNtL/Yo1l",
+	"AJzbT+jkfmI0M8PAqQ1ZMlqShvA1dGo1+wjkjkl0ZUqFbJ9rxCJPca2Wshg3IEeAAlX220oHtBsjtNOf",
+	"ZS/gLzHGEuQADr2kPMsVsxhkReAjAuIqVjmRuTJD501KIRN8sfLAbdM/aHqZMWMsmbiTIXZ5tN+8mLiy",
+	"aEQ4/IUVKDe/nFUomFA/gHkjHAy73paAeJNV+eNwhk5mbjRoOpToBkMzNySVkARoNgyGUUyDEWi5Fubr",
+	"NRsqMeskIqlcNIc6cIOhAFZGBD6oqCD2dtcPeVjP6P+z7FUW/3WMBj/LXmE02Nx6v0Q18GP8FkOBSpJQ",
+	"nlsN2AM4Wt7yZpbyn2XvHhQMS9a+d/WiunmPuP+aM9TpVC4EYo/OkwSyjCFYDIoqhASfAi68wVKhMTAO",
+	"r1Sh/4KKhBWuDQjgVOxKYg5scODCSuUNzBKM1GTJ7rM9O4KmO929Z/jXXvf5QXCgV6WNq4l7zpuwVnDT",
+	"Y6yXQw72jsiIzSBdCUp9HewSBEUdkZQPUChNSdy53GrHzqngz3ywF7gfP2QmqP6h4Bqh9Ijxbk6kLYqu",
+	"YdxQwGIFb4bNJIXSxwWZKKaZMLAEYtG7JmauDIku+dAihfczY0r5+/Ye3yILpXLmUx1K6VgWzxfOwAjH",
+	"jZWZqS40akr1fBJieH/VSt789xdvXx+fvQlSbpmrhIUDxMrNWa2guHDgENS/cwzLA8BDl86SALE1LUdQ",
+	"MGY2WX3IGJa4UijETUZz4YnKiQ4ORBft/B6CeAakgKx862SMldT9F4hKDQhsm9v1FkNOT/Ev8soEtSBl",
+	"RZCsqGqybJVV+ROwH7KVJupz7opzNbnQYZDqlGqLWRkRX5RFaAisY8K4cg2gmD3fCydvJuMNk8iPycnx",
+	"D5rIqSVnsAKSyiQfM2EicsVUjxo+Dmo+y0JGQ7bRNtZ62lB1xbIVawsWnk4dDKMsi0w15gn5ed4U6ijW",
+	"ylatH1uJRFCSVBLak7lpCqmsJ3UHfsYyPutjaSXYLqp3hpuMLeFOIaIGpVQNVuuCEGDtrJwYZF8uKle8",
+	"DW4vhhLMWlHtuCBPpHX0bUWS+JLaRWW5voRmGfpiegwj1LgglEy5SOUUzEscTRV1HFJeRacShre73W5I",
+	"XcbBLl1putorB91gZT//DMqpFgYK7flDIufkRyQ0h4rRKgtIH04Vh9K7nlJWPlP7DpN4vshe+TP8XbwP",
+	"lUHKn9yn4kdwBBW/+a4K/C4kX547Glssv68YxgZJO96AiWQWfg8qlNwjA7vk4aRRBtV/nW1WlwHdFoKM",
+	"zJNhIcP0rTSBke0bSHvfIHhx85ozoBPmuiGLANP8McIfJHcpEgZVXEVu2O0DoQsuvkiqLEivT90RAwKH",
+	"C8B5OVGsMcrdFc0tCwoX5mXNEsXmfXnJ1eX1j3//def1ehp6wf79RZR7qwHdXPha7TZWSgiAB7eKUauD",
+	"fTPMjun1Gf6475G7ewXhAhRqhbO7K6qK3h5Qqh3t7sAk7tP2Cut+ERSJ0zbexj2YQpC6fe/GEFjlmiFD",
+	"4aSxjS583XgwWNZHboYfAI3XdxcWpz5/dabgNYH4CJjiiOghlCoSyRrZuTjc4so/30StX8L5lKX4gmV+",
+	"ndfa1RvlIslyK4oW+WLwZBnlsijMZGEZycm6dkzUjQeKsZSgGQOL79aLh3rkcXs/JAhZKlZjTj+ulH7g",
+	"lcgtcfGMIFs6yRU3sw/21nBDPUZVyDRzLMjxuzOs2HZIYkvC0Se1e0B6VLODnVo1eQhyodqQA0IJuo3y",
+	"cVngD3ANJyqXNTRmgjXruOjLxQVgVB1WMpdZ6UmVAlZx/uqD7zbXznLP1BVPWIccL2RfYimfN8evT6ML",
+	"ES+xy5D/+D//l3wdUj286Xz9TQp2E0cAnUdFyWNmoXVudoX1AdBJfCHA2MjSslJ/4V3Vhk06F+JCYKYb",
+	"FJfq5WjbGYITzh2eq+qvSXzsCmCiMEj+CsdI7H38x//+f3GHnPOxW4DVY3d3d58TLi7EL+cnR4Sn+Mv5",
+	"bMLOXujIhd5g1AEysR804WkZiByVLscqNtlI2SGgAsJgFyJuqlkYe7q0S9SEyvZVVURtJSEQgrgoSyh6",
+	"B+LsW8Xmaa0VwGG9onuRQxNVeV1DqtEgur3zrLSIXoi6SfSwHRf2Kza1w1lwARetfb2Q1LAwLfnoDmtC",
+	"zRDOQ5O/nZ7bY8JPF+Kn0+MXeEbH7inQU+FRv0tBFSew1913HQOOs0xO3f4h3sWjESAmj+mIWdD29K9C",
+	"erRfQ+VEn44dEqsEkO1uNyITJQmoWQR1gQuxD5+4IL1caQNR1+yKiWzWIfF8KVmocqsrmvgk/jV+at8t",
+	"vynKhz+Jp/HTyBshvhDlQxb6oOjtk1jFT7HhArhQF4axkGKf7tFkRJ7EJn56RHpsJjFQbmzJisuCLQyc",
+	"ZG/n+YUI9F6AwIqMJ0xoVrHM1ut3r9o7nW4rauUqcxRIH25tTafTzlj+xrOMdqQabL1+92prp9Pd8vT7",
+	"1ouTf1D6oRW1rpjSSKC2O91OF0LvJkzQCW8dtnY73c6u5RnUDIG6btEJ3wLVrp1JDNJwCduWqcA9n6Wt",
+	"w5aVe6C02iv7VFTrOtPAeatHtgqr28oHXccX++S8eR+KVRV9EiAwjqQ8RZTjfo18CzW5djZg7AyjTCX9",
+	"IwG+RR39uerxRWxeuHD+TqgzTKCopdMAmufAcJPgJAd7wTmaDs4rYOgYPvDdCJJh0w55W5WWc98VbpOI",
+	"0EzLxVEsdn+RPSRcPrtZ2dBmbp9YR7C1tAvByp2+ROZn2QIfWzLcVPcf6o/XJlvPUzs/4V+LBiluyqb5",
+	"irzZDef7PNdYYKfbXVKad7OSvHMlFxvKKg/KmCyI/72JWnu4htDQ5Vq3vA4I8Mr26ldqZbThpd3VL1Vd",
+	"AuCNvdVvlBX77Qs7z1e/MF/z/SZq7a+zNL8W9o2fAt96z+hcYHVk2TzTBi0WUJDCEuJPaHGzcvJ1W6Ml",
+	"0DfC2WHnqPcWu55IZTwiHqhe4IXFYi8kbIiVMftZyXwwdLHftKgw7UxEc/2AoiL9B7ldh7wt5B7IsC8F",
+	"S5S6k2EuRhcCxa/t7R3yr3/+2Nl+arklF/YIM2bYIaF65LWQIjGgatwhZ4KcfPiH17wp44KVdesYSWSW",
+	"jwWK+RcCCRtKlj9/ePum6KNk2HVp59cTe4p6yFhR39JKRGjpA9dunlGUt0j8Q1xsnhvk3XXmeArHvoQ9",
+	"hqiCowHB7jGtRF95oZf4SaSA4583IvqP3PKRWz5yywVued122FTjmIumHUsxtiz6LX0uWNaeCWNVxEMg",
+	"XBj2vf2s+7Rs2FCxYEtIIS5XCswqsMRtrl3BCe6j/YLridRlObHmLk6hDg2P3Puu3Bsp/Tz/lll6B/7t",
+	"k4Kl+teJ/+DvpIIB+haGmTnC14TRZYH0DejVtxR+50sRLpV+64T6EYnuAYnsodfOtVECrqFGDZEWXd1B",
+	"fNr66n26acSuvzEfuVoPA3tNjKOWTl+I0VZ4GLHZIwTeCwT+jZl6VtttYW5TKlxvzwxeoRUwu5XKqcgk",
+	"TRuB94V7oA7Bc+sKNN1itE9oJoUrVQ5p6yW8GfcEiCs9aYZVe114sayvtbFq08+zrKgJUwaGeN/Z4aHI",
+	"mP34+a6cYcLGbe8422Vy/gbSnFVspSJjK76+O31NeplMRvpRQPseMbtAhrmkVartzX3HWO7qjt9tnqg1",
+	"CdbR9Hx53DPouPxkT5AFxdXvJjfX0xvYUDzXRjkmbRjHVRQC96M9N0IFm0LGkpAkkZMZdvuBYgtsYjoQ",
+	"alk1SPYLE1m12ZWbsD/3GORXEkpOPrwv3WqdBTtMcfnY23mzs5xrgL6xPmkJTVG8Y0PaAjWanlWkpUPe",
+	"wN61kYqlVsaGypQLFMd+2T5B9/NmtCZ6JFfz5Kq7Brkqu+gCfdtZZyN+d8Dfjyqe0xEjaI31qM4P2ke6",
+	"pcRRMbCWFmDRQC3tKKUYXs/pD9qjz8sUfPCakn4uwIRXluPwvc1FQRI0sWlZkBLoI+bZpl2iPYdED0wy",
+	"WRD2X/ip3EslpWO/RwqYvGlZUgwoolSVzOSVGIvK+mJSlTUXNzX0uZi0DVp1P6Qa7ZfqbGpIjeXGpYtx",
+	"+d61lz8USpe1kftlqlOlLsJ5W1CkAh0+HnYX2So1qacWWV7hcJX+02iVelEmvzy0Qeqd56lYZn/6tcn0",
+	"tLO/GzRcB83gZbXM9ZCjVjq0wZhWxJ1jUyhfXsUi1WtazIso3bKhx11N9fGIzf5yRbOcYSCS/RwjnIkZ",
+	"gR+a1gKErvm899eY/RhqtFjgjdsxMbly6SdYR0dZjt3oq5CqSe1s13KeS8+a/2X9EUd82+7/Whh32/v0",
+	"+YGpblUQcand0sHWd09yfz8LZJW1twFlbFKxToYsGVmYdfSokn4IJHp7JeePyqrAjoBzV0LfzBXk5q6S",
+	"VBqRXGRMaxJXxRehNivEXy9KOJgy8KIwu9+DIgQn/1eZzu4Zjl1yw009Uth1rp3Doe17nrtJaimcuqXB",
+	"a16MgdDQ6oLjOb3s9JwONlXHXhX5/n8qHWxTlWp7dy1i8MqqDPjC/jobCbQ4/6NJe8dpWoYbrEuwMHFv",
+	"Xpbb+op/3CANy1io8f+ZIQPJyljoqDL+BAMYorIWlNPmikDiIuvfj0vvkHPf6OQKgNmXh1wbqWYBuw4s",
+	"87b0rP8aOs8EuPJecOdckwH03vyTWTi214D3d4qVBd9fYmmT39GWC9d+W7iPGl19twSkj3Q9feWs/0YK",
+	"1gh03QdlY3fmTXbw3WZM0YZD3xpqSHzWb9udt2HrMUbn3cv8j26R+3F4boZHt/N9IFC+Z330RwAWHDaE",
+	"kpTlkzEmUzH0N2CJZeQTgl3XYgVIX2aZnIJGOF7kFJiweC+c4luJvC6nci2R92FpBSbsYKOS6SPi3h/7",
+	"fJRrm+jSCaC6n+snJ0WzmfsQctcPrnP66IOG2D0Guf3Jg9w8uL7/eLe7cOZGfEn9jqdBp90rKUd6rSLr",
+	"Li6gspREC4XUrd744s2HD6cnpI1JGk5zrDdRhe6anQtxVggHpWp5SGJsERvDrDgiTYwmUhBuOnZ0C+GQ",
+	"6OpVwsaIOiiCRRPmymW7jGLt6mtvdy+ES/6MXFIolnBHJrnf3SVxeV5gXJe5iTvkWCzmyQ7plSVzfTZ1",
+	"FkLNXLpsLlIomDcjcIZ2mKMLIQXDgCOuyd7Oc3+iXq5ncSgNxZWyrsSfb0Zc/EL8AcLysX5vjwTlXgiK",
+	"QyqPpljYFnL6cAJ9I9ko+wHdSVkIWtaPMZmG1d37Q4oFE2hmdwUV4V2yPIFSFmVzgjqKnNl13qdh/Bsh",
+	"GJTLDcvq0LVlKtXIbtQjHngQR0jGuC6sdXNy/O0NzTvdnYfY3hfZ86onGGrl23vbw2PA0h9ELwA8nYvh",
+	"3IDSrdIKyvZk90+uoH4ilgkGaqQNnemygTAkt2HAQkWtMM5vkVi9t6t8JFaPxOqRWH3XxArwdMF7f4/k",
+	"yuoEGcfW8kGdDGSkpSnG5KOrbWkhtUxmx/xkcLOkmIq/2PNt0VRyXiznD20gqVqnrax+UQrcpYfyUaO5",
+	"B7z5ON9ir0qob7CP/F7qDZoYvp3AgF6OIUtGrhZFIsfMjxjCCgSCwQ+lX34RPf8BC32UGR5lhkeZ4Tt3",
+	"fFhkn4sUvL3IwCwza7bZfsRiftDl/BDK4OAbbWz2GvutOzh2mIImsE8+/nR8/vFv5Kfz16/Iv/75vLPz",
+	"tOCJOCNE9lwIIa0yA7HCRagPWmfAaBq/otq0gd+2z17Eh651JgQWcYHGmoiAyRMq8cncdEjM09ilk+Fc",
+	"UAcyIjF8iDHaaDZh0YWIU2poTKggMEdRTgOKbMrxGFzKQDaxBeb2flHSD13Mbq8Qcu1K/9Gsb4cbylxF",
+	"ZbTmhcCCOQztwSJ1kfcKEBdxumi/BVFNJJ8ckkQKAT1lqyS6shQpTzskhmqortcw1uONwRVetF3HzrwQ",
+	"In4hsPgRw23qqtykdH5xKOiq5DhkHrayzinCye9UPMLBDEAQx+tbv6duKN7btRS4Y70ftyzs2eAVuPiG",
+	"5S0WFnJW9iAGyMAb9mtwMX7F0iO/QzNE6ElBemzIIfxuww7NsBfkOtVmaqi6ydE+lKjuavL45GvDlMtK",
+	"tseLLytf4WiPwv39+T+LA/bFeeQSSK3MkI03L5hjNdylvvyf7QN/8gI595Om5DU7bBpxgcau1QvxWysP",
+	"qxV3CyWPuHx/uGzPs1ExB5SsIW7VZKaGt1tfv8je0kI8VnX6w4fmLtf/HoNyH9GqDMr9AvC+FiJtihY/",
+	"y16t/kiFgFvQZGxzg1YxYrOzPiNFZ1pX/wP1vKGcQk0L2TfYzJfPdUucd30ZNbsNJfgObFiIg9g3FhoV",
+	"Y+PYwoCFBSCh7j4YuYpSq3TMyAgEeV3ZuEyQYPwRbFxRcQKg+D4auP6zGbg+GKosecMGyWD1pH3F9HA1",
+	"sZuzbbnuBZ0COhsr+ElhFE3MXQPflrXSnO9Ys1jPZ8LE8bszAo0WOrWeNq3DT5/rFRxAU8DWm96pVB0V",
+	"P1dnMNfZtekMah1gvyHpq83TQATq/YQe09DDNTzApvhDvftSVPVNwX441FS1s1wTpQJaapBRw6XFHo0l",
+	"OGFrx6U69Dk+8od28VYd25a7eGGrkV/7kCvX/euxgEKzRli232rWCx2g1eDS7zJ6s8wrijdQxiWUjXUA",
+	"KbA8HAoX5NjVsk+oENKQoX3A3iR287MC13yLzyFFOz06WJtKKGDTuO+0goLfHfKBCyjMd+Fr4AB4KWXu",
+	"eNV5876q2D2WTXhML1vqZcV6HdRrFbgecZoTQfHbra/w/6rKCdrIiQbdDrS+plANzG4vKMx/6soEv1fY",
+	"3pUc3QE4mgsMNFzqPQs2S6luvXJ4QXkf4ea+zHYbA83tLHhw0YXFrcilD6W8VyD3jQSN3ydtfTWgzyWt",
+	"/9mSzh9Ze3PQNR3fkbVn/Ir9tkQLtr9+Q+D+CfrpNpiQUwmp2EvsRx+HDKzIWDwb7oTYHfm589iy1xmS",
+	"XCdcvfU1kWmtG0YghcXqxpjWKwi0wf1Bk9hK0jGZSA7xMoEK3KfXk4xy8Q5nWqcNQTm2XVMcCgdqs2uu",
+	"IWgJ3NMTaoaVd9q+tW6J3IO9VU3IVxsjIPhkaMbZ7YJO+lKRCZOTrBDiNiIIS4HBuyoyZlRULcONJGMG",
+	"EUJLrIzgm2hGhvf488KF0iyT09PxxMz+QbO87EZf3/wbi6kYfAfd5cq4pkzKEUsdJIWCD66Y6kndGOO1",
+	"/7BxSEsRNqFo5XR07RtPeOydpOV9jKWYwkGndFb18nNkAZPMJhMuBuvRFA77gf5/LEhO6mNUXdo/fbY3",
+	"AO85CMFWxlsgwrhxvgbgw5lmFpqWj9jEFD7CWriMDkTgfJRqVEEXhXhX7HgOiMCxrJ03FHggAuMU3TFP",
+	"josanN5LtSoNgfq1pVnMe8cxpIapyjaBpbm3SIvwhsDoqMURmqzI3qs1I3GgF6BUBJpm9GhGRYKFElJH",
+	"qKCVPM0ybzgHBqGleC6NajNWBcFW6kCZvJEqKnTz+eb/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

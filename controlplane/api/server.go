@@ -76,8 +76,11 @@ type API struct {
 	limiter    *limiter // nil: calls are not limited
 	feeds      *feeds
 	heartbeat  time.Duration
+	diagnoses  underWay
 	stopping   chan struct{}
 	stop       sync.Once
+
+	diagnosisTimeout time.Duration
 }
 
 var (
@@ -117,6 +120,7 @@ func New(c Config) (*API, error) {
 	a.contract = contract
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
+	a.diagnosisTimeout = diagnosisTimeout
 	return a, a.route(table)
 }
 

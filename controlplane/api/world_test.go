@@ -41,6 +41,7 @@ type world struct {
 	store   *postgres.Store
 	service *lifecycle.Service
 	sealer  *seal.Sealer
+	doctor  *doctor
 	api     *API
 	server  *httptest.Server
 	log     *logBuffer
@@ -54,9 +55,35 @@ type issuer struct{ lifecycle.Issuer }
 
 func (issuer) CAs() []string { return []string{"first", "second"} }
 
+func (issuer) Identities(context.Context) []controlplane.CAIdentity {
+	return []controlplane.CAIdentity{{Name: "first", Identities: []string{"first.test"}}, {Name: "second", Identities: []string{"second.test"}}}
+}
+
+// doctor stands for DNS. The zero value finds that all is well.
+type doctor struct {
+	mu      sync.Mutex
+	examine func(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
+}
+
+func (d *doctor) Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error) {
+	d.mu.Lock()
+	examine := d.examine
+	d.mu.Unlock()
+	if examine == nil {
+		return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK}, DNSSEC: controlplane.DNSSECInsecure}, nil
+	}
+	return examine(ctx, domain, target, wildcard, cas)
+}
+
+func (d *doctor) does(examine func(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.examine = examine
+}
+
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}}
+	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}, doctor: &doctor{}}
 	var err error
 	if w.store, err = postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 8}); err != nil {
 		t.Fatal(err)
@@ -69,7 +96,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if w.sealer, err = seal.Open(keyset); err != nil {
 		t.Fatal(err)
 	}
-	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{}, Sealer: w.sealer}); err != nil {
+	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{}, Doctor: w.doctor, Sealer: w.sealer}); err != nil {
 		t.Fatal(err)
 	}
 	config := Config{Store: w.store, Lifecycle: w.service, Sealer: w.sealer, CursorKey: bytes.Repeat([]byte{9}, 32), PublicURL: "https://dcvaas.test",

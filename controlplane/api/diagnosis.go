@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	// diagnosisTimeout bounds one look at a domain's DNS.
+	diagnosisTimeout = 10 * time.Second
+	// diagnosesAtOnce is how many looks of one organization this process has under way at most:
+	// each holds a connection and asks dozens of questions.
+	diagnosesAtOnce = 4
+	// diagnosisRetry is when to come again where they are all taken.
+	diagnosisRetry = 2 * time.Second
+)
+
+// DiagnoseDomain implements GET /api/domains/{domain}/diagnosis.
+func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error) {
+	d, err := a.domain(ctx, r.Domain)
+	if err != nil {
+		return nil, err
+	}
+	if !a.diagnoses.begin(d.OrgID) {
+		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
+			Message: "As many of the organization's domains as may be at a time are being looked at."}
+	}
+	defer a.diagnoses.end(d.OrgID)
+	callOf(ctx).waited = true // for others' DNS
+	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
+	defer cancel()
+	seen, err := a.lifecycle.Examine(bounded, d)
+	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		return nil, &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "diagnosis-timeout",
+			Message: "DNS did not answer all questions about " + d.Name + " in time."}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
+}
+
+// underWay counts what each organization has under way.
+type underWay struct {
+	mu sync.Mutex
+	of map[string]int // by organization; none is left at 0
+}
+
+// begin reports whether the organization may have one more under way, and counts it.
+func (u *underWay) begin(org string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.of[org] >= diagnosesAtOnce {
+		return false
+	}
+	if u.of == nil {
+		u.of = make(map[string]int)
+	}
+	u.of[org]++
+	return true
+}
+
+func (u *underWay) end(org string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.of[org]--; u.of[org] == 0 {
+		delete(u.of, org)
+	}
+}
+
+// examinationBody returns an examination as the contract describes it.
+func examinationBody(e controlplane.Examination) Examination {
+	body := Examination{Delegation: diagnosisBody(e.Delegation), Caa: make([]CAAFinding, len(e.CAA)), Dnssec: ExaminationDnssec(e.DNSSEC),
+		Causes: diagnosisBodies(e.Causes), Warnings: diagnosisBodies(e.Warnings)}
+	for i, f := range e.CAA {
+		body.Caa[i] = CAAFinding{Ca: f.CA, Allowed: f.Allowed, Code: f.Code, Identities: listOf(f.Identities), FoundAt: orNull(f.FoundAt), Alias: orNull(f.Alias),
+			Records: listOf(f.Records), Add: listOf(f.Add), Summary: f.Summary, Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}
+	}
+	return body
+}
+
+func diagnosisBodies(list []controlplane.Diagnosis) []Diagnosis {
+	bodies := make([]Diagnosis, len(list))
+	for i, d := range list {
+		bodies[i] = diagnosisBody(d)
+	}
+	return bodies
+}
+
+func diagnosisBody(d controlplane.Diagnosis) Diagnosis {
+	body := Diagnosis{Code: d.Code, Summary: d.Summary, Observed: d.Observed, Expected: d.Expected, Fix: d.Fix, Zone: orNull(d.Zone), DnsHost: orNull(d.DNSHost),
+		Until: nullable.NewNullNullable[time.Time](), CheckedAt: d.CheckedAt.UTC(), Evidence: make([]Observation, len(d.Evidence))}
+	if !d.Until.IsZero() {
+		body.Until.Set(d.Until.UTC())
+	}
+	for i, o := range d.Evidence {
+		body.Evidence[i] = Observation{Source: o.Source, Name: o.Name, Type: o.Type, Rcode: o.RCode, Answer: listOf(o.Answer), Error: orNull(o.Error)}
+	}
+	return body
+}
