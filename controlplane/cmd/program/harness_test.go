@@ -287,6 +287,29 @@ func pathHas(part string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) }
 }
 
+// pathCount matches the nth request of which the path contains part.
+func pathCount(part string, n int) func(*http.Request) bool {
+	var mu sync.Mutex
+	return func(r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.Contains(r.URL.Path, part) {
+			n--
+		}
+		return n == 0
+	}
+}
+
+// primaryOnly puts the gate in front of the first CA.
+func primaryOnly(g *gate) func(string) func(http.Handler) http.Handler {
+	return func(ca string) func(http.Handler) http.Handler {
+		if ca == "primary" {
+			return g.wrap
+		}
+		return nil
+	}
+}
+
 // pathAfter matches requests of which the path contains part once one with before was seen.
 func pathAfter(before, part string) func(*http.Request) bool {
 	var mu sync.Mutex

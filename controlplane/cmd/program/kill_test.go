@@ -1,7 +1,6 @@
 package program
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -31,12 +30,7 @@ func TestWorkerKilledAtEachStep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: func(ca string) func(http.Handler) http.Handler {
-				if ca == "primary" {
-					return c.gate.wrap
-				}
-				return nil
-			}})
+			s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: primaryOnly(c.gate)})
 			first := s.startWorker()
 			d := s.add("killed.example.com")
 			select {
