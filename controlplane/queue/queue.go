@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -22,6 +23,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
+
+// handBackTime is more than a job that is interrupted takes to be handed back.
+const handBackTime = 5 * time.Second
 
 // Config is what a Queue is made of. Store, Lifecycle and RedisURL are needed.
 type Config struct {
@@ -45,6 +49,7 @@ type Queue struct {
 	client    *asynq.Client
 	inspector *asynq.Inspector
 	metrics   *metrics
+	handlers  handlers
 }
 
 // New returns a Queue. It reaches Redis only when it runs.
@@ -91,7 +96,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	if err := q.startServer(ctx, server); err != nil {
 		return err
 	}
-	parts := []func(context.Context){q.relay, q.reconcile, q.sweep}
+	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs}
 	done := make(chan struct{})
 	for _, part := range parts {
 		go func() { part(ctx); done <- struct{}{} }()
@@ -103,7 +108,47 @@ func (q *Queue) Run(ctx context.Context) error {
 	server.Stop() // take nothing new
 	stopWorking() // what is under way is handed back
 	server.Shutdown()
+	q.handlers.wait()
 	return q.redis.Close()
+}
+
+// handlers counts those that run: Asynq does not wait for a handler whose context ended, and
+// it is then that jobs are handed back.
+type handlers struct {
+	mu      sync.Mutex
+	running int
+	idle    chan struct{} // closed when none runs; nil while nobody waits
+}
+
+func (h *handlers) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running++
+}
+
+func (h *handlers) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running--; h.running == 0 && h.idle != nil {
+		close(h.idle)
+		h.idle = nil
+	}
+}
+
+// wait returns when none runs, or when they have had the time to hand back their jobs.
+func (h *handlers) wait() {
+	h.mu.Lock()
+	if h.running == 0 {
+		h.mu.Unlock()
+		return
+	}
+	idle := make(chan struct{})
+	h.idle = idle
+	h.mu.Unlock()
+	select {
+	case <-idle:
+	case <-time.After(handBackTime):
+	}
 }
 
 // startServer starts taking tasks, as soon as Redis is there.

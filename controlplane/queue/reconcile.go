@@ -73,6 +73,9 @@ func (q *Queue) checkEpoch(ctx context.Context) error {
 		return err
 	}
 	n, err := q.Store.RedispatchAll(ctx)
+	if err != nil {
+		_ = q.redis.Del(context.WithoutCancel(ctx), epochKey).Err() // for the next turn
+	}
 	if n > 0 {
 		q.Logger.WarnContext(ctx, "queue: Redis had lost its content; jobs are dispatched again", "jobs", n)
 	}
@@ -103,7 +106,13 @@ func (q *Queue) walk(ctx context.Context, beyond time.Time) (time.Time, error) {
 		}
 		q.Logger.WarnContext(ctx, "queue: jobs that the queue had lost are dispatched again", "jobs", n)
 	}
-	return *jobs[len(jobs)-1].DispatchedAt, nil
+	last := *jobs[len(jobs)-1].DispatchedAt
+	if len(jobs) == reconcileBatch && jobs[0].DispatchedAt.Before(last) {
+		// The batch may have cut through rows that were dispatched together, which have one
+		// time: those are looked at again.
+		last = last.Add(-time.Microsecond)
+	}
+	return last, nil
 }
 
 // hasTask reports whether Asynq will still run the job's last dispatch.

@@ -14,7 +14,8 @@ import (
 const (
 	relayBatch    = 100
 	relayParallel = 8
-	relayIdle     = 5 * time.Second // at most this long without a look
+	relayIdle     = 5 * time.Second       // at most this long without a look
+	relayBusy     = 50 * time.Millisecond // between looks at what is due while another replica has it in hand
 )
 
 // relay hands due jobs to Asynq: at once when Postgres tells of one, and when the next that
@@ -51,7 +52,11 @@ func (q *Queue) untilNext(ctx context.Context) time.Duration {
 	if next.IsZero() {
 		return relayIdle
 	}
-	return min(max(next.Sub(q.Now()), time.Millisecond), relayIdle)
+	wait := next.Sub(q.Now())
+	if wait <= 0 {
+		wait = relayBusy
+	}
+	return min(wait, relayIdle)
 }
 
 func (q *Queue) enqueue(ctx context.Context, jobs []controlplane.Job) error {

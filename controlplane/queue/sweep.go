@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -21,16 +22,28 @@ func (q *Queue) sweep(ctx context.Context) {
 			n, err = q.Lifecycle.DailyScan(ctx)
 			scan = lifecycle.NextScan(now)
 		}
-		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Rehearse, q.Lifecycle.CheckRenewals, q.tidy} {
-			if err == nil {
-				_, err = also(ctx)
-			}
+		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Rehearse, q.tidy} {
+			_, aerr := also(ctx)
+			err = errors.Join(err, aerr)
 		}
 		if err != nil && ctx.Err() == nil {
 			q.Logger.WarnContext(ctx, "queue: the sweep failed; the next one takes up what it left", "error", err)
 		}
 		if n > 0 {
 			q.Logger.InfoContext(ctx, "queue: renewals were queued", "jobs", n, "took", time.Since(began))
+		}
+		if !sleep(ctx, q.SweepEvery) {
+			return
+		}
+	}
+}
+
+// askCAs asks the CAs when certificates are best renewed. It does so beside the sweep, which
+// a CA that answers slowly must not hold up.
+func (q *Queue) askCAs(ctx context.Context) {
+	for {
+		if _, err := q.Lifecycle.CheckRenewals(ctx); err != nil && ctx.Err() == nil {
+			q.Logger.WarnContext(ctx, "queue: asking CAs about renewals failed; it is done again", "error", err)
 		}
 		if !sleep(ctx, q.SweepEvery) {
 			return

@@ -38,6 +38,8 @@ func (q *Queue) newServer(ctx context.Context) (server *asynq.Server, stop conte
 
 func (q *Queue) handler() asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		q.handlers.begin()
+		defer q.handlers.end()
 		p, err := readTask(t)
 		if err != nil {
 			return err

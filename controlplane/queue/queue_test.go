@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+func TestNewRefusesWhatItCannotUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	for what, c := range map[string]Config{
+		"no store":     {Lifecycle: w.Service, RedisURL: "redis://localhost"},
+		"no lifecycle": {Store: w.Store, RedisURL: "redis://localhost"},
+		"a bad URL":    {Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://:hunter2@host:port"},
+		"no URL":       {Store: w.Store, Lifecycle: w.Service},
+	} {
+		if _, err := New(c); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := MonitorOpt("redis://:hunter2@host:port"); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
+	if _, err := MonitorOpt("redis://" + w.redis.Addr()); err != nil {
+		t.Error(err)
+	}
+}
+
+// From the row to the certificate, on either Redis, with two processes at work.
+func TestJobsAreCarriedAndDone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		w.run(w.queue())
+		w.run(w.queue())
+		var all []*controlplane.Domain
+		for i := range 10 {
+			all = append(all, w.add(fmt.Sprintf("d%d.example.com", i)))
+		}
+		for _, d := range all {
+			w.waitDomain(d, controlplane.DomainActive)
+		}
+		if n := w.ca.count(); n != 10 {
+			t.Errorf("%d orders for 10 domains", n)
+		}
+	})
+}
+
+// A worker that stops hands back what is under way: another goes on with it at once.
+func TestStopHandsBack(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		began := w.ca.block()
+		stop := w.run(w.queue())
+		d := w.add("example.com")
+		<-began
+		stop()
+		j := w.job(d, controlplane.JobStartIssuance)
+		if j.Status != controlplane.JobQueued || j.Reason != "handed-back" || j.Generation < 2 || j.DispatchedAt != nil || j.Attempts != 0 {
+			t.Errorf("%+v", j)
+		}
+		w.run(w.queue())
+		w.waitDomain(d, controlplane.DomainActive)
+	})
+}
+
+// Redis is away for a while, and comes back empty: the jobs stay due, and are done.
+func TestRedisAwayAndBackEmpty(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	port := w.port()
+	w.run(w.queue())
+	w.waitDomain(w.add("before.example.com"), controlplane.DomainActive)
+	must(t, w.redis.Stop(t.Context()))
+	d := w.add("meanwhile.example.com")
+	w.eventually("the relay to fail once", func() bool { return w.queueFails(d) })
+	w.startRedis(false, port)
+	w.waitDomain(d, controlplane.DomainActive)
+}
+
+// queueFails reports whether the domain's first job is due and not dispatched.
+func (w *world) queueFails(d *controlplane.Domain) bool {
+	j := w.job(d, controlplane.JobDNSCheck)
+	return j.DispatchedAt == nil && time.Since(j.RunAt) > 300*time.Millisecond
+}
+
+// The relay is told of a job by its commit.
+func TestRelayWakesWithTheCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	q := w.queue()
+	var wg sync.WaitGroup
+	ctx := t.Context()
+	wg.Go(func() { q.relay(ctx) })
+	t.Cleanup(wg.Wait)
+	for i := range 5 {
+		d := w.add(fmt.Sprintf("d%d.example.com", i))
+		w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
+		if w.task(q, w.job(d, controlplane.JobDNSCheck)) == nil {
+			t.Error("Asynq does not have it")
+		}
+	}
+}
+
+// What waits is handed over when its time comes.
+func TestRelayHandsOverWhatWaitsInTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	q := w.queue()
+	d := w.add("example.com")
+	due := time.Now().Add(400 * time.Millisecond)
+	w.exec(`UPDATE jobs SET run_at = $1`, due)
+	var wg sync.WaitGroup
+	ctx := t.Context()
+	wg.Go(func() { q.relay(ctx) })
+	t.Cleanup(wg.Wait)
+	w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
+	if time.Now().Before(due) {
+		t.Error("it was handed over before its time")
+	}
+}
+
+func TestUntilNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	q := w.queue()
+	if got := q.untilNext(t.Context()); got != relayIdle {
+		t.Errorf("with nothing to do: %s", got)
+	}
+	w.add("example.com")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	q.Now = func() time.Time { return now }
+	for in, want := range map[time.Duration]time.Duration{-time.Hour: relayBusy, 0: relayBusy, time.Second: time.Second, time.Hour: relayIdle} {
+		w.exec(`UPDATE jobs SET run_at = $1`, now.Add(in))
+		if got := q.untilNext(t.Context()); got != want {
+			t.Errorf("due in %s: %s, want %s", in, got, want)
+		}
+	}
+}
