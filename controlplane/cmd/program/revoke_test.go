@@ -1,9 +1,7 @@
 package program
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"net/http"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
@@ -50,8 +48,7 @@ func TestRevokeCompromisedKey(t *testing.T) {
 // statusAtCA asks the primary CA what it knows of a certificate.
 func (s *stack) statusAtCA(serial string) string {
 	s.t.Helper()
-	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	resp, err := c.Get(s.Primary.ManagementURL() + "/cert-status-by-serial/" + serial)
+	resp, err := s.Primary.HTTPClient().Get(s.Primary.ManagementURL() + "/cert-status-by-serial/" + serial)
 	if err != nil {
 		s.t.Fatal(err)
 	}
