@@ -101,6 +101,12 @@ func (c *Client) CertificateKey(ctx context.Context, id string) (string, error) 
 	return string(body), err
 }
 
+// RevokeCertificate has the CA revoke a certificate, and returns the job that does. Where it is the domain's current one, a
+// new one is ordered if replace is set or the reason is a compromised key.
+func (c *Client) RevokeCertificate(ctx context.Context, id string, reason RevocationReason, replace bool) (*Job, error) {
+	return decode[Job](c.raw.RevokeCertificate(ctx, id, nil, CertificateRevoke{Reason: reason, Replace: &replace}))
+}
+
 // CreateToken creates an API token. Its secret is in the answer and never comes again.
 func (c *Client) CreateToken(ctx context.Context, in TokenCreate) (*TokenWithSecret, error) {
 	return decode[TokenWithSecret](c.raw.CreateToken(ctx, nil, in))

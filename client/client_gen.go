@@ -234,18 +234,46 @@ func (e KeyType) Valid() bool {
 	}
 }
 
+// Defines values for RevocationReason.
+const (
+	RevocationReasonAffiliationChanged   RevocationReason = "affiliationChanged"
+	RevocationReasonCessationOfOperation RevocationReason = "cessationOfOperation"
+	RevocationReasonKeyCompromise        RevocationReason = "keyCompromise"
+	RevocationReasonSuperseded           RevocationReason = "superseded"
+	RevocationReasonUnspecified          RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonAffiliationChanged:
+		return true
+	case RevocationReasonCessationOfOperation:
+		return true
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
-	ScopeAuditRead        Scope = "audit:read"
-	ScopeCertificatesKey  Scope = "certificates:key"
-	ScopeCertificatesRead Scope = "certificates:read"
-	ScopeDomainsRead      Scope = "domains:read"
-	ScopeDomainsWrite     Scope = "domains:write"
-	ScopeJobsRead         Scope = "jobs:read"
-	ScopeJobsWrite        Scope = "jobs:write"
-	ScopeOrganizationRead Scope = "organization:read"
-	ScopeTokensRead       Scope = "tokens:read"
-	ScopeTokensWrite      Scope = "tokens:write"
+	ScopeAuditRead          Scope = "audit:read"
+	ScopeCertificatesKey    Scope = "certificates:key"
+	ScopeCertificatesRead   Scope = "certificates:read"
+	ScopeCertificatesRevoke Scope = "certificates:revoke"
+	ScopeDomainsRead        Scope = "domains:read"
+	ScopeDomainsWrite       Scope = "domains:write"
+	ScopeJobsRead           Scope = "jobs:read"
+	ScopeJobsWrite          Scope = "jobs:write"
+	ScopeOrganizationRead   Scope = "organization:read"
+	ScopeTokensRead         Scope = "tokens:read"
+	ScopeTokensWrite        Scope = "tokens:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -256,6 +284,8 @@ func (e Scope) Valid() bool {
 	case ScopeCertificatesKey:
 		return true
 	case ScopeCertificatesRead:
+		return true
+	case ScopeCertificatesRevoke:
 		return true
 	case ScopeDomainsRead:
 		return true
@@ -495,14 +525,19 @@ type Certificate struct {
 	Id string `json:"id"`
 
 	// Issuer Common name of the issuing certificate.
-	Issuer     string                       `json:"issuer"`
-	KeyType    KeyType                      `json:"key_type"`
-	Names      []string                     `json:"names"`
-	NotAfter   time.Time                    `json:"not_after"`
-	NotBefore  time.Time                    `json:"not_before"`
-	Profile    nullable.Nullable[string]    `json:"profile"`
-	ReplacedBy nullable.Nullable[string]    `json:"replaced_by"`
-	RevokedAt  nullable.Nullable[time.Time] `json:"revoked_at"`
+	Issuer     string                    `json:"issuer"`
+	KeyType    KeyType                   `json:"key_type"`
+	Names      []string                  `json:"names"`
+	NotAfter   time.Time                 `json:"not_after"`
+	NotBefore  time.Time                 `json:"not_before"`
+	Profile    nullable.Nullable[string] `json:"profile"`
+	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
+
+	// RevocationReason Why it was revoked; null where it was not.
+	//
+	// Example: superseded
+	RevocationReason nullable.Nullable[string]    `json:"revocation_reason"`
+	RevokedAt        nullable.Nullable[time.Time] `json:"revoked_at"`
 
 	// Serial Hexadecimal, lower case.
 	Serial string `json:"serial"`
@@ -513,6 +548,15 @@ type CertificateList struct {
 	Data       []Certificate             `json:"data"`
 	HasMore    bool                      `json:"has_more"`
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// CertificateRevoke defines model for CertificateRevoke.
+type CertificateRevoke struct {
+	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+	Reason RevocationReason `json:"reason"`
+
+	// Replace Order a new certificate, with a new key, where this is the current one of its domain.
+	Replace *bool `json:"replace,omitempty"`
 }
 
 // Condition defines model for Condition.
@@ -772,7 +816,10 @@ type HealthStatus string
 // Job defines model for Job.
 type Job struct {
 	// Attempts Failures so far; after the fourth it is dead.
-	Attempts       int                          `json:"attempts"`
+	Attempts int `json:"attempts"`
+
+	// CertificateId The certificate that a `revocation` is about; null for other types.
+	CertificateId  nullable.Nullable[string]    `json:"certificate_id"`
 	CreatedAt      time.Time                    `json:"created_at"`
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 	DomainId       string                       `json:"domain_id"`
@@ -900,6 +947,9 @@ type RateLimit struct {
 	// WindowSeconds Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
+
+// RevocationReason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+type RevocationReason string
 
 // Scope defines model for Scope.
 type Scope string
@@ -1124,6 +1174,18 @@ type DownloadKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RevokeCertificateParams defines parameters for RevokeCertificate.
+type RevokeCertificateParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
 	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
@@ -1318,6 +1380,9 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
+type RevokeCertificateJSONRequestBody = CertificateRevoke
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -1439,6 +1504,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeCertificateWithBody Revoke a certificate
+	//
+	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificateWithBody(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeCertificate Revoke a certificate
+	//
+	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificate(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDelegation The CNAME for a name, without creating anything
 	//
@@ -1734,6 +1819,46 @@ func (c *rawClient) DownloadCertificate(ctx context.Context, certificate Certifi
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDownloadKeyRequest(c.Server, certificate, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeCertificateWithBody Revoke a certificate
+//
+// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *rawClient) RevokeCertificateWithBody(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeCertificateRequestWithBody(c.Server, certificate, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeCertificate Revoke a certificate
+//
+// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *rawClient) RevokeCertificate(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeCertificateRequest(c.Server, certificate, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2694,6 +2819,68 @@ func NewDownloadKeyRequest(server string, certificate CertificateID, params *Dow
 	if err != nil {
 		return nil, err
 	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRevokeCertificateRequest calls the generic RevokeCertificate builder with application/json body
+func NewRevokeCertificateRequest(server string, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokeCertificateRequestWithBody(server, certificate, params, "application/json", bodyReader)
+}
+
+// NewRevokeCertificateRequestWithBody constructs an http.Request for the RevokeCertificate method, with any body, and a specified content type
+func NewRevokeCertificateRequestWithBody(server string, certificate CertificateID, params *RevokeCertificateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate", certificate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/certificates/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -4287,6 +4474,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error)
 
+	// RevokeCertificateWithBodyWithResponse Revoke a certificate
+	//
+	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificateWithBodyWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error)
+
+	// RevokeCertificateWithResponse Revoke a certificate
+	//
+	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificateWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error)
+
 	// GetDelegationWithResponse The CNAME for a name, without creating anything
 	//
 	// The target is a function of the organization and the name, so it is known before the domain is added.
@@ -5184,6 +5391,161 @@ func (r DownloadKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DownloadKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeCertificateResponse200Headers the declared response headers of an HTTP 200 response for RevokeCertificate
+type RevokeCertificateResponse200Headers struct {
+	Location string
+}
+
+// RevokeCertificateResponse202Headers the declared response headers of an HTTP 202 response for RevokeCertificate
+type RevokeCertificateResponse202Headers struct {
+	Location string
+}
+
+// RevokeCertificateResponse401Headers the declared response headers of an HTTP 401 response for RevokeCertificate
+type RevokeCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RevokeCertificateResponse429Headers the declared response headers of an HTTP 429 response for RevokeCertificate
+type RevokeCertificateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// RevokeCertificateResponse503Headers the declared response headers of an HTTP 503 response for RevokeCertificate
+type RevokeCertificateResponse503Headers struct {
+	RetryAfter *int
+}
+
+type RevokeCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeCertificateResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *RevokeCertificateResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokeCertificateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokeCertificateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokeCertificateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeCertificateResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RevokeCertificateResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeCertificateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8031,6 +8393,38 @@ func (c *ClientWithResponses) DownloadKeyWithResponse(ctx context.Context, certi
 	return ParseDownloadKeyResponse(rsp)
 }
 
+// RevokeCertificateWithBodyWithResponse Revoke a certificate
+//
+// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *ClientWithResponses) RevokeCertificateWithBodyWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error) {
+	rsp, err := c.RevokeCertificateWithBody(ctx, certificate, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeCertificateResponse(rsp)
+}
+
+// RevokeCertificateWithResponse Revoke a certificate
+//
+// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
+// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *ClientWithResponses) RevokeCertificateWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error) {
+	rsp, err := c.RevokeCertificate(ctx, certificate, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeCertificateResponse(rsp)
+}
+
 // GetDelegationWithResponse The CNAME for a name, without creating anything
 //
 // The target is a function of the organization and the name, so it is known before the domain is added.
@@ -9169,6 +9563,176 @@ func ParseDownloadKeyResponse(rsp *http.Response) (*DownloadKeyResponse, error) 
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DownloadKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeCertificateResponse parses an HTTP response from a RevokeCertificateWithResponse call
+func ParseRevokeCertificateResponse(rsp *http.Response) (*RevokeCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeCertificateResponse200Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers RevokeCertificateResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokeCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers RevokeCertificateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokeCertificateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

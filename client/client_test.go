@@ -112,6 +112,21 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
+func TestRevokeCertificate(t *testing.T) {
+	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method != http.MethodPost || r.URL.Path != "/api/certificates/crt_1/revoke" || string(body) != `{"reason":"keyCompromise","replace":true}` {
+			t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"id":"job_1","type":"revocation","certificate_id":"crt_1","status":"queued"}`)
+	})
+	j, err := c.RevokeCertificate(t.Context(), "crt_1", RevocationReasonKeyCompromise, true)
+	if err != nil || j.Type != JobTypeRevocation || j.CertificateId.MustGet() != "crt_1" {
+		t.Errorf("got %+v, %v", j, err)
+	}
+}
+
 func TestError(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
 		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Mend them.",

@@ -15,22 +15,23 @@ type Scope string
 
 // The scopes.
 const (
-	ScopeDomainsRead      Scope = "domains:read"
-	ScopeDomainsWrite     Scope = "domains:write"
-	ScopeCertificatesRead Scope = "certificates:read"
-	ScopeCertificatesKey  Scope = "certificates:key" // to take a private key out
-	ScopeJobsRead         Scope = "jobs:read"
-	ScopeJobsWrite        Scope = "jobs:write"
-	ScopeTokensRead       Scope = "tokens:read"
-	ScopeTokensWrite      Scope = "tokens:write"
-	ScopeAuditRead        Scope = "audit:read"
-	ScopeOrganizationRead Scope = "organization:read"
+	ScopeDomainsRead        Scope = "domains:read"
+	ScopeDomainsWrite       Scope = "domains:write"
+	ScopeCertificatesRead   Scope = "certificates:read"
+	ScopeCertificatesKey    Scope = "certificates:key" // to take a private key out
+	ScopeCertificatesRevoke Scope = "certificates:revoke"
+	ScopeJobsRead           Scope = "jobs:read"
+	ScopeJobsWrite          Scope = "jobs:write"
+	ScopeTokensRead         Scope = "tokens:read"
+	ScopeTokensWrite        Scope = "tokens:write"
+	ScopeAuditRead          Scope = "audit:read"
+	ScopeOrganizationRead   Scope = "organization:read"
 )
 
 // Scopes returns every scope there is, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
-		ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead, ScopeOrganizationRead}
+		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead, ScopeOrganizationRead}
 }
 
 // Token is an API token as stored: its secret only as a hash.

@@ -240,18 +240,46 @@ func (e KeyType) Valid() bool {
 	}
 }
 
+// Defines values for RevocationReason.
+const (
+	AffiliationChanged   RevocationReason = "affiliationChanged"
+	CessationOfOperation RevocationReason = "cessationOfOperation"
+	KeyCompromise        RevocationReason = "keyCompromise"
+	Superseded           RevocationReason = "superseded"
+	Unspecified          RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case AffiliationChanged:
+		return true
+	case CessationOfOperation:
+		return true
+	case KeyCompromise:
+		return true
+	case Superseded:
+		return true
+	case Unspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
-	AuditRead        Scope = "audit:read"
-	CertificatesKey  Scope = "certificates:key"
-	CertificatesRead Scope = "certificates:read"
-	DomainsRead      Scope = "domains:read"
-	DomainsWrite     Scope = "domains:write"
-	JobsRead         Scope = "jobs:read"
-	JobsWrite        Scope = "jobs:write"
-	OrganizationRead Scope = "organization:read"
-	TokensRead       Scope = "tokens:read"
-	TokensWrite      Scope = "tokens:write"
+	AuditRead          Scope = "audit:read"
+	CertificatesKey    Scope = "certificates:key"
+	CertificatesRead   Scope = "certificates:read"
+	CertificatesRevoke Scope = "certificates:revoke"
+	DomainsRead        Scope = "domains:read"
+	DomainsWrite       Scope = "domains:write"
+	JobsRead           Scope = "jobs:read"
+	JobsWrite          Scope = "jobs:write"
+	OrganizationRead   Scope = "organization:read"
+	TokensRead         Scope = "tokens:read"
+	TokensWrite        Scope = "tokens:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -262,6 +290,8 @@ func (e Scope) Valid() bool {
 	case CertificatesKey:
 		return true
 	case CertificatesRead:
+		return true
+	case CertificatesRevoke:
 		return true
 	case DomainsRead:
 		return true
@@ -501,14 +531,19 @@ type Certificate struct {
 	Id string `json:"id"`
 
 	// Issuer Common name of the issuing certificate.
-	Issuer     string                       `json:"issuer"`
-	KeyType    KeyType                      `json:"key_type"`
-	Names      []string                     `json:"names"`
-	NotAfter   time.Time                    `json:"not_after"`
-	NotBefore  time.Time                    `json:"not_before"`
-	Profile    nullable.Nullable[string]    `json:"profile"`
-	ReplacedBy nullable.Nullable[string]    `json:"replaced_by"`
-	RevokedAt  nullable.Nullable[time.Time] `json:"revoked_at"`
+	Issuer     string                    `json:"issuer"`
+	KeyType    KeyType                   `json:"key_type"`
+	Names      []string                  `json:"names"`
+	NotAfter   time.Time                 `json:"not_after"`
+	NotBefore  time.Time                 `json:"not_before"`
+	Profile    nullable.Nullable[string] `json:"profile"`
+	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
+
+	// RevocationReason Why it was revoked; null where it was not.
+	//
+	// Example: superseded
+	RevocationReason nullable.Nullable[string]    `json:"revocation_reason"`
+	RevokedAt        nullable.Nullable[time.Time] `json:"revoked_at"`
 
 	// Serial Hexadecimal, lower case.
 	Serial string `json:"serial"`
@@ -519,6 +554,15 @@ type CertificateList struct {
 	Data       []Certificate             `json:"data"`
 	HasMore    bool                      `json:"has_more"`
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// CertificateRevoke defines model for CertificateRevoke.
+type CertificateRevoke struct {
+	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+	Reason RevocationReason `json:"reason"`
+
+	// Replace Order a new certificate, with a new key, where this is the current one of its domain.
+	Replace *bool `json:"replace,omitempty"`
 }
 
 // Condition defines model for Condition.
@@ -778,7 +822,10 @@ type HealthStatus string
 // Job defines model for Job.
 type Job struct {
 	// Attempts Failures so far; after the fourth it is dead.
-	Attempts       int                          `json:"attempts"`
+	Attempts int `json:"attempts"`
+
+	// CertificateId The certificate that a `revocation` is about; null for other types.
+	CertificateId  nullable.Nullable[string]    `json:"certificate_id"`
 	CreatedAt      time.Time                    `json:"created_at"`
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 	DomainId       string                       `json:"domain_id"`
@@ -906,6 +953,9 @@ type RateLimit struct {
 	// WindowSeconds Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
+
+// RevocationReason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+type RevocationReason string
 
 // Scope defines model for Scope.
 type Scope string
@@ -1130,6 +1180,18 @@ type DownloadKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RevokeCertificateParams defines parameters for RevokeCertificate.
+type RevokeCertificateParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
 	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
@@ -1324,6 +1386,9 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
+type RevokeCertificateJSONRequestBody = CertificateRevoke
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -1356,6 +1421,9 @@ type ServerInterface interface {
 	// DownloadKey Take out a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadKeyParams)
+	// RevokeCertificate Revoke a certificate
+	// (POST /api/certificates/{certificate}/revoke)
+	RevokeCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params RevokeCertificateParams)
 	// GetDelegation The CNAME for a name, without creating anything
 	// (GET /api/delegation)
 	GetDelegation(w http.ResponseWriter, r *http.Request, params GetDelegationParams)
@@ -1822,6 +1890,56 @@ func (siw *ServerInterfaceWrapper) DownloadKey(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DownloadKey(w, r, certificate, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeCertificate operation middleware
+func (siw *ServerInterfaceWrapper) RevokeCertificate(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", mux.Vars(r)["certificate"], &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "certificate", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCertificateParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeCertificate(w, r, certificate, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3173,6 +3291,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/certificates/{certificate}/key", wrapper.DownloadKey).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/certificates/{certificate}/revoke", wrapper.RevokeCertificate).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/tokens", wrapper.ListTokens).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/tokens", wrapper.CreateToken).Methods(http.MethodPost)
@@ -4148,6 +4268,235 @@ type DownloadKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DownloadKey503ApplicationProblemPlusJSONResponse) VisitDownloadKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificateRequestObject struct {
+	Certificate CertificateID `json:"certificate"`
+	Params      RevokeCertificateParams
+	Body        *RevokeCertificateJSONRequestBody
+}
+
+type RevokeCertificateResponseObject interface {
+	VisitRevokeCertificateResponse(w http.ResponseWriter) error
+}
+
+type RevokeCertificate200ResponseHeaders struct {
+	Location string
+}
+
+type RevokeCertificate200JSONResponse struct {
+	Body    Job
+	Headers RevokeCertificate200ResponseHeaders
+}
+
+func (response RevokeCertificate200JSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate202ResponseHeaders struct {
+	Location string
+}
+
+type RevokeCertificate202JSONResponse struct {
+	Body    Job
+	Headers RevokeCertificate202ResponseHeaders
+}
+
+func (response RevokeCertificate202JSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate400ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate401ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate403ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate404ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate409ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate413ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate415ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate422ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate429ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificate503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate503ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7770,6 +8119,9 @@ type StrictServerInterface interface {
 	// DownloadKey Take out a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(ctx context.Context, request DownloadKeyRequestObject) (DownloadKeyResponseObject, error)
+	// RevokeCertificate Revoke a certificate
+	// (POST /api/certificates/{certificate}/revoke)
+	RevokeCertificate(ctx context.Context, request RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error)
 	// GetDelegation The CNAME for a name, without creating anything
 	// (GET /api/delegation)
 	GetDelegation(ctx context.Context, request GetDelegationRequestObject) (GetDelegationResponseObject, error)
@@ -8040,6 +8392,40 @@ func (sh *strictHandler) DownloadKey(w http.ResponseWriter, r *http.Request, cer
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DownloadKeyResponseObject); ok {
 		if err := validResponse.VisitDownloadKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeCertificate operation middleware
+func (sh *strictHandler) RevokeCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params RevokeCertificateParams) {
+	var request RevokeCertificateRequestObject
+
+	request.Certificate = certificate
+	request.Params = params
+
+	var body RevokeCertificateJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCertificate(ctx, request.(RevokeCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCertificate")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeCertificateResponseObject); ok {
+		if err := validResponse.VisitRevokeCertificateResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8760,177 +9146,184 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rcts4uuCrYHVOVSe7lCxfO7FrfngcZ9o9uVXinmxVnDUhEpIQUYAaAC2rs97aX/sA+xA77zGPcp5k",
-	"C98HkqAE6mI77nQf/0ksicT1u1+/thI5nkjBhNGtw6+tCVV0zAxT8OmEKcP7PKGGnb2wX6RMJ4pPDJei",
-	"ddg6S4nsE0qS6rFOK2qxazqeZKx12EqUuexuj57/tj/9UT1jez19cNX9dTvdGe+KvUkranE7zISaYStq",
-	"CTqGd6rBWlFLsV9zrljaOjQqZ1FLJ0M2pnYpY3r9iomBGbYOt7s7e1FrzEX5RdQys4kdTRvFxaB1cxO1",
-	"TnKlpVrcRSzYtblM4NfYbsgMGZnQASM91peKdciZIVyTK5rxlPSlggc0HTPS55k9KkJFSqRKmSJSZLNO",
-	"sbFfc6Zm3s5wAQ2b2OnuPQst+4UcUy7es374/BWxo+M9pPBo/QrcX51EjsPnjS/d71GfpWw8kYaJZPZ3",
-	"Nltc+Bs6ZpqYIdckoVkWES2JGVJDuCEJFaTHiGbCEDqgXJApN0OZG9JjXAxIQpXiLCX2GzPlCTsk28RI",
-	"srO/fyGuuOa9jJHjDydnZyQZUkUTe0MRoeSXX85ewPVxoQ0VCeuQl1KRnT0ylLnS1a3aJcGk1VdGjpi4",
-	"EPaeR2xmoWHAr5iAB/pcaUOkYD9YQNBTpnDdEY4Re4fRfs8mGZ2x9JDYM46PYID4Pfs1Z9q0z9L4QnBc",
-	"iWBTWMgPukOOhTRDpsiYmaFMI2IvMCI9mc7s/cPaYD2a7O3skJh7E47YrK1YrlkaRwCm1K0XNolnri+E",
-	"NjzLSC4sCE/pjOx1n9fH4aI9UXKgmNax29d7ZtSsfdw3TMV2jcXmZZ/sX19HdmlSsAuBJ4W4BFvD86Wa",
-	"9NggF+TJXrcbkb3udkT2tnftP/sR2dt5bu9szLW2l64TOWH2C9g0LLunGB0VQCSFsTf9NILzE9KQEZuY",
-	"Q/vX0L5vZ0ulYJ0LUcOOZ6y7+/zHZ6y9103323u7adruJc932wfPnu/R/R/7z3d39gq0GTKaMlUhjn+v",
-	"Fsp9jJlQY5iyb/2PT/+l/b8+f92Odvb3b/69FcSW/mtqkuEimrxn/VwzPO697R0yHTJ3hLL3hSVAlYQk",
-	"mRQDhlRJCoanA8dyek4HQB50p3ET/TZO3oDv+9s74SW/kYKVy24a2j50q/F/lr1lDOeL7NWp3BfZ25jR",
-	"fJG9+6V6r/iYm8VF/ySnZEzFjFBDxlKbJvaQwev+ClLWp3lmWof73cguh4/zsWUUXVgLfqpWwoVhA6Zg",
-	"KeeWJiw7QSAa9TM0crTxGcIw93uKH2n4ELMUINwRmVwYnvmoMJZXTAPRQQ7NNeBFRCwDGcrMcpREilQT",
-	"nSdDQjWJd/Z13CEfkUj7wBpHbnxuSMr7fcvi+0qOAbWarm9K527PowFPPm23n3/+n5+22/ufP3Xtnwfd",
-	"pzpEDW7sWeqJFJqBBPZXmjruYD9ZOscE/Eknk8wKSVyKrYmSvYyN/9sXbc/qq7eGf1dWbmj921Yl5W3h",
-	"r3rrHb6Fk9ZP+3zIiMJpLT+29LRnv6Fpp2UlKSn6GU8edElnhiQyy3jKNBLEqSVz7Jpro49IDH9wMbjk",
-	"aYwkz13WTdR6KVWPpykTD32EyJkzmow0oQUPc/LjJKOCUPtfwmCVb6R5KXORPuQi30jEhoKdoEADy/5B",
-	"E6kGVPDfYG5Y4jsFKMTtFy8pz1j60CfqFjqk2gp3YsBSorlIkCkCu+MCkBnxGFZ9LuUrqgbsodcKoool",
-	"Q3Zye+lUkG3ymv+1WNVrKmYOufWDLk5KZEgOxS3++MIcyImxst9cUhMTTWdW9AB2gUwelvueGtbA8j6i",
-	"XEky1jeW33BTZzUXLR+2LlpH6i/dI/OX7Rr9XGQN5YztdzLjSUCxsOcOfJQ8SRXtmzZnpt8eGjOhE95W",
-	"1DD4te228XTFsn79y3a3ezT9y0F31cqq41tc1AdkPJ3QGBXTtsP8ImhuhlLx39hD0wFA+kJoLxQDkouR",
-	"kFMREXY9sfzd/q7YlRyxdA4aPn782D7OzZAJg7r7ojT78oQc/LjfJf/6525n6Xm6o7iiPKO97EER95hM",
-	"qDLl/gVjKUvtX3RKZ0fEqBkqd/O4cF/3P1EyYVo/9LbPDKhIlsNHpJcbMqYjBsqFZkIzy2CVkkrHJLMM",
-	"l7ArpmZkqqQYkD5nGcoFvwidTyZSGZa+Zimn57DH34fqWpkl9mezs1iGcFPcAlzccWJCNqGPQ0lSnhIt",
-	"rc7NxcBe3kTJCVOGo2TG08XX3qLxKNdWDXaa+VFlMpppw8aEGw1AtqH0PYckUYtPFhdwnKZWRS90QKdr",
-	"J2CrUnJ8BMfChb0/YXR9BTvd3U63s72923kems64y2TCqh2fWnaT9jmnAeDmWp9DIn2lHXzCXyN7etWj",
-	"yNXtJMd5ys2pMCpA298KK4ImUqWFkY5OJkykbSmyGclk4I5ogu9+9bbpjGT5JKWGpaGd0gImloEhAo59",
-	"ukB6mqJkRLN33iJQHwqxRytT25up3cLXFs2NvFRMsGnrsE8zzW6ilsgzRwlxuIVzQ+vKLVbhaVBTqpcs",
-	"xY6wzkoSxey5XlJA975UY/tXyx522/AxCx14ygzlmb7F8lmmmcV24FKVpLFylZZLmdkl4nANNjZEQjdQ",
-	"gRz1Jf6dixJW3SEXVs7CIEWMrGNhaY5dxPe5xbIrs+Finbx3uYR0VWbBhObasj5zRNh4YmbO+iTsolMO",
-	"7H85pnOLXB44FIgVFWhZPz3/UkqALtCrgpHaLpaTkFccteY6TUipAR7DDRvrlVhe0aOSBLaoUhQ+D6m+",
-	"HDu8c7/1pMwYFfZXz61gH2iAyYbDg1V6M9SHC+375Pj4JRepHSzAzhgYkO0NnxwfOzKqfa8ByRgYscnJ",
-	"MeFa5wz4lOeMIU+sAPfsYP95RNxfPz4NkNw0DRkycT4ArKnMs5TQLJPTecXgk++u6MBSu241F62MGc1E",
-	"omYT05FqcNGyx1DeYgO/qi6LZhxZ/sLROJvqyZvj16fO0BP3rSoO2k8GMpFVicyQlSenDRXpEbGXWpll",
-	"FSMUUMSNtYQUedzGHgRLmy+NW2lshsfgYZ0HaQkNu1gK2mOvFFX7RIo+H+RWkreCXJ30eAccoh6JTAM0",
-	"LpajmLBrmpisIBG44CMkznFCabsPFhgdR/gxk3KUT9p9MCHE5Am1K1Rg7AbnhyBUkynLsqegkMSKaZld",
-	"MdXOhWI0GdrzjOvG/YxRJVAp8dyP1dRB2n09YYkJHz01RA8BUHvuajuhIfr8OqyEwokQbdgEgX7MRKod",
-	"uC+O4oAtPJSgYxbB7TlMlYrQnrxiEZkOpa5gMpG5MI0wKdgyx+BKMOUpkOeCiNa1BwuaqlheZX0jUzu9",
-	"vW0GjtM5XJ9D6M3QWfY0U1eNl2dhQjMmLOC/ePOhE2aHcG6hU/eOdW7RFT2ajHjH/bApLdL5eExDMm5h",
-	"OLG3PQb78Wo+m1hGUVARh6a1+/IArCCD1eYjoNjVkryT9TAEIT3Idjx3/QKvvRNhWiRAtxEtASadxBNA",
-	"XzFgaqK4MJd6SHf2DxoFoxen7yMyZNc0ZQkf0ywi9sAVSagOkwbLukdstpwZTxS/srzVOZWHLEvJHLHx",
-	"6Py8BLgyvGIRiwFTF9d0IsdjKcpQArs0+yj42+vBHQtDjlgl/i4Tpf7OZmAPuEGPia7JYCsxRkhzWWpa",
-	"6129faXSi9Z7Z6Jkn6Pys5IiKgbG+/SyN1vzebCbLQPflWNopjjNAu6xtQEzJKRXSFLcTTlTCTIR0pni",
-	"gLx7r520f1NB/KoQo3Yi9eOs4foKqnMPUr5Pw757Mb9wwCzu2ZdnvpGkklFtLpMhS0Yb0uEx05oOAvLj",
-	"SyvNkAlTWorglHggdsqNJvTlgwAqUmdznLPUGnt1xLLQOUnSokXbRaOEptOGmlz79jF7/RYFaKbt/86S",
-	"HjCQLZrWXrz58J7R1OKBB5rFV++ZYFOavRXniiajtS1uboXl5qs7CYHZC5axAS3gLOCIq4xxADWUJLk2",
-	"cmwJD6CuXlQN0VHuM7BLmoxZOxnSLGNiwDp1mXTxnKgaMFMf4uB6tHu1/+uO+HG6Z56p7cnzcffLwXB3",
-	"sN/fSfc07dgpOmlyRaluXzHF+7PG4eeuAZS41ecL24qKY3ZrDJ4ppwMhNddh2yYqM6aQXkFmizxfdyHS",
-	"RtXHAuNBPR3KKTES8Neh75wwVkPbBZkE5TArrMPQ8gplz/WwLawbeugEHqSMcmEXa0hcGP/11lf78018",
-	"RECTRL2FZpkVh6wK2ICHYxdUtCjwCX05lNqEbfoqF041+Q0D9kDiAUqhdFRpTTNQmiyADwTX83rlSSbz",
-	"tJ9RtRbPZldWFk8C53MKXhQX0eJbBuHuSQ8jSdfhYG+B2iG+BjjYd6Pp3oPWtqHuVN3aeWHjAZOOtrhC",
-	"XWAlIm1wOggEakAYbghstjcj3GiW9cmTWADZvGLthCZDlsZPG5FoJeBYEA2f+W9enF9Jh3ssk2KgCRc1",
-	"GwA3hTsMGNAdjADzeicqmusojm4vHnYWBxv5ZMnDlSD9RNP4gtwDbgoQU8MSmu/G+Lqm+ewctVMjweUL",
-	"IbNrWfM8bSloZrfjJrlSTJh5zWr12IXop9eXbEtpMUAVbqNPJ1pdTti4YWOetbgIHzMVXgsDodeMuhhE",
-	"q/RiTPeYpqzUe1eeQ1qTTZZt35NikApyxfSdFLC7e4xuoS9ntMeylXf9Cp8qpHRAiLtpm4XAVr/pV6V6",
-	"GZHjNq4tIsJiCuWZvc5UmmVkJqB1sz5TiqWXydBh+Mq1eZr6nAv85PUpcb+uBU5AGe6mlZfC/1JgBPL1",
-	"AZ8t37pcQxfxPHDC2XSRpKPEKImmszDzQif3Rhg+5VmaUJWGaGXIeODE31K9qG+rhq01EubNVDMmFBTG",
-	"tzXMA4gzRniEv0blS4xZoMc1IuBd/QLOzHkuvYNs5kwn8EazFxtUwWgp8yojvmuQ1sjLVj6ezMdgH+yt",
-	"w2iaiPy7v598+Lft7hE6aYSct1+yK6YqIyZ6zeLibmMQzuiICfSxoYjor21/f/dgjeU9AAUNU75jMXN0",
-	"zyd1sMtfBLeYCmoDTRI2MSztkDeSFEAekbN3hLrwHKnIJO9lPCE67/f59TJquRBAvw759PPK9vejjcjp",
-	"ptDiE4wSIB2sz52fHpXBUKB4AXz81479O7YyvxVrPYyNQAutsrBAeg+ZxkMaeTOe3oPF0Imi37uxsMZy",
-	"PMvGhEGgwGXiiLez9bvQjCsIxlCqNmh13zjoL0ARVxK7MRf+t9vRN5Hd70Dgvk/68x2hdADXFuDs9MqF",
-	"d86JMEX0JGoBQ4jXs3TxzBCBvEJmqQbuMaYGPA7BIL4NwvEKNF4/kCwu3R8Q+R4RqkmfKvtf5T/XeTKM",
-	"SPxF9uxzEYnrgkXsjHK1eDTH/9Az4qLqKUbYyz4+75IYOhfitVQMQ2k1hHskcjyfrYj+1LkwjXmFc7VT",
-	"0HOJrlJfQnfdpNUChXbe3IxrgyEL2ihGx2X4DM1TbopYzbuEsvmB+gthfFINNhzOCsPa0PFkfTl57ZA/",
-	"u/epD/9WYp/PiHBRqbXbBGF0PQ9eYXwut7F4QlX4HaDI5yY0vgfuiOTge2eOp9d0zEWDj+OtcLZwi9RX",
-	"TM08OgbhSlOeZcUTAVs7petH4WXMEEaTYQE3XizEybHGeJOoQC0sMwBJjTwZVrZqoziaqdezC1XBgiHD",
-	"EM010w0W1hFjkyIB4OTYifIoPyDKj6U2JOMjljnDWT2AtFYuosj2h11tsP7KlRJYft0+RLPsbb91+Gnt",
-	"AT9HS+6t9FWhAFtakiFvDqzIRxA4WRgy0SBNTXG3mIpq4abjvBWaJQFNw5WboMZCXRH/BsZxPxIMQjL3",
-	"urv75F//3OvsPj0kmg8shcknxaKUdBqK4oOhwQQAfAhi6+zH8uELYZ8+KgYBwqUgibaqz1DUONDOQ9LP",
-	"NUuPcKjQmt3jwOMgxhclUM2SHLCUi/LPnhyABWGZq3RKleBisBw4tfRDjHQNRi3eZKy0/I/p7JBQ0qc8",
-	"Q10DDmLsglTt6UylGt0HXM7Tq5pZhNJWCQwl/nm7DdGvl1ZYOAUxfTHwyvnjKgYDjjPP4tIQhB90l08k",
-	"F8HMpp8/vH1D3K+ECwdykIIDoHnwvLv99AitvZAuTcr6MhZiMIEqIvEWSkcWusR8RkRry3ewNtL/Yo1l",
-	"AJzbT+jkfmI0M8PAqQ1ZMlqShvA1dGo1+wjkjkl0ZUqFbJ9rxCJPca2Wshg3IEeAAlX220oHtBsjtNOf",
-	"ZS/gLzHGEuQADr2kPMsVsxhkReAjAuIqVjmRuTJD501KIRN8sfLAbdM/aHqZMWMsmbiTIXZ5tN+8mLiy",
-	"aEQ4/IUVKDe/nFUomFA/gHkjHAy73paAeJNV+eNwhk5mbjRoOpToBkMzNySVkARoNgyGUUyDEWi5Fubr",
-	"NRsqMeskIqlcNIc6cIOhAFZGBD6oqCD2dtcPeVjP6P+z7FUW/3WMBj/LXmE02Nx6v0Q18GP8FkOBSpJQ",
-	"nlsN2AM4Wt7yZpbyn2XvHhQMS9a+d/WiunmPuP+aM9TpVC4EYo/OkwSyjCFYDIoqhASfAi68wVKhMTAO",
-	"r1Sh/4KKhBWuDQjgVOxKYg5scODCSuUNzBKM1GTJ7rM9O4KmO929Z/jXXvf5QXCgV6WNq4l7zpuwVnDT",
-	"Y6yXQw72jsiIzSBdCUp9HewSBEUdkZQPUChNSdy53GrHzqngz3ywF7gfP2QmqP6h4Bqh9Ijxbk6kLYqu",
-	"YdxQwGIFb4bNJIXSxwWZKKaZMLAEYtG7JmauDIku+dAihfczY0r5+/Ye3yILpXLmUx1K6VgWzxfOwAjH",
-	"jZWZqS40akr1fBJieH/VSt789xdvXx+fvQlSbpmrhIUDxMrNWa2guHDgENS/cwzLA8BDl86SALE1LUdQ",
-	"MGY2WX3IGJa4UijETUZz4YnKiQ4ORBft/B6CeAakgKx862SMldT9F4hKDQhsm9v1FkNOT/Ev8soEtSBl",
-	"RZCsqGqybJVV+ROwH7KVJupz7opzNbnQYZDqlGqLWRkRX5RFaAisY8K4cg2gmD3fCydvJuMNk8iPycnx",
-	"D5rIqSVnsAKSyiQfM2EicsVUjxo+Dmo+y0JGQ7bRNtZ62lB1xbIVawsWnk4dDKMsi0w15gn5ed4U6ijW",
-	"ylatH1uJRFCSVBLak7lpCqmsJ3UHfsYyPutjaSXYLqp3hpuMLeFOIaIGpVQNVuuCEGDtrJwYZF8uKle8",
-	"DW4vhhLMWlHtuCBPpHX0bUWS+JLaRWW5voRmGfpiegwj1LgglEy5SOUUzEscTRV1HFJeRacShre73W5I",
-	"XcbBLl1putorB91gZT//DMqpFgYK7flDIufkRyQ0h4rRKgtIH04Vh9K7nlJWPlP7DpN4vshe+TP8XbwP",
-	"lUHKn9yn4kdwBBW/+a4K/C4kX547Glssv68YxgZJO96AiWQWfg8qlNwjA7vk4aRRBtV/nW1WlwHdFoKM",
-	"zJNhIcP0rTSBke0bSHvfIHhx85ozoBPmuiGLANP8McIfJHcpEgZVXEVu2O0DoQsuvkiqLEivT90RAwKH",
-	"C8B5OVGsMcrdFc0tCwoX5mXNEsXmfXnJ1eX1j3//def1ehp6wf79RZR7qwHdXPha7TZWSgiAB7eKUauD",
-	"fTPMjun1Gf6475G7ewXhAhRqhbO7K6qK3h5Qqh3t7sAk7tP2Cut+ERSJ0zbexj2YQpC6fe/GEFjlmiFD",
-	"4aSxjS583XgwWNZHboYfAI3XdxcWpz5/dabgNYH4CJjiiOghlCoSyRrZuTjc4so/30StX8L5lKX4gmV+",
-	"ndfa1RvlIslyK4oW+WLwZBnlsijMZGEZycm6dkzUjQeKsZSgGQOL79aLh3rkcXs/JAhZKlZjTj+ulH7g",
-	"lcgtcfGMIFs6yRU3sw/21nBDPUZVyDRzLMjxuzOs2HZIYkvC0Se1e0B6VLODnVo1eQhyodqQA0IJuo3y",
-	"cVngD3ANJyqXNTRmgjXruOjLxQVgVB1WMpdZ6UmVAlZx/uqD7zbXznLP1BVPWIccL2RfYimfN8evT6ML",
-	"ES+xy5D/+D//l3wdUj286Xz9TQp2E0cAnUdFyWNmoXVudoX1AdBJfCHA2MjSslJ/4V3Vhk06F+JCYKYb",
-	"FJfq5WjbGYITzh2eq+qvSXzsCmCiMEj+CsdI7H38x//+f3GHnPOxW4DVY3d3d58TLi7EL+cnR4Sn+Mv5",
-	"bMLOXujIhd5g1AEysR804WkZiByVLscqNtlI2SGgAsJgFyJuqlkYe7q0S9SEyvZVVURtJSEQgrgoSyh6",
-	"B+LsW8Xmaa0VwGG9onuRQxNVeV1DqtEgur3zrLSIXoi6SfSwHRf2Kza1w1lwARetfb2Q1LAwLfnoDmtC",
-	"zRDOQ5O/nZ7bY8JPF+Kn0+MXeEbH7inQU+FRv0tBFSew1913HQOOs0xO3f4h3sWjESAmj+mIWdD29K9C",
-	"erRfQ+VEn44dEqsEkO1uNyITJQmoWQR1gQuxD5+4IL1caQNR1+yKiWzWIfF8KVmocqsrmvgk/jV+at8t",
-	"vynKhz+Jp/HTyBshvhDlQxb6oOjtk1jFT7HhArhQF4axkGKf7tFkRJ7EJn56RHpsJjFQbmzJisuCLQyc",
-	"ZG/n+YUI9F6AwIqMJ0xoVrHM1ut3r9o7nW4rauUqcxRIH25tTafTzlj+xrOMdqQabL1+92prp9Pd8vT7",
-	"1ouTf1D6oRW1rpjSSKC2O91OF0LvJkzQCW8dtnY73c6u5RnUDIG6btEJ3wLVrp1JDNJwCduWqcA9n6Wt",
-	"w5aVe6C02iv7VFTrOtPAeatHtgqr28oHXccX++S8eR+KVRV9EiAwjqQ8RZTjfo18CzW5djZg7AyjTCX9",
-	"IwG+RR39uerxRWxeuHD+TqgzTKCopdMAmufAcJPgJAd7wTmaDs4rYOgYPvDdCJJh0w55W5WWc98VbpOI",
-	"0EzLxVEsdn+RPSRcPrtZ2dBmbp9YR7C1tAvByp2+ROZn2QIfWzLcVPcf6o/XJlvPUzs/4V+LBiluyqb5",
-	"irzZDef7PNdYYKfbXVKad7OSvHMlFxvKKg/KmCyI/72JWnu4htDQ5Vq3vA4I8Mr26ldqZbThpd3VL1Vd",
-	"AuCNvdVvlBX77Qs7z1e/MF/z/SZq7a+zNL8W9o2fAt96z+hcYHVk2TzTBi0WUJDCEuJPaHGzcvJ1W6Ml",
-	"0DfC2WHnqPcWu55IZTwiHqhe4IXFYi8kbIiVMftZyXwwdLHftKgw7UxEc/2AoiL9B7ldh7wt5B7IsC8F",
-	"S5S6k2EuRhcCxa/t7R3yr3/+2Nl+arklF/YIM2bYIaF65LWQIjGgatwhZ4KcfPiH17wp44KVdesYSWSW",
-	"jwWK+RcCCRtKlj9/ePum6KNk2HVp59cTe4p6yFhR39JKRGjpA9dunlGUt0j8Q1xsnhvk3XXmeArHvoQ9",
-	"hqiCowHB7jGtRF95oZf4SaSA4583IvqP3PKRWz5yywVued122FTjmIumHUsxtiz6LX0uWNaeCWNVxEMg",
-	"XBj2vf2s+7Rs2FCxYEtIIS5XCswqsMRtrl3BCe6j/YLridRlObHmLk6hDg2P3Puu3Bsp/Tz/lll6B/7t",
-	"k4Kl+teJ/+DvpIIB+haGmTnC14TRZYH0DejVtxR+50sRLpV+64T6EYnuAYnsodfOtVECrqFGDZEWXd1B",
-	"fNr66n26acSuvzEfuVoPA3tNjKOWTl+I0VZ4GLHZIwTeCwT+jZl6VtttYW5TKlxvzwxeoRUwu5XKqcgk",
-	"TRuB94V7oA7Bc+sKNN1itE9oJoUrVQ5p6yW8GfcEiCs9aYZVe114sayvtbFq08+zrKgJUwaGeN/Z4aHI",
-	"mP34+a6cYcLGbe8422Vy/gbSnFVspSJjK76+O31NeplMRvpRQPseMbtAhrmkVartzX3HWO7qjt9tnqg1",
-	"CdbR9Hx53DPouPxkT5AFxdXvJjfX0xvYUDzXRjkmbRjHVRQC96M9N0IFm0LGkpAkkZMZdvuBYgtsYjoQ",
-	"alk1SPYLE1m12ZWbsD/3GORXEkpOPrwv3WqdBTtMcfnY23mzs5xrgL6xPmkJTVG8Y0PaAjWanlWkpUPe",
-	"wN61kYqlVsaGypQLFMd+2T5B9/NmtCZ6JFfz5Kq7Brkqu+gCfdtZZyN+d8Dfjyqe0xEjaI31qM4P2ke6",
-	"pcRRMbCWFmDRQC3tKKUYXs/pD9qjz8sUfPCakn4uwIRXluPwvc1FQRI0sWlZkBLoI+bZpl2iPYdED0wy",
-	"WRD2X/ip3EslpWO/RwqYvGlZUgwoolSVzOSVGIvK+mJSlTUXNzX0uZi0DVp1P6Qa7ZfqbGpIjeXGpYtx",
-	"+d61lz8USpe1kftlqlOlLsJ5W1CkAh0+HnYX2So1qacWWV7hcJX+02iVelEmvzy0Qeqd56lYZn/6tcn0",
-	"tLO/GzRcB83gZbXM9ZCjVjq0wZhWxJ1jUyhfXsUi1WtazIso3bKhx11N9fGIzf5yRbOcYSCS/RwjnIkZ",
-	"gR+a1gKErvm899eY/RhqtFjgjdsxMbly6SdYR0dZjt3oq5CqSe1s13KeS8+a/2X9EUd82+7/Whh32/v0",
-	"+YGpblUQcand0sHWd09yfz8LZJW1twFlbFKxToYsGVmYdfSokn4IJHp7JeePyqrAjoBzV0LfzBXk5q6S",
-	"VBqRXGRMaxJXxRehNivEXy9KOJgy8KIwu9+DIgQn/1eZzu4Zjl1yw009Uth1rp3Doe17nrtJaimcuqXB",
-	"a16MgdDQ6oLjOb3s9JwONlXHXhX5/n8qHWxTlWp7dy1i8MqqDPjC/jobCbQ4/6NJe8dpWoYbrEuwMHFv",
-	"Xpbb+op/3CANy1io8f+ZIQPJyljoqDL+BAMYorIWlNPmikDiIuvfj0vvkHPf6OQKgNmXh1wbqWYBuw4s",
-	"87b0rP8aOs8EuPJecOdckwH03vyTWTi214D3d4qVBd9fYmmT39GWC9d+W7iPGl19twSkj3Q9feWs/0YK",
-	"1gh03QdlY3fmTXbw3WZM0YZD3xpqSHzWb9udt2HrMUbn3cv8j26R+3F4boZHt/N9IFC+Z330RwAWHDaE",
-	"kpTlkzEmUzH0N2CJZeQTgl3XYgVIX2aZnIJGOF7kFJiweC+c4luJvC6nci2R92FpBSbsYKOS6SPi3h/7",
-	"fJRrm+jSCaC6n+snJ0WzmfsQctcPrnP66IOG2D0Guf3Jg9w8uL7/eLe7cOZGfEn9jqdBp90rKUd6rSLr",
-	"Li6gspREC4XUrd744s2HD6cnpI1JGk5zrDdRhe6anQtxVggHpWp5SGJsERvDrDgiTYwmUhBuOnZ0C+GQ",
-	"6OpVwsaIOiiCRRPmymW7jGLt6mtvdy+ES/6MXFIolnBHJrnf3SVxeV5gXJe5iTvkWCzmyQ7plSVzfTZ1",
-	"FkLNXLpsLlIomDcjcIZ2mKMLIQXDgCOuyd7Oc3+iXq5ncSgNxZWyrsSfb0Zc/EL8AcLysX5vjwTlXgiK",
-	"QyqPpljYFnL6cAJ9I9ko+wHdSVkIWtaPMZmG1d37Q4oFE2hmdwUV4V2yPIFSFmVzgjqKnNl13qdh/Bsh",
-	"GJTLDcvq0LVlKtXIbtQjHngQR0jGuC6sdXNy/O0NzTvdnYfY3hfZ86onGGrl23vbw2PA0h9ELwA8nYvh",
-	"3IDSrdIKyvZk90+uoH4ilgkGaqQNnemygTAkt2HAQkWtMM5vkVi9t6t8JFaPxOqRWH3XxArwdMF7f4/k",
-	"yuoEGcfW8kGdDGSkpSnG5KOrbWkhtUxmx/xkcLOkmIq/2PNt0VRyXiznD20gqVqnrax+UQrcpYfyUaO5",
-	"B7z5ON9ir0qob7CP/F7qDZoYvp3AgF6OIUtGrhZFIsfMjxjCCgSCwQ+lX34RPf8BC32UGR5lhkeZ4Tt3",
-	"fFhkn4sUvL3IwCwza7bZfsRiftDl/BDK4OAbbWz2GvutOzh2mIImsE8+/nR8/vFv5Kfz16/Iv/75vLPz",
-	"tOCJOCNE9lwIIa0yA7HCRagPWmfAaBq/otq0gd+2z17Eh651JgQWcYHGmoiAyRMq8cncdEjM09ilk+Fc",
-	"UAcyIjF8iDHaaDZh0YWIU2poTKggMEdRTgOKbMrxGFzKQDaxBeb2flHSD13Mbq8Qcu1K/9Gsb4cbylxF",
-	"ZbTmhcCCOQztwSJ1kfcKEBdxumi/BVFNJJ8ckkQKAT1lqyS6shQpTzskhmqortcw1uONwRVetF3HzrwQ",
-	"In4hsPgRw23qqtykdH5xKOiq5DhkHrayzinCye9UPMLBDEAQx+tbv6duKN7btRS4Y70ftyzs2eAVuPiG",
-	"5S0WFnJW9iAGyMAb9mtwMX7F0iO/QzNE6ElBemzIIfxuww7NsBfkOtVmaqi6ydE+lKjuavL45GvDlMtK",
-	"tseLLytf4WiPwv39+T+LA/bFeeQSSK3MkI03L5hjNdylvvyf7QN/8gI595Om5DU7bBpxgcau1QvxWysP",
-	"qxV3CyWPuHx/uGzPs1ExB5SsIW7VZKaGt1tfv8je0kI8VnX6w4fmLtf/HoNyH9GqDMr9AvC+FiJtihY/",
-	"y16t/kiFgFvQZGxzg1YxYrOzPiNFZ1pX/wP1vKGcQk0L2TfYzJfPdUucd30ZNbsNJfgObFiIg9g3FhoV",
-	"Y+PYwoCFBSCh7j4YuYpSq3TMyAgEeV3ZuEyQYPwRbFxRcQKg+D4auP6zGbg+GKosecMGyWD1pH3F9HA1",
-	"sZuzbbnuBZ0COhsr+ElhFE3MXQPflrXSnO9Ys1jPZ8LE8bszAo0WOrWeNq3DT5/rFRxAU8DWm96pVB0V",
-	"P1dnMNfZtekMah1gvyHpq83TQATq/YQe09DDNTzApvhDvftSVPVNwX441FS1s1wTpQJaapBRw6XFHo0l",
-	"OGFrx6U69Dk+8od28VYd25a7eGGrkV/7kCvX/euxgEKzRli232rWCx2g1eDS7zJ6s8wrijdQxiWUjXUA",
-	"KbA8HAoX5NjVsk+oENKQoX3A3iR287MC13yLzyFFOz06WJtKKGDTuO+0goLfHfKBCyjMd+Fr4AB4KWXu",
-	"eNV5876q2D2WTXhML1vqZcV6HdRrFbgecZoTQfHbra/w/6rKCdrIiQbdDrS+plANzG4vKMx/6soEv1fY",
-	"3pUc3QE4mgsMNFzqPQs2S6luvXJ4QXkf4ea+zHYbA83tLHhw0YXFrcilD6W8VyD3jQSN3ydtfTWgzyWt",
-	"/9mSzh9Ze3PQNR3fkbVn/Ir9tkQLtr9+Q+D+CfrpNpiQUwmp2EvsRx+HDKzIWDwb7oTYHfm589iy1xmS",
-	"XCdcvfU1kWmtG0YghcXqxpjWKwi0wf1Bk9hK0jGZSA7xMoEK3KfXk4xy8Q5nWqcNQTm2XVMcCgdqs2uu",
-	"IWgJ3NMTaoaVd9q+tW6J3IO9VU3IVxsjIPhkaMbZ7YJO+lKRCZOTrBDiNiIIS4HBuyoyZlRULcONJGMG",
-	"EUJLrIzgm2hGhvf488KF0iyT09PxxMz+QbO87EZf3/wbi6kYfAfd5cq4pkzKEUsdJIWCD66Y6kndGOO1",
-	"/7BxSEsRNqFo5XR07RtPeOydpOV9jKWYwkGndFb18nNkAZPMJhMuBuvRFA77gf5/LEhO6mNUXdo/fbY3",
-	"AO85CMFWxlsgwrhxvgbgw5lmFpqWj9jEFD7CWriMDkTgfJRqVEEXhXhX7HgOiMCxrJ03FHggAuMU3TFP",
-	"josanN5LtSoNgfq1pVnMe8cxpIapyjaBpbm3SIvwhsDoqMURmqzI3qs1I3GgF6BUBJpm9GhGRYKFElJH",
-	"qKCVPM0ybzgHBqGleC6NajNWBcFW6kCZvJEqKnTz+eb/BwAA//8=",
+	"7H3rcts4uuCrYHVOVSe7lCxfO7FrfnicZMY9uVXinmxVO2tCJCQhIgE2AFpWZ7O1v/YB9iF23mMe5TzJ",
+	"Fr4PJEGK1MVx3Ok5/pNYEonrd79+7kUyzaRgwuje8edeRhVNmWEKPp0xZfiYR9Sw82f2i5jpSPHMcCl6",
+	"x73zmMgxoSSqHhv0gh67oWmWsN5xL1Lmarg7e/rb4fxH9YQdjPTR9fDX3Xgv3RcHWS/ocTtMRs20F/QE",
+	"TeGdarBe0FPs15wrFveOjcpZ0NPRlKXULiWlNy+ZmJhp73h3uHcQ9FIuyi+CnllkdjRtFBeT3pcvQe8s",
+	"V1qq5V2Egt2Yqwh+De2GzJSRjE4YGbGxVGxAzg3hmlzThMdkLBU8oGnKyJgn9qgIFTGRKmaKSJEsBsXG",
+	"fs2ZWng7wwV0bGJvePCkbdnPZEq5eMfG7eeviB0d7yGGR+tX4P4aRDJtP2986W6P+jxmaSYNE9Hib2yx",
+	"vPDXNGWamCnXJKJJEhAtiZlSQ7ghERVkxIhmwhA6oVyQOTdTmRsyYlxMSESV4iwm9hsz5xE7JrvESLJ3",
+	"eHgprrnmo4SR0/dn5+ckmlJFI3tDAaHk55/Pn8H1caENFREbkBdSkb0DMpW50tWt2iXBpNVXRs6YuBT2",
+	"nmdsYaFhwq+ZgAfGXGlDpGA/WEDQc6Zw3QGOEXqH0X/HsoQuWHxM7BmHJzBA+I79mjNt+udxeCk4rkSw",
+	"OSzkBz0gp0KaKVMkZWYq44DYCwzISMYLe/+wNliPJgd7eyTk3oQztugrlmsWhwGAKXXrhU3imetLoQ1P",
+	"EpILC8JzuiAHw6f1cbjoZ0pOFNM6dPt6x4xa9E/HhqnQrrHYvByTw5ubwC5NCnYp8KQQl2BreL5UkxGb",
+	"5II8OhgOA3Iw3A3Iwe6+/ecwIAd7T+2dpVxre+k6khmzX8CmYdkjxeisACIpjL3pxwGcn5CGzFhmju1f",
+	"U/u+nS2Wgg0uRQ07nrDh/tMfn7D+wTA+7B/sx3F/FD3d7x89eXpAD38cP93fOyjQZspozFSFOP69Wij3",
+	"MSajxjBl3/ofv/yX/v/6+Hk32Ds8/PLvvVZsGb+iJpouo8k7Ns41w+M+2N0j8ylzRyhHn1gEVElIkkgx",
+	"YUiVpGB4OnAszy/oBMiDHnRuYtzHyTvw/XB3r33Jr6Vg5bK7hrYP3Wr8n+RoFcP5JEd1KvdJjrZmNJ/k",
+	"6G6p3kuecrO86L/KOUmpWBBqSCq16WIPCbzuryBmY5onpnd8OAzscniap5ZRDGEt+KlaCReGTZiCpVxY",
+	"mrDqBIFo1M/QyNnWZwjD3O0pfqDth5jEAOGOyOTC8MRHhVReMw1EBzk014AXAbEMZCoTy1EiKWJNdB5N",
+	"CdUk3DvU4YB8QCLtA2sYuPG5ITEfjy2LHyuZAmp1Xd+cNm7PowGPftntP/34P3/Z7R9+/GVo/zwaPtZt",
+	"1OCLPUudSaEZSGB/prHjDvaTpXNMwJ80yxIrJHEpdjIlRwlL/9snbc/qs7eGf1dWbuj9204l5e3gr3rn",
+	"Lb6Fk9ZP+2LKiMJpLT+29HRkv6HxoGclKSnGCY/udUnnhkQySXjMNBLEuSVz7IZro09ICH9wMbnicYgk",
+	"z13Wl6D3QqoRj2Mm7vsIkTMnNJppQgse5uTHLKGCUPtfxGCVr6V5IXMR3+ciX0vEhoKdoEADy/5BE6km",
+	"VPDfYG5Y4lsFKMTtFy8oT1h83yfqFjql2gp3YsJiormIkCkCu+MCkBnxGFZ9IeVLqibsvtcKooolQ3Zy",
+	"e+lUkF3yiv+5WNUrKhYOufW9Lk5KZEgOxS3++MIcyImhst9cURMSTRdW9AB2gUwelvuOGtbB8j6gXEkS",
+	"NjaW33BTZzWXPR+2Lnsn6k/DE/On3Rr9XGYN5Yz9tzLhUYtiYc8d+Ch5FCs6Nn3OzLg/NSajGe8rahj8",
+	"2nfbeLxmWb/+aXc4PJn/6Wi4bmXV8S0v6j0ynkHbGBXTtsP8LGhuplLx39h90wFA+kJoLxQDkouZkHMR",
+	"EHaTWf5uf1fsWs5Y3ICGDx8+9E9zM2XCoO6+LM2+OCNHPx4OyT//sT9YeZ7uKK4pT+gouVfEPSUZVabc",
+	"v2AsZrH9i87p4oQYtUDlrokLd3X/mZIR0/q+t31uQEWyHD4go9yQlM4YKBeaCc0sg1VKKh2SxDJcwq6Z",
+	"WpC5kmJCxpwlKBf8LHSeZVIZFr9iMacXsMffh+pamSX0Z7OzWIbwpbgFuLjTyLTZhD5MJYl5TLS0OjcX",
+	"E3t5mZIZU4ajZMbj5dfeoPEo11YNdpr5SWUyWmjDUsKNBiDbUvpuIEnQ49nyAk7j2KrohQ7odO0IbFVK",
+	"pidwLFzY+xNG11ewN9wfDAe7u/uDp23TGXeZTFi145ee3aR9zmkAuLnexzaRvtIOfsFfA3t61aPI1e0k",
+	"p3nMzXNhVAttfyOsCBpJFRdGOpplTMR9KZIFSWTLHdEI3/3sbdMZyfIspobFbTulBUysAkMEHPt0gfQ0",
+	"RsmIJm+9RaA+1MYerUxtb6Z2C597NDfySjHB5r3jMU00+xL0RJ44SojDLZ0bWldusQpPg5pTvWIpdoRN",
+	"VhIpZs/1igK6j6VK7V89e9h9w1PWduAxM5Qn+hbLZ4lmFtuBS1WSxtpVWi5lFleIwzXY2BIJ3UAFctSX",
+	"+DcuSlh1h1xYOQuDFDGyjoWlOXYZ3xuLZddmy8U6ee9qBemqzIIRzbVlfeaEsDQzC2d9EnbRMQf2vxrT",
+	"uUUuDxwKxAoKtKyfnn8pJUAX6FXBSG0Xq0nIS45ac50mxNQAj+GGpXotllf0qCSBPaoUhc9Tqq9Sh3fu",
+	"t5GUCaPC/uq5FewDHTDZcXiwSm+G+nBt+z47PX3BRWwHa2FnDAzI9obPTk8dGdW+14AkDIzY5OyUcK1z",
+	"BnzKc8aQR1aAe3J0+DQg7q8fH7eQ3DhuM2TifABYc5knMaFJIudNxeAX310xgKUO3WouewkzmolILTIz",
+	"kGpy2bPHUN5iB7+qLosmHFn+0tE4m+rZ69NXz52hJxxbVRy0nwRkIqsSmSkrT04bKuITYi+1MssqRiig",
+	"iBtrBSnyuI09CBZ3Xxq30tgCj8HDOg/SItruYiloj71SVO0jKcZ8kltJ3gpyddLjHXAb9Yhk3ELjQjkL",
+	"CbuhkUkKEoELPkHiHEaU9sdggdFhgB8TKWd51h+DCSEkj6hdoQJjNzg/BKGazFmSPAaFJFRMy+SaqX4u",
+	"FKPR1J5nWDfuJ4wqgUqJ536spm6l3TcZi0z70VND9BQAdeSudtA2xJjftCuhcCJEG5Yh0KdMxNqB+/Io",
+	"DtjahxI0ZQHcnsNUqQgdyWsWkPlU6gomI5kL0wmTgq1yDK4FUx4DeS6IaF17sKCpiuVV1jcyt9Pb22bg",
+	"OG3gegOht0NnOdJMXXdenoUJzZiwgP/s9ftBOzuEc2s7de9YG4uu6FE24wP3w7a0SOdpSttk3MJwYm87",
+	"Bfvxej4bWUZRUBGHprX78gCsIIPV5gOg2NWSvJP1MAQhvZXteO76JV77VYRpmQDdRrQEmHQSTwv6iglT",
+	"meLCXOkp3Ts86hSMnj1/F5Apu6Exi3hKk4DYA1ckorqdNFjWPWOL1cw4U/za8lbnVJ6yJCYNYuPR+aYE",
+	"uDa8YhmLAVOX13Qm01SKMpTALs0+Cv72enDH0pAzVom/q0Spv7EF2AO+oMdE12SwtRgjpLkqNa3Nrt6+",
+	"UulFm72TKTnmqPyspYiKgfE+vhotNnz+WqIt4kox6mweTdBYFMqBs7LVyLn7ScgG49Z5xpRmMSDqRuuY",
+	"rUajtWNopjhNWtx0GyNIm7JQIWsBI+VMJegGSO+Ki/Lgr3bjPsS04nmFoLUTabum+lXX6NAaingHGohP",
+	"X797FaRa6zs40m6NHiwbTd2hQotVJ/KuvKB3+HyFizWnuZuiQc0hSotieE21XBerg9/P2CIoBSiuC34c",
+	"5UoxgUoSWBq0F3DVPPvGWbqdtR5a4VFbBhRfQP1GomdCtbmKpiyabclYU6Y1nbQoBC+seEosQZKidUqE",
+	"IjvlVhP6Al8LTWsnqO+NhXdiZaKGamDpS9+FF7VNpw01ufYNnhZnLC2xYNULes410mLxXLaVPnv9/h2j",
+	"sSUeNRzBr94xweY0eSMuFI1mG5tQ3QrLzVd30gZmz1jCJrSAsxbPamVdBaihJMq1kaml4EDv9LKuj5EP",
+	"vkRyRaOU9aMpTRImJmxQVzKWz4mqCTP1IY5uZvvXh7/uiR/nB+aJ2s2epsNPR9P9yeF4Lz7QdGCnGMTR",
+	"NaW6f80UHy86h29cA2jl688XthUUx+zW2HqmnE6E1Fy3G6tROzWFOgJCeOAFLxQ6SlB9LDAe7A1TOSdG",
+	"Av469G1I1zW0XRIyUbC22hcMLa9RmdgM29qVfQ+dwCWYUC7sYg0JC2+O3vlsf/4SnhAwDSAdpUliyajV",
+	"6TvwMHVRYssSvNBXU6lNu5NG5cLpmr9hBCaIsEAplK6oOFuAFmwBfCK4bhoKzhKZx+OEqo2EH3Ztlauo",
+	"5Xyeg1vMhSj5pl64ezLC0OBN2P4boHaIry1s/7sxXdyBGr6lMlzd2kVhtAMbnba4Ql2kLCJt63QQ2dWB",
+	"MNwQ2OzIiuGaJWPyKBRANq9ZP6LRlMXh404kWgs4FkTbz/w3L3CzpMMjlkgx0YSLphZQxLhaBvQVVp2m",
+	"IQEtB5tYAtxePOwsDjbwyZKHK630E30dS3IP+J1A3m8Xa32/1OcN7aEXaG4wEnz4EAO9kXnWExJb/SYX",
+	"nmTYUJXXj12IfnpzdaCUFluowm0MJJFWVxlLOzbmmf+LeEBT4bUwEEvPqAsqnbGFC9JPacxKQ8bac4hr",
+	"ssmq7XtSDFJBrpj+Kk32612AtzCAJHTEkrV3/RKfKqR0QIivU9sLga1+0y9LPT0gp31cW0CExRTKE3ud",
+	"cdPisEauyxQbM6VYfBVNHYavXZtnemnENJy9ek7cr4PNDByCzb/OvFEK/yuBEcjXe3y2fOtqA13Ec6kK",
+	"Z6RHko4SoySaLtqZF0YtbIXhc57EEVVxG61ss8I48bdUL+rbqmFrjYR5M9WsMgWF8Y02TQBxVh2P8Neo",
+	"fIkxS/S4RgS8q1/CmYYr2jvIbs50Bm9sacSoM6/SGlGDtE5etvbxqBlUf3SwCaPpIvJv/3b2/t92hyfo",
+	"dROyaZBm10xVVml0g4bF3YYgnNEZE+g0RRHRX9vh4f7RBsu7BwraTvlOxcLRPZ/UwS5/FtxiKqgNNIpY",
+	"Zlg8IK8lKYA8IOdvCXXxVlKRLB8lPCI6H4/5zSpquZQRsQn59BMFDw+DrcjpttDiE4zV1rRTPSuj20Dx",
+	"Avj4rwP7d2hlfivW1sxsVgut0upAet/AfAa3142nd2BmdaLo925hrbEcz7KRMYj8uIoc8XbOGxdrcw3R",
+	"NUrVBq3uGwf9GSjiWmKXcuF/uxt8E9n9Kwjc90l/viOUbsG1JTh7fu3idRsiTBEOi1rAFAIwLV08N0Qg",
+	"r5BJrIF7pNSA66Y1KnOL+MoCjTePDAxLPxKkMgSEajKmyv5XBUToPJoGJPwkR/a5gIR1wSJ0RrlagKHj",
+	"f+hicmkSFFMm5Bifd1kpg0vxSiqGsdEa4ncimTbTT9FB3oi7aSqc6728no97nfrSdtddWi1QaOeeT7g2",
+	"GIOijWI0LeOhaB5zUwTffk1sop95sRSXKdVky+GsMKwNTbPN5eSNYzjt3uc+/FuJvZni4lxDtdsEYXQz",
+	"V2hhfC63sXxCVTwloMjHLjS+A+6I5OB7Z47Pb2jKRYeP441wtnCL1NdMLTw6BvFnc54kxRMttnZKNw+r",
+	"TJghjEbTAm684JazU40BREGBWlg3ArJUeTStbNVGcTRTb2YXqqI/2wxDNNdMd1hYZ4xlRUbH2akT5VF+",
+	"QJRPpTYk4TOWOMNZPSK4Vv+jKN8Au9pi/ZUrpWX5dfsQTZI3497xLxsP+DFYcW+lrwoF2NKSDImQYEU+",
+	"AVdvYchEgzQ1xd1ibrGFm4HzVmgWtWgarn4INRbqioBGMI77oX0QY3sw3D8k//zHwWD/8THRfGIpTJ4V",
+	"i1LSaSiKT6YGMzrwIQiWtB/Lhy+FffqkGAQIl4Ks6KrgRlG0QjsPyTjXLD7BodrW7B4HHgdB2yiBahbl",
+	"gKVclH+O5AQsCKtcpXOqBBeT1cCppR8zpmswavEmYaXlP6WLY0LJmPIEdQ04iNRFHdvTmUs1uwu4bNKr",
+	"mlmE0l4JDCX+ebtto18vrLDwHMT05Ug654+rGAw4zjyLS0dWRau7PJNctKaq/fT+zWvifiVcOJCDnCoA",
+	"zaOnw93HJ2jthfx3UhYMshCDGXEBCXdQOrLQJZopLr0d38HaSf+LNZYRjW4/bSf3V0YTM205tSmLZivy",
+	"Sj63nVrNPgLJgBJdmVIh2+caschTXKulLMcNyBmgQJXOuNYB7cZo2+lPctTiLzHGEuQWHHpBeZIrZjHI",
+	"isAnBMRVLFsjc2WmzpsUQ2r/cimJDf0fHv13DDWswqjATERHMi9ik8dSEeemW2Rssyj526UV0fgqYcZY",
+	"avVV9uDVUaRNaXVtMZL2KBxWYH5zOesoQUT9wPitSEG7B3AFpq2NXORGg8JFie6wd3NDYslawhjXxuQo",
+	"psEWtVoZ9NWrLXWpTRLcVC66Iy64wYgEK6oCO1ZUEHu7m0debOZ7+EmOKsfDJraLn+SosF1s70RYoaH4",
+	"MZtLtvnlEKWSVJUHWYP+FqQtr307C/5PcnQHio8lt9+72lOBgsd0fs0Z6poqFwLRSedRxFyQMKbetApk",
+	"BaB4g8VCY8AeXqlCvwoVEStcLhChW5H81oEL65k3MIswFJdF+08O7Aia7g0PnuBfB8OnR60DvSxtb11c",
+	"vWlaW8PlT7EwEzk6OCEztoC8OKgpd7RPEBR1QGI+QWE5JuHgaqcfOmeHP/PRQcv9+KE8rWopCtQBSrUY",
+	"h+dE7aK6H8YztVjS4M12plwoo1yQTDHNhIElWO6b1sTftbH3JWNaJvl+ClapF9zeE12kO1VBBlS35Q6t",
+	"ijNsT/Vpj2crU6BdyNac6ma2a/v+qpW8/u/P3rw6PX/dSsplriLWHrhWbs5qK8WFA8ug/p1juCAAHrqa",
+	"VgSubWjRgspEi2z9IWO45FphFTcZNMImlZMlHIgu+x88BPEMWy0y/K2zftZS958hWrZFgtve3rgcCvsc",
+	"/yIvTat2piyTTIryOSvj3cs6O2DXZGtN5xfcVYHrcu3DINUp1RazNr2hqL/REfDHhHF1QUBhfHrQniUc",
+	"pVtWKzglZ6c/aCLnlpzBCkgsozxlwgTkmqkRNTxt1chWhbK22Wz7WFRsS5Ua66NsLFh4un5reGdZzawz",
+	"Ic0vKEChYGetPtrmMZ9IBCWJJWppXaGe9eoBLT9jvajNsbSSdJfVTsNNwlZwpzaiBjV7DZaFg9Bkl7fh",
+	"gv/LReWK98Edx1CC2SjaHhfkibSOvq2pRrCiSFZZFzKiSYI+ohHDyDkuCCVzLmI5B7MXRxNKM1umKh1W",
+	"wvDucDhsU+NxsCtXA7H2ytGwtYRkPX3FTbU0UOuemwk6HfKJ/U0XAKzzkX1ihCY8KGeLFORw78mQ/PMf",
+	"h4P9wS7W6yoK0AidsYiPOXMBR2cyzZRMuca6EWOecFjFGfrkQAT2EuWgzpL9/c34TcZUt+D6PpINeRgJ",
+	"57FitEpb08dzxaFmtacGlc/UvsOss8ZjkC8V9D7JUfkS/F2MCoV2yp/cp+JHcMMVv/mOIvyubVcXjpMU",
+	"mxorhpFZ0o43YSJatL8HBX/ukE1f8fYcbAbFtJ1lXJfh9BY6jMyjaSGpja3MhHkFW8i03yB0dPsSTqD5",
+	"5rojhwOrZmB+BegnUkQMiiKL3LDbh6EXssoyQbaAvjkPQ7xoOVwAzqtMsc4cA1eDuqzPXRj3NYsUa3pS",
+	"o+urmx//9uveq80ME4WQ4y+i3FsN6BrBg7XbWCsHAR7cKkKwDvbdMJvSm3P88dAj6ncKwgUo1OrQD9cU",
+	"6b09oFQ72t+DSdyn3TW+lSIkFaftvI07MPggdfveTT6wyg0DttpT9ra68E2j8WBZH7iZvgc03txZW5x6",
+	"8+pMwWtaolNgihOip1D5S0QbJJnjcMsr//gl6P3cns1aCmlYNdvFDLjyvVxESW4F7iJbD54sY4yWRbak",
+	"XRJ0Er0dEy0AE8VYTNBYgznI9Vq8HnncPWwT9ywVqzGnH9fKePBK4Ja4fEaQ9B/lipvFe3truKERo6rN",
+	"AHUqyOnbcyyAeExCS8LRI7h/REZUs6O9WnMGCDGi2pAjQgk67fK0rJcJuIYTlcuaGpNhCUguxnJ5ARjT",
+	"iI0BZFL6saWAVVy8fO87rbRzWDB1zSM2IKdLua9YGev16avnwaUIV1ifyH/8n/9LPk+pnn4ZfP5NCvYl",
+	"DAA6T4oK4sxCa2N2heU20EV/KcCkyuKy8UXh29aGZYNLcSkwzxBqtY1ytGBNwQXqDs81ydAkPHX1ZFEY",
+	"JH+GYyT2Pv7jf/+/cEAueOoWYGXt/f39p4SLS/HzxdkJ4TH+crHI2PkzHbjAJ4z5QCb2gyY8LsPAg9Lh",
+	"W0WGGykHBBRdGOxShF0lQEPPYlDk4yeJX2RUW0kIhCAuyoqk3oE4K16xeVrrrHFcb5BQZDAFVVbdlGo0",
+	"++7uPSntvpeibvg97oeFlY7N7XAWXMBBbl8vJDWs80w+uMPKqJnCeWjyl+cX9pjw06X46/PTZ3hGp+4p",
+	"0MbhUb/pRxWlcTA8dA04TpNEzt3+IdrIoxEgJqd0xixoe1pmIT3ar6EQqU/HjolVAsjucBiQTEkCyiRB",
+	"XeBSHMInLsgoV9pAzDu7ZiJZDEjYrMwMRaN1RRMfhb+Gj+275TdFNf5H4Tx8HHgjhJeifMhCH9SQfhSq",
+	"8DH2LwEH9tIwFlLs0yMazcij0ISPT8iILSSGKaaWrLgc5MKMSw72nl6KllYmENaS8IgJzSqW2Xv19mV/",
+	"bzDsBb1cJY4C6eOdnfl8PkjlbzxJ6ECqyc6rty939gbDHc+K0Xt29ndK3/eC3jVTGgnU7mA4GELgY8YE",
+	"zXjvuLc/GA72Lc+gZgrUdYdmfAdUu34iMUTGpcvLQmE9j3vHPSv3QKXCl/apoNbEqYPzVo/sFLbFtQ+6",
+	"Bkr2yaYTA2q/FW1HICyRxDxGlON+ywkLNbl2lm5stKRMJf0jAb5FW4pGM4YiMrK9D8VeW6OllhqxTgPo",
+	"ngODfVonOTponaPr4Lx6oI7hA98NIBU5HpA3VaVG913hHAoITbRcHsVi9yc5QsLls5u1/aEa+8SynL2V",
+	"TT3W7vQFMj/LFnhqyXBXGw0o51+bbDMHdXPCPxf9htyUXfMVWctbzvex0adjbzhcUel6uwrXjQqmHVXK",
+	"J2VEHERffwl6B7iGtqHLte54DUXgld31r9Sq0sNL++tfqppuwBsH698oG2DYF/aern+h2ULhS9A73GRp",
+	"fmn5L34Bgt47Rhth7YFl80wbtFhAORBLiH9Bi5uVk2/6Gu2DvhHODtug3jvsJpPKeES8pXaEF5SMrcWw",
+	"v1zC7Gcl88nURd7TokqYMxE12msFRfIVcrsBeVPIPVDfoBQsUeqOprmYXQoUv3Z398g///HjYPex5ZZc",
+	"2CNMmGHHhOqZ15GNhICq4YCcC3L2/u9eL7SEC1aWgWQkkkmeChTzLwUSNpQsf3r/5nXRlsywm9KboTN7",
+	"inrKWFEu1kpEaOkDB3aeUJS3SPhDWGyeG+Tddeb4HI59BXtsowqOBrQ2Y+pF+tozQ+MnEX/SrebjB275",
+	"wC0fuOVW3PKm77CpxjGXTTuWYuxY9Fv5XGuXCCaMVRGPgXBh0P3uk+Hjsv9JxYItIYWoaCkwp8MSt0b3",
+	"jzPcR/8Z15nUZTG37qZobQ1PHrj313JvpPRN/i2T+Cv4t08KVupfZ/6Dv5MKBuhbGGYahK8Lo8t+A1vQ",
+	"q28p/DarZ66UfuuE+gGJ7gCJ7KHXzrVTAq6hRg2Rlh3grfi089n79KUTu/7CfOTq3Q/sdTGOpZqhGDAD",
+	"Kc8PEHgnEPgXZuo5hbeFuW2pcL3bOXiF1sDsTiznIpE07gTeZ+6BOgQ31tXSw47RMaGJFK7yPxQNKOHN",
+	"uCdAXBlJM626VcOLZXWzrVWbcZ4kRUWeMjDE+84ODyXe7MePX8sZMpb2vePsl6URtpDmrGIrFUmt+Pr2",
+	"+SsySmQ00w8C2veI2QUyNFKGqbY39x1juSvj/3XzBL2stYqp58vjnkHHZYd7giworn5zxkaLfGBDYaMr",
+	"eUj6MI6r5wTuR3tuhAo2h0QtIUkkswWWtIZSFywzAwgorfqN+2WhoAS9KwylGDQxyzUjlJy9f1e61QZL",
+	"dpji8rFV+nZn6W3Kvr61PmkJTVE6ZUvaAhWynlSkZUBew961kYrFVsaGuqBLFMd+2T9D9/N2tCZ4IFdN",
+	"cjXcgFyVTamBvu1tshG/2ebvRxUv6IwRtMZ6VOcH7SPdSuKoGFhLC7DooJZ2lA3E8B1VVu7/NvSuKMSK",
+	"RAyCHpDuGJkAPkF7/xPMIMY6siFSO1Pmj04Ly52WUHuo6lGeixh88lVbL5/TcH0pqmoLP2i/pn9QtD2G",
+	"TgLllM7witHK9suwFmkcBlUkQKOHAIGwHSiDUcQttNmnsVPCSvnwNtQRwPPPMl58C+3IdXf4Uo8hci0i",
+	"v5l6BsmYa9Uye+xYhNYBEKGJxY/FSa2bwyc5sqCjvZsto5BqxZjPToumKwihC4xP9Wj9yyLrcWsavTfc",
+	"u4/T+SRHXtCLocostW++/R7+U/OZ3f2NOAb2n4cXDjfZeUsb5T8aV0MS8fWKvCM0jm/VKwG1+lEvysI9",
+	"EO1DxrkA11NZxMuPkirKmKFrSMtCBIZ2sp5P1ZXn4ZCGicizZKR65heAWanhn/qt8sBVS8tCpMBDpKp0",
+	"fa8waVBWJZWqrNS8rYPKxVJ3I/nvav71C3y3E7OiSYl0sZnfu9XtDyWKlh0VxmUicmXmhPO2oEgFBip4",
+	"+FzkktZQuZYnVeFwlZzb6U15Vqam3rcj5a3nYV/lN/m1y2Wyd7jf6nBtdd+WNbY3Q45awfEOJ1CRL4W9",
+	"QX3BCFtbbOjpLbJLyn5qX+titnLzn65pkjMMoLWfQ4QzsSDwQ9dagNB1n/fhBrOfQmU3C7xhPyQmVy45",
+	"FKvvKSsBdPrYpeoyl/ZrFUnKiBD/y/ojjvj23f+19KO+9+njPVPdqozySn+bg63vnuT+fp6zKqd+C8rY",
+	"pSqfTVk0szDr6FEl/aAU7zWqOSl7CTgCzl3jnWUV2GndAclFwrQmYVWyGbReyBtalnAw1e1Z4S7+LlXU",
+	"Wtn+jbTT3Tueu0tqKYKRSkdNU4yBlIbqgsOGfvb8gk62NSP+a+p0DyraXRGs0zguw+Q2JViYcN6U5XY+",
+	"4x9fkIYlzLSk0p0bMpGszOEJKqdFa+BdUFaQdNpckQBT1OTx86kG5MJ3lriyofblKddGqkWLPwKWeVt6",
+	"Nn4F/epauPJB6865JhNowf4vZjHZ3QDe3ypWtol5gYXHfkcfJFz7beE+6AxRuSUgfaCb6Svn49dSsE6g",
+	"G94rG/tq3mQH3+/GFG04dLujhoTn477deR+2HmJU+Z3M/+DOv5tAne3w6HY+ewTKd2yMfiXAguOOEMiy",
+	"6QLmEiiGfnJszIB8QrCbWowbGcskkXPQCNNlToGJ9nfCKb6VyOtqAdyzQ2YTWoGJptjebP6AuHfHPh/k",
+	"2i66hPWe/Bx1mRUt6u5CyN08KNzpo/caGv4QnP0vHpztwfXdx2l/DWfuxJfY75Pe6rR7KeVMb9SaxcWz",
+	"VZaSYKn9itUbn71+//75GeljcqHTHOut16En9+BSnBfCQalaHpMQG8uHMCuOSCOjiRSEm4Ed3UI4FGjw",
+	"+mdgJDiUqKQRc002XCUM7bpy7A4vhStaELhiBtj4BZnk4XCfhOV5gXFd5iYckFOxXN9hSq8tmRuzubMQ",
+	"aubKPOQihnK2CwJnaIc5uRRSMAyU5Zoc7D31JxrlehG2hae4BhiV+PPNiIvfvqeFsHyo39sDQbkTguKQ",
+	"yqMpFraFnN+fQN9JNsougl+lLLRa1k8xCZTV3ftTioV+XMDQsRfaVcVyLesH53add2kYv//4Kej1Npdq",
+	"ZjfqEY9m5JSz1j0EQD0EQP3xAm0BTxu5B1tQunVaQdnU9O7JFVQ3xiL+QI20oYsqeBWSsjFgoaJWGJ8+",
+	"aAk3FWz+QKweiNUDsfrO4yctMje993dIrqxOkHDBOnUykJFWlsYgH1xNZgupZREWrKsBbpYYS8gsd4pd",
+	"NpVcFMv5QxtIqoara6s2lQJ36aF80GjuAG8+NBvzVoVgOuwjv5d6gyaGbycwoJdjyqKZq6EUyZT5EUNY",
+	"OUcw+KH0yy+j599hoQ8yw4PM8CAzfOeOD4vsjUjB24sMzDKzbpvtByxCG0UsM8dQvg3f6GOL+NBvrMWx",
+	"ISS0jn/04a+nFx/+Qv568eol+ec/ng72Hhc8EWeEyJ5LIaRVZiBWuAj1QesMGE3Dl1SbPvDb/vmz8Ng1",
+	"3IbAIi7QWBMQMHlCBVmZmwEJeRwWmV4wF9QvDkgIH0KMNlpkLLgUYUwNDQkVBOYoykBBcWiZpuBSBrKJ",
+	"jbN3D4tStOhidnuFkGtXspYmYzvcVOYqKKM1LwUWemNoDxaxi7xXgLiI00W3TIhqInl2TCIpBHSir5K/",
+	"y+Q1Hg9ICFW8seJ2iHXkQ3CFj106I/bzhxDxS4FF+xhuU1dlkqXzi0MhciXTNvOwlXWeI5z8TkWPHMwA",
+	"BHG8vs078bfFe7uGP19Zp84tCzsqeYWZvmFZpqWFnMdliVBa3rBfO5LxaxafYDVBBFiI0JOCjNiUQ/hd",
+	"I73o2mxQXhC5TrWZGqpuc7T3Jaq7WnI++dqyVEAl2+PFlxUbcbQH4f7u/J/FAfviPHIJpFZmytLtC71Z",
+	"DXelL/8n+8C/eGG3u0lT8noTd424RGM3al38rZWH9Yq7hZIHXL47XLbn2amYA0rWELdqjlbD253Pn+Ro",
+	"ZQE5qzr94UNzV+t/D0G5D2hVBuV+AnjfCJG2RYuf5KhWN6tCwB1oAbq9QasYsdtZn5Cib7yrW4V63lTO",
+	"oRaTHBusC8MbvYybri+jFrehBN+BDQtxELu6W87v2roXBiwsXAz9YsDIVZQIpykjMxDk9XL5kz+ejSso",
+	"TgAU3wcD1382A9d7Q5Ulb2MIgwarJx0rpqfriV3DtuW67gwK6OysPCuFUTQyXxv4tqrRdbPT2nIduoyJ",
+	"07fnBBoEDWq92HrHv3ysV3AATQEbY3unUvU7/lidQaPvetcZ1Pqzf0PSV5ungwjU++A9pKG31/AAm+IP",
+	"9a6BQdXvC/u4UVPVfHTN/wpoqUFGDZeWewuX4IQtiVfq0Bf4yB/axVt1Gl3t4oWtBn7NXq5c18qHAgrd",
+	"GmHZNrJbL3SAVoNLvzv2l1VeUbyBMi6hbAgHSIFlTVG4IKeuB4srLji1D9ibxC60VuBqtqaeujpx6GDt",
+	"KqGAzU6/0woKflfjey6g0Owe28EB8FLK3PGqY/RdVV99KJvwkF620suK9Tqo1+J2M+LUEEHx253P8P+6",
+	"ygnayEyDbgdaX1eoBma3FxTmP3Vlgt+37OFtgaO7wEDHpd6xYLOS6tY7XhSU9wFu7spstzXQ3M6CBxdd",
+	"WNyKXPq2lPcK5L6RoPH7pK2vB/RG0vq/WtL5A2vvDrqm6Vey9oRfs99WaMH2128I3H+FPvAdJuRYQir2",
+	"CvvRhykDKzI2fYA7IXZHfu48tpp3hiTXwV3vfI5kXOvi1JLCYnVjTOsVBNq3/6BJaCXpkGSSQ7xMS+eI",
+	"5zdZQrl4izNt0j6nHNuuKWwLB+qzG64haAnc0xk108o7bd/atETu0UHQS7ko/eq3CWKB4JOpSZPbBZ2M",
+	"pSIZk1lSCHFbEYSVwOBdFUkZFZgEMJVzYiRJGUQIrbAygm+iGxne4c9LF0qTRM6fp5lZ/J0mOSvOv775",
+	"1xZTMfgOuqKWcU2JxKrvnR2QrpkaSd0Z43V4v3FIKxE2omjldHTtG0946p2k5X2MxZjCQed0UfWgdWQB",
+	"k8yyjIvJZjSFw36gby1rJSf1MT73Rowqpuxw9gbgPQch2IJ/B0QYN87nFvhwphk/aQXCIGcsM4WPsBYu",
+	"o1sicD5INaugi0K8q4Uvhwgcy9p5Q4EHomWcqqNAUYPTe6lWpaGlfm1pFvPecQypY6qyvW1p7i3SIrwh",
+	"MDpqeYQuK7L3as1I3NLDVioCzZ5GNKEiwkIJsSNURAqoVOAN58CgbSmeS6PajFVBgDBpoEzeSBUV+vLx",
+	"y/8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -102,6 +102,23 @@ func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (Down
 	}, nil
 }
 
+// RevokeCertificate implements POST /api/certificates/{certificate}/revoke.
+func (a *API) RevokeCertificate(ctx context.Context, r RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error) {
+	p := principalOf(ctx)
+	c, err := a.certificate(ctx, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	job, started, err := a.lifecycle.RevokeCertificate(ctx, p.actor, p.org(), c.ID, string(r.Body.Reason), deref(r.Body.Replace))
+	if err != nil {
+		return nil, err
+	}
+	if !started {
+		return RevokeCertificate200JSONResponse{Body: jobBody(job), Headers: RevokeCertificate200ResponseHeaders{Location: jobLocation(job)}}, nil
+	}
+	return RevokeCertificate202JSONResponse{Body: jobBody(job), Headers: RevokeCertificate202ResponseHeaders{Location: jobLocation(job)}}, nil
+}
+
 // certificate returns a certificate of a domain that the token may touch.
 func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certificate, error) {
 	p := principalOf(ctx)
@@ -154,7 +171,7 @@ func certificateBody(c *controlplane.Certificate) Certificate {
 	return Certificate{
 		Id: c.ID, DomainId: c.DomainID, Names: c.Names, Serial: c.Serial, Issuer: c.Issuer, Ca: c.CA, Profile: orNull(c.Profile),
 		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), FingerprintSha256: c.FingerprintSHA256,
-		HasKey: c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt), ReplacedBy: orNull(c.ReplacedBy), CreatedAt: c.CreatedAt.UTC(),
+		HasKey: c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt), RevocationReason: orNull(c.RevocationReason), ReplacedBy: orNull(c.ReplacedBy), CreatedAt: c.CreatedAt.UTC(),
 	}
 }
 

@@ -41,6 +41,8 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"name": "new.example.org"}
 	case "updateDomain":
 		body = map[string]any{"auto_issue": false}
+	case "revokeCertificate":
+		body = map[string]any{"reason": "superseded"}
 	case "createToken":
 		body = map[string]any{"name": "new", "scopes": []string{"domains:read"}}
 	case "updateToken":
