@@ -101,6 +101,13 @@ func (c *Client) CertificateKey(ctx context.Context, id string) (string, error) 
 	return string(body), err
 }
 
+// CertificatePKCS12 takes out a certificate with its chain and private key, as a PKCS#12 file that opens with the password.
+// Each call is recorded by the server.
+func (c *Client) CertificatePKCS12(ctx context.Context, id, password string) ([]byte, error) {
+	body, _, err := read(c.raw.DownloadPKCS12(ctx, id, nil, PKCS12Request{Password: password}))
+	return body, err
+}
+
 // RevokeCertificate has the CA revoke a certificate, and returns the job that does. Where it is the domain's current one, a
 // new one is ordered if replace is set or the reason is a compromised key.
 func (c *Client) RevokeCertificate(ctx context.Context, id string, reason RevocationReason, replace bool) (*Job, error) {

@@ -913,6 +913,12 @@ type Organization struct {
 	Tier      Tier      `json:"tier"`
 }
 
+// PKCS12Request defines model for PKCS12Request.
+type PKCS12Request struct {
+	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	Password string `json:"password"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Acme A CA's own problem document, verbatim.
@@ -1174,6 +1180,18 @@ type DownloadKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// DownloadPKCS12Params defines parameters for DownloadPKCS12.
+type DownloadPKCS12Params struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
@@ -1380,6 +1398,9 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// DownloadPKCS12JSONRequestBody defines body for DownloadPKCS12 for application/json ContentType.
+type DownloadPKCS12JSONRequestBody = PKCS12Request
+
 // RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
 type RevokeCertificateJSONRequestBody = CertificateRevoke
 
@@ -1504,6 +1525,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadPKCS12WithBody Take out a certificate and its private key as PKCS#12
+	//
+	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+	// private key was never here because a CSR was sent.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+	DownloadPKCS12WithBody(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	//
+	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+	// private key was never here because a CSR was sent.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+	DownloadPKCS12(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, body DownloadPKCS12JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeCertificateWithBody Revoke a certificate
 	//
@@ -1819,6 +1864,50 @@ func (c *rawClient) DownloadCertificate(ctx context.Context, certificate Certifi
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDownloadKeyRequest(c.Server, certificate, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadPKCS12WithBody Take out a certificate and its private key as PKCS#12
+//
+// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+// private key was never here because a CSR was sent.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+func (c *rawClient) DownloadPKCS12WithBody(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadPKCS12RequestWithBody(c.Server, certificate, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+//
+// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+// private key was never here because a CSR was sent.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+func (c *rawClient) DownloadPKCS12(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, body DownloadPKCS12JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadPKCS12Request(c.Server, certificate, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2819,6 +2908,68 @@ func NewDownloadKeyRequest(server string, certificate CertificateID, params *Dow
 	if err != nil {
 		return nil, err
 	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDownloadPKCS12Request calls the generic DownloadPKCS12 builder with application/json body
+func NewDownloadPKCS12Request(server string, certificate CertificateID, params *DownloadPKCS12Params, body DownloadPKCS12JSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDownloadPKCS12RequestWithBody(server, certificate, params, "application/json", bodyReader)
+}
+
+// NewDownloadPKCS12RequestWithBody constructs an http.Request for the DownloadPKCS12 method, with any body, and a specified content type
+func NewDownloadPKCS12RequestWithBody(server string, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate", certificate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/certificates/%s/pkcs12", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -4474,6 +4625,30 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error)
 
+	// DownloadPKCS12WithBodyWithResponse Take out a certificate and its private key as PKCS#12
+	//
+	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+	// private key was never here because a CSR was sent.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+	DownloadPKCS12WithBodyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DownloadPKCS12Response, error)
+
+	// DownloadPKCS12WithResponse Take out a certificate and its private key as PKCS#12
+	//
+	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+	// private key was never here because a CSR was sent.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+	DownloadPKCS12WithResponse(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, body DownloadPKCS12JSONRequestBody, reqEditors ...RequestEditorFn) (*DownloadPKCS12Response, error)
+
 	// RevokeCertificateWithBodyWithResponse Revoke a certificate
 	//
 	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
@@ -5391,6 +5566,141 @@ func (r DownloadKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DownloadKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DownloadPKCS12Response200Headers the declared response headers of an HTTP 200 response for DownloadPKCS12
+type DownloadPKCS12Response200Headers struct {
+	CacheControl       string
+	ContentDisposition string
+}
+
+// DownloadPKCS12Response401Headers the declared response headers of an HTTP 401 response for DownloadPKCS12
+type DownloadPKCS12Response401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DownloadPKCS12Response429Headers the declared response headers of an HTTP 429 response for DownloadPKCS12
+type DownloadPKCS12Response429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DownloadPKCS12Response503Headers the declared response headers of an HTTP 503 response for DownloadPKCS12
+type DownloadPKCS12Response503Headers struct {
+	RetryAfter *int
+}
+
+type DownloadPKCS12Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DownloadPKCS12Response200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DownloadPKCS12Response401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DownloadPKCS12Response429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DownloadPKCS12Response503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DownloadPKCS12Response) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadPKCS12Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadPKCS12Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadPKCS12Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadPKCS12Response) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8393,6 +8703,42 @@ func (c *ClientWithResponses) DownloadKeyWithResponse(ctx context.Context, certi
 	return ParseDownloadKeyResponse(rsp)
 }
 
+// DownloadPKCS12WithBodyWithResponse Take out a certificate and its private key as PKCS#12
+//
+// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+// private key was never here because a CSR was sent.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+func (c *ClientWithResponses) DownloadPKCS12WithBodyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DownloadPKCS12Response, error) {
+	rsp, err := c.DownloadPKCS12WithBody(ctx, certificate, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadPKCS12Response(rsp)
+}
+
+// DownloadPKCS12WithResponse Take out a certificate and its private key as PKCS#12
+//
+// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
+// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
+// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
+// private key was never here because a CSR was sent.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
+func (c *ClientWithResponses) DownloadPKCS12WithResponse(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, body DownloadPKCS12JSONRequestBody, reqEditors ...RequestEditorFn) (*DownloadPKCS12Response, error) {
+	rsp, err := c.DownloadPKCS12(ctx, certificate, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadPKCS12Response(rsp)
+}
+
 // RevokeCertificateWithBodyWithResponse Revoke a certificate
 //
 // The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
@@ -9563,6 +9909,159 @@ func ParseDownloadKeyResponse(rsp *http.Response) (*DownloadKeyResponse, error) 
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DownloadKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDownloadPKCS12Response parses an HTTP response from a DownloadPKCS12WithResponse call
+func ParseDownloadPKCS12Response(rsp *http.Response) (*DownloadPKCS12Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadPKCS12Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DownloadPKCS12Response200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DownloadPKCS12Response401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DownloadPKCS12Response429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DownloadPKCS12Response503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

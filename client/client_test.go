@@ -112,6 +112,20 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
+func TestCertificatePKCS12(t *testing.T) {
+	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method != http.MethodPost || r.URL.Path != "/api/certificates/crt_1/pkcs12" || string(body) != `{"password":"p"}` {
+			t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+		}
+		_, _ = w.Write([]byte{0x30, 0, 0xff})
+	})
+	file, err := c.CertificatePKCS12(t.Context(), "crt_1", "p")
+	if err != nil || !bytes.Equal(file, []byte{0x30, 0, 0xff}) {
+		t.Errorf("got %x, %v", file, err)
+	}
+}
+
 func TestRevokeCertificate(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -919,6 +919,12 @@ type Organization struct {
 	Tier      Tier      `json:"tier"`
 }
 
+// PKCS12Request defines model for PKCS12Request.
+type PKCS12Request struct {
+	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	Password string `json:"password"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Acme A CA's own problem document, verbatim.
@@ -1180,6 +1186,18 @@ type DownloadKeyParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// DownloadPKCS12Params defines parameters for DownloadPKCS12.
+type DownloadPKCS12Params struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
@@ -1386,6 +1404,9 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// DownloadPKCS12JSONRequestBody defines body for DownloadPKCS12 for application/json ContentType.
+type DownloadPKCS12JSONRequestBody = PKCS12Request
+
 // RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
 type RevokeCertificateJSONRequestBody = CertificateRevoke
 
@@ -1421,6 +1442,9 @@ type ServerInterface interface {
 	// DownloadKey Take out a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadKeyParams)
+	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	// (POST /api/certificates/{certificate}/pkcs12)
+	DownloadPKCS12(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadPKCS12Params)
 	// RevokeCertificate Revoke a certificate
 	// (POST /api/certificates/{certificate}/revoke)
 	RevokeCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params RevokeCertificateParams)
@@ -1890,6 +1914,56 @@ func (siw *ServerInterfaceWrapper) DownloadKey(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DownloadKey(w, r, certificate, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DownloadPKCS12 operation middleware
+func (siw *ServerInterfaceWrapper) DownloadPKCS12(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", mux.Vars(r)["certificate"], &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "certificate", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadPKCS12Params
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DownloadPKCS12(w, r, certificate, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3291,6 +3365,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/certificates/{certificate}/key", wrapper.DownloadKey).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/certificates/{certificate}/pkcs12", wrapper.DownloadPKCS12).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/certificates/{certificate}/revoke", wrapper.RevokeCertificate).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/tokens", wrapper.ListTokens).Methods(http.MethodGet)
@@ -4268,6 +4344,219 @@ type DownloadKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DownloadKey503ApplicationProblemPlusJSONResponse) VisitDownloadKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12RequestObject struct {
+	Certificate CertificateID `json:"certificate"`
+	Params      DownloadPKCS12Params
+	Body        *DownloadPKCS12JSONRequestBody
+}
+
+type DownloadPKCS12ResponseObject interface {
+	VisitDownloadPKCS12Response(w http.ResponseWriter) error
+}
+
+type DownloadPKCS12200ResponseHeaders struct {
+	CacheControl       string
+	ContentDisposition string
+}
+
+type DownloadPKCS12200ApplicationxPkcs12Response struct {
+	Body          io.Reader
+	Headers       DownloadPKCS12200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadPKCS12200ApplicationxPkcs12Response) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-pkcs12")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadPKCS12400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12400ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12401ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12403ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12404ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12409ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12413ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12415ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12422ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12429ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12503ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8119,6 +8408,9 @@ type StrictServerInterface interface {
 	// DownloadKey Take out a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(ctx context.Context, request DownloadKeyRequestObject) (DownloadKeyResponseObject, error)
+	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	// (POST /api/certificates/{certificate}/pkcs12)
+	DownloadPKCS12(ctx context.Context, request DownloadPKCS12RequestObject) (DownloadPKCS12ResponseObject, error)
 	// RevokeCertificate Revoke a certificate
 	// (POST /api/certificates/{certificate}/revoke)
 	RevokeCertificate(ctx context.Context, request RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error)
@@ -8392,6 +8684,40 @@ func (sh *strictHandler) DownloadKey(w http.ResponseWriter, r *http.Request, cer
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DownloadKeyResponseObject); ok {
 		if err := validResponse.VisitDownloadKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DownloadPKCS12 operation middleware
+func (sh *strictHandler) DownloadPKCS12(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadPKCS12Params) {
+	var request DownloadPKCS12RequestObject
+
+	request.Certificate = certificate
+	request.Params = params
+
+	var body DownloadPKCS12JSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadPKCS12(ctx, request.(DownloadPKCS12RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadPKCS12")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DownloadPKCS12ResponseObject); ok {
+		if err := validResponse.VisitDownloadPKCS12Response(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9146,184 +9472,189 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rcts4uuCrYHVOVSe7lCxfO7FrfnicZMY9uVXinmxVO2tCJCQhIgE2AFpWZ7O1v/YB9iF23mMe5TzJ",
-	"Fr4PJEGK1MVx3Ok5/pNYEonrd79+7kUyzaRgwuje8edeRhVNmWEKPp0xZfiYR9Sw82f2i5jpSPHMcCl6",
-	"x73zmMgxoSSqHhv0gh67oWmWsN5xL1Lmarg7e/rb4fxH9YQdjPTR9fDX3Xgv3RcHWS/ocTtMRs20F/QE",
-	"TeGdarBe0FPs15wrFveOjcpZ0NPRlKXULiWlNy+ZmJhp73h3uHcQ9FIuyi+CnllkdjRtFBeT3pcvQe8s",
-	"V1qq5V2Egt2Yqwh+De2GzJSRjE4YGbGxVGxAzg3hmlzThMdkLBU8oGnKyJgn9qgIFTGRKmaKSJEsBsXG",
-	"fs2ZWng7wwV0bGJvePCkbdnPZEq5eMfG7eeviB0d7yGGR+tX4P4aRDJtP2986W6P+jxmaSYNE9Hib2yx",
-	"vPDXNGWamCnXJKJJEhAtiZlSQ7ghERVkxIhmwhA6oVyQOTdTmRsyYlxMSESV4iwm9hsz5xE7JrvESLJ3",
-	"eHgprrnmo4SR0/dn5+ckmlJFI3tDAaHk55/Pn8H1caENFREbkBdSkb0DMpW50tWt2iXBpNVXRs6YuBT2",
-	"nmdsYaFhwq+ZgAfGXGlDpGA/WEDQc6Zw3QGOEXqH0X/HsoQuWHxM7BmHJzBA+I79mjNt+udxeCk4rkSw",
-	"OSzkBz0gp0KaKVMkZWYq44DYCwzISMYLe/+wNliPJgd7eyTk3oQztugrlmsWhwGAKXXrhU3imetLoQ1P",
-	"EpILC8JzuiAHw6f1cbjoZ0pOFNM6dPt6x4xa9E/HhqnQrrHYvByTw5ubwC5NCnYp8KQQl2BreL5UkxGb",
-	"5II8OhgOA3Iw3A3Iwe6+/ecwIAd7T+2dpVxre+k6khmzX8CmYdkjxeisACIpjL3pxwGcn5CGzFhmju1f",
-	"U/u+nS2Wgg0uRQ07nrDh/tMfn7D+wTA+7B/sx3F/FD3d7x89eXpAD38cP93fOyjQZspozFSFOP69Wij3",
-	"MSajxjBl3/ofv/yX/v/6+Hk32Ds8/PLvvVZsGb+iJpouo8k7Ns41w+M+2N0j8ylzRyhHn1gEVElIkkgx",
-	"YUiVpGB4OnAszy/oBMiDHnRuYtzHyTvw/XB3r33Jr6Vg5bK7hrYP3Wr8n+RoFcP5JEd1KvdJjrZmNJ/k",
-	"6G6p3kuecrO86L/KOUmpWBBqSCq16WIPCbzuryBmY5onpnd8OAzscniap5ZRDGEt+KlaCReGTZiCpVxY",
-	"mrDqBIFo1M/QyNnWZwjD3O0pfqDth5jEAOGOyOTC8MRHhVReMw1EBzk014AXAbEMZCoTy1EiKWJNdB5N",
-	"CdUk3DvU4YB8QCLtA2sYuPG5ITEfjy2LHyuZAmp1Xd+cNm7PowGPftntP/34P3/Z7R9+/GVo/zwaPtZt",
-	"1OCLPUudSaEZSGB/prHjDvaTpXNMwJ80yxIrJHEpdjIlRwlL/9snbc/qs7eGf1dWbuj9204l5e3gr3rn",
-	"Lb6Fk9ZP+2LKiMJpLT+29HRkv6HxoGclKSnGCY/udUnnhkQySXjMNBLEuSVz7IZro09ICH9wMbnicYgk",
-	"z13Wl6D3QqoRj2Mm7vsIkTMnNJppQgse5uTHLKGCUPtfxGCVr6V5IXMR3+ciX0vEhoKdoEADy/5BE6km",
-	"VPDfYG5Y4lsFKMTtFy8oT1h83yfqFjql2gp3YsJiormIkCkCu+MCkBnxGFZ9IeVLqibsvtcKooolQ3Zy",
-	"e+lUkF3yiv+5WNUrKhYOufW9Lk5KZEgOxS3++MIcyImhst9cURMSTRdW9AB2gUwelvuOGtbB8j6gXEkS",
-	"NjaW33BTZzWXPR+2Lnsn6k/DE/On3Rr9XGYN5Yz9tzLhUYtiYc8d+Ch5FCs6Nn3OzLg/NSajGe8rahj8",
-	"2nfbeLxmWb/+aXc4PJn/6Wi4bmXV8S0v6j0ynkHbGBXTtsP8LGhuplLx39h90wFA+kJoLxQDkouZkHMR",
-	"EHaTWf5uf1fsWs5Y3ICGDx8+9E9zM2XCoO6+LM2+OCNHPx4OyT//sT9YeZ7uKK4pT+gouVfEPSUZVabc",
-	"v2AsZrH9i87p4oQYtUDlrokLd3X/mZIR0/q+t31uQEWyHD4go9yQlM4YKBeaCc0sg1VKKh2SxDJcwq6Z",
-	"WpC5kmJCxpwlKBf8LHSeZVIZFr9iMacXsMffh+pamSX0Z7OzWIbwpbgFuLjTyLTZhD5MJYl5TLS0OjcX",
-	"E3t5mZIZU4ajZMbj5dfeoPEo11YNdpr5SWUyWmjDUsKNBiDbUvpuIEnQ49nyAk7j2KrohQ7odO0IbFVK",
-	"pidwLFzY+xNG11ewN9wfDAe7u/uDp23TGXeZTFi145ee3aR9zmkAuLnexzaRvtIOfsFfA3t61aPI1e0k",
-	"p3nMzXNhVAttfyOsCBpJFRdGOpplTMR9KZIFSWTLHdEI3/3sbdMZyfIspobFbTulBUysAkMEHPt0gfQ0",
-	"RsmIJm+9RaA+1MYerUxtb6Z2C597NDfySjHB5r3jMU00+xL0RJ44SojDLZ0bWldusQpPg5pTvWIpdoRN",
-	"VhIpZs/1igK6j6VK7V89e9h9w1PWduAxM5Qn+hbLZ4lmFtuBS1WSxtpVWi5lFleIwzXY2BIJ3UAFctSX",
-	"+DcuSlh1h1xYOQuDFDGyjoWlOXYZ3xuLZddmy8U6ee9qBemqzIIRzbVlfeaEsDQzC2d9EnbRMQf2vxrT",
-	"uUUuDxwKxAoKtKyfnn8pJUAX6FXBSG0Xq0nIS45ac50mxNQAj+GGpXotllf0qCSBPaoUhc9Tqq9Sh3fu",
-	"t5GUCaPC/uq5FewDHTDZcXiwSm+G+nBt+z47PX3BRWwHa2FnDAzI9obPTk8dGdW+14AkDIzY5OyUcK1z",
-	"BnzKc8aQR1aAe3J0+DQg7q8fH7eQ3DhuM2TifABYc5knMaFJIudNxeAX310xgKUO3WouewkzmolILTIz",
-	"kGpy2bPHUN5iB7+qLosmHFn+0tE4m+rZ69NXz52hJxxbVRy0nwRkIqsSmSkrT04bKuITYi+1MssqRiig",
-	"iBtrBSnyuI09CBZ3Xxq30tgCj8HDOg/SItruYiloj71SVO0jKcZ8kltJ3gpyddLjHXAb9Yhk3ELjQjkL",
-	"CbuhkUkKEoELPkHiHEaU9sdggdFhgB8TKWd51h+DCSEkj6hdoQJjNzg/BKGazFmSPAaFJFRMy+SaqX4u",
-	"FKPR1J5nWDfuJ4wqgUqJ536spm6l3TcZi0z70VND9BQAdeSudtA2xJjftCuhcCJEG5Yh0KdMxNqB+/Io",
-	"DtjahxI0ZQHcnsNUqQgdyWsWkPlU6gomI5kL0wmTgq1yDK4FUx4DeS6IaF17sKCpiuVV1jcyt9Pb22bg",
-	"OG3gegOht0NnOdJMXXdenoUJzZiwgP/s9ftBOzuEc2s7de9YG4uu6FE24wP3w7a0SOdpSttk3MJwYm87",
-	"Bfvxej4bWUZRUBGHprX78gCsIIPV5gOg2NWSvJP1MAQhvZXteO76JV77VYRpmQDdRrQEmHQSTwv6iglT",
-	"meLCXOkp3Ts86hSMnj1/F5Apu6Exi3hKk4DYA1ckorqdNFjWPWOL1cw4U/za8lbnVJ6yJCYNYuPR+aYE",
-	"uDa8YhmLAVOX13Qm01SKMpTALs0+Cv72enDH0pAzVom/q0Spv7EF2AO+oMdE12SwtRgjpLkqNa3Nrt6+",
-	"UulFm72TKTnmqPyspYiKgfE+vhotNnz+WqIt4kox6mweTdBYFMqBs7LVyLn7ScgG49Z5xpRmMSDqRuuY",
-	"rUajtWNopjhNWtx0GyNIm7JQIWsBI+VMJegGSO+Ki/Lgr3bjPsS04nmFoLUTabum+lXX6NAaingHGohP",
-	"X797FaRa6zs40m6NHiwbTd2hQotVJ/KuvKB3+HyFizWnuZuiQc0hSotieE21XBerg9/P2CIoBSiuC34c",
-	"5UoxgUoSWBq0F3DVPPvGWbqdtR5a4VFbBhRfQP1GomdCtbmKpiyabclYU6Y1nbQoBC+seEosQZKidUqE",
-	"IjvlVhP6Al8LTWsnqO+NhXdiZaKGamDpS9+FF7VNpw01ufYNnhZnLC2xYNULes410mLxXLaVPnv9/h2j",
-	"sSUeNRzBr94xweY0eSMuFI1mG5tQ3QrLzVd30gZmz1jCJrSAsxbPamVdBaihJMq1kaml4EDv9LKuj5EP",
-	"vkRyRaOU9aMpTRImJmxQVzKWz4mqCTP1IY5uZvvXh7/uiR/nB+aJ2s2epsNPR9P9yeF4Lz7QdGCnGMTR",
-	"NaW6f80UHy86h29cA2jl688XthUUx+zW2HqmnE6E1Fy3G6tROzWFOgJCeOAFLxQ6SlB9LDAe7A1TOSdG",
-	"Av469G1I1zW0XRIyUbC22hcMLa9RmdgM29qVfQ+dwCWYUC7sYg0JC2+O3vlsf/4SnhAwDSAdpUliyajV",
-	"6TvwMHVRYssSvNBXU6lNu5NG5cLpmr9hBCaIsEAplK6oOFuAFmwBfCK4bhoKzhKZx+OEqo2EH3Ztlauo",
-	"5Xyeg1vMhSj5pl64ezLC0OBN2P4boHaIry1s/7sxXdyBGr6lMlzd2kVhtAMbnba4Ql2kLCJt63QQ2dWB",
-	"MNwQ2OzIiuGaJWPyKBRANq9ZP6LRlMXh404kWgs4FkTbz/w3L3CzpMMjlkgx0YSLphZQxLhaBvQVVp2m",
-	"IQEtB5tYAtxePOwsDjbwyZKHK630E30dS3IP+J1A3m8Xa32/1OcN7aEXaG4wEnz4EAO9kXnWExJb/SYX",
-	"nmTYUJXXj12IfnpzdaCUFluowm0MJJFWVxlLOzbmmf+LeEBT4bUwEEvPqAsqnbGFC9JPacxKQ8bac4hr",
-	"ssmq7XtSDFJBrpj+Kk32612AtzCAJHTEkrV3/RKfKqR0QIivU9sLga1+0y9LPT0gp31cW0CExRTKE3ud",
-	"cdPisEauyxQbM6VYfBVNHYavXZtnemnENJy9ek7cr4PNDByCzb/OvFEK/yuBEcjXe3y2fOtqA13Ec6kK",
-	"Z6RHko4SoySaLtqZF0YtbIXhc57EEVVxG61ss8I48bdUL+rbqmFrjYR5M9WsMgWF8Y02TQBxVh2P8Neo",
-	"fIkxS/S4RgS8q1/CmYYr2jvIbs50Bm9sacSoM6/SGlGDtE5etvbxqBlUf3SwCaPpIvJv/3b2/t92hyfo",
-	"dROyaZBm10xVVml0g4bF3YYgnNEZE+g0RRHRX9vh4f7RBsu7BwraTvlOxcLRPZ/UwS5/FtxiKqgNNIpY",
-	"Zlg8IK8lKYA8IOdvCXXxVlKRLB8lPCI6H4/5zSpquZQRsQn59BMFDw+DrcjpttDiE4zV1rRTPSuj20Dx",
-	"Avj4rwP7d2hlfivW1sxsVgut0upAet/AfAa3142nd2BmdaLo925hrbEcz7KRMYj8uIoc8XbOGxdrcw3R",
-	"NUrVBq3uGwf9GSjiWmKXcuF/uxt8E9n9Kwjc90l/viOUbsG1JTh7fu3idRsiTBEOi1rAFAIwLV08N0Qg",
-	"r5BJrIF7pNSA66Y1KnOL+MoCjTePDAxLPxKkMgSEajKmyv5XBUToPJoGJPwkR/a5gIR1wSJ0RrlagKHj",
-	"f+hicmkSFFMm5Bifd1kpg0vxSiqGsdEa4ncimTbTT9FB3oi7aSqc6728no97nfrSdtddWi1QaOeeT7g2",
-	"GIOijWI0LeOhaB5zUwTffk1sop95sRSXKdVky+GsMKwNTbPN5eSNYzjt3uc+/FuJvZni4lxDtdsEYXQz",
-	"V2hhfC63sXxCVTwloMjHLjS+A+6I5OB7Z47Pb2jKRYeP441wtnCL1NdMLTw6BvFnc54kxRMttnZKNw+r",
-	"TJghjEbTAm684JazU40BREGBWlg3ArJUeTStbNVGcTRTb2YXqqI/2wxDNNdMd1hYZ4xlRUbH2akT5VF+",
-	"QJRPpTYk4TOWOMNZPSK4Vv+jKN8Au9pi/ZUrpWX5dfsQTZI3497xLxsP+DFYcW+lrwoF2NKSDImQYEU+",
-	"AVdvYchEgzQ1xd1ibrGFm4HzVmgWtWgarn4INRbqioBGMI77oX0QY3sw3D8k//zHwWD/8THRfGIpTJ4V",
-	"i1LSaSiKT6YGMzrwIQiWtB/Lhy+FffqkGAQIl4Ks6KrgRlG0QjsPyTjXLD7BodrW7B4HHgdB2yiBahbl",
-	"gKVclH+O5AQsCKtcpXOqBBeT1cCppR8zpmswavEmYaXlP6WLY0LJmPIEdQ04iNRFHdvTmUs1uwu4bNKr",
-	"mlmE0l4JDCX+ebtto18vrLDwHMT05Ug654+rGAw4zjyLS0dWRau7PJNctKaq/fT+zWvifiVcOJCDnCoA",
-	"zaOnw93HJ2jthfx3UhYMshCDGXEBCXdQOrLQJZopLr0d38HaSf+LNZYRjW4/bSf3V0YTM205tSmLZivy",
-	"Sj63nVrNPgLJgBJdmVIh2+caschTXKulLMcNyBmgQJXOuNYB7cZo2+lPctTiLzHGEuQWHHpBeZIrZjHI",
-	"isAnBMRVLFsjc2WmzpsUQ2r/cimJDf0fHv13DDWswqjATERHMi9ik8dSEeemW2Rssyj526UV0fgqYcZY",
-	"avVV9uDVUaRNaXVtMZL2KBxWYH5zOesoQUT9wPitSEG7B3AFpq2NXORGg8JFie6wd3NDYslawhjXxuQo",
-	"psEWtVoZ9NWrLXWpTRLcVC66Iy64wYgEK6oCO1ZUEHu7m0debOZ7+EmOKsfDJraLn+SosF1s70RYoaH4",
-	"MZtLtvnlEKWSVJUHWYP+FqQtr307C/5PcnQHio8lt9+72lOBgsd0fs0Z6poqFwLRSedRxFyQMKbetApk",
-	"BaB4g8VCY8AeXqlCvwoVEStcLhChW5H81oEL65k3MIswFJdF+08O7Aia7g0PnuBfB8OnR60DvSxtb11c",
-	"vWlaW8PlT7EwEzk6OCEztoC8OKgpd7RPEBR1QGI+QWE5JuHgaqcfOmeHP/PRQcv9+KE8rWopCtQBSrUY",
-	"h+dE7aK6H8YztVjS4M12plwoo1yQTDHNhIElWO6b1sTftbH3JWNaJvl+ClapF9zeE12kO1VBBlS35Q6t",
-	"ijNsT/Vpj2crU6BdyNac6ma2a/v+qpW8/u/P3rw6PX/dSsplriLWHrhWbs5qK8WFA8ug/p1juCAAHrqa",
-	"VgSubWjRgspEi2z9IWO45FphFTcZNMImlZMlHIgu+x88BPEMWy0y/K2zftZS958hWrZFgtve3rgcCvsc",
-	"/yIvTat2piyTTIryOSvj3cs6O2DXZGtN5xfcVYHrcu3DINUp1RazNr2hqL/REfDHhHF1QUBhfHrQniUc",
-	"pVtWKzglZ6c/aCLnlpzBCkgsozxlwgTkmqkRNTxt1chWhbK22Wz7WFRsS5Ua66NsLFh4un5reGdZzawz",
-	"Ic0vKEChYGetPtrmMZ9IBCWJJWppXaGe9eoBLT9jvajNsbSSdJfVTsNNwlZwpzaiBjV7DZaFg9Bkl7fh",
-	"gv/LReWK98Edx1CC2SjaHhfkibSOvq2pRrCiSFZZFzKiSYI+ohHDyDkuCCVzLmI5B7MXRxNKM1umKh1W",
-	"wvDucDhsU+NxsCtXA7H2ytGwtYRkPX3FTbU0UOuemwk6HfKJ/U0XAKzzkX1ihCY8KGeLFORw78mQ/PMf",
-	"h4P9wS7W6yoK0AidsYiPOXMBR2cyzZRMuca6EWOecFjFGfrkQAT2EuWgzpL9/c34TcZUt+D6PpINeRgJ",
-	"57FitEpb08dzxaFmtacGlc/UvsOss8ZjkC8V9D7JUfkS/F2MCoV2yp/cp+JHcMMVv/mOIvyubVcXjpMU",
-	"mxorhpFZ0o43YSJatL8HBX/ukE1f8fYcbAbFtJ1lXJfh9BY6jMyjaSGpja3MhHkFW8i03yB0dPsSTqD5",
-	"5rojhwOrZmB+BegnUkQMiiKL3LDbh6EXssoyQbaAvjkPQ7xoOVwAzqtMsc4cA1eDuqzPXRj3NYsUa3pS",
-	"o+urmx//9uveq80ME4WQ4y+i3FsN6BrBg7XbWCsHAR7cKkKwDvbdMJvSm3P88dAj6ncKwgUo1OrQD9cU",
-	"6b09oFQ72t+DSdyn3TW+lSIkFaftvI07MPggdfveTT6wyg0DttpT9ra68E2j8WBZH7iZvgc03txZW5x6",
-	"8+pMwWtaolNgihOip1D5S0QbJJnjcMsr//gl6P3cns1aCmlYNdvFDLjyvVxESW4F7iJbD54sY4yWRbak",
-	"XRJ0Er0dEy0AE8VYTNBYgznI9Vq8HnncPWwT9ywVqzGnH9fKePBK4Ja4fEaQ9B/lipvFe3truKERo6rN",
-	"AHUqyOnbcyyAeExCS8LRI7h/REZUs6O9WnMGCDGi2pAjQgk67fK0rJcJuIYTlcuaGpNhCUguxnJ5ARjT",
-	"iI0BZFL6saWAVVy8fO87rbRzWDB1zSM2IKdLua9YGev16avnwaUIV1ifyH/8n/9LPk+pnn4ZfP5NCvYl",
-	"DAA6T4oK4sxCa2N2heU20EV/KcCkyuKy8UXh29aGZYNLcSkwzxBqtY1ytGBNwQXqDs81ydAkPHX1ZFEY",
-	"JH+GYyT2Pv7jf/+/cEAueOoWYGXt/f39p4SLS/HzxdkJ4TH+crHI2PkzHbjAJ4z5QCb2gyY8LsPAg9Lh",
-	"W0WGGykHBBRdGOxShF0lQEPPYlDk4yeJX2RUW0kIhCAuyoqk3oE4K16xeVrrrHFcb5BQZDAFVVbdlGo0",
-	"++7uPSntvpeibvg97oeFlY7N7XAWXMBBbl8vJDWs80w+uMPKqJnCeWjyl+cX9pjw06X46/PTZ3hGp+4p",
-	"0MbhUb/pRxWlcTA8dA04TpNEzt3+IdrIoxEgJqd0xixoe1pmIT3ar6EQqU/HjolVAsjucBiQTEkCyiRB",
-	"XeBSHMInLsgoV9pAzDu7ZiJZDEjYrMwMRaN1RRMfhb+Gj+275TdFNf5H4Tx8HHgjhJeifMhCH9SQfhSq",
-	"8DH2LwEH9tIwFlLs0yMazcij0ISPT8iILSSGKaaWrLgc5MKMSw72nl6KllYmENaS8IgJzSqW2Xv19mV/",
-	"bzDsBb1cJY4C6eOdnfl8PkjlbzxJ6ECqyc6rty939gbDHc+K0Xt29ndK3/eC3jVTGgnU7mA4GELgY8YE",
-	"zXjvuLc/GA72Lc+gZgrUdYdmfAdUu34iMUTGpcvLQmE9j3vHPSv3QKXCl/apoNbEqYPzVo/sFLbFtQ+6",
-	"Bkr2yaYTA2q/FW1HICyRxDxGlON+ywkLNbl2lm5stKRMJf0jAb5FW4pGM4YiMrK9D8VeW6OllhqxTgPo",
-	"ngODfVonOTponaPr4Lx6oI7hA98NIBU5HpA3VaVG913hHAoITbRcHsVi9yc5QsLls5u1/aEa+8SynL2V",
-	"TT3W7vQFMj/LFnhqyXBXGw0o51+bbDMHdXPCPxf9htyUXfMVWctbzvex0adjbzhcUel6uwrXjQqmHVXK",
-	"J2VEHERffwl6B7iGtqHLte54DUXgld31r9Sq0sNL++tfqppuwBsH698oG2DYF/aern+h2ULhS9A73GRp",
-	"fmn5L34Bgt47Rhth7YFl80wbtFhAORBLiH9Bi5uVk2/6Gu2DvhHODtug3jvsJpPKeES8pXaEF5SMrcWw",
-	"v1zC7Gcl88nURd7TokqYMxE12msFRfIVcrsBeVPIPVDfoBQsUeqOprmYXQoUv3Z398g///HjYPex5ZZc",
-	"2CNMmGHHhOqZ15GNhICq4YCcC3L2/u9eL7SEC1aWgWQkkkmeChTzLwUSNpQsf3r/5nXRlsywm9KboTN7",
-	"inrKWFEu1kpEaOkDB3aeUJS3SPhDWGyeG+Tddeb4HI59BXtsowqOBrQ2Y+pF+tozQ+MnEX/SrebjB275",
-	"wC0fuOVW3PKm77CpxjGXTTuWYuxY9Fv5XGuXCCaMVRGPgXBh0P3uk+Hjsv9JxYItIYWoaCkwp8MSt0b3",
-	"jzPcR/8Z15nUZTG37qZobQ1PHrj313JvpPRN/i2T+Cv4t08KVupfZ/6Dv5MKBuhbGGYahK8Lo8t+A1vQ",
-	"q28p/DarZ66UfuuE+gGJ7gCJ7KHXzrVTAq6hRg2Rlh3grfi089n79KUTu/7CfOTq3Q/sdTGOpZqhGDAD",
-	"Kc8PEHgnEPgXZuo5hbeFuW2pcL3bOXiF1sDsTiznIpE07gTeZ+6BOgQ31tXSw47RMaGJFK7yPxQNKOHN",
-	"uCdAXBlJM626VcOLZXWzrVWbcZ4kRUWeMjDE+84ODyXe7MePX8sZMpb2vePsl6URtpDmrGIrFUmt+Pr2",
-	"+SsySmQ00w8C2veI2QUyNFKGqbY39x1juSvj/3XzBL2stYqp58vjnkHHZYd7giworn5zxkaLfGBDYaMr",
-	"eUj6MI6r5wTuR3tuhAo2h0QtIUkkswWWtIZSFywzAwgorfqN+2WhoAS9KwylGDQxyzUjlJy9f1e61QZL",
-	"dpji8rFV+nZn6W3Kvr61PmkJTVE6ZUvaAhWynlSkZUBew961kYrFVsaGuqBLFMd+2T9D9/N2tCZ4IFdN",
-	"cjXcgFyVTamBvu1tshG/2ebvRxUv6IwRtMZ6VOcH7SPdSuKoGFhLC7DooJZ2lA3E8B1VVu7/NvSuKMSK",
-	"RAyCHpDuGJkAPkF7/xPMIMY6siFSO1Pmj04Ly52WUHuo6lGeixh88lVbL5/TcH0pqmoLP2i/pn9QtD2G",
-	"TgLllM7witHK9suwFmkcBlUkQKOHAIGwHSiDUcQttNmnsVPCSvnwNtQRwPPPMl58C+3IdXf4Uo8hci0i",
-	"v5l6BsmYa9Uye+xYhNYBEKGJxY/FSa2bwyc5sqCjvZsto5BqxZjPToumKwihC4xP9Wj9yyLrcWsavTfc",
-	"u4/T+SRHXtCLocostW++/R7+U/OZ3f2NOAb2n4cXDjfZeUsb5T8aV0MS8fWKvCM0jm/VKwG1+lEvysI9",
-	"EO1DxrkA11NZxMuPkirKmKFrSMtCBIZ2sp5P1ZXn4ZCGicizZKR65heAWanhn/qt8sBVS8tCpMBDpKp0",
-	"fa8waVBWJZWqrNS8rYPKxVJ3I/nvav71C3y3E7OiSYl0sZnfu9XtDyWKlh0VxmUicmXmhPO2oEgFBip4",
-	"+FzkktZQuZYnVeFwlZzb6U15Vqam3rcj5a3nYV/lN/m1y2Wyd7jf6nBtdd+WNbY3Q45awfEOJ1CRL4W9",
-	"QX3BCFtbbOjpLbJLyn5qX+titnLzn65pkjMMoLWfQ4QzsSDwQ9dagNB1n/fhBrOfQmU3C7xhPyQmVy45",
-	"FKvvKSsBdPrYpeoyl/ZrFUnKiBD/y/ojjvj23f+19KO+9+njPVPdqozySn+bg63vnuT+fp6zKqd+C8rY",
-	"pSqfTVk0szDr6FEl/aAU7zWqOSl7CTgCzl3jnWUV2GndAclFwrQmYVWyGbReyBtalnAw1e1Z4S7+LlXU",
-	"Wtn+jbTT3Tueu0tqKYKRSkdNU4yBlIbqgsOGfvb8gk62NSP+a+p0DyraXRGs0zguw+Q2JViYcN6U5XY+",
-	"4x9fkIYlzLSk0p0bMpGszOEJKqdFa+BdUFaQdNpckQBT1OTx86kG5MJ3lriyofblKddGqkWLPwKWeVt6",
-	"Nn4F/epauPJB6865JhNowf4vZjHZ3QDe3ypWtol5gYXHfkcfJFz7beE+6AxRuSUgfaCb6Svn49dSsE6g",
-	"G94rG/tq3mQH3+/GFG04dLujhoTn477deR+2HmJU+Z3M/+DOv5tAne3w6HY+ewTKd2yMfiXAguOOEMiy",
-	"6QLmEiiGfnJszIB8QrCbWowbGcskkXPQCNNlToGJ9nfCKb6VyOtqAdyzQ2YTWoGJptjebP6AuHfHPh/k",
-	"2i66hPWe/Bx1mRUt6u5CyN08KNzpo/caGv4QnP0vHpztwfXdx2l/DWfuxJfY75Pe6rR7KeVMb9SaxcWz",
-	"VZaSYKn9itUbn71+//75GeljcqHTHOut16En9+BSnBfCQalaHpMQG8uHMCuOSCOjiRSEm4Ed3UI4FGjw",
-	"+mdgJDiUqKQRc002XCUM7bpy7A4vhStaELhiBtj4BZnk4XCfhOV5gXFd5iYckFOxXN9hSq8tmRuzubMQ",
-	"aubKPOQihnK2CwJnaIc5uRRSMAyU5Zoc7D31JxrlehG2hae4BhiV+PPNiIvfvqeFsHyo39sDQbkTguKQ",
-	"yqMpFraFnN+fQN9JNsougl+lLLRa1k8xCZTV3ftTioV+XMDQsRfaVcVyLesH53add2kYv//4Kej1Npdq",
-	"ZjfqEY9m5JSz1j0EQD0EQP3xAm0BTxu5B1tQunVaQdnU9O7JFVQ3xiL+QI20oYsqeBWSsjFgoaJWGJ8+",
-	"aAk3FWz+QKweiNUDsfrO4yctMje993dIrqxOkHDBOnUykJFWlsYgH1xNZgupZREWrKsBbpYYS8gsd4pd",
-	"NpVcFMv5QxtIqoara6s2lQJ36aF80GjuAG8+NBvzVoVgOuwjv5d6gyaGbycwoJdjyqKZq6EUyZT5EUNY",
-	"OUcw+KH0yy+j599hoQ8yw4PM8CAzfOeOD4vsjUjB24sMzDKzbpvtByxCG0UsM8dQvg3f6GOL+NBvrMWx",
-	"ISS0jn/04a+nFx/+Qv568eol+ec/ng72Hhc8EWeEyJ5LIaRVZiBWuAj1QesMGE3Dl1SbPvDb/vmz8Ng1",
-	"3IbAIi7QWBMQMHlCBVmZmwEJeRwWmV4wF9QvDkgIH0KMNlpkLLgUYUwNDQkVBOYoykBBcWiZpuBSBrKJ",
-	"jbN3D4tStOhidnuFkGtXspYmYzvcVOYqKKM1LwUWemNoDxaxi7xXgLiI00W3TIhqInl2TCIpBHSir5K/",
-	"y+Q1Hg9ICFW8seJ2iHXkQ3CFj106I/bzhxDxS4FF+xhuU1dlkqXzi0MhciXTNvOwlXWeI5z8TkWPHMwA",
-	"BHG8vs078bfFe7uGP19Zp84tCzsqeYWZvmFZpqWFnMdliVBa3rBfO5LxaxafYDVBBFiI0JOCjNiUQ/hd",
-	"I73o2mxQXhC5TrWZGqpuc7T3Jaq7WnI++dqyVEAl2+PFlxUbcbQH4f7u/J/FAfviPHIJpFZmytLtC71Z",
-	"DXelL/8n+8C/eGG3u0lT8noTd424RGM3al38rZWH9Yq7hZIHXL47XLbn2amYA0rWELdqjlbD253Pn+Ro",
-	"ZQE5qzr94UNzV+t/D0G5D2hVBuV+AnjfCJG2RYuf5KhWN6tCwB1oAbq9QasYsdtZn5Cib7yrW4V63lTO",
-	"oRaTHBusC8MbvYybri+jFrehBN+BDQtxELu6W87v2roXBiwsXAz9YsDIVZQIpykjMxDk9XL5kz+ejSso",
-	"TgAU3wcD1382A9d7Q5Ulb2MIgwarJx0rpqfriV3DtuW67gwK6OysPCuFUTQyXxv4tqrRdbPT2nIduoyJ",
-	"07fnBBoEDWq92HrHv3ysV3AATQEbY3unUvU7/lidQaPvetcZ1Pqzf0PSV5ungwjU++A9pKG31/AAm+IP",
-	"9a6BQdXvC/u4UVPVfHTN/wpoqUFGDZeWewuX4IQtiVfq0Bf4yB/axVt1Gl3t4oWtBn7NXq5c18qHAgrd",
-	"GmHZNrJbL3SAVoNLvzv2l1VeUbyBMi6hbAgHSIFlTVG4IKeuB4srLji1D9ibxC60VuBqtqaeujpx6GDt",
-	"KqGAzU6/0woKflfjey6g0Owe28EB8FLK3PGqY/RdVV99KJvwkF620suK9Tqo1+J2M+LUEEHx253P8P+6",
-	"ygnayEyDbgdaX1eoBma3FxTmP3Vlgt+37OFtgaO7wEDHpd6xYLOS6tY7XhSU9wFu7spstzXQ3M6CBxdd",
-	"WNyKXPq2lPcK5L6RoPH7pK2vB/RG0vq/WtL5A2vvDrqm6Vey9oRfs99WaMH2128I3H+FPvAdJuRYQir2",
-	"CvvRhykDKzI2fYA7IXZHfu48tpp3hiTXwV3vfI5kXOvi1JLCYnVjTOsVBNq3/6BJaCXpkGSSQ7xMS+eI",
-	"5zdZQrl4izNt0j6nHNuuKWwLB+qzG64haAnc0xk108o7bd/atETu0UHQS7ko/eq3CWKB4JOpSZPbBZ2M",
-	"pSIZk1lSCHFbEYSVwOBdFUkZFZgEMJVzYiRJGUQIrbAygm+iGxne4c9LF0qTRM6fp5lZ/J0mOSvOv775",
-	"1xZTMfgOuqKWcU2JxKrvnR2QrpkaSd0Z43V4v3FIKxE2omjldHTtG0946p2k5X2MxZjCQed0UfWgdWQB",
-	"k8yyjIvJZjSFw36gby1rJSf1MT73Rowqpuxw9gbgPQch2IJ/B0QYN87nFvhwphk/aQXCIGcsM4WPsBYu",
-	"o1sicD5INaugi0K8q4Uvhwgcy9p5Q4EHomWcqqNAUYPTe6lWpaGlfm1pFvPecQypY6qyvW1p7i3SIrwh",
-	"MDpqeYQuK7L3as1I3NLDVioCzZ5GNKEiwkIJsSNURAqoVOAN58CgbSmeS6PajFVBgDBpoEzeSBUV+vLx",
-	"y/8PAAD//w==",
+	"7H1rctu4uuBWMLq3KskMJcvPTuw6P9ROctrdeVXsPpmqdsaESMhCRAIMAFpWZzI1v2YBs4g5+zhLuSuZ",
+	"wveBJCiRetiOO93XfxJLIvH83s8vnUimmRRMGN05/NLJqKIpM0zBp2OmDB/xiBp28tx+ETMdKZ4ZLkXn",
+	"sHMSEzkilETVY71O0GHXNM0S1jnsRMpc9Lcnz37fn/6gnrK9oT646n/ejnfSXbGXdYIOt8Nk1Iw7QUfQ",
+	"FN6pBusEHcU+51yxuHNoVM6Cjo7GLKV2KSm9fsXEpRl3Drf7O3tBJ+Wi/CLomFlmR9NGcXHZ+fo16Bzn",
+	"Sku1uItQsGtzEcGvod2QGTOS0UtGhmwkFeuRE0O4Jlc04TEZSQUPaJoyMuKJPSpCRUykipkiUiSzXrGx",
+	"zzlTM29nuICWTez09542Lfu5TCkX79mo+fwVsaPjPcTwaP0K3F+9SKbN540v3e1Rn8QszaRhIpr9wmaL",
+	"C39DU6aJGXNNIpokAdGSmDE1hBsSUUGGjGgmDKGXlAsy5WYsc0OGjItLElGlOIuJ/cZMecQOyTYxkuzs",
+	"75+LK675MGFkcHp8ckKiMVU0sjcUEEp+/fXkOVwfF9pQEbEeeSkV2dkjY5krXd2qXRJMWn1l5ISJc2Hv",
+	"ecJmFhou+RUT8MCIK22IFOyRBQQ9ZQrXHeAYoXcY3fcsS+iMxYfEnnF4BAOE79nnnGnTPYnDc8FxJYJN",
+	"YSGPdI8MhDRjpkjKzFjGAbEXGJChjGf2/mFtsB5N9nZ2SMi9CSds1lUs1ywOAwBT6tYLm8Qz1+dCG54k",
+	"JBcWhKd0Rvb6z+rjcNHNlLxUTOvQ7es9M2rWHYwMU6FdY7F5OSL719eBXZoU7FzgSSEuwdbwfKkmQ3aZ",
+	"C/J4r98PyF5/OyB727v2n/2A7O08s3eWcq3tpetIZsx+AZuGZQ8Vo5MCiKQw9qafBHB+QhoyYZk5tH+N",
+	"7ft2tlgK1jsXNex4yvq7z354yrp7/Xi/u7cbx91h9Gy3e/D02R7d/2H0bHdnr0CbMaMxUxXi+PdqodzH",
+	"mIwaw5R963/89l+6/+vjl+1gZ3//6793GrFl9JqaaLyIJu/ZKNcMj3tve4dMx8wdoRx+YhFQJSFJIsUl",
+	"Q6okBcPTgWN5cUYvgTzoXusmRl2cvAXf97d3mpf8RgpWLrttaPvQjcb/WQ6XMZxPclincp/kcGNG80kO",
+	"75bqveIpN4uL/klOSUrFjFBDUqlNG3tI4HV/BTEb0TwxncP9fmCXw9M8tYyiD2vBT9VKuDDskilYypml",
+	"CctOEIhG/QyNnGx8hjDM3Z7iB9p8iEkMEO6ITC4MT3xUSOUV00B0kENzDXgREMtAxjKxHCWSItZE59GY",
+	"UE3CnX0d9sgHJNI+sIaBG58bEvPRyLL4kZIpoFbb9U3p3O15NODxb9vdZx//52/b3f2Pv/Xtnwf9J7qJ",
+	"Gny1Z6kzKTQDCexHGjvuYD9ZOscE/EmzLLFCEpdiK1NymLD0v33S9qy+eGv4d2Xlhs6/bVVS3hb+qrfe",
+	"4Vs4af20z8aMKJzW8mNLT4f2Gxr3OlaSkmKU8Ohel3RiSCSThMdMI0GcWjLHrrk2+oiE8AcXlxc8DpHk",
+	"ucv6GnReSjXkcczEfR8hcuaERhNNaMHDnPyYJVQQav+LGKzyjTQvZS7i+1zkG4nYULATFGhg2Y80keqS",
+	"Cv47zA1LfKcAhbj94iXlCYvv+0TdQsdUW+FOXLKYaC4iZIrA7rgAZEY8hlWfSfmKqkt232sFUcWSITu5",
+	"vXQqyDZ5zX8sVvWaiplDbn2vi5MSGZJDcYs/vjAHcmKo7DcX1IRE05kVPYBdIJOH5b6nhrWwvA8oV5KE",
+	"jYzlN9zUWc15x4et886R+lv/yPxtu0Y/F1lDOWP3nUx41KBY2HMHPkoex4qOTJczM+qOjcloxruKGga/",
+	"dt02nqxY1ue/bff7R9O/HfRXraw6vsVFnSLj6TWNUTFtO8yvguZmLBX/nd03HQCkL4T2QjEguZgIORUB",
+	"YdeZ5e/2d8Wu5ITFc9Dw4cOH7iA3YyYM6u6L0uzLY3Lww36f/Oufu72l5+mO4oryhA6Te0XcAcmoMuX+",
+	"BWMxi+1fdEpnR8SoGSp387hwV/efKRkxre972ycGVCTL4QMyzA1J6YSBcqGZ0MwyWKWk0iFJLMMl7Iqp",
+	"GZkqKS7JiLME5YJfhc6zTCrD4tcs5vQM9vjHUF0rs4T+bHYWyxC+FrcAFzeITJNN6MNYkpjHREurc3Nx",
+	"aS8vUzJjynCUzHi8+NpbNB7l2qrBTjM/qkxGM21YSrjRAGQbSt9zSBJ0eLa4gEEcWxW90AGdrh2BrUrJ",
+	"9AiOhQt7f8Lo+gp2+ru9fm97e7f3rGk64y6TCat2/Naxm7TPOQ0AN9f52CTSV9rBb/hrYE+vehS5up1k",
+	"kMfcvBBGNdD2t8KKoJFUcWGko1nGRNyVIpmRRDbcEY3w3S/eNp2RLM9ialjctFNawMQyMETAsU8XSE9j",
+	"lIxo8s5bBOpDTezRytT2Zmq38KVDcyMvFBNs2jkc0USzr0FH5ImjhDjcwrmhdeUGq/A0qCnVS5ZiR1hn",
+	"JZFi9lwvKKD7SKrU/tWxh901PGVNBx4zQ3mib7B8lmhmsR24VCVprFyl5VJmdoE4XIONDZHQDVQgR32J",
+	"v3BRwqo75MLKWRikiJF1LCzNsYv4PrdYdmU2XKyT9y6WkK7KLBjRXFvWZ44ISzMzc9YnYRcdc2D/yzGd",
+	"W+TywKFArKBAy/rp+ZdSAnSBXhWM1HaxnIS84qg112lCTA3wGG5YqldieUWPShLYoUpR+Dym+iJ1eOd+",
+	"G0qZMCrsr55bwT7QApMthwer9GaoD9e07+PB4CUXsR2sgZ0xMCDbGz4eDBwZ1b7XgCQMjNjkeEC41jkD",
+	"PuU5Y8hjK8A9Pdh/FhD31w9PGkhuHDcZMnE+AKypzJOY0CSR03nF4DffXdGDpfbdas47CTOaiUjNMtOT",
+	"6vK8Y4+hvMUWflVdFk04svyFo3E21eM3g9cvnKEnHFlVHLSfBGQiqxKZMStPThsq4iNiL7UyyypGKKCI",
+	"G2sJKfK4jT0IFrdfGrfS2AyPwcM6D9Ii2uxiKWiPvVJU7SMpRvwyt5K8FeTqpMc74CbqEcm4gcaFchIS",
+	"dk0jkxQkAhd8hMQ5jCjtjsACo8MAPyZSTvKsOwITQkgeU7tCBcZucH4IQjWZsiR5AgpJqJiWyRVT3Vwo",
+	"RqOxPc+wbtxPGFUClRLP/VhN3Ui7rzMWmeajp4boMQDq0F1tr2mIEb9uVkLhRIg2LEOgT5mItQP3xVEc",
+	"sDUPJWjKArg9h6lSETqUVywg07HUFUxGMhemFSYFW+YYXAmmPAbyXBDRuvZgQVMVy6usb2Rqp7e3zcBx",
+	"Oofrcwi9GTrLoWbqqvXyLExoxoQF/OdvTnvN7BDOrenUvWOdW3RFj7IJ77kfNqVFOk9T2iTjFoYTe9sp",
+	"2I9X89nIMoqCijg0rd2XB2AFGaw2HwDFrpbknayHIQjpjWzHc9cv8NpbEaZFAnQT0RJg0kk8DegrLpnK",
+	"FBfmQo/pzv5Bq2D0/MX7gIzZNY1ZxFOaBMQeuCIR1c2kwbLuCZstZ8aZ4leWtzqn8pglMZkjNh6dn5cA",
+	"V4ZXLGIxYOrimo5lmkpRhhLYpdlHwd9eD+5YGHLCKvF3mSj1C5uBPeArekx0TQZbiTFCmotS01rv6u0r",
+	"lV603juZkiOOys9KiqgYGO/ji+FszeevJNoiLhSjzuYxDxqzQjlwVrYaOXc/CTnHuHWeMaVZDIi61jom",
+	"y9Fo5RiaKU6TBjfd2gjSpCxUyFrASDlTCboB0rviojz4q924DzGNeF4haO1Emq6pftU1OrSCIt6BBuLT",
+	"1+9eBanW+h6OtF2jB8vGvO5QocWyE3lfXtB7fL7CxZrT3E0xR80hSotieE21XBerg99P2CwoBSiuC34c",
+	"5UoxgUoSWBq0F3A1f/ZzZ+l21nhohUdtEVB8AfUbiZ4J1eYiGrNosiFjTZnW9LJBIXhpxVNiCZIUjVMi",
+	"FNkpN5rQF/gaaFozQT01Ft6JlYnmVANLX7ouvKhpOm2oybVv8LQ4Y2mJBatO0HGukQaL56Kt9Pmb0/eM",
+	"xpZ41HAEv3rPBJvS5K04UzSarG1CdSssN1/dSROYPWcJu6QFnDV4VivrKkANJVGujUwtBQd6pxd1fYx8",
+	"8CWSCxqlrBuNaZIwccl6dSVj8ZyoumSmPsTB9WT3av/zjvhhumeequ3sWdr/dDDevdwf7cR7mvbsFL04",
+	"uqJUd6+Y4qNZ6/Bz1wBa+erzhW0FxTG7NTaeKaeXQmqum43VqJ2aQh0BITzwghcKHSWoPhYYD/aGsZwS",
+	"IwF/HfrOSdc1tF0QMlGwttoXDC2vUJlYD9ualX0PncAlmFAu7GINCQtvjt76Yn/+Gh4RMA0gHaVJYsmo",
+	"1elb8DB1UWKLErzQF2OpTbOTRuXC6Zq/YwQmiLBAKZSuqDibgRZsAfxScD1vKDhOZB6PEqrWEn7YlVWu",
+	"oobzeQFuMRei5Jt64e7JEEOD12H7b4HaIb42sP3vxnRxB2r4hspwdWtnhdEObHTa4gp1kbKItI3TQWRX",
+	"C8JwQ2CzQyuGa5aMyONQANm8Yt2IRmMWh09akWgl4FgQbT7z373AzZIOD1kixaUmXMxrAUWMq2VAt7Dq",
+	"zBsS0HKwjiXA7cXDzuJgA58sebjSSD/R17Eg94DfCeT9ZrHW90t9WdMeeobmBiPBhw8x0GuZZz0hsdFv",
+	"cuZJhnOq8uqxC9FPr68OlNJiA1W4iYEk0uoiY2nLxjzzfxEPaCq8FgZi6Rl1QaUTNnNB+imNWWnIWHkO",
+	"cU02WbZ9T4pBKsgV07fSZG/vAryBASShQ5asvOtX+FQhpQNC3E5tLwS2+k2/KvX0gAy6uLaACIsplCf2",
+	"OuN5i8MKuS5TbMSUYvFFNHYYvnJtnullLqbh+PUL4n7trWfgEGx6O/NGKfwvBUYgX6f4bPnWxRq6iOdS",
+	"Fc5IjyQdJUZJNJ01My+MWtgIw6c8iSOq4iZa2WSFceJvqV7Ut1XD1hoJ82aqWWUKCuMbbeYBxFl1PMJf",
+	"o/IlxizQ4xoR8K5+AWfmXNHeQbZzpmN4Y0MjRp15ldaIGqS18rKVj0fzQfUHe+swmjYi/+6X49N/2+4f",
+	"oddNyHmDNLtiqrJKoxs0LO42BOGMTphApymKiP7a9vd3D9ZY3j1Q0GbKNxAzR/d8Uge7/FVwi6mgNtAo",
+	"YplhcY+8kaQA8oCcvCPUxVtJRbJ8mPCI6Hw04tfLqOVCRsQ65NNPFNzfDzYip5tCi08wllvTBnpSRreB",
+	"4gXw8V979u/QyvxWrK2Z2awWWqXVgfS+hvkMbq8dT+/AzOpE0e/dwlpjOZ5lI2MQ+XEROeLtnDcu1uYK",
+	"omuUqg1a3TcO+itQxJXELuXC/3Y7+Cay+y0I3PdJf74jlG7AtQU4e3Hl4nXnRJgiHBa1gDEEYFq6eGKI",
+	"QF4hk1gD90ipAddNY1TmBvGVBRqvHxkYln4kSGUICNVkRJX9rwqI0Hk0Dkj4SQ7tcwEJ64JF6IxytQBD",
+	"x//QxeTSJCimTMgRPu+yUnrn4rVUDGOjNcTvRDKdTz9FB/lc3M28wrnay+v5uFepL0133abVAoV27vmE",
+	"a4MxKNooRtMyHormMTdF8O1tYhP9zIuFuEypLjcczgrD2tA0W19OXjuG0+596sO/ldjnU1yca6h2myCM",
+	"rucKLYzP5TYWT6iKpwQU+diGxnfAHZEcfO/M8cU1Tblo8XG8Fc4WbpH6iqmZR8cg/mzKk6R4osHWTun6",
+	"YZUJM4TRaFzAjRfccjzQGEAUFKiFdSMgS5VH48pWbRRHM/V6dqEq+rPJMERzzXSLhXXCWFZkdBwPnCiP",
+	"8gOifCq1IQmfsMQZzuoRwbX6H0X5BtjVBuuvXCkNy6/bh2iSvB11Dn9be8CPwZJ7K31VKMCWlmRIhAQr",
+	"8hG4egtDJhqkqSnuFnOLLdz0nLdCs6hB03D1Q6ixUFcENIJx3A/tgxjbvf7uPvnXP/d6u08OieaXlsLk",
+	"WbEoJZ2Govjl2GBGBz4EwZL2Y/nwubBPHxWDAOFSkBVdFdwoilZo5yEZ5ZrFRzhU05rd48DjIGgbJVDN",
+	"ohywlIvyz6G8BAvCMlfplCrBxeVy4NTSjxnTNRi1eJOw0vKf0tkhoWREeYK6BhxE6qKO7elMpZrcBVzO",
+	"06uaWYTSTgkMJf55u22iXy+tsPACxPTFSDrnj6sYDDjOPItLS1ZFo7s8k1w0pqr9fPr2DXG/Ei4cyEFO",
+	"FYDmwbP+9pMjtPZC/jspCwZZiMGMuICEWygdWegS8ykunS3fwdpK/4s1lhGNbj9NJ/cTo4kZN5zamEWT",
+	"JXklX5pOrWYfgWRAia5MqZDtc41Y5Cmu1VIW4wbkBFCgSmdc6YB2YzTt9Gc5bPCXGGMJcgMOvaQ8yRWz",
+	"GGRF4CMC4iqWrZG5MmPnTYohtX+xlMSa/g+P/juGGlZhVGAmokOZF7HJI6mIc9PNMrZelPzN0opofJEw",
+	"Yyy1upU9eHkU6by0urIYSXMUDiswf345qyhBRP3A+I1IQbMHcAmmrYxc5EaDwkWJbrF3c0NiyRrCGFfG",
+	"5CimwRa1XBn01asNdal1EtxULtojLrjBiAQrqgI7VlQQe7vrR16s53v4WQ4rx8M6touf5bCwXWzuRFii",
+	"ofgxmwu2+cUQpZJUlQdZg/4GpC2vfTML/s9yeAeKjyW337vaU4GCx3Q+5wx1TZULgeik8yhiLkgYU28a",
+	"BbICULzBYqExYA+vVKFfhYqIFS4XiNCtSH7jwIX1zBuYRRiKy6Ldp3t2BE13+ntP8a+9/rODxoFelba3",
+	"Nq4+b1pbweUHWJiJHOwdkQmbQV4c1JQ72CUIijogMb9EYTkmYe9iqxs6Z4c/88Few/34oTyNaikK1AFK",
+	"tRiH50TtorofxjM1WNLgzWamXCijXJBMMc2EgSVY7pvWxN+VsfclY1ok+X4KVqkX3NwTXaQ7VUEGVDfl",
+	"Di2LM2xO9WmOZytToF3I1pTq+WzX5v1VK3nz35+/fT04edNIymWuItYcuFZuzmorxYUDy6D+nWO4IAAe",
+	"upqWBK6tadGCykSzbPUhY7jkSmEVNxnMhU0qJ0s4EF30P3gI4hm2GmT4G2f9rKTuv0K0bIMEt7m9cTEU",
+	"9gX+RV6ZRu1MWSaZFOVzlsa7l3V2wK7JVprOz7irAtfm2odBqlOqLWZlesO7X45Pt3e8omQb+MYzqvVU",
+	"qngJJo6sMs/BBDNkRKJ91SIBWjoAOdEOX+DmkM1k5bB9pMmQah5BgS3WW8PfOq93Fmts3LwrPtIS7ciE",
+	"cUVRQFt+ttecIh2lG5ZqGJDjwSNN5NTSclgBiWWUp0yYgFwxNaSGp43q6LI43iaDdRcrqm1oT8DiMGtL",
+	"VZ6hozG2tSzl1pqN51dToFCttFYcbv2AV4Q7SWKJKmpbnGu9dELDz1gsa30SVYn5izq34SZhS1hzE0WH",
+	"gsUGa+JBXLZLWnGZD+WicsW74ItkKL6tlWqAC/LkeUfcV5RiWFIhrCyKGdEkQQfZkGHYIBeEkikXsZyC",
+	"zY+j/Wg+Vaiqm1bC8Ha/32+yYeBgF64AZO2Vg35j/cx67o6bamGgxj3PZye1CGf2N10AsM6H9okh2i+h",
+	"li9SkP2dp33yr3/u93Z721isrKi+I3TGIj7izEVbHcs0UzLlGotmjHjCYRXH6JAE+d/LEoQiU/b3t6O3",
+	"GVPtUvtpJOeUAeQah4rRKmdPH04Vh4Ldng5YPlP7DlPu5h6DZLGg80kOy5fg72JUqDJU/uQ+FT+CD7L4",
+	"zfeS4XdNuzpzbLTY1EgxDEuTdrxLJqJZ83tQ7egOZZQL3pyAzqCSuHML6DKXwEKHkXk0LsTUkRUYMali",
+	"A4H+G8TNbl6/CtT+XLcksGDJEEwuAeVMiohBRWiRG3bzGPxCUFskyBbQ1+dhiBcNhwvAeZEp1ppg4Qpw",
+	"l8XJC8+GZpFi827k6Ori+odfPu+8Xs8qU0h4/iLKvdWAbi5ysnYbK4VAwIMbhUfWwb4dZlN6fYI/7ntE",
+	"/U5BuACFWhH+/ooKxTcHlGpHuzswifu0vcKxVMTj4rStt3EH1i6kbt+7vQtWuWa0WnO+4kYXvm4oIizr",
+	"AzfjU0Dj9T3VxanPX50peE1DaA5McUT0GMqeiWiNDHscbnHlH78GnV+bU3lLIQ1LhruACVe7mIsoya3A",
+	"XaQqwpNlgNWiyJY0S4JOordjovnjUjEWE7RUYQJ2vRCxRx6395vEPUvFaszph5UyHrwSuCUunhFUPIhy",
+	"xc3s1N4abmjIqGqyvg0EGbw7weqPhyS0JBzdobsHVjdlBzu1zhQQX0W1IQeEEvRY5mlZLBRwDScqlzU2",
+	"JsP6l1yM5OICMKATuyLIpHTiSwGrOHt16nvstPPWMHXFI9Yjg4XEXywL9mbw+kVwLsIlpjfyH//n/5Iv",
+	"Y6rHX3tffpeCfQ0DgM6jonw6s9A6N7vCWiMYn3AuwJ7sdH6rkBWOfW1Y1jsX5wKTLKFQ3TBHo8EY/L/u",
+	"8FyHEE3CgSumi8Ig+RGOkdj7+I///f/CHjnjqVuAlbV3d3efES7Oxa9nx0eEx/jL2SxjJ8914KK+MOAF",
+	"mdgjTXhcxsAHpbe7Cos3UvYIKLow2LkI2+qfhp7FoChGkCR+hVVtJSEQgrgoy7F6B+JMmMXmaa2tyGG9",
+	"O0SRvhVUKYVjqtHmvb3ztDR6n4u61fuwGxYmSja1w1lwgegA+3ohqWGRa/LBHVZGzRjOQ5O/vzizx4Sf",
+	"zsVPLwbP8YwG7inQxuFRv+NJFaKy19933UcGSSKnbv8QauXRCBCTUzphFrQ9LbOQHu3XUIXVp2OHxCoB",
+	"ZLvfD0imJAFlkqAucC724RMXZJgrbSDgn10xkcx6JJwvSw0Vs3VFEx+Hn8Mn9t3ym6IVweNwGj4JvBHC",
+	"c1E+ZKEPCmg/DlX4BJu3gPd+YRgLKfbpIY0m5HFowidHhVUMYl8oYguvbNhkb+fZuWjo4wIxPQmPmNCs",
+	"Ypmd1+9edXd6/U7QyVXiKJA+3NqaTqe9VP7Ok4T2pLrcev3u1dZOr7/lWTE6z4//QelpJ+hcMaWRQG33",
+	"+r0+RH1mTNCMdw47u71+b9fyDGrGQF23aMa3QLXrJhLjg1ytAFkorCdx57Bj5R4o0/jKPhXUOli1cN7q",
+	"ka3CsLryQdc9yj4578GBwndFzxWIySQxjxHluN9vw0JNrp2ZH7tMKVNJ/0iAb9CTY64TRREW2tyEY6ep",
+	"y1RDgVynAbTPgZFOjZMc7DXO0XZwXjFUx/CB7waQhx33yNuqTKX7rvCMBYQmWi6OYrH7kxwi4fLZzcrm",
+	"WHP7xJqknaUdTVbu9CUyP8sWeGrJcFsPEehlUJtsPe/8/IQ/Fs2W3JRt8xUp2xvO93GuSclOv7+kzPdm",
+	"5b3nyre2lGi/LMMBIfT8a9DZwzU0DV2udcvrpgKvbK9+pVaSH17aXf1S1XEE3thb/UbZ/cO+sPNs9Qvz",
+	"/SO+Bp39dZbm19X/6ldf6LxndC6mP7BsnmmDFguohWIJ8W9ocbNy8nVXo33QN8LZYeeo9xa7zqQyHhFv",
+	"KJzhRWQ7TxBYRxJmPyuZX45d2gEtSqQ5E9Fcb7GgyDxDbtcjbwu5B4o7lIIlSt3ROBeTc4Hi1/b2DvnX",
+	"P3/obT+x3JILe4QJM+yQUD3x2tGREFA17JETQY5P/+E1gku4YGUNTEYimeSpQDH/XCBhQ8ny59O3b4qe",
+	"bIZdl94MndlT1GPGilq5ViJCSx947/OEorxFwkdhsXlukHfXmeMLOPYl7LGJKjga0NiJqhPpK88MjZ9E",
+	"/Ek3mo8fuOUDt3zglhtxy+uuw6Yax1w07ViKsWXRb+lzjS0ymDBWRTwEwoUZB9tP+0/K5i8VC7aEFELC",
+	"pcCEFkvc5lqfHOM+us+5zqQuK9m1d4Rr6vbywL1vy72R0s/zb5nEt+DfPilYqn8d+w/+QSoYoG9hmJkj",
+	"fG0YXTZb2IBefUvhd7506FLpt06oH5DoDpDIHnrtXFsl4Bpq1BBp0QHeiE9bX7xPX1ux6+/MR67O/cBe",
+	"G+NYKJiKATOQ7/0AgXcCgX9npp5QeVOY25QK11u9g1doBcxuxXIqEknjVuB97h6oQ/Dcuhoa+DE6IjSR",
+	"wrU9gIoJJbwZ9wSIK0NpxlWrbnixLO22sWozypOkKEdUBoZ439nhob6d/fjxtpwhY2nXO85uWRdiA2nO",
+	"KrZSkdSKr+9evCbDREYT/SCgfY+YXSDDXL401fbmvmMsdz0MbjdP0MkaS7h6vjzuGXRcarwnyILi6nem",
+	"hOqDnkHGsqFwriV7SLowjitmBe5He26ECjaFLDUhSSSzGdbzhjofLDM9CCitmq37NbGg/r6riqUYdHDL",
+	"NSOUHJ++L91qvQU7THH52Cd+s7P0NmVf31iftISmqBuzIW2B8mBPK9LSI29g79pIxWIrY0NR1AWKY7/s",
+	"HqP7eTNaEzyQq3ly1V+DXJUduYG+7ayzEb/T6B9HFc/ohBG0xnpU55H2kW4pcVQMrKUFWLRQSzvKGmL4",
+	"VjaJ9PbOt6N3Z6U4UxTQAdqE5mpIfSjomysIxGKSC2xZUCQmAOH6AJHIOiA/0yuKRmSL9FRETJMpFRAt",
+	"CradH3ae7Rydi8GL0+7O/kH3+MdjePyn14Pj7ulPA/vlkx5ZkxBDGRBcrDPK2vU7Wa2RRp+LNYl0mfhh",
+	"qTQEgldUmvGiE5oobcF4GC00+1xsTrQbzOcF2cacl7uh3IA6P8p4dmeaWz0j52s9tsn17dyMY5RY0GDq",
+	"HHKB1aHXsjVC0dYHrvEn4Brbu2vRf2ylDy/sr7Pzho7Qfw0eVRY48SmNleahpOrOPTItVfba+XZM63hQ",
+	"UHWI1ENh2cgE0JmST3J4hDU/sPJ7iOTflBUfxoW7SUuoFhhRIaQhQ2bZGwSSVY04/UPm+lxU9ZEeab8L",
+	"jyvH53r/lFM6DoEpNvbLsJYeEwZV+Npc1x8CsaZQuKoItmviCtjbaKlR4/tgDIv9mG7NHDZbAJRPWGlL",
+	"tMeOZeMdABGaWPyYHdX6L32SQws62rvZMnS21j7heFC0SUMInWFShcdqXhV1CjZmETv9nfs4nU9y6EVq",
+	"GmoJ6J3t4YHNPbC5xvgfi3y3tz47QuP4Vr12X2Pwz1lZag9CVMkoFxAvUZbd9EN7C70J4xm0LOw20ADe",
+	"CwRyBfU4FE5A5FnwrDz3S7YtNUsP/Oa2EF9Ey9LhwEOkqgzUXinxoKwjLlXZW2HTqAqXANSO5H+oz9Jv",
+	"ydFMzIq2YtIlFHzvrqI/lWxa9kAalaVDKt8cnLcFRSowus7D56L6Qw2Va8m9FQ5X5TRaQwCel8Uk7tv7",
+	"/84LC1vm7P/c5uff2d9tjBJqjDkqu2Kshxy1FiEtkQtFki928/YFI2xGtWZ4UpESWXZAvW1clJWb/3ZF",
+	"k5xh1of9HCKciRmBH9rWAoSu/bz315h9ALVYLfCG3ZCYXLmKBlgvV1kJoDUwTKo2H1+3VkOsDGP0v6w/",
+	"4ohv1/1fy5ntep8+3jPVrRofLA0ScbD13ZPcPy7co6qCswFlbFOVj8csmliYdfSokn5Qivdayx2V3X8c",
+	"AeeuVd6iCuy07oDkImFak7BqsgBaLyS7Lko4mJ/9vIhx+i5V1FqjnbW00+07nrtNaikiaMvognkxBvLw",
+	"qgsO5/SzF2f0clMr5l9Tp3tQ0e6KYA3iuIztXpdgYZWUeVlu6wv+8RVpWMJMQ/73iSGXkpWJp0HlxGmM",
+	"Fg9Kk6jT5oqszaJSl58E3CNnNccSFvq2L4+5NlLNGpzosMyb0rPRa+gw28CV9xp3zjW5lIL95eLatteA",
+	"93eKlY3dXmKp0D8wcAau/aZwH7TGVd4QkD7Q9fSVk9EbKVgr0PXvlY3dmjfZwXfbMUUbDv1pqSHhyahr",
+	"d96FrYeYCnUn8z/EoN1NdOlmeHSzQDMEyvdshH4lwILDlrj9sk0SJsAphsFd2EoJ+YRg17XAbDKSSSKn",
+	"oBGmi5wCq8PcCaf4ViKvK2Bzzw6ZdWgFVkfAhqTTB8S9O/b5INe20SUsUugXVpFZ0VT2LoTc9TOZnD56",
+	"r/lMDxlFf/GMIg+u7z656DacuRVf4rLtUZvT7pWUE71WMzUX31dZSoKFhmlWb3z+5vT0xTHpYjCj0xxB",
+	"4SzzlUdg9D0XJ4VwUKqWhyS8YoqPZiHMiiPSyGgiBeGmZ0e3EA5VhbyOV5i+BHWVacRcWyxXvkm7Plrb",
+	"/XPhKu0ErgIPtmpDJrnf3yVheV5gXJe5CXtkIBaLEo3plSVzIzZ1FkLNXG0ijPKc0hmBM7TDHJ0LKRhm",
+	"d3BN9nae+RMNcz0LG4MW8ZFK/PlmxMVvuNdAWD7U7+2BoNwJQXFI5dEUC9tCTu9PoG8lG2Xf31spC42W",
+	"9QFWLmB19/6YYnU6FzB06IV2VbFci/rBiV3nXRrG7z9+CrqzTqWa2I16xGM+cspZ6x4CoB4CoP582SGA",
+	"p3NhtxtQulVaQdmG/O7JFZTkx7Y7QI20obMqeBUqiWDAQkWtMDy+1xBuKtj0gVg9EKsHYvWdx09aZJ73",
+	"3t8hubI6QcIFa9XJQEZaWs+JfHCNBCyklpXDsBgUuFlirHu22Nt90VRyViznT20gqVqkryw1WArcpYfy",
+	"QaO5A7z5MN9Kv6pe1mIf+aPUGzQxfDuBAb0cYxZNXOG/SKbMjxjCcm+CwQ+lX34RPf8BC32QGR5khgeZ",
+	"4Tt3fFhkn4sUvLnIwCwza7fZfsDK6VHEMnMINUfxja42itE09FthcmzhbL8njz/8NDj78Hfy09nrV+Rf",
+	"/3zW23lS8EScESJ7zoWQVpmBWOEi1AetM2A0DV9RbbrAb7snz8NDrCiIgUVcoLEmIGDyhLLnMjc9EvI4",
+	"LDK9YC4ouh+QED6EGG00y1hwLsKYGhoSKgjMUdQuhI4GMk3BpQxkEyzWZHu/qJ+OLma3Vwi5dnXWaTKy",
+	"w41lroIyWvNcYHVShvZgEbvIewWIizhd9LeGqCaSZ4ckkkKwqFaxpExe43GPhNB6AttEhNj8JARXeJFn",
+	"n3AN5fqlZucCK80y3KauavtL5xeH7hlKpk3mYSvrvEA4+YMq9TmYAQjieH1NrQh7tXbSEAHbEu/tutTd",
+	"sriqWxa2AfSqCX7DWoILCzmJy7rWtLxhv+Ax41csPsISuAiwEKEnBRmyMYfwu7n0oiuzRk1c5DrVZmqo",
+	"usnR3peo7gqg+uRrw/o2lWyPF1+WGcbRHoT7u/N/Fgfsi/PIJZBamTFLN69OajXcpb78n+0Df/FqpHeT",
+	"plS1kG8dcYHGrhgP41C+tfKwWnG3UPKAy3eHy/Y8WxVzQMka4lYdPWt4u/XlkxwurXpqVac/fWjucv3v",
+	"ISj3Aa3KoNxPAO9rIdKmaPGzHNaKPVYIuAV9qzc3aBUjtjvrE0KNYWkGvcPYNHB63lhOoRSUHBmsC2PV",
+	"TD1hoEQ1ub6Mmt2EEnwHNizEwc85yxlwfpULAanYaMDCavtQ1gyMXEVfC5oyMgFBXi+WP/nz2biC4gRA",
+	"8X0wcP1nM3CdGqoseRtBGDRYPelIMT1eTezmbFuuVVyvgM7WculSGEUjc9vAt+a+srWWtmV70MXiqRkT",
+	"g3cnBLra9WoNRDuHv32sV3AATSHKU7us6lSqJv0fqzPw4gmXncFb/7lvSPpq87QQgXrz1oc09OYaHmBT",
+	"fFRvdRtUTSqx+Sg1VaFi17G2gJYaZNRwabEhfglO2Ed/qQ59ho/8qV28VXvs5S5e2GrgF5rnyrVafiig",
+	"0K4Rlr2O2/VCB2g1uMTvVtRTqJpdl3EJZRdTQAos64rCBRm4xmGuuODYPmBvElunW4GrKLViXBjE2NWJ",
+	"QwdrWwkF7ND9nVZQ8Fvx33MBhfmW5y0cAC+lzB3H+7zL4q8PZRMe0suWelmxXgf1+rKvR5zmRFD8dusL",
+	"/L+qcoI2MtOg24HW1xaqgdntBYX5T12Z4I8te3hT4GgvMNByqXcs2CyluvU2TQXlfYCbuzLbbQw0N7Pg",
+	"wUUXFrcil74p5b0CuW8kaPwxaeurAX0uaf2vlnT+wNrbg65pekvWnvAr9vsSLdj++g2B+ydGEzNuMSHH",
+	"ElKxl9iPPowZWJGxUxHcCbE78nPnxzgFGpIyJYcJS/XWl0jGtdaDDSksVjfGtF5BmFJSPdIktJJ0SDLJ",
+	"IV6mod3Ri+ssoVy8w5nW6flWjm3XFDaFA3XZNdcQtATu6YyaceWdtm+tWyL3YC/opFyUfvWbBLFA8MnY",
+	"pMnNgk5GUpGMySwphLiNCMJSYPCuiqSMCkwCGMspMZKkDCKEllgZwTfRjgzv8eeFC6VJIqcv0szM/kGT",
+	"nBXnX9/8G4upGHwHrbzLuKZEYtX31rZ9V0wNpW6N8dq/3zikpQgbUbRyOrr2jScceCdpeR9jMaZw0Cmd",
+	"VY3THVnAJLMs4+JyPZrCYT/QbJ01kpP6GF86Q0YVU3Y4ewPwnoOQXCWdw84WiDBunC8N8OFMM37SCoRB",
+	"TlhmCh9hLVxGN0TgfJBqUkEXhXhXC18OETiWtfOGAg9EwzhVR4GiBqf3Uq1KQ0P92tIs5r3jGFLLVGVP",
+	"9tLcW6RFeENgdNTiCG1WZO/VmpG4ofG6VAQ6FA5pQkWEhRJiR6iIFFCpwBvOgUHTUjyXRrUZq4IAYdJA",
+	"mbyRKir09ePX/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -81,7 +83,7 @@ func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequ
 	}
 	return DownloadCertificate200ApplicationpemCertificateChainResponse{
 		Body: strings.NewReader(text), ContentLength: int64(len(text)),
-		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: attachment(c, string(format))},
+		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: attachment(c, "-"+string(format)+".pem")},
 	}, nil
 }
 
@@ -98,7 +100,32 @@ func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (Down
 	}
 	return DownloadKey200ApplicationxPemFileResponse{
 		Body: strings.NewReader(key), ContentLength: int64(len(key)),
-		Headers: DownloadKey200ResponseHeaders{ContentDisposition: attachment(c, "key"), CacheControl: "no-store"},
+		Headers: DownloadKey200ResponseHeaders{ContentDisposition: attachment(c, "-key.pem"), CacheControl: "no-store"},
+	}, nil
+}
+
+// DownloadPKCS12 implements POST /api/certificates/{certificate}/pkcs12. The password is looked at before the key is taken,
+// which is recorded.
+func (a *API) DownloadPKCS12(ctx context.Context, r DownloadPKCS12RequestObject) (DownloadPKCS12ResponseObject, error) {
+	p := principalOf(ctx)
+	c, err := a.certificate(ctx, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	if err := keystore.CheckPassword(r.Body.Password); err != nil {
+		return nil, err
+	}
+	key, err := a.lifecycle.TakeKey(ctx, p.actor, p.org(), c.ID)
+	if err != nil {
+		return nil, err
+	}
+	file, err := keystore.PKCS12(c.ChainPEM, key, r.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	return DownloadPKCS12200ApplicationxPkcs12Response{
+		Body: bytes.NewReader(file), ContentLength: int64(len(file)),
+		Headers: DownloadPKCS12200ResponseHeaders{ContentDisposition: attachment(c, ".p12"), CacheControl: "no-store"},
 	}, nil
 }
 
@@ -155,7 +182,7 @@ func splitChain(chainPEM string) (leaf, chain string) {
 
 // attachment names a downloaded file after the certificate's name. A name has letters,
 // digits, hyphens and dots only, so it needs no quoting of its own (RFC 6266 §4.3).
-func attachment(c *controlplane.Certificate, what string) string {
+func attachment(c *controlplane.Certificate, suffix string) string {
 	stem := c.ID
 	for _, name := range c.Names {
 		if !strings.HasPrefix(name, "*.") {
@@ -163,7 +190,7 @@ func attachment(c *controlplane.Certificate, what string) string {
 			break
 		}
 	}
-	return `attachment; filename="` + stem + "-" + what + `.pem"`
+	return `attachment; filename="` + stem + suffix + `"`
 }
 
 // certificateBody returns a certificate as the contract describes it.

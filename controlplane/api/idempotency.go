@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -27,7 +28,7 @@ type Sealer interface {
 // its own answer held back until that is committed.
 func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	c := callOf(r.Context())
-	key, err := answerKey(c, r)
+	key, err := a.answerKey(c, r)
 	if err != nil {
 		a.problem(w, r, err)
 		return
@@ -82,10 +83,11 @@ func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, k
 var errNotKept = httpError(http.StatusInternalServerError, "internal", "The answer is not kept.")
 
 // answerKey names the call. The token is part of it: a key that came to be known gives
-// nobody else the secret in an answer.
-func answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
-	h := sha256.New()
-	_, _ = io.WriteString(h, c.principal.token.ID+"\n")
+// nobody else the secret in an answer. The hash is keyed: a password in a body cannot be guessed
+// from what is kept.
+func (a *API) answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
+	h := hmac.New(sha256.New, a.config.CursorKey)
+	_, _ = io.WriteString(h, "idempotency\n"+c.principal.token.ID+"\n")
 	if body, ok := r.Body.(*checkedBody); ok {
 		if _, err := body.WriteTo(h); err != nil {
 			return postgres.AnswerKey{}, err

@@ -61,7 +61,7 @@ func TestEveryPostIsCarriedOutOnce(t *testing.T) {
 		}
 		before := w.rows(w.org)
 		again := w.do("POST", path, body, key("k-"+op.id)).is(first.status)
-		if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
+		if !op.rereads && again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
 			t.Errorf("%s: %v %s, then %v %s", op.id, first.header, first.body, again.header, again.body)
 		}
 		for _, name := range []string{"Location", "ETag", "Content-Type", "Cache-Control", "Content-Disposition"} {

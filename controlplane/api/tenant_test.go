@@ -41,6 +41,8 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"name": "new.example.org"}
 	case "updateDomain":
 		body = map[string]any{"auto_issue": false}
+	case "downloadPKCS12":
+		body = map[string]any{"password": "hunter2-do-not-tell"}
 	case "revokeCertificate":
 		body = map[string]any{"reason": "superseded"}
 	case "createToken":

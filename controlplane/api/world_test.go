@@ -159,10 +159,13 @@ func (w *world) newCertificate(d *controlplane.Domain, csr bool) *controlplane.C
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	c := &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: d.OrgID, DomainID: d.ID,
 		OrderID: controlplane.NewID(controlplane.PrefixOrder), Names: []string{"*." + d.Name, d.Name}, Serial: "0a", Issuer: "Test CA", CA: "first", KeyType: controlplane.KeyEC256,
-		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), FingerprintSHA256: strings.Repeat("ab", 32), ChainPEM: selfSigned(w.t, "leaf") + "\n" + selfSigned(w.t, "ca"), CreatedAt: now}
+		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), FingerprintSHA256: strings.Repeat("ab", 32), CreatedAt: now}
+	leaf, key := selfSigned(w.t, "leaf")
+	ca, _ := selfSigned(w.t, "ca")
+	c.ChainPEM = leaf + "\n" + ca
 	if !csr {
 		var err error
-		if c.SealedKey, err = w.sealer.Seal([]byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"), c.OrderID); err != nil {
+		if c.SealedKey, err = w.sealer.Seal([]byte(key), c.OrderID); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -172,7 +175,7 @@ func (w *world) newCertificate(d *controlplane.Domain, csr bool) *controlplane.C
 	return c
 }
 
-func selfSigned(t testing.TB, name string) string {
+func selfSigned(t testing.TB, name string) (certPEM, keyPEM string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -183,7 +186,11 @@ func selfSigned(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
 // exec runs SQL behind the store's back.

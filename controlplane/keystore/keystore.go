@@ -26,10 +26,10 @@ var (
 // in keyPEM. It is encrypted with AES-256-CBC under a key that PBKDF2-HMAC-SHA-256 makes of password, and its integrity is
 // held by HMAC-SHA-256, which OpenSSL 1.1, Java 8u301, Windows Server 2019 and what is newer can read.
 //
-// The password must not be empty: its error is a KindInvalid *controlplane.Error about /password. Other errors are ours.
+// A password that cannot be is told as by CheckPassword: a KindInvalid *controlplane.Error about /password. Other errors are ours.
 func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
-	if password == "" {
-		return nil, controlplane.Invalid("/password", "password-empty", "A PKCS#12 file needs a password.", "Send the password that the file is to be opened with.")
+	if err := CheckPassword(password); err != nil {
+		return nil, err
 	}
 	chain, err := parseChain(chainPEM)
 	if err != nil {
@@ -45,13 +45,21 @@ func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
 	}
 	file, err := pkcs12.Modern2023.Encode(key, chain[0], chain[1:], password)
 	if err != nil {
-		if !encodable(password) {
-			return nil, controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.",
-				"Use letters, digits and signs; no emoji, and nothing else beyond Unicode's basic plane.")
-		}
 		return nil, ErrEncode // the cause may quote its input
 	}
 	return file, nil
+}
+
+// CheckPassword returns PKCS12's error about a password, so that it is known before a key is taken.
+func CheckPassword(password string) error {
+	if password == "" {
+		return controlplane.Invalid("/password", "password-empty", "A PKCS#12 file needs a password.", "Send the password that the file is to be opened with.")
+	}
+	if !encodable(password) {
+		return controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.",
+			"Use letters, digits and signs; no emoji, and nothing else beyond Unicode's basic plane.")
+	}
+	return nil
 }
 
 // encodable reports whether a password can be written in UCS-2, as PKCS#12 does.
