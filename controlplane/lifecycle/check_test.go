@@ -14,7 +14,7 @@ func TestCheckFindsTheCNAMEAndStartsTheIssuance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
-	j, err := w.run(d, controlplane.JobDNSCheck)
+	j, err := w.try(d, controlplane.JobDNSCheck)
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	next := w.job(d, controlplane.JobStartIssuance)
@@ -46,7 +46,7 @@ func TestCheckWaitsByTheScheduleForThirtyDays(t *testing.T) {
 	turns := 0
 	for {
 		now := w.clock.Now()
-		j, err := w.run(d, controlplane.JobDNSCheck)
+		j, err := w.try(d, controlplane.JobDNSCheck)
 		must(t, err)
 		if turns++; j.Status == controlplane.JobFailed {
 			wantJob(t, j, controlplane.JobFailed, "delegation-timeout", 0)
@@ -91,7 +91,7 @@ func TestCheckWaitsByTheScheduleForThirtyDays(t *testing.T) {
 		t.Fatalf("%+v, %v, %v", j, started, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, "cname-unchecked")
-	if j, err := w.run(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobQueued || j.RunAt.Sub(w.clock.Now()) > 6*time.Second {
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobQueued || j.RunAt.Sub(w.clock.Now()) > 6*time.Second {
 		t.Errorf("the new round: %+v, %v", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
@@ -108,7 +108,7 @@ func TestCheckThatLearnsNothingChangesNothing(t *testing.T) {
 	w.run(d, controlplane.JobDNSCheck)
 	before := w.domain(d)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
-	j, err := w.runDue(d, controlplane.JobDNSCheck)
+	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseResolverUnreachable, 0)
 	if wait := j.RunAt.Sub(w.clock.Now()); wait != 15*time.Second {
@@ -139,7 +139,7 @@ func TestCheckWithoutAutoIssueWaitsToBeAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })
-	if j, err := w.run(d, controlplane.JobDNSCheck); err != nil || j.Result["next_job_id"] != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Result["next_job_id"] != nil || j.Status != controlplane.JobSucceeded {
 		t.Errorf("%+v, %v", j, err)
 	}
 	got := w.domain(d)
@@ -166,7 +166,7 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 		w.clock.add(time.Hour)
 		_, _, err := w.RequestCheck(t.Context(), alice, w.org, d.ID)
 		must(t, err)
-		j, err := w.run(d, controlplane.JobDNSCheck)
+		j, err := w.try(d, controlplane.JobDNSCheck)
 		must(t, err)
 		return j
 	}
@@ -214,7 +214,7 @@ func TestCheckHastensTheIssuanceThatWaitsForIt(t *testing.T) {
 	w.run(d, controlplane.JobDNSCheck)
 	_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
 	must(t, err)
-	waiting, err := w.run(d, controlplane.JobStartIssuance)
+	waiting, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, waiting, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if len(w.ca.runs()) != 0 {
@@ -236,7 +236,7 @@ func TestCheckWhoseDoctorFails(t *testing.T) {
 	d := w.add("example.com")
 	w.doctor.fails(errors.New("the doctor's password is hunter2"))
 	for n := 1; n <= 3; n++ {
-		j, err := w.runDue(d, controlplane.JobDNSCheck)
+		j, err := w.tryDue(d, controlplane.JobDNSCheck)
 		later, ok := errors.AsType[*lifecycle.RetryLater](err)
 		if !ok || later.After != j.RunAt.Sub(w.clock.Now()) {
 			t.Fatalf("%v, and the job runs at %s", err, j.RunAt)
@@ -249,7 +249,7 @@ func TestCheckWhoseDoctorFails(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	j, err := w.runDue(d, controlplane.JobDNSCheck)
+	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
 		t.Fatalf("%v", err)
 	}

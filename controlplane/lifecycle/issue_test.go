@@ -25,7 +25,7 @@ func TestIssueStoresTheCertificate(t *testing.T) {
 	w := newWorld(t)
 	d := w.issuing("example.com", func(o *controlplane.Options) { o.Wildcard, o.Profile = true, "tlsserver" })
 	w.clock.add(10 * time.Second)
-	j, err := w.run(d, controlplane.JobStartIssuance)
+	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	d = w.domain(d)
@@ -81,7 +81,7 @@ func TestPreflightSpendsNoOrder(t *testing.T) {
 	d := w.issuing("example.com")
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	w.clock.add(2 * time.Minute) // the look that began the issuance is too old
-	j, err := w.run(d, controlplane.JobStartIssuance)
+	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
@@ -89,11 +89,11 @@ func TestPreflightSpendsNoOrder(t *testing.T) {
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
-	if j, err := w.runDue(d, controlplane.JobStartIssuance); err != nil || j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
+	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
 		t.Errorf("%+v, %v", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
-	if j, err := w.runDue(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded {
 		t.Errorf("%+v, %v", j, err)
 	}
 	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 2 {
@@ -190,7 +190,7 @@ func TestFailover(t *testing.T) {
 			w := newWorld(t)
 			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
 			w.ca.refuse(tt.say)
-			j, _ := w.run(d, controlplane.JobStartIssuance)
+			j := w.run(d, controlplane.JobStartIssuance)
 			wantJob(t, j, tt.status, tt.reason, tt.failure)
 			if got := w.ca.runs(); !slices.Equal(got, tt.runs) {
 				t.Errorf("asked %q, want %q", got, tt.runs)
@@ -228,7 +228,7 @@ func TestAnOrderThatIsGoneIsBegunAnew(t *testing.T) {
 		}
 		return nil
 	})
-	j, err := w.run(d, controlplane.JobStartIssuance)
+	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "primary"}) || w.ca.order(0).ID == w.ca.order(1).ID {
@@ -242,7 +242,7 @@ func TestAnOrderThatIsGoneIsBegunAnew(t *testing.T) {
 	other := w.issuing("other.example.com")
 	gone = 1000
 	before := len(w.ca.runs())
-	j, _ = w.run(other, controlplane.JobStartIssuance)
+	j = w.run(other, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if n := len(w.ca.runs()) - before; n > 4 || j.LastErrorCode != "orders-exhausted" {
 		t.Errorf("%d orders, %s", n, j.LastErrorCode)
@@ -264,7 +264,7 @@ func TestAnOrderThatIsGoneWhenResumed(t *testing.T) {
 	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
 		return says(controlplane.VerdictOrderGone)
 	})
-	j, err := w.run(d, controlplane.JobStartIssuance)
+	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
@@ -279,7 +279,7 @@ func TestAnOrderThatIsOverIsNotResumed(t *testing.T) {
 	over := says(controlplane.VerdictRejected)
 	over.Over, over.Problem = true, []byte(`{"type":"urn:ietf:params:acme:error:unauthorized"}`)
 	w.ca.refuse(map[string]verdict{"primary": over})
-	j, _ := w.run(d, controlplane.JobStartIssuance)
+	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed || e.Details["code"] != over.Code || !strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
 		t.Errorf("%+v", e)
@@ -366,7 +366,7 @@ func TestFailuresAreShownAndEndInADeadLetter(t *testing.T) {
 	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		now := w.clock.Now()
-		j, err := w.run(d, controlplane.JobStartIssuance)
+		j, err := w.try(d, controlplane.JobStartIssuance)
 		if n < controlplane.MaxAttempts {
 			wantJob(t, j, controlplane.JobQueued, "retry", n)
 			later, ok := errors.AsType[*lifecycle.RetryLater](err)
@@ -463,7 +463,7 @@ func TestACertificateIsStoredWholeOrNotAtAll(t *testing.T) {
 	w.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$`)
 	w.exec(`CREATE TRIGGER refuse BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.status = 'succeeded') EXECUTE FUNCTION refuse()`)
 	before := w.events(d.ID)
-	j, _ := w.run(d, controlplane.JobStartIssuance)
+	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "disk") {
 		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)
@@ -501,7 +501,7 @@ func TestAZoneThatDoesNotAnswerIsAFailureOfOurs(t *testing.T) {
 		}
 	})
 	d := w.issuing("example.com")
-	j, _ := w.run(d, controlplane.JobStartIssuance)
+	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
 		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)

@@ -14,7 +14,7 @@ func TestRequestCheckMakesTheWaitingCheckComeNow(t *testing.T) {
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	d := w.add("example.com")
-	waiting, _ := w.run(d, controlplane.JobDNSCheck)
+	waiting := w.run(d, controlplane.JobDNSCheck)
 	j, started, err := w.RequestCheck(t.Context(), alice, w.org, "example.com")
 	if err != nil || !started || j.ID != waiting.ID || !j.RunAt.Equal(w.clock.Now()) || j.Generation != waiting.Generation+1 || j.Queue != controlplane.QueueCritical {
 		t.Errorf("%+v, %v, %v", j, started, err)
@@ -75,7 +75,7 @@ func TestRequestIssueAndRenewOnAnActiveDomain(t *testing.T) {
 	if j, started, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); err != nil || !started || j.Type != controlplane.JobRenewal || j.Queue != controlplane.QueueCritical {
 		t.Fatalf("%+v, %v, %v", j, started, err)
 	}
-	if j, err := w.run(d, controlplane.JobRenewal); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobRenewal); err != nil || j.Status != controlplane.JobSucceeded {
 		t.Fatalf("%+v, %v", j, err)
 	}
 	d = w.domain(d)
@@ -132,7 +132,7 @@ func TestRetryJobStartsADeadJobOnce(t *testing.T) {
 		t.Errorf("the round of checks is still the old one: %s", got.CheckSince)
 	}
 	w.ca.answer(nil)
-	if j, err := w.run(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded || j.Attempts != 0 || j.DeadLetteredAt != nil {
+	if j, err := w.try(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded || j.Attempts != 0 || j.DeadLetteredAt != nil {
 		t.Errorf("%+v, %v", j, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")

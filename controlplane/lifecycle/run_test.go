@@ -65,7 +65,7 @@ func TestRunJobWaitsForABusyDomain(t *testing.T) {
 	soon(t, "the issuance to start", started)
 	_, _, err := w.RequestCheck(t.Context(), alice, w.org, d.ID)
 	must(t, err)
-	j, err := w.run(d, controlplane.JobDNSCheck)
+	j, err := w.try(d, controlplane.JobDNSCheck)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, "domain-busy", 0)
 	if wait := j.RunAt.Sub(w.clock.Now()); wait != time.Second {
@@ -73,7 +73,7 @@ func TestRunJobWaitsForABusyDomain(t *testing.T) {
 	}
 	close(proceed)
 	must(t, soon(t, "the issuance", done))
-	if j, err := w.runDue(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.tryDue(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
 		t.Errorf("%+v, %v", j, err)
 	}
 }
@@ -171,7 +171,7 @@ func TestAPanicIsAFailure(t *testing.T) {
 	d := w.add("example.com")
 	w.doctor.panics("index out of range")
 	for n := 1; n < controlplane.MaxAttempts; n++ {
-		j, err := w.runDue(d, controlplane.JobDNSCheck)
+		j, err := w.tryDue(d, controlplane.JobDNSCheck)
 		wantJob(t, j, controlplane.JobQueued, "retry", n)
 		if _, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "run_test.go") && !strings.Contains(err.Error(), "check.go") {
 			t.Errorf("%v", err)
@@ -180,7 +180,7 @@ func TestAPanicIsAFailure(t *testing.T) {
 			t.Errorf("people are told %s: %s", j.LastErrorCode, j.LastError)
 		}
 	}
-	j, err := w.runDue(d, controlplane.JobDNSCheck)
+	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
 		t.Errorf("%v", err)
 	}
@@ -193,7 +193,7 @@ func TestADatabaseThatIsAwayCountsAsNoFailure(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.doctor.fails(&controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable", Message: "away"})
-	j, err := w.run(d, controlplane.JobDNSCheck)
+	j, err := w.try(d, controlplane.JobDNSCheck)
 	if !controlplane.HasCode(err, "database-unavailable") {
 		t.Errorf("%v", err)
 	}
@@ -204,7 +204,7 @@ func TestADatabaseThatIsAwayCountsAsNoFailure(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	w.doctor.fails(nil)
-	if j, err := w.run(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
 		t.Errorf("%+v, %v", j, err)
 	}
 }
@@ -215,7 +215,7 @@ func TestWhatACASaysIsStoredWhateverItIs(t *testing.T) {
 	w := newWorld(t)
 	d := w.issuing("example.com")
 	w.ca.refuse(map[string]verdict{"primary": {Class: controlplane.VerdictRejected, Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
-	j, _ := w.run(d, controlplane.JobStartIssuance)
+	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {
 		t.Errorf("%q", j.LastError)
@@ -230,7 +230,7 @@ func TestACAsRetryAfterWinsOverTheBackoff(t *testing.T) {
 	v := says(controlplane.VerdictRejected)
 	v.RetryAt = start.Add(2 * time.Hour)
 	w.ca.refuse(map[string]verdict{"primary": v})
-	j, err := w.run(d, controlplane.JobStartIssuance)
+	j, err := w.try(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour || !j.RunAt.Equal(v.RetryAt) {
 		t.Errorf("%v, and the job runs at %s", err, j.RunAt)

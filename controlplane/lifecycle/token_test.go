@@ -91,7 +91,7 @@ func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
 			}
 			continue
 		}
-		if e, ok := errors.AsType[*controlplane.Error](err); !ok || tok != nil || !slices.Equal(pointers(e), []string{tt.want}) {
+		if e, ok := errors.AsType[*controlplane.Error](err); !ok || tok != nil || !slices.Equal(pointers(*e), []string{tt.want}) {
 			t.Errorf("%s: %v, want %s", what, err, tt.want)
 		}
 	}
