@@ -33,22 +33,29 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		if err != nil {
 			return err
 		}
+		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
+		if err != nil {
+			return err
+		}
 		if err := t.RequestRevocation(ctx, orgID, cert.ID, reason); err != nil {
 			return err
 		}
 		j := newJob(controlplane.JobRevocation, controlplane.QueueCritical, d, actor.RequestID, now)
 		j.CertificateID = cert.ID
-		if job, started, err = t.AddJob(ctx, j); err != nil || !started {
+		if job, started, err = t.AddJob(ctx, j); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionRevokeRequested, "certificate", cert.ID, now)
-		entry.Details = map[string]any{"domain_id": d.ID, "serial": cert.Serial, "reason": reason, "job_id": job.ID}
-		if err := t.Audit(ctx, entry); err != nil {
-			return err
+		if started || reason != before {
+			entry := s.audit(orgID, actor, controlplane.ActionRevokeRequested, "certificate", cert.ID, now)
+			entry.Details = map[string]any{"domain_id": d.ID, "serial": cert.Serial, "reason": reason, "job_id": job.ID}
+			if err := t.Audit(ctx, entry); err != nil {
+				return err
+			}
 		}
 		if d.CertificateID != cert.ID || !replace && reason != "keyCompromise" {
 			return nil
 		}
+		// However often it is asked for, one such job is open at a time.
 		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, actor.RequestID, now))
 		return err
 	})
