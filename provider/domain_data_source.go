@@ -20,12 +20,18 @@ type domainDataSource struct {
 }
 
 type domainDataModel struct {
-	Domain         types.String      `tfsdk:"domain"`
+	Domain types.String `tfsdk:"domain"`
+	domainSummary
+	CSRPEM     types.String `tfsdk:"csr_pem"`
+	Conditions types.List   `tfsdk:"conditions"`
+}
+
+// domainSummary is what a list of domains tells of each, too.
+type domainSummary struct {
 	ID             types.String      `tfsdk:"id"`
 	Name           types.String      `tfsdk:"name"`
 	Wildcard       types.Bool        `tfsdk:"wildcard"`
 	KeyType        types.String      `tfsdk:"key_type"`
-	CSRPEM         types.String      `tfsdk:"csr_pem"`
 	Profile        types.String      `tfsdk:"profile"`
 	PreferredChain types.String      `tfsdk:"preferred_chain"`
 	CA             types.String      `tfsdk:"ca"`
@@ -35,7 +41,6 @@ type domainDataModel struct {
 	Delegation     types.Object      `tfsdk:"delegation"`
 	Status         types.String      `tfsdk:"status"`
 	StatusReason   types.String      `tfsdk:"status_reason"`
-	Conditions     types.List        `tfsdk:"conditions"`
 	CertificateID  types.String      `tfsdk:"certificate_id"`
 	ExpiresAt      timetypes.RFC3339 `tfsdk:"expires_at"`
 	RenewAt        timetypes.RFC3339 `tfsdk:"renew_at"`
@@ -60,6 +65,18 @@ func (d *domainDataSource) Metadata(_ context.Context, req datasource.MetadataRe
 }
 
 func (d *domainDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	attributes := domainSummaryAttributes()
+	attributes["domain"] = schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."}
+	attributes["csr_pem"] = schema.StringAttribute{Computed: true, MarkdownDescription: "Certificate request, where one was sent."}
+	attributes["conditions"] = schema.ListAttribute{
+		ElementType:         types.ObjectType{AttrTypes: conditionTypes},
+		Computed:            true,
+		MarkdownDescription: "What is known: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at` and `next_check_at`.",
+	}
+	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by id or name.", Attributes: attributes}
+}
+
+func domainSummaryAttributes() map[string]schema.Attribute {
 	str := func(text string) schema.Attribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
@@ -69,36 +86,26 @@ func (d *domainDataSource) Schema(_ context.Context, _ datasource.SchemaRequest,
 	when := func(text string) schema.Attribute {
 		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
 	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A domain, by id or name.",
-		Attributes: map[string]schema.Attribute{
-			"domain":          schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."},
-			"id":              str("Id, `dom_…`."),
-			"name":            str("Name, in lower case and A-labels."),
-			"wildcard":        flag("Whether the certificate is for `*.name` too."),
-			"key_type":        str("Key of the certificate."),
-			"csr_pem":         str("Certificate request, where one was sent."),
-			"profile":         str("ACME profile."),
-			"preferred_chain": str("Common name of the root that the chain should end at."),
-			"ca":              str("The CA to try first."),
-			"auto_issue":      flag("Whether the first certificate is issued as soon as the record is seen."),
-			"auto_renew":      flag("Whether the certificate is renewed before it ends."),
-			"labels":          schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Labels."},
-			"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to make: `name`, `fqdn` (with a trailing dot), `type` and `target`."},
-			"status":          str("`pending_cname`, `issuing`, `active` or `error`."),
-			"status_reason":   str("Why it is in that status, as a stable code."),
-			"conditions": schema.ListAttribute{
-				ElementType:         types.ObjectType{AttrTypes: conditionTypes},
-				Computed:            true,
-				MarkdownDescription: "What is known: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at` and `next_check_at`.",
-			},
-			"certificate_id": str("Id of the current certificate."),
-			"expires_at":     when("When the current certificate ends."),
-			"renew_at":       when("When it is renewed."),
-			"last_issued_at": when("When a certificate was last issued."),
-			"created_at":     when("When the domain was added."),
-			"updated_at":     when("When the domain last changed."),
-		},
+	return map[string]schema.Attribute{
+		"id":              str("Id, `dom_…`."),
+		"name":            str("Name, in lower case and A-labels."),
+		"wildcard":        flag("Whether the certificate is for `*.name` too."),
+		"key_type":        str("Key of the certificate."),
+		"profile":         str("ACME profile."),
+		"preferred_chain": str("Common name of the root that the chain should end at."),
+		"ca":              str("The CA to try first."),
+		"auto_issue":      flag("Whether the first certificate is issued as soon as the record is seen."),
+		"auto_renew":      flag("Whether the certificate is renewed before it ends."),
+		"labels":          schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Labels."},
+		"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to make: `name`, `fqdn` (with a trailing dot), `type` and `target`."},
+		"status":          str("`pending_cname`, `issuing`, `active` or `error`."),
+		"status_reason":   str("Why it is in that status, as a stable code."),
+		"certificate_id":  str("Id of the current certificate."),
+		"expires_at":      when("When the current certificate ends."),
+		"renew_at":        when("When it is renewed."),
+		"last_issued_at":  when("When a certificate was last issued."),
+		"created_at":      when("When the domain was added."),
+		"updated_at":      when("When the domain last changed."),
 	}
 }
 
@@ -121,11 +128,16 @@ func (d *domainDataSource) Read(ctx context.Context, req datasource.ReadRequest,
 }
 
 func (m *domainDataModel) fromAPI(d *client.Domain) {
+	m.domainSummary.fromAPI(d)
+	m.CSRPEM = fromNullable(d.CsrPem)
+	m.Conditions = conditionList(d.Conditions)
+}
+
+func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.ID = types.StringValue(d.Id)
 	m.Name = types.StringValue(d.Name)
 	m.Wildcard = types.BoolValue(d.Wildcard)
 	m.KeyType = types.StringValue(string(d.KeyType))
-	m.CSRPEM = fromNullable(d.CsrPem)
 	m.Profile = fromNullable(d.Profile)
 	m.PreferredChain = fromNullable(d.PreferredChain)
 	m.CA = fromNullable(d.Ca)
@@ -135,7 +147,6 @@ func (m *domainDataModel) fromAPI(d *client.Domain) {
 	m.Delegation = delegationObject(&d.Delegation)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)
-	m.Conditions = conditionList(d.Conditions)
 	m.CertificateID = fromNullable(d.CertificateId)
 	m.ExpiresAt = fromNullableTime(d.ExpiresAt)
 	m.RenewAt = fromNullableTime(d.RenewAt)

@@ -99,7 +99,10 @@ func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
 func (p *dcvaasProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		func() datasource.DataSource { return &domainDataSource{} },
+		func() datasource.DataSource { return &domainsDataSource{} },
+		func() datasource.DataSource { return &delegationDataSource{} },
 		func() datasource.DataSource { return &certificateDataSource{} },
+		func() datasource.DataSource { return &organizationDataSource{} },
 	}
 }
 

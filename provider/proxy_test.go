@@ -36,6 +36,13 @@ func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *pr
 	return p
 }
 
+// count returns how many requests have come.
+func (p *proxy) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.calls)
+}
+
 // answers gives requests that match, one after another, these statuses; all after them go through.
 func answers(matches func(*http.Request) bool, statuses ...int) func(http.ResponseWriter, *http.Request) bool {
 	var mu sync.Mutex

@@ -67,10 +67,17 @@ func TestSchemasFitModels(t *testing.T) {
 		d     datasource.DataSource
 		model any
 	}{
-		"dcvaas_domain":      {&domainDataSource{}, &domainDataModel{}},
-		"dcvaas_certificate": {&certificateDataSource{}, &certificateModel{}},
+		"dcvaas_domain":       {&domainDataSource{}, &domainDataModel{}},
+		"dcvaas_domains":      {&domainsDataSource{}, &domainsModel{}},
+		"dcvaas_delegation":   {&delegationDataSource{}, &delegationModel{}},
+		"dcvaas_certificate":  {&certificateDataSource{}, &certificateModel{}},
+		"dcvaas_organization": {&organizationDataSource{}, &organizationModel{}},
 	} {
 		t.Run("data "+name, func(t *testing.T) {
+			var meta datasource.MetadataResponse
+			if c.d.Metadata(ctx, datasource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+				t.Errorf("it is called %s", meta.TypeName)
+			}
 			var resp datasource.SchemaResponse
 			c.d.Schema(ctx, datasource.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)

@@ -1,0 +1,8 @@
+package client
+
+import "context"
+
+// Organization returns the token's organization, its plan and what of it is used.
+func (c *Client) Organization(ctx context.Context) (*Organization, error) {
+	return decode[Organization](c.raw.GetOrganization(ctx))
+}

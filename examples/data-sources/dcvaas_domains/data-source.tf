@@ -1,0 +1,9 @@
+# What of the shop still waits for its record.
+data "dcvaas_domains" "shop" {
+  label  = "team=shop"
+  status = "pending_cname"
+}
+
+output "records" {
+  value = { for d in data.dcvaas_domains.shop.domains : d.delegation.name => d.delegation.target }
+}

@@ -1,0 +1,9 @@
+data "dcvaas_organization" "this" {}
+
+# Warns when there is no room for another domain.
+check "room" {
+  assert {
+    condition     = data.dcvaas_organization.this.domains.used < data.dcvaas_organization.this.domains.limit
+    error_message = "The ${data.dcvaas_organization.this.tier} plan holds no more domains."
+  }
+}
