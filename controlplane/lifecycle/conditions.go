@@ -76,6 +76,10 @@ func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, run
 		if last {
 			d.Status, d.StatusReason = controlplane.DomainError, code
 		}
+		if last && d.CertificateID != "" && d.AutoRenew {
+			again := now.Add(24 * time.Hour) // what had a certificate is to have one again
+			d.RenewAt = &again
+		}
 		return
 	}
 	if last {

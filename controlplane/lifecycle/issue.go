@@ -150,7 +150,7 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 	case controlplane.VerdictInterrupted:
 		return false, w.waitForCA(ctx, v)
 	case controlplane.VerdictRateLimited:
-		if w.Governor != nil && o.OrderURL == "" {
+		if w.Governor != nil && !w.uncounted && o.OrderURL == "" {
 			// The governor has learned of it: it gives another place, or a time of its own to
 			// each that waits.
 			return true, w.abandon(ctx, o, v)

@@ -38,6 +38,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 			return p, err
 		}
 		if d.OK {
+			w.uncounted = d.Bypassed
 			return place{quota: q}, nil
 		}
 		if p.wait == nil || d.WaitUntil.Before(p.wait.WaitUntil) {

@@ -39,6 +39,8 @@ type work struct {
 	*Service
 	claim  *postgres.Claim
 	domain *controlplane.Domain
+
+	uncounted bool // the last order was not counted: the CA's own word is the limit
 }
 
 // RunJob does the job of the given generation, if it still is to be done. It returns nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -19,7 +21,7 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 	err := s.db.QueryRow(ctx, `
 		WITH due AS (
 			SELECT id FROM domains
-			WHERE status = 'active' AND auto_renew AND NOT renewal_queued AND renew_at <= $1
+			WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued AND renew_at <= $1
 			ORDER BY renew_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 		), taken AS (
 			UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
@@ -57,6 +59,16 @@ func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, s
 		)
 		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobDNSCheck.Slot()).Scan(&n)
 	return n, translate(err, "", "")
+}
+
+// Expired returns up to limit active domains whose certificate had ended by now.
+func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]controlplane.Domain, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+domainColumns+` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	expired, err := pgx.CollectRows(rows, scanDomain)
+	return expired, translate(err, "", "")
 }
 
 // ResetRenewals is the daily backstop: it makes domains due again that are marked as having

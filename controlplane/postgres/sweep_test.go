@@ -102,9 +102,9 @@ func TestQueueRenewalsTakesOnlyWhatIsDue(t *testing.T) {
 	d := open(t)
 	for name, change := range map[string]func(*controlplane.Domain){
 		"not due yet": func(dom *controlplane.Domain) { d.active(dom, start.Add(time.Microsecond)) },
-		"not active": func(dom *controlplane.Domain) {
+		"waiting for its CNAME": func(dom *controlplane.Domain) {
 			d.active(dom, start)
-			d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, dom.ID)
+			d.exec(`UPDATE domains SET status = 'pending_cname' WHERE id = $1`, dom.ID)
 		},
 		"renewal off":  func(dom *controlplane.Domain) { dom.AutoRenew = false; d.active(dom, start) },
 		"never issued": func(*controlplane.Domain) {},
