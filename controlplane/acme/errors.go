@@ -6,20 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // Class says what a caller should do about an Error.
-type Class string
+type Class = controlplane.VerdictClass
 
 // The classes of Error.
 const (
-	Unreachable Class = "unreachable"  // the CA does not answer, or answers 5xx or no ACME: try another, or later
-	RateLimited Class = "rate-limited" // the CA wants us to wait: RetryAt says how long, if it said so
-	CAAForbids  Class = "caa-forbids"  // CAA records forbid this CA; another may be allowed
-	Rejected    Class = "rejected"     // the CA will not, however often it is asked
-	OrderGone   Class = "order-gone"   // the CA no longer has the order: start a new one
-	Interrupted Class = "interrupted"  // the run was stopped before its end: run the same order again
-	Internal    Class = "internal"     // ours
+	Unreachable = controlplane.VerdictUnreachable
+	RateLimited = controlplane.VerdictRateLimited
+	CAAForbids  = controlplane.VerdictCAAForbids
+	Rejected    = controlplane.VerdictRejected
+	OrderGone   = controlplane.VerdictOrderGone
+	Interrupted = controlplane.VerdictInterrupted
+	Internal    = controlplane.VerdictInternal
 )
 
 // Error is the one error type of this package. Message and Fix are written for people and hold nothing secret; Err is for logs.

@@ -6,6 +6,6 @@ var _ controlplane.Judged = (*Error)(nil)
 
 // Verdict says the same in the words that every package shares.
 func (e *Error) Verdict() controlplane.Verdict {
-	return controlplane.Verdict{Class: controlplane.VerdictClass(e.Class), CA: e.CA, Code: e.Code, Message: e.Message,
+	return controlplane.Verdict{Class: e.Class, CA: e.CA, Code: e.Code, Message: e.Message,
 		Fix: e.Fix, RetryAt: e.RetryAt, Problem: e.Problem, Over: e.Over}
 }
