@@ -5,6 +5,14 @@
 #   cd examples/quickstart
 #   terraform init && terraform apply -var playground_url="$DCVAAS_PLAYGROUND_URL"
 #
+# `make demo` does all of that by itself. With a provider that you built, say where it is first, in a file that
+# TF_CLI_CONFIG_FILE names, and leave out the init:
+#
+#   provider_installation {
+#     dev_overrides { "dcvaas/dcvaas" = "/path/to/bin" }
+#     direct {}
+#   }
+#
 # For a real zone, put one of the records of dns.tf.example in the place of terraform_data.cname.
 
 terraform {
