@@ -20,6 +20,9 @@ var (
 	scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
 )
 
+const scopesDescription = "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `certificates:revoke`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`. " +
+	"Only scopes that the provider's own token has can be given."
+
 // Schema has no plan modifiers: what replaces a token depends on several attributes and the clock, see ModifyPlan.
 func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
@@ -30,31 +33,19 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"name": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "What people know it by.",
-				Validators: []validator.String{
-					stringvalidator.LengthBetween(1, 200),
-					stringvalidator.RegexMatches(tokenName, "must not begin or end with white space"),
-				},
+				Validators:          tokenNameValidators(),
 			},
 			"scopes": schema.SetAttribute{
-				ElementType: types.StringType,
-				Required:    true,
-				MarkdownDescription: "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`. " +
-					"Only scopes that the provider's own token has can be given. Others replace the token.",
-				Validators: []validator.Set{
-					setvalidator.SizeBetween(1, 32),
-					setvalidator.NoNullValues(),
-					setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm, "must be a scope such as domains:read")),
-				},
+				ElementType:         types.StringType,
+				Required:            true,
+				MarkdownDescription: scopesDescription + " Others replace the token.",
+				Validators:          scopesValidators(),
 			},
 			"domain_ids": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
 				MarkdownDescription: "Ids of the only domains that it may touch. Without any it may touch all. Others replace the token.",
-				Validators: []validator.Set{
-					setvalidator.SizeAtMost(500),
-					setvalidator.NoNullValues(),
-					setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")),
-				},
+				Validators:          domainIDsValidators(),
 			},
 			"expires_at": schema.StringAttribute{
 				CustomType:          timetypes.RFC3339Type{},
@@ -83,6 +74,29 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"ready_for_rotation": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it has expired, or does within `rotate_before_expiry`. The next apply replaces it where `expires_in` is set."},
 			"created_at":         schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created."},
 		},
+	}
+}
+
+func tokenNameValidators() []validator.String {
+	return []validator.String{
+		stringvalidator.LengthBetween(1, 200),
+		stringvalidator.RegexMatches(tokenName, "must not begin or end with white space"),
+	}
+}
+
+func scopesValidators() []validator.Set {
+	return []validator.Set{
+		setvalidator.SizeBetween(1, 32),
+		setvalidator.NoNullValues(),
+		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm, "must be a scope such as domains:read")),
+	}
+}
+
+func domainIDsValidators() []validator.Set {
+	return []validator.Set{
+		setvalidator.SizeAtMost(500),
+		setvalidator.NoNullValues(),
+		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")),
 	}
 }
 

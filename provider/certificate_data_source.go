@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -93,8 +94,7 @@ func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadReq
 	}
 	id, err := d.CertificateId.Get()
 	if err != nil {
-		resp.Diagnostics.AddAttributeError(path.Root("domain"), d.Name+" has no certificate yet",
-			"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and take domain from its domain_id.")
+		noCertificate(&resp.Diagnostics, p.at, d)
 		return
 	}
 	crt, err := c.client.Certificate(ctx, id)
@@ -116,6 +116,11 @@ func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadReq
 		*to = types.StringValue(text)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func noCertificate(diags *diag.Diagnostics, at path.Path, d *client.Domain) {
+	diags.AddAttributeError(at, d.Name+" has no certificate yet",
+		"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and take domain from its domain_id.")
 }
 
 func (m *certificateModel) fromAPI(c *client.Certificate) {

@@ -73,7 +73,7 @@ func TestExamples(t *testing.T) {
 			}
 			files["versions.tf"] = "terraform {\n  required_providers {\n    dcvaas = { source = \"dcvaas/dcvaas\" }\n  }\n}\n"
 			switch {
-			case strings.Contains(dir, "data-sources"):
+			case strings.Contains(dir, "data-sources"), strings.Contains(dir, "ephemeral-resources"):
 				b.added("example.com")
 				b.activate("example.com")
 			case strings.HasSuffix(dir, "validation"):

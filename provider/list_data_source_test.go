@@ -139,7 +139,7 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 			a.added(name)
 			names = append(names, name)
 		}
-		before := p.count()
+		before := p.count("GET /api/domains")
 		got, err := c.AllDomains(t.Context(), client.ListDomainsParams{Sort: new(client.ListDomainsParamsSortName), Cursor: new("not used"), Limit: new(1)})
 		if err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 		if !slices.Equal(found, names) {
 			t.Errorf("of %d domains it found %v", n, found)
 		}
-		if calls, want := p.count()-before, max(1, (n+limit-1)/limit); calls != want {
+		if calls, want := p.count("GET /api/domains")-before, max(1, (n+limit-1)/limit); calls != want {
 			t.Errorf("%d domains took %d calls, not %d", n, calls, want)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package provider is the Terraform provider `dcvaas`, built on package client. main.go serves it to Terraform; tests
-// serve it in-process. A file holds one resource, data source or function; errors.go alone turns API errors into
+// serve it in-process. A file holds one resource, data source, ephemeral resource or function; errors.go alone turns API errors into
 // diagnostics. It never puts a private key in state and never logs a token.
 package provider
 
@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -19,8 +20,9 @@ import (
 )
 
 var (
-	_ provider.Provider              = (*dcvaasProvider)(nil)
-	_ provider.ProviderWithFunctions = (*dcvaasProvider)(nil)
+	_ provider.Provider                       = (*dcvaasProvider)(nil)
+	_ provider.ProviderWithFunctions          = (*dcvaasProvider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*dcvaasProvider)(nil)
 )
 
 type dcvaasProvider struct {
@@ -28,7 +30,7 @@ type dcvaasProvider struct {
 	now     func() time.Time
 }
 
-// configured is what resources and data sources get from Configure.
+// configured is what resources, data sources and ephemeral resources get from Configure.
 type configured struct {
 	client *client.Client
 	now    func() time.Time
@@ -86,6 +88,7 @@ func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRe
 	data := &configured{client: c, now: p.now}
 	resp.ResourceData = data
 	resp.DataSourceData = data
+	resp.EphemeralResourceData = data
 }
 
 func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
@@ -103,6 +106,13 @@ func (p *dcvaasProvider) DataSources(context.Context) []func() datasource.DataSo
 		func() datasource.DataSource { return &delegationDataSource{} },
 		func() datasource.DataSource { return &certificateDataSource{} },
 		func() datasource.DataSource { return &organizationDataSource{} },
+	}
+}
+
+func (p *dcvaasProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{
+		func() ephemeral.EphemeralResource { return &certificateKeyEphemeral{} },
+		func() ephemeral.EphemeralResource { return &apiTokenEphemeral{} },
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 )
 
@@ -36,11 +37,17 @@ func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *pr
 	return p
 }
 
-// count returns how many requests have come.
-func (p *proxy) count() int {
+// count returns how many requests have come whose method and path begin so.
+func (p *proxy) count(prefix string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.calls)
+	n := 0
+	for _, c := range p.calls {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
 }
 
 // answers gives requests that match, one after another, these statuses; all after them go through.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -80,6 +81,29 @@ func TestSchemasFitModels(t *testing.T) {
 			}
 			var resp datasource.SchemaResponse
 			c.d.Schema(ctx, datasource.SchemaRequest{}, &resp)
+			sound(t, resp.Schema)
+			for name, a := range resp.Schema.Attributes {
+				if a.GetMarkdownDescription() == "" {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+		})
+	}
+	for name, c := range map[string]struct {
+		e     ephemeral.EphemeralResource
+		model any
+	}{
+		"dcvaas_certificate_key": {&certificateKeyEphemeral{}, &certificateKeyModel{}},
+		"dcvaas_api_token":       {&apiTokenEphemeral{}, &apiTokenEphemeralModel{}},
+	} {
+		t.Run("ephemeral "+name, func(t *testing.T) {
+			var meta ephemeral.MetadataResponse
+			if c.e.Metadata(ctx, ephemeral.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+				t.Errorf("it is called %s", meta.TypeName)
+			}
+			var resp ephemeral.SchemaResponse
+			c.e.Schema(ctx, ephemeral.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {

@@ -1,0 +1,27 @@
+data "dcvaas_certificate" "example" {
+  domain = "example.com" # better: dcvaas_domain_validation.example.domain_id
+}
+
+ephemeral "dcvaas_certificate_key" "example" {
+  certificate_id = data.dcvaas_certificate.example.id
+}
+
+# Where write-only arguments take it: here AWS Secrets Manager.
+#
+# resource "aws_secretsmanager_secret_version" "key" {
+#   secret_id                = aws_secretsmanager_secret.key.id
+#   secret_string_wo         = ephemeral.dcvaas_certificate_key.example.private_key_pem
+#   secret_string_wo_version = parseint(substr(data.dcvaas_certificate.example.fingerprint_sha256, 0, 8), 16)
+# }
+
+# Or a provisioner, which runs again for each new certificate.
+resource "terraform_data" "install" {
+  triggers_replace = data.dcvaas_certificate.example.id
+
+  provisioner "local-exec" {
+    command = "test -n \"$KEY\"" # your command that puts it where it belongs
+    environment = {
+      KEY = ephemeral.dcvaas_certificate_key.example.private_key_pem
+    }
+  }
+}
