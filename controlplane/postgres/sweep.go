@@ -82,12 +82,8 @@ func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// SweepChallenges removes challenges that expired before now, and old answers to calls that
-// carried an idempotency key.
+// SweepChallenges removes challenges that expired before now.
 func (s *Store) SweepChallenges(ctx context.Context, now time.Time) error {
-	if _, err := s.db.Exec(ctx, `DELETE FROM challenges WHERE expires_at <= $1`, now); err != nil {
-		return translate(err, "", "")
-	}
-	_, err := s.db.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < $1::timestamptz - interval '24 hours'`, now)
+	_, err := s.db.Exec(ctx, `DELETE FROM challenges WHERE expires_at <= $1`, now)
 	return translate(err, "", "")
 }
