@@ -123,8 +123,10 @@ func (t *Tx) JobDone(ctx context.Context, c *Claim, now time.Time, result map[st
 }
 
 // JobWaits puts a job back until runAt: no failure, only not yet. The reason is a stable code.
+// What has to wait goes on behind what a person has just asked for.
 func (t *Tx) JobWaits(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL`, reason, runAt)
+	return t.release(ctx, c, now, `status = 'queued', reason = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
+		queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`, reason, runAt)
 }
 
 // JobGaveUp ends a job without success and without its being anybody's fault to look into:
