@@ -113,7 +113,13 @@ func (d *Dev) startPostgres(ctx context.Context, c DevConfig) error {
 	if d.Postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: port, Fast: c.Fast}); err != nil {
 		return err
 	}
-	d.onStop(func(ctx context.Context) { _ = d.Postgres.Stop(ctx) })
+	d.onStop(func(ctx context.Context) {
+		// A disk that is slow with the last checkpoint is not waited for: the log is on it, and
+		// the next start goes by that.
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_ = d.Postgres.Stop(soon)
+	})
 	return nil
 }
 
