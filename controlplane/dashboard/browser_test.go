@@ -35,6 +35,9 @@ type tab struct {
 // that is cut.
 var expected = regexp.MustCompile(`status of 422|net::ERR_`)
 
+// gaveWay is what the browser says of a page that was left while it was looked at.
+var gaveWay = regexp.MustCompile(`Cannot find context with specified id|Execution context was destroyed|Inspected target navigated|No node with given id`)
+
 // open starts a browser of the test's own with an empty profile, signs in, and fails the
 // test when a page has an error on its console: a script that the policy kept out is one.
 func (s *site) open(width, height int64, dark, scripts bool) *tab {
@@ -94,10 +97,18 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 
 func (t *tab) run(actions ...chromedp.Action) {
 	t.t.Helper()
-	if err := chromedp.Run(t.ctx, actions...); err != nil {
-		var at, text string
-		_ = chromedp.Run(t.ctx, chromedp.Location(&at), chromedp.Text("main", &text, chromedp.ByQuery))
-		t.t.Fatalf("%v, at %s:\n%s", err, at, text)
+	for _, a := range actions {
+		err := chromedp.Run(t.ctx, a)
+		// A page that gives way to the next one takes with it what was being asked of it.
+		for end := time.Now().Add(time.Minute); err != nil && gaveWay.MatchString(err.Error()) && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+			err = chromedp.Run(t.ctx, a)
+		}
+		if err != nil {
+			var at, text string
+			_ = chromedp.Run(t.ctx, chromedp.Location(&at), chromedp.Text("main", &text, chromedp.ByQuery))
+			t.t.Fatalf("%v, at %s:\n%s", err, at, text)
+		}
 	}
 }
 
