@@ -44,7 +44,7 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 	s.t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		s.t.Skip("there is no chromium on PATH: tools/install.sh test installs it")
+		s.t.Fatal("there is no chromium on PATH: tools/install.sh test installs it")
 	}
 	profile, err := os.MkdirTemp("", "dcvaas-browser-")
 	s.must(err)

@@ -27,7 +27,7 @@ func TestOpenSSLReadsIt(t *testing.T) {
 	t.Parallel()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("there is no openssl on PATH: tools/install.sh test installs it")
 	}
 	ec, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
