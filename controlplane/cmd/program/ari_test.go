@@ -50,8 +50,11 @@ func TestRenewalThatTheCAAsksFor(t *testing.T) {
 	if got := query[int](s, `SELECT count(*) FROM certificates`); got != n+len(asked) {
 		t.Errorf("there are %d certificates, not %d", got, n+len(asked))
 	}
-	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); got != len(asked) {
-		t.Errorf("%d orders name what they replace, not %d", got, len(asked))
+	// Pebble does not know again a serial number whose DER begins with a zero byte (one in 256 of
+	// its own); those orders are placed without.
+	known := query[int](s, `SELECT count(*) FROM certificates WHERE replaced_by <> '' AND split_part(ari_id, '.', 2) !~ '^A[A-P]'`)
+	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); known < len(asked)/2 || got != known {
+		t.Errorf("%d orders name what they replace, not %d of %d", got, known, len(asked))
 	}
 }
 
