@@ -9,7 +9,7 @@ import (
 
 const (
 	// hold is how long the server is asked to hold an answer. Proxies commonly allow 30 s.
-	hold = "25s"
+	hold = Wait("25s")
 	// leastPoll is the shortest time between two polls of a server that does not hold them.
 	leastPoll = time.Second
 )
@@ -17,24 +17,37 @@ const (
 // WaitDomain watches a domain until `until` is true of it, which is asked at once and after each change. It returns the
 // domain as last seen, also with an error, as far as it was seen: the context's where that ended first.
 func (c *Client) WaitDomain(ctx context.Context, id string, until func(*Domain) bool) (*Domain, error) {
-	var last *Domain
+	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {
+		return c.raw.GetDomain(ctx, id, &GetDomainParams{Wait: wait, IfNoneMatch: known})
+	})
+}
+
+// WaitJob watches a job as WaitDomain does a domain.
+func (c *Client) WaitJob(ctx context.Context, id string, until func(*Job) bool) (*Job, error) {
+	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {
+		return c.raw.GetJob(ctx, id, &GetJobParams{Wait: wait, IfNoneMatch: known})
+	})
+}
+
+func watch[T any](ctx context.Context, until func(*T) bool, get func(*Wait, *IfNoneMatch) (*http.Response, error)) (*T, error) {
+	var last *T
 	var etag string
 	for {
 		start := time.Now()
-		d, tag, err := c.domainSince(ctx, id, etag)
+		v, tag, err := since[T](etag, get)
 		switch {
 		case ctx.Err() != nil:
 			return last, ctx.Err()
 		case err != nil:
 			return last, err
 		}
-		if d != nil {
-			last, etag = d, tag
-			if until(d) {
-				return d, nil
+		if v != nil {
+			last, etag = v, tag
+			if until(v) {
+				return v, nil
 			}
 		}
-		if d == nil || tag == "" {
+		if v == nil || tag == "" {
 			if err := sleep(ctx, leastPoll-time.Since(start)); err != nil {
 				return last, err
 			}
@@ -42,22 +55,23 @@ func (c *Client) WaitDomain(ctx context.Context, id string, until func(*Domain) 
 	}
 }
 
-// domainSince returns the domain and its ETag; nil if it is still what the ETag names after the server held the question.
-func (c *Client) domainSince(ctx context.Context, id, etag string) (*Domain, string, error) {
-	var in GetDomainParams
+// since returns the object and its ETag; nil if it is still what the ETag names after the server held the question.
+func since[T any](etag string, get func(*Wait, *IfNoneMatch) (*http.Response, error)) (*T, string, error) {
+	var wait *Wait
+	var known *IfNoneMatch
 	if etag != "" {
-		in = GetDomainParams{Wait: new(hold), IfNoneMatch: &etag}
+		wait, known = new(hold), &etag
 	}
-	resp, err := c.raw.GetDomain(ctx, id, &in)
+	resp, err := get(wait, known)
 	body, resp, err := read(resp, err, http.StatusNotModified)
 	if err != nil || resp.StatusCode == http.StatusNotModified {
 		return nil, etag, err
 	}
-	d := new(Domain)
-	if err := json.Unmarshal(body, d); err != nil {
+	v := new(T)
+	if err := json.Unmarshal(body, v); err != nil {
 		return nil, etag, err
 	}
-	return d, resp.Header.Get("ETag"), nil
+	return v, resp.Header.Get("ETag"), nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

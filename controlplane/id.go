@@ -18,6 +18,9 @@ const (
 	PrefixOrder        = "ord"
 	PrefixAccount      = "acc"
 	PrefixConnection   = "con"
+	PrefixInvitation   = "inv"
+	PrefixWebhook      = "whk"
+	PrefixDelivery     = "dlv"
 )
 
 // NewID returns a new TypeID such as "dom_01h455vb4pex5vsknk084sn02q". Ids of one prefix

@@ -26,12 +26,18 @@ const (
 	ScopeTokensWrite        Scope = "tokens:write"
 	ScopeAuditRead          Scope = "audit:read"
 	ScopeOrganizationRead   Scope = "organization:read"
+	ScopeOrganizationWrite  Scope = "organization:write"
+	ScopeMembersRead        Scope = "members:read"
+	ScopeMembersWrite       Scope = "members:write"
+	ScopeWebhooksRead       Scope = "webhooks:read"
+	ScopeWebhooksWrite      Scope = "webhooks:write"
 )
 
 // Scopes returns every scope there is, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
-		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead, ScopeOrganizationRead}
+		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead,
+		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite, ScopeWebhooksRead, ScopeWebhooksWrite}
 }
 
 // Token is an API token as stored: its secret only as a hash.

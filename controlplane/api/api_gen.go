@@ -45,6 +45,27 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for BulkDomainResultStatus.
+const (
+	Created BulkDomainResultStatus = "created"
+	Exists  BulkDomainResultStatus = "exists"
+	Refused BulkDomainResultStatus = "refused"
+)
+
+// Valid indicates whether the value is a known member of the BulkDomainResultStatus enum.
+func (e BulkDomainResultStatus) Valid() bool {
+	switch e {
+	case Created:
+		return true
+	case Exists:
+		return true
+	case Refused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConditionStatus.
 const (
 	ConditionStatusFalse   ConditionStatus = "false"
@@ -170,22 +191,22 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	Failed    JobStatus = "failed"
-	Queued    JobStatus = "queued"
-	Running   JobStatus = "running"
-	Succeeded JobStatus = "succeeded"
+	JobStatusFailed    JobStatus = "failed"
+	JobStatusQueued    JobStatus = "queued"
+	JobStatusRunning   JobStatus = "running"
+	JobStatusSucceeded JobStatus = "succeeded"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
-	case Failed:
+	case JobStatusFailed:
 		return true
-	case Queued:
+	case JobStatusQueued:
 		return true
-	case Running:
+	case JobStatusRunning:
 		return true
-	case Succeeded:
+	case JobStatusSucceeded:
 		return true
 	default:
 		return false
@@ -194,22 +215,25 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for JobType.
 const (
-	DnsCheck      JobType = "dns_check"
-	Renewal       JobType = "renewal"
-	Revocation    JobType = "revocation"
-	StartIssuance JobType = "start_issuance"
+	JobTypeDnsCheck        JobType = "dns_check"
+	JobTypeRenewal         JobType = "renewal"
+	JobTypeRevocation      JobType = "revocation"
+	JobTypeStartIssuance   JobType = "start_issuance"
+	JobTypeWebhookDelivery JobType = "webhook_delivery"
 )
 
 // Valid indicates whether the value is a known member of the JobType enum.
 func (e JobType) Valid() bool {
 	switch e {
-	case DnsCheck:
+	case JobTypeDnsCheck:
 		return true
-	case Renewal:
+	case JobTypeRenewal:
 		return true
-	case Revocation:
+	case JobTypeRevocation:
 		return true
-	case StartIssuance:
+	case JobTypeStartIssuance:
+		return true
+	case JobTypeWebhookDelivery:
 		return true
 	default:
 		return false
@@ -267,6 +291,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for Role.
+const (
+	RoleAdmin  Role = "admin"
+	RoleMember Role = "member"
+	RoleOwner  Role = "owner"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleMember:
+		return true
+	case RoleOwner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	AuditRead          Scope = "audit:read"
@@ -277,9 +322,14 @@ const (
 	DomainsWrite       Scope = "domains:write"
 	JobsRead           Scope = "jobs:read"
 	JobsWrite          Scope = "jobs:write"
+	MembersRead        Scope = "members:read"
+	MembersWrite       Scope = "members:write"
 	OrganizationRead   Scope = "organization:read"
+	OrganizationWrite  Scope = "organization:write"
 	TokensRead         Scope = "tokens:read"
 	TokensWrite        Scope = "tokens:write"
+	WebhooksRead       Scope = "webhooks:read"
+	WebhooksWrite      Scope = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -301,11 +351,21 @@ func (e Scope) Valid() bool {
 		return true
 	case JobsWrite:
 		return true
+	case MembersRead:
+		return true
+	case MembersWrite:
+		return true
 	case OrganizationRead:
+		return true
+	case OrganizationWrite:
 		return true
 	case TokensRead:
 		return true
 	case TokensWrite:
+		return true
+	case WebhooksRead:
+		return true
+	case WebhooksWrite:
 		return true
 	default:
 		return false
@@ -327,6 +387,63 @@ func (e Tier) Valid() bool {
 	case Free:
 		return true
 	case Pro:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDisabledReason.
+const (
+	WebhookDisabledReasonFailing WebhookDisabledReason = "failing"
+	WebhookDisabledReasonGone    WebhookDisabledReason = "gone"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDisabledReason enum.
+func (e WebhookDisabledReason) Valid() bool {
+	switch e {
+	case WebhookDisabledReasonFailing:
+		return true
+	case WebhookDisabledReasonGone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryStatus.
+const (
+	WebhookDeliveryStatusFailed    WebhookDeliveryStatus = "failed"
+	WebhookDeliveryStatusPending   WebhookDeliveryStatus = "pending"
+	WebhookDeliveryStatusSucceeded WebhookDeliveryStatus = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryStatus enum.
+func (e WebhookDeliveryStatus) Valid() bool {
+	switch e {
+	case WebhookDeliveryStatusFailed:
+		return true
+	case WebhookDeliveryStatusPending:
+		return true
+	case WebhookDeliveryStatusSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretDisabledReason.
+const (
+	WebhookWithSecretDisabledReasonFailing WebhookWithSecretDisabledReason = "failing"
+	WebhookWithSecretDisabledReasonGone    WebhookWithSecretDisabledReason = "gone"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretDisabledReason enum.
+func (e WebhookWithSecretDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretDisabledReasonFailing:
+		return true
+	case WebhookWithSecretDisabledReasonGone:
 		return true
 	default:
 		return false
@@ -461,6 +578,71 @@ type AuditEntryList struct {
 	Data       []AuditEntry              `json:"data"`
 	HasMore    bool                      `json:"has_more"`
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// BulkDomainResult defines model for BulkDomainResult.
+type BulkDomainResult struct {
+	// Code Why it was refused, as a stable code.
+	//
+	// Example: name-ip
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Detail The same for a person.
+	Detail nullable.Nullable[string] `json:"detail"`
+
+	// Domain The domain; null where it was refused.
+	Domain nullable.Nullable[Domain] `json:"domain"`
+
+	// Errors Every wrong field, as in an error; empty where none is.
+	Errors []FieldError `json:"errors"`
+
+	// Fix What to do about it.
+	Fix nullable.Nullable[string] `json:"fix"`
+
+	// Index Place in what was sent, from 0.
+	//
+	// Example: 0
+	Index int `json:"index"`
+
+	// Line Line of the CSV that it stands on, from 1; null for JSON.
+	//
+	// Example: 2
+	Line nullable.Nullable[int] `json:"line"`
+
+	// Name As it was sent.
+	//
+	// Example: example.com
+	Name   string                 `json:"name"`
+	Status BulkDomainResultStatus `json:"status"`
+}
+
+// BulkDomainResultStatus defines model for BulkDomainResult.Status.
+type BulkDomainResultStatus string
+
+// BulkDomains defines model for BulkDomains.
+type BulkDomains struct {
+	Domains []DomainCreate `json:"domains"`
+}
+
+// BulkDomainsResult defines model for BulkDomainsResult.
+type BulkDomainsResult struct {
+	// Created How many were added.
+	//
+	// Example: 498
+	Created int `json:"created"`
+
+	// Data One for each that was sent, in that order.
+	Data []BulkDomainResult `json:"data"`
+
+	// Exists How many there were already.
+	//
+	// Example: 1
+	Exists int `json:"exists"`
+
+	// Refused How many were refused.
+	//
+	// Example: 1
+	Refused int `json:"refused"`
 }
 
 // CAAFinding Whether the CAA records of a domain let one CA issue its certificate (RFC 8659, RFC 8657).
@@ -819,6 +1001,58 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
+// Invitation defines model for Invitation.
+type Invitation struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Id of the user or token.
+	CreatedBy string    `json:"created_by"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
+
+// InvitationCreate defines model for InvitationCreate.
+type InvitationCreate struct {
+	// ExpiresInSeconds How long the link works; a week by default.
+	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
+
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
+
+// InvitationList defines model for InvitationList.
+type InvitationList struct {
+	Data       []Invitation              `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// InvitationWithLink defines model for InvitationWithLink.
+type InvitationWithLink struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Id of the user or token.
+	CreatedBy string    `json:"created_by"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Link Shown once: whoever has it can join.
+	Link string `json:"link"`
+
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
+
 // Job defines model for Job.
 type Job struct {
 	// Attempts Failures so far; after the fourth it is dead.
@@ -828,7 +1062,9 @@ type Job struct {
 	CertificateId  nullable.Nullable[string]    `json:"certificate_id"`
 	CreatedAt      time.Time                    `json:"created_at"`
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
-	DomainId       string                       `json:"domain_id"`
+
+	// DomainId Empty for a `webhook_delivery`.
+	DomainId string `json:"domain_id"`
 
 	// Id Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id        string `json:"id"`
@@ -871,6 +1107,60 @@ type KeyType string
 
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
+
+// Member defines model for Member.
+type Member struct {
+	// CreatedAt Since when they are a member.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Id Of the user.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Joined Whether they have signed in here yet.
+	Joined bool `json:"joined"`
+
+	// Login At GitHub.
+	//
+	// Example: octocat
+	Login string `json:"login"`
+
+	// Name As GitHub has it; may be empty.
+	//
+	// Example: The Octocat
+	Name string `json:"name"`
+
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
+
+// MemberAdd defines model for MemberAdd.
+type MemberAdd struct {
+	// Login At GitHub.
+	//
+	// Example: octocat
+	Login string `json:"login"`
+
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
+
+// MemberList defines model for MemberList.
+type MemberList struct {
+	Data       []Member                  `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// MemberUpdate defines model for MemberUpdate.
+type MemberUpdate struct {
+	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	Role Role `json:"role"`
+}
 
 // Observation One answer, from one resolver or name server.
 type Observation struct {
@@ -919,6 +1209,56 @@ type Organization struct {
 	Tier      Tier      `json:"tier"`
 }
 
+// OrganizationUpdate defines model for OrganizationUpdate.
+type OrganizationUpdate struct {
+	Name string `json:"name"`
+}
+
+// OrganizationUsage defines model for OrganizationUsage.
+type OrganizationUsage struct {
+	// AuditRetentionDays For how many days the plan keeps the audit log.
+	//
+	// Example: 365
+	AuditRetentionDays int `json:"audit_retention_days"`
+
+	// Certificates30d Certificates issued in the last 30 days.
+	//
+	// Example: 21
+	Certificates30d int `json:"certificates_30d"`
+
+	// Domains How many of a thing the plan includes and how many there are.
+	Domains Usage `json:"domains"`
+
+	// Members How many there are; their number is not limited.
+	//
+	// Example: 4
+	Members int `json:"members"`
+
+	// RateLimit How many calls may be made in a window of time.
+	RateLimit RateLimit `json:"rate_limit"`
+
+	// Tokens How many API tokens there are; their number is not limited.
+	//
+	// Example: 6
+	Tokens int `json:"tokens"`
+
+	// Webhooks How many of a thing the plan includes and how many there are.
+	Webhooks Usage `json:"webhooks"`
+}
+
+// OwnershipTransfer defines model for OwnershipTransfer.
+type OwnershipTransfer struct {
+	// From Id or GitHub login of the owner who hands it over. Whoever is signed in where it is not sent; an API token must send it.
+	//
+	// Example: hubot
+	From *string `json:"from,omitempty"`
+
+	// To Id or GitHub login of the member who is to be owner.
+	//
+	// Example: octocat
+	To string `json:"to"`
+}
+
 // PKCS12Request defines model for PKCS12Request.
 type PKCS12Request struct {
 	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
@@ -960,8 +1300,31 @@ type RateLimit struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// RedeliverRange defines model for RedeliverRange.
+type RedeliverRange struct {
+	// All Also those that were delivered.
+	All   *bool     `json:"all,omitempty"`
+	Since time.Time `json:"since"`
+
+	// Until Exclusive; now where it is not sent.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// RedeliverResult defines model for RedeliverResult.
+type RedeliverResult struct {
+	// Queued Example: 118
+	Queued int `json:"queued"`
+
+	// Until Everything before this time was looked at; earlier than asked for where there was more.
+	Until time.Time `json:"until"`
+}
+
 // RevocationReason The reasons that a subscriber may give (RFC 5280 §5.3.1).
 type RevocationReason string
+
+// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
+// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+type Role string
 
 // Scope defines model for Scope.
 type Scope string
@@ -983,7 +1346,13 @@ type Token struct {
 	// LastUsedAt Recorded at most once a minute.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 	Name       string                       `json:"name"`
-	Scopes     []Scope                      `json:"scopes"`
+
+	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
+
+	// RotatedAt When it last got a new secret.
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
+	Scopes    []Scope                      `json:"scopes"`
 
 	// TokenPrefix The first characters of the secret.
 	//
@@ -1006,6 +1375,15 @@ type TokenList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// TokenRotate defines model for TokenRotate.
+type TokenRotate struct {
+	// ExpiresAt A new end of the token; where it is not sent, that stays as it is.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// OverlapSeconds How long the old secret works on.
+	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
+}
+
 // TokenUpdate defines model for TokenUpdate.
 type TokenUpdate struct {
 	Name string `json:"name"`
@@ -1025,7 +1403,13 @@ type TokenWithSecret struct {
 	// LastUsedAt Recorded at most once a minute.
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 	Name       string                       `json:"name"`
-	Scopes     []Scope                      `json:"scopes"`
+
+	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
+
+	// RotatedAt When it last got a new secret.
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
+	Scopes    []Scope                      `json:"scopes"`
 
 	// Token The secret; shown once.
 	Token string `json:"token"`
@@ -1034,6 +1418,18 @@ type TokenWithSecret struct {
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
+}
+
+// TokensRevokeAll defines model for TokensRevokeAll.
+type TokensRevokeAll struct {
+	// KeepCurrent Keep the token that this call is made with.
+	KeepCurrent *bool `json:"keep_current,omitempty"`
+}
+
+// TokensRevoked defines model for TokensRevoked.
+type TokensRevoked struct {
+	// Revoked Example: 12
+	Revoked int `json:"revoked"`
 }
 
 // Usage How many of a thing the plan includes and how many there are.
@@ -1047,11 +1443,203 @@ type Usage struct {
 	Used int `json:"used"`
 }
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	DisabledReason nullable.Nullable[WebhookDisabledReason] `json:"disabled_reason"`
+	Enabled        bool                                     `json:"enabled"`
+
+	// Events Types of the events that are sent; empty for all.
+	//
+	// Example: ["domain.certificate_issued","domain.renewal_failed"]
+	Events []string `json:"events"`
+
+	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
+
+	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
+	UpdatedAt           time.Time                    `json:"updated_at"`
+
+	// Url Example: https://example.com/hooks/dcvaas
+	Url string `json:"url"`
+}
+
+// WebhookDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+type WebhookDisabledReason string
+
+// WebhookAttempt defines model for WebhookAttempt.
+type WebhookAttempt struct {
+	At time.Time `json:"at"`
+
+	// DurationMs Example: 84
+	DurationMs int `json:"duration_ms"`
+
+	// Error Why no answer came or it did not count.
+	Error          nullable.Nullable[string] `json:"error"`
+	RequestBody    string                    `json:"request_body"`
+	RequestHeaders map[string]string         `json:"request_headers"`
+
+	// ResponseBody Its first 4 KiB.
+	ResponseBody    string                 `json:"response_body"`
+	ResponseHeaders map[string]string      `json:"response_headers"`
+	StatusCode      nullable.Nullable[int] `json:"status_code"`
+}
+
+// WebhookCreate defines model for WebhookCreate.
+type WebhookCreate struct {
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Events Types of events; empty or not sent for all.
+	Events *[]string `json:"events,omitempty"`
+
+	// Secret `whsec_` and 24 to 64 bytes in base64, to be chosen by the caller; where it is not sent one is made.
+	Secret *string `json:"secret,omitempty"`
+
+	// Url https, of a host on the public Internet.
+	Url string `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// AttemptsMade Example: 2
+	AttemptsMade int       `json:"attempts_made"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// EventId Also the `webhook-id` that is sent.
+	EventId string `json:"event_id"`
+
+	// EventType Example: domain.certificate_issued
+	EventType string `json:"event_type"`
+
+	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastError Why the last attempt failed; null where it did not, or none was made.
+	LastError nullable.Nullable[string] `json:"last_error"`
+
+	// LastStatusCode Of the last answer; null where none came.
+	//
+	// Example: 500
+	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
+	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Status `pending` while it is tried or waits for its next attempt.
+	Status    WebhookDeliveryStatus `json:"status"`
+	UpdatedAt time.Time             `json:"updated_at"`
+	WebhookId string                `json:"webhook_id"`
+}
+
+// WebhookDeliveryList defines model for WebhookDeliveryList.
+type WebhookDeliveryList struct {
+	Data       []WebhookDelivery         `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// WebhookDeliveryStatus `pending` while it is tried or waits for its next attempt.
+type WebhookDeliveryStatus string
+
+// WebhookDeliveryWithAttempts defines model for WebhookDeliveryWithAttempts.
+type WebhookDeliveryWithAttempts struct {
+	// Attempts Oldest first.
+	Attempts []WebhookAttempt `json:"attempts"`
+
+	// AttemptsMade Example: 2
+	AttemptsMade int       `json:"attempts_made"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// EventId Also the `webhook-id` that is sent.
+	EventId string `json:"event_id"`
+
+	// EventType Example: domain.certificate_issued
+	EventType string `json:"event_type"`
+
+	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastError Why the last attempt failed; null where it did not, or none was made.
+	LastError nullable.Nullable[string] `json:"last_error"`
+
+	// LastStatusCode Of the last answer; null where none came.
+	//
+	// Example: 500
+	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
+	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Status `pending` while it is tried or waits for its next attempt.
+	Status    WebhookDeliveryStatus `json:"status"`
+	UpdatedAt time.Time             `json:"updated_at"`
+	WebhookId string                `json:"webhook_id"`
+}
+
+// WebhookList defines model for WebhookList.
+type WebhookList struct {
+	Data       []Webhook                 `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// WebhookUpdate defines model for WebhookUpdate.
+type WebhookUpdate struct {
+	Description *string   `json:"description,omitempty"`
+	Enabled     *bool     `json:"enabled,omitempty"`
+	Events      *[]string `json:"events,omitempty"`
+
+	// Secret A new secret that the caller has chosen; the one before it signs along for 24 hours.
+	Secret *string `json:"secret,omitempty"`
+	Url    *string `json:"url,omitempty"`
+}
+
+// WebhookWithSecret defines model for WebhookWithSecret.
+type WebhookWithSecret struct {
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	DisabledReason nullable.Nullable[WebhookWithSecretDisabledReason] `json:"disabled_reason"`
+	Enabled        bool                                               `json:"enabled"`
+
+	// Events Types of the events that are sent; empty for all.
+	//
+	// Example: ["domain.certificate_issued","domain.renewal_failed"]
+	Events []string `json:"events"`
+
+	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
+
+	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
+
+	// Secret `whsec_` and base64; shown once.
+	Secret    string    `json:"secret"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Url Example: https://example.com/hooks/dcvaas
+	Url string `json:"url"`
+}
+
+// WebhookWithSecretDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+type WebhookWithSecretDisabledReason string
+
 // CertificateID defines model for CertificateID.
 type CertificateID = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryID defines model for DeliveryID.
+type DeliveryID = string
 
 // DomainRef defines model for DomainRef.
 type DomainRef = string
@@ -1065,17 +1653,26 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// InvitationID defines model for InvitationID.
+type InvitationID = string
+
 // JobID defines model for JobID.
 type JobID = string
 
 // Limit defines model for Limit.
 type Limit = int
 
+// MemberRef defines model for MemberRef.
+type MemberRef = string
+
 // TokenID defines model for TokenID.
 type TokenID = string
 
 // Wait defines model for Wait.
 type Wait = string
+
+// WebhookID defines model for WebhookID.
+type WebhookID = string
 
 // BadRequest What went wrong (RFC 9457).
 type BadRequest = Problem
@@ -1085,6 +1682,9 @@ type Conflict = Problem
 
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
+
+// InternalError What went wrong (RFC 9457).
+type InternalError = Problem
 
 // NotFound What went wrong (RFC 9457).
 type NotFound = Problem
@@ -1253,6 +1853,18 @@ type CreateDomainParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// BulkCreateDomainsParams defines parameters for BulkCreateDomains.
+type BulkCreateDomainsParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
 	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
@@ -1344,6 +1956,27 @@ type ListEventsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// ListInvitationsParams defines parameters for ListInvitations.
+type ListInvitationsParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateInvitationParams defines parameters for CreateInvitation.
+type CreateInvitationParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
 	// Limit How many at most.
@@ -1377,6 +2010,45 @@ type RetryJobParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListMembersParams defines parameters for ListMembers.
+type ListMembersParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// AddMemberParams defines parameters for AddMember.
+type AddMemberParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteOrganizationParams defines parameters for DeleteOrganization.
+type DeleteOrganizationParams struct {
+	// Confirm The organization's name, as it is written.
+	Confirm string `form:"confirm" json:"confirm"`
+}
+
+// TransferOwnershipParams defines parameters for TransferOwnership.
+type TransferOwnershipParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// Limit How many at most.
@@ -1388,6 +2060,112 @@ type ListTokensParams struct {
 
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevokeAllTokensParams defines parameters for RevokeAllTokens.
+type RevokeAllTokensParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateTokenParams defines parameters for RotateToken.
+type RotateTokenParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor                `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Status *WebhookDeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Type Only deliveries of events of this type.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+}
+
+// RedeliverWebhookParams defines parameters for RedeliverWebhook.
+type RedeliverWebhookParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RedeliverWebhookRangeParams defines parameters for RedeliverWebhookRange.
+type RedeliverWebhookRangeParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
 	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
@@ -1413,14 +2191,47 @@ type RevokeCertificateJSONRequestBody = CertificateRevoke
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
+// BulkCreateDomainsJSONRequestBody defines body for BulkCreateDomains for application/json ContentType.
+type BulkCreateDomainsJSONRequestBody = BulkDomains
+
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
+
+// CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
+type CreateInvitationJSONRequestBody = InvitationCreate
+
+// AddMemberJSONRequestBody defines body for AddMember for application/json ContentType.
+type AddMemberJSONRequestBody = MemberAdd
+
+// UpdateMemberJSONRequestBody defines body for UpdateMember for application/json ContentType.
+type UpdateMemberJSONRequestBody = MemberUpdate
+
+// UpdateOrganizationJSONRequestBody defines body for UpdateOrganization for application/json ContentType.
+type UpdateOrganizationJSONRequestBody = OrganizationUpdate
+
+// TransferOwnershipJSONRequestBody defines body for TransferOwnership for application/json ContentType.
+type TransferOwnershipJSONRequestBody = OwnershipTransfer
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
 
+// RevokeAllTokensJSONRequestBody defines body for RevokeAllTokens for application/json ContentType.
+type RevokeAllTokensJSONRequestBody = TokensRevokeAll
+
 // UpdateTokenJSONRequestBody defines body for UpdateToken for application/json ContentType.
 type UpdateTokenJSONRequestBody = TokenUpdate
+
+// RotateTokenJSONRequestBody defines body for RotateToken for application/json ContentType.
+type RotateTokenJSONRequestBody = TokenRotate
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RedeliverWebhookRangeJSONRequestBody defines body for RedeliverWebhookRange for application/json ContentType.
+type RedeliverWebhookRangeJSONRequestBody = RedeliverRange
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1457,6 +2268,9 @@ type ServerInterface interface {
 	// CreateDomain Add a domain
 	// (POST /api/domains)
 	CreateDomain(w http.ResponseWriter, r *http.Request, params CreateDomainParams)
+	// BulkCreateDomains Add up to 500 domains
+	// (POST /api/domains/bulk)
+	BulkCreateDomains(w http.ResponseWriter, r *http.Request, params BulkCreateDomainsParams)
 	// DeleteDomain Delete a domain
 	// (DELETE /api/domains/{domain})
 	DeleteDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params DeleteDomainParams)
@@ -1487,6 +2301,15 @@ type ServerInterface interface {
 	// ListEvents List events, newest first, or follow them
 	// (GET /api/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
+	// ListInvitations List invitations that are still open, newest first
+	// (GET /api/invitations)
+	ListInvitations(w http.ResponseWriter, r *http.Request, params ListInvitationsParams)
+	// CreateInvitation Invite somebody by a link
+	// (POST /api/invitations)
+	CreateInvitation(w http.ResponseWriter, r *http.Request, params CreateInvitationParams)
+	// RevokeInvitation Take back an invitation
+	// (DELETE /api/invitations/{invitation})
+	RevokeInvitation(w http.ResponseWriter, r *http.Request, invitation InvitationID)
 	// ListJobs List jobs, newest first
 	// (GET /api/jobs)
 	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
@@ -1496,18 +2319,48 @@ type ServerInterface interface {
 	// RetryJob Start a failed job afresh
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(w http.ResponseWriter, r *http.Request, job JobID, params RetryJobParams)
+	// ListMembers List the organization's members, oldest first
+	// (GET /api/members)
+	ListMembers(w http.ResponseWriter, r *http.Request, params ListMembersParams)
+	// AddMember Make somebody a member by their GitHub login
+	// (POST /api/members)
+	AddMember(w http.ResponseWriter, r *http.Request, params AddMemberParams)
+	// RemoveMember Remove a member, or leave
+	// (DELETE /api/members/{member})
+	RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef)
+	// GetMember Get a member
+	// (GET /api/members/{member})
+	GetMember(w http.ResponseWriter, r *http.Request, member MemberRef)
+	// UpdateMember Change a member's role
+	// (PATCH /api/members/{member})
+	UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef)
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(w http.ResponseWriter, r *http.Request)
+	// DeleteOrganization Delete the organization
+	// (DELETE /api/organization)
+	DeleteOrganization(w http.ResponseWriter, r *http.Request, params DeleteOrganizationParams)
 	// GetOrganization The token's organization, its plan and what of it is used
 	// (GET /api/organization)
 	GetOrganization(w http.ResponseWriter, r *http.Request)
+	// UpdateOrganization Rename the organization
+	// (PATCH /api/organization)
+	UpdateOrganization(w http.ResponseWriter, r *http.Request)
+	// TransferOwnership Hand the organization over to another member
+	// (POST /api/organization/transfer)
+	TransferOwnership(w http.ResponseWriter, r *http.Request, params TransferOwnershipParams)
+	// GetUsage What the organization uses of its plan
+	// (GET /api/organization/usage)
+	GetUsage(w http.ResponseWriter, r *http.Request)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
 	// CreateToken Create an API token
 	// (POST /api/tokens)
 	CreateToken(w http.ResponseWriter, r *http.Request, params CreateTokenParams)
+	// RevokeAllTokens Revoke every API token of the organization
+	// (POST /api/tokens/revoke-all)
+	RevokeAllTokens(w http.ResponseWriter, r *http.Request, params RevokeAllTokensParams)
 	// DeleteToken Revoke an API token
 	// (DELETE /api/tokens/{token})
 	DeleteToken(w http.ResponseWriter, r *http.Request, token TokenID)
@@ -1517,6 +2370,42 @@ type ServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID)
+	// RotateToken Give an API token a new secret
+	// (POST /api/tokens/{token}/rotate)
+	RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams)
+	// ListWebhooks List webhooks, newest first
+	// (GET /api/webhooks)
+	ListWebhooks(w http.ResponseWriter, r *http.Request, params ListWebhooksParams)
+	// CreateWebhook Have events sent to an address
+	// (POST /api/webhooks)
+	CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/webhooks/{webhook})
+	DeleteWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID)
+	// GetWebhook Get a webhook
+	// (GET /api/webhooks/{webhook})
+	GetWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID)
+	// UpdateWebhook Change a webhook
+	// (PATCH /api/webhooks/{webhook})
+	UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID)
+	// ListWebhookDeliveries List deliveries, newest first
+	// (GET /api/webhooks/{webhook}/deliveries)
+	ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, webhook WebhookID, params ListWebhookDeliveriesParams)
+	// GetWebhookDelivery Get a delivery with every attempt
+	// (GET /api/webhooks/{webhook}/deliveries/{delivery})
+	GetWebhookDelivery(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID)
+	// RedeliverWebhook Send an event again
+	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
+	RedeliverWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID, params RedeliverWebhookParams)
+	// RedeliverWebhookRange Send the events of a time again
+	// (POST /api/webhooks/{webhook}/redeliver)
+	RedeliverWebhookRange(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RedeliverWebhookRangeParams)
+	// RotateWebhookSecret Sign with a new secret
+	// (POST /api/webhooks/{webhook}/rotate-secret)
+	RotateWebhookSecret(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RotateWebhookSecretParams)
+	// TestWebhook Send a test event
+	// (POST /api/webhooks/{webhook}/test)
+	TestWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, params TestWebhookParams)
 	// Livez Whether the process lives
 	// (GET /livez)
 	Livez(w http.ResponseWriter, r *http.Request)
@@ -2208,6 +3097,47 @@ func (siw *ServerInterfaceWrapper) CreateDomain(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// BulkCreateDomains operation middleware
+func (siw *ServerInterfaceWrapper) BulkCreateDomains(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BulkCreateDomainsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BulkCreateDomains(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteDomain operation middleware
 func (siw *ServerInterfaceWrapper) DeleteDomain(w http.ResponseWriter, r *http.Request) {
 
@@ -2750,6 +3680,119 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListInvitations operation middleware
+func (siw *ServerInterfaceWrapper) ListInvitations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInvitationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInvitations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateInvitation operation middleware
+func (siw *ServerInterfaceWrapper) CreateInvitation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateInvitationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateInvitation(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeInvitation operation middleware
+func (siw *ServerInterfaceWrapper) RevokeInvitation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "invitation" -------------
+	var invitation InvitationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "invitation", mux.Vars(r)["invitation"], &invitation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "invitation", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeInvitation(w, r, invitation)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListJobs operation middleware
 func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Request) {
 
@@ -2948,6 +3991,171 @@ func (siw *ServerInterfaceWrapper) RetryJob(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListMembers operation middleware
+func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMembersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMembers(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddMember operation middleware
+func (siw *ServerInterfaceWrapper) AddMember(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddMemberParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddMember(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveMember operation middleware
+func (siw *ServerInterfaceWrapper) RemoveMember(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "member" -------------
+	var member MemberRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "member", mux.Vars(r)["member"], &member, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "member", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveMember(w, r, member)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMember operation middleware
+func (siw *ServerInterfaceWrapper) GetMember(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "member" -------------
+	var member MemberRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "member", mux.Vars(r)["member"], &member, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "member", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMember(w, r, member)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateMember operation middleware
+func (siw *ServerInterfaceWrapper) UpdateMember(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "member" -------------
+	var member MemberRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "member", mux.Vars(r)["member"], &member, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "member", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateMember(w, r, member)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetContract operation middleware
 func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Request) {
 
@@ -2962,11 +4170,113 @@ func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteOrganization operation middleware
+func (siw *ServerInterfaceWrapper) DeleteOrganization(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteOrganizationParams
+
+	// ------------- Required query parameter "confirm" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "confirm", r.URL.Query(), &params.Confirm, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "confirm"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "confirm", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteOrganization(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOrganization operation middleware
 func (siw *ServerInterfaceWrapper) GetOrganization(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetOrganization(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateOrganization operation middleware
+func (siw *ServerInterfaceWrapper) UpdateOrganization(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateOrganization(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TransferOwnership operation middleware
+func (siw *ServerInterfaceWrapper) TransferOwnership(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferOwnershipParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TransferOwnership(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetUsage operation middleware
+func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUsage(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3063,6 +4373,47 @@ func (siw *ServerInterfaceWrapper) CreateToken(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// RevokeAllTokens operation middleware
+func (siw *ServerInterfaceWrapper) RevokeAllTokens(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeAllTokensParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeAllTokens(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteToken operation middleware
 func (siw *ServerInterfaceWrapper) DeleteToken(w http.ResponseWriter, r *http.Request) {
 
@@ -3132,6 +4483,546 @@ func (siw *ServerInterfaceWrapper) UpdateToken(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateToken(w, r, token)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateToken operation middleware
+func (siw *ServerInterfaceWrapper) RotateToken(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "token" -------------
+	var token TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", mux.Vars(r)["token"], &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateTokenParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateToken(w, r, token, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWebhooks(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateWebhook(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteWebhook(w, r, webhook)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWebhook(w, r, webhook)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) UpdateWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateWebhook(w, r, webhook)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWebhookDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWebhookDeliveries(w, r, webhook, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWebhookDelivery operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhookDelivery(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "delivery" -------------
+	var delivery DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery", mux.Vars(r)["delivery"], &delivery, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delivery", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWebhookDelivery(w, r, webhook, delivery)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RedeliverWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "delivery" -------------
+	var delivery DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery", mux.Vars(r)["delivery"], &delivery, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delivery", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RedeliverWebhook(w, r, webhook, delivery, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RedeliverWebhookRange operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverWebhookRange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverWebhookRangeParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RedeliverWebhookRange(w, r, webhook, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateWebhookSecret(w, r, webhook, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestWebhook(w, r, webhook, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3333,6 +5224,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/domains", wrapper.CreateDomain).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/domains/bulk", wrapper.BulkCreateDomains).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.DeleteDomain).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.GetDomain).Methods(http.MethodGet)
@@ -3373,11 +5266,15 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/tokens", wrapper.CreateToken).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/tokens/revoke-all", wrapper.RevokeAllTokens).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.DeleteToken).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.GetToken).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}", wrapper.UpdateToken).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/tokens/{token}/rotate", wrapper.RotateToken).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/audit-logs", wrapper.ListAuditLogs).Methods(http.MethodGet)
 
@@ -3385,7 +5282,53 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/events", wrapper.ListEvents).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.DeleteOrganization).Methods(http.MethodDelete)
+
 	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.GetOrganization).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.UpdateOrganization).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/organization/usage", wrapper.GetUsage).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/organization/transfer", wrapper.TransferOwnership).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/members", wrapper.ListMembers).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/members", wrapper.AddMember).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/members/{member}", wrapper.RemoveMember).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/members/{member}", wrapper.GetMember).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/members/{member}", wrapper.UpdateMember).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/invitations", wrapper.ListInvitations).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/invitations", wrapper.CreateInvitation).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/invitations/{invitation}", wrapper.RevokeInvitation).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.ListWebhooks).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.CreateWebhook).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}", wrapper.DeleteWebhook).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}", wrapper.GetWebhook).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}", wrapper.UpdateWebhook).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/test", wrapper.TestWebhook).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/rotate-secret", wrapper.RotateWebhookSecret).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/deliveries", wrapper.ListWebhookDeliveries).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/deliveries/{delivery}", wrapper.GetWebhookDelivery).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/deliveries/{delivery}/redeliver", wrapper.RedeliverWebhook).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/redeliver", wrapper.RedeliverWebhookRange).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/livez", wrapper.Livez).Methods(http.MethodGet)
 
@@ -3403,6 +5346,8 @@ type BadRequestApplicationProblemPlusJSONResponse Problem
 type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ForbiddenApplicationProblemPlusJSONResponse Problem
+
+type InternalErrorApplicationProblemPlusJSONResponse Problem
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -3553,6 +5498,22 @@ func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAudi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditLogs500ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3747,6 +5708,22 @@ func (response ExportAuditLogs429ApplicationProblemPlusJSONResponse) VisitExport
 	return err
 }
 
+type ExportAuditLogs500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ExportAuditLogs500ApplicationProblemPlusJSONResponse) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportAuditLogs503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -3880,6 +5857,22 @@ func (response ListCertificates429ApplicationProblemPlusJSONResponse) VisitListC
 	return err
 }
 
+type ListCertificates500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListCertificates500ApplicationProblemPlusJSONResponse) VisitListCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCertificates503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4009,6 +6002,22 @@ func (response GetCertificate429ApplicationProblemPlusJSONResponse) VisitGetCert
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCertificate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetCertificate500ApplicationProblemPlusJSONResponse) VisitGetCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4155,6 +6164,22 @@ func (response DownloadCertificate429ApplicationProblemPlusJSONResponse) VisitDo
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadCertificate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadCertificate500ApplicationProblemPlusJSONResponse) VisitDownloadCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4335,6 +6360,22 @@ func (response DownloadKey429ApplicationProblemPlusJSONResponse) VisitDownloadKe
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadKey500ApplicationProblemPlusJSONResponse) VisitDownloadKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4548,6 +6589,22 @@ func (response DownloadPKCS12429ApplicationProblemPlusJSONResponse) VisitDownloa
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadPKCS12500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadPKCS12500ApplicationProblemPlusJSONResponse) VisitDownloadPKCS12Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4781,6 +6838,22 @@ func (response RevokeCertificate429ApplicationProblemPlusJSONResponse) VisitRevo
 	return err
 }
 
+type RevokeCertificate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCertificate500ApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeCertificate503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -4914,6 +6987,22 @@ func (response GetDelegation429ApplicationProblemPlusJSONResponse) VisitGetDeleg
 	return err
 }
 
+type GetDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetDelegation500ApplicationProblemPlusJSONResponse) VisitGetDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDelegation503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5027,6 +7116,22 @@ func (response ListDomains429ApplicationProblemPlusJSONResponse) VisitListDomain
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomains500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomains500ApplicationProblemPlusJSONResponse) VisitListDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5223,11 +7328,226 @@ func (response CreateDomain429ApplicationProblemPlusJSONResponse) VisitCreateDom
 	return err
 }
 
+type CreateDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDomain500ApplicationProblemPlusJSONResponse) VisitCreateDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateDomain503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response CreateDomain503ApplicationProblemPlusJSONResponse) VisitCreateDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomainsRequestObject struct {
+	Params   BulkCreateDomainsParams
+	JSONBody *BulkCreateDomainsJSONRequestBody
+	Body     io.Reader
+}
+
+type BulkCreateDomainsResponseObject interface {
+	VisitBulkCreateDomainsResponse(w http.ResponseWriter) error
+}
+
+type BulkCreateDomains200JSONResponse BulkDomainsResult
+
+func (response BulkCreateDomains200JSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains400ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains401ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains403ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains409ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains413ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains415ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains422ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains429ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains500ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkCreateDomains503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BulkCreateDomains503ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5363,6 +7683,22 @@ func (response DeleteDomain429ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDomain500ApplicationProblemPlusJSONResponse) VisitDeleteDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5519,6 +7855,22 @@ func (response GetDomain429ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetDomain500ApplicationProblemPlusJSONResponse) VisitGetDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5730,6 +8082,22 @@ func (response UpdateDomain429ApplicationProblemPlusJSONResponse) VisitUpdateDom
 	return err
 }
 
+type UpdateDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDomain500ApplicationProblemPlusJSONResponse) VisitUpdateDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateDomain503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5864,6 +8232,22 @@ func (response ListDomainCertificates429ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListDomainCertificates500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomainCertificates500ApplicationProblemPlusJSONResponse) VisitListDomainCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDomainCertificates503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -5993,6 +8377,22 @@ func (response DiagnoseDomain429ApplicationProblemPlusJSONResponse) VisitDiagnos
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDomain500ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6193,6 +8593,22 @@ func (response IssueDomain429ApplicationProblemPlusJSONResponse) VisitIssueDomai
 	return err
 }
 
+type IssueDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IssueDomain500ApplicationProblemPlusJSONResponse) VisitIssueDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueDomain503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6389,6 +8805,22 @@ func (response RenewDomain429ApplicationProblemPlusJSONResponse) VisitRenewDomai
 	return err
 }
 
+type RenewDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RenewDomain500ApplicationProblemPlusJSONResponse) VisitRenewDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RenewDomain503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6519,6 +8951,22 @@ func (response ListTimeline429ApplicationProblemPlusJSONResponse) VisitListTimel
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTimeline500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTimeline500ApplicationProblemPlusJSONResponse) VisitListTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6719,6 +9167,22 @@ func (response VerifyDomain429ApplicationProblemPlusJSONResponse) VisitVerifyDom
 	return err
 }
 
+type VerifyDomain500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDomain500ApplicationProblemPlusJSONResponse) VisitVerifyDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyDomain503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -6895,11 +9359,511 @@ func (response ListEvents429ApplicationProblemPlusJSONResponse) VisitListEventsR
 	return err
 }
 
+type ListEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListEvents500ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListEvents503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response ListEvents503ApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitationsRequestObject struct {
+	Params ListInvitationsParams
+}
+
+type ListInvitationsResponseObject interface {
+	VisitListInvitationsResponse(w http.ResponseWriter) error
+}
+
+type ListInvitations200JSONResponse InvitationList
+
+func (response ListInvitations200JSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations400ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations401ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations403ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations429ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations500ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInvitations503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListInvitations503ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitationRequestObject struct {
+	Params CreateInvitationParams
+	Body   *CreateInvitationJSONRequestBody
+}
+
+type CreateInvitationResponseObject interface {
+	VisitCreateInvitationResponse(w http.ResponseWriter) error
+}
+
+type CreateInvitation201ResponseHeaders struct {
+	CacheControl string
+	Location     string
+}
+
+type CreateInvitation201JSONResponse struct {
+	Body    InvitationWithLink
+	Headers CreateInvitation201ResponseHeaders
+}
+
+func (response CreateInvitation201JSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation400ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation401ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation403ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation409ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation413ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation415ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation422ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation429ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation500ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInvitation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInvitation503ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitationRequestObject struct {
+	Invitation InvitationID `json:"invitation"`
+}
+
+type RevokeInvitationResponseObject interface {
+	VisitRevokeInvitationResponse(w http.ResponseWriter) error
+}
+
+type RevokeInvitation204Response struct {
+}
+
+func (response RevokeInvitation204Response) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeInvitation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation400ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation401ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation403ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation404ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation429ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation500ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeInvitation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeInvitation503ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7024,6 +9988,22 @@ func (response ListJobs429ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobs500ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7180,6 +10160,22 @@ func (response GetJob429ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJob500ApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7380,11 +10376,888 @@ func (response RetryJob429ApplicationProblemPlusJSONResponse) VisitRetryJobRespo
 	return err
 }
 
+type RetryJob500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RetryJob500ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryJob503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response RetryJob503ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembersRequestObject struct {
+	Params ListMembersParams
+}
+
+type ListMembersResponseObject interface {
+	VisitListMembersResponse(w http.ResponseWriter) error
+}
+
+type ListMembers200JSONResponse MemberList
+
+func (response ListMembers200JSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers400ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers401ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers403ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers429ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers500ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMembers503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMembers503ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMemberRequestObject struct {
+	Params AddMemberParams
+	Body   *AddMemberJSONRequestBody
+}
+
+type AddMemberResponseObject interface {
+	VisitAddMemberResponse(w http.ResponseWriter) error
+}
+
+type AddMember201ResponseHeaders struct {
+	Location string
+}
+
+type AddMember201JSONResponse struct {
+	Body    Member
+	Headers AddMember201ResponseHeaders
+}
+
+func (response AddMember201JSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember400ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember401ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember403ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember409ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember413ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember415ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember422ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember429ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember500ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddMember503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response AddMember503ApplicationProblemPlusJSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMemberRequestObject struct {
+	Member MemberRef `json:"member"`
+}
+
+type RemoveMemberResponseObject interface {
+	VisitRemoveMemberResponse(w http.ResponseWriter) error
+}
+
+type RemoveMember204Response struct {
+}
+
+func (response RemoveMember204Response) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveMember400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember400ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember401ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember403ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember404ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember409ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember429ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember500ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMember503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveMember503ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemberRequestObject struct {
+	Member MemberRef `json:"member"`
+}
+
+type GetMemberResponseObject interface {
+	VisitGetMemberResponse(w http.ResponseWriter) error
+}
+
+type GetMember200JSONResponse Member
+
+func (response GetMember200JSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember400ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember401ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember403ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember404ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember429ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember500ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMember503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetMember503ApplicationProblemPlusJSONResponse) VisitGetMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemberRequestObject struct {
+	Member MemberRef `json:"member"`
+	Body   *UpdateMemberJSONRequestBody
+}
+
+type UpdateMemberResponseObject interface {
+	VisitUpdateMemberResponse(w http.ResponseWriter) error
+}
+
+type UpdateMember200JSONResponse Member
+
+func (response UpdateMember200JSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember400ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember401ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember403ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember404ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember409ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember413ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember415ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember422ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember429ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember500ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMember503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateMember503ApplicationProblemPlusJSONResponse) VisitUpdateMemberResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7416,6 +11289,165 @@ func (response GetContract200JSONResponse) VisitGetContractResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganizationRequestObject struct {
+	Params DeleteOrganizationParams
+}
+
+type DeleteOrganizationResponseObject interface {
+	VisitDeleteOrganizationResponse(w http.ResponseWriter) error
+}
+
+type DeleteOrganization204Response struct {
+}
+
+func (response DeleteOrganization204Response) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteOrganization400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization400ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization401ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization403ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization409ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization422ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization429ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization500ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOrganization503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteOrganization503ApplicationProblemPlusJSONResponse) VisitDeleteOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7517,11 +11549,538 @@ func (response GetOrganization429ApplicationProblemPlusJSONResponse) VisitGetOrg
 	return err
 }
 
+type GetOrganization500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrganization500ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOrganization503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganizationRequestObject struct {
+	Body *UpdateOrganizationJSONRequestBody
+}
+
+type UpdateOrganizationResponseObject interface {
+	VisitUpdateOrganizationResponse(w http.ResponseWriter) error
+}
+
+type UpdateOrganization200JSONResponse Organization
+
+func (response UpdateOrganization200JSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization400ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization401ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization403ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization413ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization415ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization422ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization429ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization500ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOrganization503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateOrganization503ApplicationProblemPlusJSONResponse) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnershipRequestObject struct {
+	Params TransferOwnershipParams
+	Body   *TransferOwnershipJSONRequestBody
+}
+
+type TransferOwnershipResponseObject interface {
+	VisitTransferOwnershipResponse(w http.ResponseWriter) error
+}
+
+type TransferOwnership200JSONResponse Member
+
+func (response TransferOwnership200JSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership400ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership401ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership403ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership409ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership413ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership415ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership422ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership429ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership500ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferOwnership503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TransferOwnership503ApplicationProblemPlusJSONResponse) VisitTransferOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageRequestObject struct {
+}
+
+type GetUsageResponseObject interface {
+	VisitGetUsageResponse(w http.ResponseWriter) error
+}
+
+type GetUsage200JSONResponse OrganizationUsage
+
+func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage400ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage401ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage403ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage429ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage500ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage503ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7630,6 +12189,22 @@ func (response ListTokens429ApplicationProblemPlusJSONResponse) VisitListTokensR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTokens500ApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7826,11 +12401,225 @@ func (response CreateToken429ApplicationProblemPlusJSONResponse) VisitCreateToke
 	return err
 }
 
+type CreateToken500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateToken500ApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateToken503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response CreateToken503ApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokensRequestObject struct {
+	Params RevokeAllTokensParams
+	Body   *RevokeAllTokensJSONRequestBody
+}
+
+type RevokeAllTokensResponseObject interface {
+	VisitRevokeAllTokensResponse(w http.ResponseWriter) error
+}
+
+type RevokeAllTokens200JSONResponse TokensRevoked
+
+func (response RevokeAllTokens200JSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens400ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens401ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens403ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens409ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens413ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens415ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens422ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens429ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens500ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAllTokens503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeAllTokens503ApplicationProblemPlusJSONResponse) VisitRevokeAllTokensResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7949,6 +12738,22 @@ func (response DeleteToken429ApplicationProblemPlusJSONResponse) VisitDeleteToke
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteToken500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteToken500ApplicationProblemPlusJSONResponse) VisitDeleteTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8082,6 +12887,22 @@ func (response GetToken429ApplicationProblemPlusJSONResponse) VisitGetTokenRespo
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetToken500ApplicationProblemPlusJSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8268,11 +13089,2167 @@ func (response UpdateToken429ApplicationProblemPlusJSONResponse) VisitUpdateToke
 	return err
 }
 
+type UpdateToken500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateToken500ApplicationProblemPlusJSONResponse) VisitUpdateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateToken503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateToken503ApplicationProblemPlusJSONResponse) VisitUpdateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokenRequestObject struct {
+	Token  TokenID `json:"token"`
+	Params RotateTokenParams
+	Body   *RotateTokenJSONRequestBody
+}
+
+type RotateTokenResponseObject interface {
+	VisitRotateTokenResponse(w http.ResponseWriter) error
+}
+
+type RotateToken200ResponseHeaders struct {
+	CacheControl string
+}
+
+type RotateToken200JSONResponse struct {
+	Body    TokenWithSecret
+	Headers RotateToken200ResponseHeaders
+}
+
+func (response RotateToken200JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken400ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken401ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken403ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken404ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken409ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken413ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken415ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken422ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken429ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken500ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateToken503ApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks429ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	CacheControl string
+	Location     string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecret
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook429ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook400ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook429ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse Webhook
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook400ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook429ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+	Body    *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200JSONResponse Webhook
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook400ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook401ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook422ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook429ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook500ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook503ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+	Params  ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200JSONResponse WebhookDeliveryList
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries429ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDeliveryRequestObject struct {
+	Webhook  WebhookID  `json:"webhook"`
+	Delivery DeliveryID `json:"delivery"`
+}
+
+type GetWebhookDeliveryResponseObject interface {
+	VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookDelivery200JSONResponse WebhookDeliveryWithAttempts
+
+func (response GetWebhookDelivery200JSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery400ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery401ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery403ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery404ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery429ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery500ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDelivery503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhookDelivery503ApplicationProblemPlusJSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRequestObject struct {
+	Webhook  WebhookID  `json:"webhook"`
+	Delivery DeliveryID `json:"delivery"`
+	Params   RedeliverWebhookParams
+}
+
+type RedeliverWebhookResponseObject interface {
+	VisitRedeliverWebhookResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhook202ResponseHeaders struct {
+	Location string
+}
+
+type RedeliverWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers RedeliverWebhook202ResponseHeaders
+}
+
+func (response RedeliverWebhook202JSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook422ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook429ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRangeRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+	Params  RedeliverWebhookRangeParams
+	Body    *RedeliverWebhookRangeJSONRequestBody
+}
+
+type RedeliverWebhookRangeResponseObject interface {
+	VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error
+}
+
+type RedeliverWebhookRange202JSONResponse RedeliverResult
+
+func (response RedeliverWebhookRange202JSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange400ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange401ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange403ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange404ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange409ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange413ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange415ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange422ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange429ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange500ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverWebhookRange503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RedeliverWebhookRange503ApplicationProblemPlusJSONResponse) VisitRedeliverWebhookRangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+	Params  RotateWebhookSecretParams
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	CacheControl string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecret
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret409ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret422ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret429ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+	Params  TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	Location string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook422ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook429ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8423,6 +15400,9 @@ type StrictServerInterface interface {
 	// CreateDomain Add a domain
 	// (POST /api/domains)
 	CreateDomain(ctx context.Context, request CreateDomainRequestObject) (CreateDomainResponseObject, error)
+	// BulkCreateDomains Add up to 500 domains
+	// (POST /api/domains/bulk)
+	BulkCreateDomains(ctx context.Context, request BulkCreateDomainsRequestObject) (BulkCreateDomainsResponseObject, error)
 	// DeleteDomain Delete a domain
 	// (DELETE /api/domains/{domain})
 	DeleteDomain(ctx context.Context, request DeleteDomainRequestObject) (DeleteDomainResponseObject, error)
@@ -8453,6 +15433,15 @@ type StrictServerInterface interface {
 	// ListEvents List events, newest first, or follow them
 	// (GET /api/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// ListInvitations List invitations that are still open, newest first
+	// (GET /api/invitations)
+	ListInvitations(ctx context.Context, request ListInvitationsRequestObject) (ListInvitationsResponseObject, error)
+	// CreateInvitation Invite somebody by a link
+	// (POST /api/invitations)
+	CreateInvitation(ctx context.Context, request CreateInvitationRequestObject) (CreateInvitationResponseObject, error)
+	// RevokeInvitation Take back an invitation
+	// (DELETE /api/invitations/{invitation})
+	RevokeInvitation(ctx context.Context, request RevokeInvitationRequestObject) (RevokeInvitationResponseObject, error)
 	// ListJobs List jobs, newest first
 	// (GET /api/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
@@ -8462,18 +15451,48 @@ type StrictServerInterface interface {
 	// RetryJob Start a failed job afresh
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(ctx context.Context, request RetryJobRequestObject) (RetryJobResponseObject, error)
+	// ListMembers List the organization's members, oldest first
+	// (GET /api/members)
+	ListMembers(ctx context.Context, request ListMembersRequestObject) (ListMembersResponseObject, error)
+	// AddMember Make somebody a member by their GitHub login
+	// (POST /api/members)
+	AddMember(ctx context.Context, request AddMemberRequestObject) (AddMemberResponseObject, error)
+	// RemoveMember Remove a member, or leave
+	// (DELETE /api/members/{member})
+	RemoveMember(ctx context.Context, request RemoveMemberRequestObject) (RemoveMemberResponseObject, error)
+	// GetMember Get a member
+	// (GET /api/members/{member})
+	GetMember(ctx context.Context, request GetMemberRequestObject) (GetMemberResponseObject, error)
+	// UpdateMember Change a member's role
+	// (PATCH /api/members/{member})
+	UpdateMember(ctx context.Context, request UpdateMemberRequestObject) (UpdateMemberResponseObject, error)
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
+	// DeleteOrganization Delete the organization
+	// (DELETE /api/organization)
+	DeleteOrganization(ctx context.Context, request DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error)
 	// GetOrganization The token's organization, its plan and what of it is used
 	// (GET /api/organization)
 	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
+	// UpdateOrganization Rename the organization
+	// (PATCH /api/organization)
+	UpdateOrganization(ctx context.Context, request UpdateOrganizationRequestObject) (UpdateOrganizationResponseObject, error)
+	// TransferOwnership Hand the organization over to another member
+	// (POST /api/organization/transfer)
+	TransferOwnership(ctx context.Context, request TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error)
+	// GetUsage What the organization uses of its plan
+	// (GET /api/organization/usage)
+	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
 	// CreateToken Create an API token
 	// (POST /api/tokens)
 	CreateToken(ctx context.Context, request CreateTokenRequestObject) (CreateTokenResponseObject, error)
+	// RevokeAllTokens Revoke every API token of the organization
+	// (POST /api/tokens/revoke-all)
+	RevokeAllTokens(ctx context.Context, request RevokeAllTokensRequestObject) (RevokeAllTokensResponseObject, error)
 	// DeleteToken Revoke an API token
 	// (DELETE /api/tokens/{token})
 	DeleteToken(ctx context.Context, request DeleteTokenRequestObject) (DeleteTokenResponseObject, error)
@@ -8483,6 +15502,42 @@ type StrictServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(ctx context.Context, request UpdateTokenRequestObject) (UpdateTokenResponseObject, error)
+	// RotateToken Give an API token a new secret
+	// (POST /api/tokens/{token}/rotate)
+	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
+	// ListWebhooks List webhooks, newest first
+	// (GET /api/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Have events sent to an address
+	// (POST /api/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /api/webhooks/{webhook})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /api/webhooks/{webhook})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /api/webhooks/{webhook})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries, newest first
+	// (GET /api/webhooks/{webhook}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// GetWebhookDelivery Get a delivery with every attempt
+	// (GET /api/webhooks/{webhook}/deliveries/{delivery})
+	GetWebhookDelivery(ctx context.Context, request GetWebhookDeliveryRequestObject) (GetWebhookDeliveryResponseObject, error)
+	// RedeliverWebhook Send an event again
+	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
+	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RedeliverWebhookRange Send the events of a time again
+	// (POST /api/webhooks/{webhook}/redeliver)
+	RedeliverWebhookRange(ctx context.Context, request RedeliverWebhookRangeRequestObject) (RedeliverWebhookRangeResponseObject, error)
+	// RotateWebhookSecret Sign with a new secret
+	// (POST /api/webhooks/{webhook}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /api/webhooks/{webhook}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 	// Livez Whether the process lives
 	// (GET /livez)
 	Livez(ctx context.Context, request LivezRequestObject) (LivezResponseObject, error)
@@ -8844,6 +15899,45 @@ func (sh *strictHandler) CreateDomain(w http.ResponseWriter, r *http.Request, pa
 	}
 }
 
+// BulkCreateDomains operation middleware
+func (sh *strictHandler) BulkCreateDomains(w http.ResponseWriter, r *http.Request, params BulkCreateDomainsParams) {
+	var request BulkCreateDomainsRequestObject
+
+	request.Params = params
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+
+		var body BulkCreateDomainsJSONRequestBody
+		if err := runtime.BindJSONBody(r, &body); err != nil {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "text/csv") {
+		request.Body = r.Body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BulkCreateDomains(ctx, request.(BulkCreateDomainsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BulkCreateDomains")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BulkCreateDomainsResponseObject); ok {
+		if err := validResponse.VisitBulkCreateDomainsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DeleteDomain operation middleware
 func (sh *strictHandler) DeleteDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params DeleteDomainParams) {
 	var request DeleteDomainRequestObject
@@ -9119,6 +16213,91 @@ func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, para
 	}
 }
 
+// ListInvitations operation middleware
+func (sh *strictHandler) ListInvitations(w http.ResponseWriter, r *http.Request, params ListInvitationsParams) {
+	var request ListInvitationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInvitations(ctx, request.(ListInvitationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInvitations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListInvitationsResponseObject); ok {
+		if err := validResponse.VisitListInvitationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateInvitation operation middleware
+func (sh *strictHandler) CreateInvitation(w http.ResponseWriter, r *http.Request, params CreateInvitationParams) {
+	var request CreateInvitationRequestObject
+
+	request.Params = params
+
+	var body CreateInvitationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateInvitation(ctx, request.(CreateInvitationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateInvitation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateInvitationResponseObject); ok {
+		if err := validResponse.VisitCreateInvitationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeInvitation operation middleware
+func (sh *strictHandler) RevokeInvitation(w http.ResponseWriter, r *http.Request, invitation InvitationID) {
+	var request RevokeInvitationRequestObject
+
+	request.Invitation = invitation
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeInvitation(ctx, request.(RevokeInvitationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeInvitation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeInvitationResponseObject); ok {
+		if err := validResponse.VisitRevokeInvitationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListJobs operation middleware
 func (sh *strictHandler) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
 	var request ListJobsRequestObject
@@ -9199,6 +16378,150 @@ func (sh *strictHandler) RetryJob(w http.ResponseWriter, r *http.Request, job Jo
 	}
 }
 
+// ListMembers operation middleware
+func (sh *strictHandler) ListMembers(w http.ResponseWriter, r *http.Request, params ListMembersParams) {
+	var request ListMembersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMembers(ctx, request.(ListMembersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMembers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMembersResponseObject); ok {
+		if err := validResponse.VisitListMembersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddMember operation middleware
+func (sh *strictHandler) AddMember(w http.ResponseWriter, r *http.Request, params AddMemberParams) {
+	var request AddMemberRequestObject
+
+	request.Params = params
+
+	var body AddMemberJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AddMember(ctx, request.(AddMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddMember")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AddMemberResponseObject); ok {
+		if err := validResponse.VisitAddMemberResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveMember operation middleware
+func (sh *strictHandler) RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef) {
+	var request RemoveMemberRequestObject
+
+	request.Member = member
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveMember(ctx, request.(RemoveMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveMember")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveMemberResponseObject); ok {
+		if err := validResponse.VisitRemoveMemberResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMember operation middleware
+func (sh *strictHandler) GetMember(w http.ResponseWriter, r *http.Request, member MemberRef) {
+	var request GetMemberRequestObject
+
+	request.Member = member
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMember(ctx, request.(GetMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMember")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMemberResponseObject); ok {
+		if err := validResponse.VisitGetMemberResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateMember operation middleware
+func (sh *strictHandler) UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef) {
+	var request UpdateMemberRequestObject
+
+	request.Member = member
+
+	var body UpdateMemberJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateMember(ctx, request.(UpdateMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateMember")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateMemberResponseObject); ok {
+		if err := validResponse.VisitUpdateMemberResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetContract operation middleware
 func (sh *strictHandler) GetContract(w http.ResponseWriter, r *http.Request) {
 	var request GetContractRequestObject
@@ -9223,6 +16546,32 @@ func (sh *strictHandler) GetContract(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// DeleteOrganization operation middleware
+func (sh *strictHandler) DeleteOrganization(w http.ResponseWriter, r *http.Request, params DeleteOrganizationParams) {
+	var request DeleteOrganizationRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteOrganization(ctx, request.(DeleteOrganizationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteOrganization")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteOrganizationResponseObject); ok {
+		if err := validResponse.VisitDeleteOrganizationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetOrganization operation middleware
 func (sh *strictHandler) GetOrganization(w http.ResponseWriter, r *http.Request) {
 	var request GetOrganizationRequestObject
@@ -9240,6 +16589,94 @@ func (sh *strictHandler) GetOrganization(w http.ResponseWriter, r *http.Request)
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetOrganizationResponseObject); ok {
 		if err := validResponse.VisitGetOrganizationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateOrganization operation middleware
+func (sh *strictHandler) UpdateOrganization(w http.ResponseWriter, r *http.Request) {
+	var request UpdateOrganizationRequestObject
+
+	var body UpdateOrganizationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateOrganization(ctx, request.(UpdateOrganizationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateOrganization")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateOrganizationResponseObject); ok {
+		if err := validResponse.VisitUpdateOrganizationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TransferOwnership operation middleware
+func (sh *strictHandler) TransferOwnership(w http.ResponseWriter, r *http.Request, params TransferOwnershipParams) {
+	var request TransferOwnershipRequestObject
+
+	request.Params = params
+
+	var body TransferOwnershipJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferOwnership(ctx, request.(TransferOwnershipRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferOwnership")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TransferOwnershipResponseObject); ok {
+		if err := validResponse.VisitTransferOwnershipResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUsage operation middleware
+func (sh *strictHandler) GetUsage(w http.ResponseWriter, r *http.Request) {
+	var request GetUsageRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUsage(ctx, request.(GetUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUsage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetUsageResponseObject); ok {
+		if err := validResponse.VisitGetUsageResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9299,6 +16736,39 @@ func (sh *strictHandler) CreateToken(w http.ResponseWriter, r *http.Request, par
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateTokenResponseObject); ok {
 		if err := validResponse.VisitCreateTokenResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeAllTokens operation middleware
+func (sh *strictHandler) RevokeAllTokens(w http.ResponseWriter, r *http.Request, params RevokeAllTokensParams) {
+	var request RevokeAllTokensRequestObject
+
+	request.Params = params
+
+	var body RevokeAllTokensJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAllTokens(ctx, request.(RevokeAllTokensRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAllTokens")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeAllTokensResponseObject); ok {
+		if err := validResponse.VisitRevokeAllTokensResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9391,6 +16861,354 @@ func (sh *strictHandler) UpdateToken(w http.ResponseWriter, r *http.Request, tok
 	}
 }
 
+// RotateToken operation middleware
+func (sh *strictHandler) RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams) {
+	var request RotateTokenRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	var body RotateTokenJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateToken(ctx, request.(RotateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateToken")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateTokenResponseObject); ok {
+		if err := validResponse.VisitRotateTokenResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(w http.ResponseWriter, r *http.Request, params ListWebhooksParams) {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx, request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		if err := validResponse.VisitListWebhooksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams) {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	var body CreateWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx, request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID) {
+	var request DeleteWebhookRequestObject
+
+	request.Webhook = webhook
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx, request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		if err := validResponse.VisitDeleteWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID) {
+	var request GetWebhookRequestObject
+
+	request.Webhook = webhook
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx, request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		if err := validResponse.VisitGetWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID) {
+	var request UpdateWebhookRequestObject
+
+	request.Webhook = webhook
+
+	var body UpdateWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx, request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		if err := validResponse.VisitUpdateWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, webhook WebhookID, params ListWebhookDeliveriesParams) {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.Webhook = webhook
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx, request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListWebhookDeliveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhookDelivery operation middleware
+func (sh *strictHandler) GetWebhookDelivery(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID) {
+	var request GetWebhookDeliveryRequestObject
+
+	request.Webhook = webhook
+	request.Delivery = delivery
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookDelivery(ctx, request.(GetWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookDelivery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetWebhookDeliveryResponseObject); ok {
+		if err := validResponse.VisitGetWebhookDeliveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhook operation middleware
+func (sh *strictHandler) RedeliverWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID, params RedeliverWebhookParams) {
+	var request RedeliverWebhookRequestObject
+
+	request.Webhook = webhook
+	request.Delivery = delivery
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhook(ctx, request.(RedeliverWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RedeliverWebhookResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverWebhookRange operation middleware
+func (sh *strictHandler) RedeliverWebhookRange(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RedeliverWebhookRangeParams) {
+	var request RedeliverWebhookRangeRequestObject
+
+	request.Webhook = webhook
+	request.Params = params
+
+	var body RedeliverWebhookRangeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverWebhookRange(ctx, request.(RedeliverWebhookRangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverWebhookRange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RedeliverWebhookRangeResponseObject); ok {
+		if err := validResponse.VisitRedeliverWebhookRangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RotateWebhookSecretParams) {
+	var request RotateWebhookSecretRequestObject
+
+	request.Webhook = webhook
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx, request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookSecretResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, params TestWebhookParams) {
+	var request TestWebhookRequestObject
+
+	request.Webhook = webhook
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Livez operation middleware
 func (sh *strictHandler) Livez(w http.ResponseWriter, r *http.Request) {
 	var request LivezRequestObject
@@ -9472,189 +17290,277 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rctu4uuBWMLq3KskMJcvPTuw6P9ROctrdeVXsPpmqdsaESMhCRAIMAFpWZzI1v2YBs4g5+zhLuSuZ",
-	"wveBJCiRetiOO93XfxJLIvH83s8vnUimmRRMGN05/NLJqKIpM0zBp2OmDB/xiBp28tx+ETMdKZ4ZLkXn",
-	"sHMSEzkilETVY71O0GHXNM0S1jnsRMpc9Lcnz37fn/6gnrK9oT646n/ejnfSXbGXdYIOt8Nk1Iw7QUfQ",
-	"FN6pBusEHcU+51yxuHNoVM6Cjo7GLKV2KSm9fsXEpRl3Drf7O3tBJ+Wi/CLomFlmR9NGcXHZ+fo16Bzn",
-	"Sku1uItQsGtzEcGvod2QGTOS0UtGhmwkFeuRE0O4Jlc04TEZSQUPaJoyMuKJPSpCRUykipkiUiSzXrGx",
-	"zzlTM29nuICWTez09542Lfu5TCkX79mo+fwVsaPjPcTwaP0K3F+9SKbN540v3e1Rn8QszaRhIpr9wmaL",
-	"C39DU6aJGXNNIpokAdGSmDE1hBsSUUGGjGgmDKGXlAsy5WYsc0OGjItLElGlOIuJ/cZMecQOyTYxkuzs",
-	"75+LK675MGFkcHp8ckKiMVU0sjcUEEp+/fXkOVwfF9pQEbEeeSkV2dkjY5krXd2qXRJMWn1l5ISJc2Hv",
-	"ecJmFhou+RUT8MCIK22IFOyRBQQ9ZQrXHeAYoXcY3fcsS+iMxYfEnnF4BAOE79nnnGnTPYnDc8FxJYJN",
-	"YSGPdI8MhDRjpkjKzFjGAbEXGJChjGf2/mFtsB5N9nZ2SMi9CSds1lUs1ywOAwBT6tYLm8Qz1+dCG54k",
-	"JBcWhKd0Rvb6z+rjcNHNlLxUTOvQ7es9M2rWHYwMU6FdY7F5OSL719eBXZoU7FzgSSEuwdbwfKkmQ3aZ",
-	"C/J4r98PyF5/OyB727v2n/2A7O08s3eWcq3tpetIZsx+AZuGZQ8Vo5MCiKQw9qafBHB+QhoyYZk5tH+N",
-	"7ft2tlgK1jsXNex4yvq7z354yrp7/Xi/u7cbx91h9Gy3e/D02R7d/2H0bHdnr0CbMaMxUxXi+PdqodzH",
-	"mIwaw5R963/89l+6/+vjl+1gZ3//6793GrFl9JqaaLyIJu/ZKNcMj3tve4dMx8wdoRx+YhFQJSFJIsUl",
-	"Q6okBcPTgWN5cUYvgTzoXusmRl2cvAXf97d3mpf8RgpWLrttaPvQjcb/WQ6XMZxPclincp/kcGNG80kO",
-	"75bqveIpN4uL/klOSUrFjFBDUqlNG3tI4HV/BTEb0TwxncP9fmCXw9M8tYyiD2vBT9VKuDDskilYypml",
-	"CctOEIhG/QyNnGx8hjDM3Z7iB9p8iEkMEO6ITC4MT3xUSOUV00B0kENzDXgREMtAxjKxHCWSItZE59GY",
-	"UE3CnX0d9sgHJNI+sIaBG58bEvPRyLL4kZIpoFbb9U3p3O15NODxb9vdZx//52/b3f2Pv/Xtnwf9J7qJ",
-	"Gny1Z6kzKTQDCexHGjvuYD9ZOscE/EmzLLFCEpdiK1NymLD0v33S9qy+eGv4d2Xlhs6/bVVS3hb+qrfe",
-	"4Vs4af20z8aMKJzW8mNLT4f2Gxr3OlaSkmKU8Ohel3RiSCSThMdMI0GcWjLHrrk2+oiE8AcXlxc8DpHk",
-	"ucv6GnReSjXkcczEfR8hcuaERhNNaMHDnPyYJVQQav+LGKzyjTQvZS7i+1zkG4nYULATFGhg2Y80keqS",
-	"Cv47zA1LfKcAhbj94iXlCYvv+0TdQsdUW+FOXLKYaC4iZIrA7rgAZEY8hlWfSfmKqkt232sFUcWSITu5",
-	"vXQqyDZ5zX8sVvWaiplDbn2vi5MSGZJDcYs/vjAHcmKo7DcX1IRE05kVPYBdIJOH5b6nhrWwvA8oV5KE",
-	"jYzlN9zUWc15x4et886R+lv/yPxtu0Y/F1lDOWP3nUx41KBY2HMHPkoex4qOTJczM+qOjcloxruKGga/",
-	"dt02nqxY1ue/bff7R9O/HfRXraw6vsVFnSLj6TWNUTFtO8yvguZmLBX/nd03HQCkL4T2QjEguZgIORUB",
-	"YdeZ5e/2d8Wu5ITFc9Dw4cOH7iA3YyYM6u6L0uzLY3Lww36f/Oufu72l5+mO4oryhA6Te0XcAcmoMuX+",
-	"BWMxi+1fdEpnR8SoGSp387hwV/efKRkxre972ycGVCTL4QMyzA1J6YSBcqGZ0MwyWKWk0iFJLMMl7Iqp",
-	"GZkqKS7JiLME5YJfhc6zTCrD4tcs5vQM9vjHUF0rs4T+bHYWyxC+FrcAFzeITJNN6MNYkpjHREurc3Nx",
-	"aS8vUzJjynCUzHi8+NpbNB7l2qrBTjM/qkxGM21YSrjRAGQbSt9zSBJ0eLa4gEEcWxW90AGdrh2BrUrJ",
-	"9AiOhQt7f8Lo+gp2+ru9fm97e7f3rGk64y6TCat2/Naxm7TPOQ0AN9f52CTSV9rBb/hrYE+vehS5up1k",
-	"kMfcvBBGNdD2t8KKoJFUcWGko1nGRNyVIpmRRDbcEY3w3S/eNp2RLM9ialjctFNawMQyMETAsU8XSE9j",
-	"lIxo8s5bBOpDTezRytT2Zmq38KVDcyMvFBNs2jkc0USzr0FH5ImjhDjcwrmhdeUGq/A0qCnVS5ZiR1hn",
-	"JZFi9lwvKKD7SKrU/tWxh901PGVNBx4zQ3mib7B8lmhmsR24VCVprFyl5VJmdoE4XIONDZHQDVQgR32J",
-	"v3BRwqo75MLKWRikiJF1LCzNsYv4PrdYdmU2XKyT9y6WkK7KLBjRXFvWZ44ISzMzc9YnYRcdc2D/yzGd",
-	"W+TywKFArKBAy/rp+ZdSAnSBXhWM1HaxnIS84qg112lCTA3wGG5YqldieUWPShLYoUpR+Dym+iJ1eOd+",
-	"G0qZMCrsr55bwT7QApMthwer9GaoD9e07+PB4CUXsR2sgZ0xMCDbGz4eDBwZ1b7XgCQMjNjkeEC41jkD",
-	"PuU5Y8hjK8A9Pdh/FhD31w9PGkhuHDcZMnE+AKypzJOY0CSR03nF4DffXdGDpfbdas47CTOaiUjNMtOT",
-	"6vK8Y4+hvMUWflVdFk04svyFo3E21eM3g9cvnKEnHFlVHLSfBGQiqxKZMStPThsq4iNiL7UyyypGKKCI",
-	"G2sJKfK4jT0IFrdfGrfS2AyPwcM6D9Ii2uxiKWiPvVJU7SMpRvwyt5K8FeTqpMc74CbqEcm4gcaFchIS",
-	"dk0jkxQkAhd8hMQ5jCjtjsACo8MAPyZSTvKsOwITQkgeU7tCBcZucH4IQjWZsiR5AgpJqJiWyRVT3Vwo",
-	"RqOxPc+wbtxPGFUClRLP/VhN3Ui7rzMWmeajp4boMQDq0F1tr2mIEb9uVkLhRIg2LEOgT5mItQP3xVEc",
-	"sDUPJWjKArg9h6lSETqUVywg07HUFUxGMhemFSYFW+YYXAmmPAbyXBDRuvZgQVMVy6usb2Rqp7e3zcBx",
-	"Oofrcwi9GTrLoWbqqvXyLExoxoQF/OdvTnvN7BDOrenUvWOdW3RFj7IJ77kfNqVFOk9T2iTjFoYTe9sp",
-	"2I9X89nIMoqCijg0rd2XB2AFGaw2HwDFrpbknayHIQjpjWzHc9cv8NpbEaZFAnQT0RJg0kk8DegrLpnK",
-	"FBfmQo/pzv5Bq2D0/MX7gIzZNY1ZxFOaBMQeuCIR1c2kwbLuCZstZ8aZ4leWtzqn8pglMZkjNh6dn5cA",
-	"V4ZXLGIxYOrimo5lmkpRhhLYpdlHwd9eD+5YGHLCKvF3mSj1C5uBPeArekx0TQZbiTFCmotS01rv6u0r",
-	"lV603juZkiOOys9KiqgYGO/ji+FszeevJNoiLhSjzuYxDxqzQjlwVrYaOXc/CTnHuHWeMaVZDIi61jom",
-	"y9Fo5RiaKU6TBjfd2gjSpCxUyFrASDlTCboB0rviojz4q924DzGNeF4haO1Emq6pftU1OrSCIt6BBuLT",
-	"1+9eBanW+h6OtF2jB8vGvO5QocWyE3lfXtB7fL7CxZrT3E0xR80hSotieE21XBerg99P2CwoBSiuC34c",
-	"5UoxgUoSWBq0F3A1f/ZzZ+l21nhohUdtEVB8AfUbiZ4J1eYiGrNosiFjTZnW9LJBIXhpxVNiCZIUjVMi",
-	"FNkpN5rQF/gaaFozQT01Ft6JlYnmVANLX7ouvKhpOm2oybVv8LQ4Y2mJBatO0HGukQaL56Kt9Pmb0/eM",
-	"xpZ41HAEv3rPBJvS5K04UzSarG1CdSssN1/dSROYPWcJu6QFnDV4VivrKkANJVGujUwtBQd6pxd1fYx8",
-	"8CWSCxqlrBuNaZIwccl6dSVj8ZyoumSmPsTB9WT3av/zjvhhumeequ3sWdr/dDDevdwf7cR7mvbsFL04",
-	"uqJUd6+Y4qNZ6/Bz1wBa+erzhW0FxTG7NTaeKaeXQmqum43VqJ2aQh0BITzwghcKHSWoPhYYD/aGsZwS",
-	"IwF/HfrOSdc1tF0QMlGwttoXDC2vUJlYD9ualX0PncAlmFAu7GINCQtvjt76Yn/+Gh4RMA0gHaVJYsmo",
-	"1elb8DB1UWKLErzQF2OpTbOTRuXC6Zq/YwQmiLBAKZSuqDibgRZsAfxScD1vKDhOZB6PEqrWEn7YlVWu",
-	"oobzeQFuMRei5Jt64e7JEEOD12H7b4HaIb42sP3vxnRxB2r4hspwdWtnhdEObHTa4gp1kbKItI3TQWRX",
-	"C8JwQ2CzQyuGa5aMyONQANm8Yt2IRmMWh09akWgl4FgQbT7z373AzZIOD1kixaUmXMxrAUWMq2VAt7Dq",
-	"zBsS0HKwjiXA7cXDzuJgA58sebjSSD/R17Eg94DfCeT9ZrHW90t9WdMeeobmBiPBhw8x0GuZZz0hsdFv",
-	"cuZJhnOq8uqxC9FPr68OlNJiA1W4iYEk0uoiY2nLxjzzfxEPaCq8FgZi6Rl1QaUTNnNB+imNWWnIWHkO",
-	"cU02WbZ9T4pBKsgV07fSZG/vAryBASShQ5asvOtX+FQhpQNC3E5tLwS2+k2/KvX0gAy6uLaACIsplCf2",
-	"OuN5i8MKuS5TbMSUYvFFNHYYvnJtnullLqbh+PUL4n7trWfgEGx6O/NGKfwvBUYgX6f4bPnWxRq6iOdS",
-	"Fc5IjyQdJUZJNJ01My+MWtgIw6c8iSOq4iZa2WSFceJvqV7Ut1XD1hoJ82aqWWUKCuMbbeYBxFl1PMJf",
-	"o/IlxizQ4xoR8K5+AWfmXNHeQbZzpmN4Y0MjRp15ldaIGqS18rKVj0fzQfUHe+swmjYi/+6X49N/2+4f",
-	"oddNyHmDNLtiqrJKoxs0LO42BOGMTphApymKiP7a9vd3D9ZY3j1Q0GbKNxAzR/d8Uge7/FVwi6mgNtAo",
-	"YplhcY+8kaQA8oCcvCPUxVtJRbJ8mPCI6Hw04tfLqOVCRsQ65NNPFNzfDzYip5tCi08wllvTBnpSRreB",
-	"4gXw8V979u/QyvxWrK2Z2awWWqXVgfS+hvkMbq8dT+/AzOpE0e/dwlpjOZ5lI2MQ+XEROeLtnDcu1uYK",
-	"omuUqg1a3TcO+itQxJXELuXC/3Y7+Cay+y0I3PdJf74jlG7AtQU4e3Hl4nXnRJgiHBa1gDEEYFq6eGKI",
-	"QF4hk1gD90ipAddNY1TmBvGVBRqvHxkYln4kSGUICNVkRJX9rwqI0Hk0Dkj4SQ7tcwEJ64JF6IxytQBD",
-	"x//QxeTSJCimTMgRPu+yUnrn4rVUDGOjNcTvRDKdTz9FB/lc3M28wrnay+v5uFepL0133abVAoV27vmE",
-	"a4MxKNooRtMyHormMTdF8O1tYhP9zIuFuEypLjcczgrD2tA0W19OXjuG0+596sO/ldjnU1yca6h2myCM",
-	"rucKLYzP5TYWT6iKpwQU+diGxnfAHZEcfO/M8cU1Tblo8XG8Fc4WbpH6iqmZR8cg/mzKk6R4osHWTun6",
-	"YZUJM4TRaFzAjRfccjzQGEAUFKiFdSMgS5VH48pWbRRHM/V6dqEq+rPJMERzzXSLhXXCWFZkdBwPnCiP",
-	"8gOifCq1IQmfsMQZzuoRwbX6H0X5BtjVBuuvXCkNy6/bh2iSvB11Dn9be8CPwZJ7K31VKMCWlmRIhAQr",
-	"8hG4egtDJhqkqSnuFnOLLdz0nLdCs6hB03D1Q6ixUFcENIJx3A/tgxjbvf7uPvnXP/d6u08OieaXlsLk",
-	"WbEoJZ2Govjl2GBGBz4EwZL2Y/nwubBPHxWDAOFSkBVdFdwoilZo5yEZ5ZrFRzhU05rd48DjIGgbJVDN",
-	"ohywlIvyz6G8BAvCMlfplCrBxeVy4NTSjxnTNRi1eJOw0vKf0tkhoWREeYK6BhxE6qKO7elMpZrcBVzO",
-	"06uaWYTSTgkMJf55u22iXy+tsPACxPTFSDrnj6sYDDjOPItLS1ZFo7s8k1w0pqr9fPr2DXG/Ei4cyEFO",
-	"FYDmwbP+9pMjtPZC/jspCwZZiMGMuICEWygdWegS8ykunS3fwdpK/4s1lhGNbj9NJ/cTo4kZN5zamEWT",
-	"JXklX5pOrWYfgWRAia5MqZDtc41Y5Cmu1VIW4wbkBFCgSmdc6YB2YzTt9Gc5bPCXGGMJcgMOvaQ8yRWz",
-	"GGRF4CMC4iqWrZG5MmPnTYohtX+xlMSa/g+P/juGGlZhVGAmokOZF7HJI6mIc9PNMrZelPzN0opofJEw",
-	"Yyy1upU9eHkU6by0urIYSXMUDiswf345qyhBRP3A+I1IQbMHcAmmrYxc5EaDwkWJbrF3c0NiyRrCGFfG",
-	"5CimwRa1XBn01asNdal1EtxULtojLrjBiAQrqgI7VlQQe7vrR16s53v4WQ4rx8M6touf5bCwXWzuRFii",
-	"ofgxmwu2+cUQpZJUlQdZg/4GpC2vfTML/s9yeAeKjyW337vaU4GCx3Q+5wx1TZULgeik8yhiLkgYU28a",
-	"BbICULzBYqExYA+vVKFfhYqIFS4XiNCtSH7jwIX1zBuYRRiKy6Ldp3t2BE13+ntP8a+9/rODxoFelba3",
-	"Nq4+b1pbweUHWJiJHOwdkQmbQV4c1JQ72CUIijogMb9EYTkmYe9iqxs6Z4c/88Few/34oTyNaikK1AFK",
-	"tRiH50TtorofxjM1WNLgzWamXCijXJBMMc2EgSVY7pvWxN+VsfclY1ok+X4KVqkX3NwTXaQ7VUEGVDfl",
-	"Di2LM2xO9WmOZytToF3I1pTq+WzX5v1VK3nz35+/fT04edNIymWuItYcuFZuzmorxYUDy6D+nWO4IAAe",
-	"upqWBK6tadGCykSzbPUhY7jkSmEVNxnMhU0qJ0s4EF30P3gI4hm2GmT4G2f9rKTuv0K0bIMEt7m9cTEU",
-	"9gX+RV6ZRu1MWSaZFOVzlsa7l3V2wK7JVprOz7irAtfm2odBqlOqLWZlesO7X45Pt3e8omQb+MYzqvVU",
-	"qngJJo6sMs/BBDNkRKJ91SIBWjoAOdEOX+DmkM1k5bB9pMmQah5BgS3WW8PfOq93Fmts3LwrPtIS7ciE",
-	"cUVRQFt+ttecIh2lG5ZqGJDjwSNN5NTSclgBiWWUp0yYgFwxNaSGp43q6LI43iaDdRcrqm1oT8DiMGtL",
-	"VZ6hozG2tSzl1pqN51dToFCttFYcbv2AV4Q7SWKJKmpbnGu9dELDz1gsa30SVYn5izq34SZhS1hzE0WH",
-	"gsUGa+JBXLZLWnGZD+WicsW74ItkKL6tlWqAC/LkeUfcV5RiWFIhrCyKGdEkQQfZkGHYIBeEkikXsZyC",
-	"zY+j/Wg+Vaiqm1bC8Ha/32+yYeBgF64AZO2Vg35j/cx67o6bamGgxj3PZye1CGf2N10AsM6H9okh2i+h",
-	"li9SkP2dp33yr3/u93Z721isrKi+I3TGIj7izEVbHcs0UzLlGotmjHjCYRXH6JAE+d/LEoQiU/b3t6O3",
-	"GVPtUvtpJOeUAeQah4rRKmdPH04Vh4Ldng5YPlP7DlPu5h6DZLGg80kOy5fg72JUqDJU/uQ+FT+CD7L4",
-	"zfeS4XdNuzpzbLTY1EgxDEuTdrxLJqJZ83tQ7egOZZQL3pyAzqCSuHML6DKXwEKHkXk0LsTUkRUYMali",
-	"A4H+G8TNbl6/CtT+XLcksGDJEEwuAeVMiohBRWiRG3bzGPxCUFskyBbQ1+dhiBcNhwvAeZEp1ppg4Qpw",
-	"l8XJC8+GZpFi827k6Ori+odfPu+8Xs8qU0h4/iLKvdWAbi5ysnYbK4VAwIMbhUfWwb4dZlN6fYI/7ntE",
-	"/U5BuACFWhH+/ooKxTcHlGpHuzswifu0vcKxVMTj4rStt3EH1i6kbt+7vQtWuWa0WnO+4kYXvm4oIizr",
-	"AzfjU0Dj9T3VxanPX50peE1DaA5McUT0GMqeiWiNDHscbnHlH78GnV+bU3lLIQ1LhruACVe7mIsoya3A",
-	"XaQqwpNlgNWiyJY0S4JOordjovnjUjEWE7RUYQJ2vRCxRx6395vEPUvFaszph5UyHrwSuCUunhFUPIhy",
-	"xc3s1N4abmjIqGqyvg0EGbw7weqPhyS0JBzdobsHVjdlBzu1zhQQX0W1IQeEEvRY5mlZLBRwDScqlzU2",
-	"JsP6l1yM5OICMKATuyLIpHTiSwGrOHt16nvstPPWMHXFI9Yjg4XEXywL9mbw+kVwLsIlpjfyH//n/5Iv",
-	"Y6rHX3tffpeCfQ0DgM6jonw6s9A6N7vCWiMYn3AuwJ7sdH6rkBWOfW1Y1jsX5wKTLKFQ3TBHo8EY/L/u",
-	"8FyHEE3CgSumi8Ig+RGOkdj7+I///f/CHjnjqVuAlbV3d3efES7Oxa9nx0eEx/jL2SxjJ8914KK+MOAF",
-	"mdgjTXhcxsAHpbe7Cos3UvYIKLow2LkI2+qfhp7FoChGkCR+hVVtJSEQgrgoy7F6B+JMmMXmaa2tyGG9",
-	"O0SRvhVUKYVjqtHmvb3ztDR6n4u61fuwGxYmSja1w1lwgegA+3ohqWGRa/LBHVZGzRjOQ5O/vzizx4Sf",
-	"zsVPLwbP8YwG7inQxuFRv+NJFaKy19933UcGSSKnbv8QauXRCBCTUzphFrQ9LbOQHu3XUIXVp2OHxCoB",
-	"ZLvfD0imJAFlkqAucC724RMXZJgrbSDgn10xkcx6JJwvSw0Vs3VFEx+Hn8Mn9t3ym6IVweNwGj4JvBHC",
-	"c1E+ZKEPCmg/DlX4BJu3gPd+YRgLKfbpIY0m5HFowidHhVUMYl8oYguvbNhkb+fZuWjo4wIxPQmPmNCs",
-	"Ypmd1+9edXd6/U7QyVXiKJA+3NqaTqe9VP7Ok4T2pLrcev3u1dZOr7/lWTE6z4//QelpJ+hcMaWRQG33",
-	"+r0+RH1mTNCMdw47u71+b9fyDGrGQF23aMa3QLXrJhLjg1ytAFkorCdx57Bj5R4o0/jKPhXUOli1cN7q",
-	"ka3CsLryQdc9yj4578GBwndFzxWIySQxjxHluN9vw0JNrp2ZH7tMKVNJ/0iAb9CTY64TRREW2tyEY6ep",
-	"y1RDgVynAbTPgZFOjZMc7DXO0XZwXjFUx/CB7waQhx33yNuqTKX7rvCMBYQmWi6OYrH7kxwi4fLZzcrm",
-	"WHP7xJqknaUdTVbu9CUyP8sWeGrJcFsPEehlUJtsPe/8/IQ/Fs2W3JRt8xUp2xvO93GuSclOv7+kzPdm",
-	"5b3nyre2lGi/LMMBIfT8a9DZwzU0DV2udcvrpgKvbK9+pVaSH17aXf1S1XEE3thb/UbZ/cO+sPNs9Qvz",
-	"/SO+Bp39dZbm19X/6ldf6LxndC6mP7BsnmmDFguohWIJ8W9ocbNy8nVXo33QN8LZYeeo9xa7zqQyHhFv",
-	"KJzhRWQ7TxBYRxJmPyuZX45d2gEtSqQ5E9Fcb7GgyDxDbtcjbwu5B4o7lIIlSt3ROBeTc4Hi1/b2DvnX",
-	"P3/obT+x3JILe4QJM+yQUD3x2tGREFA17JETQY5P/+E1gku4YGUNTEYimeSpQDH/XCBhQ8ny59O3b4qe",
-	"bIZdl94MndlT1GPGilq5ViJCSx947/OEorxFwkdhsXlukHfXmeMLOPYl7LGJKjga0NiJqhPpK88MjZ9E",
-	"/Ek3mo8fuOUDt3zglhtxy+uuw6Yax1w07ViKsWXRb+lzjS0ymDBWRTwEwoUZB9tP+0/K5i8VC7aEFELC",
-	"pcCEFkvc5lqfHOM+us+5zqQuK9m1d4Rr6vbywL1vy72R0s/zb5nEt+DfPilYqn8d+w/+QSoYoG9hmJkj",
-	"fG0YXTZb2IBefUvhd7506FLpt06oH5DoDpDIHnrtXFsl4Bpq1BBp0QHeiE9bX7xPX1ux6+/MR67O/cBe",
-	"G+NYKJiKATOQ7/0AgXcCgX9npp5QeVOY25QK11u9g1doBcxuxXIqEknjVuB97h6oQ/Dcuhoa+DE6IjSR",
-	"wrU9gIoJJbwZ9wSIK0NpxlWrbnixLO22sWozypOkKEdUBoZ439nhob6d/fjxtpwhY2nXO85uWRdiA2nO",
-	"KrZSkdSKr+9evCbDREYT/SCgfY+YXSDDXL401fbmvmMsdz0MbjdP0MkaS7h6vjzuGXRcarwnyILi6nem",
-	"hOqDnkHGsqFwriV7SLowjitmBe5He26ECjaFLDUhSSSzGdbzhjofLDM9CCitmq37NbGg/r6riqUYdHDL",
-	"NSOUHJ++L91qvQU7THH52Cd+s7P0NmVf31iftISmqBuzIW2B8mBPK9LSI29g79pIxWIrY0NR1AWKY7/s",
-	"HqP7eTNaEzyQq3ly1V+DXJUduYG+7ayzEb/T6B9HFc/ohBG0xnpU55H2kW4pcVQMrKUFWLRQSzvKGmL4",
-	"VjaJ9PbOt6N3Z6U4UxTQAdqE5mpIfSjomysIxGKSC2xZUCQmAOH6AJHIOiA/0yuKRmSL9FRETJMpFRAt",
-	"CradH3ae7Rydi8GL0+7O/kH3+MdjePyn14Pj7ulPA/vlkx5ZkxBDGRBcrDPK2vU7Wa2RRp+LNYl0mfhh",
-	"qTQEgldUmvGiE5oobcF4GC00+1xsTrQbzOcF2cacl7uh3IA6P8p4dmeaWz0j52s9tsn17dyMY5RY0GDq",
-	"HHKB1aHXsjVC0dYHrvEn4Brbu2vRf2ylDy/sr7Pzho7Qfw0eVRY48SmNleahpOrOPTItVfba+XZM63hQ",
-	"UHWI1ENh2cgE0JmST3J4hDU/sPJ7iOTflBUfxoW7SUuoFhhRIaQhQ2bZGwSSVY04/UPm+lxU9ZEeab8L",
-	"jyvH53r/lFM6DoEpNvbLsJYeEwZV+Npc1x8CsaZQuKoItmviCtjbaKlR4/tgDIv9mG7NHDZbAJRPWGlL",
-	"tMeOZeMdABGaWPyYHdX6L32SQws62rvZMnS21j7heFC0SUMInWFShcdqXhV1CjZmETv9nfs4nU9y6EVq",
-	"GmoJ6J3t4YHNPbC5xvgfi3y3tz47QuP4Vr12X2Pwz1lZag9CVMkoFxAvUZbd9EN7C70J4xm0LOw20ADe",
-	"CwRyBfU4FE5A5FnwrDz3S7YtNUsP/Oa2EF9Ey9LhwEOkqgzUXinxoKwjLlXZW2HTqAqXANSO5H+oz9Jv",
-	"ydFMzIq2YtIlFHzvrqI/lWxa9kAalaVDKt8cnLcFRSowus7D56L6Qw2Va8m9FQ5X5TRaQwCel8Uk7tv7",
-	"/84LC1vm7P/c5uff2d9tjBJqjDkqu2Kshxy1FiEtkQtFki928/YFI2xGtWZ4UpESWXZAvW1clJWb/3ZF",
-	"k5xh1of9HCKciRmBH9rWAoSu/bz315h9ALVYLfCG3ZCYXLmKBlgvV1kJoDUwTKo2H1+3VkOsDGP0v6w/",
-	"4ohv1/1fy5ntep8+3jPVrRofLA0ScbD13ZPcPy7co6qCswFlbFOVj8csmliYdfSokn5Qivdayx2V3X8c",
-	"AeeuVd6iCuy07oDkImFak7BqsgBaLyS7Lko4mJ/9vIhx+i5V1FqjnbW00+07nrtNaikiaMvognkxBvLw",
-	"qgsO5/SzF2f0clMr5l9Tp3tQ0e6KYA3iuIztXpdgYZWUeVlu6wv+8RVpWMJMQ/73iSGXkpWJp0HlxGmM",
-	"Fg9Kk6jT5oqszaJSl58E3CNnNccSFvq2L4+5NlLNGpzosMyb0rPRa+gw28CV9xp3zjW5lIL95eLatteA",
-	"93eKlY3dXmKp0D8wcAau/aZwH7TGVd4QkD7Q9fSVk9EbKVgr0PXvlY3dmjfZwXfbMUUbDv1pqSHhyahr",
-	"d96FrYeYCnUn8z/EoN1NdOlmeHSzQDMEyvdshH4lwILDlrj9sk0SJsAphsFd2EoJ+YRg17XAbDKSSSKn",
-	"oBGmi5wCq8PcCaf4ViKvK2Bzzw6ZdWgFVkfAhqTTB8S9O/b5INe20SUsUugXVpFZ0VT2LoTc9TOZnD56",
-	"r/lMDxlFf/GMIg+u7z656DacuRVf4rLtUZvT7pWUE71WMzUX31dZSoKFhmlWb3z+5vT0xTHpYjCj0xxB",
-	"4SzzlUdg9D0XJ4VwUKqWhyS8YoqPZiHMiiPSyGgiBeGmZ0e3EA5VhbyOV5i+BHWVacRcWyxXvkm7Plrb",
-	"/XPhKu0ErgIPtmpDJrnf3yVheV5gXJe5CXtkIBaLEo3plSVzIzZ1FkLNXG0ijPKc0hmBM7TDHJ0LKRhm",
-	"d3BN9nae+RMNcz0LG4MW8ZFK/PlmxMVvuNdAWD7U7+2BoNwJQXFI5dEUC9tCTu9PoG8lG2Xf31spC42W",
-	"9QFWLmB19/6YYnU6FzB06IV2VbFci/rBiV3nXRrG7z9+CrqzTqWa2I16xGM+cspZ6x4CoB4CoP582SGA",
-	"p3NhtxtQulVaQdmG/O7JFZTkx7Y7QI20obMqeBUqiWDAQkWtMDy+1xBuKtj0gVg9EKsHYvWdx09aZJ73",
-	"3t8hubI6QcIFa9XJQEZaWs+JfHCNBCyklpXDsBgUuFlirHu22Nt90VRyViznT20gqVqkryw1WArcpYfy",
-	"QaO5A7z5MN9Kv6pe1mIf+aPUGzQxfDuBAb0cYxZNXOG/SKbMjxjCcm+CwQ+lX34RPf8BC32QGR5khgeZ",
-	"4Tt3fFhkn4sUvLnIwCwza7fZfsDK6VHEMnMINUfxja42itE09FthcmzhbL8njz/8NDj78Hfy09nrV+Rf",
-	"/3zW23lS8EScESJ7zoWQVpmBWOEi1AetM2A0DV9RbbrAb7snz8NDrCiIgUVcoLEmIGDyhLLnMjc9EvI4",
-	"LDK9YC4ouh+QED6EGG00y1hwLsKYGhoSKgjMUdQuhI4GMk3BpQxkEyzWZHu/qJ+OLma3Vwi5dnXWaTKy",
-	"w41lroIyWvNcYHVShvZgEbvIewWIizhd9LeGqCaSZ4ckkkKwqFaxpExe43GPhNB6AttEhNj8JARXeJFn",
-	"n3AN5fqlZucCK80y3KauavtL5xeH7hlKpk3mYSvrvEA4+YMq9TmYAQjieH1NrQh7tXbSEAHbEu/tutTd",
-	"sriqWxa2AfSqCX7DWoILCzmJy7rWtLxhv+Ax41csPsISuAiwEKEnBRmyMYfwu7n0oiuzRk1c5DrVZmqo",
-	"usnR3peo7gqg+uRrw/o2lWyPF1+WGcbRHoT7u/N/Fgfsi/PIJZBamTFLN69OajXcpb78n+0Df/FqpHeT",
-	"plS1kG8dcYHGrhgP41C+tfKwWnG3UPKAy3eHy/Y8WxVzQMka4lYdPWt4u/XlkxwurXpqVac/fWjucv3v",
-	"ISj3Aa3KoNxPAO9rIdKmaPGzHNaKPVYIuAV9qzc3aBUjtjvrE0KNYWkGvcPYNHB63lhOoRSUHBmsC2PV",
-	"TD1hoEQ1ub6Mmt2EEnwHNizEwc85yxlwfpULAanYaMDCavtQ1gyMXEVfC5oyMgFBXi+WP/nz2biC4gRA",
-	"8X0wcP1nM3CdGqoseRtBGDRYPelIMT1eTezmbFuuVVyvgM7WculSGEUjc9vAt+a+srWWtmV70MXiqRkT",
-	"g3cnBLra9WoNRDuHv32sV3AATSHKU7us6lSqJv0fqzPw4gmXncFb/7lvSPpq87QQgXrz1oc09OYaHmBT",
-	"fFRvdRtUTSqx+Sg1VaFi17G2gJYaZNRwabEhfglO2Ed/qQ59ho/8qV28VXvs5S5e2GrgF5rnyrVafiig",
-	"0K4Rlr2O2/VCB2g1uMTvVtRTqJpdl3EJZRdTQAos64rCBRm4xmGuuODYPmBvElunW4GrKLViXBjE2NWJ",
-	"QwdrWwkF7ND9nVZQ8Fvx33MBhfmW5y0cAC+lzB3H+7zL4q8PZRMe0suWelmxXgf1+rKvR5zmRFD8dusL",
-	"/L+qcoI2MtOg24HW1xaqgdntBYX5T12Z4I8te3hT4GgvMNByqXcs2CyluvU2TQXlfYCbuzLbbQw0N7Pg",
-	"wUUXFrcil74p5b0CuW8kaPwxaeurAX0uaf2vlnT+wNrbg65pekvWnvAr9vsSLdj++g2B+ydGEzNuMSHH",
-	"ElKxl9iPPowZWJGxUxHcCbE78nPnxzgFGpIyJYcJS/XWl0jGtdaDDSksVjfGtF5BmFJSPdIktJJ0SDLJ",
-	"IV6mod3Ri+ssoVy8w5nW6flWjm3XFDaFA3XZNdcQtATu6YyaceWdtm+tWyL3YC/opFyUfvWbBLFA8MnY",
-	"pMnNgk5GUpGMySwphLiNCMJSYPCuiqSMCkwCGMspMZKkDCKEllgZwTfRjgzv8eeFC6VJIqcv0szM/kGT",
-	"nBXnX9/8G4upGHwHrbzLuKZEYtX31rZ9V0wNpW6N8dq/3zikpQgbUbRyOrr2jScceCdpeR9jMaZw0Cmd",
-	"VY3THVnAJLMs4+JyPZrCYT/QbJ01kpP6GF86Q0YVU3Y4ewPwnoOQXCWdw84WiDBunC8N8OFMM37SCoRB",
-	"TlhmCh9hLVxGN0TgfJBqUkEXhXhXC18OETiWtfOGAg9EwzhVR4GiBqf3Uq1KQ0P92tIs5r3jGFLLVGVP",
-	"9tLcW6RFeENgdNTiCG1WZO/VmpG4ofG6VAQ6FA5pQkWEhRJiR6iIFFCpwBvOgUHTUjyXRrUZq4IAYdJA",
-	"mbyRKir09ePX/x8AAP//",
+	"7L3bdhu3tjb4Kmju3SNxb5KiTo4tjXXByPaKEp+GrSz3GFFaBKtAEmYRqAAo0YzbPfqqH6Af4l/X/yus",
+	"R9lP8g/MCVShilU8yLIsZ/EmscgiCoc5J+bxmx9bkZylUjBhdOvkYyulis6YYQr+OmPK8BGPqGHnT+wH",
+	"MdOR4qnhUrROWucxkSNCSVQ81m21W+wDnaUJa520ImWuevvTx38ez39Qj9jRUD+87v2xHx/MDsVR2mq3",
+	"uB0mpWbSarcEncFvisFa7ZZif2Rcsbh1YlTG2i0dTdiM2qnM6IfnTIzNpHWy3zs4ardmXOQftFtmkdrR",
+	"tFFcjFufPrVbZ5nSUi2vYiDYB3MVwbcDuyAzYSSlY0aGbCQV65JzQ7gm1zThMRlJBQ9oOmNkxBO7VYSK",
+	"mEgVM0WkSBZdv7A/MqYWwcpwAg2LOOgdPaqb9hOW8GumFqsOIHbPlHc/Tq633n0/0u1u/RM5o1y8YaP6",
+	"JShi3+6WAo+WF+L+1Y3krGHW8KPbnfN5zGapNExEi1/YYnniL+mMaWImXJOIJkmbaEnMhBrCDYmoIENG",
+	"NBOG0DHlgsy5mcjMkCHjYkwiqhRnMbGfmDmP2AnZJ0aSg+PjS3HNNR8mjPTfnp2fk2hCFY0slbUJJb/+",
+	"ev4ESJALbaiIWJc8k4ocHJGJzJQuKNNOCV5afGTklIlLYWl1yhaWosf8mgl4YMSVNkQK9p0lZj1nCufd",
+	"xjEGwWZ03rA0oQsWnxC7x4NTGGDwhv2RMW065/HgUnCciWBzmMh3ukv6QpoJU2TGzETGbWIPsE2GMl7Y",
+	"84e5wXw0OTo4IAMevHDKFh3FMs3iQRtYjbr5wiJxz/Wl0IYnCcmEZcM5XZCj3uPyOFx0UiXHimk9cOt6",
+	"w4xadPojw9TAztEvXo7I8YcPbTs1KdilwJ1CeQBLw/2lmgzZOBPk+6Ner02OevttcrR/aP9z3CZHB4/t",
+	"mc241vbQdSRTZj+ARcO0h4rRqSciKYw96Qdt2D8hDZmy1JzYf03s7+3bYilY91KUuOMR6x0+/uER6xz1",
+	"4uPO0WEcd4bR48POw0ePj+jxD6PHhwdHnm0mjMZMFYwTnqul8pBjUmoMU/ZX/9dv/1vn//n943774Pj4",
+	"03+2arll9IKaaLLMJm/YKNMMt/to/4DMJ8xtoRy+ZxFIViFJIsWYoWSVguHuwLY8vaBjEA+627iIUQdf",
+	"3sDvx/sH9VN+KQXLp900tH3oZuOLa26o3YYVolsQnj9WFnpcbC+9i7FuVxb+LIerrp/3clie+3s53Hru",
+	"7+Xwdif9nM+4WZ70T3JOZlQsCDVkJrVpuq0T+Hk4g5iNaJaY1slxr22nw2fZzN7bPZgL/lXMhAvDxkzB",
+	"VF6w2ZCpxvvP7uEMHvlOk0wzBYLHTBhX5O/c/JQNSSLH1VtRRkZG1NTvJg53uxt6YYX0KjoAKV6epJHT",
+	"rSkBhrndqb+j9aSQxCBynNTPhOFJKJtm8pppOAxU+7gGQdUm9kafyMRe8ZEUsSY6iyaEajI4ONaDLnmH",
+	"t2YoPQZtNz43JOajkdUbR0rOQNY1EeGcVmgwEMrf/7bfefz7//3bfuf499969p8Pew90vXh+x4YTKaer",
+	"Dm+Oj5SPbz7Z/vjcQLd5gJ/sWDqVQjOwS36ksdM37F/25mQC/knTNLGmA5diL1VymLDZf73Xdp0fg7f/",
+	"p7Kc2PqPvcL22cNv9d5r/BW+tLxTFxNGFL7Wanj2hh7aT2jcbVn7QopRwqM7ndK5IZFMEh4zjVfs3F6c",
+	"7APXRp+SAfyDi/EVjwd4iTpq+9RuPZNqyOOYibveQtT1EhpNNaFeK3JWVZpQQaj9X8RglufCkjtNniqF",
+	"tttdzbRPQNhb3rCa9allW2D/8ZjFTssExddRhN1i1E650cSwD4ZoQxegCCtcy0tpnslMxHe5jJcSRZNX",
+	"tlDdhyP4ThOpxlTwP5328andeq1AnnH7wTPKExbfNXW4iU6otqaPsJutuYhQZQRlkAuQrChUYdYXUj6n",
+	"aszueq6gyFuisC+35EAF2Scv+I9+Vi+oWDhBpe90clKijuOI08qC0NQBOh0o+8kVNQOi6cIq5nB3owoM",
+	"031DDWvQot6h1UUSNgIe4aZ8cVy2Qtq6bJ2qv/VOzd/2S5fZ8j2Vv7HzWiY8qjG77b6Daka+jxUdmQ5n",
+	"ZtSZGJPSlHcUNQy+7bhlPFgzrT/+tt/rnc7/9rC3bmbF9i1P6i1qAd26MQo90A7zq6CZmUjF/2R3LQeA",
+	"6b1J681mkompkHPRJuxDau9q+71i13LK4go1vHv3rtPPzIQJg965ZVvv2Rl5+MNxj/zrn4fdlfvptuKa",
+	"8oQOE3a3gj2lyuTrF4zFLLb/onO6OCVGLdD1UeWF2zr/VMmIaX3Xyz434ECw2kqbDDNDZnTKwPTWTGhm",
+	"lQV7xeoBSazyQNg1UwsyV1KMyYizBHWcX4XO0lQqw+IXLOb0Atb4daSu1b8G4dvsW+yF8MmfAhxcPzJ1",
+	"Xt93E0liHhMtZwz8K/bwUiVTpgxHLZPHyz97he5ha6TlfqvTwim80IbNQAOwRLalKVRhknaLp8sT6Mex",
+	"Ylp7D4nzREXgjVZydgrbwoU9P2F0eQYHvcNur7u/f9h9XPc64w6TCWvJ/tayi7TPOXMMF9f6vc6+KDT9",
+	"3/Dbtt294lG81e1L+lnMzVNhVI1sfyWsOh1JFXs3PE1TJuKOFMnCql7LZ0Qj/O3H0O+NLuQsjalhcd1K",
+	"qaeJVWSIhGOf9kxPY9SMaPI6mATaNnXXo7UP7MmUTuFji2ZGXikm2Lx1MqKJZp/aLZElThLicEv7hr7H",
+	"G8wiMGfnVK+Yih1hk5lEitl9vaLA7iOpZvZfLbvZHcNnrG7DY2YoT/QNps8SzSy3wy1VaBprZ2lvKbO4",
+	"Qh4u0caWTOgG8sxRnuIvXOS06jbZxwC8u5YYWQnL+GDFMr9XJsuuzZaTLYyRRtFVOM0jmml79ZlTwmap",
+	"WTjfrLCTjjlc/6s5nVvmCsjBM1bbs2V598JDyQnas1dBI6VVrBYhzzl6AMoyIaYG7hhu2Eyv5fJCHuUi",
+	"sEWVovD3hOqrmeM7991QyoRRYb8NAof2gQaabNg8mGXwhvJwdev+MUumPpKmwRFZXXkkY1Z31S08QSrw",
+	"xsdtQsH2Nna6xP6qTKKCzliHp818VuXsej0dY6RSWYueKY0e7vUjIn9YUZEkr0atk99WnyBuSevT73XK",
+	"Ag52SuxbHX2Xt2J5SpbnQRVaXtTTqlIEG8kFoYLAb2o4iWPgYhNafGaHRE9HDS2O+IcGO8xIEktChzIz",
+	"q8VjIGpEzGqGe53QiKF3k+I2aSZMGx2VvRKR9JY93e1WwkUNAT7ngnkpefb2H7mI1IaKWBMp3Av23TlZ",
+	"kvn57auXpfcdNK4qeD+6IJd0Ju0P3a5mVWx5aZ+0oSbToVbk5B0MYjVlkFdASutVI9x1t01utvk72sXN",
+	"AHyc8xYefU6Vq0XDijsWdI2qAhUXv9qIRvEtZ7AJ9s0z+uEcf3fsAiHuz/0qBVfln3vxmuU0ijp3DM3x",
+	"nbllQRrHyOP5iR89flRHOf7SWNZILTUyGk2QbAueAF8aNZj4sTGPLwnxGk53hNW8NPApugUm1qQrZ37s",
+	"1y3QE+maDQvE4qrx6i+zjXijOOazfv8ZF7HllBrBxiBfAGRGv+/sAh0miZCEQc4COesTrnXGwPAK8ofI",
+	"92+enZFHD48ft4n71w8PamyIOK6LW+P78NBllsSEJomcVz1dv4USpAtT7bnZXLYSZjQTkVqkpivV+LJl",
+	"tyEnkwYDrKADmnCqa7fGhdDPXvZfPHVhpMFIZiIGd14CRj4VGNzyOwfStnQTIhlRuKncWBtdHrARdaTk",
+	"D40bMqML3IZAjQxUp4jWZ9Tk10Tf+6ojKUZ8nCkWg2eiLL2DDa6T3vX60EBOB4R9oJFJFoVOMKOLU7Q2",
+	"BhGlnRGER/SgjX8mUk6ztDMCn/iAfE/tDJG2wcUvrCIwZ0nyADxsA8W0TK6Z6mRCWeFh93NQzuVIGFWi",
+	"wmmt4NW1xsiHlEWmfuupIXoChDpkPupQM0StGmFVJdgRog1LkehnzF7OSO7Lozhiqx/KXmxtOD3HqVYH",
+	"HMpr1ibzidQFTUYyE6aRJgVbdVev13FisDf8RVd2h1nSVH56RWgMhaA9bQa5fhVerzD0duwsh5qp68bD",
+	"w5uFCUv4T16+7dbbd7BvdbsebGtl0oU8Sqe8677YVhbpbDajdU4bHwmwpz2D6PR6wzGyl4WXIrm6E5xX",
+	"QGBeDBaLb4PELqYU7GzAIUjptddOkGG6rFd8jmBaFkA38ZUATToTvoZ9xZipVHFhrvSEHhw/bLT0nzx9",
+	"0yYT9oHGLOIzmrSJ3XBFIqrrRYO1RadssfoyThW/tneryyGcsCQmFWETyPmqS2NtRvAyFwOnLs/pTM5m",
+	"UuSZo3Zq9lFIryznIy8NOWWFP2eVrvYLW4CD2xkWZSV5LccIaa5y1+FmR29/Ujj6NvtNquSIozdvrURU",
+	"DCLr8dVwseHz1xKd61eKUefEX+FcgLBRnbEtZOXi1lnKlGYxMOpG85iuZqO1Y2imOK1xVPy0MYPUeb8K",
+	"ZvU0kr8pJ902yjt/UAH9lU48pJhaPi8YtLQjdcdUPuqSHFojEW/BpRbK1/vuUwvm+ga2dEvzuWCLVTvy",
+	"Jj+gN/h8wYulxEL3ioo0h8ICitnUxXRdajZ+PmWLdq5Ace3v4yhTigk0ksB1roP8+ureV/bSrax203yK",
+	"yDKhhArqF1I9E6rNVTRh0XTLi3XGtKbjGoPgWcVFuSyXgYrsK7d6Yajw1ci0eoH6tskpG4FX1mWTb+ar",
+	"sjxjZYklq1a75WL9NX6q5eDfk5dv3zAaW+FR4hH86A0TbE6TV+JC0Wi6cUww93TlYsqfSR2ZPWEJG1NP",
+	"ZzWpQkW4EKiGkijTRs6sBAd5p5dtfe8gLLb1ikYz1okmNEmYGLPuGoegoWrMTHmIhx+mh9fHfxyIH+ZH",
+	"5pHaTx/Peu8fTg7Hx6OD+EjTrn1FN46uKdWda6b4aNE4fOUYwCpfv7/Ok+i22c2xdk85HQupua73daF1",
+	"mju6QAlvB5mF3kZpF396jgd/w0TOiZHAv459K9p1iW2XlExUrK31BUPLazQmNuO2emM/YCfIcUkoF3ay",
+	"hgx8eoLe+2i//jQ4JeAaQDlKk8SKUWvTN/DhzBUFLGvwQl9NpDb1WQcqE87W/BMLbkCFBUmhdCHF2QKs",
+	"YEvgY8GrLrnWWSKzeJRQtZHyw66tcRWxppCGS4AOY5dw9mS42Niz+QqkHfJrrVPznrgubsEM39IYLk7t",
+	"wjvtwEenLa9QVxiFTFv7Osgbb2AYbggsdmjVcM2SEfl+IEBsXrNORKMJiwcPGploLeFYEq3f8z+DOp1c",
+	"Dg9ZIsVYk+WQmy9pshfQZ3h1qo4E9Bxs4glwawm4029sOxRLAa/Uys88OFnxIWdGXoG+X6/WhokWHzf0",
+	"h16gu8FISEqDkreN3LOBklibCHARaIYVU3n92F712zxiVGiLNVLhJg6SSKurlM0aFha4/32yfilwA6WT",
+	"jLqqhylbuJrMGY1Z7sjYIOwd6iYrA2bFkygFuWL6syzZz89puYEDJKFDlqw96+f4lNfSgSE+z2yvj+g+",
+	"z+30Nul3cG5tIiynUJ7Y44zldoHeVLERU4rFV9HEcfjauQWul0rA+ezFU+K+7W7m4BBs/nnujVz5Xx+9",
+	"fYvP5r+62sAWCTIbhHPSo0hHjVESTRf1lxem4W3F4XOexBFVcZ2srPPCVAPp5WWVuLUkwoI3lbwyXsKE",
+	"TpsqgTivTiD4S1I+55gleVwSAsHRL/FMJbcq2Mjmm8kF5rdzYpQvr9wbUaK0xrts7eNRteLr4dEmF02T",
+	"kH/9y9nb/9jvnWLUTciqQ5pdM1V4pTEMOvBnOwDljE6ZwKApqojh3I6PDx9uML07kKANuSxi4eReKOpg",
+	"lb8KbjkVzAYaRSw1LO6Sl5J4Im+T89eEugRiqUiaDRMeEZ2NRvzDKmm5VK63ifgMsS2Oj9tbidNtqSUU",
+	"GKu9aX09zdO1wfAC+vg/uvbfA6vzW7W25GazVmiBogDa+wbuMzi9Zj69BTerz3u75x7W0pUTeDZSBpkf",
+	"V5ET3i5445JHr5lPeKr1VuGgv4JEXCvsZlyEn+63v4ju/hkC7n7Kn3vE0jW8tkRnT69dAUpFhfH1HWgF",
+	"TKCiwMrFc0ME3hUyiTXcHjNqIHRTW2awRcGAZ+PNU90HeRwJavMgrXRElf1fkRChs2jSJoP3cojFpoOy",
+	"YjFwTrlSxry7/zDE5Or+KNYAyhE+78osu5fihVQM81o15O9EclZFG8EAeSXvpmpwro/yBjHudeZL3Vk3",
+	"WbUgoV14PuHaYA6KNorRWZ4PRbOYG19N8jnJ9mEp4VKhgVTjLYezyrA2dJZuridvXJRg1z4P6d9q7NWa",
+	"TRcaKp0mKKObhUK98zlfxvIOFQUCwCK/N7HxLdyOKA7u++X49AOdcdEQ43glnC/cMvU1U4tAjkH+2Zwn",
+	"iX+ixtdO6eZplQkzmOTq6CZIbjnra0wganvWQqgzyBLnkBfrfNVGcXRTb+YXKrI/6xxDNNNMN3hYp4yl",
+	"vkTxrO9UedQfkOVnUhuS8ClLnOOsnJhfgqzzaF2wqi3mX4RSaqZf9g9tWMhQDPh7e8W55bEqVGBzTzJU",
+	"9oMX+RRCvd6RiQ5pavzZInJJAmAfGK3QLKrNmgfIO2os1fmERnCOh6l9kGN71Ds8Jv/651H38MEJ0Xxs",
+	"JUyW+kkp6SwUxccTgyWK+BAkS9o/84cvhX361A8CgksB5kqBr+YxyrSLkECG8SkOVTdn9zjccVCFhBqo",
+	"ZlEGXMpF/s+hHIMHYVWodE6V4GK8mji1DHPGdIlGLd8kLPf8z+jihFAyojxBWwM2Yuayju3uzKWa3gZd",
+	"VuVVyS1CaSsnhpz/gtXWya+gYqWxGKlSVhR4XFYUEy1rkpKL2trrn9++eknct4QLR3JQJAyk+fBxb//B",
+	"KXp7AV2H5BiXlmKwxLtNBnuDHL1DVGs2W3thgLVR/vs5Vgs46nbuJ0YTM6nZtQmLpiuKOD7W7VrJPwLV",
+	"7RJDmVLhtc81clFguBZTWc4bAPSeLKjPXxuAdmPUrbTAQWus4tjO/e9+M1w0gRktVWh3G3Kp17ni17re",
+	"14K0LXt6ZbLWaHtjn6nVseDXFQdisB9rE72Ks7iRo9C/l4srB3xVcrg87B096vXaNfUliQTFxWrlYgri",
+	"TJ8C5hSbkuGCuBGcL87hqh0/PuiVsNUOe7U1ZzfeUfjh6l26BUU0IP/7ro0WU33HzeQ5F9PNlZfSMqsb",
+	"lrihKqb5BEq6RcROrE6CxjjVHkD1vcQ8tZwzM8XXimB40/LafkcQw5q4rTFWMay5y59RnmSK2ZvcmuKn",
+	"BMxmREuVmTITF9WOAf+rjjA3isMGeqhT7AdFOie4q6GuM6iMdOkCi5RtVq1zs3p9Gl8lzBirNX1WXKqU",
+	"zV5JPQGNHOuDBw417soDEA+6m8jftUCT9dmDzGss1emv02AiGhb0bKXC1GcurNAQ1mZcc6OXC7lLcTpu",
+	"SCxZTfr12lxClZddrnJihW6hLX1AmyBNqEw0Z4pxg5lUVqiBGaGoIPZ0N88Y2yxm+rMcFgHTTXyuP8uh",
+	"97luH/xc4VkJc82XYorLqZW5aMs3skT9NUyeH/t2kcef5fAW7kkrnu/7BVmQQqAs/5Ex9JGpTAhkJ51F",
+	"EXPFDVgyWGtIekIJBouFxkRjPFKF8WAqIuZDxVBZUFwR1kKriM7ad/lAQPAuFmFVAYsOHx3ZQTU96B09",
+	"wn8d9R4/rB3oeR5GaDJQqlGCNQZLH3F4ycOjUzJlCyjxBTT0h4cEqVO3SczHaPfHZNC92usMnK4Yvvnh",
+	"Uc2RIfTuOsujopgA4KDPdEDflkfo3Vy6rIGPKgvkTKstLzKrHq2qwYWZT+g1864ULiAiThalLMOAmQBj",
+	"uMYPZBwIcRP88IY5O33twYxRyTuFGMOQ4YW1nCf5qvkFn2dE4TrzrBFnU7n9XGtCIUH1sWZ8C9vpprtb",
+	"ir331iDlfsbW+F1ptIpw4bcg6R1L3ndhj9PcMMZcqQq6dZM0TK6uDRSgi9MBqWBlhHN++vYamGFeE9uE",
+	"X9abJz48wAVJFdNMoIlnlfZZySG5thoyV7mXldmwKD731N48N9AXoBdpn1TXVXOvqvyoL75ugldyOdAu",
+	"iX5OdRUGqH59xUxe/p9PXr3on7+sVVJlpiJWX0qQL+6E0PzAQRmm4ZljAQfcn5j8s6KUYMMYIwA5L9L1",
+	"m4wFLGvdh7jIdqWQRTkryZHockZIwCBBqPF2/IwBMs4qPv4V6pdqbNPtI8DLxUlP8V/kuan1lyur/ice",
+	"oXeltMmhfCHSzNYmM1zwGpiXMNkSBil2qTSZtZdoeFo3krB+q0oNlHrrGwFslKJVmp0vGazmDMXcXClm",
+	"mIDgdkwXur6wcOLhdWKHBo4g5xglas5HOHx4vManpK8OezX6X1Ct5+K2cZ4SQbUhhz2YSRlbqxYxaFsG",
+	"QAV5PW4RVezUdbcQmf2JLw4B4qnCNdW6fG9I93LKxKr59V+fY8BA32SqD+um6oyzTXexASQrGKfY53xB",
+	"NWTRrqfQ0tbVkv5cMKUnPL1QVOjRKtzTWr606kdTk6+wlUmen2LfR+YTSSYUa7aw6o+8cw5hrgP7pVpN",
+	"ZBWSU0JFcXBklmn4PF5Kb5lkQ1lVqA8erVWojdxmPXg2sCAOQfmhW+Mm6v3a2VSramXtGb7+5ezt/kHQ",
+	"IGOL80up1nOp4hVqzognLFgcphNZDQMD+6D5YNqZV3yGbCGL/OTvNBlSzSOQg6y7QXpxNczq51i7eAce",
+	"3VDcx4Rx+I0QHH58VI8IFs22hNrtk7P+d9oeNXFVpSSWUTYDpLhrpobU8Flt9HVV2WpdflYnh1bbJnxe",
+	"IFreAhJl0Fak0cURouFS6MVWalSyeX1nA8LlGujbmq+x2cHm+l/hHV6W6oabhK2we+rUZWgpabA/C5Qh",
+	"O4wGV+gfhrk6kHrL0Ou3UWU9TihwAzvNeQ2U7ooOD/mlGNEk0d5XA1VyXBBK5lzEcg5yj2O6RBUZo+h7",
+	"USAJ9upjuDhYGFQubtXeWvTB/FVLA9WumTlH6RsqxluXyiTJBjUGCeQqSc0CTDH3UhbXO9+gycnmxNlQ",
+	"Evz0Q5Rkml8zK4vntfflpg7MqoXGm0pii/1sgOp0DvISHezXgnA2rapIfsxbMNoLiM8YIukhXBs1p4RR",
+	"lXDfiyU3SUvYcvYXM6nYDTcid/fjZOt3pAL30uBbsd9pLyJ1NrRPDDEhDHph4h11fPCoR/71z+PuYXcf",
+	"25l4fH6hUxbxEWeufO1MzlIlZ1wjrPaIJxxzPTDDGwITAewStKGw378avUqZQtO5zuX/RiZNfg8tZwxy",
+	"reycY9kmwwW2dNInucvcJWrCx7haxWisQXGj8cxKE8swLgden8wVN2yAme7BX6GOezJli0H7UpQ/RFAk",
+	"+ywqxu63GDXwCrT7EN6O2idNknJiIHwMMHMzLnKFu3Zr3tpFlQI4bhF2iYV5jC+tKOr+merClh8DYKJ2",
+	"C/bD/ajYm9wO8F+Fi/eGgP8uzMiu/cz/yhkZ/hn/p/863033fXl3a7fqwnkd/E6NFMO6SmknOWYiqo9c",
+	"QdvB23TpXPF6BEUG3ZtdXqvOwTAsZRuZRRPv1YOMBUQF2cL/+QUKv7fvKALx30w3xL0Q8xbRUSAkJ0UE",
+	"kS8uMsNuDiLhnTV1VYPXXGb6CpJ2rxrE/6/QNtGH44hmkWImbMYLfg0lnW/aZZcF8BPY0UBivszNlgCj",
+	"rwKu4QanMZbGYXLhPG/+ShSjG6vsKIlqKA/EwVWqWCN8iuumnHea9sZssYLACImurz788MsfBy82y13w",
+	"3sJwEvnaShxZSWsskWrpABroZq3TEQTJjfIey3KjmekrYOhfQgbcyPF5c2IqVnR4sA26u6/Ix9c2nsYt",
+	"RBPxerjvwUSY5Rug4Rvm3NZJnj4IGlaUe7l+VHV6fxsvNGxKiVmW/DMEorxmKqFpbR7wo4dHa9KAZRJ7",
+	"OQ7imiDwXp786zOJ89zfeiOwfpvvX0ABpvWOm8lbWPPmWbWeuKscYrxOVFMDCa84JTrPrl0PZYrD1afN",
+	"whQ0gmP20frdYlunjKVXDmxoveH8CwMEL98jtugCHzk0NnA/VPxHK6uCw9nHy5JGFV8UtunBBg4H/Fnd",
+	"Wf9ajzGZu1OwU7ar5HPBIC6iJIuZzjH0ytGSZedKUu+zcb43OyZGgceKsZhgwB53stzyNWzyUBtv8i0j",
+	"8sd+WLs58JN2qznG4JpR35JKH25AXXEMh1aLcSPGzWAsBRsUItNH6MnRfq9NBiME2QgewIQ+2NGRNdJj",
+	"utA1aGdMwHuhBIdq4udhDWTnrwpt+TFik7m32W1bj+mHL6i/3rD9X42EWKQs1+/wIeeAUMyFU5aMnABK",
+	"flWJsPvOJSleFXmPmxtJbvlXuTOsMS9PSOLyWyGbLE+4rPYSQKU86Gh2O5bX2r7ozaYOyucNbB3nVeMM",
+	"yxxdFAxSOerMIMvbgvk2FDdf6k3wmjKVlPdnYkyqT/b2gpSaPfAP7CEK6ma2gx22zOE5YRfkv8ziVTpq",
+	"2vztspyd1Ooj1dVVkmwhtDL0tl3Nyr7uR7XR7pWpUz7rCDqASmi9EnOsGoXmGhvCj2GUYCjjRUP0BB8I",
+	"GuJuXJ5YU9iArfzz11U71WpnkR6RX/iPDcEeN8StTMjBhflI3Lo2YxVSBeIJT7Q8oD+/5U2s7HvNqqp7",
+	"tYIub2bXli/PXDlrlYOyB4ExW3v/rMUAW3sd4QP+8nFF4QDXWOdtq2DJrLDDg6+LVia5El7RBOYTzaIr",
+	"9BcfHEEK+hEZLiCRRpAh1ezhUdvFvaOJ1EzY29w31WSq3vAi2AUQdNfu9vkHTraWpwrytY265AQ9daj5",
+	"IaLXuTBMCVYFNzvoHW2ZYWBfvoLonviKg8a6uiu76pKMO6hNa7qB5gckUxuCdvE3ljv9Ozwe5B2/fRCs",
+	"YcAcgfsmuCg14JzJ9WdVqC3L/Fyr8QoQalpVFdTdAg5hQbi4l6PBtTcCTKIiF2ttDZwJ3EHLPtel5sfg",
+	"FtugjSP7YK7c8u4AFbNCzUW1142wK101Tm0eQp2WE/wgIOoSOQZx/TJj1RxUpcirupU3Unr8ztyCu64q",
+	"Oe67466eNpbvDgdnN3DYHngFACAOWoDcajWgn2HJoufe0Ah0Y2xeQFaZ3DtuJv2goHkzH9PyiWxeJP0q",
+	"iZk2BTb1NiTgNel1KCX52+v9U2602yPNb4Ukbwn9sKIDbqP2rdLzvrCu1g9CbAUKPaph4BFA/ewUvc2C",
+	"eTuZI/KQJhR80ZYjD47IRGZK31w321rFajrSm7iIC6qtEv9Gei5qtdu5i93AdfyIR5YpbhZv7QRxJkNG",
+	"VV2JUT/I3D0hgzi6drM6fIgTOwiiku1C33hIKEGgnAySKmEvgBTxRfnErJ6MZKR1benUW5+/4jJ2i1xj",
+	"p1HHVE+GEsBzc/SzwoOak94CCQ59tqfgpZGZIaCnF1izXMMiKdVXbkaDLrmA9HIlE3YpNF1oROyBMTGp",
+	"pkvOIAXPFGiNkHeDTmQAXisQjVM69g4+0HXVNY8wsQFzXLhddSTllOflNietq6ufpDad8tSKXaQp/4VZ",
+	"wQyNw0c1CdGIx0oiKYySSY7BJQWc5sXztyHQhXagBTi3Lukv9e3Brr4v+y+eti/FYEWdFvnv/+//Jx8n",
+	"VE8+dT/+KQX7NGgDEZ/ibgBGtBSVtyvmCyOoiC8FeCyda80emsfl0oal3UtxKbBHCsQghhlKmgnANzki",
+	"JBFV4Kcb9DMzkcrn0pAfgRyJpev//n//hz1rPnMTePPsjBweHj4mXFyKXy/OTgmP8RtrE58/0W0H2oh4",
+	"dWiDfKcJj3MI63YOVlWgWhspuwQSd2GwSzGgaZpwzEbzDW/+672WYhBkQPteYlZ7L5rba0JdCggXZIAZ",
+	"xINgQ3LPEy6ekoHLOe+cx4OTXPJW2mbnBoqV0lDnvX/wKC/0vhTlSu+TzsDXs7G5Hc6SCzCs/bnPU9kn",
+	"L/iPXfLObVZKzQT2Q5O/P72w24R/XYqfnvaf4B713VPAa/CoA2NjZiLjAmHuqHeMmzPoJ4mcu/UDUmIo",
+	"ByynzugU/K9B1qzPncGAqy5He07ISDFG9nu9NkmVJJAcSzAT6lIcw19ckGGmtAG8bnu7JosuGeRpu53X",
+	"MuHRYkBAcOSRo+8HfwweQMG3/8SFacn3g/ngQTsYYXAp8ocs9SVsZMj3AzV4AEeAoDdLw1hKsU8PaTQl",
+	"3w/M4MGpz/IH6DqaR+yKcMrB40uBO/mGGbXo9AGGFqVSwiMmNCsCsa0Xr593Dro95wUuPMrz+bw7k3/y",
+	"JKFdqcZ7L14/3zvo9vaCrOzWk7N/UPq21W5dM4Viv7Xf7XV7ELdOmaApb520Dru97mGr3bJ0ALfUHk35",
+	"HmTLdRKJ8H6u1Zf06ZHnceukZVXNvn3suX3KDuDw5HTjZV08suerkdY+eIYaoH2yWu4Lfat9bBQgVa25",
+	"jyzHXWcTDKFKBWADwEPgIKLKFOk9KIBL+T1rc8rgAgEgveL+8KiuqJNUVCJQpJYUijoHS949vuEdeCnV",
+	"vuThUe07mjYOInIgnKQLnYAGA+mrPO6SV0WXefeZL6NuY7Lq0iiWu9/LIQqu8LpZhatft07ogbxo3Mz6",
+	"+pilwkO8/HySNIZ6697mIyTFyzZLia6+8MdKXnbT+3zkZcv3/V54woEvD3o9BGgSxiUWhNfcexfoLV6y",
+	"ErbbsvJTYZx7A7ScqrEBtRuObaBS81O7dYRzqBs6n+vejzT2hVjwk/31P/lVUKdFsBh/dLj+R8+gZ3yM",
+	"mVBHvaP1v3gpzTOZCXzFweP1P7iQ8gUVize+2OJTu3W8yRagM5omeTnR8SYL+jVAn/wUtlxrvWG0AuTd",
+	"tspB7oeABohWfP+Gqc/WTvnQ0ZioHWZD22ErMn+PfUilMoHob6xEMEE9HCRNJmCJKpmNJw5rnPq+yC6t",
+	"NkhZtddj27ebwDuyS155bQk6uuXqKNo80SQT00uBStv+/gH51z9/6O4/sHcsF3YLE2bYCaF6SujYKuN4",
+	"1wKDD7rkXJCzt/9wE1aAjixY3viekUgm2UygkXUpUByiPvrz21cvURmlxLAPeU2XTiGNf8IgiStLYtCj",
+	"HJ6b5eosoailkcF3g8IAxxu/fKU+hW1fcanWyRInOUJhUkSwIn0deNbwLxG/17UlDrs7dnfH7u7Yre7Y",
+	"Dx3HTaV7tsbVxT6YPct+K59bunKhq6cw1rA8AcGFMOP7j3oPgM8sRRQXtxWkgAMtBaLYW+FmtydIDzjD",
+	"dXSecJ1KnbevLvxa6KxdMcfdnf/V7ny8H6q3vgyiD9vf+qEAWWnrhYgaX8vcA6b3TqCKuGySA/j4dlLu",
+	"SyrawT6u17TL4n3Hel+N9exRlU6jUdsuMVSJ/ZarHmu5cO9j8NenRp78OwtZsnU3FNt0SZVaxXmV3Soq",
+	"U7bY0e1XpNu/M1Pu83JTSt1W4gdEc/4EY9RrKH0vlnORSBo3kvwT90CZ7ivzWibOhNERRDpZ23eOcYah",
+	"dHEM+wQoVENpJkVyMfywiOpva3yNsiTxXVLzct/gMzs8tN22f/7+ubdQymadYDs7ebu6LfRNa3pLBbgA",
+	"5PXTF2SYyGiqdyrkX0ceeBaqNH+i2p73PZYNU4bplZ/1nnYrlbrJn5XHanJHlYt0B6o2GOR5NM9lUYaO",
+	"JnvlDc5jNkulYSJadH5hiwHpwDiuMy8EY+2+ESrYHKDrhSSRTKEoCjOmpiw1XYALKko4wga/c/sj1+JX",
+	"MTJk0KeIUHL29k0eZOwu+Zf84f8C6Arb7WWwKIiCb2snW/Hkm2BuKZGg1/GjQiB1yUtYuzZSYSlRRKMJ",
+	"W5JT9sPOGQbjt5NQ7Z2Qqwq53gZC7kyKUcIxl+fo4GCThaRKAgALSKpvTJZe0Ckj6JsOZNV3OmTVlSJV",
+	"MfAde2JqkLFTttjEUNhLp5HeP/hyUvIiV518D1GQaOi8Bzg8LxVdT1QWk0zETEEuAoLVgbh7B+hUuk1+",
+	"ptcUXepWVFARMU3mVADeCHi6fjh4fHB6KfpP33YOjh92zn48g8d/etE/67z9qW8/fNAlG4pv6ISIk3Uu",
+	"ajt/pxfWSvZLsaFoz8EArWyH6txCtjMOGRXcEJF7xnEzGiT9pdhe1NcEE7ywRxzE25H3wHA/unqlW7Et",
+	"yyiNn8o5dpYtPm17z+RcUOP4HXJBQX3fyPNqT3V313wLd83+4Ua3xnOqEKP3aP94k5XrLE2lMix+wWJO",
+	"fTebf9ubLe8MGconazlY/QxEzF1ddQ4L7ItedWd9fxcgeDSWMsgEhAAl7+XwFJuUTaFwZICXhslbTk18",
+	"yE5LaLMeUSGkIUNmL0VI4XuX6/bhJnN9KYrGst9p4nAjCN5TIrZvTRMasfyV7l7Bwl9Iry3B4A3aReKg",
+	"S3GEP51B4jr++jTHursEkSNWul3ux3USTBHn/PlXynYTgP5Na32kdtuHDJvzXiNqY2L5Y3GKIQ5UJSyN",
+	"WdLRwcmWivnz5IuzPuoJ0iCFuuY2wQX13DdK2vpiOegd3MXuvJfDIEfWUOVwxW9lDbvLcXc53mLmlWXZ",
+	"z/eqO/Hkbrtyq/TatKuLvLM5pBSTUSYgUyVHkQ9Tsb2NhpkkWnrPkpBzEaZguf7lHLqiIMstxZmehB2y",
+	"V7rb+348fC3YilZl1i4sBFWA3vGuEJ+CxNK0PSy6faDfSaC72rb5LL6TVaNo+Kpx32ATG0QgWq7ESFcA",
+	"ct8DZ/8GevDEFeC4fD6kak/AcEpQfCQwGzKQAr5lRUkAlFBxC84vGow0Jl88yTtg3HXexesgjW9VmsUf",
+	"TRkWB8eHtVldtTlivr57Q5aCXfGF6g05Ix7Idg6VaaESBvmlww3TyTwAIT5/C3lsVkf/2zVNMoa1Pfbv",
+	"AdKZWBD4omkuIB6b9/t4g7f3ScJobIl30BkQkymHww/GAFFW22hM5JOqKeLZKVXV52mn4YflR5zI7rj/",
+	"l6BPO8Ffv9+xrAaaWZ+e42jr3gvqby3Rpmj4s4U8bTLmzyYsmlpKd1Ks0LTQztCQR2Y0S0anBb4yin0w",
+	"sN0nFfsN/QJtkomEaU0GNDMSEVHALoe682VtCgGKnvictHtpROPsHJTSRvbz/i2/u0lD8nnSeYZGVWWC",
+	"Gs3igAcVC/LpBR1v6539a1qdOyPy64q5fhznef+bijlsKlDVG/eGWYIoovW5DTSa5NZdIenAJAzjXYqN",
+	"Ms1i15FPSFcIPKTR9CTs6wkltghVphboUbQjDBlC740INx4j4FKgNgEty3g0wWp+aAMDQatKRrurkgnq",
+	"cmBuWJzDjS6Kcwb2M4RIcFiygzlP4oiqeNAGRQoAg6A1RqrkiCfQDiOFfkKKxVcQxoRuGtT+NxDd/i+o",
+	"hnc9M9AaHZDvA5WNpJQr7aqLTgdkyMzcXRSzB9BVwwGIcpbE3nHnFKU6D+uPWTIN7wZ9Xy8HO1E/xa0q",
+	"G+7OBxtM0TXjqblO3pWpltFocu8TVXdC++sL7Sy12sZxr7etktogvT/iPz6h5E6YYXVYoGQsWQ5E0S4S",
+	"EmrrwNp5oM55Cz2Kg+9EGIKCAPJKkCSB8t/+eMK1kWpRk0YG07ypDjt6QU00qUsgO6pdOddkLAX7y2WR",
+	"72/ALq8VIE1ASsAzBED75hJOgVhuquu0G2sfbkh+7+hm/rDz0UspWCOp9u7U4PlsK8YOftjMX9pwQKyk",
+	"hgzORx278g4sfYDa1628f5fx/TUrQLbjvpuldSMpv2EjzKwA3jlpqONjHlypBLvvcL3wTgJ8yNDpMpJJ",
+	"IuegSs+WbyUEAryVW+lLuVQcVuEdq8ObSJi8FQ4Rcr5j99u7qncq+O1KM2ziGULBSaDm21LDN6+Hdl7S",
+	"O62K3tUl7273mnBJwA23X6L8OVpAI5fFnI6F1Fw3Jrs8l3IKFi+rgA1RyHazCmsi5dQ+0amEddouJ67v",
+	"wgNoIT95+fbt0zPScW5DtIjBkM4RVkYQ9rwU514RyU3mEzK4ZoqPFgN4K45II6OJFISbrh3d8gU4TQvY",
+	"RIpF0NAPn0aYh4ORZsBaRF/Cfu9SOETBtkMaRHcpXsjHvUMyyPcLwssyM4Mu6Ytl8MUJvbbCccTmLtql",
+	"mcNgxEqMOV0Q2EM7zOklwNNDtSfX5OjgcfiiYaYXg9rCAnykULW+mEh6+oHOuGjMmXlXPredGPqKYsix",
+	"YiCJLEcIOb87k6NR2IBnf/tk8Yo5Uxtd6SNCEysn002o60KFSb0nQfp1kW+9bMGc23neZmj47nOcNZ0x",
+	"6GVpFxqInGp2s/Nd7pKUd0nK/y7VosDdlYKaLeTjOrsFApZfRshdQPU5y7s4YfNcX5YCOGuYHljIOCyX",
+	"69YUkgg234m4nYjbibi/ZGWEFQHVXLlbFHLWakm4YI1WI/Y8W4WRScBq4EjfRTsUANiEUFWMWLLl2vFl",
+	"SWYN7ws/nW/a8fP0mgmzGehzrtznseGdzfXVuA0IeULTlAkGKZAFjmyD3+drGWDoOvlyyglGiiYsmjoI",
+	"5kjOWJjVm/cFtl/keRTLTP0PmOhOP9npJzv95C8ZPLIiolIDcHP1pGjzVquLvMN+OVHEUnMCmPH4i442",
+	"itHZIMyqhXpO/Jx8/+6n/sW7v5OfLl48J//65+PuwYNKq/qRkrNLIaQ1t6B2yCd0odcJXMiD51SbDtzt",
+	"nfMngxNEhMb0MS7QCdXG/qTQ7EZmpksGPB74ZFV4F7RaapMB/DHAnLJFytqXYhBTQweECgLv8NjT0MdK",
+	"zmYQzAdhi4nC+8e+aw4G991aoQTLddehycgON5GZaud1GJcC0eUZesdF7CrxFLA7SoJYoqMectdIlp6Q",
+	"SArBohIyW144z+MuGSTQ9AfTe7HH4ACSEDwyUMI1NGmSml0KzEhmuExddHSSLiOBSOw6Vucst3rVU9+s",
+	"/atgJjua8b3Q7PGVC2tXNfatq//yvVg/DxzfTYsOEYMzx3X+gqjOSxM5j/NuJjQ/4bBhBePXLMbuiY5g",
+	"IQ9TCjJkEw5JlpUi5WuzQU8DvKuKxZRYdZutvSuzwKV5h+JrSxy/wo7Ag8/bROBoO0Pia8eQ/bGEpgPe",
+	"LSjjzITNtkeX5+KaG4oJGquSKc6D575pY7pYyHqLOticdghHzBVJuJjuykpvm8aDDQ/yDiH5Vaas2W4O",
+	"w+xlmp+x2ZCpdRWoAELNxTT3LOUdAUEDQXg/0FW65N1Ewp8+2ZG76cCT2LTXqzR/5+anbEiGzFm1BGdz",
+	"iqn9mD0ANV1Z2lSIWpDrfa03Kmb4dQpSi/dbff45F9Mmy7SgrqI+w576bUIF7opRd0mVXyA0aSkXuylD",
+	"U1kAuLOku5UMrFjHgbDd+1j8USl0qsOZKwmlTWqEkM8A0QISmLEBrlhAatNOtfzaQJLQHhc6/gbnujVd",
+	"bX0/5W8rYcy/l8PVqujP9oG/eH+j24Hf+VkOQ+ydjXwFa8ZDofulXefrVXNLJTvB8bX1dXsKjUo5MHJJ",
+	"YNhPKvan/Wjv43s5XNlH6Wc5/PYLCVfHTHYlhDtm/MwSwvfAJRux37bM9LMcLl3SyLZ7ihl1g9CxH7E5",
+	"cTch1Bg2S412YP0YG5nIOdjfcmRyI5rqKYPAQ11Cm1GLm8iPexAtRs79I2MZAy1DZUIAnCGGirHDKKDA",
+	"QDjZ9/KlM0am4PzWy3DF3140ue13AB0wu1DyLpS8gUh8a6iyQnEEpZ6QlUBHiunJehFZsZOdmbPSJnnh",
+	"nvmmXeO4iPW6t9uQnff7lrXpKkT0d9pvdWMP4dtwfNMokhlGzhMJWPdZSqhx3ut2DlTtRpzwlAxZIsVY",
+	"Y8t0avIhrHoJlzO4VuWYC+/8Rph8ORdMkREXgCsA+GMhIrZxWeofDDjSO1zg22d0QRJGr6EtP7mQJGGm",
+	"cIYBepnUzL2Qu1QDIeei7VEHS86NujSAfhwj+d9XNzvOrh/Hd+1fd9vScD8jUfxbXMo7J/jXlZEv6DRw",
+	"gftgGhkuXEjWRdtACnyOX9x9vPcR/7ES+OsC3qyZ1hCz9LHDklhjomjdQi7klPngJqAtQjMybegC066w",
+	"dQiISdePZiy7xKkXIAgVm8lrqGacaZZcM11IXdwHJRNWZwfZn+Uybr3X/sLOjipGhPRb/Zf12G+vP39T",
+	"RR9AMJ5hwGqE2/QGTALfsGSUXztNHrsmQuvd8b20c0p9ZafUzBPCDVTWrfQwpIc14FYVEYuFkgBeWI9W",
+	"FZDxl1Lpvg7m1CbcU8Gc2rVp2ulzXwQpCqntOw2ay+dobjJlgqa861mh6XKC3B4amc+9nmiMcGI0ea3s",
+	"SwxneQNFZ93I4XsW1fpTXqVM9F+fk8Nur3vYxb1hUaa4WbROfvu93OUGos5RNrPTKjYI4LKZiFjr92IP",
+	"wk1boblC8UMA3WMtZ3MChrtvyDKWXm/1PgCuHGJtnh5Xh1jbJga1XMiI87qxNjIFPzUX4zaZs+FEyqm+",
+	"FFbFhJ54fijQMEmI2+VSvhnA4ECzRyu4yTVNeFyUty+spo1+hgIt13XwxaIETRIpxijWNEkTKgAtvRZD",
+	"B7btVbiZazprXSx7b7AbUS5FLbUaJpryBCIpRlzNNm2Q9ajXa7dmXOSJBJtkn3/bCL47L3cDeG/Vc7iR",
+	"EA2/WQ/nW2GFL6aYlN7ToJ6EM995oW+3mxqI7u/KLox2IS+tSIckAmgk4ROYt6e3Qsd3enqd9r1Ec7ev",
+	"g4ev+Dqa+LYE/01p5Tud+dYBPOjsFuV9nda4ZxQVesRUc8+ac+FwhlhKBkYOihIH4SxrKNy0SiFUoNJ4",
+	"xoUDV0THp2KEJnNrffPiV8tW+IWbyiv7tZ7w9L6GZ/IJ+hnfL4MekJ9wi3dRlp2EWSFhfvLh3tKdIyG8",
+	"IAkVmG90A6/eKomTaTpmqyz2X+GBO7qF8WU1nHQmMyiJhmLtb+D2/ebAcpboLtNMo6qJ+udNFU1PdeiY",
+	"WJnKgxG6bzuTB9awAWIULLVa2qpZpJjZpffcdnpP//V5vuMNKfOOPEvUjJ9tkMeD57ZJCWsf5+EjzBP7",
+	"gD1/eKU1/XIXoHFYbBOKWTWI19RUrApkd181NJjc1ylRhVe/42byFo6oSUnDQ8lLU/E8d8WpO43xnsdx",
+	"8hS7XMJtJtIqGiF+uqegxLRDk6TZ/nwmFQIQWSvUyqaE0SmLXVu9UgogQvVDcs2iFIMomvUZyB6EHpMq",
+	"4dBdPQchkLIulcbOsJ8kN1QV7lLg6Xyyd22Qhq+P60TeT3JOZlS4hrN47PHOPt1JmzUeMEsnDrQsFzi+",
+	"9qXBKba1EPoI/1/X89OKE12VJ03tOL1y9G/dU/MbpLQb32vNsbQGUrhl2btSzSyMvlDV3FHb182W25rU",
+	"bpYqB+Thqy9XBeAKQv1C6snXCbmtZ4+/durbTif5IlG527KAnPKxB2bIDfoildh7BSb3fAuXEUShkxgM",
+	"LqvwAMbmSCoykNdMJTS9cuixgyLMxw2JqCBDq9ynCY1YfAljLhD/Z8aomE94wk4JJaNMQWDBm14IPMtN",
+	"UTlxHrddQpVzU9k5ej8VFFDUpHG9gS28/34pnOdXkYNb+6UKwrk939SnXXLxTiTfqjrFr8sC2bV4Q8K9",
+	"kXT2Kasro0fv/EPfdPzIrWJ9BMnvyS6GdDcxpGK/GyJIOZGWCNp/uiaK9CM2fldZglHXt4aKmKqYeKp2",
+	"IPU50vrrV28vWIxXw8C9pMPjAfm+ClCfA5P4hrEe3OVB+1LkPzV8xrShs9Qhv/vPNR8LajLFBl0COGyU",
+	"HHz44JUV+3ouyEHPI9gTqEbXp0SxmCsWGe0KGY1DbWVxl/Q9uAz0IqHmUuSZ7oh3f0x0mxwTyFw67OH/",
+	"D8jEfjZpk/0e/PfI/vegRybww4MjMiHf/+t/7vfI//4AGsDSOFZMezRb13X2aL/n4LWp8QAVVpcaWaEV",
+	"04VuE64vRcxB9sZFCT5uvN+Wrn9gAGnsREunp6kY8HE8hLtzh6dKzri2S4eqfzexWaaNVdEmxqSoU0ls",
+	"rZRmw4RHBMmYmTrtCj3/jjjuq37lpvd1In/u5et1LHekRSsEp5p7RRqBhe23u4DgzkV/31PIrvNOKNCT",
+	"EhLHvMTZ/LJq0L/2Prp/rXTPvwyqiQD/DltHMMXaRRL7nAKGyZDh19iNhGsSK5mmde0x0ZVfSLydM//b",
+	"KpShXtBuTYXN3vxGarh1fXzN5bHz6d/LCvitKe5mTn1HI1W3fi2IMSMjzpI4bLIA/aCgIrdLsDEWE165",
+	"ZCDCQS3AxkpednoFFAAGFfcYfaVq0KbS+pBtvpjW93XiC5ux6y7GsFOqblAtf9MLrFmN2otZwq+Z4mwj",
+	"39aT4um7QGG/BRz08sQXISZ6jXgsdiOwob9ed7Y78PP5jVnv7yv2purx81i9O4Xja/sIwzP6TC/hjRWQ",
+	"jYTN3kf378VK8PcKkbbujh+sHuTdhE2XuV/Cju6/uqLtjwKdaCUv8x3S/vrLzZPXjThlTzH37+0TA24+",
+	"y0aU9gAfBnadLsO2Fy5NOmOlMEGRKkB9M0/nFJ+gbuyAziGNwLAk6ZJX3vzIWxoMGRdjZ30UZkhTLuYb",
+	"v3u36rUuiaODLyWO1okgD5S+g0jfQaRvBJEOyKTCRZXAcr9Nq+J2BFWj6HkmlQvUUUFkZuiYnTihjwsa",
+	"MjNnTJCB5iJiLqIIaFGDwoMhZK4wsRiCchjMpEkycKNJwcr4222MgjbLtS7pGzKT2pD9XrvX6xGQcIbP",
+	"2Cmheho6STAVimMuea3LuSqx3lg78L4G2/LJ4iw38rscfIG3M50lZn3RiZeXu+yjnbPm1iVrHrAH7wHy",
+	"/xeQspA52HF5TV9M0h4cQd9/jaIv17QjqsBRkidoaDJckKE0E58CVEJ9KbQ8q9GhuxmwJboNmZtuem99",
+	"1tb9beFzs0j/Lp9yp73dVMbwsUvKbchs/GzRYpj+QhKl75VOV7ZnybdIa7LvHZCxZBpQCfI6XZpo6RQm",
+	"EzASL+JQXYLhdjQC6y3AC6bNX9D4K1TaIRtnuzZZOymyhQ1ILMshS95IgFgS/HNF7Mh++wXv3p8YTcyk",
+	"oYNeLJleDa/8bsKg9gSyHvEsiV1RmKo0wVcgznKq5DBhM733MZIxC53Xy/wJkROX/UmYPbXvNBlYThuQ",
+	"VHLAkzLLUurphzShXLzGN22CPZyPbec0qItRddgHbmnNxaVSaiYh+nDMNoUefni0PfJw9bQN+2D2JmaW",
+	"lI95SQQ1xKJGUpGUyTTxaVVbyYKVxBAcFdQoYVbsRM6JkWTGAGJiBQg3eCybmeENfr10oDRJ5PzpLDWL",
+	"f9AkY37/K0ltdOZL31OqTCHzXeMupKS6qOM1U0OpGwOPx3cbd1zJsBFFUF8n2b7wC/vBTnKrjLMYHcl0",
+	"ThcuS7sQCxxxzFMuxpvJFFcDp5kq9VspxEl5jI+tIaOKKTvcp/bHlkNPhz/t+HYYRzCZSlonrT1QQtyw",
+	"H2vIxeX4RCGcOlUsR0XvVhuV65re5++kmhbERqOIpcbBrVi+4Aa0tWAo6KxYM463A8/62kG5Bz8K51jz",
+	"4wI/K/iNK99peBXkKEnBiozPCU1TJkqvBbD4uvdhvqrfQWfK58lSRgZj5Ffl8jBWNkc0SaDDwTKqsoNH",
+	"dNA1iHIXDFwCtFge3JrmiaQxGdKEisgPhJKRSAFvDoZzdFc3y6DFQLFddkYgCTWIwmCkQux9+v3T/woA",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
