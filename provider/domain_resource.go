@@ -37,6 +37,7 @@ func (r *domainResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	d, err := r.client.CreateDomain(ctx, plan.toCreateRequest())
+	r.domains.forget()
 	if err != nil {
 		problem{doing: "create the domain " + plan.Name.ValueString(), kind: "dcvaas_domain", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
 		return
@@ -53,7 +54,7 @@ func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
-	d, err := r.client.Domain(ctx, state.ID.ValueString())
+	d, err := r.domains.get(ctx, state.ID.ValueString())
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
 		return
@@ -75,6 +76,7 @@ func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest,
 	// Where only Terraform's own differs, such as deletion_protection, the plan is complete already.
 	if in, changed := plan.toUpdateRequest(&state); changed {
 		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
+		r.domains.forget()
 		if err != nil {
 			problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
 			return
@@ -94,7 +96,9 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		state.refuseDeletion(&resp.Diagnostics)
 		return
 	}
-	if err := r.client.DeleteDomain(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+	err := r.client.DeleteDomain(ctx, state.ID.ValueString())
+	r.domains.forget()
+	if err != nil && !client.IsNotFound(err) {
 		problem{doing: "delete the domain " + state.label()}.add(ctx, &resp.Diagnostics, err)
 	}
 }

@@ -114,7 +114,7 @@ func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRe
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	_, err := r.client.Domain(ctx, state.DomainID.ValueString())
+	_, err := r.domains.get(ctx, state.DomainID.ValueString())
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
 		return

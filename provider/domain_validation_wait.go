@@ -26,6 +26,7 @@ const (
 func (r *domainValidationResource) wait(ctx context.Context, m *domainValidationModel, limit time.Duration, diags *diag.Diagnostics) {
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	defer r.domains.forget()
 	w := &wait{client: r.client, id: m.DomainID.ValueString(), certificate: m.WaitFor.ValueString() == waitForCertificate}
 
 	d, err := r.client.Domain(within, w.id)
@@ -155,11 +156,16 @@ func (w *wait) label(d *client.Domain) string {
 	return d.Name
 }
 
-// explain says what the service found out about the domain: the cause, what it saw, what it expected and the fix.
+// explain says why the wait has ended in vain, and what follows.
 func (w *wait) explain(d *client.Domain) string {
 	if d == nil {
 		return "The domain " + w.id + " could not be read in that time."
 	}
+	return w.cause(d) + "\n\nThe domain stays as it is, and the service goes on by itself. Apply again to go on waiting."
+}
+
+// cause says what the service found out about the domain: the cause, what it saw, what it expected and the fix.
+func (w *wait) cause(d *client.Domain) string {
 	var parts []string
 	if w.certificate && !d.AutoIssue && delegated(d) {
 		parts = append(parts, "The domain has auto_issue = false, so that nothing issues a certificate. Set auto_issue = true, or wait_for = \"delegation\".")
@@ -179,7 +185,6 @@ func (w *wait) explain(d *client.Domain) string {
 	if !delegated(d) {
 		parts = append(parts, fmt.Sprintf("The record that must be there: %s %s %s", d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
 	}
-	parts = append(parts, "The domain stays as it is, and the service goes on by itself. Apply again to go on waiting.")
 	return strings.Join(parts, "\n\n")
 }
 

@@ -1,6 +1,6 @@
 // Package provider is the Terraform provider `dcvaas`, built on package client. main.go serves it to Terraform; tests
-// serve it in-process. A file holds one resource, data source, ephemeral resource or function; errors.go alone turns API errors into
-// diagnostics. It never puts a private key in state and never logs a token.
+// serve it in-process. A file holds one resource, data source, ephemeral resource, list resource, action or function;
+// errors.go alone turns API errors into diagnostics. It never puts a private key in state and never logs a token.
 package provider
 
 import (
@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -23,6 +25,8 @@ var (
 	_ provider.Provider                       = (*dcvaasProvider)(nil)
 	_ provider.ProviderWithFunctions          = (*dcvaasProvider)(nil)
 	_ provider.ProviderWithEphemeralResources = (*dcvaasProvider)(nil)
+	_ provider.ProviderWithListResources      = (*dcvaasProvider)(nil)
+	_ provider.ProviderWithActions            = (*dcvaasProvider)(nil)
 )
 
 type dcvaasProvider struct {
@@ -30,10 +34,11 @@ type dcvaasProvider struct {
 	now     func() time.Time
 }
 
-// configured is what resources, data sources and ephemeral resources get from Configure.
+// configured is what resources, data sources and all the others get from Configure.
 type configured struct {
-	client *client.Client
-	now    func() time.Time
+	client  *client.Client
+	domains *domainReads
+	now     func() time.Time
 }
 
 // New returns a factory of the provider; version goes into the User-Agent.
@@ -85,10 +90,12 @@ func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRe
 		refuse(&resp.Diagnostics, err)
 		return
 	}
-	data := &configured{client: c, now: p.now}
+	data := &configured{client: c, domains: &domainReads{client: c}, now: p.now}
 	resp.ResourceData = data
 	resp.DataSourceData = data
 	resp.EphemeralResourceData = data
+	resp.ListResourceData = data
+	resp.ActionData = data
 }
 
 func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
@@ -120,5 +127,19 @@ func (p *dcvaasProvider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{
 		func() function.Function { return &challengeNameFunction{} },
 		func() function.Function { return &normalizeDomainFunction{} },
+	}
+}
+
+func (p *dcvaasProvider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{
+		func() list.ListResource { return &domainListResource{} },
+		func() list.ListResource { return &apiTokenListResource{} },
+	}
+}
+
+func (p *dcvaasProvider) Actions(context.Context) []func() action.Action {
+	return []func() action.Action{
+		func() action.Action { return &renewAction{} },
+		func() action.Action { return &verifyAction{} },
 	}
 }

@@ -1,0 +1,32 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/action"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// domainDescription is that of the attribute `domain` of the actions.
+const domainDescription = "Id or name of the domain."
+
+// checkLimit bounds how long an action waits for the check that it has asked for: the look itself takes at most 10 seconds.
+const checkLimit = time.Minute
+
+// find gets the domain that an action is about.
+func (c *configured) find(ctx context.Context, ref, doing string, resp *action.InvokeResponse) (*client.Domain, bool) {
+	d, err := findDomain(ctx, c.client, ref)
+	if err != nil {
+		problem{doing: doing + " " + ref, at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
+		return nil, false
+	}
+	return d, true
+}
+
+func progress(resp *action.InvokeResponse, format string, args ...any) {
+	resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf(format, args...)})
+}

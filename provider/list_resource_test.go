@@ -1,0 +1,162 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// list asks as `terraform query` does.
+func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) []tfprotov6.ListResourceResult {
+	r.Helper()
+	server, ok := r.ProviderServer.(tfprotov6.ListResourceServer)
+	if !ok {
+		r.Fatal("the server lists nothing")
+	}
+	config := r.value(r.schemas.ListResourceSchemas[kind].ValueType(), given)
+	valid, err := server.ValidateListResourceConfig(r.Context(), &tfprotov6.ValidateListResourceConfigRequest{TypeName: kind, Config: config})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.ok(valid.Diagnostics)
+	stream, err := server.ListResource(r.Context(), &tfprotov6.ListResourceRequest{TypeName: kind, Config: config, Limit: limit, IncludeResource: whole})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return slices.Collect(stream.Results)
+}
+
+func displayNames(results []tfprotov6.ListResourceResult) []string {
+	var out []string
+	for _, r := range results {
+		out = append(out, r.DisplayName)
+	}
+	return out
+}
+
+func TestDomainListResource(t *testing.T) {
+	a := newAcc(t)
+	a = a.organization(t)
+	var names []string
+	for i := range 3 {
+		names = append(names, fmt.Sprintf("%c.%s", 'a'+i, a.domain()))
+		a.added(names[i])
+	}
+	labels := client.Labels{"team": "shop"}
+	marked, err := a.client.UpdateDomain(t.Context(), names[1], client.DomainUpdate{Labels: &labels, Wildcard: new(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := a.rpc()
+	const kind = "dcvaas_domain"
+	for name, c := range map[string]struct {
+		given map[string]any
+		limit int64
+		want  []string
+	}{
+		"all":    {nil, 1000, names},
+		"some":   {nil, 2, names[:2]},
+		"label":  {map[string]any{"label": "team=shop"}, 100, names[1:2]},
+		"part":   {map[string]any{"q": "c.d"}, 100, names[2:]},
+		"status": {map[string]any{"status": "active"}, 100, nil},
+	} {
+		if got := displayNames(r.list(kind, c.given, c.limit, false)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+
+	// With the resource comes what reading it by its identity would give.
+	result := r.list(kind, map[string]any{"label": "team"}, 100, true)[0]
+	r.ok(result.Diagnostics)
+	if got := r.attribute(result.Identity.IdentityData, identityType, "id"); got != marked.Id {
+		t.Errorf("the identity is %s", got)
+	}
+	typ := r.schemas.ResourceSchemas[kind].ValueType()
+	read, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": marked.Id})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(read.Diagnostics)
+	listed, err := result.Resource.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := read.NewState.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	differences, err := listed.Diff(alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range differences {
+		if !strings.Contains(d.Path.String(), "status_reason") { // moves by itself
+			t.Errorf("listed and read differ: %s", d)
+		}
+	}
+}
+
+// A page more is asked for only when Terraform wants more, and every page is, to the last.
+func TestListResourcePages(t *testing.T) {
+	a := newAcc(t)
+	a = a.organization(t)
+	ctx := context.Background()
+	for i := range 205 {
+		if _, err := a.client.CreateToken(ctx, client.TokenCreate{Name: fmt.Sprintf("list %d", i), Scopes: []client.Scope{client.ScopeDomainsRead}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := a.proxy(nil)
+	a.endpoint = p.URL
+	r := a.rpc()
+	results := r.list("dcvaas_api_token", nil, 1000, true)
+	if len(results) != 206 || results[0].DisplayName != "list 204" || p.count("GET /api/tokens") != 2 {
+		t.Errorf("%d results, %d calls", len(results), p.count("GET /api/tokens"))
+	}
+	typ := r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType()
+	for _, result := range results {
+		r.ok(result.Diagnostics)
+		v, err := result.Resource.Unmarshal(typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var object map[string]tftypes.Value
+		if err := v.As(&object); err != nil || !object["token"].IsNull() {
+			t.Fatalf("the secret is %v, %v", object["token"], err)
+		}
+	}
+	if results := r.list("dcvaas_api_token", nil, 200, false); len(results) != 200 || p.count("GET /api/tokens") != 3 {
+		t.Errorf("%d results, %d calls in all", len(results), p.count("GET /api/tokens"))
+	}
+	if results := r.list("dcvaas_api_token", nil, 1, false); len(results) != 1 || p.count("GET /api/tokens") != 4 {
+		t.Errorf("%d results, %d calls in all", len(results), p.count("GET /api/tokens"))
+	}
+}
+
+// What the API refuses ends the list with an error that has the request id.
+func TestListResourceRefused(t *testing.T) {
+	a := newAcc(t)
+	token, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "cannot list", Scopes: []client.Scope{client.ScopeJobsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), token.Id) })
+	a.token = token.Token
+	r := a.rpc()
+	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read"} {
+		results := r.list(kind, nil, 10, false)
+		if len(results) != 1 || len(results[0].Diagnostics) != 1 {
+			t.Fatalf("%s: %v", kind, results)
+		}
+		if d := results[0].Diagnostics[0]; d.Severity != tfprotov6.DiagnosticSeverityError || !strings.Contains(d.Detail, scope) || !strings.Contains(d.Detail, "Request ID: ") {
+			t.Errorf("%s: %s: %s", kind, d.Summary, d.Detail)
+		}
+	}
+}
