@@ -13,6 +13,7 @@ const (
 	ActionDelegationTimeout = "domain.delegation_timeout"
 	ActionCertificateIssued = "domain.certificate_issued"
 	ActionRenewed           = "domain.renewed"
+	ActionCertificateEnding = "domain.certificate_expiring"
 	ActionCertificateEnded  = "domain.certificate_expired"
 	ActionRenewalFailed     = "domain.renewal_failed"
 	ActionIssuanceFailed    = "domain.issuance_failed"

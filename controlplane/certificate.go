@@ -65,15 +65,11 @@ func RenewAt(notBefore, notAfter time.Time) time.Time {
 	return notAfter.Add(-left)
 }
 
-// ExpiryWarningAt returns from when on a certificate that is still current deserves an
-// alarm: 7 days before its end, or with a quarter of its life left where it lives under 21
-// days.
-func ExpiryWarningAt(notBefore, notAfter time.Time) time.Time {
-	life := notAfter.Sub(notBefore)
-	if life < 21*24*time.Hour {
-		return notAfter.Add(-life / 4)
-	}
-	return notAfter.Add(-7 * 24 * time.Hour)
+// RehearsalEvery returns how often the DNS of a domain with such a certificate is looked at: a twelfth of the lifetime apart,
+// but at least daily and at most hourly. What is broken after the last look shows at the renewal, and then the owner has until
+// the end to mend it: 30 days of 90, but 3 of 6, of which a daily look would take a third before it said anything.
+func RehearsalEvery(notBefore, notAfter time.Time) time.Duration {
+	return min(max(notAfter.Sub(notBefore)/12, time.Hour), 24*time.Hour)
 }
 
 // KeyTypeOf returns the key type of a certificate's or request's public key, or "" where it

@@ -75,7 +75,7 @@ func certificatePill(c *controlplane.Certificate, now time.Time) pill {
 		return pill{"danger", "alert", "Expired"}
 	case c.ReplacedBy != "":
 		return pill{"neutral", "dot", "Replaced"}
-	case now.After(controlplane.ExpiryWarningAt(c.NotBefore, c.NotAfter)):
+	case now.After(controlplane.ExpiryAlarmAt(c.NotBefore, c.NotAfter)):
 		return pill{"warn", "alert", "Expires soon"}
 	}
 	return pill{"ok", "check", "Valid"}
