@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"hash/crc32"
 	"math/big"
-	"slices"
 	"strings"
 	"time"
 )
@@ -54,14 +53,6 @@ type Token struct {
 	CreatedBy  string
 	CreatedAt  time.Time
 	Tier       Tier // of its organization; known where it was found by its secret
-}
-
-// Allows reports whether the token has the scope.
-func (t *Token) Allows(s Scope) bool { return slices.Contains(t.Scopes, s) }
-
-// AllowsDomain reports whether the token may touch the domain.
-func (t *Token) AllowsDomain(id string) bool {
-	return len(t.DomainIDs) == 0 || slices.Contains(t.DomainIDs, id)
 }
 
 const (

@@ -98,16 +98,16 @@ func TestHashAndPrefixOfASecret(t *testing.T) {
 
 func TestTokenAllows(t *testing.T) {
 	t.Parallel()
-	all := controlplane.Token{Scopes: controlplane.Scopes()}
+	all := (&controlplane.Token{Scopes: controlplane.Scopes()}).Grant()
 	for _, s := range controlplane.Scopes() {
-		if !all.Allows(s) || (&controlplane.Token{}).Allows(s) {
+		if !all.Allows(s) || (&controlplane.Token{}).Grant().Allows(s) {
 			t.Errorf("%s", s)
 		}
 	}
 	if !all.AllowsDomain("dom_a") {
 		t.Error("a token without restriction may touch every domain")
 	}
-	one := controlplane.Token{DomainIDs: []string{"dom_a"}}
+	one := (&controlplane.Token{DomainIDs: []string{"dom_a"}}).Grant()
 	if !one.AllowsDomain("dom_a") || one.AllowsDomain("dom_b") || one.AllowsDomain("") {
 		t.Error("a restricted token may touch its domains only")
 	}

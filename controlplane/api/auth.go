@@ -21,34 +21,37 @@ const (
 // touchEvery is how often a token's last use is recorded at most.
 const touchEvery = time.Minute
 
-// principal is who calls.
+// principal is who calls, in which organization, and what they may do there.
 type principal struct {
-	token *controlplane.Token
+	orgID string
+	tier  controlplane.Tier
+	grant *controlplane.Grant
 	actor controlplane.Actor
+	token *controlplane.Token // nil for somebody who is signed in
 }
 
 func principalOf(ctx context.Context) principal { return callOf(ctx).principal }
 
-func (p principal) org() string { return p.token.OrgID }
+func (p principal) org() string { return p.orgID }
 
 // restricted reports whether only some of the organization's domains may be touched.
-func (p principal) restricted() bool { return len(p.token.DomainIDs) > 0 }
+func (p principal) restricted() bool { return len(p.grant.DomainIDs) > 0 }
 
 // onlyDomains returns the domains that lists are narrowed to, nil for all.
 func (p principal) onlyDomains() []string {
 	if !p.restricted() {
 		return nil // an empty list would let none through
 	}
-	return p.token.DomainIDs
+	return p.grant.DomainIDs
 }
 
-// seesToken reports whether another token may be touched: a restricted one reaches only
-// those whose domains are among its own.
+// seesToken reports whether a token may be touched: a restricted caller reaches only those
+// whose domains are among its own.
 func (p principal) seesToken(t *controlplane.Token) bool {
-	if !p.restricted() || t.ID == p.token.ID {
+	if !p.restricted() || p.token != nil && t.ID == p.token.ID {
 		return true
 	}
-	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.token.AllowsDomain(id) })
+	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.grant.AllowsDomain(id) })
 }
 
 // admit finds who calls, counts the call, and finds whether the operation's scope is among
@@ -63,7 +66,7 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := a.limit(w, r, c); err != nil {
 		return err
 	}
-	if !c.principal.token.Allows(c.op.scope) {
+	if !c.principal.grant.Allows(c.op.scope) {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
 			Message: "The token lacks the scope " + string(c.op.scope) + ".",
 			Fix:     "Use a token with the scope " + string(c.op.scope) + ", or create one."}
@@ -87,7 +90,7 @@ func (a *API) authenticate(c *call, r *http.Request) error {
 	if token.ExpiresAt != nil && !a.now().Before(*token.ExpiresAt) {
 		return unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
 	}
-	c.principal = principal{token: token, actor: controlplane.Actor{
+	c.principal = principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token, actor: controlplane.Actor{
 		Type: controlplane.ActorToken, ID: token.ID, IP: c.ip, RequestID: c.requestID}}
 	a.touch(r.Context(), c, token)
 	return nil

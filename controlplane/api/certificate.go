@@ -156,7 +156,7 @@ func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certifi
 	if err != nil {
 		return nil, err
 	}
-	if !p.token.AllowsDomain(c.DomainID) {
+	if !p.grant.AllowsDomain(c.DomainID) {
 		return nil, controlplane.NotFound("certificate", id)
 	}
 	return c, nil

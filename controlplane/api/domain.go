@@ -116,7 +116,7 @@ func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, err
 	if err != nil {
 		return nil, err
 	}
-	if !p.token.AllowsDomain(d.ID) {
+	if !p.grant.AllowsDomain(d.ID) {
 		return nil, controlplane.NotFound("domain", ref)
 	}
 	return d, nil

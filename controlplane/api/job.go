@@ -83,7 +83,7 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.token.AllowsDomain(j.DomainID) {
+	if !p.grant.AllowsDomain(j.DomainID) {
 		return nil, controlplane.NotFound("job", id)
 	}
 	return j, nil

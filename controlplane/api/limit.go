@@ -81,7 +81,7 @@ func (a *API) limit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if a.limiter == nil {
 		return nil
 	}
-	limit := c.principal.token.Tier.RateLimit()
+	limit := c.principal.tier.RateLimit()
 	h := w.Header()
 	h.Set("RateLimit-Policy", policyName+";q="+strconv.Itoa(limit.Calls)+";w="+seconds(limit.Window))
 	result, err := a.limiter.take(r.Context(), c.principal.org(), limit)

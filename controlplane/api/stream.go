@@ -128,7 +128,7 @@ func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	s.last = e.Seq
 	domain := e.DomainID()
 	if s.filter.Type != "" && s.filter.Type != e.Action || s.filter.DomainID != "" && s.filter.DomainID != domain ||
-		!callOf(s.ctx).principal.token.AllowsDomain(domain) {
+		!callOf(s.ctx).principal.grant.AllowsDomain(domain) {
 		return nil
 	}
 	data, err := json.Marshal(eventBody(e))

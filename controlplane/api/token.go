@@ -46,7 +46,7 @@ func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (Crea
 	if at, err := b.ExpiresAt.Get(); err == nil { // an error means null or not sent
 		in.ExpiresAt = &at
 	}
-	token, secret, err := a.lifecycle.CreateToken(ctx, p.actor, p.token, p.org(), in)
+	token, secret, err := a.lifecycle.CreateToken(ctx, p.actor, p.grant, p.org(), in)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ type NewToken struct {
 }
 
 // CreateToken stores a token and returns it with its secret, which is kept nowhere. by is
-// the token that asks, nil where a person or the operator does: a token cannot hand out what
-// it has not itself.
-func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Token, orgID string, in NewToken) (*controlplane.Token, string, error) {
+// what the caller may do, nil for the operator: nobody can hand out what they have not
+// themselves.
+func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, in NewToken) (*controlplane.Token, string, error) {
 	now := s.now()
 	problem := &controlplane.Error{}
 	add := func(pointer, code, detail string) {
@@ -39,7 +39,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 		if !slices.Contains(controlplane.Scopes(), sc) {
 			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("There is no scope %q; there are %s.", sc, scopeList()))
 		} else if by != nil && !by.Allows(sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The token that asks does not have the scope "+string(sc)+", so it cannot hand it out.")
+			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The caller does not have the scope "+string(sc)+", so it cannot be handed out.")
 		}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {

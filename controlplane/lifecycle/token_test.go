@@ -67,7 +67,7 @@ func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
 	mine, theirs := w.add("mine.example.com"), w.add("theirs.example.com")
 	until := start.Add(time.Hour)
 	before, after := until.Add(-time.Minute), until.Add(time.Minute)
-	by := &controlplane.Token{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
+	by := &controlplane.Grant{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
 	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
 	for what, tt := range map[string]struct {
 		change func(*lifecycle.NewToken)

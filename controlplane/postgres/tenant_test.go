@@ -103,8 +103,8 @@ func TestTokens(t *testing.T) {
 	d.must(d.AddToken(ctx, in))
 	got, err := d.TokenByHash(ctx, controlplane.HashSecret("secret"))
 	d.must(err)
-	if got.ID != in.ID || got.OrgID != d.org || !got.Allows(controlplane.ScopeDomainsRead) || got.Allows(controlplane.ScopeDomainsWrite) || !got.AllowsDomain("dom_x") ||
-		got.AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.CreatedBy != "usr_x" || got.Prefix != "dcv_abc" {
+	if got.ID != in.ID || got.OrgID != d.org || !got.Grant().Allows(controlplane.ScopeDomainsRead) || got.Grant().Allows(controlplane.ScopeDomainsWrite) || !got.Grant().AllowsDomain("dom_x") ||
+		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.CreatedBy != "usr_x" || got.Prefix != "dcv_abc" {
 		t.Errorf("%+v", got)
 	}
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("other"))
