@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -73,6 +74,7 @@ type Config struct {
 	// Visible returns when every name server of the zone answers all values for TXT at name.
 	Visible func(ctx context.Context, name string, values []string) error
 	Now     func() time.Time // time.Now where nil
+	Rand    func() float64   // in [0,1), spreads what would come together; math/rand/v2's where nil
 	Logger  *slog.Logger
 
 	Backoff      controlplane.Backoff
@@ -99,6 +101,9 @@ func New(c Config) (*Service, error) {
 	c.Zone = strings.ToLower(strings.TrimSuffix(c.Zone, "."))
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Float64
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

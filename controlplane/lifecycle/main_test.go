@@ -59,7 +59,8 @@ func newWorld(t *testing.T, change ...func(*lifecycle.Config)) *world {
 	must(t, err)
 	t.Cleanup(store.Close)
 	c := lifecycle.Config{Store: store, Zone: zone, TargetKey: []byte("0123456789abcdef"), Issuer: w.ca, Doctor: w.doctor, Sealer: w.sealer,
-		Visible: func(context.Context, string, []string) error { return nil }, Now: now.Now, SweepSpread: -1}
+		Visible: func(context.Context, string, []string) error { return nil }, Now: now.Now, SweepSpread: -1,
+		Rand: func() float64 { return 0 }}
 	for _, fn := range change {
 		fn(&c)
 	}

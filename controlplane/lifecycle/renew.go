@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,16 +15,19 @@ const (
 	renewalCheckEvery = 12 * time.Hour // how often a CA is asked when a certificate is best renewed (RFC 9773 §4.3.2)
 	renewalCheckLease = 10 * time.Minute
 	renewalCheckBatch = 200
-	rehearsalEvery    = 24 * time.Hour
 )
 
-// watchRenewal begins to look after a certificate that was just stored: the point of the
-// CA's window is drawn once, and the first looks are spread.
-func (w *work) watchRenewal(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
-	checkAt := now.Add(time.Duration(rand.Float64() * float64(time.Hour)))
-	rehearseAt := now.Add(rehearsalEvery/2 + time.Duration(rand.Float64()*float64(rehearsalEvery)/2))
-	return t.BeginRenewalWatch(ctx, d.OrgID, d.ID, rand.Float64(), checkAt, rehearseAt)
+// watchRenewal begins to look after a certificate that was just stored. The draw is its own,
+// for as long as it is current; the first looks are spread.
+func (w *work) watchRenewal(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, cert *controlplane.Certificate, draw float64, now time.Time) error {
+	every := controlplane.RehearsalEvery(cert.NotBefore, cert.NotAfter)
+	_, warnAt := controlplane.ExpiryWarning(cert.NotBefore, cert.NotAfter, now)
+	return t.BeginRenewalWatch(ctx, d.OrgID, d.ID, postgres.RenewalWatch{Draw: draw, WarnAt: warnAt, RehearseEvery: every,
+		CheckAt: now.Add(w.share(time.Hour)), RehearseAt: now.Add(every/2 + w.share(every/2))})
 }
+
+// share returns a random part of d.
+func (s *Service) share(d time.Duration) time.Duration { return time.Duration(s.Rand() * float64(d)) }
 
 // CheckRenewals asks the CAs, for every certificate whose turn it is, when it is best
 // renewed (RFC 9773), and moves its renewal. It returns how many were asked for.

@@ -90,7 +90,7 @@ func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, or
 // planned reports whether nothing but the plan is to be said of the domain's renewal.
 func planned(d *controlplane.Domain) bool {
 	reason := d.Condition(controlplane.RenewalOnTrack).Reason
-	return reason == "scheduled" || reason == "auto-renew-off"
+	return reason == "scheduled" || reason == "auto-renew-off" || reason == "certificate-expiring"
 }
 
 func sameVersion(d *controlplane.Domain, ifVersion int64) error {

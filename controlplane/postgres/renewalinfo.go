@@ -61,11 +61,21 @@ func (q queries) StopRenewalChecks(ctx context.Context, r RenewalCheck) error {
 	return translate(err, "domain", r.DomainID)
 }
 
-// BeginRenewalWatch resets what is known of a domain's renewal for its new certificate: a
-// new draw, and when the CA is asked and the delegation is looked at first.
-func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, draw float64, checkAt, rehearseAt time.Time) error {
+// RenewalWatch is how a domain's new certificate is looked after.
+type RenewalWatch struct {
+	Draw          float64       // point of the CA's window, in [0,1)
+	CheckAt       time.Time     // when the CA is asked first
+	RehearseAt    time.Time     // when the delegation is looked at first
+	RehearseEvery time.Duration // and from then on
+	WarnAt        time.Time     // when its end is near
+}
+
+// BeginRenewalWatch puts what is known of a domain's renewal in the place of what was known
+// for the certificate before.
+func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
 	_, err := t.db.Exec(ctx, `
-		UPDATE domains SET renewal_draw = $3, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $4, rehearse_at = $5
-		WHERE org_id = $1 AND id = $2`, orgID, domainID, draw, checkAt, rehearseAt)
+		UPDATE domains SET renewal_draw = $3, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $4,
+			rehearse_at = $5, rehearse_every = $6, warn_at = $7
+		WHERE org_id = $1 AND id = $2`, orgID, domainID, w.Draw, w.CheckAt, w.RehearseAt, w.RehearseEvery, w.WarnAt)
 	return translate(err, "domain", domainID)
 }

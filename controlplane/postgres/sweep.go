@@ -36,8 +36,9 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 	return n, translate(err, "", "")
 }
 
-// QueueRehearsals makes a check of the delegation for up to limit active domains whose daily
-// look is due at now, and returns how many. The next look comes a day later.
+// QueueRehearsals makes a check of the delegation for up to limit active domains whose
+// look is due at now, and returns how many. The next look comes as long after now as the
+// certificate's life wants (RenewalWatch).
 func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
@@ -49,7 +50,7 @@ func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, s
 			SELECT id FROM domains WHERE status = 'active' AND rehearse_at <= $1
 			ORDER BY rehearse_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 		), taken AS (
-			UPDATE domains d SET rehearse_at = $1::timestamptz + interval '1 day' FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
+			UPDATE domains d SET rehearse_at = $1::timestamptz + d.rehearse_every FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
 		), numbered AS (
 			SELECT taken.*, row_number() OVER () AS n FROM taken
 		), job AS (

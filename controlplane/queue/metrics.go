@@ -16,6 +16,8 @@ type metrics struct {
 	seconds *prometheus.HistogramVec
 	due     prometheus.Gauge
 	running prometheus.Gauge
+
+	expiring *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -28,6 +30,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Jobs that are queued and due, in all of the database."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
 			Help: "Jobs that a worker holds, in all of the database."}),
+		expiring: newExpiring(),
 	}
 	// A counter that is not there yet has no increase when it first counts.
 	for _, kind := range []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation} {
@@ -36,7 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.due, m.running)
+		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.expiring)
 	}
 	return m
 }

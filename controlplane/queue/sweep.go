@@ -22,7 +22,7 @@ func (q *Queue) sweep(ctx context.Context) {
 			n, err = q.Lifecycle.DailyScan(ctx)
 			scan = lifecycle.NextScan(now)
 		}
-		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Expire, q.Lifecycle.Rehearse, q.tidy} {
+		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Expire, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
 			_, aerr := also(ctx)
 			err = errors.Join(err, aerr)
 		}
