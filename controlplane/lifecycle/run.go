@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -199,11 +198,6 @@ func explain(err error) (code, detail, fix string) {
 	}
 	e := controlplane.AsError(err)
 	return e.Code, storable(e.Message), storable(e.Fix)
-}
-
-// storable returns a text as Postgres takes it, whatever a CA may have sent.
-func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 func (w *work) actor() controlplane.Actor {
