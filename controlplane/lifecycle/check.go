@@ -8,8 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// resolverPause is how long a check waits when no resolver could be asked.
-const resolverPause = 15 * time.Second
+// How long a check waits when no resolver could be asked: resolverPause where somebody waits
+// for it, and longer where it is a rehearsal.
+const (
+	resolverPause  = 15 * time.Second
+	rehearsalPause = 5 * time.Minute
+)
 
 // Examine looks at everything that the CAs will look at in DNS for a domain.
 func (s *Service) Examine(ctx context.Context, d *controlplane.Domain) (controlplane.Examination, error) {
@@ -32,6 +36,8 @@ func (w *work) check(ctx context.Context) error {
 		switch {
 		case seen.OK():
 			return w.delegated(ctx, t, d, seen, now)
+		case d.Status == controlplane.DomainActive && seen.Transient():
+			return w.lookAgain(ctx, t, d, seen, now)
 		case d.Status == controlplane.DomainActive:
 			return w.rehearsalFailed(ctx, t, d, seen, now)
 		}
@@ -144,14 +150,25 @@ func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.D
 	return t.JobWaits(ctx, w.claim, now, next, cause.Code)
 }
 
+// lookAgain puts off the look at an active domain that taught nothing: what was known stands.
+func (w *work) lookAgain(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+	next := now.Add(resolverPause)
+	if w.claim.Job.Queue == controlplane.QueueBulk {
+		next = now.Add(rehearsalPause)
+	}
+	showDNS(d, seen, &next)
+	if err := t.SaveDomain(ctx, d, now); err != nil {
+		return err
+	}
+	return t.JobWaits(ctx, w.claim, now, next, seen.Cause().Code)
+}
+
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate still
 // serves.
 func (w *work) rehearsalFailed(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
 	cause, broken := seen.Cause(), isBroken(d, seen, now)
 	showDNS(d, seen, nil)
-	if !seen.Transient() {
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
-	}
+	d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
 	if err := t.SaveDomain(ctx, d, now); err != nil {
 		return err
 	}
