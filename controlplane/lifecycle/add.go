@@ -3,8 +3,10 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // NewDomain is what a domain is made of. An empty key type means ec256, or that of the
@@ -18,6 +20,23 @@ type NewDomain struct {
 // with every wrong field, KindConflict with the existing domain's id, KindForbidden where
 // the plan's limit is reached.
 func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain) (*controlplane.Domain, error) {
+	a, err := s.addition(actor, orgID, in, s.now())
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.Store.AddDomain(ctx, a.Domain, a.Job, a.Entry)
+	if err != nil {
+		return nil, err
+	}
+	if !stored {
+		return nil, s.planLimit(ctx, orgID)
+	}
+	return a.Domain, nil
+}
+
+// addition makes a domain with its first job and its audit entry. Its error lists every
+// wrong field.
+func (s *Service) addition(actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
 	problem := &controlplane.Error{}
 	name, err := controlplane.ParseName("/name", in.Name)
 	if err != nil {
@@ -28,7 +47,6 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 	if err := invalid(problem); err != nil {
 		return nil, err
 	}
-	now := s.now()
 	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID, Name: name,
 		Target: controlplane.Target(s.TargetKey, orgID, name), Status: controlplane.DomainPendingCNAME, StatusReason: "cname-unchecked",
 		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
@@ -39,17 +57,9 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 		NextCheckAt: &now})
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "not-issued",
 		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
-	job := newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)
 	entry := s.audit(orgID, actor, controlplane.ActionDomainCreated, "domain", d.ID, now)
 	entry.After = describe(d)
-	stored, err := s.Store.AddDomain(ctx, d, job, entry)
-	if err != nil {
-		return nil, err
-	}
-	if !stored {
-		return nil, s.planLimit(ctx, orgID)
-	}
-	return d, nil
+	return &postgres.Addition{Domain: d, Job: newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now), Entry: entry}, nil
 }
 
 // planLimit says why an organization could not add a domain.
