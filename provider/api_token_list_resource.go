@@ -28,7 +28,7 @@ func (l *apiTokenListResource) Configure(_ context.Context, req resource.Configu
 
 func (l *apiTokenListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds the API tokens of the organization for `terraform query`, newest first. A token that is imported from it has no secret: `token` stays null.",
+		MarkdownDescription: "Finds the API tokens of the organization for `terraform query`, newest first. A token that is imported from it has no secret: `token` stays null. Terraform 1.14 or newer.",
 	}
 }
 

@@ -74,8 +74,44 @@ func (a *acc) files(dir string) map[string]string {
 	return out
 }
 
+// requiresDCVaaS is what a configuration of a workspace begins with.
+const requiresDCVaaS = `terraform {
+  required_providers {
+    dcvaas = { source = "dcvaas/dcvaas" }
+  }
+}
+`
+
+// cli is the command under test: TF_ACC_TERRAFORM_PATH, as for plugin-testing, or the one on PATH.
+func cli() string { return firstOf(os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform") }
+
+// needTerraform skips a test of what comes with Terraform 1.minor, where the command under test is older or OpenTofu.
+func needTerraform(t *testing.T, minor int) {
+	t.Helper()
+	out, err := exec.Command(cli(), "version", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var is struct {
+		Version string `json:"terraform_version"`
+	}
+	if err := json.Unmarshal(out, &is); err != nil {
+		t.Fatal(err)
+	}
+	var major, have int
+	if _, err := fmt.Sscanf(is.Version, "%d.%d.", &major, &have); err != nil {
+		t.Fatalf("%q: %v", is.Version, err)
+	}
+	if isTofu() || major == 1 && have < minor {
+		t.Skipf("it takes Terraform 1.%d, and this is %s %s", minor, filepath.Base(cli()), is.Version)
+	}
+}
+
+// isTofu reports whether the command under test is OpenTofu.
+func isTofu() bool { return strings.HasPrefix(filepath.Base(cli()), "tofu") }
+
 func (t *workspace) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("terraform", append(args, "-no-color")...)
+	cmd := exec.Command(cli(), append(args, "-no-color")...)
 	cmd.Dir, cmd.Env = t.dir, t.env
 	return cmd
 }
@@ -122,12 +158,7 @@ func (t *workspace) read(name string) string {
 func TestCLIInterrupt(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
-	tf := a.workspace(map[string]string{"main.tf": `terraform {
-  required_providers {
-    dcvaas = { source = "dcvaas/dcvaas" }
-  }
-}
-
+	tf := a.workspace(map[string]string{"main.tf": requiresDCVaaS + `
 resource "dcvaas_domain" "test" {
   name = "` + name + `"
 }
@@ -184,12 +215,7 @@ func TestCLISecrets(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
 	a.delegate(name)
-	tf := a.workspace(map[string]string{"main.tf": `terraform {
-  required_providers {
-    dcvaas = { source = "dcvaas/dcvaas" }
-  }
-}
-
+	tf := a.workspace(map[string]string{"main.tf": requiresDCVaaS + `
 resource "dcvaas_domain" "test" {
   name = "` + name + `"
 }
@@ -245,12 +271,7 @@ output "token" {
 func TestCLIForEachRecord(t *testing.T) {
 	a := newAcc(t)
 	first, second := a.domain(), a.domain()
-	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(`terraform {
-  required_providers {
-    dcvaas = { source = "dcvaas/dcvaas" }
-  }
-}
-
+	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(requiresDCVaaS+`
 resource "dcvaas_domain" "all" {
   for_each = toset([%q, %q])
   name     = each.key

@@ -37,7 +37,7 @@ func (l *domainListResource) Configure(_ context.Context, req resource.Configure
 func (l *domainListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Finds the domains of the organization for `terraform query`, all or those that every given filter lets pass, in the order of their names. " +
-			"With `-generate-config-out` it writes the blocks that import them.",
+			"With `-generate-config-out` it writes the blocks that import them. Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"status": schema.StringAttribute{
 				Optional:            true,

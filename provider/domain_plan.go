@@ -30,6 +30,9 @@ func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	case state == nil:
 		plan.planKeyType(config)
 		r.planDelegation(ctx, plan, &resp.Diagnostics)
+	case state.ID.IsNull(): // moved from another provider's certificate, and not looked for since
+		plan.ID = types.StringUnknown()
+		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("id"))
 	case plan.Name.IsUnknown() || !sameName(plan.Name.ValueString(), state.Name.ValueString()):
 		if state.DeletionProtection.ValueBool() {
 			state.refuseDeletion(&resp.Diagnostics)

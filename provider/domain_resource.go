@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -53,8 +54,8 @@ func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
-	d, err := r.domains.get(ctx, state.ID.ValueString())
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(firstOf(state.ID.ValueString(), state.Name.ValueString()))})...)
+	d, err := r.find(ctx, &state)
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
 		return
@@ -65,6 +66,15 @@ func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	state.fromAPI(d)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+}
+
+// find gets the domain of a state: by its name where it was moved from another provider's certificate.
+func (r *domainResource) find(ctx context.Context, state *domainModel) (*client.Domain, error) {
+	if state.ID.IsNull() {
+		return findDomain(ctx, r.client, state.Name.ValueString())
+	}
+	return r.domains.get(ctx, state.ID.ValueString())
 }
 
 func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -96,6 +106,9 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		state.refuseDeletion(&resp.Diagnostics)
 		return
 	}
+	if state.ID.IsNull() { // moved from another provider's certificate, and not looked for since
+		return
+	}
 	err := r.client.DeleteDomain(ctx, state.ID.ValueString())
 	r.domains.forget()
 	if err != nil && !client.IsNotFound(err) {
@@ -105,13 +118,9 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 
 // ImportState takes an id or a name, as id or by identity.
 func (r *domainResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	ref := req.ID
-	if ref == "" && req.Identity != nil {
-		var id types.String
-		if resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root("id"), &id)...); resp.Diagnostics.HasError() {
-			return
-		}
-		ref = id.ValueString()
+	ref := importRef(ctx, req, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
 	}
 	d, err := findDomain(ctx, r.client, ref)
 	if err != nil {
@@ -120,6 +129,16 @@ func (r *domainResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), d.Id)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
+}
+
+// importRef returns what to import, whether it was given as id or as identity.
+func importRef(ctx context.Context, req resource.ImportStateRequest, diags *diag.Diagnostics) string {
+	if req.ID != "" || req.Identity == nil {
+		return req.ID
+	}
+	var id types.String
+	diags.Append(req.Identity.GetAttribute(ctx, path.Root("id"), &id)...)
+	return id.ValueString()
 }
 
 var domainID = regexp.MustCompile(`^dom_[0-7][0-9a-hjkmnp-tv-z]{25}$`)

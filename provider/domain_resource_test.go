@@ -43,7 +43,7 @@ func unknown(name string) plancheck.PlanCheck {
 	return plancheck.ExpectUnknownValue(domainAddress, at(strings.Split(name, ".")...))
 }
 
-func action(a plancheck.ResourceActionType) plancheck.PlanCheck {
+func planned(a plancheck.ResourceActionType) plancheck.PlanCheck {
 	return plancheck.ExpectResourceAction(domainAddress, a)
 }
 
@@ -70,7 +70,7 @@ func TestAccDomain_basic(t *testing.T) {
 		resource.TestStep{
 			Config: a.config(`resource "dcvaas_domain" "test" { name = %q }`, name),
 			ConfigPlanChecks: pre(
-				action(plancheck.ResourceActionCreate),
+				planned(plancheck.ResourceActionCreate),
 				known("name", knownvalue.StringExact(name)),
 				known("delegation.name", knownvalue.StringExact("_acme-challenge."+name)),
 				known("delegation.fqdn", knownvalue.StringExact("_acme-challenge."+name+".")),
@@ -111,7 +111,7 @@ func TestAccDomain_updateInPlace(t *testing.T) {
 		return resource.TestStep{
 			Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n%s\n}", name, body),
 			ConfigPlanChecks: pre(
-				action(plancheck.ResourceActionUpdate),
+				planned(plancheck.ResourceActionUpdate),
 				known("id", knownvalue.StringRegexp(domainIDText)),
 				known("delegation.target", knownvalue.NotNull()),
 				known("created_at", knownvalue.NotNull()),
@@ -156,7 +156,7 @@ func TestAccDomain_deletionProtection(t *testing.T) {
 		resource.TestStep{Config: config(name, false)},
 		resource.TestStep{
 			Config: config(name, true),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionUpdate), known("status", knownvalue.StringExact("pending_cname")),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionUpdate), known("status", knownvalue.StringExact("pending_cname")),
 				known("id", knownvalue.NotNull()), known("expires_at", knownvalue.Null())),
 			Check: func(*terraform.State) error {
 				p.mu.Lock()
@@ -172,7 +172,7 @@ func TestAccDomain_deletionProtection(t *testing.T) {
 		resource.TestStep{Config: config(other, false), ExpectError: message("is protected from deletion")},
 		resource.TestStep{Config: config(name, true), Destroy: true, ExpectError: message("is protected from deletion")},
 		resource.TestStep{Config: config(name, false)},
-		resource.TestStep{Config: config(other, true), ConfigPlanChecks: pre(action(plancheck.ResourceActionDestroyBeforeCreate))},
+		resource.TestStep{Config: config(other, true), ConfigPlanChecks: pre(planned(plancheck.ResourceActionDestroyBeforeCreate))},
 		resource.TestStep{Config: config(other, false)},
 	)
 }
@@ -188,7 +188,7 @@ func TestAccDomain_nameReplaces(t *testing.T) {
 		},
 		resource.TestStep{
 			Config: a.config(`resource "dcvaas_domain" "test" { name = %q }`, second),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionDestroyBeforeCreate), unknown("id"),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionDestroyBeforeCreate), unknown("id"),
 				known("delegation.name", knownvalue.StringExact("_acme-challenge."+second)), known("delegation.target", knownvalue.NotNull())),
 			ConfigStateChecks: []statecheck.StateCheck{differ.AddStateValue(domainAddress, at("id"))},
 		},
@@ -211,14 +211,14 @@ func TestAccDomain_spelling(t *testing.T) {
 	a.run(
 		resource.TestStep{
 			Config:           config(written),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionCreate), known("delegation.name", knownvalue.StringExact("_acme-challenge."+ascii))),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionCreate), known("delegation.name", knownvalue.StringExact("_acme-challenge."+ascii))),
 			ConfigStateChecks: []statecheck.StateCheck{
 				state("name", knownvalue.StringExact(written)), state("delegation.name", knownvalue.StringExact("_acme-challenge."+ascii))},
 		},
 		nothing(name), nothing(ascii), nothing(ascii+"."), nothing(strings.ToUpper(ascii)),
 		resource.TestStep{ // another spelling with a real change updates, and does not replace
 			Config:           a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n  wildcard = true\n}", ascii),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionUpdate)),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionUpdate)),
 		},
 	)
 }
@@ -250,7 +250,7 @@ func TestAccDomain_importBlock(t *testing.T) {
 	d := a.added(a.domain())
 	a.run(resource.TestStep{
 		Config:            a.config("import {\n  to = dcvaas_domain.test\n  id = %q\n}\n\nresource \"dcvaas_domain\" \"test\" { name = %q }", strings.ToUpper(d.Name), d.Name),
-		ConfigPlanChecks:  pre(action(plancheck.ResourceActionNoop)),
+		ConfigPlanChecks:  pre(planned(plancheck.ResourceActionNoop)),
 		ConfigStateChecks: []statecheck.StateCheck{state("id", knownvalue.StringExact(d.Id))},
 	})
 }
@@ -283,7 +283,7 @@ func TestAccDomain_disappears(t *testing.T) {
 			},
 			ExpectNonEmptyPlan: true,
 		},
-		resource.TestStep{Config: config, ConfigPlanChecks: pre(action(plancheck.ResourceActionCreate))},
+		resource.TestStep{Config: config, ConfigPlanChecks: pre(planned(plancheck.ResourceActionCreate))},
 	)
 }
 
@@ -321,7 +321,7 @@ func TestAccDomain_drift(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:            config,
-			ConfigPlanChecks:  pre(action(plancheck.ResourceActionUpdate), known("wildcard", knownvalue.Bool(false)), known("labels.a", knownvalue.StringExact("b"))),
+			ConfigPlanChecks:  pre(planned(plancheck.ResourceActionUpdate), known("wildcard", knownvalue.Bool(false)), known("labels.a", knownvalue.StringExact("b"))),
 			ConfigStateChecks: []statecheck.StateCheck{state("wildcard", knownvalue.Bool(false)), state("labels.a", knownvalue.StringExact("b"))},
 		},
 	)
@@ -389,7 +389,7 @@ resource "terraform_data" "record" { input = [dcvaas_domain.test.id, dcvaas_doma
 		},
 		resource.TestStep{ // and an update of it leaves what depends on it alone
 			Config:           strings.Replace(config, "  name = ", "  wildcard = true\n  name = ", 1),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionUpdate), plancheck.ExpectResourceAction("terraform_data.record", plancheck.ResourceActionNoop)),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionUpdate), plancheck.ExpectResourceAction("terraform_data.record", plancheck.ResourceActionNoop)),
 		},
 	)
 }
@@ -401,7 +401,7 @@ func TestAccDomain_moved(t *testing.T) {
 		resource.TestStep{Config: a.config(`resource "dcvaas_domain" "before" { name = %q }`, name)},
 		resource.TestStep{
 			Config:           a.config("moved {\n  from = dcvaas_domain.before\n  to = dcvaas_domain.test\n}\n\nresource \"dcvaas_domain\" \"test\" { name = %q }", name),
-			ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop)),
+			ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)),
 		},
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -21,6 +22,7 @@ import (
 var (
 	_ resource.ResourceWithConfigure   = (*domainValidationResource)(nil)
 	_ resource.ResourceWithImportState = (*domainValidationResource)(nil)
+	_ resource.ResourceWithIdentity    = (*domainValidationResource)(nil)
 )
 
 // What wait_for says.
@@ -106,6 +108,7 @@ func (r *domainValidationResource) Create(ctx context.Context, req resource.Crea
 	}
 	plan.ID = plan.DomainID
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
 // Read forgets the wait when its domain is gone.
@@ -114,6 +117,8 @@ func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRe
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
+	// Also for a wait whose domain is gone: the framework asks for it, and older Terraform has kept none.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.DomainID})...)
 	_, err := r.domains.get(ctx, state.DomainID.ValueString())
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
@@ -147,18 +152,32 @@ func (r *domainValidationResource) Update(ctx context.Context, req resource.Upda
 		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.DomainID})...)
 }
 
 // Delete does nothing: there is nothing to undo in a wait.
 func (r *domainValidationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
 }
 
-// ImportState takes the id or the name of the domain.
+func (r *domainValidationResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identityschema.Schema{
+		Attributes: map[string]identityschema.Attribute{
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "The domain's id, dom_…, or its name."},
+		},
+	}
+}
+
+// ImportState takes the id or the name of the domain, as id or by identity.
 func (r *domainValidationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	d, err := findDomain(ctx, r.client, req.ID)
+	ref := importRef(ctx, req, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	d, err := findDomain(ctx, r.client, ref)
 	if err != nil {
-		problem{doing: "import the wait for the domain " + req.ID}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "import the wait for the domain " + ref}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("domain_id"), d.Id)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
 }

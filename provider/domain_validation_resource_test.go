@@ -96,7 +96,7 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 	id := statecheck.CompareValue(same{})
 	only := a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name)
 	keeps := func() resource.TestStep {
-		return resource.TestStep{Config: only, ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop)), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}}
+		return resource.TestStep{Config: only, ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}}
 	}
 	short := "  wait_for = \"certificate\"\n  timeouts = { create = \"4s\" }"
 	a.run(
@@ -114,7 +114,7 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 		keeps(),
 		resource.TestStep{
 			PreConfig: func() { a.delegate(name) },
-			Config:    a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop)),
+			Config:    a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)),
 			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))},
 		},
 	)
@@ -128,7 +128,7 @@ func TestAccDomainValidation_mismatch(t *testing.T) {
 			Config:      a.validated(name, `  record_fqdn = "_acme-challenge.`+name+`.`+name+`"`),
 			ExpectError: message("The record has another name than the domain's delegation"),
 		},
-		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name), ConfigPlanChecks: pre(action(plancheck.ResourceActionNoop))},
+		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop))},
 	)
 }
 
@@ -163,7 +163,7 @@ func TestAccDomainValidation_replace(t *testing.T) {
 				}
 			},
 			Config:           a.validated(second, ""),
-			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionCreate), action(plancheck.ResourceActionCreate)),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionCreate), planned(plancheck.ResourceActionCreate)),
 		},
 	)
 }

@@ -252,12 +252,7 @@ func TestCLIEphemeral(t *testing.T) {
 	name := a.domain()
 	a.added(name)
 	a.activate(name)
-	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(`terraform {
-  required_providers {
-    dcvaas = { source = "dcvaas/dcvaas" }
-  }
-}
-
+	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(requiresDCVaaS+`
 ephemeral "dcvaas_certificate_key" "test" {
   domain = %q
 }

@@ -54,24 +54,32 @@ func TestExamples(t *testing.T) {
 	a := newAcc(t)
 	var dirs []string
 	err := filepath.WalkDir(examples, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && filepath.Ext(path) == ".tf" && filepath.Base(filepath.Dir(path)) != "quickstart" {
+		if err == nil && !d.IsDir() && exampleFile.MatchString(filepath.Base(path)) {
 			dirs = append(dirs, filepath.Dir(path))
 		}
 		return err
 	})
-	if err != nil || len(dirs) < 8 {
+	if err != nil || len(dirs) < 14 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	// One after another: they share the name example.com, whose record in the playground fits one organization at a time.
 	for _, dir := range dirs {
 		t.Run(strings.TrimPrefix(dir, examples+"/"), func(t *testing.T) {
+			if strings.Contains(dir, "actions") {
+				needTerraform(t, 14)
+			}
 			b := a.organization(t)
 			files := b.files(dir)
+			for name := range files {
+				if strings.HasPrefix(name, "import-") { // stands for an object that is there; see TestImportExamples
+					delete(files, name)
+				}
+			}
 			if _, ok := files["provider.tf"]; ok { // its endpoint is an example, too
 				b.workspace(files).run("validate")
 				return
 			}
-			files["versions.tf"] = "terraform {\n  required_providers {\n    dcvaas = { source = \"dcvaas/dcvaas\" }\n  }\n}\n"
+			files["versions.tf"] = requiresDCVaaS
 			switch {
 			case strings.Contains(dir, "data-sources"), strings.Contains(dir, "ephemeral-resources"):
 				b.added("example.com")
@@ -81,6 +89,10 @@ func TestExamples(t *testing.T) {
 			}
 			tf := b.workspace(files)
 			tf.run("apply", "-auto-approve", "-input=false")
+			if invoked := invocation.FindString(files["action.tf"]); invoked != "" {
+				b.activate("example.com")
+				tf.run("apply", "-auto-approve", "-input=false", invoked)
+			}
 			if out := tf.run("plan", "-input=false"); !strings.Contains(out, "No changes.") {
 				t.Errorf("the second plan says:\n%s", out)
 			}
@@ -90,34 +102,64 @@ func TestExamples(t *testing.T) {
 
 // Examples and templates are formatted as `terraform fmt` does.
 func TestExamplesAreFormatted(t *testing.T) {
-	if out, err := exec.Command("terraform", "fmt", "-check", "-recursive", "-diff", examples).CombinedOutput(); err != nil {
+	if out, err := exec.Command(cli(), "fmt", "-check", "-recursive", "-diff", examples).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// The import examples are commands that Terraform has and ids of the right form.
-func TestImportExamples(t *testing.T) {
-	scripts, err := filepath.Glob(filepath.Join(examples, "resources", "*", "import.sh"))
-	if err != nil || len(scripts) != 3 {
-		t.Fatalf("found %v, %v", scripts, err)
+// The queries of the examples find what is there.
+func TestQueryExamples(t *testing.T) {
+	needTerraform(t, 14)
+	a := newAcc(t)
+	a = a.organization(t)
+	a.added("query.example.com")
+	labels := client.Labels{"team": "shop"}
+	if _, err := a.client.UpdateDomain(t.Context(), "query.example.com", client.DomainUpdate{Labels: &labels}); err != nil {
+		t.Fatal(err)
 	}
-	form := regexp.MustCompile(`(?m)^terraform import (dcvaas_\w+)\.\w+ (\S+)$`)
-	for _, path := range scripts {
-		a := &acc{T: t}
-		commands := form.FindAllStringSubmatch(readFile(a, path), -1)
-		if len(commands) == 0 {
-			t.Errorf("%s has no command", path)
+	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_"} {
+		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))
+		tf := a.workspace(map[string]string{"example.tfquery.hcl": query, "versions.tf": requiresDCVaaS})
+		if out := tf.run("query"); !strings.Contains(out, want) {
+			t.Errorf("%s: it says\n%s", kind, out)
 		}
-		for _, c := range commands {
-			if c[1] != filepath.Base(filepath.Dir(path)) {
-				t.Errorf("%s imports a %s", path, c[1])
+	}
+}
+
+// The import examples are of the resource whose page they stand on, with ids of the right form; each resource has all three.
+func TestImportExamples(t *testing.T) {
+	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
+	if err != nil || len(dirs) != 3 {
+		t.Fatalf("found %v, %v", dirs, err)
+	}
+	forms := map[string]*regexp.Regexp{
+		"import.sh":              regexp.MustCompile(`(?m)^terraform import (dcvaas_\w+)\.\w+ (\S+)$`),
+		"import-by-string-id.tf": regexp.MustCompile(`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+id = "(\S+)"\s+\}\n$`),
+		"import-by-identity.tf":  regexp.MustCompile(`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+identity = \{\s+id = "(\S+)"\s+\}\s+\}\n$`),
+	}
+	for _, dir := range dirs {
+		for file, form := range forms {
+			imports := form.FindAllStringSubmatch(readFile(&acc{T: t}, filepath.Join(dir, file)), -1)
+			if len(imports) == 0 {
+				t.Errorf("%s/%s imports nothing", dir, file)
 			}
-			if _, err := canonicalName(c[2]); err != nil && !domainID.MatchString(c[2]) && !tokenID.MatchString(c[2]) {
-				t.Errorf("%s imports %s", path, c[2])
+			for _, c := range imports {
+				if c[1] != filepath.Base(dir) {
+					t.Errorf("%s/%s imports a %s", dir, file, c[1])
+				}
+				if _, err := canonicalName(c[2]); err != nil && !domainID.MatchString(c[2]) && !tokenID.MatchString(c[2]) {
+					t.Errorf("%s/%s imports %s", dir, file, c[2])
+				}
 			}
 		}
 	}
 }
+
+var (
+	// exampleFile is the file that makes a directory an example to apply, once for each.
+	exampleFile = regexp.MustCompile(`^(resource|data-source|ephemeral-resource|function|provider|action)\.tf$`)
+	invocation  = regexp.MustCompile(`-invoke=\S+`)
+)
 
 // organization returns a test within an organization of its own.
 func (a *acc) organization(t *testing.T) *acc {

@@ -19,23 +19,31 @@ type rpc struct {
 	schemas *tfprotov6.GetProviderSchemaResponse
 }
 
+// rpc returns the provider, configured for the control plane.
 func (a *acc) rpc() *rpc {
 	a.Helper()
 	ctx := context.Background()
+	r := newRPC(a)
+	config := r.value(r.schemas.Provider.ValueType(), map[string]any{"endpoint": a.endpoint, "api_token": a.token})
+	resp, err := r.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
+	if err != nil {
+		a.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	return r
+}
+
+// newRPC returns the provider before it is configured.
+func newRPC(a *acc) *rpc {
+	a.Helper()
 	server, err := a.factories()["dcvaas"]()
 	if err != nil {
 		a.Fatal(err)
 	}
 	r := &rpc{acc: a, ProviderServer: server}
-	if r.schemas, err = server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{}); err != nil {
+	if r.schemas, err = server.GetProviderSchema(context.Background(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		a.Fatal(err)
 	}
-	config := r.value(r.schemas.Provider.ValueType(), map[string]any{"endpoint": a.endpoint, "api_token": a.token})
-	resp, err := server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
-	if err != nil {
-		a.Fatal(err)
-	}
-	r.ok(resp.Diagnostics)
 	return r
 }
 
@@ -57,7 +65,19 @@ func (r *rpc) value(typ tftypes.Type, attributes map[string]any) *tfprotov6.Dyna
 	return &v
 }
 
-func (r *rpc) attribute(v *tfprotov6.DynamicValue, typ tftypes.Type, name string) string {
+func (r *rpc) attribute(v *tfprotov6.DynamicValue, typ tftypes.Type, name string) (text string) {
+	r.Helper()
+	r.read(v, typ, name, &text)
+	return text
+}
+
+func (r *rpc) flag(v *tfprotov6.DynamicValue, typ tftypes.Type, name string) (set bool) {
+	r.Helper()
+	r.read(v, typ, name, &set)
+	return set
+}
+
+func (r *rpc) read(v *tfprotov6.DynamicValue, typ tftypes.Type, name string, into any) {
 	r.Helper()
 	decoded, err := v.Unmarshal(typ)
 	if err != nil {
@@ -67,11 +87,9 @@ func (r *rpc) attribute(v *tfprotov6.DynamicValue, typ tftypes.Type, name string
 	if err := decoded.As(&object); err != nil {
 		r.Fatal(err)
 	}
-	var s string
-	if err := object[name].As(&s); err != nil {
+	if err := object[name].As(into); err != nil {
 		r.Fatal(err)
 	}
-	return s
 }
 
 func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
@@ -85,7 +103,7 @@ func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
 
 var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
 
-// Both resources are imported by their identity, and a domain's may be its name; reading gives the identity again.
+// Every resource is imported by its identity, and a domain's may be its name; reading gives the identity again.
 func TestImportByIdentity(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -99,6 +117,8 @@ func TestImportByIdentity(t *testing.T) {
 	for _, c := range []struct{ kind, identity, id string }{
 		{"dcvaas_domain", d.Id, d.Id},
 		{"dcvaas_domain", d.Name, d.Id},
+		{"dcvaas_domain_validation", d.Id, d.Id},
+		{"dcvaas_domain_validation", d.Name, d.Id},
 		{"dcvaas_api_token", token.Id, token.Id},
 	} {
 		typ := r.schemas.ResourceSchemas[c.kind].ValueType()

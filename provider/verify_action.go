@@ -30,7 +30,7 @@ func (a *verifyAction) Metadata(_ context.Context, req action.MetadataRequest, r
 func (a *verifyAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Has a domain's record looked for now instead of at the service's next turn, and tells what was found. " +
-			"A record that is not there is a warning with the cause and the fix: the service goes on looking. To wait for it, see `dcvaas_domain_validation`.",
+			"A record that is not there is a warning with the cause and the fix: the service goes on looking. To wait for it, see `dcvaas_domain_validation`. Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{Required: true, MarkdownDescription: domainDescription},
 		},

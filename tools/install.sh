@@ -2,7 +2,7 @@
 # Installs what a make target needs and this machine lacks, with the system's package manager.
 # Where nothing is missing it only looks for the programs, and takes milliseconds.
 #
-# usage: tools/install.sh demo|dev|docs|test
+# usage: tools/install.sh demo|dev|test
 # shellcheck disable=SC2086 # names in lists are split on purpose
 set -eu
 
@@ -11,9 +11,8 @@ set_name=${1:-}
 case $set_name in
 demo) need='postgres curl terraform' want='redis' ;;
 dev)  need='postgres' want='redis dig curl openssl' ;;
-docs) need='terraform' want='' ;;
 test) need='postgres redis dig curl openssl chromium terraform' want='' ;;
-*) echo 'usage: tools/install.sh demo|dev|docs|test' >&2; exit 2 ;;
+*) echo 'usage: tools/install.sh demo|dev|test' >&2; exit 2 ;;
 esac
 
 say() { echo "install: $*"; }

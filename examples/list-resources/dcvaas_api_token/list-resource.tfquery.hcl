@@ -1,0 +1,4 @@
+# terraform query
+list "dcvaas_api_token" "all" {
+  provider = dcvaas
+}

@@ -1,0 +1,4 @@
+import {
+  to = dcvaas_domain.example
+  id = "example.com"
+}

@@ -1,0 +1,4 @@
+import {
+  to = dcvaas_domain_validation.example
+  id = "example.com"
+}
