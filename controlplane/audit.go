@@ -30,11 +30,25 @@ const (
 	ActionTokenCreated      = "token.created"
 	ActionTokenUpdated      = "token.updated"
 	ActionTokenDeleted      = "token.deleted"
+	ActionTokenRotated      = "token.rotated"
+	ActionTokensRevoked     = "token.revoked_all"
 	ActionOrgCreated        = "organization.created"
+	ActionOrgRenamed        = "organization.renamed"
+	ActionOrgDeleted        = "organization.deleted"
+	ActionOrgTransferred    = "organization.ownership_transferred"
+	ActionMemberAdded       = "member.added"
+	ActionMemberJoined      = "member.joined"
+	ActionMemberRoleChanged = "member.role_changed"
+	ActionMemberRemoved     = "member.removed"
+	ActionInvited           = "invitation.created"
+	ActionInviteRevoked     = "invitation.revoked"
+	ActionInviteAccepted    = "invitation.accepted"
+	ActionSessionStarted    = "session.started"
+	ActionSessionEnded      = "session.ended"
 )
 
 // EventKinds returns the first words of the actions that are events.
-func EventKinds() []string { return []string{"domain", "job"} }
+func EventKinds() []string { return []string{"domain", "job", "webhook"} }
 
 // ActorType is who did something.
 type ActorType string

@@ -19,6 +19,7 @@ const (
 	PrefixAccount      = "acc"
 	PrefixConnection   = "con"
 	PrefixInvitation   = "inv"
+	PrefixSession      = "ses"
 	PrefixWebhook      = "whk"
 	PrefixDelivery     = "dlv"
 )

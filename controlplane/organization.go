@@ -37,6 +37,9 @@ const (
 	RoleMember Role = "member"
 )
 
+// Valid reports whether r is a role.
+func (r Role) Valid() bool { return r == RoleOwner || r == RoleAdmin || r == RoleMember }
+
 // Organization is a tenant.
 type Organization struct {
 	ID          string
@@ -53,4 +56,10 @@ func (o *Organization) MaxDomains() int {
 		return *o.DomainLimit
 	}
 	return o.Tier.Domains()
+}
+
+// Counts are what an organization uses of its plan.
+type Counts struct {
+	Webhooks, Members, Tokens int
+	Certificates              int // issued of late
 }

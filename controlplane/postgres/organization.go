@@ -18,7 +18,17 @@ func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error)
 
 // Organization returns one organization.
 func (q queries) Organization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`, orgID)
+	return q.organization(ctx, orgID, "")
+}
+
+// LockOrganization is Organization, with the row locked until the transaction ends: who
+// changes its members does so one at a time.
+func (t *Tx) LockOrganization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
+	return t.organization(ctx, orgID, " FOR NO KEY UPDATE")
+}
+
+func (q queries) organization(ctx context.Context, orgID, lock string) (*controlplane.Organization, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`+lock, orgID)
 	if err != nil {
 		return nil, translate(err, "organization", orgID)
 	}
@@ -44,6 +54,19 @@ func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organizati
 	_, err := q.db.Exec(ctx, `INSERT INTO organizations (id, name, subscription_tier, domain_limit, created_at) VALUES ($1, $2, $3, $4, $5)`,
 		o.ID, o.Name, o.Tier, o.DomainLimit, o.CreatedAt)
 	return translate(err, "organization", o.ID)
+}
+
+// RenameOrganization changes an organization's name.
+func (t *Tx) RenameOrganization(ctx context.Context, orgID, name string) error {
+	_, err := t.db.Exec(ctx, `UPDATE organizations SET name = $2 WHERE id = $1`, orgID, name)
+	return translate(err, "organization", orgID)
+}
+
+// DeleteOrganization removes an organization with everything in it but its log. The name
+// servers are told of each domain, as they are when one is deleted.
+func (t *Tx) DeleteOrganization(ctx context.Context, orgID string) error {
+	_, err := t.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1`, orgID)
+	return translate(err, "organization", orgID)
 }
 
 // DomainCount returns how many domains the organization has.

@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const invitationColumns = `id, org_id, role, hash, expires_at, created_by, created_at`
+
+func scanInvitation(row pgx.CollectableRow) (controlplane.Invitation, error) {
+	var i controlplane.Invitation
+	err := row.Scan(&i.ID, &i.OrgID, &i.Role, &i.Hash, &i.ExpiresAt, &i.CreatedBy, &i.CreatedAt)
+	return i, err
+}
+
+// InvitationByHash finds an open invitation by the hash of its secret. It does not begin with
+// the organization: it finds it.
+func (q queries) InvitationByHash(ctx context.Context, hash []byte, now time.Time) (*controlplane.Invitation, error) {
+	return q.invitationByHash(ctx, hash, now, "")
+}
+
+// LockInvitation is InvitationByHash, with the row locked until the transaction ends.
+func (t *Tx) LockInvitation(ctx context.Context, hash []byte, now time.Time) (*controlplane.Invitation, error) {
+	return t.invitationByHash(ctx, hash, now, " FOR UPDATE")
+}
+
+func (q queries) invitationByHash(ctx context.Context, hash []byte, now time.Time, lock string) (*controlplane.Invitation, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+invitationColumns+` FROM invitations WHERE hash = $1 AND expires_at > $2`+lock, hash, now)
+	if err != nil {
+		return nil, translate(err, "invitation", "")
+	}
+	i, err := pgx.CollectExactlyOneRow(rows, scanInvitation)
+	if err != nil {
+		return nil, translate(err, "invitation", "")
+	}
+	return &i, nil
+}
+
+// ListInvitations returns one page of those that are open, newest first, and the cursor of
+// the next one, nil on the last.
+func (q queries) ListInvitations(ctx context.Context, orgID string, now time.Time, after *Cursor, limit int) ([]controlplane.Invitation, *Cursor, error) {
+	key, id := after.after()
+	rows, err := q.db.Query(ctx, `SELECT `+invitationColumns+` FROM invitations
+		WHERE org_id = $1 AND expires_at > $2 AND ($3::text IS NULL OR (created_at, id) < ($3::text::timestamptz, $4::text))
+		ORDER BY created_at DESC, id DESC LIMIT $5`, orgID, now, key, id, limit+1)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanInvitation)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, limit, func(i controlplane.Invitation) *Cursor { return at(i.CreatedAt, i.ID) })
+	return items, next, nil
+}
+
+// AddInvitation stores a new invitation.
+func (t *Tx) AddInvitation(ctx context.Context, i *controlplane.Invitation) error {
+	_, err := t.db.Exec(ctx, `INSERT INTO invitations (`+invitationColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		i.ID, i.OrgID, i.Role, i.Hash, i.ExpiresAt, i.CreatedBy, i.CreatedAt)
+	if violates(err) == "invitations_org_id_fkey" {
+		return controlplane.NotFound("organization", i.OrgID)
+	}
+	return translate(err, "invitation", i.ID)
+}
+
+// DeleteInvitation removes an invitation, and returns it.
+func (t *Tx) DeleteInvitation(ctx context.Context, orgID, id string) (*controlplane.Invitation, error) {
+	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND id = $2 RETURNING `+invitationColumns, orgID, id)
+	if err != nil {
+		return nil, translate(err, "invitation", id)
+	}
+	i, err := pgx.CollectExactlyOneRow(rows, scanInvitation)
+	if err != nil {
+		return nil, translate(err, "invitation", id)
+	}
+	return &i, nil
+}
+
+// DeleteInvitationsBy removes the invitations that a user made, and returns them.
+func (t *Tx) DeleteInvitationsBy(ctx context.Context, orgID, userID string) ([]controlplane.Invitation, error) {
+	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND created_by = $2 RETURNING `+invitationColumns, orgID, userID)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, scanInvitation)
+	return all, translate(err, "", "")
+}

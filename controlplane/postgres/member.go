@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const memberColumns = `m.org_id, m.role, m.created_at, ` + userColumns
+
+func scanMember(row pgx.CollectableRow) (controlplane.Member, error) {
+	var m controlplane.Member
+	err := row.Scan(append([]any{&m.OrgID, &m.Role, &m.Since}, userFields(&m.User)...)...)
+	return m, err
+}
+
+// Member returns a member by the id of their user, or by their login in any case.
+func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.Member, error) {
+	by := "u.login <> '' AND lower(u.login) = lower($2)"
+	if controlplane.IsID(controlplane.PrefixUser, ref) {
+		by = "u.id = $2"
+	}
+	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM organization_members m JOIN users u ON u.id = m.user_id
+		WHERE m.org_id = $1 AND `+by, orgID, ref)
+	if err != nil {
+		return nil, translate(err, "member", ref)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, scanMember)
+	if err != nil {
+		return nil, translate(err, "member", ref)
+	}
+	return &m, nil
+}
+
+// ListMembers returns one page, oldest first, and the cursor of the next one, nil on the last.
+func (q queries) ListMembers(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Member, *Cursor, error) {
+	key, id := after.after()
+	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM organization_members m JOIN users u ON u.id = m.user_id
+		WHERE m.org_id = $1 AND ($2::text IS NULL OR (m.created_at, m.user_id) > ($2::text::timestamptz, $3::text))
+		ORDER BY m.created_at, m.user_id LIMIT $4`, orgID, key, id, limit+1)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanMember)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, limit, func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
+	return items, next, nil
+}
+
+// Memberships returns the organizations that a user belongs to, the one where they were last
+// first, then by age. It begins with the user: it is how their organizations become known.
+func (q queries) Memberships(ctx context.Context, userID string) ([]controlplane.Membership, error) {
+	rows, err := q.db.Query(ctx, `SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
+		FROM organization_members m JOIN organizations o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
+		WHERE m.user_id = $1 ORDER BY o.id = u.last_org_id DESC, m.created_at, o.id`, userID)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Membership, error) {
+		var m controlplane.Membership
+		o := &m.Organization
+		err := row.Scan(&m.Role, &o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.CreatedAt)
+		return m, err
+	})
+	return all, translate(err, "", "")
+}
+
+// AddMember stores a membership, and returns false where there is one already.
+func (t *Tx) AddMember(ctx context.Context, m *controlplane.Member) (bool, error) {
+	tag, err := t.db.Exec(ctx, `INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (org_id, user_id) DO NOTHING`, m.OrgID, m.User.ID, m.Role, m.Since)
+	if violates(err) == "organization_members_org_id_fkey" {
+		return false, controlplane.NotFound("organization", m.OrgID)
+	}
+	return tag.RowsAffected() > 0, translate(err, "member", m.User.ID)
+}
+
+// SetRole changes a member's role.
+func (t *Tx) SetRole(ctx context.Context, orgID, userID string, r controlplane.Role) error {
+	tag, err := t.db.Exec(ctx, `UPDATE organization_members SET role = $3 WHERE org_id = $1 AND user_id = $2`, orgID, userID, r)
+	if err == nil && tag.RowsAffected() == 0 {
+		return controlplane.NotFound("member", userID)
+	}
+	return translate(err, "member", userID)
+}
+
+// RemoveMember ends a membership, and the sessions in it.
+func (t *Tx) RemoveMember(ctx context.Context, orgID, userID string) error {
+	tag, err := t.db.Exec(ctx, `DELETE FROM organization_members WHERE org_id = $1 AND user_id = $2`, orgID, userID)
+	if err == nil && tag.RowsAffected() == 0 {
+		return controlplane.NotFound("member", userID)
+	}
+	return translate(err, "member", userID)
+}
+
+// Owners returns how many owners the organization has. It is to be held by LockOrganization.
+func (t *Tx) Owners(ctx context.Context, orgID string) (int, error) {
+	var n int
+	err := t.db.QueryRow(ctx, `SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`, orgID).Scan(&n)
+	return n, translate(err, "", "")
+}
+
+// Counts returns what the organization has of things, and the certificates issued since then.
+func (q queries) Counts(ctx context.Context, orgID string, since time.Time) (controlplane.Counts, error) {
+	var c controlplane.Counts
+	err := q.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM organization_members WHERE org_id = $1),
+		(SELECT count(*) FROM api_tokens WHERE org_id = $1), (SELECT count(*) FROM certificates WHERE org_id = $1 AND created_at >= $2)`,
+		orgID, since).Scan(&c.Members, &c.Tokens, &c.Certificates)
+	return c, translate(err, "", "")
+}

@@ -1,0 +1,94 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// Session finds who is signed in by the hash of their cookie, with their role of now. It does
+// not begin with the organization: it finds it. Errors: KindNotFound, also for one that has
+// expired.
+func (q queries) Session(ctx context.Context, hash []byte, now time.Time) (*controlplane.Session, error) {
+	s := controlplane.Session{Hash: hash}
+	err := q.db.QueryRow(ctx, `
+		SELECT s.id, s.org_id, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, m.role, o.subscription_tier, `+userColumns+`
+		FROM sessions s JOIN organization_members m ON m.org_id = s.org_id AND m.user_id = s.user_id
+			JOIN organizations o ON o.id = s.org_id JOIN users u ON u.id = s.user_id
+		WHERE s.hash = $1 AND s.expires_at > $2`, hash, now).
+		Scan(append([]any{&s.ID, &s.OrgID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.Role, &s.Tier}, userFields(&s.User)...)...)
+	if err != nil {
+		return nil, translate(err, "session", "")
+	}
+	return &s, nil
+}
+
+// AddSession stores a new session, and that its user is in its organization now.
+func (t *Tx) AddSession(ctx context.Context, s *controlplane.Session) error {
+	_, err := t.db.Exec(ctx, `INSERT INTO sessions (id, hash, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, s.ID, s.Hash, s.User.ID, s.OrgID, s.IP, s.UserAgent, s.CreatedAt, s.LastSeenAt, s.ExpiresAt)
+	if err != nil {
+		return translate(err, "session", s.ID)
+	}
+	return t.lastSeenIn(ctx, s.User.ID, s.OrgID)
+}
+
+func (t *Tx) lastSeenIn(ctx context.Context, userID, orgID string) error {
+	_, err := t.db.Exec(ctx, `UPDATE users SET last_org_id = $2 WHERE id = $1 AND last_org_id <> $2`, userID, orgID)
+	return translate(err, "user", userID)
+}
+
+// TouchSession records a session's use, at most once in SessionTouch, and puts its end off:
+// SessionIdle from now, and SessionLife from its start at the latest.
+func (q queries) TouchSession(ctx context.Context, s *controlplane.Session, now time.Time) error {
+	if now.Sub(s.LastSeenAt) < controlplane.SessionTouch {
+		return nil
+	}
+	end := s.CreatedAt.Add(controlplane.SessionLife)
+	if idle := now.Add(controlplane.SessionIdle); idle.Before(end) {
+		end = idle
+	}
+	_, err := q.db.Exec(ctx, `UPDATE sessions SET last_seen_at = $3, expires_at = $4 WHERE org_id = $1 AND id = $2 AND last_seen_at < $3`,
+		s.OrgID, s.ID, now, end)
+	return translate(err, "session", s.ID)
+}
+
+// SwitchSession takes a session to another organization that its user belongs to; where they
+// do not, it is KindNotFound.
+func (t *Tx) SwitchSession(ctx context.Context, s *controlplane.Session, orgID string) error {
+	tag, err := t.db.Exec(ctx, `UPDATE sessions SET org_id = $3 WHERE org_id = $1 AND id = $2`, s.OrgID, s.ID, orgID)
+	switch {
+	case violates(err) == "sessions_org_id_user_id_fkey":
+		return controlplane.NotFound("organization", orgID)
+	case err != nil:
+		return translate(err, "session", s.ID)
+	case tag.RowsAffected() == 0:
+		return controlplane.NotFound("session", s.ID)
+	}
+	return t.lastSeenIn(ctx, s.User.ID, orgID)
+}
+
+// DeleteSession ends a session, and returns false where it had ended.
+func (t *Tx) DeleteSession(ctx context.Context, s *controlplane.Session) (bool, error) {
+	tag, err := t.db.Exec(ctx, `DELETE FROM sessions WHERE org_id = $1 AND id = $2`, s.OrgID, s.ID)
+	return tag.RowsAffected() > 0, translate(err, "session", s.ID)
+}
+
+// UseState marks the state of a sign-in as used until it expires, and returns false where it
+// was used before.
+func (q queries) UseState(ctx context.Context, hash []byte, expires time.Time) (bool, error) {
+	tag, err := q.db.Exec(ctx, `INSERT INTO used_states (hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, expires)
+	return tag.RowsAffected() > 0, translate(err, "", "")
+}
+
+// SweepSignIns removes sessions, states and invitations that expired before now.
+func (q queries) SweepSignIns(ctx context.Context, now time.Time) error {
+	b := &pgx.Batch{}
+	for _, table := range []string{"sessions", "used_states", "invitations"} {
+		b.Queue(`DELETE FROM `+table+` WHERE expires_at <= $1`, now)
+	}
+	return translate(q.db.SendBatch(ctx, b).Close(), "", "")
+}

@@ -1,0 +1,39 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const userColumns = `u.id, coalesce(u.github_id, 0), u.login, u.name, u.joined_at, u.created_at`
+
+// userFields are the places for userColumns.
+func userFields(u *controlplane.User) []any {
+	return []any{&u.ID, &u.GitHubID, &u.Login, &u.Name, &u.JoinedAt, &u.CreatedAt}
+}
+
+// UserOf returns the user of an account, stored anew or brought up to date. A login that
+// another user had is taken from them: it has passed to this account.
+func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.Time) (*controlplane.User, error) {
+	var u controlplane.User
+	b := &pgx.Batch{}
+	// One at a time, to the end of the transaction: logins may be exchanged.
+	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-users', 0))`)
+	b.Queue(`UPDATE users SET login = '' WHERE lower(login) = lower($2) AND github_id IS DISTINCT FROM $1`, a.ID, a.Login)
+	b.Queue(`INSERT INTO users AS u (id, github_id, login, name, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (github_id) DO UPDATE SET login = $3, name = $4 RETURNING `+userColumns,
+		controlplane.NewID(controlplane.PrefixUser), a.ID, a.Login, a.Name, now).QueryRow(func(row pgx.Row) error {
+		return row.Scan(userFields(&u)...)
+	})
+	return &u, translate(t.db.SendBatch(ctx, b).Close(), "user", a.Login)
+}
+
+// Join records that a user signed in, and returns whether it was for the first time.
+func (t *Tx) Join(ctx context.Context, userID string, now time.Time) (bool, error) {
+	tag, err := t.db.Exec(ctx, `UPDATE users SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL`, userID, now)
+	return tag.RowsAffected() > 0, translate(err, "user", userID)
+}

@@ -1,0 +1,57 @@
+package controlplane
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"time"
+)
+
+const (
+	// SessionIdle is how long a session lasts that is not used.
+	SessionIdle = 12 * time.Hour
+	// SessionLife is how long a session lasts, however much it is used.
+	SessionLife = 30 * 24 * time.Hour
+	// SessionTouch is how often a session's use is recorded at most.
+	SessionTouch = time.Minute
+)
+
+// Session is somebody who is signed in, in one organization. It ends with their membership
+// there.
+type Session struct {
+	ID         string
+	Hash       []byte // SHA-256 of the cookie's value
+	User       User
+	OrgID      string
+	Role       Role // of now
+	Tier       Tier // of the organization
+	IP         string
+	UserAgent  string
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
+}
+
+// SessionCookie returns the name of the cookie. With https it has the prefix by which browsers
+// refuse it from other hosts and over http (RFC 6265bis §4.1.3).
+func SessionCookie(secure bool) string {
+	if secure {
+		return "__Host-dcvaas_session"
+	}
+	return "dcvaas_session"
+}
+
+const randomBytes = 32
+
+// NewRandomSecret returns 256 random bits in base64url, for cookies and links. What is stored
+// of one is HashSecret.
+func NewRandomSecret() string {
+	b := make([]byte, randomBytes)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// IsRandomSecret reports whether s has the form of one, so that any other costs no query.
+func IsRandomSecret(s string) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == randomBytes
+}

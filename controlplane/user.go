@@ -1,0 +1,32 @@
+package controlplane
+
+import "time"
+
+// GitHubAccount is somebody at GitHub. Its id stays when its login changes.
+type GitHubAccount struct {
+	ID    int64
+	Login string
+	Name  string // may be empty
+}
+
+// User is somebody who signs in, or who may. The account's id at GitHub is who they are; a
+// login can pass to somebody else.
+type User struct {
+	ID        string
+	GitHubID  int64
+	Login     string // empty where it passed to another account, until the next sign-in
+	Name      string // may be empty
+	JoinedAt  *time.Time
+	CreatedAt time.Time
+}
+
+// Title returns what a user is called on pages.
+func (u *User) Title() string {
+	switch {
+	case u.Login != "":
+		return u.Login
+	case u.Name != "":
+		return u.Name
+	}
+	return u.ID
+}
