@@ -9,8 +9,9 @@ import (
 	"github.com/go-acme/lego/v4/acme/api"
 )
 
-// maxNonceRetries is how often a request is signed anew because its nonce was refused (RFC 8555 §6.5).
-const maxNonceRetries = 20
+// maxNonceRetries is how often a request is signed anew because its nonce was refused (RFC 8555 §6.5). A CA that refuses one in
+// six, as Pebble may, gets past it once in a hundred million requests.
+const maxNonceRetries = 9
 
 // session is one ACME client, for one run, used by one goroutine. What is worth sharing is in its authority.
 type session struct {
@@ -37,7 +38,8 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 // do makes one request through lego, again with a new nonce where the CA refuses the nonce. Its error is an *Error.
 //
 // The answer to a refused nonce brings a good one, so the first repeat is immediate; when that is refused too, all nonces
-// that were kept are given up, and repeats wait.
+// that were kept are given up, and repeats wait, each twice as long as the one before. A CA that refuses them all is left to
+// the caller: resuming would only ask it ten times more.
 func (s *session) do(request func() error) error {
 	for retry := 0; ; retry++ {
 		s.wire.err = nil
@@ -46,12 +48,16 @@ func (s *session) do(request func() error) error {
 			return nil
 		}
 		e := s.ca.asError(s.wire.ctx, cmp.Or(s.wire.err, err))
-		if e.problemType != "badNonce" || retry == maxNonceRetries {
+		if e.problemType != "badNonce" {
+			return e
+		}
+		if retry == maxNonceRetries {
+			e.passing = false
 			return e
 		}
 		if retry > 0 {
 			s.ca.nonces.clear()
-			if sleep(s.wire.ctx, s.ca.cfg.Poll.First) != nil {
+			if sleep(s.wire.ctx, s.ca.cfg.Poll.First<<(retry-1)) != nil {
 				return s.ca.interrupted(s.wire.ctx)
 			}
 		}
