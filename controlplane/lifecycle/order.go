@@ -18,7 +18,8 @@ type place struct {
 }
 
 // choose returns the CA to order from: the preferred one, then the others in their order,
-// without those that were tried and those that CAA forbids, the first whose limits allow it.
+// without those that were tried and those that CAA forbids, the first whose limits allow it, or
+// will before shortWait is over.
 func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict) (place, error) {
 	left := w.healthy(w.left(tried))
 	var p place
@@ -28,7 +29,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 			return p, err
 		}
 		if i+1 < len(left) {
-			q.Patience = shortWait // another CA is asked sooner than that
+			q.Patience = shortWait // rather than wait for longer, another CA is asked
 		}
 		if w.Governor == nil {
 			return place{quota: q}, nil
@@ -43,6 +44,9 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 		}
 		if p.wait == nil || d.WaitUntil.Before(p.wait.WaitUntil) {
 			p.wait = &d
+		}
+		if d.WaitUntil.Sub(w.now()) <= q.Patience {
+			return p, nil
 		}
 	}
 	return p, nil
