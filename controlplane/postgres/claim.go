@@ -102,15 +102,24 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 	return nil
 }
 
+// holdClaim begins a statement that must write only while the worker ($2) holds the job ($1,
+// of the domain $3): held has a row then, and nobody else can claim the job until the
+// transaction ends. To look without a lock is not enough: a statement that waits for a lock
+// goes on with what it had seen.
+//
+// The domain comes first, as everywhere: what is written under the claim refers to it, and its
+// deletion locks it before its jobs.
+const holdClaim = `
+	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE),
+	held AS MATERIALIZED (
+		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
+		WHERE j.id = $1 AND j.claimed_by = $2 AND j.status = 'running' FOR NO KEY UPDATE OF j
+	)`
+
 // HoldClaim makes sure, until the transaction ends, that the worker still holds the job.
 func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
 	var one int
-	// The domain comes first, as everywhere: what is written under the claim refers to it, and
-	// its deletion locks it before its jobs.
-	err := t.db.QueryRow(ctx, `
-		WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE)
-		SELECT 1 FROM dom JOIN jobs j ON j.domain_id = dom.id
-		WHERE j.id = $1 AND j.claimed_by = $2 AND j.status = 'running' FOR NO KEY UPDATE OF j`, c.Job.ID, c.Worker, c.Job.DomainID).Scan(&one)
+	err := t.db.QueryRow(ctx, holdClaim+`SELECT one FROM held`, c.Job.ID, c.Worker, c.Job.DomainID).Scan(&one)
 	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
 		return ErrClaimLost
 	}

@@ -61,11 +61,11 @@ func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, 
 	if o.Step == controlplane.StepOrdered {
 		pool = s.pool
 	}
-	tag, err := pool.Exec(ctx, `
-		UPDATE acme_orders SET step = $4, order_url = $5, certificate_url = $6, txt_values = $7, replaces = $8,
-			error_code = $9, error_detail = $10, expires_at = $11, updated_at = $12
-		WHERE id = $1 AND EXISTS (SELECT 1 FROM jobs WHERE id = $2 AND claimed_by = $3 AND status = 'running')`,
-		o.ID, c.Job.ID, c.Worker, o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ErrorCode, o.ErrorDetail, expires, now)
+	tag, err := pool.Exec(ctx, holdClaim+`
+		UPDATE acme_orders SET step = $6, order_url = $7, certificate_url = $8, txt_values = $9, replaces = $10,
+			error_code = $11, error_detail = $12, expires_at = $13, updated_at = $14
+		FROM held WHERE org_id = $4 AND id = $5`,
+		c.Job.ID, c.Worker, c.Job.DomainID, o.OrgID, o.ID, o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ErrorCode, o.ErrorDetail, expires, now)
 	if err == nil && tag.RowsAffected() == 0 {
 		return ErrClaimLost
 	}
@@ -75,10 +75,10 @@ func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, 
 
 // CloseOrder ends an order, so that another can be begun, and removes its challenges.
 func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string, now time.Time) error {
-	_, err := t.db.Exec(ctx, `UPDATE acme_orders SET step = $2, error_code = $3, error_detail = $4, updated_at = $5 WHERE id = $1`,
-		o.ID, step, code, detail, now)
+	_, err := t.db.Exec(ctx, `UPDATE acme_orders SET step = $3, error_code = $4, error_detail = $5, updated_at = $6 WHERE org_id = $1 AND id = $2`,
+		o.OrgID, o.ID, step, code, detail, now)
 	if err == nil {
-		_, err = t.db.Exec(ctx, `DELETE FROM challenges WHERE order_id = $1`, o.ID)
+		_, err = t.db.Exec(ctx, `DELETE FROM challenges WHERE org_id = $1 AND order_id = $2`, o.OrgID, o.ID)
 	}
 	return translate(err, "", "")
 }
@@ -86,12 +86,11 @@ func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step control
 // PublishChallenges puts an order's TXT values into the zone, while the claim holds. Every
 // replica of the name server is told when the transaction commits.
 func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
-	tag, err := s.lazy.Exec(ctx, `
+	tag, err := s.lazy.Exec(ctx, holdClaim+`
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
-		SELECT $1, v, $3, $4, $5, $6, $7 FROM unnest($2::text[]) v
-		WHERE EXISTS (SELECT 1 FROM jobs WHERE id = $8 AND claimed_by = $9 AND status = 'running')
+		SELECT $4, v, $6, $3, $7, $8, $9 FROM held, unnest($5::text[]) v
 		ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id`,
-		o.Target, o.Values, o.OrgID, o.DomainID, o.ID, expires, now, c.Job.ID, c.Worker)
+		c.Job.ID, c.Worker, c.Job.DomainID, o.Target, o.Values, o.OrgID, o.ID, expires, now)
 	if err == nil && tag.RowsAffected() == 0 && len(o.Values) > 0 {
 		return ErrClaimLost
 	}

@@ -1,0 +1,109 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// blocked returns when a statement waits for a lock that the connection holds.
+func (d *db) blocked(by *pgx.Conn) {
+	d.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE $1::int = ANY(pg_blocking_pids(pid))`, int(by.PgConn().PID())) > 0 {
+			return
+		}
+	}
+	d.t.Fatal("nothing waits for the lock")
+}
+
+// A worker whose lease ran out, and that writes while another takes its job over, writes
+// nothing over what the other one wrote.
+func TestAStaleWorkerWritesNothing(t *testing.T) {
+	t.Parallel()
+	for what, write := range map[string]func(*db, *postgres.Claim, *controlplane.Order) error{
+		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
+			return d.SaveOrder(context.Background(), c, o, start)
+		},
+		"PublishChallenges": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
+			return d.PublishChallenges(context.Background(), c, o, start.Add(time.Hour), start)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			dom, j := d.add(d.org, "example.com")
+			stale := d.claim(j, "stale")
+			o := d.order(stale)
+			o.Step, o.OrderURL, o.Values = controlplane.StepOrdered, "https://ca.example/stale", []string{"stale"}
+
+			// The other worker has taken the job and saved the order, and is about to commit.
+			other := d.conn()
+			tx, err := other.Begin(t.Context())
+			d.must(err)
+			for _, sql := range []string{
+				`UPDATE domains SET claimed_until = now() + interval '1 minute' WHERE id = $1`,
+				`UPDATE jobs SET claimed_by = 'other', claimed_until = now() + interval '1 minute' WHERE domain_id = $1`,
+				`UPDATE acme_orders SET step = 'ordered', order_url = 'https://ca.example/other' WHERE domain_id = $1`,
+			} {
+				_, err := tx.Exec(t.Context(), sql, dom.ID)
+				d.must(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- write(d, stale, o) }()
+			d.blocked(other)
+			d.must(tx.Commit(t.Context()))
+			if err := soon(t, "the stale worker", done); !errors.Is(err, postgres.ErrClaimLost) {
+				t.Errorf("the stale worker got %v", err)
+			}
+			if url := value[string](d, `SELECT order_url FROM acme_orders`); url != "https://ca.example/other" {
+				t.Errorf("the order is %s", url)
+			}
+			if n := value[int](d, `SELECT count(*) FROM challenges`); n != 0 {
+				t.Errorf("%d challenges were published", n)
+			}
+		})
+	}
+}
+
+// While a worker writes nobody takes its job over; then the other one reads what it wrote.
+func TestAClaimWaitsForAWriteUnderWay(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	first := d.claim(j, "first")
+	o := d.order(first)
+	o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/first"
+	d.expire() // and the first does not know yet
+
+	gate := d.conn() // holds the order's row, and so the first worker's statement
+	tx, err := gate.Begin(t.Context())
+	d.must(err)
+	_, err = tx.Exec(t.Context(), `SELECT 1 FROM acme_orders WHERE id = $1 FOR UPDATE`, o.ID)
+	d.must(err)
+	saved := make(chan error, 1)
+	go func() { saved <- d.SaveOrder(context.Background(), first, o, start) }()
+	d.blocked(gate)
+	taken := make(chan error, 1)
+	go func() {
+		_, err := d.ClaimJob(context.Background(), j.ID, j.Generation, "second", time.Minute, start)
+		taken <- err
+	}()
+	select {
+	case err := <-taken:
+		t.Errorf("the job was taken while its order was written: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	d.must(tx.Commit(t.Context()))
+	d.must(soon(t, "the write", saved))
+	d.must(soon(t, "the claim", taken))
+	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || got.OrderURL != o.OrderURL {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
