@@ -18,21 +18,74 @@ type NewOrganization struct {
 
 // CreateOrganization stores an organization.
 func (s *Service) CreateOrganization(ctx context.Context, actor controlplane.Actor, in NewOrganization) (*controlplane.Organization, error) {
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > 200 {
-		return nil, controlplane.Invalid("/name", "name-invalid", "An organization's name has 1 to 200 characters.", "Send a name.")
+	name, err := organizationName(in.Name)
+	if err != nil {
+		return nil, err
 	}
 	if !in.Tier.Valid() {
 		return nil, controlplane.Invalid("/tier", "tier-unknown", "The tier is one of free, pro, agency.", "Send one of them.")
 	}
-	now := s.now()
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: in.Name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: now}
-	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := t.AddOrganization(ctx, o); err != nil {
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: s.now()}
+	err = s.Store.InTx(ctx, func(t *postgres.Tx) error { return s.addOrganization(ctx, t, actor, o) })
+	return o, err
+}
+
+func (s *Service) addOrganization(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, o *controlplane.Organization) error {
+	if err := t.AddOrganization(ctx, o); err != nil {
+		return err
+	}
+	entry := s.audit(o.ID, actor, controlplane.ActionOrgCreated, "organization", o.ID, o.CreatedAt)
+	entry.After = map[string]any{"name": o.Name, "tier": string(o.Tier)}
+	return t.Audit(ctx, entry)
+}
+
+// RenameOrganization changes an organization's name.
+func (s *Service) RenameOrganization(ctx context.Context, actor controlplane.Actor, orgID, name string) (*controlplane.Organization, error) {
+	name, err := organizationName(name)
+	if err != nil {
+		return nil, err
+	}
+	var o *controlplane.Organization
+	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if o, err = t.LockOrganization(ctx, orgID); err != nil || o.Name == name {
 			return err
 		}
-		entry := s.audit(o.ID, actor, controlplane.ActionOrgCreated, "organization", o.ID, now)
-		entry.After = map[string]any{"name": o.Name, "tier": string(o.Tier)}
+		entry := s.audit(orgID, actor, controlplane.ActionOrgRenamed, "organization", orgID, s.now())
+		entry.Before, entry.After = map[string]any{"name": o.Name}, map[string]any{"name": name}
+		if err := t.RenameOrganization(ctx, orgID, name); err != nil {
+			return err
+		}
+		o.Name = name
 		return t.Audit(ctx, entry)
 	})
 	return o, err
+}
+
+// DeleteOrganization removes an organization with everything in it: the targets of its
+// domains answer nothing from then on, and its tokens and sessions end. Its log stays. confirm
+// must be its name.
+func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Actor, orgID, confirm string) error {
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		o, err := t.LockOrganization(ctx, orgID)
+		if err != nil {
+			return err
+		}
+		if confirm != o.Name {
+			return controlplane.Invalid("/confirm", "confirm-mismatch", "What was sent to confirm is not the organization's name.", "Send its name as it is written.")
+		}
+		if err := t.DeleteOrganization(ctx, orgID); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionOrgDeleted, "organization", orgID, s.now())
+		entry.Before = map[string]any{"name": o.Name, "tier": string(o.Tier), "domains": o.Domains}
+		return t.Audit(ctx, entry)
+	})
+}
+
+// organizationName returns a name as it is stored.
+func organizationName(name string) (string, error) {
+	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
+		return "", controlplane.Invalid("/name", "name-invalid", "An organization's name has 1 to 200 characters.", "Send a name.")
+	}
+	return name, nil
 }

@@ -58,10 +58,14 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 	return s.Sweep(ctx)
 }
 
-// Tidy removes what has expired: challenges, and answers kept for idempotency keys.
+// Tidy removes what has expired: challenges, sessions, invitations, and answers kept for
+// idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
 	now := s.now()
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
+		return err
+	}
+	if err := s.Store.SweepSignIns(ctx, now); err != nil {
 		return err
 	}
 	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))

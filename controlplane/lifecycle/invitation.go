@@ -1,0 +1,113 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// CreateInvitation stores an invitation and returns it with the secret of its link, which is
+// kept nowhere. A life of 0 is InvitationLife.
+func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor, orgID string, role controlplane.Role, life time.Duration) (*controlplane.Invitation, string, error) {
+	if life == 0 {
+		life = controlplane.InvitationLife
+	}
+	if err := validRole(role); err != nil {
+		return nil, "", err
+	}
+	if life < controlplane.InvitationMinLife || life > controlplane.InvitationMaxLife {
+		return nil, "", controlplane.Invalid("/expires_in_seconds", "out-of-range", "An invitation lasts for 5 minutes to 30 days.", "Send a number of seconds from 300 to 2592000.")
+	}
+	now := s.now()
+	secret := controlplane.NewRandomSecret()
+	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation), OrgID: orgID, Role: role, Hash: controlplane.HashSecret(secret),
+		ExpiresAt: now.Add(life), CreatedBy: actor.ID, CreatedAt: now}
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if err := t.AddInvitation(ctx, i); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionInvited, "invitation", i.ID, now)
+		entry.After = map[string]any{"role": string(role), "expires_at": i.ExpiresAt}
+		return t.Audit(ctx, entry)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return i, secret, nil
+}
+
+// RevokeInvitation takes an invitation back; its link leads nowhere any more.
+func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		i, err := t.DeleteInvitation(ctx, orgID, id)
+		if err != nil {
+			return err
+		}
+		return t.Audit(ctx, s.revokedInvitation(actor, i, s.now()))
+	})
+}
+
+// AcceptInvitation makes the session's user a member with the invitation's role and takes the
+// session there. It uses the invitation up. Who is a member already stays one as they are, and
+// false is returned. Errors: KindNotFound where the invitation was used, taken back or has
+// expired.
+func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, secret string) (string, bool, error) {
+	orgID, joined := "", false
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		i, err := t.LockInvitation(ctx, controlplane.HashSecret(secret), now)
+		if err != nil {
+			return err
+		}
+		orgID = i.OrgID
+		m := &controlplane.Member{OrgID: orgID, User: session.User, Role: i.Role, Since: now}
+		if joined, err = t.AddMember(ctx, m); err != nil {
+			return err
+		}
+		if joined {
+			if err := s.useInvitation(ctx, t, actor, i, m, now); err != nil {
+				return err
+			}
+		}
+		if orgID == session.OrgID {
+			return nil
+		}
+		return s.switchTo(ctx, t, actor, session, orgID)
+	})
+	return orgID, joined, err
+}
+
+func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, m *controlplane.Member, now time.Time) error {
+	if _, err := t.DeleteInvitation(ctx, i.OrgID, i.ID); err != nil {
+		return err
+	}
+	entry := s.audit(i.OrgID, actor, controlplane.ActionInviteAccepted, "invitation", i.ID, now)
+	entry.Details = map[string]any{"user_id": m.User.ID, "created_by": i.CreatedBy}
+	if err := t.Audit(ctx, entry); err != nil {
+		return err
+	}
+	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, i.OrgID, &m.User, nil, &m.Role, now))
+}
+
+// revokeInvitationsBy takes back what somebody invited to who may not any more: they would
+// come back by their own link.
+func (s *Service) revokeInvitationsBy(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, orgID, userID string, now time.Time) error {
+	all, err := t.DeleteInvitationsBy(ctx, orgID, userID)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if err := t.Audit(ctx, s.revokedInvitation(actor, &all[i], now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) revokedInvitation(actor controlplane.Actor, i *controlplane.Invitation, now time.Time) controlplane.AuditEntry {
+	entry := s.audit(i.OrgID, actor, controlplane.ActionInviteRevoked, "invitation", i.ID, now)
+	entry.Before = map[string]any{"role": string(i.Role), "expires_at": i.ExpiresAt, "created_by": i.CreatedBy}
+	return entry
+}
