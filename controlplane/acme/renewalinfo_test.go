@@ -90,7 +90,7 @@ func noInformation(t *testing.T, name string, info controlplane.RenewalInfo, err
 		t.Errorf("%s: %+v beside an error", name, info)
 	}
 	begin := time.Now().Add(-time.Hour)
-	if at, now := controlplane.RenewTime(begin, begin.Add(90*24*time.Hour), &info, 0.5); now || !at.Equal(begin.Add(60*24*time.Hour)) {
+	if at, now := controlplane.RenewTime(begin, begin.Add(90*24*time.Hour), &info, 0); now || !at.Equal(begin.Add(60*24*time.Hour)) {
 		t.Errorf("%s: due at %s, now %v", name, at, now)
 	}
 }
