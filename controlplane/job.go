@@ -15,6 +15,7 @@ const (
 	JobStartIssuance JobType = "start_issuance"
 	JobRenewal       JobType = "renewal"
 	JobRevocation    JobType = "revocation"
+	JobDelivery      JobType = "webhook_delivery"
 )
 
 // Valid reports whether t is a type of job.
@@ -30,8 +31,18 @@ func (t JobType) Slot() string {
 		return "certificate"
 	case JobRevocation:
 		return "revocation"
+	case JobDelivery:
+		return "webhook"
 	}
 	return ""
+}
+
+// MaxAttempts is how many failures make a job of the type dead.
+func (t JobType) MaxAttempts() int {
+	if t == JobDelivery {
+		return DeliveryAttempts
+	}
+	return MaxAttempts
 }
 
 // JobStatus is where a job stands.
@@ -73,8 +84,9 @@ const (
 type Job struct {
 	ID             string
 	OrgID          string
-	DomainID       string
+	DomainID       string // empty for a delivery
 	CertificateID  string // that a revocation is about; empty for other types
+	DeliveryID     string // of a delivery; empty for other types
 	Type           JobType
 	Status         JobStatus
 	Queue          Queue
@@ -93,15 +105,19 @@ type Job struct {
 }
 
 // Slot names the work of which a domain has at most one job open at a time. Each certificate
-// is revoked by itself.
+// is revoked by itself, and each delivery is made by itself.
 func (j *Job) Slot() string {
+	if j.DeliveryID != "" {
+		return j.Type.Slot() + ":" + j.DeliveryID
+	}
 	if j.CertificateID != "" {
 		return j.Type.Slot() + ":" + j.CertificateID
 	}
 	return j.Type.Slot()
 }
 
-// MaxAttempts is how many failures make a job dead: one more than the three retries.
+// MaxAttempts is how many failures make a job on a domain dead: one more than the three
+// retries.
 const MaxAttempts = 4
 
 // Backoff says how failed jobs are tried again.

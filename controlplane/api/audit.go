@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/oapi-codegen/nullable"
@@ -81,7 +80,7 @@ func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, er
 
 func isOtherID(s string) bool {
 	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate, controlplane.PrefixToken, controlplane.PrefixOrganization,
-		controlplane.PrefixUser, controlplane.PrefixConnection} {
+		controlplane.PrefixUser, controlplane.PrefixConnection, controlplane.PrefixWebhook} {
 		if controlplane.IsID(prefix, s) {
 			return true
 		}
@@ -110,18 +109,7 @@ func objectOrNull(m map[string]any) nullable.Nullable[map[string]any] {
 
 // eventBody returns an entry of the log as an event.
 func eventBody(e *controlplane.AuditEntry) Event {
-	data := make(map[string]any, len(e.Details)+4)
-	maps.Copy(data, e.Details)
-	if e.EntityType != "" {
-		data[e.EntityType+"_id"] = e.EntityID
-	}
-	if e.Before != nil {
-		data["before"] = e.Before
-	}
-	if e.After != nil {
-		data["after"] = e.After
-	}
-	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID, Actor: actorBody(e.Actor), Data: data}
+	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID, Actor: actorBody(e.Actor), Data: e.EventData()}
 }
 
 func eventBodies(entries []controlplane.AuditEntry) []Event {

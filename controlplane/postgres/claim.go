@@ -23,7 +23,7 @@ var ErrBusy = errors.New("postgres: the domain is held by another job")
 // clock, so workers' clocks do not matter.
 type Claim struct {
 	Job    *controlplane.Job
-	Domain *controlplane.Domain // as it was when it was claimed
+	Domain *controlplane.Domain // as it was when it was claimed; nil for a job that has none
 	Worker string               // one per run of a handler
 	Lease  time.Duration
 }
@@ -52,6 +52,10 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	if err = translate(err, "job", id); !controlplane.IsKind(err, controlplane.KindNotFound) {
 		return c, err
 	}
+	c.Domain = nil
+	if c.Job, err = s.claimAlone(ctx, id, generation, worker, lease, now); !controlplane.IsKind(err, controlplane.KindNotFound) {
+		return c, err
+	}
 	// One of the two was not to be had. A queued job of this generation finds its domain held.
 	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
 	switch {
@@ -63,14 +67,28 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	return c, ErrBusy
 }
 
+// claimAlone takes a job that has no domain.
+func (s *Store) claimAlone(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*controlplane.Job, error) {
+	var j controlplane.Job
+	err := s.lazy.QueryRow(ctx, `
+		UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
+		WHERE j.id = $1 AND j.domain_id IS NULL AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
+		RETURNING `+jobColumns, id, generation, worker, lease, now).Scan(jobFields(&j)...)
+	return &j, translate(err, "job", id)
+}
+
 // ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
-	return s.inLazyTx(ctx, func(t *Tx) error {
+	extend := []string{
 		// The domain comes first, as everywhere where both are locked.
-		for _, sql := range []string{
-			`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
-			`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running'`,
-		} {
+		`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
+		`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running'`,
+	}
+	if c.Domain == nil {
+		extend = extend[1:]
+	}
+	return s.inLazyTx(ctx, func(t *Tx) error {
+		for _, sql := range extend {
 			tag, err := t.db.Exec(ctx, sql, c.Job.ID, c.Worker, c.Lease)
 			if err != nil {
 				return translate(err, "", "")

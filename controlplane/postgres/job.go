@@ -11,7 +11,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const jobColumns = `j.id, j.org_id, j.domain_id, j.certificate_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
+const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
 	j.last_error_code, j.last_error, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
 
 func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
@@ -22,7 +22,7 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 
 // jobFields are the places for jobColumns.
 func jobFields(j *controlplane.Job) []any {
-	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
+	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
 		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
 }
 
@@ -144,6 +144,9 @@ func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*
 	j, err := t.Job(ctx, orgID, id)
 	if err != nil {
 		return nil, false, err
+	}
+	if j.DeliveryID != "" {
+		return t.restartDelivery(ctx, j, now)
 	}
 	// The domain's lock makes "is there another?" and the update one step. Locks are taken
 	// domain first everywhere.

@@ -1,0 +1,71 @@
+package controlplane
+
+import "net/netip"
+
+// notPublic4 are the IPv4 networks that are not on the public Internet (IANA IPv4
+// Special-Purpose Address Registry, RFC 6890; multicast, RFC 5771). Those of the registry
+// that are global, but hold nothing that a customer runs, are among them.
+var notPublic4 = prefixes(
+	"0.0.0.0/8",       // this network (RFC 791)
+	"10.0.0.0/8",      // private use (RFC 1918)
+	"100.64.0.0/10",   // carrier-grade NAT (RFC 6598)
+	"127.0.0.0/8",     // loopback (RFC 1122)
+	"169.254.0.0/16",  // link local (RFC 3927), and the clouds' metadata
+	"172.16.0.0/12",   // private use (RFC 1918)
+	"192.0.0.0/24",    // IETF protocol assignments (RFC 6890)
+	"192.0.2.0/24",    // documentation (RFC 5737)
+	"192.31.196.0/24", // AS112 (RFC 7535)
+	"192.52.193.0/24", // AMT (RFC 7450)
+	"192.88.99.0/24",  // 6to4 relays (RFC 7526)
+	"192.168.0.0/16",  // private use (RFC 1918)
+	"192.175.48.0/24", // AS112 (RFC 7534)
+	"198.18.0.0/15",   // benchmarks (RFC 2544)
+	"198.51.100.0/24", // documentation (RFC 5737)
+	"203.0.113.0/24",  // documentation (RFC 5737)
+	"224.0.0.0/4",     // multicast (RFC 5771)
+	"240.0.0.0/4",     // reserved (RFC 1112), and the broadcast address
+)
+
+// global6 is all that is handed out of IPv6 (RFC 4291 §2.4). Loopback, mapped addresses,
+// NAT64 (64:ff9b::/96, 64:ff9b:1::/48), unique local, link local and multicast are outside.
+var global6 = netip.MustParsePrefix("2000::/3")
+
+// notPublic6 are the networks within global6 that are not on the public Internet (IANA IPv6
+// Special-Purpose Address Registry), or that lead to an IPv4 address.
+var notPublic6 = prefixes(
+	"2001::/23",         // IETF protocol assignments (RFC 2928): Teredo, benchmarks, ORCHID
+	"2001:db8::/32",     // documentation (RFC 3849)
+	"2002::/16",         // 6to4 (RFC 3056)
+	"2620:4f:8000::/48", // AS112 (RFC 7534)
+	"3fff::/20",         // documentation (RFC 9637)
+)
+
+func prefixes(texts ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(texts))
+	for i, s := range texts {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// IsPublicAddr reports whether an address is one of the public Internet, so that a customer
+// may have us connect to it. An IPv4 address in IPv6 form is taken as what it is.
+func IsPublicAddr(a netip.Addr) bool {
+	if a.Zone() != "" {
+		return false
+	}
+	a = a.Unmap()
+	if a.Is4() {
+		return !within(notPublic4, a)
+	}
+	return global6.Contains(a) && !within(notPublic6, a)
+}
+
+func within(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

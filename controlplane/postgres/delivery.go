@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const deliveryColumns = `d.id, d.org_id, d.webhook_id, d.event_id, d.event_type, d.body, d.status, d.attempts_made,
+	d.last_status_code, d.last_error, d.next_attempt_at, d.created_at, d.updated_at`
+
+func scanDelivery(row pgx.CollectableRow) (controlplane.Delivery, error) {
+	var d controlplane.Delivery
+	err := row.Scan(deliveryFields(&d)...)
+	return d, err
+}
+
+// deliveryFields are the places for deliveryColumns.
+func deliveryFields(d *controlplane.Delivery) []any {
+	return []any{&d.ID, &d.OrgID, &d.WebhookID, &d.EventID, &d.EventType, &d.Body, &d.Status, &d.Attempts,
+		&d.LastStatusCode, &d.LastError, &d.NextAttemptAt, &d.CreatedAt, &d.UpdatedAt}
+}
+
+// Delivery returns one delivery of a webhook.
+func (q queries) Delivery(ctx context.Context, orgID, webhookID, id string) (*controlplane.Delivery, error) {
+	var d controlplane.Delivery
+	err := q.db.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries d WHERE d.org_id = $1 AND d.webhook_id = $2 AND d.id = $3`,
+		orgID, webhookID, id).Scan(deliveryFields(&d)...)
+	if err != nil {
+		return nil, translate(err, "delivery", id)
+	}
+	return &d, nil
+}
+
+// DeliveryWithWebhook returns a delivery and where it goes.
+func (q queries) DeliveryWithWebhook(ctx context.Context, orgID, id string) (*controlplane.Delivery, *controlplane.Webhook, error) {
+	var d controlplane.Delivery
+	var w controlplane.Webhook
+	err := q.db.QueryRow(ctx, `SELECT `+deliveryColumns+`, `+webhookColumns+` FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
+		WHERE d.org_id = $1 AND d.id = $2`, orgID, id).Scan(append(deliveryFields(&d), webhookFields(&w)...)...)
+	if err != nil {
+		return nil, nil, translate(err, "delivery", id)
+	}
+	return &d, &w, nil
+}
+
+// DeliveryFilter says which deliveries to list. The zero value lists all, newest first.
+type DeliveryFilter struct {
+	Status    controlplane.DeliveryStatus
+	EventType string
+	After     *Cursor
+	Limit     int
+}
+
+// ListDeliveries returns one page, newest first, and the cursor of the next one, nil on the
+// last.
+func (q queries) ListDeliveries(ctx context.Context, orgID, webhookID string, f DeliveryFilter) ([]controlplane.Delivery, *Cursor, error) {
+	key, id := f.After.after()
+	rows, err := q.db.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries d
+		WHERE d.org_id = $1 AND d.webhook_id = $2 AND ($3 = '' OR d.status = $3) AND ($4 = '' OR d.event_type = $4)
+			AND ($5::text IS NULL OR (d.created_at, d.id) < ($5::text::timestamptz, $6))
+		ORDER BY d.created_at DESC, d.id DESC LIMIT $7`, orgID, webhookID, f.Status, f.EventType, key, id, f.Limit+1)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanDelivery)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, func(d controlplane.Delivery) *Cursor { return at(d.CreatedAt, d.ID) })
+	return items, next, nil
+}
+
+// Attempts returns what was tried for a delivery, oldest first.
+func (q queries) Attempts(ctx context.Context, orgID, deliveryID string) ([]controlplane.Attempt, error) {
+	rows, err := q.db.Query(ctx, `SELECT at, duration, status_code, error, request_headers, response_headers, response_body
+		FROM webhook_attempts WHERE org_id = $1 AND delivery_id = $2 ORDER BY number`, orgID, deliveryID)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Attempt, error) {
+		var a controlplane.Attempt
+		err := row.Scan(&a.At, &a.Duration, &a.StatusCode, &a.Error, &a.RequestHeaders, &a.ResponseHeaders, &a.ResponseBody)
+		return a, err
+	})
+	return all, translate(err, "", "")
+}
+
+// AuditEntry returns one entry of the log.
+func (q queries) AuditEntry(ctx context.Context, orgID, id string) (*controlplane.AuditEntry, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND id = $2`, orgID, id)
+	if err != nil {
+		return nil, translate(err, "event", id)
+	}
+	a, err := pgx.CollectExactlyOneRow(rows, scanAudit)
+	if err != nil {
+		return nil, translate(err, "event", id)
+	}
+	return &a, nil
+}
+
+// AddTest stores the delivery of a test, with its body and its job. All others are made by the
+// database, with the entry of the log that they are of (00013_webhooks.sql).
+func (t *Tx) AddTest(ctx context.Context, d *controlplane.Delivery, j *controlplane.Job) error {
+	_, err := t.db.Exec(ctx, `
+		WITH delivery AS (
+			INSERT INTO webhook_deliveries (id, org_id, webhook_id, event_id, event_type, body, next_attempt_at, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7)
+		)
+		INSERT INTO jobs (id, org_id, delivery_id, type, slot, queue, run_at, request_id, created_at, updated_at)
+		VALUES ($8, $2, $1, $9, $10, $11, $7, $12, $7, $7)`,
+		d.ID, d.OrgID, d.WebhookID, d.EventID, d.EventType, d.Body, d.CreatedAt, j.ID, j.Type, j.Slot(), j.Queue, j.RequestID)
+	return translate(err, "webhook", d.WebhookID)
+}
+
+// KeepBody stores what is sent before it is sent for the first time.
+func (s *Store) KeepBody(ctx context.Context, orgID, id string, body []byte) error {
+	_, err := s.lazy.Exec(ctx, `UPDATE webhook_deliveries SET body = $3 WHERE org_id = $1 AND id = $2 AND body IS NULL`, orgID, id, body)
+	return translate(err, "delivery", id)
+}
+
+// AddAttempt stores an attempt and what it makes of the delivery.
+func (t *Tx) AddAttempt(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt, now time.Time) error {
+	_, err := t.db.Exec(ctx, `
+		WITH d AS (
+			UPDATE webhook_deliveries SET attempts_made = attempts_made + 1, status = $3, last_status_code = $4, last_error = $5,
+				next_attempt_at = $6, updated_at = $7
+			WHERE org_id = $1 AND id = $2
+			RETURNING id, org_id, attempts_made
+		)
+		INSERT INTO webhook_attempts (delivery_id, number, org_id, at, duration, status_code, error, request_headers, response_headers, response_body)
+		SELECT d.id, d.attempts_made, d.org_id, $8, $9, $4, $5, $10, $11, $12 FROM d`,
+		d.OrgID, d.ID, d.Status, a.StatusCode, a.Error, d.NextAttemptAt, now,
+		a.At, a.Duration, orEmpty(a.RequestHeaders), orEmpty(a.ResponseHeaders), a.ResponseBody)
+	return translate(err, "delivery", d.ID)
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// SweepDeliveries removes up to limit deliveries of events before the given time that are
+// not pending, with their attempts and jobs, and returns how many.
+func (s *Store) SweepDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		DELETE FROM webhook_deliveries WHERE id IN (
+			SELECT id FROM webhook_deliveries WHERE created_at < $1 AND status <> 'pending' ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+		)`, before, limit)
+	return int(tag.RowsAffected()), translate(err, "", "")
+}

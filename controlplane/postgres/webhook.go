@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const webhookColumns = `w.id, w.org_id, w.url, w.description, w.events, w.enabled, w.disabled_reason, w.failing_since,
+	w.sealed_secret, w.previous_sealed_secret, w.previous_until, w.created_at, w.updated_at`
+
+func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
+	var w controlplane.Webhook
+	err := row.Scan(webhookFields(&w)...)
+	return w, err
+}
+
+// webhookFields are the places for webhookColumns.
+func webhookFields(w *controlplane.Webhook) []any {
+	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason, &w.FailingSince,
+		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedAt, &w.UpdatedAt}
+}
+
+// Webhook returns one webhook.
+func (q queries) Webhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
+	return q.webhook(ctx, orgID, id, "")
+}
+
+// LockWebhook is Webhook, with the row locked until the transaction ends. A webhook is locked
+// before its deliveries, and those before their jobs, everywhere.
+func (t *Tx) LockWebhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
+	return t.webhook(ctx, orgID, id, " FOR NO KEY UPDATE")
+}
+
+func (q queries) webhook(ctx context.Context, orgID, id, lock string) (*controlplane.Webhook, error) {
+	var w controlplane.Webhook
+	err := q.db.QueryRow(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`+lock, orgID, id).Scan(webhookFields(&w)...)
+	if err != nil {
+		return nil, translate(err, "webhook", id)
+	}
+	return &w, nil
+}
+
+// ListWebhooks returns one page, newest first, and the cursor of the next one, nil on the last.
+func (q queries) ListWebhooks(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Webhook, *Cursor, error) {
+	key, id := after.after()
+	rows, err := q.db.Query(ctx, `SELECT `+webhookColumns+` FROM webhooks w
+		WHERE w.org_id = $1 AND ($2::text IS NULL OR (w.created_at, w.id) < ($2::text::timestamptz, $3))
+		ORDER BY w.created_at DESC, w.id DESC LIMIT $4`, orgID, key, id, limit+1)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanWebhook)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, limit, func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
+	return items, next, nil
+}
+
+// WebhookCount returns how many webhooks the organization has.
+func (q queries) WebhookCount(ctx context.Context, orgID string) (int, error) {
+	var n int
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM webhooks WHERE org_id = $1`, orgID).Scan(&n)
+	return n, translate(err, "", "")
+}
+
+// LockTier returns the organization's tier and locks its row until the transaction ends, so
+// that nobody adds or removes a webhook.
+func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, error) {
+	var tier controlplane.Tier
+	err := t.db.QueryRow(ctx, `SELECT subscription_tier FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).Scan(&tier)
+	return tier, translate(err, "organization", orgID)
+}
+
+// AddWebhook stores a new webhook.
+func (t *Tx) AddWebhook(ctx context.Context, w *controlplane.Webhook) error {
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`,
+		w.ID, w.OrgID, w.URL, w.Description, w.Events, w.Enabled, w.SealedSecret, w.CreatedAt)
+	return translate(err, "organization", w.OrgID)
+}
+
+// SaveWebhook writes every field of w that can change.
+func (t *Tx) SaveWebhook(ctx context.Context, w *controlplane.Webhook) error {
+	_, err := t.db.Exec(ctx, `
+		UPDATE webhooks SET url = $3, description = $4, events = $5, enabled = $6, disabled_reason = $7, failing_since = $8,
+			sealed_secret = $9, previous_sealed_secret = $10, previous_until = $11, updated_at = $12
+		WHERE org_id = $1 AND id = $2`,
+		w.OrgID, w.ID, w.URL, w.Description, w.Events, w.Enabled, w.DisabledReason, w.FailingSince,
+		w.SealedSecret, w.PreviousSecret, w.PreviousUntil, w.UpdatedAt)
+	return translate(err, "webhook", w.ID)
+}
+
+// WebhookSucceeded says that an attempt did. It locks only a webhook that was failing.
+func (t *Tx) WebhookSucceeded(ctx context.Context, orgID, id string) error {
+	_, err := t.db.Exec(ctx, `UPDATE webhooks SET failing_since = NULL WHERE org_id = $1 AND id = $2 AND failing_since IS NOT NULL`, orgID, id)
+	return translate(err, "webhook", id)
+}
+
+// DeleteWebhook removes a webhook with its deliveries and their jobs.
+func (t *Tx) DeleteWebhook(ctx context.Context, orgID, id string) error {
+	_, err := t.db.Exec(ctx, `DELETE FROM webhooks WHERE org_id = $1 AND id = $2`, orgID, id)
+	return translate(err, "webhook", id)
+}
+
+// SweepSecrets forgets the secrets that had ceased to sign by now.
+func (q queries) SweepSecrets(ctx context.Context, now time.Time) error {
+	_, err := q.db.Exec(ctx, `UPDATE webhooks SET previous_sealed_secret = NULL, previous_until = NULL WHERE previous_until <= $1`, now)
+	return translate(err, "", "")
+}
