@@ -402,6 +402,9 @@ func TestNonceRefusedAgainAndAgain(t *testing.T) {
 	o := w.order(t, e, "nonce2.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
+	if n := f.requests(pathNewOrder); n > 10 {
+		t.Errorf("the CA was asked %d times", n)
+	}
 }
 
 // TestValidationFails publishes what the CA does not want to see. The reason is the challenge's, also when a resumed worker

@@ -131,6 +131,8 @@ func meaning(kind string, status int) *Error {
 		return is(Rejected, "ca-already-revoked", "has revoked the certificate before", "Nothing.")
 	case "badRevocationReason":
 		return is(Rejected, "ca-bad-revocation-reason", "does not accept the reason of revocation", "Choose another reason.")
+	case "alreadyReplaced":
+		return is(Rejected, "ca-already-replaced", "has replaced the certificate before", "Nothing: an order is made that replaces none.")
 	case "orderNotReady":
 		return is(Rejected, "ca-order-not-ready", "is not ready for the certificate request", "Nothing: the order is looked at again.")
 	case "serverInternal", "badNonce":

@@ -14,6 +14,7 @@ var issuanceProblems = []problemPage{
 	{"ca-profile", "The CA has no such profile", "The CA does not offer the profile that the domain asks for.", "Choose one of the CA's profiles, or none."},
 	{"ca-account", "The CA does not accept the account", "The CA refuses the account that orders are made with.", "The operator must check the contact address and the external account binding of this CA."},
 	{"ca-already-revoked", "The certificate is revoked already", "The CA has revoked the certificate before.", "Nothing."},
+	{"ca-already-replaced", "The certificate has its successor already", "The CA has issued a certificate that replaces this one.", "Nothing: an order is made that replaces none."},
 	{"ca-bad-revocation-reason", "The CA does not accept the reason", "The CA does not take this reason for a revocation.", "Choose another reason."},
 	{"ca-no-ari", "The CA offers no renewal information", "The CA does not say when a certificate is best renewed (RFC 9773).", "Nothing: certificates are renewed by their lifetime."},
 	{"ca-ari-invalid", "The CA's renewal information makes no sense", "What the CA said of when the certificate is best renewed cannot be followed.", "Nothing: the certificate is renewed by its lifetime."},
