@@ -107,6 +107,24 @@ func TestExamplesAreFormatted(t *testing.T) {
 	}
 }
 
+// What the guides show is formatted, too, and so it can be parsed.
+func TestGuidesAreFormatted(t *testing.T) {
+	guides, err := filepath.Glob("templates/guides/*.md")
+	if err != nil || len(guides) < 8 {
+		t.Fatalf("found %v, %v", guides, err)
+	}
+	block := regexp.MustCompile("(?s)```terraform\n(.*?)```")
+	for _, guide := range guides {
+		for _, code := range block.FindAllStringSubmatch(readFile(&acc{T: t}, guide), -1) {
+			cmd := exec.Command(cli(), "fmt", "-check", "-diff", "-")
+			cmd.Stdin = strings.NewReader(code[1])
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", guide, err, out)
+			}
+		}
+	}
+}
+
 // The queries of the examples find what is there.
 func TestQueryExamples(t *testing.T) {
 	needTerraform(t, 14)

@@ -1,0 +1,191 @@
+package provider
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oasdiff/yaml"
+)
+
+// goreleaser is what the registries ask of a release, as .goreleaser.yml says it.
+type goreleaser struct {
+	Version     int
+	ProjectName string `json:"project_name"`
+	Builds      []struct {
+		Main, Binary string
+		Env, Flags   []string
+		LDFlags      []string `json:"ldflags"`
+		GOOS, GOARCH []string
+		Ignore       []struct{ GOOS, GOARCH string }
+	}
+	Archives []struct {
+		Formats      []string
+		NameTemplate string `json:"name_template"`
+	}
+	Checksum struct {
+		Algorithm    string
+		NameTemplate string      `json:"name_template"`
+		ExtraFiles   []extraFile `json:"extra_files"`
+	}
+	Signs []struct {
+		Artifacts, Cmd string
+		Args           []string
+	}
+	Release struct {
+		ExtraFiles []extraFile `json:"extra_files"`
+	}
+}
+
+type extraFile struct {
+	Glob         string
+	NameTemplate string `json:"name_template"`
+}
+
+// readYAML decodes a file of the repository, and returns its text.
+func readYAML(t *testing.T, file string, into any) string {
+	t.Helper()
+	text := readFile(&acc{T: t}, filepath.Join("..", file))
+	if _, err := yaml.Unmarshal([]byte(text), into, yaml.DecodeOpts{}); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return text
+}
+
+// A release has what the registries look for, under the names that they look for.
+func TestReleaseIsPublishable(t *testing.T) {
+	var r goreleaser
+	readYAML(t, ".goreleaser.yml", &r)
+	const base = "{{ .ProjectName }}_{{ .Version }}_"
+	module, err := exec.Command("go", "list", "-m").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Version != 2 || len(r.Builds) != 1 || len(r.Archives) != 1 || len(r.Signs) != 1 {
+		t.Fatalf("read %+v", r)
+	}
+	build := r.Builds[0]
+	manifest := []extraFile{{"terraform-registry-manifest.json", base + "manifest.json"}}
+	for what, c := range map[string]struct{ got, want any }{
+		"project":               {r.ProjectName, filepath.Base(strings.TrimSpace(string(module)))},
+		"binary":                {build.Binary, "{{ .ProjectName }}_v{{ .Version }}"},
+		"main":                  {build.Main, "."},
+		"cgo":                   {build.Env, []string{"CGO_ENABLED=0"}},
+		"flags":                 {build.Flags, []string{"-trimpath"}},
+		"ldflags":               {build.LDFlags, []string{"-s -w -X main.version={{ .Version }}"}},
+		"archives":              {r.Archives[0].Formats, []string{"zip"}},
+		"names of archives":     {r.Archives[0].NameTemplate, base + "{{ .Os }}_{{ .Arch }}"},
+		"checksums":             {r.Checksum.Algorithm, "sha256"},
+		"name of the checksums": {r.Checksum.NameTemplate, base + "SHA256SUMS"},
+		"checksum of manifest":  {r.Checksum.ExtraFiles, manifest},
+		"manifest":              {r.Release.ExtraFiles, manifest},
+		"what is signed":        {r.Signs[0].Artifacts + " by " + r.Signs[0].Cmd, "checksum by gpg"},
+	} {
+		got, _ := json.Marshal(c.got)
+		want, _ := json.Marshal(c.want)
+		if string(got) != string(want) {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	if !slices.Contains(r.Signs[0].Args, "--detach-sign") || slices.Contains(r.Signs[0].Args, "--armor") {
+		t.Errorf("the registries want a detached binary signature, not %v", r.Signs[0].Args)
+	}
+	if !strings.Contains(readFile(&acc{T: t}, "../main.go"), "\nvar version = ") {
+		t.Error("main.go has no version that the linker could set")
+	}
+
+	out, err := exec.Command("go", "tool", "dist", "list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Fields(string(out))
+	var targets []string
+	for _, system := range build.GOOS {
+		for _, processor := range build.GOARCH {
+			if slices.ContainsFunc(build.Ignore, func(i struct{ GOOS, GOARCH string }) bool { return i.GOOS == system && i.GOARCH == processor }) {
+				continue
+			}
+			if targets = append(targets, system+"/"+processor); !slices.Contains(known, system+"/"+processor) {
+				t.Errorf("Go does not build for %s/%s", system, processor)
+			}
+		}
+	}
+	for _, must := range []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "freebsd/amd64"} {
+		if !slices.Contains(targets, must) {
+			t.Errorf("nothing is built for %s", must)
+		}
+	}
+
+	var m struct {
+		Version  int
+		Metadata struct {
+			Protocols []string `json:"protocol_versions"`
+		}
+	}
+	readYAML(t, "terraform-registry-manifest.json", &m)
+	if m.Version != 1 || !slices.Equal(m.Metadata.Protocols, []string{"6.0"}) {
+		t.Errorf("the manifest says %+v, and main.go serves protocol 6", m)
+	}
+}
+
+// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands beside it; jobs may only
+// read unless they say why not; the make targets that they run are there.
+func TestWorkflowsArePinned(t *testing.T) {
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	if err != nil || len(files) != 2 {
+		t.Fatalf("found %v, %v", files, err)
+	}
+	uses := regexp.MustCompile(`(?m)^\s*(?:- )?uses:\s*(.*)$`)
+	pinned := regexp.MustCompile(`^([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$`)
+	targets := regexp.MustCompile(`run: make ([a-z-]+)`)
+	makefile := readFile(&acc{T: t}, "../GNUmakefile")
+	pins := map[string]string{}
+	for _, file := range files {
+		name := strings.TrimPrefix(file, "../")
+		var w struct {
+			Permissions map[string]string
+			Jobs        map[string]any
+		}
+		text := readYAML(t, name, &w)
+		if len(w.Jobs) == 0 || len(w.Permissions) != 1 || w.Permissions["contents"] != "read" {
+			t.Errorf("%s: the permissions are %v", name, w.Permissions)
+		}
+		for _, u := range uses.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(u[1], "./.github/workflows/") {
+				continue
+			}
+			m := pinned.FindStringSubmatch(u[1])
+			if m == nil {
+				t.Errorf("%s: %q is not pinned to a commit with its version beside it", name, u[1])
+				continue
+			}
+			if before := pins[m[1]]; before != "" && before != m[2]+m[3] {
+				t.Errorf("%s: %s is pinned to several commits", name, m[1])
+			}
+			pins[m[1]] = m[2] + m[3]
+		}
+		for _, m := range targets.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(makefile, "\n"+m[1]+": ") {
+				t.Errorf("%s: there is no make %s", name, m[1])
+			}
+		}
+	}
+	if len(pins) < 3 {
+		t.Errorf("found only the actions %v", pins)
+	}
+}
+
+// A release takes its notes from the changelog, and there is none without them.
+func TestReleaseNotes(t *testing.T) {
+	out, err := exec.Command("../tools/release-notes.sh", "vUnreleased").Output()
+	if err != nil || !strings.Contains(string(out), "Terraform provider") || strings.Contains(string(out), "## [") || strings.Contains(string(out), "]: http") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := exec.Command("../tools/release-notes.sh", "v99.0.0").CombinedOutput(); err == nil || !strings.Contains(string(out), "no section") {
+		t.Errorf("a version without notes: %v: %s", err, out)
+	}
+}
