@@ -229,7 +229,7 @@ func TestHowAJobEnds(t *testing.T) {
 			t.Parallel()
 			d := open(t)
 			_, j := d.add(d.org, "example.com")
-			if n, err := d.DispatchDue(ctx, start, 10, func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
+			if n, err := d.DispatchDue(ctx, start, room(10), func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
 				t.Fatal(n, err)
 			}
 			c := d.claim(j, "w")

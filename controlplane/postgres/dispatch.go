@@ -9,21 +9,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// DispatchDue claims up to limit jobs that are due at now, hands them to enqueue and marks
-// them dispatched, in one transaction: where enqueue fails nothing is marked, and where the
-// process dies in between they are enqueued again under the same task id. It returns how
-// many went out. Any number of replicas may call it at once.
-func (s *Store) DispatchDue(ctx context.Context, now time.Time, limit int, enqueue func([]controlplane.Job) error) (int, error) {
+// DispatchDue claims jobs that are due at now, as many as the lanes have room for, hands them
+// to enqueue and marks them dispatched, in one transaction: where enqueue fails nothing is
+// marked, and where the process dies in between they are enqueued again under the same task
+// id. In each lane the organizations take turns, each with its oldest jobs first, and enqueue
+// gets them in that order. It returns how many went out. Any number of replicas may call it
+// at once.
+func (s *Store) DispatchDue(ctx context.Context, now time.Time, lanes []Lane, enqueue func([]controlplane.Job) error) (int, error) {
 	n := 0
 	err := s.inLazyTx(ctx, func(t *Tx) error {
-		rows, err := t.db.Query(ctx, `
-			UPDATE jobs j SET dispatched_at = now()
-			FROM (
-				SELECT id FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL AND run_at <= $1
-				ORDER BY run_at LIMIT $2 FOR UPDATE SKIP LOCKED
-			) due
-			WHERE j.id = due.id
-			RETURNING `+jobColumns, now, limit)
+		next, err := t.turns(ctx, now, lanes)
+		if err != nil || len(next.orgs) == 0 {
+			return err
+		}
+		rows, err := t.db.Query(ctx, dispatchSQL, now, next.queues, next.orgs, next.shares)
 		if err != nil {
 			return err
 		}
@@ -37,10 +36,30 @@ func (s *Store) DispatchDue(ctx context.Context, now time.Time, limit int, enque
 	return n, err
 }
 
+const dispatchSQL = `
+	WITH due AS (
+		SELECT due.id, turn.n, row_number() OVER (PARTITION BY turn.n ORDER BY due.run_at) AS round
+		FROM unnest($2::text[], $3::text[], $4::int[]) WITH ORDINALITY AS turn (queue, org_id, share, n)
+		CROSS JOIN LATERAL (
+			SELECT j.id, j.run_at FROM jobs j
+			WHERE j.queue = turn.queue AND j.org_id = turn.org_id AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.run_at <= $1
+			ORDER BY j.run_at LIMIT turn.share FOR UPDATE SKIP LOCKED
+		) due
+	), dispatched AS (
+		UPDATE jobs j SET dispatched_at = now() FROM due WHERE j.id = due.id
+		RETURNING due.round, due.n, ` + jobColumns + `
+	)
+	SELECT ` + jobColumns + ` FROM dispatched j ORDER BY round, n`
+
 // NextDue returns when the next job that is not dispatched is due; the zero time if none is.
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	var at *time.Time
-	err := s.db.QueryRow(ctx, `SELECT min(run_at) FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL`).Scan(&at)
+	err := s.db.QueryRow(ctx, `
+		SELECT min(next.run_at) FROM unnest($1::text[]) AS q (queue)
+		CROSS JOIN LATERAL (
+			SELECT j.run_at FROM jobs j WHERE j.queue = q.queue AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.generation > 0
+			ORDER BY j.run_at LIMIT 1
+		) next`, []controlplane.Queue{controlplane.QueueCritical, controlplane.QueueDefault, controlplane.QueueBulk}).Scan(&at)
 	if err != nil || at == nil {
 		return time.Time{}, translate(err, "", "")
 	}

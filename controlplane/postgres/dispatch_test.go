@@ -26,7 +26,7 @@ func TestDispatchDueGivesEveryJobOnce(t *testing.T) {
 	seen := map[string]int{}
 	atOnce(len(replicas), func(i int) {
 		for idle := 0; idle < 3; {
-			n, err := replicas[i].DispatchDue(t.Context(), start, 10, func(jobs []controlplane.Job) error {
+			n, err := replicas[i].DispatchDue(t.Context(), start, room(10), func(jobs []controlplane.Job) error {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, j := range jobs {
@@ -78,7 +78,7 @@ func TestDispatchDueInTheOrderOfTheirTime(t *testing.T) {
 		return nil
 	}
 	for range 3 {
-		if _, err := d.DispatchDue(t.Context(), start, 1, take); err != nil {
+		if _, err := d.DispatchDue(t.Context(), start, room(1), take); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,16 +101,16 @@ func TestDispatchDueLeavesAllDueWhereTheQueueFails(t *testing.T) {
 		d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 	}
 	down := errors.New("the queue is away")
-	if _, err := d.DispatchDue(t.Context(), start, 10, func([]controlplane.Job) error { return down }); !errors.Is(err, down) {
+	if _, err := d.DispatchDue(t.Context(), start, room(10), func([]controlplane.Job) error { return down }); !errors.Is(err, down) {
 		t.Errorf("%v", err)
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE dispatched_at IS NULL AND generation = 1`); n != 5 {
 		t.Errorf("%d of 5 jobs are still due", n)
 	}
-	if n, err := d.DispatchDue(t.Context(), start, 10, nothing); n != 5 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 5 || err != nil {
 		t.Errorf("afterwards: %d, %v", n, err)
 	}
-	if n, err := d.DispatchDue(t.Context(), start, 10, func([]controlplane.Job) error { t.Error("called for nothing"); return nil }); n != 0 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), func([]controlplane.Job) error { t.Error("called for nothing"); return nil }); n != 0 || err != nil {
 		t.Errorf("with nothing due: %d, %v", n, err)
 	}
 }
@@ -164,7 +164,7 @@ func TestRedispatchOnlyAtTheGenerationNamed(t *testing.T) {
 		_, j := d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 		jobs = append(jobs, *j)
 	}
-	if n, err := d.DispatchDue(t.Context(), start, 10, nothing); n != 6 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 6 || err != nil {
 		t.Fatal(n, err)
 	}
 	d.claim(&jobs[0], "w")                 // runs
@@ -205,7 +205,7 @@ func TestRedispatchAll(t *testing.T) {
 			d.claim(j, "w")
 		}
 	}
-	if n, err := d.DispatchDue(t.Context(), start, 10, nothing); n != 5 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
 	replica := d.replica()
@@ -233,7 +233,7 @@ func TestDispatchedFindsWhatDoesNotMove(t *testing.T) {
 		_, j := d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 		stuck = append(stuck, j)
 	}
-	if n, err := d.DispatchDue(t.Context(), start, 10, nothing); n != 7 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 7 || err != nil {
 		t.Fatal(n, err)
 	}
 	now := start.Add(time.Hour)

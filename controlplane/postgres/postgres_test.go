@@ -36,7 +36,7 @@ func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
 	_, calls["Domain"] = s.Domain(ctx, "org_x", "example.com")
 	_, _, calls["ListDomains"] = s.ListDomains(ctx, "org_x", postgres.DomainFilter{Limit: 1})
 	_, calls["ClaimJob"] = s.ClaimJob(ctx, "job_x", 1, "w", time.Minute, start)
-	_, calls["DispatchDue"] = s.DispatchDue(ctx, start, 1, nothing)
+	_, calls["DispatchDue"] = s.DispatchDue(ctx, start, room(1), nothing)
 	_, calls["NextDue"] = s.NextDue(ctx)
 	_, calls["QueueRenewals"] = s.QueueRenewals(ctx, start, 1, 0)
 	_, calls["TokenByHash"] = s.TokenByHash(ctx, []byte("x"))

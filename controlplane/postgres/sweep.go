@@ -11,7 +11,9 @@ import (
 
 // QueueRenewals makes a renewal job for up to limit domains that are due at now and have
 // none, and returns how many. Each job's run is put off by up to spread, so that what fell
-// due together does not reach the CA together. It reads only what is due, by index.
+// due together does not reach the CA together. What has been due for longer than that, as
+// when a CA calls for the renewal of certificates that it will revoke (RFC 9773 §4.2), is not
+// put off, and goes in the order of its urgency. It reads only what is due, by index.
 func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
@@ -24,12 +26,13 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 			WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued AND renew_at <= $1
 			ORDER BY renew_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 		), taken AS (
-			UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
+			UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id, d.renew_at
 		), numbered AS (
 			SELECT taken.*, row_number() OVER () AS n FROM taken
 		), job AS (
 			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, created_at, updated_at)
-			SELECT ($3::text[])[n], org_id, id, 'renewal', $5, 'bulk', $1::timestamptz + random() * $4::interval, $1, $1 FROM numbered
+			SELECT ($3::text[])[n], org_id, id, 'renewal', $5, 'bulk',
+				CASE WHEN renew_at <= $1::timestamptz - $4::interval THEN renew_at ELSE $1::timestamptz + random() * $4::interval END, $1, $1 FROM numbered
 			ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
 		)
 		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobRenewal.Slot()).Scan(&n)

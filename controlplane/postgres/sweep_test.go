@@ -69,6 +69,25 @@ func TestQueueRenewalsInBatchesAndOrderOfUrgency(t *testing.T) {
 	}
 }
 
+// What has been due for long is not put off by the spread, and keeps its order.
+func TestQueueRenewalsKeepsTheOrderOfWhatIsLate(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	late := d.due(10)
+	for i, dom := range late {
+		d.active(dom, start.Add(time.Duration(i-20)*time.Minute))
+	}
+	if n, err := d.QueueRenewals(t.Context(), start, 100, 15*time.Minute); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n := value[int](d, `SELECT count(*) FROM jobs j JOIN domains d ON d.id = j.domain_id WHERE j.type = 'renewal' AND j.run_at = d.renew_at`); n != 6 {
+		t.Errorf("%d of the 6 that are late run at their own time", n)
+	}
+	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'renewal' AND run_at >= $1`, start); n != 4 {
+		t.Errorf("%d of the 4 others are put off", n)
+	}
+}
+
 func TestQueueRenewalsIsSpread(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -92,7 +111,7 @@ func TestQueueRenewalsWithoutSpreadRunsAtOnce(t *testing.T) {
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
-	if n := value[int](d, renewals+` AND run_at = $1 AND created_at = $1`, start); n != 3 {
+	if n := value[int](d, renewals+` AND run_at <= $1 AND created_at = $1`, start); n != 3 {
 		t.Errorf("%d of 3 jobs run at once", n)
 	}
 }

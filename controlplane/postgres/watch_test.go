@@ -125,7 +125,7 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 	soon(t, "the first look", queued)
 	dom, j := d.add(d.org, "example.com")
 	soon(t, "a new job", queued)
-	if n, err := d.DispatchDue(t.Context(), start, 10, nothing); n != 1 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	c := d.claim(j, "w")

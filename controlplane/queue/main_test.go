@@ -113,13 +113,22 @@ func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlp
 // dispatched hands what is due to Asynq and returns the domain's job of the type.
 func (w *world) dispatched(q *Queue, d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
-	_, err := w.Store.DispatchDue(w.t.Context(), time.Now(), 1000, func(jobs []controlplane.Job) error { return q.enqueue(w.t.Context(), jobs) })
+	_, err := w.Store.DispatchDue(w.t.Context(), time.Now(), everything(), func(jobs []controlplane.Job) error { return q.enqueue(w.t.Context(), jobs) })
 	must(w.t, err)
 	j := w.job(d, kind)
 	if j == nil || j.DispatchedAt == nil {
 		w.t.Fatalf("not dispatched: %+v", j)
 	}
 	return j
+}
+
+// everything has room for all that a test makes.
+func everything() []postgres.Lane {
+	var out []postgres.Lane
+	for _, q := range queues {
+		out = append(out, postgres.Lane{Queue: q, Room: 1000})
+	}
+	return out
 }
 
 // waitDomain waits until the domain is as wanted, told by Postgres.
@@ -202,22 +211,24 @@ func (healthy) Examine(context.Context, string, string, bool, []controlplane.CAI
 	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "Right.", CheckedAt: time.Now()}}, nil
 }
 
-// rejected is a CA's refusal.
-type rejected struct{}
+// rejected is a CA's refusal; before again it does not want to be asked once more.
+type rejected struct{ again time.Time }
 
 func (rejected) Error() string { return "rejected" }
 
 // Verdict implements controlplane.Judged.
-func (rejected) Verdict() controlplane.Verdict {
-	return controlplane.Verdict{Class: controlplane.VerdictRejected, CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None."}
+func (r rejected) Verdict() controlplane.Verdict {
+	return controlplane.Verdict{Class: controlplane.VerdictRejected, CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None.", RetryAt: r.again}
 }
 
 // ca issues, unless refusing or blocked.
 type ca struct {
 	mu      sync.Mutex
 	refuses bool
+	patient int           // the run after whose refusal it wants an hour's rest
 	blocks  chan struct{} // closed when a run has begun that ends only with its context
 	runs    int
+	hold    func(*controlplane.Order) <-chan struct{} // a run goes on when the channel is closed; may be nil
 }
 
 func (c *ca) refuse(yes bool) { c.mu.Lock(); defer c.mu.Unlock(); c.refuses = yes }
@@ -246,16 +257,27 @@ func (c *ca) Prepare(_ context.Context, o *controlplane.Order, _ []byte) error {
 func (c *ca) Run(ctx context.Context, o *controlplane.Order, _ controlplane.Journal) (*controlplane.Certificate, error) {
 	c.mu.Lock()
 	c.runs++
-	refuses, blocks := c.refuses, c.blocks
+	refuses, blocks, hold := c.refuses, c.blocks, c.hold
+	var again time.Time
+	if c.runs == c.patient {
+		again = time.Now().Add(time.Hour)
+	}
 	c.blocks = nil
 	c.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold(o):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if blocks != nil {
 		close(blocks)
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	if refuses {
-		return nil, rejected{}
+		return nil, rejected{again}
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	return &controlplane.Certificate{Names: o.Names, Serial: fmt.Sprint(c.count()), Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour),

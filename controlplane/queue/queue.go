@@ -2,6 +2,7 @@
 // says what is due; the queue is only transport: losing all of Redis loses no work.
 //
 //   - relay.go hands due rows to Asynq, woken by Postgres
+//   - fair.go sees to it that nobody's work holds up another's
 //   - worker.go runs what Asynq delivers, through lifecycle
 //   - reconcile.go finds rows that were handed over and did not move
 //   - sweep.go makes jobs for renewals that are due
@@ -50,6 +51,7 @@ type Queue struct {
 	inspector *asynq.Inspector
 	metrics   *metrics
 	handlers  handlers
+	crowded   crowded
 }
 
 // New returns a Queue. It reaches Redis only when it runs.
@@ -92,9 +94,11 @@ func (q *Queue) Ping(ctx context.Context) error { return q.redis.Ping(ctx).Err()
 // Run carries and does jobs until ctx ends; then it hands back what is under way and
 // returns.
 func (q *Queue) Run(ctx context.Context) error {
-	server, stopWorking := q.newServer(ctx)
-	if err := q.startServer(ctx, server); err != nil {
-		return err
+	servers, stopWorking := q.newServers(ctx)
+	for _, s := range servers {
+		if err := q.startServer(ctx, s); err != nil {
+			return err
+		}
 	}
 	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs}
 	done := make(chan struct{})
@@ -105,9 +109,15 @@ func (q *Queue) Run(ctx context.Context) error {
 	for range parts {
 		<-done
 	}
-	server.Stop() // take nothing new
+	for _, s := range servers {
+		s.Stop() // take nothing new
+	}
 	stopWorking() // what is under way is handed back
-	server.Shutdown()
+	var stopped sync.WaitGroup
+	for _, s := range servers {
+		stopped.Go(s.Shutdown)
+	}
+	stopped.Wait()
 	q.handlers.wait()
 	return q.redis.Close()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // Of two replicas that see that Redis was emptied, one has everything dispatched again.
@@ -112,7 +113,7 @@ func TestWalkPassesNothingOver(t *testing.T) {
 	w.exec(`INSERT INTO domains (id, org_id, name, cname_target, status) SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'd' || i || '.example.com', md5(i::text), 'pending_cname' FROM generate_series(1, 260) i`, w.org)
 	w.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at) SELECT 'job_' || substr(id, 5), org_id, id, 'dns_check', 'check', 'bulk', now() - interval '1 hour' FROM domains`)
 	for range 3 {
-		_, err := w.Store.DispatchDue(t.Context(), time.Now(), relayBatch, func(jobs []controlplane.Job) error { return q.enqueue(t.Context(), jobs) })
+		_, err := w.Store.DispatchDue(t.Context(), time.Now(), []postgres.Lane{{Queue: controlplane.QueueBulk, Room: relayBatch}}, func(jobs []controlplane.Job) error { return q.enqueue(t.Context(), jobs) })
 		must(t, err)
 	}
 	w.exec(`UPDATE jobs SET dispatched_at = now() - interval '1 hour' + (substr(id, 5)::int / 70) * interval '1 minute'`)

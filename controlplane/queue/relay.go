@@ -18,22 +18,27 @@ const (
 	relayBusy     = 50 * time.Millisecond // between looks at what is due while another replica has it in hand
 )
 
-// relay hands due jobs to Asynq: at once when Postgres tells of one, and when the next that
-// waits is due.
+// relay hands due jobs to Asynq: at once when Postgres tells of one, when the next that
+// waits is due, and where the workers have enough before them, when they have less.
 func (q *Queue) relay(ctx context.Context) {
 	wake, stop := q.Store.WatchJobs()
 	defer stop()
+	var next lanes
 	for ctx.Err() == nil {
-		n, err := q.Store.DispatchDue(ctx, q.Now(), relayBatch, func(jobs []controlplane.Job) error { return q.enqueue(ctx, jobs) })
+		n, full, err := q.dispatch(ctx, &next)
 		if err != nil && ctx.Err() == nil {
 			q.Logger.WarnContext(ctx, "queue: dispatching failed; the jobs stay due", "error", err)
 			sleep(ctx, 500*time.Millisecond)
 			continue
 		}
-		if n == relayBatch {
+		wait := refillEvery
+		if !full {
+			wait = q.untilNext(ctx)
+		}
+		if n > 0 && wait == relayBusy {
 			continue
 		}
-		timer := time.NewTimer(q.untilNext(ctx))
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 		case <-wake:

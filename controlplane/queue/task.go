@@ -32,7 +32,7 @@ func newTask(j *controlplane.Job) (*asynq.Task, error) {
 		return nil, err
 	}
 	return asynq.NewTask(string(j.Type), body, asynq.TaskID(taskID(j)), asynq.Queue(string(j.Queue)),
-		asynq.MaxRetry(max(controlplane.MaxAttempts-1-j.Attempts, 0)), asynq.Timeout(taskTimeout)), nil
+		asynq.MaxRetry(max(j.Type.MaxAttempts()-1-j.Attempts, 0)), asynq.Timeout(taskTimeout)), nil
 }
 
 func readTask(t *asynq.Task) (payload, error) {

@@ -10,20 +10,18 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
 // awayPause is how long a task waits when the database was away: nothing was learned.
 const awayPause = 2 * time.Second
 
-// newServer returns Asynq's server. stop ends the context of every job under way.
-func (q *Queue) newServer(ctx context.Context) (server *asynq.Server, stop context.CancelFunc) {
-	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+// newServer returns a server of Asynq's that takes tasks of the queues, by their weights. The
+// contexts of its jobs end with base.
+func (q *Queue) newServer(base context.Context, concurrency int, weights map[string]int) *asynq.Server {
 	return asynq.NewServerFromRedisClient(q.redis, asynq.Config{
-		Concurrency: q.Concurrency,
-		// Weights, not strict order: no queue starves.
-		Queues:                   map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3, string(controlplane.QueueBulk): 1},
+		Concurrency:              concurrency,
+		Queues:                   weights,
 		BaseContext:              func() context.Context { return base },
 		TaskCheckInterval:        50 * time.Millisecond,
 		DelayedTaskCheckInterval: time.Second,
@@ -33,7 +31,7 @@ func (q *Queue) newServer(ctx context.Context) (server *asynq.Server, stop conte
 		IsFailure:                isFailure,
 		Logger:                   logger{q.Logger},
 		LogLevel:                 asynq.WarnLevel,
-	}), stop
+	})
 }
 
 func (q *Queue) handler() asynq.Handler {
@@ -51,7 +49,8 @@ func (q *Queue) handler() asynq.Handler {
 			// The row's count of failures decides, and it has said the last word.
 			return fmt.Errorf("%w: %w", dead, asynq.SkipRetry)
 		}
-		return err
+		queue, _ := asynq.GetQueueName(ctx)
+		return q.giveWay(ctx, queue, p, err)
 	})
 }
 
