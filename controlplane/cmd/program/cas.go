@@ -27,6 +27,8 @@ type caConfig struct {
 	EABHMAC   string `json:"eab_hmac,omitempty"`
 	Profile   string `json:"profile,omitempty"`    // asked for where a domain names none
 	RootsFile string `json:"roots_file,omitempty"` // PEM, trusted for the directory's TLS
+
+	Limits *caLimits `json:"limits,omitempty"` // that orders are held to; those that are known where not stated
 }
 
 // list returns the configured CAs, in order of preference: Let's Encrypt first, then ZeroSSL
@@ -61,6 +63,10 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 		cas[i] = acme.CA{Name: ca.Name, DirectoryURL: ca.Directory, Email: ca.Email, EABKeyID: ca.EABKeyID, EABHMAC: ca.EABHMAC, Profile: ca.Profile}
 		if cas[i].Email == "" {
 			cas[i].Email = c.Email
+		}
+		var err error
+		if cas[i].Limits, err = ca.Limits.of(ca.Directory); err != nil {
+			return nil, fmt.Errorf("cas (DCVAAS_CAS): %s: %w", ca.Name, err)
 		}
 		if ca.RootsFile == "" {
 			continue

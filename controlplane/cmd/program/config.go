@@ -68,7 +68,7 @@ type ACMEConfig struct {
 	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" help:"Let's Encrypt's staging environment instead of its production."`
 	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" help:"ZeroSSL's EAB key id; with it ZeroSSL is the backup."`
 	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" help:"ZeroSSL's EAB HMAC key. A secret."`
-	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference, instead of those two: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\"}]. A secret."`
+	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference, instead of those two: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
 }
 
 var errNoDatabase = errors.New("database-url (DCVAAS_DATABASE_URL) is needed, such as postgres://dcvaas@localhost/dcvaas")

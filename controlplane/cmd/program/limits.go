@@ -1,0 +1,69 @@
+package program
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+)
+
+// caLimits are a CA's limits as written in DCVAAS_CAS, each as COUNT/TIME: "300/3h", "50/7d", or "none". What is not stated is
+// as it is known of the directory (acme.DefaultLimits): of most, that there is no limit until the CA refuses an order.
+type caLimits struct {
+	NewOrders           string `json:"new_orders,omitempty"`            // of the account, whatever becomes of them
+	PerRegisteredDomain string `json:"per_registered_domain,omitempty"` // certificates for one registered domain and the names below it
+	PerNameSet          string `json:"per_name_set,omitempty"`          // certificates for exactly the same names
+	FailedValidations   string `json:"failed_validations,omitempty"`    // of one name
+	Pace                string `json:"pace,omitempty"`                  // orders, those with them that the others do not count
+	ReplacesExempt      *bool  `json:"replaces_exempt,omitempty"`       // a renewal that names its predecessor (RFC 9773 §5) counts towards the last two only
+}
+
+// of returns the limits of the CA with the directory. Its error names the field.
+func (l *caLimits) of(directory string) (*acme.Limits, error) {
+	if l == nil {
+		return nil, nil
+	}
+	limits, _ := acme.DefaultLimits(directory)
+	for _, f := range []struct {
+		name, text string
+		into       *acme.Limit
+	}{
+		{"new_orders", l.NewOrders, &limits.NewOrdersPerAccount},
+		{"per_registered_domain", l.PerRegisteredDomain, &limits.CertificatesPerRegisteredDomain},
+		{"per_name_set", l.PerNameSet, &limits.DuplicateCertificates},
+		{"failed_validations", l.FailedValidations, &limits.FailedAuthorizations},
+		{"pace", l.Pace, &limits.Pace},
+	} {
+		if f.text == "" {
+			continue
+		}
+		var ok bool
+		if *f.into, ok = parseLimit(f.text); !ok {
+			return nil, fmt.Errorf("limits.%s: %q is not COUNT/TIME, such as 300/3h or 50/7d, and not none", f.name, f.text)
+		}
+	}
+	if l.ReplacesExempt != nil {
+		limits.ReplacesExempt = *l.ReplacesExempt
+	}
+	return &limits, nil
+}
+
+// parseLimit reads "300/3h", "50/7d" and "none".
+func parseLimit(text string) (acme.Limit, bool) {
+	if text == "none" {
+		return acme.Limit{}, true
+	}
+	count, per, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 1 {
+		return acme.Limit{}, false
+	}
+	if days, ok := strings.CutSuffix(per, "d"); ok {
+		d, err := strconv.Atoi(days)
+		return acme.Limit{Count: n, Per: time.Duration(d) * 24 * time.Hour}, err == nil && d >= 1 && d <= 3650
+	}
+	d, err := time.ParseDuration(per)
+	return acme.Limit{Count: n, Per: d}, err == nil && d > 0
+}
