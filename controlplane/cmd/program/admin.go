@@ -20,6 +20,8 @@ type adminCommand struct {
 	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
 	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
 	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key; what the old ones sealed still opens."`
+
+	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Give the account at a CA a new key; a rollover that was cut off is brought to its end."`
 }
 
 type createOrgCommand struct {
