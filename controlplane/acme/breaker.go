@@ -168,3 +168,15 @@ func (e *Engine) Healthy(ca string) (ok bool, until time.Time) {
 	}
 	return a.breaker.healthy(a.now())
 }
+
+// Answering reports whether the CA of that name is not given up: false from when it is left alone until a run finds it back,
+// between the pauses too.
+func (e *Engine) Answering(ca string) bool {
+	a, err := e.authority(ca)
+	if err != nil {
+		return false
+	}
+	a.breaker.mu.Lock()
+	defer a.breaker.mu.Unlock()
+	return a.breaker.until.IsZero()
+}

@@ -65,6 +65,9 @@ func TestBreaker(t *testing.T) {
 		_, until := e.Healthy("pebble")
 		c.set(until)
 		healthy(true, 0)
+		if e.Answering("pebble") {
+			t.Error("a CA that was given up is shown as there between the pauses")
+		}
 		fail("probe.example.com")
 		healthy(false, wait)
 	}
@@ -75,8 +78,11 @@ func TestBreaker(t *testing.T) {
 	w.issue(t, e, "back.example.com")
 	healthy(true, 0)
 	w.issue(t, e, "again.example.com")
-	if ok, _ := e.Healthy("unknown"); ok {
+	if ok, _ := e.Healthy("unknown"); ok || e.Answering("unknown") {
 		t.Error("a CA that is not configured is healthy")
+	}
+	if !e.Answering("pebble") {
+		t.Error("a CA that is back is shown as given up")
 	}
 }
 

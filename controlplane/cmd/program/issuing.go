@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
@@ -21,7 +23,7 @@ import (
 func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	c := &a.config
 	if c.Keyset == "" {
-		return nil, nil, errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
+		return nil, nil, errNoKeyset
 	}
 	sealer, err := seal.Open([]byte(c.Keyset))
 	if err != nil {
@@ -31,9 +33,12 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := acme.New(acme.Config{CAs: cas, Accounts: a.store, Sealer: sealer, UserAgent: "dcvaas", Logger: a.log, Proxy: http.ProxyFromEnvironment})
+	engine, err := newEngine(cas, a.store, sealer, a.log)
 	if err != nil {
 		return nil, nil, err
+	}
+	if a.parts.Work {
+		a.showCAs(engine)
 	}
 	resolvers, err := c.Check.resolvers()
 	if err != nil {
@@ -60,6 +65,13 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 		},
 		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: spread})
 	return service, engine, err
+}
+
+var errNoKeyset = errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
+
+// newEngine returns what speaks to the CAs.
+func newEngine(cas []acme.CA, store *postgres.Store, sealer *seal.Sealer, log *slog.Logger) (*acme.Engine, error) {
+	return acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer, UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
 }
 
 // resolvers reads "Name=https://…".
@@ -94,4 +106,18 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 			}
 			decisions.WithLabelValues(ca, decision).Inc()
 		}})
+}
+
+// showCAs registers a metric of each CA that says whether this process finds it there.
+func (a *App) showCAs(engine *acme.Engine) {
+	for _, ca := range engine.CAs() {
+		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up", ConstLabels: prometheus.Labels{"ca": ca},
+			Help: "1 while the CA answers; 0 from when it did not for several orders in a row until one finds it back, as this worker sees it."},
+			func() float64 {
+				if engine.Answering(ca) {
+					return 1
+				}
+				return 0
+			}))
+	}
 }

@@ -1,0 +1,71 @@
+package program
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var (
+	ruleExpr   = regexp.MustCompile(`(?s)expr: (.*?)\n +(?:for|labels|annotations):`)
+	ruleMetric = regexp.MustCompile(`\b(dcvaas_\w+)(?:\{([^}]*)\})?`)
+	ruleLabel  = regexp.MustCompile(`(\w+) *(?:=~|!~|!=|=)`)
+	descParts  = regexp.MustCompile(`(?s)fqName: "(\w+)", .*constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+)
+
+// Every metric and label that the alert rules name is one that the program has.
+func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, DevConfig{EmbeddedRedis: true})
+	labels := map[string][]string{}
+	descs := make(chan *prometheus.Desc)
+	go func() { defer close(descs); s.App.metrics.Describe(descs) }()
+	for d := range descs {
+		m := descParts.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatalf("cannot be read: %s", d)
+		}
+		for _, l := range strings.Split(m[2]+","+m[3], ",") {
+			name, _, _ := strings.Cut(l, "=")
+			labels[m[1]] = append(labels[m[1]], name)
+		}
+	}
+	rules, err := os.ReadFile("../../deploy/prometheus-rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exprs := ruleExpr.FindAllStringSubmatch(string(rules), -1)
+	if n := strings.Count(string(rules), "- alert:"); n == 0 || len(exprs) != n {
+		t.Fatalf("%d alerts, and %d expressions were read", n, len(exprs))
+	}
+	used := map[string]bool{}
+	for _, expr := range exprs {
+		for _, m := range ruleMetric.FindAllStringSubmatch(expr[1], -1) {
+			name := m[1]
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				if base := strings.TrimSuffix(name, suffix); labels[base] != nil {
+					name = base
+				}
+			}
+			used[name] = true
+			if labels[name] == nil {
+				t.Errorf("there is no metric %s: %s", name, expr[1])
+				continue
+			}
+			for _, l := range ruleLabel.FindAllStringSubmatch(m[2], -1) {
+				if !slices.Contains(labels[name], l[1]) {
+					t.Errorf("%s has no label %s: %s", name, l[1], expr[1])
+				}
+			}
+		}
+	}
+	for _, name := range []string{"dcvaas_jobs_due", "dcvaas_jobs_total", "dcvaas_certificates_expiring", "dcvaas_ca_up", "dcvaas_dns_in_sync"} {
+		if !used[name] {
+			t.Errorf("no rule is about %s", name)
+		}
+	}
+}
