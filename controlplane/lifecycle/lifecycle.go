@@ -57,8 +57,10 @@ type Doctor interface {
 	Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
-// Sealer opens the keys that the Issuer sealed (package seal).
+// Sealer seals webhooks' secrets, and opens them and the keys that the Issuer sealed (package
+// seal).
 type Sealer interface {
+	Seal(plain []byte, associated string) ([]byte, error)
 	Open(sealed []byte, associated string) ([]byte, error)
 }
 
@@ -71,6 +73,7 @@ type Config struct {
 	Doctor    Doctor
 	Governor  Governor // no limits are kept where nil
 	Sealer    Sealer
+	Poster    Poster // of deliveries to webhooks
 	// Visible returns when every name server of the zone answers all values for TXT at name.
 	Visible func(ctx context.Context, name string, values []string) error
 	Now     func() time.Time // time.Now where nil
@@ -81,11 +84,16 @@ type Config struct {
 	Lease        time.Duration // how long a worker that is not heard of keeps its job; 10 s where zero
 	SweepSpread  time.Duration // how far apart renewals that fall due together may begin; a minute where zero, none where negative
 	ChallengeTTL time.Duration // how long a challenge that is not removed stays; 1 h where zero
+	Deliveries   int           // attempts at a time in this process; 16 where zero
+
+	// WebhookLoopback lets webhooks be on this machine, and without TLS then. For development.
+	WebhookLoopback bool
 }
 
 // Service is the life cycle of domains. It is safe for concurrent use.
 type Service struct {
 	Config
+	posts posts
 }
 
 // New returns a Service, or an error that names what the configuration lacks.
@@ -118,7 +126,10 @@ func New(c Config) (*Service, error) {
 	if c.ChallengeTTL == 0 {
 		c.ChallengeTTL = time.Hour
 	}
-	return &Service{c}, nil
+	if c.Deliveries == 0 {
+		c.Deliveries = 16
+	}
+	return &Service{Config: c, posts: posts{most: c.Deliveries, byWebhook: make(map[string]int)}}, nil
 }
 
 // now returns the time to the microsecond, which is what Postgres keeps.

@@ -79,6 +79,11 @@ func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID,
 			}
 			return nil
 		}
+		if job.DeliveryID != "" {
+			entry := s.audit(orgID, actor, controlplane.ActionJobRetried, "job", job.ID, now)
+			entry.Details = map[string]any{"delivery_id": job.DeliveryID, "type": string(job.Type)}
+			return t.Audit(ctx, entry)
+		}
 		d, err := t.LockDomain(ctx, orgID, job.DomainID)
 		if err != nil {
 			return err

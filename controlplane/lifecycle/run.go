@@ -104,6 +104,8 @@ func (w *work) do(ctx context.Context) (err error) {
 		return w.issue(ctx)
 	case controlplane.JobRevocation:
 		return w.revoke(ctx)
+	case controlplane.JobDelivery:
+		return w.deliver(ctx)
 	}
 	return errors.New("lifecycle: a job of an unknown type: " + string(w.claim.Job.Type))
 }
@@ -111,8 +113,8 @@ func (w *work) do(ctx context.Context) (err error) {
 // conclude records how the run ended, where it did not do so itself.
 func (w *work) conclude(ctx, held context.Context, err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || recorded(err):
+		return err
 	case errors.Is(err, postgres.ErrClaimLost) || errors.Is(context.Cause(held), postgres.ErrClaimLost):
 		w.Logger.InfoContext(ctx, "lifecycle: gave way to another worker", "job", w.claim.Job.ID)
 		return nil
@@ -130,8 +132,18 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 	return w.fail(ctx, err)
 }
 
+// recorded reports whether the run has written down its failure itself.
+func recorded(err error) bool {
+	_, later := errors.AsType[*RetryLater](err)
+	_, dead := errors.AsType[*DeadLettered](err)
+	return later || dead
+}
+
 // fail counts a failure and says when the job runs next, or that it is dead.
 func (w *work) fail(ctx context.Context, cause error) error {
+	if w.claim.Job.Type == controlplane.JobDelivery {
+		return w.failDelivery(ctx, cause)
+	}
 	now, j := w.now(), w.claim.Job
 	code, detail, fix := explain(cause)
 	failures := j.Attempts + 1

@@ -58,14 +58,17 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 	return s.Sweep(ctx)
 }
 
-// Tidy removes what has expired: challenges, sessions, invitations, and answers kept for
-// idempotency keys.
+// Tidy removes what has expired: challenges, sessions, invitations, webhooks' former secrets,
+// deliveries, and answers kept for idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
 	now := s.now()
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
 		return err
 	}
 	if err := s.Store.SweepSignIns(ctx, now); err != nil {
+		return err
+	}
+	if err := s.tidyWebhooks(ctx, now); err != nil {
 		return err
 	}
 	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))

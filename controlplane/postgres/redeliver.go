@@ -101,6 +101,12 @@ func (t *Tx) EndDelivery(ctx context.Context, d *controlplane.Delivery, now time
 	return translate(err, "delivery", d.ID)
 }
 
+// DelayDelivery says when a delivery is tried next.
+func (t *Tx) DelayDelivery(ctx context.Context, d *controlplane.Delivery, now, next time.Time) error {
+	_, err := t.db.Exec(ctx, `UPDATE webhook_deliveries SET next_attempt_at = $3, updated_at = $4 WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, next, now)
+	return translate(err, "delivery", d.ID)
+}
+
 // restartDelivery is RestartJob for the job of a delivery.
 func (t *Tx) restartDelivery(ctx context.Context, j *controlplane.Job, now time.Time) (*controlplane.Job, bool, error) {
 	d, w, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)

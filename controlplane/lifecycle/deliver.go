@@ -1,0 +1,236 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// Poster sends one attempt of a delivery to where a customer wants it (package webhook). It
+// gives up by itself in time. What went wrong is in the attempt, in words for the customer.
+type Poster interface {
+	Post(ctx context.Context, m controlplane.Message) controlplane.Attempt
+}
+
+const (
+	codeWebhookDisabled = "webhook-disabled"
+	codeNotDelivered    = "not-delivered"
+	whyDisabled         = "The webhook was disabled."
+
+	statusGone = 410 // RFC 9110 §15.5.11
+)
+
+// deliver makes one attempt of a delivery:
+//
+//  1. What is sent is stored, so that every attempt sends the same bytes.
+//  2. It is posted. A worker that is killed from here on leaves no trace of it, and the event
+//     is posted again under the same id.
+//  3. The attempt, and what it makes of delivery, webhook and job, is one transaction.
+func (w *work) deliver(ctx context.Context) error {
+	d, hook, err := w.Store.DeliveryWithWebhook(ctx, w.claim.Job.OrgID, w.claim.Job.DeliveryID)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return postgres.ErrClaimLost // the webhook was deleted, and this job with it
+	}
+	if err != nil {
+		return err
+	}
+	if !hook.Enabled && d.EventType != controlplane.EventTest {
+		return w.dropDelivery(ctx, d)
+	}
+	leave, ok := w.posts.enter(hook.ID)
+	if !ok {
+		return w.putOffDelivery(ctx)
+	}
+	defer leave()
+	m, err := w.message(ctx, d, hook)
+	if err != nil {
+		return err
+	}
+	a := w.Poster.Post(ctx, m)
+	if ctx.Err() != nil {
+		return ctx.Err() // it says nothing of the receiver
+	}
+	if a.Delivered() {
+		return w.delivered(ctx, d, &a)
+	}
+	return w.notDelivered(ctx, d, &a)
+}
+
+// message returns what is sent now, and stores its body the first time.
+func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *controlplane.Webhook) (controlplane.Message, error) {
+	m := controlplane.Message{URL: hook.URL, ID: d.EventID, At: w.now(), Body: d.Body}
+	for _, sealed := range [][]byte{hook.SealedSecret, hook.PreviousSecret} {
+		if sealed == nil || len(m.Keys) == 1 && !hook.PreviousUntil.After(m.At) {
+			continue
+		}
+		secret, err := w.Sealer.Open(sealed, hook.ID)
+		if err != nil {
+			return m, wrap("opening a webhook's secret", err)
+		}
+		key, err := controlplane.WebhookKey(string(secret))
+		if err != nil {
+			return m, wrap("reading a webhook's secret", err)
+		}
+		m.Keys = append(m.Keys, key)
+	}
+	if m.Body != nil {
+		return m, nil
+	}
+	event, err := w.Store.AuditEntry(ctx, d.OrgID, d.EventID)
+	if err != nil {
+		return m, wrap("reading an event", err)
+	}
+	if m.Body, err = event.Payload(); err != nil {
+		return m, wrap("writing an event", err)
+	}
+	return m, w.Store.KeepBody(ctx, d.OrgID, d.ID, m.Body)
+}
+
+func (w *work) delivered(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt) error {
+	now := w.now()
+	d.Status, d.NextAttemptAt = controlplane.DeliverySucceeded, nil
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if err := t.WebhookSucceeded(ctx, d.OrgID, d.WebhookID); err != nil {
+			return err
+		}
+		if err := t.AddAttempt(ctx, d, a, now); err != nil {
+			return err
+		}
+		return t.JobDone(ctx, w.claim, now, map[string]any{"delivery_id": d.ID, "status_code": a.StatusCode})
+	})
+}
+
+// notDelivered records a failed attempt, and disables a webhook that is gone or has failed
+// for too long.
+func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt) error {
+	now, j, test := w.now(), w.claim.Job, d.EventType == controlplane.EventTest
+	failures := j.Attempts + 1
+	last := failures >= j.Type.MaxAttempts()
+	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter)).Truncate(time.Microsecond)
+	var over bool
+	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		hook, err := t.LockWebhook(ctx, d.OrgID, d.WebhookID)
+		if err != nil {
+			return err
+		}
+		if err := w.blame(ctx, t, hook, a, test, now); err != nil {
+			return err
+		}
+		over = last || test || !hook.Enabled
+		d.Status, d.NextAttemptAt = controlplane.DeliveryPending, &next
+		if over {
+			d.Status, d.NextAttemptAt = controlplane.DeliveryFailed, nil
+		}
+		if err := t.AddAttempt(ctx, d, a, now); err != nil {
+			return err
+		}
+		switch {
+		case !over:
+			return t.JobFails(ctx, w.claim, now, next, codeNotDelivered, a.Error)
+		case !last:
+			return t.JobGaveUp(ctx, w.claim, now, codeNotDelivered, a.Error)
+		}
+		return w.deliveryDies(ctx, t, d, codeNotDelivered, a.Error, now)
+	})
+	switch {
+	case controlplane.IsKind(err, controlplane.KindNotFound):
+		return postgres.ErrClaimLost
+	case err != nil:
+		return err
+	case !over:
+		return &RetryLater{After: next.Sub(now), Err: errors.New(a.Error)}
+	case last:
+		return &DeadLettered{errors.New(a.Error)}
+	}
+	return nil
+}
+
+// blame records a failed attempt with the locked webhook. A test that fails says nothing of
+// how long it has been failing.
+func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Webhook, a *controlplane.Attempt, test bool, now time.Time) error {
+	if !test && hook.FailingSince == nil {
+		hook.FailingSince = &now
+	}
+	reason := ""
+	switch {
+	case a.StatusCode == statusGone:
+		reason = controlplane.WebhookGone
+	case !test && now.Sub(*hook.FailingSince) >= controlplane.WebhookPatience:
+		reason = controlplane.WebhookFailing
+	}
+	if reason == "" || !hook.Enabled {
+		return t.SaveWebhook(ctx, hook)
+	}
+	entry := w.audit(hook.OrgID, w.actor(), controlplane.ActionWebhookDisabled, "webhook", hook.ID, now)
+	entry.Before = describeWebhook(hook)
+	hook.Enabled, hook.DisabledReason, hook.UpdatedAt = false, reason, now
+	entry.After = describeWebhook(hook)
+	entry.Details = map[string]any{"reason": reason, "failing_since": hook.FailingSince, "error": a.Error}
+	if err := t.SaveWebhook(ctx, hook); err != nil {
+		return err
+	}
+	if err := t.EndDeliveries(ctx, hook, now, codeWebhookDisabled, whyDisabled); err != nil {
+		return err
+	}
+	return t.Audit(ctx, entry)
+}
+
+// deliveryDies counts the last failure.
+func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
+	j := w.claim.Job
+	if err := t.JobDies(ctx, w.claim, now, code, detail); err != nil {
+		return err
+	}
+	entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
+	entry.Details = map[string]any{"type": string(j.Type), "webhook_id": d.WebhookID, "delivery_id": d.ID, "code": code, "detail": detail}
+	return t.Audit(ctx, entry)
+}
+
+// dropDelivery ends a delivery whose webhook was disabled.
+func (w *work) dropDelivery(ctx context.Context, d *controlplane.Delivery) error {
+	now := w.now()
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if err := t.EndDelivery(ctx, d, now, whyDisabled); err != nil {
+			return err
+		}
+		return t.JobGaveUp(ctx, w.claim, now, codeWebhookDisabled, whyDisabled)
+	})
+}
+
+// failDelivery counts a failure of ours, for which the webhook is not to blame.
+func (w *work) failDelivery(ctx context.Context, cause error) error {
+	now, j := w.now(), w.claim.Job
+	code, detail, _ := explain(cause)
+	failures := j.Attempts + 1
+	last := failures >= j.Type.MaxAttempts()
+	next := now.Add(controlplane.DeliveryWait(failures, 0)).Truncate(time.Microsecond)
+	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
+	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		d, _, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)
+		if err != nil {
+			return err
+		}
+		if !last {
+			if err := t.DelayDelivery(ctx, d, now, next); err != nil {
+				return err
+			}
+			return t.JobFails(ctx, w.claim, now, next, code, detail)
+		}
+		if err := t.EndDelivery(ctx, d, now, detail); err != nil {
+			return err
+		}
+		return w.deliveryDies(ctx, t, d, code, detail, now)
+	})
+	switch {
+	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):
+		return nil
+	case err != nil:
+		return err
+	case last:
+		return &DeadLettered{cause}
+	}
+	return &RetryLater{After: next.Sub(now), Err: cause}
+}

@@ -1,0 +1,219 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+const maxWebhookDescription = 200
+
+// NewWebhook is what a webhook is made of. An empty secret means that one is made.
+type NewWebhook struct {
+	URL         string
+	Description string
+	Events      []string // types of events; empty: all
+	Enabled     bool
+	Secret      string
+}
+
+// CreateWebhook stores a webhook and returns it with the secret that it signs with, which is
+// not shown again. Errors: KindInvalid with every wrong field, KindForbidden where the plan's
+// limit is reached.
+func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, orgID string, in NewWebhook) (*controlplane.Webhook, string, error) {
+	if in.Secret == "" {
+		in.Secret = controlplane.NewWebhookSecret()
+	}
+	if err := s.checkWebhook(&in.URL, &in.Description, in.Events, in.Secret); err != nil {
+		return nil, "", err
+	}
+	now := s.now()
+	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: orgID, URL: in.URL, Description: in.Description,
+		Events: unique(in.Events), Enabled: in.Enabled, CreatedAt: now, UpdatedAt: now}
+	var err error
+	if w.SealedSecret, err = s.Sealer.Seal([]byte(in.Secret), w.ID); err != nil {
+		return nil, "", wrap("sealing a webhook's secret", err)
+	}
+	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		tier, err := t.LockTier(ctx, orgID)
+		if err != nil {
+			return err
+		}
+		used, err := t.WebhookCount(ctx, orgID)
+		if err != nil {
+			return err
+		}
+		if used >= tier.Webhooks() {
+			return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
+				Message: fmt.Sprintf("The %s plan includes %d webhooks, and %d are in use.", tier, tier.Webhooks(), used),
+				Fix:     "Delete a webhook that is no longer needed, or move the organization to a larger plan."}
+		}
+		if err := t.AddWebhook(ctx, w); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionWebhookCreated, "webhook", w.ID, now)
+		entry.After = describeWebhook(w)
+		return t.Audit(ctx, entry)
+	})
+	return w, in.Secret, err
+}
+
+// WebhookPatch is what changes of a webhook; nil leaves as it is.
+type WebhookPatch struct {
+	URL         *string
+	Description *string
+	Events      *[]string
+	Enabled     *bool
+	Secret      *string // the one before it signs along for controlplane.WebhookOverlap
+}
+
+// UpdateWebhook changes a webhook. One that is enabled, or moved, begins without failures; of
+// one that is disabled the deliveries end that it still had to get.
+func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string, p WebhookPatch) (*controlplane.Webhook, error) {
+	var events []string
+	if p.Events != nil {
+		events = unique(*p.Events)
+		p.Events = &events
+	}
+	secret := controlplane.NewWebhookSecret()
+	set(&secret, p.Secret)
+	if err := s.checkWebhook(p.URL, p.Description, events, secret); err != nil {
+		return nil, err
+	}
+	return s.changeWebhook(ctx, orgID, id, func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
+		entry := s.audit(orgID, actor, controlplane.ActionWebhookUpdated, "webhook", w.ID, now)
+		entry.Before = describeWebhook(w)
+		if p.Enabled != nil && *p.Enabled && !w.Enabled || p.URL != nil && *p.URL != w.URL {
+			w.FailingSince = nil
+		}
+		set(&w.URL, p.URL)
+		set(&w.Description, p.Description)
+		set(&w.Events, p.Events)
+		if p.Enabled != nil {
+			w.Enabled, w.DisabledReason = *p.Enabled, ""
+		}
+		if p.Secret != nil {
+			if err := s.rotate(w, *p.Secret, now); err != nil {
+				return err
+			}
+			entry.Details = map[string]any{"secret_rotated": true}
+		}
+		if !w.Enabled {
+			if err := t.EndDeliveries(ctx, w, now, codeWebhookDisabled, whyDisabled); err != nil {
+				return err
+			}
+		}
+		entry.After = describeWebhook(w)
+		return t.Audit(ctx, entry)
+	})
+}
+
+// RotateWebhookSecret gives the webhook a new secret, which is not shown again. The one before
+// it signs along for controlplane.WebhookOverlap.
+func (s *Service) RotateWebhookSecret(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Webhook, string, error) {
+	secret := controlplane.NewWebhookSecret()
+	w, err := s.changeWebhook(ctx, orgID, id, func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
+		if err := s.rotate(w, secret, now); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionWebhookRotated, "webhook", w.ID, now)
+		entry.Details = map[string]any{"previous_secret_until": w.PreviousUntil}
+		return t.Audit(ctx, entry)
+	})
+	return w, secret, err
+}
+
+// DeleteWebhook removes a webhook with its deliveries. Nothing more is sent there.
+func (s *Service) DeleteWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		// One at a time in an organization: each tells the others of its end.
+		if _, err := t.LockTier(ctx, orgID); err != nil {
+			return err
+		}
+		w, err := t.LockWebhook(ctx, orgID, id)
+		if err != nil {
+			return err
+		}
+		if err := t.DeleteWebhook(ctx, orgID, id); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionWebhookDeleted, "webhook", id, s.now())
+		entry.Before = describeWebhook(w)
+		return t.Audit(ctx, entry)
+	})
+}
+
+// changeWebhook runs change on the locked webhook and saves what it made of it.
+func (s *Service) changeWebhook(ctx context.Context, orgID, id string, change func(*postgres.Tx, *controlplane.Webhook, time.Time) error) (*controlplane.Webhook, error) {
+	var w *controlplane.Webhook
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		var err error
+		if w, err = t.LockWebhook(ctx, orgID, id); err != nil {
+			return err
+		}
+		w.UpdatedAt = now
+		if err := change(t, w, now); err != nil {
+			return err
+		}
+		return t.SaveWebhook(ctx, w)
+	})
+	return w, err
+}
+
+// rotate puts a secret in the place of the present one.
+func (s *Service) rotate(w *controlplane.Webhook, secret string, now time.Time) error {
+	sealed, err := s.Sealer.Seal([]byte(secret), w.ID)
+	if err != nil {
+		return wrap("sealing a webhook's secret", err)
+	}
+	until := now.Add(controlplane.WebhookOverlap)
+	w.PreviousSecret, w.PreviousUntil, w.SealedSecret = w.SealedSecret, &until, sealed
+	return nil
+}
+
+// checkWebhook finds every field that is wrong; of a change, those that are not nil.
+func (s *Service) checkWebhook(address, description *string, events []string, secret string) error {
+	problem := &controlplane.Error{}
+	add := func(err error) {
+		if err != nil {
+			e := controlplane.AsError(err)
+			problem.Fields, problem.Fix = append(problem.Fields, e.Fields...), e.Fix
+		}
+	}
+	if address != nil {
+		add(controlplane.CheckWebhookURL(*address, s.WebhookLoopback))
+	}
+	if description != nil && utf8.RuneCountInString(*description) > maxWebhookDescription {
+		add(controlplane.Invalid("/description", "description-too-long", "A webhook's description has at most 200 characters.", "Shorten it."))
+	}
+	for i, e := range events {
+		if !slices.Contains(controlplane.EventTypes(), e) {
+			nearest := controlplane.NearestEvent(e)
+			add(controlplane.Invalid(fmt.Sprintf("/events/%d", i), "event-unknown",
+				fmt.Sprintf("There is no event %.64q; the nearest is %s.", e, nearest), "Send types of events such as "+nearest+", or none for all."))
+		}
+	}
+	_, err := controlplane.WebhookKey(secret)
+	add(err)
+	return invalid(problem)
+}
+
+// describeWebhook returns what the audit log keeps of a webhook. Of its address that is the
+// host alone: the rest may hold a secret, and the log is told to the other webhooks.
+func describeWebhook(w *controlplane.Webhook) map[string]any {
+	m := map[string]any{"events": w.Events, "enabled": w.Enabled, "description": w.Description}
+	if u, err := url.Parse(w.URL); err == nil {
+		m["host"] = u.Host
+	}
+	if w.DisabledReason != "" {
+		m["disabled_reason"] = w.DisabledReason
+	}
+	return m
+}
