@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,7 +55,7 @@ func renewals(b *bench, _ []string) error {
 		both[i] = w.statement[i] + w.enqueue[i]
 	}
 	b.table.add(what+": rows written and dispatched", "ms", w.dispatched, both, want)
-	b.table.note("renewal sweep: lifecycle.Sweep, while the relay hands the jobs to Asynq, whose bulk queue stands still so that none runs; limit: one statement that claims and enqueues all, on the same tables, and after it Asynq's Enqueue by %d at a time (%.0f ms). Target: twice the statement, and Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
+	b.table.note("renewal sweep: lifecycle.Sweep, while the relay hands the jobs to Asynq, from which they are taken as soon as they are there, instead of run; limit: one statement that claims and enqueues all, on the same tables, and after it Asynq's Enqueue by %d at a time (%.0f ms). Target: twice the statement, and Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
 	return nil
 }
 
@@ -97,7 +96,7 @@ func (w *sweeps) close() {
 	_ = w.bareRedis.Close()
 }
 
-// ours sweeps and waits until every job is with Asynq.
+// ours sweeps and waits until every job was with Asynq.
 func (w *sweeps) ours(int) error {
 	ctx := w.b.ctx
 	if err := w.reset(ctx); err != nil {
@@ -112,24 +111,31 @@ func (w *sweeps) ours(int) error {
 	if n != w.size.due {
 		return fmt.Errorf("%d renewals were queued, not %d", n, w.size.due)
 	}
-	for giveUp := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		var left bool
-		if err := w.tenant.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL)`).Scan(&left); err != nil {
+	// Asynq holds only what its workers need next: here they take it at once.
+	taken := 0
+	for giveUp := time.Now().Add(time.Minute); taken < w.size.due; time.Sleep(2 * time.Millisecond) {
+		n, err := w.take()
+		if taken += n; err != nil {
 			return err
 		}
-		if !left {
-			break
-		}
 		if time.Now().After(giveUp) {
-			return errors.New("the jobs were not dispatched in time")
+			return fmt.Errorf("%d of %d jobs were dispatched in time", taken, w.size.due)
 		}
 	}
 	w.dispatched = append(w.dispatched, ms(time.Since(began)))
-	info, err := w.inspector.GetQueueInfo("bulk")
-	if err == nil && info.Pending != w.size.due {
-		err = fmt.Errorf("%d of %d tasks are with asynq", info.Pending, w.size.due)
+	if taken != w.size.due {
+		return fmt.Errorf("%d tasks came of %d jobs", taken, w.size.due)
 	}
-	return err
+	return nil
+}
+
+// take takes the tasks that wait in Asynq, and returns how many.
+func (w *sweeps) take() (int, error) {
+	queues, err := w.inspector.Queues()
+	if err != nil || !slices.Contains(queues, "bulk") { // it is not there before its first task
+		return 0, err
+	}
+	return w.inspector.DeleteAllPendingTasks("bulk")
 }
 
 // limit claims and enqueues in one statement, and enqueues as many tasks.
@@ -163,11 +169,7 @@ func (w *sweeps) limit(int) error {
 
 // reset makes the same domains due again, and tidies up as autovacuum would.
 func (w *sweeps) reset(ctx context.Context) error {
-	queues, err := w.inspector.Queues()
-	if err == nil && slices.Contains(queues, "bulk") { // it is not there before its first task
-		_, err = w.inspector.DeleteAllPendingTasks("bulk")
-	}
-	if err != nil {
+	if _, err := w.take(); err != nil {
 		return err
 	}
 	for _, sql := range []string{
