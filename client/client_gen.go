@@ -2414,8 +2414,12 @@ type ClientInterface interface {
 	// BulkCreateDomainsWithBody Add up to 500 domains
 	//
 	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-	// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	//
+	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2425,8 +2429,12 @@ type ClientInterface interface {
 	// BulkCreateDomains Add up to 500 domains
 	//
 	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-	// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	//
+	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2671,6 +2679,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReference This document as a page
+	//
+	// It needs nothing from any other host.
+	//
+	// Corresponds with GET /api/reference (the `GetReference` operationId).
+	GetReference(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReferenceFile A file that the page of this document needs
+	//
+	// Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
+	GetReferenceFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens List API tokens, newest first
 	//
@@ -3138,8 +3158,12 @@ func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams
 // BulkCreateDomainsWithBody Add up to 500 domains
 //
 // Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+//
+// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3159,8 +3183,12 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 // BulkCreateDomains Add up to 500 domains
 //
 // Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+//
+// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3736,6 +3764,38 @@ func (c *rawClient) TransferOwnership(ctx context.Context, params *TransferOwner
 // Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 func (c *rawClient) GetUsage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUsageRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReference This document as a page
+//
+// It needs nothing from any other host.
+//
+// Corresponds with GET /api/reference (the `GetReference` operationId).
+func (c *rawClient) GetReference(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReferenceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReferenceFile A file that the page of this document needs
+//
+// Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
+func (c *rawClient) GetReferenceFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReferenceFileRequest(c.Server, file)
 	if err != nil {
 		return nil, err
 	}
@@ -6573,6 +6633,67 @@ func NewGetUsageRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetReferenceRequest constructs an http.Request for the GetReference method
+func NewGetReferenceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/reference")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReferenceFileRequest constructs an http.Request for the GetReferenceFile method
+func NewGetReferenceFileRequest(server string, file string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file", file, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/reference/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string, params *ListTokensParams) (*http.Request, error) {
 	var err error
@@ -7804,8 +7925,12 @@ type ClientWithResponsesInterface interface {
 	// BulkCreateDomainsWithBodyWithResponse Add up to 500 domains
 	//
 	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-	// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	//
+	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7815,8 +7940,12 @@ type ClientWithResponsesInterface interface {
 	// BulkCreateDomainsWithResponse Add up to 500 domains
 	//
 	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-	// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	//
+	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8103,6 +8232,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 	GetUsageWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetUsageResponse, error)
+
+	// GetReferenceWithResponse This document as a page
+	//
+	// It needs nothing from any other host.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/reference (the `GetReference` operationId).
+	GetReferenceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReferenceResponse, error)
+
+	// GetReferenceFileWithResponse A file that the page of this document needs
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
+	GetReferenceFileWithResponse(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*GetReferenceFileResponse, error)
 
 	// ListTokensWithResponse List API tokens, newest first
 	//
@@ -13104,6 +13249,81 @@ func (r GetUsageResponse) ContentType() string {
 	return ""
 }
 
+type GetReferenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReferenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReferenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReferenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReferenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReferenceFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReferenceFileResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReferenceFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReferenceFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReferenceFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReferenceFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListTokensResponse401Headers the declared response headers of an HTTP 401 response for ListTokens
 type ListTokensResponse401Headers struct {
 	WWWAuthenticate *string
@@ -15700,8 +15920,12 @@ func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, para
 // BulkCreateDomainsWithBodyWithResponse Add up to 500 domains
 //
 // Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+//
+// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -15717,8 +15941,12 @@ func (c *ClientWithResponses) BulkCreateDomainsWithBodyWithResponse(ctx context.
 // BulkCreateDomainsWithResponse Add up to 500 domains
 //
 // Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. CSV (RFC 4180) has a first line that names its columns, `name` and any of `wildcard`, `key_type`,
-// `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the default.
+// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
+// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+//
+// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
+// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16208,6 +16436,34 @@ func (c *ClientWithResponses) GetUsageWithResponse(ctx context.Context, reqEdito
 		return nil, err
 	}
 	return ParseGetUsageResponse(rsp)
+}
+
+// GetReferenceWithResponse This document as a page
+//
+// It needs nothing from any other host.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/reference (the `GetReference` operationId).
+func (c *ClientWithResponses) GetReferenceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReferenceResponse, error) {
+	rsp, err := c.GetReference(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReferenceResponse(rsp)
+}
+
+// GetReferenceFileWithResponse A file that the page of this document needs
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
+func (c *ClientWithResponses) GetReferenceFileWithResponse(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*GetReferenceFileResponse, error) {
+	rsp, err := c.GetReferenceFile(ctx, file, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReferenceFileResponse(rsp)
 }
 
 // ListTokensWithResponse List API tokens, newest first
@@ -21810,6 +22066,48 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 			headers.RetryAfter = &value
 		}
 		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReferenceResponse parses an HTTP response from a GetReferenceWithResponse call
+func ParseGetReferenceResponse(rsp *http.Response) (*GetReferenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReferenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetReferenceFileResponse parses an HTTP response from a GetReferenceFileWithResponse call
+func ParseGetReferenceFileResponse(rsp *http.Response) (*GetReferenceFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReferenceFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
 	}
 
 	return response, nil

@@ -22,6 +22,15 @@ func (g *Grant) AllowsDomain(id string) bool {
 	return len(g.DomainIDs) == 0 || slices.Contains(g.DomainIDs, id)
 }
 
+// Covers reports whether the grant has every scope and domain of another one.
+func (g *Grant) Covers(other *Grant) bool {
+	if len(g.DomainIDs) > 0 && len(other.DomainIDs) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(other.Scopes, func(s Scope) bool { return !g.Allows(s) }) &&
+		!slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
+}
+
 // Grant returns what the token may do.
 func (t *Token) Grant() *Grant {
 	return &Grant{Scopes: t.Scopes, DomainIDs: t.DomainIDs, ExpiresAt: t.ExpiresAt}

@@ -23,3 +23,16 @@ func (t Tier) RateLimit() RateLimit {
 	}
 	return RateLimit{Calls: calls, Window: time.Minute}
 }
+
+// LogKept returns how long the tier keeps the audit log, in whole days. That of an
+// organization that is gone is kept as long as any.
+func (t Tier) LogKept() time.Duration {
+	days := 90
+	switch t {
+	case TierPro:
+		days = 365
+	case TierAgency:
+		days = 3 * 365
+	}
+	return time.Duration(days) * 24 * time.Hour
+}

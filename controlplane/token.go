@@ -52,7 +52,13 @@ type Token struct {
 	LastUsedAt *time.Time
 	CreatedBy  string
 	CreatedAt  time.Time
-	Tier       Tier // of its organization; known where it was found by its secret
+
+	RotatedAt     *time.Time // when it got its secret, where that is not its first
+	PreviousUntil *time.Time // until when the secret before that works; nil where there was none
+
+	// What is known where it was found by its secret.
+	Tier        Tier       // of its organization
+	SecretUntil *time.Time // when that secret ends before the token does: it is the previous one
 }
 
 const (

@@ -2352,6 +2352,12 @@ type ServerInterface interface {
 	// GetUsage What the organization uses of its plan
 	// (GET /api/organization/usage)
 	GetUsage(w http.ResponseWriter, r *http.Request)
+	// GetReference This document as a page
+	// (GET /api/reference)
+	GetReference(w http.ResponseWriter, r *http.Request)
+	// GetReferenceFile A file that the page of this document needs
+	// (GET /api/reference/{file})
+	GetReferenceFile(w http.ResponseWriter, r *http.Request, file string)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -4286,6 +4292,46 @@ func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetReference operation middleware
+func (siw *ServerInterfaceWrapper) GetReference(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReference(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReferenceFile operation middleware
+func (siw *ServerInterfaceWrapper) GetReferenceFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file" -------------
+	var file string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file", mux.Vars(r)["file"], &file, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "file", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReferenceFile(w, r, file)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -5335,6 +5381,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/readyz", wrapper.Readyz).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/openapi.json", wrapper.GetContract).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/reference", wrapper.GetReference).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/reference/{file}", wrapper.GetReferenceFile).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/problems/{code}", wrapper.ExplainProblem).Methods(http.MethodGet)
 
@@ -12095,6 +12145,88 @@ func (response GetUsage503ApplicationProblemPlusJSONResponse) VisitGetUsageRespo
 	return err
 }
 
+type GetReferenceRequestObject struct {
+}
+
+type GetReferenceResponseObject interface {
+	VisitGetReferenceResponse(w http.ResponseWriter) error
+}
+
+type GetReference200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReference200TexthtmlResponse) VisitGetReferenceResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReferenceFileRequestObject struct {
+	File string `json:"file"`
+}
+
+type GetReferenceFileResponseObject interface {
+	VisitGetReferenceFileResponse(w http.ResponseWriter) error
+}
+
+type GetReferenceFile200TextjavascriptResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReferenceFile200TextjavascriptResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/javascript")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReferenceFile200TextResponse string
+
+func (response GetReferenceFile200TextResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetReferenceFile404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReferenceFile404ApplicationProblemPlusJSONResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Params ListTokensParams
 }
@@ -15484,6 +15616,12 @@ type StrictServerInterface interface {
 	// GetUsage What the organization uses of its plan
 	// (GET /api/organization/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
+	// GetReference This document as a page
+	// (GET /api/reference)
+	GetReference(ctx context.Context, request GetReferenceRequestObject) (GetReferenceResponseObject, error)
+	// GetReferenceFile A file that the page of this document needs
+	// (GET /api/reference/{file})
+	GetReferenceFile(ctx context.Context, request GetReferenceFileRequestObject) (GetReferenceFileResponseObject, error)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -16684,6 +16822,56 @@ func (sh *strictHandler) GetUsage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// GetReference operation middleware
+func (sh *strictHandler) GetReference(w http.ResponseWriter, r *http.Request) {
+	var request GetReferenceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReference(ctx, request.(GetReferenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReference")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReferenceResponseObject); ok {
+		if err := validResponse.VisitGetReferenceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReferenceFile operation middleware
+func (sh *strictHandler) GetReferenceFile(w http.ResponseWriter, r *http.Request, file string) {
+	var request GetReferenceFileRequestObject
+
+	request.File = file
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReferenceFile(ctx, request.(GetReferenceFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReferenceFile")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReferenceFileResponseObject); ok {
+		if err := validResponse.VisitGetReferenceFileResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTokens operation middleware
 func (sh *strictHandler) ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams) {
 	var request ListTokensRequestObject
@@ -17290,277 +17478,281 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3bdhu3tjb4Kmju3SNxb5KiTo4tjXXByPaKEp+GrSz3GFFaBKtAEmYRqAAo0YzbPfqqH6Af4l/X/yus",
-	"R9lP8g/MCVShilU8yLIsZ/EmscgiCoc5J+bxmx9bkZylUjBhdOvkYyulis6YYQr+OmPK8BGPqGHnT+wH",
-	"MdOR4qnhUrROWucxkSNCSVQ81m21W+wDnaUJa520ImWuevvTx38ez39Qj9jRUD+87v2xHx/MDsVR2mq3",
-	"uB0mpWbSarcEncFvisFa7ZZif2Rcsbh1YlTG2i0dTdiM2qnM6IfnTIzNpHWy3zs4ardmXOQftFtmkdrR",
-	"tFFcjFufPrVbZ5nSUi2vYiDYB3MVwbcDuyAzYSSlY0aGbCQV65JzQ7gm1zThMRlJBQ9oOmNkxBO7VYSK",
-	"mEgVM0WkSBZdv7A/MqYWwcpwAg2LOOgdPaqb9hOW8GumFqsOIHbPlHc/Tq633n0/0u1u/RM5o1y8YaP6",
-	"JShi3+6WAo+WF+L+1Y3krGHW8KPbnfN5zGapNExEi1/YYnniL+mMaWImXJOIJkmbaEnMhBrCDYmoIENG",
-	"NBOG0DHlgsy5mcjMkCHjYkwiqhRnMbGfmDmP2AnZJ0aSg+PjS3HNNR8mjPTfnp2fk2hCFY0slbUJJb/+",
-	"ev4ESJALbaiIWJc8k4ocHJGJzJQuKNNOCV5afGTklIlLYWl1yhaWosf8mgl4YMSVNkQK9p0lZj1nCufd",
-	"xjEGwWZ03rA0oQsWnxC7x4NTGGDwhv2RMW065/HgUnCciWBzmMh3ukv6QpoJU2TGzETGbWIPsE2GMl7Y",
-	"84e5wXw0OTo4IAMevHDKFh3FMs3iQRtYjbr5wiJxz/Wl0IYnCcmEZcM5XZCj3uPyOFx0UiXHimk9cOt6",
-	"w4xadPojw9TAztEvXo7I8YcPbTs1KdilwJ1CeQBLw/2lmgzZOBPk+6Ner02OevttcrR/aP9z3CZHB4/t",
-	"mc241vbQdSRTZj+ARcO0h4rRqSciKYw96Qdt2D8hDZmy1JzYf03s7+3bYilY91KUuOMR6x0+/uER6xz1",
-	"4uPO0WEcd4bR48POw0ePj+jxD6PHhwdHnm0mjMZMFYwTnqul8pBjUmoMU/ZX/9dv/1vn//n943774Pj4",
-	"03+2arll9IKaaLLMJm/YKNMMt/to/4DMJ8xtoRy+ZxFIViFJIsWYoWSVguHuwLY8vaBjEA+627iIUQdf",
-	"3sDvx/sH9VN+KQXLp900tH3oZuOLa26o3YYVolsQnj9WFnpcbC+9i7FuVxb+LIerrp/3clie+3s53Hru",
-	"7+Xwdif9nM+4WZ70T3JOZlQsCDVkJrVpuq0T+Hk4g5iNaJaY1slxr22nw2fZzN7bPZgL/lXMhAvDxkzB",
-	"VF6w2ZCpxvvP7uEMHvlOk0wzBYLHTBhX5O/c/JQNSSLH1VtRRkZG1NTvJg53uxt6YYX0KjoAKV6epJHT",
-	"rSkBhrndqb+j9aSQxCBynNTPhOFJKJtm8pppOAxU+7gGQdUm9kafyMRe8ZEUsSY6iyaEajI4ONaDLnmH",
-	"t2YoPQZtNz43JOajkdUbR0rOQNY1EeGcVmgwEMrf/7bfefz7//3bfuf499969p8Pew90vXh+x4YTKaer",
-	"Dm+Oj5SPbz7Z/vjcQLd5gJ/sWDqVQjOwS36ksdM37F/25mQC/knTNLGmA5diL1VymLDZf73Xdp0fg7f/",
-	"p7Kc2PqPvcL22cNv9d5r/BW+tLxTFxNGFL7Wanj2hh7aT2jcbVn7QopRwqM7ndK5IZFMEh4zjVfs3F6c",
-	"7APXRp+SAfyDi/EVjwd4iTpq+9RuPZNqyOOYibveQtT1EhpNNaFeK3JWVZpQQaj9X8RglufCkjtNniqF",
-	"tttdzbRPQNhb3rCa9allW2D/8ZjFTssExddRhN1i1E650cSwD4ZoQxegCCtcy0tpnslMxHe5jJcSRZNX",
-	"tlDdhyP4ThOpxlTwP5328andeq1AnnH7wTPKExbfNXW4iU6otqaPsJutuYhQZQRlkAuQrChUYdYXUj6n",
-	"aszueq6gyFuisC+35EAF2Scv+I9+Vi+oWDhBpe90clKijuOI08qC0NQBOh0o+8kVNQOi6cIq5nB3owoM",
-	"031DDWvQot6h1UUSNgIe4aZ8cVy2Qtq6bJ2qv/VOzd/2S5fZ8j2Vv7HzWiY8qjG77b6Daka+jxUdmQ5n",
-	"ZtSZGJPSlHcUNQy+7bhlPFgzrT/+tt/rnc7/9rC3bmbF9i1P6i1qAd26MQo90A7zq6CZmUjF/2R3LQeA",
-	"6b1J681mkompkHPRJuxDau9q+71i13LK4go1vHv3rtPPzIQJg965ZVvv2Rl5+MNxj/zrn4fdlfvptuKa",
-	"8oQOE3a3gj2lyuTrF4zFLLb/onO6OCVGLdD1UeWF2zr/VMmIaX3Xyz434ECw2kqbDDNDZnTKwPTWTGhm",
-	"lQV7xeoBSazyQNg1UwsyV1KMyYizBHWcX4XO0lQqw+IXLOb0Atb4daSu1b8G4dvsW+yF8MmfAhxcPzJ1",
-	"Xt93E0liHhMtZwz8K/bwUiVTpgxHLZPHyz97he5ha6TlfqvTwim80IbNQAOwRLalKVRhknaLp8sT6Mex",
-	"Ylp7D4nzREXgjVZydgrbwoU9P2F0eQYHvcNur7u/f9h9XPc64w6TCWvJ/tayi7TPOXMMF9f6vc6+KDT9",
-	"3/Dbtt294lG81e1L+lnMzVNhVI1sfyWsOh1JFXs3PE1TJuKOFMnCql7LZ0Qj/O3H0O+NLuQsjalhcd1K",
-	"qaeJVWSIhGOf9kxPY9SMaPI6mATaNnXXo7UP7MmUTuFji2ZGXikm2Lx1MqKJZp/aLZElThLicEv7hr7H",
-	"G8wiMGfnVK+Yih1hk5lEitl9vaLA7iOpZvZfLbvZHcNnrG7DY2YoT/QNps8SzSy3wy1VaBprZ2lvKbO4",
-	"Qh4u0caWTOgG8sxRnuIvXOS06jbZxwC8u5YYWQnL+GDFMr9XJsuuzZaTLYyRRtFVOM0jmml79ZlTwmap",
-	"WTjfrLCTjjlc/6s5nVvmCsjBM1bbs2V598JDyQnas1dBI6VVrBYhzzl6AMoyIaYG7hhu2Eyv5fJCHuUi",
-	"sEWVovD3hOqrmeM7991QyoRRYb8NAof2gQaabNg8mGXwhvJwdev+MUumPpKmwRFZXXkkY1Z31S08QSrw",
-	"xsdtQsH2Nna6xP6qTKKCzliHp818VuXsej0dY6RSWYueKY0e7vUjIn9YUZEkr0atk99WnyBuSevT73XK",
-	"Ag52SuxbHX2Xt2J5SpbnQRVaXtTTqlIEG8kFoYLAb2o4iWPgYhNafGaHRE9HDS2O+IcGO8xIEktChzIz",
-	"q8VjIGpEzGqGe53QiKF3k+I2aSZMGx2VvRKR9JY93e1WwkUNAT7ngnkpefb2H7mI1IaKWBMp3Av23TlZ",
-	"kvn57auXpfcdNK4qeD+6IJd0Ju0P3a5mVWx5aZ+0oSbToVbk5B0MYjVlkFdASutVI9x1t01utvk72sXN",
-	"AHyc8xYefU6Vq0XDijsWdI2qAhUXv9qIRvEtZ7AJ9s0z+uEcf3fsAiHuz/0qBVfln3vxmuU0ijp3DM3x",
-	"nbllQRrHyOP5iR89flRHOf7SWNZILTUyGk2QbAueAF8aNZj4sTGPLwnxGk53hNW8NPApugUm1qQrZ37s",
-	"1y3QE+maDQvE4qrx6i+zjXijOOazfv8ZF7HllBrBxiBfAGRGv+/sAh0miZCEQc4COesTrnXGwPAK8ofI",
-	"92+enZFHD48ft4n71w8PamyIOK6LW+P78NBllsSEJomcVz1dv4USpAtT7bnZXLYSZjQTkVqkpivV+LJl",
-	"tyEnkwYDrKADmnCqa7fGhdDPXvZfPHVhpMFIZiIGd14CRj4VGNzyOwfStnQTIhlRuKncWBtdHrARdaTk",
-	"D40bMqML3IZAjQxUp4jWZ9Tk10Tf+6ojKUZ8nCkWg2eiLL2DDa6T3vX60EBOB4R9oJFJFoVOMKOLU7Q2",
-	"BhGlnRGER/SgjX8mUk6ztDMCn/iAfE/tDJG2wcUvrCIwZ0nyADxsA8W0TK6Z6mRCWeFh93NQzuVIGFWi",
-	"wmmt4NW1xsiHlEWmfuupIXoChDpkPupQM0StGmFVJdgRog1LkehnzF7OSO7Lozhiqx/KXmxtOD3HqVYH",
-	"HMpr1ibzidQFTUYyE6aRJgVbdVev13FisDf8RVd2h1nSVH56RWgMhaA9bQa5fhVerzD0duwsh5qp68bD",
-	"w5uFCUv4T16+7dbbd7BvdbsebGtl0oU8Sqe8677YVhbpbDajdU4bHwmwpz2D6PR6wzGyl4WXIrm6E5xX",
-	"QGBeDBaLb4PELqYU7GzAIUjptddOkGG6rFd8jmBaFkA38ZUATToTvoZ9xZipVHFhrvSEHhw/bLT0nzx9",
-	"0yYT9oHGLOIzmrSJ3XBFIqrrRYO1RadssfoyThW/tneryyGcsCQmFWETyPmqS2NtRvAyFwOnLs/pTM5m",
-	"UuSZo3Zq9lFIryznIy8NOWWFP2eVrvYLW4CD2xkWZSV5LccIaa5y1+FmR29/Ujj6NvtNquSIozdvrURU",
-	"DCLr8dVwseHz1xKd61eKUefEX+FcgLBRnbEtZOXi1lnKlGYxMOpG85iuZqO1Y2imOK1xVPy0MYPUeb8K",
-	"ZvU0kr8pJ902yjt/UAH9lU48pJhaPi8YtLQjdcdUPuqSHFojEW/BpRbK1/vuUwvm+ga2dEvzuWCLVTvy",
-	"Jj+gN/h8wYulxEL3ioo0h8ICitnUxXRdajZ+PmWLdq5Ace3v4yhTigk0ksB1roP8+ureV/bSrax203yK",
-	"yDKhhArqF1I9E6rNVTRh0XTLi3XGtKbjGoPgWcVFuSyXgYrsK7d6Yajw1ci0eoH6tskpG4FX1mWTb+ar",
-	"sjxjZYklq1a75WL9NX6q5eDfk5dv3zAaW+FR4hH86A0TbE6TV+JC0Wi6cUww93TlYsqfSR2ZPWEJG1NP",
-	"ZzWpQkW4EKiGkijTRs6sBAd5p5dtfe8gLLb1ikYz1okmNEmYGLPuGoegoWrMTHmIhx+mh9fHfxyIH+ZH",
-	"5pHaTx/Peu8fTg7Hx6OD+EjTrn1FN46uKdWda6b4aNE4fOUYwCpfv7/Ok+i22c2xdk85HQupua73daF1",
-	"mju6QAlvB5mF3kZpF396jgd/w0TOiZHAv459K9p1iW2XlExUrK31BUPLazQmNuO2emM/YCfIcUkoF3ay",
-	"hgx8eoLe+2i//jQ4JeAaQDlKk8SKUWvTN/DhzBUFLGvwQl9NpDb1WQcqE87W/BMLbkCFBUmhdCHF2QKs",
-	"YEvgY8GrLrnWWSKzeJRQtZHyw66tcRWxppCGS4AOY5dw9mS42Niz+QqkHfJrrVPznrgubsEM39IYLk7t",
-	"wjvtwEenLa9QVxiFTFv7Osgbb2AYbggsdmjVcM2SEfl+IEBsXrNORKMJiwcPGploLeFYEq3f8z+DOp1c",
-	"Dg9ZIsVYk+WQmy9pshfQZ3h1qo4E9Bxs4glwawm4029sOxRLAa/Uys88OFnxIWdGXoG+X6/WhokWHzf0",
-	"h16gu8FISEqDkreN3LOBklibCHARaIYVU3n92F712zxiVGiLNVLhJg6SSKurlM0aFha4/32yfilwA6WT",
-	"jLqqhylbuJrMGY1Z7sjYIOwd6iYrA2bFkygFuWL6syzZz89puYEDJKFDlqw96+f4lNfSgSE+z2yvj+g+",
-	"z+30Nul3cG5tIiynUJ7Y44zldoHeVLERU4rFV9HEcfjauQWul0rA+ezFU+K+7W7m4BBs/nnujVz5Xx+9",
-	"fYvP5r+62sAWCTIbhHPSo0hHjVESTRf1lxem4W3F4XOexBFVcZ2srPPCVAPp5WWVuLUkwoI3lbwyXsKE",
-	"TpsqgTivTiD4S1I+55gleVwSAsHRL/FMJbcq2Mjmm8kF5rdzYpQvr9wbUaK0xrts7eNRteLr4dEmF02T",
-	"kH/9y9nb/9jvnWLUTciqQ5pdM1V4pTEMOvBnOwDljE6ZwKApqojh3I6PDx9uML07kKANuSxi4eReKOpg",
-	"lb8KbjkVzAYaRSw1LO6Sl5J4Im+T89eEugRiqUiaDRMeEZ2NRvzDKmm5VK63ifgMsS2Oj9tbidNtqSUU",
-	"GKu9aX09zdO1wfAC+vg/uvbfA6vzW7W25GazVmiBogDa+wbuMzi9Zj69BTerz3u75x7W0pUTeDZSBpkf",
-	"V5ET3i5445JHr5lPeKr1VuGgv4JEXCvsZlyEn+63v4ju/hkC7n7Kn3vE0jW8tkRnT69dAUpFhfH1HWgF",
-	"TKCiwMrFc0ME3hUyiTXcHjNqIHRTW2awRcGAZ+PNU90HeRwJavMgrXRElf1fkRChs2jSJoP3cojFpoOy",
-	"YjFwTrlSxry7/zDE5Or+KNYAyhE+78osu5fihVQM81o15O9EclZFG8EAeSXvpmpwro/yBjHudeZL3Vk3",
-	"WbUgoV14PuHaYA6KNorRWZ4PRbOYG19N8jnJ9mEp4VKhgVTjLYezyrA2dJZuridvXJRg1z4P6d9q7NWa",
-	"TRcaKp0mKKObhUK98zlfxvIOFQUCwCK/N7HxLdyOKA7u++X49AOdcdEQ43glnC/cMvU1U4tAjkH+2Zwn",
-	"iX+ixtdO6eZplQkzmOTq6CZIbjnra0wganvWQqgzyBLnkBfrfNVGcXRTb+YXKrI/6xxDNNNMN3hYp4yl",
-	"vkTxrO9UedQfkOVnUhuS8ClLnOOsnJhfgqzzaF2wqi3mX4RSaqZf9g9tWMhQDPh7e8W55bEqVGBzTzJU",
-	"9oMX+RRCvd6RiQ5pavzZInJJAmAfGK3QLKrNmgfIO2os1fmERnCOh6l9kGN71Ds8Jv/651H38MEJ0Xxs",
-	"JUyW+kkp6SwUxccTgyWK+BAkS9o/84cvhX361A8CgksB5kqBr+YxyrSLkECG8SkOVTdn9zjccVCFhBqo",
-	"ZlEGXMpF/s+hHIMHYVWodE6V4GK8mji1DHPGdIlGLd8kLPf8z+jihFAyojxBWwM2Yuayju3uzKWa3gZd",
-	"VuVVyS1CaSsnhpz/gtXWya+gYqWxGKlSVhR4XFYUEy1rkpKL2trrn9++eknct4QLR3JQJAyk+fBxb//B",
-	"KXp7AV2H5BiXlmKwxLtNBnuDHL1DVGs2W3thgLVR/vs5Vgs46nbuJ0YTM6nZtQmLpiuKOD7W7VrJPwLV",
-	"7RJDmVLhtc81clFguBZTWc4bAPSeLKjPXxuAdmPUrbTAQWus4tjO/e9+M1w0gRktVWh3G3Kp17ni17re",
-	"14K0LXt6ZbLWaHtjn6nVseDXFQdisB9rE72Ks7iRo9C/l4srB3xVcrg87B096vXaNfUliQTFxWrlYgri",
-	"TJ8C5hSbkuGCuBGcL87hqh0/PuiVsNUOe7U1ZzfeUfjh6l26BUU0IP/7ro0WU33HzeQ5F9PNlZfSMqsb",
-	"lrihKqb5BEq6RcROrE6CxjjVHkD1vcQ8tZwzM8XXimB40/LafkcQw5q4rTFWMay5y59RnmSK2ZvcmuKn",
-	"BMxmREuVmTITF9WOAf+rjjA3isMGeqhT7AdFOie4q6GuM6iMdOkCi5RtVq1zs3p9Gl8lzBirNX1WXKqU",
-	"zV5JPQGNHOuDBw417soDEA+6m8jftUCT9dmDzGss1emv02AiGhb0bKXC1GcurNAQ1mZcc6OXC7lLcTpu",
-	"SCxZTfr12lxClZddrnJihW6hLX1AmyBNqEw0Z4pxg5lUVqiBGaGoIPZ0N88Y2yxm+rMcFgHTTXyuP8uh",
-	"97luH/xc4VkJc82XYorLqZW5aMs3skT9NUyeH/t2kcef5fAW7kkrnu/7BVmQQqAs/5Ex9JGpTAhkJ51F",
-	"EXPFDVgyWGtIekIJBouFxkRjPFKF8WAqIuZDxVBZUFwR1kKriM7ad/lAQPAuFmFVAYsOHx3ZQTU96B09",
-	"wn8d9R4/rB3oeR5GaDJQqlGCNQZLH3F4ycOjUzJlCyjxBTT0h4cEqVO3SczHaPfHZNC92usMnK4Yvvnh",
-	"Uc2RIfTuOsujopgA4KDPdEDflkfo3Vy6rIGPKgvkTKstLzKrHq2qwYWZT+g1864ULiAiThalLMOAmQBj",
-	"uMYPZBwIcRP88IY5O33twYxRyTuFGMOQ4YW1nCf5qvkFn2dE4TrzrBFnU7n9XGtCIUH1sWZ8C9vpprtb",
-	"ir331iDlfsbW+F1ptIpw4bcg6R1L3ndhj9PcMMZcqQq6dZM0TK6uDRSgi9MBqWBlhHN++vYamGFeE9uE",
-	"X9abJz48wAVJFdNMoIlnlfZZySG5thoyV7mXldmwKD731N48N9AXoBdpn1TXVXOvqvyoL75ugldyOdAu",
-	"iX5OdRUGqH59xUxe/p9PXr3on7+sVVJlpiJWX0qQL+6E0PzAQRmm4ZljAQfcn5j8s6KUYMMYIwA5L9L1",
-	"m4wFLGvdh7jIdqWQRTkryZHockZIwCBBqPF2/IwBMs4qPv4V6pdqbNPtI8DLxUlP8V/kuan1lyur/ice",
-	"oXeltMmhfCHSzNYmM1zwGpiXMNkSBil2qTSZtZdoeFo3krB+q0oNlHrrGwFslKJVmp0vGazmDMXcXClm",
-	"mIDgdkwXur6wcOLhdWKHBo4g5xglas5HOHx4vManpK8OezX6X1Ct5+K2cZ4SQbUhhz2YSRlbqxYxaFsG",
-	"QAV5PW4RVezUdbcQmf2JLw4B4qnCNdW6fG9I93LKxKr59V+fY8BA32SqD+um6oyzTXexASQrGKfY53xB",
-	"NWTRrqfQ0tbVkv5cMKUnPL1QVOjRKtzTWr606kdTk6+wlUmen2LfR+YTSSYUa7aw6o+8cw5hrgP7pVpN",
-	"ZBWSU0JFcXBklmn4PF5Kb5lkQ1lVqA8erVWojdxmPXg2sCAOQfmhW+Mm6v3a2VSramXtGb7+5ezt/kHQ",
-	"IGOL80up1nOp4hVqzognLFgcphNZDQMD+6D5YNqZV3yGbCGL/OTvNBlSzSOQg6y7QXpxNczq51i7eAce",
-	"3VDcx4Rx+I0QHH58VI8IFs22hNrtk7P+d9oeNXFVpSSWUTYDpLhrpobU8Flt9HVV2WpdflYnh1bbJnxe",
-	"IFreAhJl0Fak0cURouFS6MVWalSyeX1nA8LlGujbmq+x2cHm+l/hHV6W6oabhK2we+rUZWgpabA/C5Qh",
-	"O4wGV+gfhrk6kHrL0Ou3UWU9TihwAzvNeQ2U7ooOD/mlGNEk0d5XA1VyXBBK5lzEcg5yj2O6RBUZo+h7",
-	"USAJ9upjuDhYGFQubtXeWvTB/FVLA9WumTlH6RsqxluXyiTJBjUGCeQqSc0CTDH3UhbXO9+gycnmxNlQ",
-	"Evz0Q5Rkml8zK4vntfflpg7MqoXGm0pii/1sgOp0DvISHezXgnA2rapIfsxbMNoLiM8YIukhXBs1p4RR",
-	"lXDfiyU3SUvYcvYXM6nYDTcid/fjZOt3pAL30uBbsd9pLyJ1NrRPDDEhDHph4h11fPCoR/71z+PuYXcf",
-	"25l4fH6hUxbxEWeufO1MzlIlZ1wjrPaIJxxzPTDDGwITAewStKGw378avUqZQtO5zuX/RiZNfg8tZwxy",
-	"reycY9kmwwW2dNInucvcJWrCx7haxWisQXGj8cxKE8swLgden8wVN2yAme7BX6GOezJli0H7UpQ/RFAk",
-	"+ywqxu63GDXwCrT7EN6O2idNknJiIHwMMHMzLnKFu3Zr3tpFlQI4bhF2iYV5jC+tKOr+merClh8DYKJ2",
-	"C/bD/ajYm9wO8F+Fi/eGgP8uzMiu/cz/yhkZ/hn/p/863033fXl3a7fqwnkd/E6NFMO6SmknOWYiqo9c",
-	"QdvB23TpXPF6BEUG3ZtdXqvOwTAsZRuZRRPv1YOMBUQF2cL/+QUKv7fvKALx30w3xL0Q8xbRUSAkJ0UE",
-	"kS8uMsNuDiLhnTV1VYPXXGb6CpJ2rxrE/6/QNtGH44hmkWImbMYLfg0lnW/aZZcF8BPY0UBivszNlgCj",
-	"rwKu4QanMZbGYXLhPG/+ShSjG6vsKIlqKA/EwVWqWCN8iuumnHea9sZssYLACImurz788MsfBy82y13w",
-	"3sJwEvnaShxZSWsskWrpABroZq3TEQTJjfIey3KjmekrYOhfQgbcyPF5c2IqVnR4sA26u6/Ix9c2nsYt",
-	"RBPxerjvwUSY5Rug4Rvm3NZJnj4IGlaUe7l+VHV6fxsvNGxKiVmW/DMEorxmKqFpbR7wo4dHa9KAZRJ7",
-	"OQ7imiDwXp786zOJ89zfeiOwfpvvX0ABpvWOm8lbWPPmWbWeuKscYrxOVFMDCa84JTrPrl0PZYrD1afN",
-	"whQ0gmP20frdYlunjKVXDmxoveH8CwMEL98jtugCHzk0NnA/VPxHK6uCw9nHy5JGFV8UtunBBg4H/Fnd",
-	"Wf9ajzGZu1OwU7ar5HPBIC6iJIuZzjH0ytGSZedKUu+zcb43OyZGgceKsZhgwB53stzyNWzyUBtv8i0j",
-	"8sd+WLs58JN2qznG4JpR35JKH25AXXEMh1aLcSPGzWAsBRsUItNH6MnRfq9NBiME2QgewIQ+2NGRNdJj",
-	"utA1aGdMwHuhBIdq4udhDWTnrwpt+TFik7m32W1bj+mHL6i/3rD9X42EWKQs1+/wIeeAUMyFU5aMnABK",
-	"flWJsPvOJSleFXmPmxtJbvlXuTOsMS9PSOLyWyGbLE+4rPYSQKU86Gh2O5bX2r7ozaYOyucNbB3nVeMM",
-	"yxxdFAxSOerMIMvbgvk2FDdf6k3wmjKVlPdnYkyqT/b2gpSaPfAP7CEK6ma2gx22zOE5YRfkv8ziVTpq",
-	"2vztspyd1Ooj1dVVkmwhtDL0tl3Nyr7uR7XR7pWpUz7rCDqASmi9EnOsGoXmGhvCj2GUYCjjRUP0BB8I",
-	"GuJuXJ5YU9iArfzz11U71WpnkR6RX/iPDcEeN8StTMjBhflI3Lo2YxVSBeIJT7Q8oD+/5U2s7HvNqqp7",
-	"tYIub2bXli/PXDlrlYOyB4ExW3v/rMUAW3sd4QP+8nFF4QDXWOdtq2DJrLDDg6+LVia5El7RBOYTzaIr",
-	"9BcfHEEK+hEZLiCRRpAh1ezhUdvFvaOJ1EzY29w31WSq3vAi2AUQdNfu9vkHTraWpwrytY265AQ9daj5",
-	"IaLXuTBMCVYFNzvoHW2ZYWBfvoLonviKg8a6uiu76pKMO6hNa7qB5gckUxuCdvE3ljv9Ozwe5B2/fRCs",
-	"YcAcgfsmuCg14JzJ9WdVqC3L/Fyr8QoQalpVFdTdAg5hQbi4l6PBtTcCTKIiF2ttDZwJ3EHLPtel5sfg",
-	"FtugjSP7YK7c8u4AFbNCzUW1142wK101Tm0eQp2WE/wgIOoSOQZx/TJj1RxUpcirupU3Unr8ztyCu64q",
-	"Oe67466eNpbvDgdnN3DYHngFACAOWoDcajWgn2HJoufe0Ah0Y2xeQFaZ3DtuJv2goHkzH9PyiWxeJP0q",
-	"iZk2BTb1NiTgNel1KCX52+v9U2602yPNb4Ukbwn9sKIDbqP2rdLzvrCu1g9CbAUKPaph4BFA/ewUvc2C",
-	"eTuZI/KQJhR80ZYjD47IRGZK31w321rFajrSm7iIC6qtEv9Gei5qtdu5i93AdfyIR5YpbhZv7QRxJkNG",
-	"VV2JUT/I3D0hgzi6drM6fIgTOwiiku1C33hIKEGgnAySKmEvgBTxRfnErJ6MZKR1benUW5+/4jJ2i1xj",
-	"p1HHVE+GEsBzc/SzwoOak94CCQ59tqfgpZGZIaCnF1izXMMiKdVXbkaDLrmA9HIlE3YpNF1oROyBMTGp",
-	"pkvOIAXPFGiNkHeDTmQAXisQjVM69g4+0HXVNY8wsQFzXLhddSTllOflNietq6ufpDad8tSKXaQp/4VZ",
-	"wQyNw0c1CdGIx0oiKYySSY7BJQWc5sXztyHQhXagBTi3Lukv9e3Brr4v+y+eti/FYEWdFvnv/+//Jx8n",
-	"VE8+dT/+KQX7NGgDEZ/ibgBGtBSVtyvmCyOoiC8FeCyda80emsfl0oal3UtxKbBHCsQghhlKmgnANzki",
-	"JBFV4Kcb9DMzkcrn0pAfgRyJpev//n//hz1rPnMTePPsjBweHj4mXFyKXy/OTgmP8RtrE58/0W0H2oh4",
-	"dWiDfKcJj3MI63YOVlWgWhspuwQSd2GwSzGgaZpwzEbzDW/+672WYhBkQPteYlZ7L5rba0JdCggXZIAZ",
-	"xINgQ3LPEy6ekoHLOe+cx4OTXPJW2mbnBoqV0lDnvX/wKC/0vhTlSu+TzsDXs7G5Hc6SCzCs/bnPU9kn",
-	"L/iPXfLObVZKzQT2Q5O/P72w24R/XYqfnvaf4B713VPAa/CoA2NjZiLjAmHuqHeMmzPoJ4mcu/UDUmIo",
-	"ByynzugU/K9B1qzPncGAqy5He07ISDFG9nu9NkmVJJAcSzAT6lIcw19ckGGmtAG8bnu7JosuGeRpu53X",
-	"MuHRYkBAcOSRo+8HfwweQMG3/8SFacn3g/ngQTsYYXAp8ocs9SVsZMj3AzV4AEeAoDdLw1hKsU8PaTQl",
-	"3w/M4MGpz/IH6DqaR+yKcMrB40uBO/mGGbXo9AGGFqVSwiMmNCsCsa0Xr593Dro95wUuPMrz+bw7k3/y",
-	"JKFdqcZ7L14/3zvo9vaCrOzWk7N/UPq21W5dM4Viv7Xf7XV7ELdOmaApb520Dru97mGr3bJ0ALfUHk35",
-	"HmTLdRKJ8H6u1Zf06ZHnceukZVXNvn3suX3KDuDw5HTjZV08suerkdY+eIYaoH2yWu4Lfat9bBQgVa25",
-	"jyzHXWcTDKFKBWADwEPgIKLKFOk9KIBL+T1rc8rgAgEgveL+8KiuqJNUVCJQpJYUijoHS949vuEdeCnV",
-	"vuThUe07mjYOInIgnKQLnYAGA+mrPO6SV0WXefeZL6NuY7Lq0iiWu9/LIQqu8LpZhatft07ogbxo3Mz6",
-	"+pilwkO8/HySNIZ6697mIyTFyzZLia6+8MdKXnbT+3zkZcv3/V54woEvD3o9BGgSxiUWhNfcexfoLV6y",
-	"ErbbsvJTYZx7A7ScqrEBtRuObaBS81O7dYRzqBs6n+vejzT2hVjwk/31P/lVUKdFsBh/dLj+R8+gZ3yM",
-	"mVBHvaP1v3gpzTOZCXzFweP1P7iQ8gUVize+2OJTu3W8yRagM5omeTnR8SYL+jVAn/wUtlxrvWG0AuTd",
-	"tspB7oeABohWfP+Gqc/WTvnQ0ZioHWZD22ErMn+PfUilMoHob6xEMEE9HCRNJmCJKpmNJw5rnPq+yC6t",
-	"NkhZtddj27ebwDuyS155bQk6uuXqKNo80SQT00uBStv+/gH51z9/6O4/sHcsF3YLE2bYCaF6SujYKuN4",
-	"1wKDD7rkXJCzt/9wE1aAjixY3viekUgm2UygkXUpUByiPvrz21cvURmlxLAPeU2XTiGNf8IgiStLYtCj",
-	"HJ6b5eosoailkcF3g8IAxxu/fKU+hW1fcanWyRInOUJhUkSwIn0deNbwLxG/17UlDrs7dnfH7u7Yre7Y",
-	"Dx3HTaV7tsbVxT6YPct+K59bunKhq6cw1rA8AcGFMOP7j3oPgM8sRRQXtxWkgAMtBaLYW+FmtydIDzjD",
-	"dXSecJ1KnbevLvxa6KxdMcfdnf/V7ny8H6q3vgyiD9vf+qEAWWnrhYgaX8vcA6b3TqCKuGySA/j4dlLu",
-	"SyrawT6u17TL4n3Hel+N9exRlU6jUdsuMVSJ/ZarHmu5cO9j8NenRp78OwtZsnU3FNt0SZVaxXmV3Soq",
-	"U7bY0e1XpNu/M1Pu83JTSt1W4gdEc/4EY9RrKH0vlnORSBo3kvwT90CZ7ivzWibOhNERRDpZ23eOcYah",
-	"dHEM+wQoVENpJkVyMfywiOpva3yNsiTxXVLzct/gMzs8tN22f/7+ubdQymadYDs7ebu6LfRNa3pLBbgA",
-	"5PXTF2SYyGiqdyrkX0ceeBaqNH+i2p73PZYNU4bplZ/1nnYrlbrJn5XHanJHlYt0B6o2GOR5NM9lUYaO",
-	"JnvlDc5jNkulYSJadH5hiwHpwDiuMy8EY+2+ESrYHKDrhSSRTKEoCjOmpiw1XYALKko4wga/c/sj1+JX",
-	"MTJk0KeIUHL29k0eZOwu+Zf84f8C6Arb7WWwKIiCb2snW/Hkm2BuKZGg1/GjQiB1yUtYuzZSYSlRRKMJ",
-	"W5JT9sPOGQbjt5NQ7Z2Qqwq53gZC7kyKUcIxl+fo4GCThaRKAgALSKpvTJZe0Ckj6JsOZNV3OmTVlSJV",
-	"MfAde2JqkLFTttjEUNhLp5HeP/hyUvIiV518D1GQaOi8Bzg8LxVdT1QWk0zETEEuAoLVgbh7B+hUuk1+",
-	"ptcUXepWVFARMU3mVADeCHi6fjh4fHB6KfpP33YOjh92zn48g8d/etE/67z9qW8/fNAlG4pv6ISIk3Uu",
-	"ajt/pxfWSvZLsaFoz8EArWyH6txCtjMOGRXcEJF7xnEzGiT9pdhe1NcEE7ywRxzE25H3wHA/unqlW7Et",
-	"yyiNn8o5dpYtPm17z+RcUOP4HXJBQX3fyPNqT3V313wLd83+4Ua3xnOqEKP3aP94k5XrLE2lMix+wWJO",
-	"fTebf9ubLe8MGconazlY/QxEzF1ddQ4L7ItedWd9fxcgeDSWMsgEhAAl7+XwFJuUTaFwZICXhslbTk18",
-	"yE5LaLMeUSGkIUNmL0VI4XuX6/bhJnN9KYrGst9p4nAjCN5TIrZvTRMasfyV7l7Bwl9Iry3B4A3aReKg",
-	"S3GEP51B4jr++jTHursEkSNWul3ux3USTBHn/PlXynYTgP5Na32kdtuHDJvzXiNqY2L5Y3GKIQ5UJSyN",
-	"WdLRwcmWivnz5IuzPuoJ0iCFuuY2wQX13DdK2vpiOegd3MXuvJfDIEfWUOVwxW9lDbvLcXc53mLmlWXZ",
-	"z/eqO/Hkbrtyq/TatKuLvLM5pBSTUSYgUyVHkQ9Tsb2NhpkkWnrPkpBzEaZguf7lHLqiIMstxZmehB2y",
-	"V7rb+348fC3YilZl1i4sBFWA3vGuEJ+CxNK0PSy6faDfSaC72rb5LL6TVaNo+Kpx32ATG0QgWq7ESFcA",
-	"ct8DZ/8GevDEFeC4fD6kak/AcEpQfCQwGzKQAr5lRUkAlFBxC84vGow0Jl88yTtg3HXexesgjW9VmsUf",
-	"TRkWB8eHtVldtTlivr57Q5aCXfGF6g05Ix7Idg6VaaESBvmlww3TyTwAIT5/C3lsVkf/2zVNMoa1Pfbv",
-	"AdKZWBD4omkuIB6b9/t4g7f3ScJobIl30BkQkymHww/GAFFW22hM5JOqKeLZKVXV52mn4YflR5zI7rj/",
-	"l6BPO8Ffv9+xrAaaWZ+e42jr3gvqby3Rpmj4s4U8bTLmzyYsmlpKd1Ks0LTQztCQR2Y0S0anBb4yin0w",
-	"sN0nFfsN/QJtkomEaU0GNDMSEVHALoe682VtCgGKnvictHtpROPsHJTSRvbz/i2/u0lD8nnSeYZGVWWC",
-	"Gs3igAcVC/LpBR1v6539a1qdOyPy64q5fhznef+bijlsKlDVG/eGWYIoovW5DTSa5NZdIenAJAzjXYqN",
-	"Ms1i15FPSFcIPKTR9CTs6wkltghVphboUbQjDBlC740INx4j4FKgNgEty3g0wWp+aAMDQatKRrurkgnq",
-	"cmBuWJzDjS6Kcwb2M4RIcFiygzlP4oiqeNAGRQoAg6A1RqrkiCfQDiOFfkKKxVcQxoRuGtT+NxDd/i+o",
-	"hnc9M9AaHZDvA5WNpJQr7aqLTgdkyMzcXRSzB9BVwwGIcpbE3nHnFKU6D+uPWTIN7wZ9Xy8HO1E/xa0q",
-	"G+7OBxtM0TXjqblO3pWpltFocu8TVXdC++sL7Sy12sZxr7etktogvT/iPz6h5E6YYXVYoGQsWQ5E0S4S",
-	"EmrrwNp5oM55Cz2Kg+9EGIKCAPJKkCSB8t/+eMK1kWpRk0YG07ypDjt6QU00qUsgO6pdOddkLAX7y2WR",
-	"72/ALq8VIE1ASsAzBED75hJOgVhuquu0G2sfbkh+7+hm/rDz0UspWCOp9u7U4PlsK8YOftjMX9pwQKyk",
-	"hgzORx278g4sfYDa1628f5fx/TUrQLbjvpuldSMpv2EjzKwA3jlpqONjHlypBLvvcL3wTgJ8yNDpMpJJ",
-	"IuegSs+WbyUEAryVW+lLuVQcVuEdq8ObSJi8FQ4Rcr5j99u7qncq+O1KM2ziGULBSaDm21LDN6+Hdl7S",
-	"O62K3tUl7273mnBJwA23X6L8OVpAI5fFnI6F1Fw3Jrs8l3IKFi+rgA1RyHazCmsi5dQ+0amEddouJ67v",
-	"wgNoIT95+fbt0zPScW5DtIjBkM4RVkYQ9rwU514RyU3mEzK4ZoqPFgN4K45II6OJFISbrh3d8gU4TQvY",
-	"RIpF0NAPn0aYh4ORZsBaRF/Cfu9SOETBtkMaRHcpXsjHvUMyyPcLwssyM4Mu6Ytl8MUJvbbCccTmLtql",
-	"mcNgxEqMOV0Q2EM7zOklwNNDtSfX5OjgcfiiYaYXg9rCAnykULW+mEh6+oHOuGjMmXlXPredGPqKYsix",
-	"YiCJLEcIOb87k6NR2IBnf/tk8Yo5Uxtd6SNCEysn002o60KFSb0nQfp1kW+9bMGc23neZmj47nOcNZ0x",
-	"6GVpFxqInGp2s/Nd7pKUd0nK/y7VosDdlYKaLeTjOrsFApZfRshdQPU5y7s4YfNcX5YCOGuYHljIOCyX",
-	"69YUkgg234m4nYjbibi/ZGWEFQHVXLlbFHLWakm4YI1WI/Y8W4WRScBq4EjfRTsUANiEUFWMWLLl2vFl",
-	"SWYN7ws/nW/a8fP0mgmzGehzrtznseGdzfXVuA0IeULTlAkGKZAFjmyD3+drGWDoOvlyyglGiiYsmjoI",
-	"5kjOWJjVm/cFtl/keRTLTP0PmOhOP9npJzv95C8ZPLIiolIDcHP1pGjzVquLvMN+OVHEUnMCmPH4i442",
-	"itHZIMyqhXpO/Jx8/+6n/sW7v5OfLl48J//65+PuwYNKq/qRkrNLIaQ1t6B2yCd0odcJXMiD51SbDtzt",
-	"nfMngxNEhMb0MS7QCdXG/qTQ7EZmpksGPB74ZFV4F7RaapMB/DHAnLJFytqXYhBTQweECgLv8NjT0MdK",
-	"zmYQzAdhi4nC+8e+aw4G991aoQTLddehycgON5GZaud1GJcC0eUZesdF7CrxFLA7SoJYoqMectdIlp6Q",
-	"SArBohIyW144z+MuGSTQ9AfTe7HH4ACSEDwyUMI1NGmSml0KzEhmuExddHSSLiOBSOw6Vucst3rVU9+s",
-	"/atgJjua8b3Q7PGVC2tXNfatq//yvVg/DxzfTYsOEYMzx3X+gqjOSxM5j/NuJjQ/4bBhBePXLMbuiY5g",
-	"IQ9TCjJkEw5JlpUi5WuzQU8DvKuKxZRYdZutvSuzwKV5h+JrSxy/wo7Ag8/bROBoO0Pia8eQ/bGEpgPe",
-	"LSjjzITNtkeX5+KaG4oJGquSKc6D575pY7pYyHqLOticdghHzBVJuJjuykpvm8aDDQ/yDiH5Vaas2W4O",
-	"w+xlmp+x2ZCpdRWoAELNxTT3LOUdAUEDQXg/0FW65N1Ewp8+2ZG76cCT2LTXqzR/5+anbEiGzFm1BGdz",
-	"iqn9mD0ANV1Z2lSIWpDrfa03Kmb4dQpSi/dbff45F9Mmy7SgrqI+w576bUIF7opRd0mVXyA0aSkXuylD",
-	"U1kAuLOku5UMrFjHgbDd+1j8USl0qsOZKwmlTWqEkM8A0QISmLEBrlhAatNOtfzaQJLQHhc6/gbnujVd",
-	"bX0/5W8rYcy/l8PVqujP9oG/eH+j24Hf+VkOQ+ydjXwFa8ZDofulXefrVXNLJTvB8bX1dXsKjUo5MHJJ",
-	"YNhPKvan/Wjv43s5XNlH6Wc5/PYLCVfHTHYlhDtm/MwSwvfAJRux37bM9LMcLl3SyLZ7ihl1g9CxH7E5",
-	"cTch1Bg2S412YP0YG5nIOdjfcmRyI5rqKYPAQ11Cm1GLm8iPexAtRs79I2MZAy1DZUIAnCGGirHDKKDA",
-	"QDjZ9/KlM0am4PzWy3DF3140ue13AB0wu1DyLpS8gUh8a6iyQnEEpZ6QlUBHiunJehFZsZOdmbPSJnnh",
-	"nvmmXeO4iPW6t9uQnff7lrXpKkT0d9pvdWMP4dtwfNMokhlGzhMJWPdZSqhx3ut2DlTtRpzwlAxZIsVY",
-	"Y8t0avIhrHoJlzO4VuWYC+/8Rph8ORdMkREXgCsA+GMhIrZxWeofDDjSO1zg22d0QRJGr6EtP7mQJGGm",
-	"cIYBepnUzL2Qu1QDIeei7VEHS86NujSAfhwj+d9XNzvOrh/Hd+1fd9vScD8jUfxbXMo7J/jXlZEv6DRw",
-	"gftgGhkuXEjWRdtACnyOX9x9vPcR/7ES+OsC3qyZ1hCz9LHDklhjomjdQi7klPngJqAtQjMybegC066w",
-	"dQiISdePZiy7xKkXIAgVm8lrqGacaZZcM11IXdwHJRNWZwfZn+Uybr3X/sLOjipGhPRb/Zf12G+vP39T",
-	"RR9AMJ5hwGqE2/QGTALfsGSUXztNHrsmQuvd8b20c0p9ZafUzBPCDVTWrfQwpIc14FYVEYuFkgBeWI9W",
-	"FZDxl1Lpvg7m1CbcU8Gc2rVp2ulzXwQpCqntOw2ay+dobjJlgqa861mh6XKC3B4amc+9nmiMcGI0ea3s",
-	"SwxneQNFZ93I4XsW1fpTXqVM9F+fk8Nur3vYxb1hUaa4WbROfvu93OUGos5RNrPTKjYI4LKZiFjr92IP",
-	"wk1boblC8UMA3WMtZ3MChrtvyDKWXm/1PgCuHGJtnh5Xh1jbJga1XMiI87qxNjIFPzUX4zaZs+FEyqm+",
-	"FFbFhJ54fijQMEmI2+VSvhnA4ECzRyu4yTVNeFyUty+spo1+hgIt13XwxaIETRIpxijWNEkTKgAtvRZD",
-	"B7btVbiZazprXSx7b7AbUS5FLbUaJpryBCIpRlzNNm2Q9ajXa7dmXOSJBJtkn3/bCL47L3cDeG/Vc7iR",
-	"EA2/WQ/nW2GFL6aYlN7ToJ6EM995oW+3mxqI7u/KLox2IS+tSIckAmgk4ROYt6e3Qsd3enqd9r1Ec7ev",
-	"g4ev+Dqa+LYE/01p5Tud+dYBPOjsFuV9nda4ZxQVesRUc8+ac+FwhlhKBkYOihIH4SxrKNy0SiFUoNJ4",
-	"xoUDV0THp2KEJnNrffPiV8tW+IWbyiv7tZ7w9L6GZ/IJ+hnfL4MekJ9wi3dRlp2EWSFhfvLh3tKdIyG8",
-	"IAkVmG90A6/eKomTaTpmqyz2X+GBO7qF8WU1nHQmMyiJhmLtb+D2/ebAcpboLtNMo6qJ+udNFU1PdeiY",
-	"WJnKgxG6bzuTB9awAWIULLVa2qpZpJjZpffcdnpP//V5vuMNKfOOPEvUjJ9tkMeD57ZJCWsf5+EjzBP7",
-	"gD1/eKU1/XIXoHFYbBOKWTWI19RUrApkd181NJjc1ylRhVe/42byFo6oSUnDQ8lLU/E8d8WpO43xnsdx",
-	"8hS7XMJtJtIqGiF+uqegxLRDk6TZ/nwmFQIQWSvUyqaE0SmLXVu9UgogQvVDcs2iFIMomvUZyB6EHpMq",
-	"4dBdPQchkLIulcbOsJ8kN1QV7lLg6Xyyd22Qhq+P60TeT3JOZlS4hrN47PHOPt1JmzUeMEsnDrQsFzi+",
-	"9qXBKba1EPoI/1/X89OKE12VJ03tOL1y9G/dU/MbpLQb32vNsbQGUrhl2btSzSyMvlDV3FHb182W25rU",
-	"bpYqB+Thqy9XBeAKQv1C6snXCbmtZ4+/durbTif5IlG527KAnPKxB2bIDfoildh7BSb3fAuXEUShkxgM",
-	"LqvwAMbmSCoykNdMJTS9cuixgyLMxw2JqCBDq9ynCY1YfAljLhD/Z8aomE94wk4JJaNMQWDBm14IPMtN",
-	"UTlxHrddQpVzU9k5ej8VFFDUpHG9gS28/34pnOdXkYNb+6UKwrk939SnXXLxTiTfqjrFr8sC2bV4Q8K9",
-	"kXT2Kasro0fv/EPfdPzIrWJ9BMnvyS6GdDcxpGK/GyJIOZGWCNp/uiaK9CM2fldZglHXt4aKmKqYeKp2",
-	"IPU50vrrV28vWIxXw8C9pMPjAfm+ClCfA5P4hrEe3OVB+1LkPzV8xrShs9Qhv/vPNR8LajLFBl0COGyU",
-	"HHz44JUV+3ouyEHPI9gTqEbXp0SxmCsWGe0KGY1DbWVxl/Q9uAz0IqHmUuSZ7oh3f0x0mxwTyFw67OH/",
-	"D8jEfjZpk/0e/PfI/vegRybww4MjMiHf/+t/7vfI//4AGsDSOFZMezRb13X2aL/n4LWp8QAVVpcaWaEV",
-	"04VuE64vRcxB9sZFCT5uvN+Wrn9gAGnsREunp6kY8HE8hLtzh6dKzri2S4eqfzexWaaNVdEmxqSoU0ls",
-	"rZRmw4RHBMmYmTrtCj3/jjjuq37lpvd1In/u5et1LHekRSsEp5p7RRqBhe23u4DgzkV/31PIrvNOKNCT",
-	"EhLHvMTZ/LJq0L/2Prp/rXTPvwyqiQD/DltHMMXaRRL7nAKGyZDh19iNhGsSK5mmde0x0ZVfSLydM//b",
-	"KpShXtBuTYXN3vxGarh1fXzN5bHz6d/LCvitKe5mTn1HI1W3fi2IMSMjzpI4bLIA/aCgIrdLsDEWE165",
-	"ZCDCQS3AxkpednoFFAAGFfcYfaVq0KbS+pBtvpjW93XiC5ux6y7GsFOqblAtf9MLrFmN2otZwq+Z4mwj",
-	"39aT4um7QGG/BRz08sQXISZ6jXgsdiOwob9ed7Y78PP5jVnv7yv2purx81i9O4Xja/sIwzP6TC/hjRWQ",
-	"jYTN3kf378VK8PcKkbbujh+sHuTdhE2XuV/Cju6/uqLtjwKdaCUv8x3S/vrLzZPXjThlTzH37+0TA24+",
-	"y0aU9gAfBnadLsO2Fy5NOmOlMEGRKkB9M0/nFJ+gbuyAziGNwLAk6ZJX3vzIWxoMGRdjZ30UZkhTLuYb",
-	"v3u36rUuiaODLyWO1okgD5S+g0jfQaRvBJEOyKTCRZXAcr9Nq+J2BFWj6HkmlQvUUUFkZuiYnTihjwsa",
-	"MjNnTJCB5iJiLqIIaFGDwoMhZK4wsRiCchjMpEkycKNJwcr4222MgjbLtS7pGzKT2pD9XrvX6xGQcIbP",
-	"2Cmheho6STAVimMuea3LuSqx3lg78L4G2/LJ4iw38rscfIG3M50lZn3RiZeXu+yjnbPm1iVrHrAH7wHy",
-	"/xeQspA52HF5TV9M0h4cQd9/jaIv17QjqsBRkidoaDJckKE0E58CVEJ9KbQ8q9GhuxmwJboNmZtuem99",
-	"1tb9beFzs0j/Lp9yp73dVMbwsUvKbchs/GzRYpj+QhKl75VOV7ZnybdIa7LvHZCxZBpQCfI6XZpo6RQm",
-	"EzASL+JQXYLhdjQC6y3AC6bNX9D4K1TaIRtnuzZZOymyhQ1ILMshS95IgFgS/HNF7Mh++wXv3p8YTcyk",
-	"oYNeLJleDa/8bsKg9gSyHvEsiV1RmKo0wVcgznKq5DBhM733MZIxC53Xy/wJkROX/UmYPbXvNBlYThuQ",
-	"VHLAkzLLUurphzShXLzGN22CPZyPbec0qItRddgHbmnNxaVSaiYh+nDMNoUefni0PfJw9bQN+2D2JmaW",
-	"lI95SQQ1xKJGUpGUyTTxaVVbyYKVxBAcFdQoYVbsRM6JkWTGAGJiBQg3eCybmeENfr10oDRJ5PzpLDWL",
-	"f9AkY37/K0ltdOZL31OqTCHzXeMupKS6qOM1U0OpGwOPx3cbd1zJsBFFUF8n2b7wC/vBTnKrjLMYHcl0",
-	"ThcuS7sQCxxxzFMuxpvJFFcDp5kq9VspxEl5jI+tIaOKKTvcp/bHlkNPhz/t+HYYRzCZSlonrT1QQtyw",
-	"H2vIxeX4RCGcOlUsR0XvVhuV65re5++kmhbERqOIpcbBrVi+4Aa0tWAo6KxYM463A8/62kG5Bz8K51jz",
-	"4wI/K/iNK99peBXkKEnBiozPCU1TJkqvBbD4uvdhvqrfQWfK58lSRgZj5Ffl8jBWNkc0SaDDwTKqsoNH",
-	"dNA1iHIXDFwCtFge3JrmiaQxGdKEisgPhJKRSAFvDoZzdFc3y6DFQLFddkYgCTWIwmCkQux9+v3T/woA",
-	"AP//",
+	"7L3bdhu30j/4Khh+36zE85EUdXJsae0LRbZ3lPi0bGV71ooyarAbFGE2gQ6AFs14PGuu5gHmIf77+v8K",
+	"+1G+J/kvVAHd6GY3D7Isy9m8SSyyicahqlCHX1V97MRymknBhNGdo4+djCo6ZYYp+OuUKcNHPKaGnT2x",
+	"HyRMx4pnhkvROeqcJUSOCCVx+Vi/0+2wD3Sapaxz1ImVuRzsTh7/eTj7QT1iB0P98Hrwx26yN90XB1mn",
+	"2+F2mIyacafbEXQKvykH63Q7iv2Rc8WSzpFROet2dDxmU2qnMqUfnjNxZcado93B3kG3M+Wi+KDbMfPM",
+	"jqaN4uKq8+lTt3OaKy3V4ioiwT6Yyxi+jeyCzJiRjF4xMmQjqVifnBnCNbmmKU/ISCp4QNMpIyOe2q0i",
+	"VCREqoQpIkU67/uF/ZEzNQ9WhhNoWcTe4OBR07SfsJRfMzVfdgCJe6a6+0l6vfHu+5Fud+ufyCnl4g0b",
+	"NS9BEft2txR4tLoQ969+LKcts4Yf3e6czxI2zaRhIp7/wuaLE39Jp0wTM+aaxDRNu0RLYsbUEG5ITAUZ",
+	"MqKZMIReUS7IjJuxzA0ZMi6uSEyV4iwh9hMz4zE7IrvESLJ3eHghrrnmw5SRk7enZ2ckHlNFY0tlXULJ",
+	"r7+ePQES5EIbKmLWJ8+kInsHZCxzpUvKtFOCl5YfGTlh4kJYWp2wuaXoK37NBDww4kobIgX7zhKznjGF",
+	"8+7iGFGwGb03LEvpnCVHxO5xdAwDRG/YHznTpneWRBeC40wEm8FEvtN9ciKkGTNFpsyMZdIl9gC7ZCiT",
+	"uT1/mBvMR5ODvT0S8eCFEzbvKZZrlkRdYDXq5guLxD3XF0IbnqYkF5YNZ3RODgaPq+Nw0cuUvFJM68it",
+	"6w0zat47GRmmIjtHv3g5IocfPnTt1KRgFwJ3CuUBLA33l2oyZFe5IN8fDAZdcjDY7ZKD3X37n8MuOdh7",
+	"bM9syrW2h65jmTH7ASwapj1UjE48EUlh7Ek/6ML+CWnIhGXmyP5rbH9v35ZIwfoXosIdj9hg//EPj1jv",
+	"YJAc9g72k6Q3jB/v9x4+enxAD38YPd7fO/BsM2Y0YapknPBcLZWHHJNRY5iyv/q/fvvfev/P7x93u3uH",
+	"h5/+s9PILaMX1MTjRTZ5w0a5ZrjdB7t7ZDZmbgvl8D2LQbIKSVIprhhKVikY7g5sy9NzegXiQfdbFzHq",
+	"4ctb+P1wd695yi+lYMW024a2D91sfHHNDbXbsER0C8KLx6pCj4vNpXc51u3Kwp/lcNn1814Oq3N/L4cb",
+	"z/29HN7upJ/zKTeLk/5JzsiUijmhhkylNm23dQo/D2eQsBHNU9M5Ohx07XT4NJ/ae3sAc8G/yplwYdgV",
+	"UzCVF2w6ZKr1/rN7OIVHvtMk10yB4DFjxhX5Ozc/5UOSyqv6rShjI2NqmncTh7vdDT23QnoZHYAUr07S",
+	"yMnGlADD3O7U39FmUkgTEDlO6ufC8DSUTVN5zTQcBqp9XIOg6hJ7o49laq/4WIpEE53HY0I1ifYOddQn",
+	"7/DWDKVH1HXjc0MSPhpZvXGk5BRkXRsRzmiNBgOh/P1vu73Hv//fv+32Dn//bWD/+XDwQDeL53dsOJZy",
+	"suzwZvhI9fhm482Pzw10mwf4yY6lMyk0A7vkR5o4fcP+ZW9OJuCfNMtSazpwKXYyJYcpm/7Xe23X+TF4",
+	"+38qy4md/9gpbZ8d/FbvvMZf4UurO3U+ZkTha62GZ2/oof2EJv2OtS+kGKU8vtMpnRkSyzTlCdN4xc7s",
+	"xck+cG30MYngH1xcXfIkwkvUUdunbueZVEOeJEzc9RairpfSeKIJ9VqRs6qylApC7f9iBrM8E5bcafpU",
+	"KbTd7mqmJwSEveUNq1kfW7YF9r+6YonTMkHxdRRhtxi1U240MeyDIdrQOSjCCtfyUppnMhfJXS7jpUTR",
+	"5JUtVPfhCL7TRKorKvifTvv41O28ViDPuP3gGeUpS+6aOtxEx1Rb00fYzdZcxKgygjLIBUhWFKow63Mp",
+	"n1N1xe56rqDIW6KwL7fkQAXZJS/4j35WL6iYO0Gl73RyUqKO44jTyoLQ1AE6jZT95JKaiGg6t4o53N2o",
+	"AsN031DDWrSod2h1kZSNgEe4qV4cF52Qti46x+pvg2Pzt93KZbZ4TxVv7L2WKY8bzG6776Cake8TRUem",
+	"x5kZ9cbGZDTjPUUNg297bhkPVkzrj7/tDgbHs789HKyaWbl9i5N6i1pAv2mMUg+0w/wqaG7GUvE/2V3L",
+	"AWB6b9J6s5nkYiLkTHQJ+5DZu9p+r9i1nLCkRg3v3r3rneRmzIRB79yirffslDz84XBA/vXP/f7S/XRb",
+	"cU15Socpu1vBnlFlivULxhKW2H/RGZ0fE6Pm6Pqo88JtnX+mZMy0vutlnxlwIFhtpUuGuSFTOmFgemsm",
+	"NLPKgr1idURSqzwQds3UnMyUFFdkxFmKOs6vQudZJpVhyQuWcHoOa/w6UtfqX1H4NvsWeyF88qcAB3cS",
+	"myav77uxJAlPiJZTBv4Ve3iZkhlThqOWyZPFn71C97A10gq/1XHpFJ5rw6agAVgi29AUqjFJt8OzxQmc",
+	"JIliWnsPifNExeCNVnJ6DNvChT0/YXR1BnuD/f6gv7u733/c9DrjDpMJa8n+1rGLtM85cwwX1/m9yb4o",
+	"Nf3f8Nuu3b3yUbzV7UtO8oSbp8KoBtn+Slh1OpYq8W54mmVMJD0p0rlVvRbPiMb424+h3xtdyHmWUMOS",
+	"ppVSTxPLyBAJxz7tmZ4mqBnR9HUwCbRtmq5Hax/Yk6mcwscOzY28VEywWedoRFPNPnU7Ik+dJMThFvYN",
+	"fY83mEVgzs6oXjIVO8I6M4kVs/t6SYHdR1JN7b86drN7hk9Z04YnzFCe6htMn6WaWW6HW6rUNFbO0t5S",
+	"Zn6JPFyhjQ2Z0A3kmaM6xV+4KGjVbbKPAXh3LTGyFpbxwYpFfq9Nll2bDSdbGiOtoqt0msc01/bqM8eE",
+	"TTMzd75ZYSedcLj+l3M6t8wVkINnrK5ny+ruhYdSELRnr5JGKqtYLkKec/QAVGVCQg3cMdywqV7J5aU8",
+	"KkRghypF4e8x1ZdTx3fuu6GUKaPCfhsEDu0DLTTZsnkwy+AN1eGa1v1jnk58JE2DI7K+8lgmrOmqm3uC",
+	"VOCNT7qEgu1t7HSJ/VWVRAWdsh7P2vmsztnNejrGSKWyFj1TGj3cq0dE/rCiIk1fjTpHvy0/QdySzqff",
+	"m5QFHOyY2Lc6+q5uxeKULM+DKrS4qKd1pQg2kgtCBYHfNHASx8DFOrT4zA6Jno4GWhzxDy12mJEkkYQO",
+	"ZW6Wi8dA1IiENQz3OqUxQ+8mxW3STJguOioHFSIZLHq6u52UiwYCfM4F81Ly9O0/ChGpDRWJJlK4F+y6",
+	"c7Ik8/PbVy8r79trXVXwfnRBLuhM2h+6Xc2y2PLCPmlDTa5DrcjJOxjEasogr4CUVqtGuOtum9xsi3d0",
+	"y5sB+LjgLTz6giqXi4YldyzoGnUFKil/tRaN4ltOYRPsm6f0wxn+7tAFQtyfu3UKrss/9+IVy2kVde4Y",
+	"2uM7M8uCNEmQx4sTP3j8qIly/KWxqJFaamQ0HiPZljwBvjRqEPixNo8vCPEGTneE1b408Cm6BabWpKsi",
+	"P3abFuiJdMWGBWJx2XjNl9lavFEe8+nJyTMuEsspDYKNAV4AZMbJibMLdAgSISkDzAI5PSFc65yB4RXg",
+	"h8j3b56dkkcPDx93ifvXDw8abIgkaYpb4/vw0GWeJoSmqZzVPV2/hRKkD1MduNlcdFJmNBOxmmemL9XV",
+	"RcduQ0EmLQZYSQc05VQ3bo0LoZ++PHnx1IWRopHMRQLuvBSMfCowuOV3DqRt5SZEMqJwU7mx1ro8YCOa",
+	"SMkfGjdkSue4DYEaGahOMW1G1BTXxIn3VcdSjPhVrlgCnomq9A42uEl6N+tDkZxEhH2gsUnnpU4wpfNj",
+	"tDaimNLeCMIjOurin6mUkzzrjcAnHpHvqZ0h0ja4+IVVBGYsTR+Ahy1STMv0mqleLpQVHnY/oyqWI2VU",
+	"iRqndYJXNxojHzIWm+atp4boMRDqkPmoQ8MQjWqEVZVgR4g2LEOinzJ7OSO5L47iiK15KHuxdeH0HKda",
+	"HXAor1mXzMZSlzQZy1yYVpoUbNldvVrHScDe8Bdd1R1mSVP56ZWhMRSC9rQZYP1qvF5j6M3YWQ41U9et",
+	"h4c3CxOW8J+8fNtvtu9g35p2PdjW2qRLeZRNeN99saks0vl0SpucNj4SYE97CtHp1YZjbC8LL0UKdSc4",
+	"r4DAvBgsF98FiV1OKdjZgEOQ0huvnQBhuqhXfI5gWhRAN/GVAE06E76BfcUVU5niwlzqMd07fNhq6T95",
+	"+qZLxuwDTVjMpzTtErvhisRUN4sGa4tO2Hz5ZZwpfm3vVochHLM0ITVhE8j5uktjJSJ4kYuBUxfndCqn",
+	"UykK5Kidmn0U4JVVPPLCkBNW+nOW6Wq/sDk4uJ1hUVWSV3KMkOaycB2ud/T2J6Wjb73fZEqOOHrzVkpE",
+	"xSCynlwO52s+fy3RuX6pGHVO/CXOBQgbNRnbQtYubp1nTGmWAKOuNY/JcjZaOYZmitMGR8VPazNIk/er",
+	"ZFZPI8WbCtLtorzzBxXQX+XEQ4pp5POSQSs70nRM1aOuyKEVEvEWXGqhfL3vPrVgrm9gSzc0n0u2WLYj",
+	"b4oDeoPPl7xYARa6V9SkOSQWUERTl9N10Gz8fMLm3UKB4trfx3GuFBNoJIHrXAf4+vre1/bSraxx0zxE",
+	"ZJFQQgX1C6meKdXmMh6zeLLhxTplWtOrBoPgWc1FuSiXgYrsKzd6YajwNci0ZoH6ts0pG4NX1qHJ1/NV",
+	"WZ6xssSSVafbcbH+Bj/VYvDvycu3bxhNrPCo8Ah+9IYJNqPpK3GuaDxZOyZYeLoKMeXPpInMnrCUXVFP",
+	"Zw1QoTJcCFRDSZxrI6dWgoO804u2vncQltt6SeMp68VjmqZMXLH+CoegoeqKmeoQDz9M9q8P/9gTP8wO",
+	"zCO1mz2eDt4/HO9fHY72kgNN+/YV/SS+plT3rpnio3nr8LVjAKt89f46T6LbZjfHxj3l9EpIzXWzrwut",
+	"08LRBUp4N0AWehulW/7pOR78DWM5I0YC/zr2rWnXFbZdUDJRsbbWFwwtr9GYWI/bmo39gJ0A45JSLuxk",
+	"DYk8PEHvfLRff4qOCbgGUI7SNLVi1Nr0LXw4dUkBixq80JdjqU0z6kDlwtmaf2LCDaiwICmULqU4m4MV",
+	"bAn8SvC6S65zmso8GaVUraX8sGtrXMWsLaThANBh7BLOngzna3s2X4G0Q35tdGreE9fFLZjhGxrD5amd",
+	"e6cd+Oi05RXqEqOQaRtfB7jxFobhhsBih1YN1ywdke8jAWLzmvViGo9ZEj1oZaKVhGNJtHnP/wzydAo5",
+	"PGSpFFeaLIbcfEqTvYA+w6tTdySg52AdT4BbS8CdfmO7oVgKeKVRfhbByZoPOTfyEvT9ZrU2BFp8XNMf",
+	"eo7uBiMBlAYpb2u5ZwMlsREIcB5ohjVTefXYXvVbP2JUaosNUuEmDpJYq8uMTVsWFrj/PVi/EriB1ElG",
+	"XdbDhM1dTuaUJqxwZKwR9g51k6UBs/JJlIJcMf1ZluznY1pu4ABJ6ZClK8/6OT7ltXRgiM8z25sjus8L",
+	"O71LTno4ty4RllMoT+1xJnKzQG+m2IgpxZLLeOw4fOXcAtdLLeB8+uIpcd/213NwCDb7PPdGofyvjt6+",
+	"xWeLX12uYYsEyAbhnPQo0lFjlETTefPlhTC8jTh8xtMkpippkpVNXph6IL26rAq3VkRY8KaKV8ZLmNBp",
+	"UycQ59UJBH9FyhccsyCPK0IgOPoFnqlhq4KNbL+ZXGB+MydG9fIqvBEVSmu9y1Y+Htczvh4erHPRtAn5",
+	"17+cvv2P3cExRt2ErDuk2TVTpVcaw6CRP9sIlDM6YQKDpqgihnM7PNx/uMb07kCCtmBZxNzJvVDUwSp/",
+	"FdxyKpgNNI5ZZljSJy8l8UTeJWevCXUAYqlIlg9THhOdj0b8wzJpuZCut474DGtbHB52NxKnm1JLKDCW",
+	"e9NO9KSAa4PhBfTxf/TtvyOr81u1tuJms1ZoWUUBtPc13Gdweu18egtuVo97u+ce1sqVE3g2MgbIj8vY",
+	"CW8XvHHg0WvmAU+N3ioc9FeQiCuF3ZSL8NPd7hfR3T9DwN1P+XOPWLqB1xbo7Om1S0CpqTA+vwOtgDFk",
+	"FFi5eGaIwLtCpomG22NKDYRuGtMMNkgY8Gy8PtQ9KuJIkJsHsNIRVfZ/JSBC5/G4S6L3cojJplFVsYic",
+	"U66CmHf3H4aYXN4fxRxAOcLnXZpl/0K8kIohrlUDfieW03q1EQyQ13A3dYNzdZQ3iHGvMl+azrrNqgUJ",
+	"7cLzKdcGMSjaKEanBR6K5gk3Ppvkc8D2YSrhQqKBVFcbDmeVYW3oNFtfT147KcGufRbSv9XY6zmbLjRU",
+	"OU1QRtcLhXrnc7GMxR0qEwSARX5vY+NbuB1RHNz3y/HpBzrloiXG8Uo4X7hl6mum5oEcA/zZjKepf6LB",
+	"107p+rDKlBkEuTq6CcAtpycaAURdz1pY6gxQ4hxwsc5XbRRHN/V6fqES/dnkGKK5ZrrFwzphLPMpiqcn",
+	"TpVH/QFZfiq1ISmfsNQ5zqrA/ErJOl+tC1a1wfzLUErD9Kv+oTUTGcoBf+8uObciVoUKbOFJhsx+8CIf",
+	"Q6jXOzLRIU2NP1usXJJCsQ+MVmgWN6LmoeQdNZbqPKARnOMhtA8wtgeD/UPyr38e9PcfHBHNr6yEyTM/",
+	"KSWdhaL41dhgiiI+BGBJ+2fx8IWwTx/7QUBwKai5UtZX8zXKtIuQAML4GIdqmrN7HO44yEJCDVSzOAcu",
+	"5aL451BegQdhWah0RpXg4mo5cWoZYsZ0hUYt36Ss8PxP6fyIUDKiPEVbAzZi6lDHdndmUk1ugy7r8qri",
+	"FqG0UxBDwX/BapvkV5Cx0pqMVEsrCjwuS5KJFjVJyUVj7vXPb1+9JO5bwoUjOUgSBtJ8+Hiw++AYvb1Q",
+	"XYcUNS4txWCKd5dEO1FRvUPUczY7O2GAtVX++znWEziadu4nRlMzbti1MYsnS5I4PjbtWsU/AtntEkOZ",
+	"UuG1zzVyUWC4llNZxA1A9Z48yM9fGYB2YzSttKyD1prFsZn73/1mOG8rZrSQod1vwVKvcsWvdL2vLNK2",
+	"6OmV6Uqj7Y19plHHgl/XHIjBfqwEepVncSNHoX8vF5eu8FXF4fJwcPBoMOg25JekEhQXq5WLCYgzfQw1",
+	"p9iEDOfEjeB8ca6u2uHjvUGlttr+oDHn7MY7Cj9cvku3oIgG5H/ftdFyqu+4GT/nYrK+8lJZZn3DUjdU",
+	"zTQfQ0q3iNmR1UnQGKfaF1B9LxGnVnBmrvhKEQxvWlzb71jEsCFua4xVDBvu8meUp7li9ia3pvgxAbMZ",
+	"q6XKXJmxi2onUP+riTDXisMGeqhT7KMSzgnuasjrDDIjHVxgnrH1snVulq9Pk8uUGWO1ps+KS1XQ7DXo",
+	"CWjkmB8cuapxl74AcdRfR/6uLDTZjB5kXmOpT3+VBhPTMKFnIxWmGbmwRENYibjmRi8mclfidNyQRLIG",
+	"+PVKLKEq0i6XObFCt9CGPqB1Kk2oXLQjxbhBJJUVamBGKCqIPd31EWPrxUx/lsMyYLqOz/VnOfQ+182D",
+	"n0s8KyHWfCGmuAitLERbsZEV6m9g8uLYN4s8/iyHt3BPWvF83y/IkhQCZfmPnKGPTOVCIDvpPI6ZS27A",
+	"lMFGQ9ITSjBYIjQCjfFIFcaDqYiZDxVDZkF5RVgLrSY6G9/lAwHBu1iMWQUs3n90YAfVdG9w8Aj/dTB4",
+	"/LBxoOdFGKHNQKlHCVYYLCdYh5c8PDgmEzaHFF+ohv5wnyB16i5J+BXa/QmJ+pc7vcjpiuGbHx40HBmW",
+	"3l1ledQUEyg46JEO6NvyFXrXly4rykdVBXKu1YYXmVWPluXgwszH9Jp5VwoXEBEn8wrKMGAmqDHc4Acy",
+	"rghxW/nhNTE7J9oXM0Yl7xhiDEOGF9YiTvJV+ws+z4jCdRaoEWdTuf1caUIhQZ1gzvgGttNNd7cSex+s",
+	"qJT7GVvjd6XVKsKF34Kkdyx534U9TnPNGHMtK+jWTdIQXN0YKEAXpyukgpkRzvnp22sgwrwhtgm/bDZP",
+	"fHiAC5IppplAE88q7dOKQ3JlNmShci8qs2FSfOGpvTk20Cegl7BPqpuyuZdlfjQnX7eVV3IYaAein1Fd",
+	"LwPUvL5yJi//zyevXpycvWxUUmWuYtacSlAs7ojQ4sBBGabhmWMCB9yfCP5ZkkqwZowRCjnPs9WbjAks",
+	"K92HuMhuLZFFOSvJkegiIiRgkCDUeDt+xqAyzjI+/hXylxps080jwIvJSU/xX+S5afSXK6v+p75C71Jp",
+	"U5TyhUgzWwlmOOcNZV5CsCUMUu5SZTIrL9HwtG4kYf1WVRooDVY3AlgLolWZnU8ZrGOGEm4uFTNMQHA7",
+	"oXPdnFg49uV1ElcNHIucY5SoHY+w//BwhU9JX+4PGvS/IFvPxW2TAhJBtSH7A5hJtbZWY8WgTRkAFeTV",
+	"dYuoYseuu4XI7U98cggQT71cU6PL94Z0LydMLJvfyeszDBjom0z1YdNUnXG27i62FMkKxin3uVhQA1l0",
+	"mym0snWNpD8TTOkxz84VFXq0rO5pI19a9aOtyVfYyqTAp9j3kdlYkjHFnC3M+iPvnEOY68B+qWcTWYXk",
+	"mFBRHhyZ5ho+TxbgLeN8KOsK9d6jlQq1kZusB88GFsQhKD90a1xHvV85m3pWrWw8w9e/nL7d3QsaZGxw",
+	"fhnVeiZVskTNGfGUBYtDOJHVMDCwD5oPws684jNkc1nik7/TZEg1j0EOsv4a8OJ6mNXPsXHxrnh0S3If",
+	"E8bVb4Tg8OOD5opg8XTDUrsn5PTkO22PmrisUpLIOJ9CpbhrpobU8Glj9HVZ2moTPqtXlFbbJHxeVrS8",
+	"hUqUQVuRVhdHWA2XQi+2SqOS9fM7Wypcrih92/A1NjtYX/8rvcOLUt1wk7Ildk+TugwtJQ32Z4E0ZFej",
+	"wSX6h2GuHkBvGXr91sqsxwkFbmCnOa8opbukw0NxKcY0TbX31UCWHBeEkhkXiZyB3OMIl6hXxij7XpSV",
+	"BAfNMVwcLAwql7fqYGX1weJVCwM1rpk5R+kbKq42TpVJ0zVyDFLAKknNgppi7qUsaXa+QZOT9YmzJSX4",
+	"6Yc4zTW/ZlYWzxrvy3UdmHULjbelxJb72VKq0znIK3Sw21iEs21VJfixaMFoLyA+ZVhJD8u1UXNMGFUp",
+	"971YCpO0UlvO/mIqFbvhRhTufpxs847Uyr20+Fbsd9qLSJ0P7RNDBIRBL0y8ow73Hg3Iv/552N/v72I7",
+	"E1+fX+iMxXzEmUtfO5XTTMkp11hWe8RTjlgPRHhDYCIouwRtKOz3r0avMqbQdG5y+b+RaZvfQ8spA6yV",
+	"nXMiu2Q4x5ZO+qhwmTugJnyMq1WMJhoUN5pMrTSxDOMw8PpoprhhESLdg79CHfdowuZR90JUP8SiSPZZ",
+	"VIzdbzFq4BVo9yG8HbVPmqZVYCB8DGXmplwUCnfj1ry1i6oEcNwi7BJL8xhfWlPU/TP1hS0+BoWJuh3Y",
+	"D/ejcm8KO8B/FS7eGwL+uxCR3fiZ/5UzMvwz/k//dbGb7vvq7jZu1bnzOvidGimGeZXSTvKKibg5cgVt",
+	"B2/TpXPJmysoMuje7HCtuiiGYSnbyDwee68eIBawKsgG/s8vkPi9eUcRiP/muiXuhTVvsToKhOSkiCHy",
+	"xUVu2M2LSHhnTVPW4DWXub4E0O5li/j/Fdom+nAc0SxWzITNeMGvoaTzTTt0WVB+AjsaSMTL3GwJMPqy",
+	"wjXc4DSupHE1uXCeN38litG1VXaURA2UB+LgMlOstXyK66ZcdJr2xmy5gsAIia8vP/zwyx97L9bDLnhv",
+	"YTiJYm0VjqzBGiukWjmAFrpZ6XQEQXIj3GNVbrQzfa0Y+peQATdyfN6cmMoV7e9tUt3dZ+Tja1tP4xai",
+	"iXg93PdgIszyDdDwDTG3TZLnBAQNK9O9XD+qJr2/ixcaNqVElCX/DIEor5lKadaIA3708GAFDFimiZfj",
+	"IK4JFt4rwL8eSVxgf5uNwOZtvn8BBZjWO27Gb2HN66NqPXHXOcR4naghBxJecUx0ga5dXcoUh2uGzcIU",
+	"NBbHPEHrd4NtnTCWXbpiQ6sN518YVPDyPWLLLvCxq8YG7oea/2hpVnA4+2RR0qjyi9I23VvD4YA/azrr",
+	"X5trTBbuFOyU7TL5XDCIizjNE6aLGnrVaMmicyVt9tk435sdE6PAV4qxhGDAHney2vI1bPLQGG/yLSOK",
+	"x35YuTnwk26nPcbgmlHfkkofbkBTcgyHVotJa42b6EoKFpUi00foycHuoEuiERbZCB5AQB/s6Mga6Qmd",
+	"64ZqZ0zAeyEFh2ri52ENZOevCm35K6xN5t5mt211TT98QfP1hu3/GiTEPGOFfocPOQeEYi6csmDkBKXk",
+	"l6UIu+8cSPGyxD2ubyS55V8WzrBWXJ6QxOFbAU1WAC7rvQRQKQ86mt2O5bWyL3q7qYPyeQ1bx3nVOMM0",
+	"RxcFAyhHkxlkeVsw34bi5ku9Sb2mXKXV/Rkbk+mjnZ0AUrMD/oEdrIK6nu1gh61yeEHYJfkvsnidjto2",
+	"fzOUs5NaJ0h1TZkkGwitHL1tl9Oqr/tRY7R7KXTKo46gA6iE1isJx6xRaK6xZvkxjBIMZTJviZ7gA0FD",
+	"3LXTExsSG7CVf/G6eqda7SzSA/IL/7El2OOGuJUJuXJhPhK3qs1YjVSBeMITrQ7oz29xE2v73rCq+l4t",
+	"ocub2bXVy7NQzjrVoOxeYMw23j8ra4CtvI7wAX/5uKRwKNfY5G2r1ZJZYocHX5etTAolvKYJzMaaxZfo",
+	"L947AAj6ARnOAUgjyJBq9vCg6+Le8VhqJuxt7ptqMtVseBHsAgi6a39z/IGTrdWpgnztoi45Rk8dan5Y",
+	"0etMGKYEqxc32xscbIgwsC9fQnRPfMZBa17dpV11RcbtNcKabqD5Ack0hqBd/I0VTv8eT6Ki47cPgrUM",
+	"WFTgvkldlIbinOn1Z2WoLcr8QqvxChBqWnUV1N0CrsKCcHEvR4MrbwSYRE0uNtoaOBO4gxZ9rgvNj8Et",
+	"tkYbR/bBXLrl3UFVzBo1l9leN6pd6bJxGnEITVpO8IOAqCvkGMT1q4zVcFC1JK/6Vt5I6fE7cwvuurrk",
+	"uO+Ou2baWLw7XDm7yNX2wCsACuKgBcitVgP6GaYseu4NjUA3xvoJZLXJveNmfBIkNK/nY1o8kfWTpF+l",
+	"CdOmrE29CQl4TXpVlZLi7c3+KTfa7ZHmt0KSt1T9sKYDbqL2LdPzvrCudhKE2Moq9KiGgUcA9bNj9DYL",
+	"5u1kjpWHNKHgi7YcuXdAxjJX+ua62cYqVtuR3sRFXFJtnfjX0nNRq93MXewGbuJHPLJccTN/ayeIMxky",
+	"qppSjE4C5O4RiZL42s1q/yFObC+ISnZLfeMhoQQL5eQAqoS9AFLEFxUTs3oykpHWjalTbz1+xSF2S6yx",
+	"06gTqsdDCcVzi+pnpQe1IL05Ehz6bI/BSyNzQ0BPL2vNcg2LpFRfuhlFfXIO8HIlU3YhNJ1rrNgDYyKo",
+	"pk9OAYJnymqNgLtBJzIUXisrGmf0yjv4QNdV1zxGYANiXLhddSzlhBfpNkedy8ufpDa96tTKXaQZ/4VZ",
+	"wQyNw0cNgGisx0piKYySaVGDSwo4zfPnb8NCF9oVLcC59cnJQt8e7Or78uTF0+6FiJbkaZH//v/+f/Jx",
+	"TPX4U//jn1KwT1EXiPgYdwNqREtRe7tiPjGCiuRCgMfSudbsofm6XNqwrH8hLgT2SIEYxDBHSTOG8k2O",
+	"CElMFfjpopPcjKXyWBryI5AjsXT93//v/7BnzaduAm+enZL9/f3HhIsL8ev56THhCX5jbeKzJ7rrijZi",
+	"vTq0Qb7ThCdFCetuUayqrGptpOwTAO7CYBciolmWckSj+YY3//VeSxEFCGjfS8xq72Vze02og4BwQSJE",
+	"EEfBhhSeJ1w8JZHDnPfOkuiokLy1ttmFgWKlNOR57+49KhK9L0Q10/uoF/l8Njazw1lyAYa1P/c4lV3y",
+	"gv/YJ+/cZmXUjGE/NPn703O7TfjXhfjp6ckT3KMT9xTwGjzqirExM5ZJWWHuYHCImxOdpKmcufVDpcRQ",
+	"DlhOndIJ+F8D1KzHzmDAVVejPUdkpBgju4NBl2RKEgDHEkRCXYhD+IsLMsyVNlCv296u6bxPogK223st",
+	"Ux7PIwKCo4gcfR/9ET2AhG//iQvTku+jWfSgG4wQXYjiIUt9KRsZ8n2kogdwBFj0ZmEYSyn26SGNJ+T7",
+	"yEQPjj3KH0rX0SJiV4ZT9h5fCNzJN8yoee8EytCiVEp5zIRmZSC28+L1895ef+C8wKVHeTab9afyT56m",
+	"tC/V1c6L18939vqDnQCV3Xly+g9K33a6nWumUOx3dvuD/gDi1hkTNOOdo85+f9Df73Q7lg7gltqhGd8B",
+	"tFwvlVjez7X6kh4eeZZ0jjpW1Tyxjz23T9kBXD053XpZl4/s+GyklQ+eogZon6yn+0Lfah8bhZKq1txH",
+	"luOuswmGUKWCYgPAQ+AgosqU8B4UwBV8z0pMGVwgUEivvD98VVfUSWoqEShSCwpFk4Ol6B7f8g68lBpf",
+	"8vCg8R1tGwcRORBO0oVOQIMB+CpP+uRV2WXefebTqLsIVl0YxXL3ezlEwRVeN8vq6jetE3ogz1s3szk/",
+	"ZiHxEC8/D5LGUG/T23yEpHzZepDo+gt/rOGy297nIy8bvu/30hMOfLk3GGCBJmEcsCC85t67QG/5kqVl",
+	"uy0rPxXGuTdAy6kbG5C74dgGMjU/dTsHOIemoYu57vxIE5+IBT/ZXf2TXwV1WgRL8Ef7q3/0DHrGJ4iE",
+	"OhgcrP7FS2meyVzgK/Yer/7BuZQvqJi/8ckWn7qdw3W2AJ3RNC3SiQ7XWdCvQfXJT2HLtc4bRmuFvLtW",
+	"OSj8ENAA0Yrv3xD6bO2UDz2NQO0QDW2Hrcn8HfYhk8oEor81E8EE+XAAmkzBElUyvxq7WuPU90V2sNoA",
+	"smqvx65vN4F3ZJ+88toSdHQr1FG0eeJxLiYXApW23d098q9//tDffWDvWC7sFqbMsCNC9YTQK6uM410L",
+	"DB71yZkgp2//4SasoDqyYEXje0ZimeZTgUbWhUBxiProz29fvURllBLDPhQ5XToDGP+YAYgrTxPQo1w9",
+	"N8vVeUpRSyPRd1FpgOONX71Sn8K2L7lUm2SJkxyhMCkjWLG+Djxr+JdI3uvGFIftHbu9Y7d37EZ37Iee",
+	"46bKPdvg6mIfzI5lv6XPLVy50NVTGGtYHoHgwjLju48GD4DPLEWUF7cVpFAHWgqsYm+Fm92eAB5wiuvo",
+	"PeE6k7poX136tdBZu2SO2zv/q935eD/Ub30ZRB82v/VDAbLU1gsranwtcw+Y3juBauKyTQ7g45tJuS+p",
+	"aAf7uFrTror3Let9NdazR1U5jVZtu8JQFfZbzHps5MKdj8Ffn1p58u8sZMnO3VBs2yVVaRXnVXarqEzY",
+	"fEu3X5Fu/85Mtc/LTSl1U4kfEM3ZE4xRr6D0nUTORCpp0kryT9wDVbqvzWuROFNGRxDpZF3fOcYZhtLF",
+	"MewToFANpRmX4GL4YRnV39T4GuVp6rukFum+wWd2eGi7bf/8/XNvoYxNe8F29op2dRvom9b0lgrqApDX",
+	"T1+QYSrjid6qkH8deeBZqNb8iWp73vdYNkwYwis/6z3dTiZ1mz+riNUUjioX6Q5UbTDIi2ieQ1GGjiZ7",
+	"5UVnCZtm0jARz3u/sHlEejCO68wLwVi7b4QKNoPS9UKSWGaQFIWIqQnLTB/KBZUpHGGD35n9kWvxqxgZ",
+	"MuhTRCg5ffumCDL2F/xL/vB/geoKm+1lsCiIgm9qJ1vx5JtgbiiRoNfxo1Ig9clLWLs2UmEqUUzjMVuQ",
+	"U/bD3ikG4zeTUN2tkKsLucEaQu5UilHKEctzsLe3zkIyJaEAC0iqb0yWntMJI+ibDmTVdzpk1aUiVTHw",
+	"HXtiapGxEzZfx1DYySax3t37clLyvFCdfA9RkGjovIdyeF4qup6oLCG5SJgCLAIWqwNx9w6qU+ku+Zle",
+	"U3SpW1FBRcw0mVEB9UbA0/XD3uO94wtx8vRtb+/wYe/0x1N4/KcXJ6e9tz+d2A8f9Mma4hs6IeJknYva",
+	"zt/phY2S/UKsKdqLYoBWtkN2binbGQdEBTdEFJ5x3IwWSX8hNhf1DcEEL+yxDuLtyHtguB9dvtKt2JbV",
+	"Ko2fqhg7yxafNr1nCi5ocPwOuaCgvq/lebWnur1rvoW7Znd/rVvjOVVYo/dg93Cdles8y6QyLHnBEk59",
+	"N5t/25ut6AwZyidrOVj9DETMXV11rhbYF73qTk/8XYDFozGVQaYgBCh5L4fH2KRsAokjEV4apmg5NfYh",
+	"Oy2hzXpMhZCGDJm9FAHC967Q7cNN5vpClI1lv9PE1Y0geE+JxL41S2nMile6ewUTfwFeWymDF3VL4KCD",
+	"OMKfziBxHX89zLHpLsHKEUvdLvfjOgmmiHP+/CtlswlA/6aVPlK77UOGzXmvsWpjavljfowhDlQlLI1Z",
+	"0tHByVaS+QvwxekJ6gnSIIW65jbBBfXcN0ra+GLZG+zdxe68l8MAI2uocnXFb2UN28txezneIvLKsuzn",
+	"e9WdeHK3XbVVeiPs6rzobA6QYjLKBSBViiryIRTb22iIJNHSe5aEnIkQguX6l3PoioIstxBnehJ2yF7q",
+	"bj/x4+FrwVa0KrN2YSHIAvSOd4X1KUgiTdeXRbcPnPRS6K62KZ7Fd7JqFQ1fNe4bbGKLCETLlRjpEkDu",
+	"e+Ds30APHrsEHIfnQ6r2BAynBMlHAtGQgRTwLSsqAqBSFbfk/LLBSCv44knRAeOucRevAxjfMpjFH20I",
+	"i73D/UZUVyNGzOd3r8lSsCs+Ub0FM+IL2c4gMy1UwgBfOlwTTuYLEOLzt4Bjszr6365pmjPM7bF/R0hn",
+	"Yk7gi7a5gHhs3+/DNd5+QlJGE0u8US8iJleuDj8YA0RZbaMVyCdVW8SzV8mqL2Cn4YfVR5zI7rn/V0qf",
+	"9oK/fr9jWQ00sxqe42jr3gvqbw1oUzb82UCethnzp2MWTyylOylWalpoZ2jAkRnN0tFxWV8ZxT4Y2O6T",
+	"mv2GfoEuyUXKtCYRzY3Eiihgl0Pe+aI2hQWKnnhM2r00onF2rpTSWvbz7i2/u01D8jjpAqFRV5kgR7M8",
+	"4KhmQT49p1ebemf/mlbn1oj8umLuJEkK3P+6Yg6bCtT1xp1hnmIV0WZsA43HhXVXSjowCcN4l2KjXLPE",
+	"deQT0iUCD2k8OQr7ekKKLZYqU3P0KNoRhgxL740IN75GwIVAbQJalvF4jNn80AYGglbk1YiYmXSGoSj6",
+	"lTKXYEsibPIUha7SLKXiO42d53DeNB5bOVzm9EjBXNo3LtqbwrCicqWYGWTH68FoUZFUjSUGCn+tvV5c",
+	"WgtFvy4VJBdoSkOOuP0SU4e64V5C1s9sLFMG+dKnb/+BeUrk1/NnvUcBmB+9fAsZSdzoMiMpsp9hXQhX",
+	"QDea8TSJqUqiLmiPUCUJeoRodZmxqf1npuSIpwy6hGTQT0mx5BLCuPAktf8Nri7/F1QDcD1D0BqPyPeB",
+	"ykoyypV2e3gckSEzM3dRTh9AVxFXQBW2Bx2XF8JpilDtgWSSC19n366UFfn6JNqxu6B3Ilftwm4JVDLY",
+	"7ZJoJypOFDenyWP9Y55OwrtW39fL1k7UT3GjTJG782kHU3TNjRqu53dVKWC58t4Df7eX4Ne/BPPMam+H",
+	"g8Eqpd9SVHkZdja4ID/iPz7h5Zgyw5rKrZIryYpaH90S89GYatctYqHOIesLZfhmj2HdFRR3JQ4Fr1j7",
+	"4zHXRqp5A1IPpnlTM2H0gpp43ITRO2hcOdfkSgr2lwPq767BQa8V6BqAuniGNea+OUwvEMtN1clua3rJ",
+	"DcnvHV3P5Xg2eikFayXVwZ3alJ9tKNrB99v5SxsORUGpIdHZqGdX3oOlR6jr3cr7t6D6r5lksxn33Qw5",
+	"j6T8ho0QvAK8c9SSKsl8/apKZwNXOg3vJCjBGfq1RjJN5Qy09enirYS1Fm/lVvpSXitXDvKONeR1JEzR",
+	"bYgIOduy++1d1Vut/HalGfZJDavtSaBm/Zl+Kq+Gr59y7hzRd5p4vk393t7uDRGpgBtuPwv8c7SAVi5L",
+	"OL0SUnPdiid6LuUELF5Wq+dEAVBoFdZUyol9oleLnHUd7PDERWDQQn7y8u3bp6ek55yUaBGDIV0UsRlB",
+	"ZPlCnHlFpDCZj0h0zRQfzSN4K45IY6OJFISbvh3d8oXz4vrhKeaZy5kgGY0R6oTBfChnie6F3cGFcEUb",
+	"u66YI3qk8UI+HOyTqNgviODLHPzBYrG+5ZheW+E4YjMXUNTMlbnEZJcZnRPYQzvM8QV0AICEWq7Jwd7j",
+	"8EXDXM+jxtwNfKRUtb6YSHr6gU65aIUlvaue21YMfUUx5FgxkESWI4Sc3Z3J0SpsIHiwOR6/Zs40BrBO",
+	"sAgWq+IVx9Q1+kLc9FGAcC8h7YsWzJmd521G3+8eRq7plEG7ULvQQOTUAeTOd7nFgW9x4P8uCbnA3bWc",
+	"pQ3k4yq7BWKiX0bIQTxUsaJRFvYn9pk/UMoOEZiljMOMxH5Dro5gs62I24q4rYj7SyafWBFQhyPeopCz",
+	"VkvKBWu1GrGt3LIypASsBo70XXacgRqmEKpKHAymkp6/KMms4X3up/NNO36eXjNh1qurXSj3RWx4a3N9",
+	"NW57h4CvLGOCAcq0LNXb4vf5WgYYuk6+nHKCkaIxiyeuynUspywEThetl+0XBY5ikan/ARPd6idb/WSr",
+	"n/wlg0dWRNTSLG6unpSd9Bp1kXfYkiiOWWaOoCw//qKnjWJ0GoXAZUiZxc/J9+9+Ojl/93fy0/mL5+Rf",
+	"/3zc33vg7198I+C3LoSQ1twC7K8HdKHXCVzI0XOqTQ/u9t7Zk+gIi24jfIwLdEJ1sQUs9BOSuemTiCeR",
+	"T+SHd0E3qy6J4I8IMWXzjHUvRJRQQyNCBYF3+PLe0CpMTqcQzAdhi1js3UPfmAiD+26tkOXmGhjRdGSH",
+	"G8tcdYtUlwuBBfwZesdF4pIdFbA7SoJEoqMesGskz45ILIVgcaX4XVGbgCd9EiGmGhHE2MYxAhCCL76U",
+	"cg19sKRmFwKhzwyXqcumWdIhEojExm5NznKrVz31/fC/SllqRzO+3Zw9vmru8rLeyU0pdr7d7ef1H3DT",
+	"okMsc1qUzv6ChbMXJnKWFA1jaHHCYU8Qxq9Zgg0qHcECDlMKMmRjDiDLWh74tVmjbQTeVeViKqy6ydbe",
+	"lVngkN+h+NqwVGJpR+DBF504cLStIfG1Y8j+WELTAe8WlHFmzKabF/Dn4pobigCNZWCKs+C5b9qYLhey",
+	"2qIONqcbVnzmiqRcTLaZu7dN48GGB7hDAL/KjLXbzWGYvUrzUzYdMrUqyfcc04QmhWepaLoIGghWUARd",
+	"pU/ejSX86cGO3E0HnsS+yF6l+Ts3P+VDMmTOqiU4m2OE9iN6AFK98qwt17ck1/uaglTO8Ovk/Jbvt/r8",
+	"cy4mbZZpSV1lfoY99dusxrjN992CKr9AaNJSLjashhRTqCFoSXcjGVizjgNhu/Ox/KOW6NRUyq8ilNbJ",
+	"EUI+g6IhAGDGHsNiDtCmrWr5tWt1QgdiaKocnOvGdLXx/VS8rVLG/70cLldFf7YP/MVbSN1OhaOf5TAs",
+	"b7SWr2DFeCh0v7TrfLVqbqlkKzi+tr5uT6FVKQdGrggM+0nN/rQf7Xx8L4dLW1X9LIfffiLh8pjJNoVw",
+	"y4yfmUL4HrhkLfbblJl+lsOFSxrZdkcxo24QOvYjtgN3U0KNYdPMaNcPAWMjYzkD+1uOTGFEUz1hEHho",
+	"ArQZNb+J/LgH0WLk3D9yljPQMlQuBFSMxFAxNnGFQjsQTvbtkumUkQk4v/ViRehvL5rc9TuADphtKHkb",
+	"Sl5DJL41VFmhOIJUT0Al0JFierxaRNbsZGfmLLVJXrhnvmnXOC5ite7tNmTr/b5lbbpehfs77be6tU3z",
+	"bTi+aRzLHCPnqYR2AnlGqHHe625RLsuNOOYZGbJUiiuNXempKYaw6iVczuBalVdceOc31iiTM8EUGXGR",
+	"aF/iLSw6bhxK/YMBR3qPC3z7lM5Jyug1g0y+c0lSZkpnGBSIk5q5F3IHNRByJrq+sGPFudEEAzhJEiT/",
+	"++pmx9mdJMld+9fdtrTcz0gU/xaX8tYJ/nVl5As6CVzgPphGhnMXknXRNpACn+MXdx/vfMR/LC38dQ5v",
+	"1kxriFn62GFFrDFRdsch53LCfHATClpCvzdt6BxhV9idBcSkKyF5JfvEqRcgCBWbymvIZpxqll4zXUpd",
+	"3AclU9ZkB9mfFTJutdf+3M6OKkaE9Fv9l/XYb64/f1NJH0AwnmHAaoTb9AZMAt+wdFRcO20euzZCG9zx",
+	"vbR1Sn1lp9TUE8INVNaN9DCkhxXFrWoiFhMloXhhc7WqgIy/lEr3dWpOrcM9tZpT205YW33ui1SKQmr7",
+	"ToPm8jmam8yYoBnve1Zou5wA20Nj87nXE02wnBhNXyv7EsNZ0aPSWTdy+J7Fjf6UVxkTJ6/PyH5/0N/v",
+	"496wOFfczDtHv/1ebSQEUec4n9pplRsEFbmZiFnn93IPwk1borlC8kNQusdazuYIDHff8+ZKer3V+wC4",
+	"chVrC3hcU8XaLjGo5QIizuvG2sgM/NRcXHXJjA3HUk70hbAqJrQd9EOBhknCul0O8s2gDA7007SCm1zT",
+	"lCdlevvcatroZyir5bomyZiUoEkqxRWKNQ214KEgfWMNHdi2V+Fmrmhedr7ovcGGT4UUtdRqmGjDCcRS",
+	"jLiartuD7NFg0O1MuSiABOugz7/tCr5bL3dL8d6653AtIRp+s7qcb40VvphiUnlPi3oSznzrhb7dhnUg",
+	"ur+rujC6pby0Ih1ABNB2wQOYN6e3Usd3enqT9r1Ac7evg4ev+Dqa+KYE/01p5Vud+dYLePguN7ci75u0",
+	"xh2jqNAjptrbAp0JV2eIZSQyMipTHISzrCFx0yqFkIFKkykXrrgiOj4VIzSdWeubl79atMLP3VRe2a/1",
+	"mGf3NTxTTNDP+H4Z9FD5Cbd4G2XZSpglEuanot9VeOdICC9IQgXijW7g1VsmcXJNr9gyi/1XeOCObmF8",
+	"WQMnncocUqIhWfsbuH2/uWI5C3SXa1Z0+LL6500VTU91pcekrSjEmSGCsaTWiwd6pgHlj6U2jW3O3xRD",
+	"ryRTyNUem2l6sxztkVQkYzJL2QZuI2wnlyEbLXMgFZ/tfBzxlC3FZRdrfsbThiJbZdp9MWj/vfbuj4ya",
+	"cen9GOEIa7k+Hh5s7vloPIP39JriBi8/CZden6WUiw3P7Bw6aaTeubKRl3rJ2Z7AoIU6FRQBC88cKHnF",
+	"eaOvbim6DYPW3za4DdawRhE1WGo921uzWDGzRbzdNuLt5PVZseMtWSSOPCsCHj9bA9qG57ZOVvcJzsOD",
+	"Lsb2AXv+8EpNpCq84saVJxxTBJphCbO2/G0gu/tqtMDkvk7WNrz6HTfjt3BEbZITD6XI1sbz3OZrb42o",
+	"ex7aLFCnhYRbT6TVjCT8dEdB1nWPpmm7S+aZVFiTSwoGsilldOLaF3t3oUPFYvcKwJvNK2G5sn+lAUAt",
+	"dGJVKWeKKFnU5ZCyCV1mZ3iSpjdUFe5S4OlisnftowlfnzSJvJ/kjEytrQGxTjz2ZOuy2UqbFU5hSyeu",
+	"jl8hcHw6WIufeGMh9BH+v6oNrhUnui5P2jrUeuXo37rN7DdIaTe+19rDyy2kcMuyd6maWRp9oaq5pbav",
+	"CyDdmNRuhh4F8vAJycti0iWhfiH15OtEoVezx18bDbrVSb5IoPq2LCCnfOyAGXKDVmEV9l5Spn62gcsI",
+	"gBlpAgaXVXig7OxIKhLJa6ZSml26gspRGfnmhsRUkKFV7rOUxiy5gDHnWBJryqiYjXnKjgklo1xBxMGb",
+	"XliLmZsymegs6TqMoXNT2Tl6PxXkFDUgG9/AFt5/vxTO86vIwY39UiXh3J5v6tMWb78VybeqTvHrqkB2",
+	"XQ+RcG8knT2Ke2n06J1/6JuOH7lVrI4g+T3ZxpDuJoZU7ndLBKkg0gpB+09XRJF+hOxiovIUgQhvDRUJ",
+	"VQnxVO36NhTNB16/envOErwaIveSHk8i8n29Z0NRq8f3UPb1jh50L0TxU8OnTBs6zVwzBP+55leCmlyx",
+	"qE+gNCElex8+eGXFvp4LsjfwTR0IFGjQx0SxhCsWG+1ye40rZMySPjnx9ZagPQ81F6JI/sAWEIdEd8kh",
+	"ATDf/gD/v0fG9rNxl+wO4L8H9r97AzKGH+4dkDH5/l//c3dA/vcH0BOZJoli2hd4do2YD3YHruI8Nb5m",
+	"i9WlRlZoJXSuu4TrC5FwkL1JWZUCN95vS98/EEFmB9HS6WkqgZJRvquBc4dnSk65tkuHQhhuYtNcG6ui",
+	"jY3JUKeS2G0sy4cpjwmSMTNN2hV6/h1x3Ff9yk3v60T+3MtX61juSMvuIE4194o01tq2324DglsX/X1H",
+	"VV4XzYGgTStgKb3EWf+yatG/dj66fy11z78MEuygJCR2U2GKdcu8jhmFsj5Dhl9jgx6uSaJkljV1jEVX",
+	"finxts78byt3jHpBuzEVtnvzW6nh1vXxFZfH1qd/L4tCbExxN3PqOxqpu/Ub63ozMuIsTcK+I9AiDZLU",
+	"+wR7xTHhlUsGIhzUAuw15mWnV0Ch5qbivmxlJUG6rdpEyDZfTOv7OvGF9dh1G2PYKlU3KCBx0wusXY3a",
+	"SVjKr5nibC3f1pPy6btoTHALrQGqE5+HbQIaxGO5G4EN/fUaFt6Bn89vzGp/X7k3dY+fL1+9VTi+to8w",
+	"PKPP9BLeWAFZS9jsfHT/ni/Nu6kRaefu+MHqQd5N2HaZ+yVs6f6rK9r+KNCJVvEy3yHtr77cPHndiFN2",
+	"FHP/3hwYcPNZtjYuCEomwa7TxU4GpUuTTlklTFBCBajvb+uc4mPUjV3tf4ARGJamffLKmx9Fl48h4+LK",
+	"WR+lGdKGxXzjd+9WvdYVcbT3pcTRKhHkewdsuwZsuwas1TUAivUKF1UCy/02rYrbEVStoueZVC5QRwWR",
+	"uaFX7MgJfVzQkJkZY4JEmouYuYgiFFCLSg+GkIXCxBIIymEwk6Zp5EaTglVL0ncxCtou1/rkxJCp1Ibs",
+	"DrqDwYCAhDN8yo4J1ZPQSYJQKI5Y8kaXc11ivbF24H0NthWTxVmu5XfZ+wJvZzpPzeqkEy8vt+ijrbPm",
+	"1iVrEbAH7wHy/xeQsoAc7Dlc0xeTtHsHZCxzpVH0FZp2TBU4SgqAhibDORlKM/YQoEohpFLLsxodupuh",
+	"3Eq/BbnppvfWo7bub1erm0X6t3jKrfZ2UxnDrxwotwXZ+NmixTD9hSTKiVc6XdqeJd8S1mTfG5EryTRU",
+	"JSjydGmqpVOYTMBIvIxD9QmG29EIbLYAz5k2f0Hjr1Rph+wq33aO20qRDWxAYlkOWfJGAsSS4J9LYkf2",
+	"2y949/7EaGrGLU0lE8n08tJR78YMck8A9YhnSeyKQqjSGF+BlYQyJYcpm+qdj7FMKkWjFvkTIicO/UmY",
+	"PbXvNIksp0UkkxxKrDXU2Hr6AeovvcY3rVOOuxjbzilqilH12Aduaa2xJJX91Z2XpLqlsmC3WWvqXXhU",
+	"kKOEqNixnBEjyZRBiYklZabAY9nODG/w64UDpWkqZ0+nmZn/g6Y58/tfA7XRqU99z6gypcx3veyQkpqi",
+	"jtdMDaVuDTwe3m3ccSnDxhTrXDvJ9oVfeBLsJNdQRAwdyXRG5w6lXYoFjqX9My6u1pMpLgdOM1VpQVSK",
+	"k+oYHztDRhVTdrhP3Y8d11AA/rTj22EcweQq7Rx1dkAJccN+bCAXh/GJww4DVLGiUUC/3rtfdxbj4u+k",
+	"mpTERuOYZcaVW7F8wQ1oa8FQ0Gy0YRxvB56eaNfdIPhROMeGH5f1s4LfuPSdllcBRkkKViI+xzTLmKi8",
+	"FvonNL0P8ap+B50pX4CljAzGKK7KxWGsbI5pmkLTj8VC465iqCtdg4Ufg4ErBS0WB7emeSppQoY0pSL2",
+	"A6FkJFLAm4PhHN01zbJSPtFvl50RSEINojAYqRR7n37/9L8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

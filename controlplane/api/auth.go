@@ -90,6 +90,9 @@ func (a *API) authenticate(c *call, r *http.Request) error {
 	if token.ExpiresAt != nil && !a.now().Before(*token.ExpiresAt) {
 		return unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
 	}
+	if token.SecretUntil != nil && !a.now().Before(*token.SecretUntil) {
+		return unauthorized("token-rotated", "The token was given a new secret; this one ended at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
+	}
 	c.principal = principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token, actor: controlplane.Actor{
 		Type: controlplane.ActorToken, ID: token.ID, IP: c.ip, RequestID: c.requestID}}
 	a.touch(r.Context(), c, token)

@@ -17,13 +17,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// Types that bodies come in.
+const (
+	mediaJSON = "application/json"
+	mediaCSV  = "text/csv"
+)
+
 // maxBody is the most that a request's body may have.
 const maxBody = 1 << 20
 
 // checkBody reads the body, holds it to the contract, and leaves it to the generated binding
 // as it was decoded, so that it is decoded once and what was checked is what is used.
 func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
-	if err := checkMediaType(r.Header); err != nil {
+	media, err := op.mediaType(r.Header)
+	if err != nil {
 		return err
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -33,11 +40,21 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return malformed("body-incomplete", "The body ended, or the connection stalled, before all of it was here.")
 	}
-	value, err := decode(raw)
+	var value map[string]any
+	if media == mediaCSV {
+		value, callOf(r.Context()).lines, err = op.decodeCSV(raw)
+		r.Header.Set("Content-Type", mediaJSON) // what the binding is given is what JSON would have been
+	} else {
+		value, err = decode(raw)
+	}
 	if err != nil {
 		return err
 	}
-	if fields := op.bodyErrors(value); len(fields) > 0 {
+	fields := op.bodyErrors(value)
+	if op.each != "" {
+		callOf(r.Context()).refused, fields = op.setAside(value, fields)
+	}
+	if len(fields) > 0 {
 		return fieldsError(fields, op)
 	}
 	if bytes.Contains(raw, []byte(`\u0000`)) {
@@ -49,12 +66,17 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func checkMediaType(h http.Header) error {
-	unsupported := func(what string) error {
-		return httpError(http.StatusUnsupportedMediaType, "unsupported-media-type", what)
+// mediaType returns in which of the operation's types a body comes.
+func (op *operation) mediaType(h http.Header) (string, error) {
+	unsupported := func(what string) (string, error) {
+		return "", httpError(http.StatusUnsupportedMediaType, "unsupported-media-type", what)
 	}
 	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil || media != "application/json" {
+	switch {
+	case err == nil && (media == mediaJSON || media == mediaCSV && op.csv):
+	case op.csv:
+		return unsupported("The body's Content-Type is neither application/json nor text/csv.")
+	default:
 		return unsupported("The body's Content-Type is not application/json.")
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
@@ -63,7 +85,7 @@ func checkMediaType(h http.Header) error {
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return unsupported("The body has a Content-Encoding; send it as it is.")
 	}
-	return nil
+	return media, nil
 }
 
 // decode reads exactly one JSON object. Its errors say where it ends to be one, not what

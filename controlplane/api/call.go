@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // call is what is known of the request that is being served. There is one in the context of
@@ -22,6 +24,11 @@ type call struct {
 	connection  context.Context // ends when the caller goes, and no sooner
 	head        bool            // only headers are wanted
 	wantsStream bool            // events, as they come
+	takesGzip   bool
+
+	// Of a body whose entries are taken or refused by themselves (operation.each).
+	lines   []int                             // of CSV, by entry; nil for JSON
+	refused map[int][]controlplane.FieldError // by entry
 }
 
 type callKey struct{}
@@ -36,7 +43,7 @@ func callOf(ctx context.Context) *call {
 // ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{requestID: requestID(r), ip: a.clientIP(r), began: a.now(), connection: r.Context(),
-		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header)}
+		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header), takesGzip: acceptsGzip(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)
 

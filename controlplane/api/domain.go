@@ -39,20 +39,23 @@ func (a *API) ListDomains(ctx context.Context, r ListDomainsRequestObject) (List
 func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (CreateDomainResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return nil, &controlplane.Error{Kind: controlplane.KindForbidden, Code: "token-restricted",
-			Message: "The token is restricted to some domains, so it cannot add one."}
+		return nil, errRestricted("add one")
 	}
-	b := r.Body
-	d, err := a.lifecycle.AddDomain(ctx, p.actor, p.org(), lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
-		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)), CSRPEM: textOf(b.CsrPem),
-		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
-		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil || *b.AutoRenew, Labels: deref(b.Labels),
-	}})
+	d, err := a.lifecycle.AddDomain(ctx, p.actor, p.org(), newDomain(r.Body))
 	if err != nil {
 		return nil, err
 	}
 	return CreateDomain201JSONResponse{Body: a.domainBody(d),
 		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID, ETag: domainETag(d)}}, nil
+}
+
+// newDomain returns what lifecycle makes a domain of.
+func newDomain(b *DomainCreate) lifecycle.NewDomain {
+	return lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
+		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)), CSRPEM: textOf(b.CsrPem),
+		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
+		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil || *b.AutoRenew, Labels: deref(b.Labels),
+	}}
 }
 
 // GetDomain implements GET /api/domains/{domain}.

@@ -22,6 +22,8 @@ type operation struct {
 	query   map[string]parameter
 	headers map[string]parameter // by canonical name
 	body    *openapi3.Schema     // nil where none is taken
+	csv     bool                 // the body may be CSV, whose lines are the entries of each
+	each    string               // list whose entries are held to the contract by themselves (x-each)
 	waits   bool
 	once    bool // takes an Idempotency-Key
 	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
@@ -83,13 +85,27 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	_, op.once = op.headers[headerIdempotencyKey]
 	op.rereads, _ = o.Extensions["x-rereads"].(bool)
 	if o.RequestBody != nil {
-		media := o.RequestBody.Value.Content["application/json"]
+		media := o.RequestBody.Value.Content[mediaJSON]
 		if media == nil {
 			return nil, fmt.Errorf("its body is not application/json")
 		}
 		op.body = media.Schema.Value
+		op.each, _ = o.Extensions["x-each"].(string)
+		op.csv = o.RequestBody.Value.Content[mediaCSV] != nil
+		if (op.csv || op.each != "") && op.entry() == nil {
+			return nil, fmt.Errorf("x-each is %q, which is no list in its body", op.each)
+		}
 	}
 	return op, nil
+}
+
+// entry returns the schema of the entries of each, nil where there are none.
+func (op *operation) entry() *openapi3.Schema {
+	list := op.body.Properties[op.each]
+	if list == nil || list.Value.Items == nil {
+		return nil
+	}
+	return list.Value.Items.Value
 }
 
 // names returns the names of parameters or fields as a list for people.

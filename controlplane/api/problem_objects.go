@@ -37,5 +37,7 @@ var objectProblems = []problemPage{
 	{"domains-exceed", "A token cannot reach further than the one that makes it", "The token that asks is restricted to some domains, and the new one was to touch others.", "Name only domains that the asking token may touch."},
 	{"expires-in-past", "The expiry has passed", "A token cannot expire before it is made.", "Send a time in the future, or null for none."},
 	{"expires-exceeds", "A token cannot outlive the one that makes it", "The token that asks expires, so what it makes must, too, by then.", "Send an earlier expires_at."},
+	{"token-ended", "The token has expired", "A token that has expired is not given a new secret.", "Create a new token."},
+	{"token-exceeds", "The token may do more than the caller", "Who gives a token a new secret gets all that the token may do, so it cannot be more than they may do themselves.", "Ask with a token that has all of its scopes and domains, or rotate it with its own secret."},
 	{"tier-unknown", "Unknown plan", "The plans are free, pro and agency.", "Choose one of them."},
 }

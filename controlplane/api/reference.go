@@ -3,25 +3,86 @@ package api
 import (
 	"bytes"
 	"context"
+	"embed"
 	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// GetContract implements GET /api/openapi.json.
-func (a *API) GetContract(context.Context, GetContractRequestObject) (GetContractResponseObject, error) {
-	return contractResponse(a.contract), nil
+// rapidoc is the name that the page's script is served by.
+const rapidoc = "rapidoc-9.3.8.min.js"
+
+//go:embed reference/index.html reference/reference.js reference/rapidoc-9.3.8.min.js.gz reference/rapidoc-9.3.8.LICENSE.txt
+var referenceFiles embed.FS
+
+// referencePolicy lets the page run its own scripts and ask this service. RapiDoc writes
+// style attributes; nothing comes from another host.
+const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// newReference returns the page of the contract and its files by name; the page's is empty.
+func newReference() (map[string]*asset, error) {
+	assets := map[string]*asset{
+		"":                          {contentType: "text/html; charset=utf-8", cacheControl: "no-cache", policy: referencePolicy},
+		"reference.js":              {contentType: "text/javascript; charset=utf-8", cacheControl: "no-cache"},
+		rapidoc:                     {contentType: "text/javascript; charset=utf-8", cacheControl: "public, max-age=31536000, immutable"},
+		"rapidoc-9.3.8.LICENSE.txt": {contentType: "text/plain; charset=utf-8", cacheControl: "no-cache"},
+	}
+	for name, a := range assets {
+		switch name {
+		case "":
+			name = "index.html"
+		case rapidoc:
+			name += ".gz"
+		}
+		b, err := referenceFiles.ReadFile("reference/" + name)
+		if err != nil {
+			return nil, err
+		}
+		if a.zipped = b; name != rapidoc+".gz" {
+			a.zipped = compress(b)
+		}
+	}
+	return assets, nil
 }
 
-// contractResponse is the contract, encoded once.
-type contractResponse []byte
+// GetReference implements GET /api/reference.
+func (a *API) GetReference(ctx context.Context, _ GetReferenceRequestObject) (GetReferenceResponseObject, error) {
+	return assetResponse{a.reference[""], callOf(ctx)}, nil
+}
+
+// GetReferenceFile implements GET /api/reference/{file}.
+func (a *API) GetReferenceFile(ctx context.Context, r GetReferenceFileRequestObject) (GetReferenceFileResponseObject, error) {
+	file := a.reference[r.File]
+	if file == nil {
+		return nil, controlplane.NotFound("file", r.File)
+	}
+	return assetResponse{file, callOf(ctx)}, nil
+}
+
+// GetContract implements GET /api/openapi.json.
+func (a *API) GetContract(ctx context.Context, _ GetContractRequestObject) (GetContractResponseObject, error) {
+	return assetResponse{a.contract, callOf(ctx)}, nil
+}
+
+// assetResponse answers a call with an asset.
+type assetResponse struct {
+	asset *asset
+	call  *call
+}
+
+// VisitGetReferenceResponse writes the page.
+func (r assetResponse) VisitGetReferenceResponse(w http.ResponseWriter) error {
+	return r.asset.write(w, r.call.takesGzip)
+}
+
+// VisitGetReferenceFileResponse writes the file.
+func (r assetResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
+	return r.asset.write(w, r.call.takesGzip)
+}
 
 // VisitGetContractResponse writes the document.
-func (c contractResponse) VisitGetContractResponse(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-cache")
-	_, err := w.Write(c)
-	return err
+func (r assetResponse) VisitGetContractResponse(w http.ResponseWriter) error {
+	return r.asset.write(w, r.call.takesGzip)
 }
 
 // ExplainProblem implements GET /problems/{code}.

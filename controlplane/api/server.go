@@ -70,7 +70,8 @@ type API struct {
 	metrics    *metrics
 	router     *mux.Router
 	operations map[*mux.Route]*operation
-	contract   []byte // the contract as JSON
+	contract   *asset            // as JSON
+	reference  map[string]*asset // the contract as a page, by the names of its files
 	pages      problemPages
 	touched    touched
 	limiter    *limiter // nil: calls are not limited
@@ -117,7 +118,10 @@ func New(c Config) (*API, error) {
 			return nil, err
 		}
 	}
-	a.contract = contract
+	a.contract = &asset{contentType: mediaJSON, cacheControl: "no-cache", zipped: compress(contract)}
+	if a.reference, err = newReference(); err != nil {
+		return nil, fmt.Errorf("api: reference: %w", err)
+	}
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
 	a.diagnosisTimeout = diagnosisTimeout

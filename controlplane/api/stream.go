@@ -146,12 +146,14 @@ func (s *eventStream) send(text string) error {
 	return s.control.Flush()
 }
 
-// stillAdmitted reports whether the token is still there and has not expired. A database
-// that is away does not end a stream.
+// stillAdmitted reports whether the token is still there, and neither it nor the secret that
+// came with the call has ended. A database that is away does not end a stream.
 func (s *eventStream) stillAdmitted(ctx context.Context) bool {
 	t := callOf(s.ctx).principal.token
-	if t.ExpiresAt != nil && !s.a.now().Before(*t.ExpiresAt) {
-		return false
+	for _, end := range []*time.Time{t.ExpiresAt, t.SecretUntil} {
+		if end != nil && !s.a.now().Before(*end) {
+			return false
+		}
 	}
 	_, err := s.a.store.Token(ctx, t.OrgID, t.ID)
 	return !controlplane.IsKind(err, controlplane.KindNotFound)

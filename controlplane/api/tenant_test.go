@@ -39,6 +39,12 @@ func (op *operation) request(e estate) (path string, body any) {
 		path += "?name=example.com"
 	case "createDomain":
 		body = map[string]any{"name": "new.example.org"}
+	case "bulkCreateDomains":
+		body = map[string]any{"domains": []any{map[string]any{"name": "new1.example.org"}}}
+	case "revokeAllTokens":
+		body = map[string]any{"keep_current": true}
+	case "rotateToken":
+		body = map[string]any{}
 	case "updateDomain":
 		body = map[string]any{"auto_issue": false}
 	case "downloadPKCS12":

@@ -2,11 +2,16 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
+
+// defaultOverlap is how long a rotated token's old secret works on where the call does not
+// say; the contract says the same.
+const defaultOverlap = 24 * time.Hour
 
 // ListTokens implements GET /api/tokens. A restricted token sees only those that may touch
 // no other domains than it may itself, so its pages are filled from several of the store's.
@@ -27,7 +32,7 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 		}
 		for i := range tokens {
 			if p.seesToken(&tokens[i]) {
-				data = append(data, tokenBody(&tokens[i]))
+				data = append(data, a.tokenBody(&tokens[i]))
 			}
 		}
 		if after = next; next == nil || len(data) == limit {
@@ -43,18 +48,14 @@ func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (Crea
 	for _, s := range b.Scopes {
 		in.Scopes = append(in.Scopes, controlplane.Scope(s))
 	}
-	if at, err := b.ExpiresAt.Get(); err == nil { // an error means null or not sent
-		in.ExpiresAt = &at
-	}
+	in.ExpiresAt = timeOf(b.ExpiresAt)
 	token, secret, err := a.lifecycle.CreateToken(ctx, p.actor, p.grant, p.org(), in)
 	if err != nil {
 		return nil, err
 	}
-	t := tokenBody(token)
 	return CreateToken201JSONResponse{
-		Body: TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
-			ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, CreatedAt: t.CreatedAt},
-		Headers: CreateToken201ResponseHeaders{Location: "/api/tokens/" + t.Id, CacheControl: "no-store"},
+		Body:    a.withSecret(token, secret),
+		Headers: CreateToken201ResponseHeaders{Location: "/api/tokens/" + token.ID, CacheControl: "no-store"},
 	}, nil
 }
 
@@ -64,7 +65,7 @@ func (a *API) GetToken(ctx context.Context, r GetTokenRequestObject) (GetTokenRe
 	if err != nil {
 		return nil, err
 	}
-	return GetToken200JSONResponse(tokenBody(t)), nil
+	return GetToken200JSONResponse(a.tokenBody(t)), nil
 }
 
 // UpdateToken implements PATCH /api/tokens/{token}.
@@ -77,7 +78,7 @@ func (a *API) UpdateToken(ctx context.Context, r UpdateTokenRequestObject) (Upda
 	if err != nil {
 		return nil, err
 	}
-	return UpdateToken200JSONResponse(tokenBody(t)), nil
+	return UpdateToken200JSONResponse(a.tokenBody(t)), nil
 }
 
 // DeleteToken implements DELETE /api/tokens/{token}.
@@ -90,6 +91,45 @@ func (a *API) DeleteToken(ctx context.Context, r DeleteTokenRequestObject) (Dele
 		return nil, err
 	}
 	return DeleteToken204Response{}, nil
+}
+
+// RotateToken implements POST /api/tokens/{token}/rotate.
+func (a *API) RotateToken(ctx context.Context, r RotateTokenRequestObject) (RotateTokenResponseObject, error) {
+	p, b := principalOf(ctx), r.Body
+	if _, err := a.token(ctx, r.Token); err != nil {
+		return nil, err
+	}
+	in := lifecycle.Rotation{Overlap: defaultOverlap, NewEnd: b.ExpiresAt.IsSpecified(), ExpiresAt: timeOf(b.ExpiresAt)}
+	if b.OverlapSeconds != nil {
+		in.Overlap = time.Duration(*b.OverlapSeconds) * time.Second
+	}
+	token, secret, err := a.lifecycle.RotateToken(ctx, p.actor, p.grant, p.org(), r.Token, in)
+	if err != nil {
+		return nil, err
+	}
+	return RotateToken200JSONResponse{Body: a.withSecret(token, secret), Headers: RotateToken200ResponseHeaders{CacheControl: "no-store"}}, nil
+}
+
+// RevokeAllTokens implements POST /api/tokens/revoke-all.
+func (a *API) RevokeAllTokens(ctx context.Context, r RevokeAllTokensRequestObject) (RevokeAllTokensResponseObject, error) {
+	p, keep := principalOf(ctx), ""
+	if p.restricted() {
+		return nil, errRestricted("revoke tokens that reach others")
+	}
+	if p.token != nil && deref(r.Body.KeepCurrent) {
+		keep = p.token.ID
+	}
+	n, err := a.lifecycle.RevokeTokens(ctx, p.actor, p.org(), keep)
+	if err != nil {
+		return nil, err
+	}
+	return RevokeAllTokens200JSONResponse{Revoked: n}, nil
+}
+
+// errRestricted says what a caller that is restricted to some domains cannot do.
+func errRestricted(what string) error {
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "token-restricted",
+		Message: "The token is restricted to some domains, so it cannot " + what + "."}
 }
 
 // token returns a token that the caller's may see.
@@ -125,9 +165,14 @@ func (a *API) domainIDs(ctx context.Context, refs []string) []string {
 }
 
 // tokenBody returns a token as the contract describes it.
-func tokenBody(t *controlplane.Token) Token {
+func (a *API) tokenBody(t *controlplane.Token) Token {
+	previous := t.PreviousUntil
+	if previous != nil && !previous.After(a.now()) {
+		previous = nil
+	}
 	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix, Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
-		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt), CreatedAt: t.CreatedAt.UTC()}
+		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt), RotatedAt: timeOrNull(t.RotatedAt), PreviousValidUntil: timeOrNull(previous),
+		CreatedAt: t.CreatedAt.UTC()}
 	for i, s := range t.Scopes {
 		body.Scopes[i] = Scope(s)
 	}
@@ -135,4 +180,11 @@ func tokenBody(t *controlplane.Token) Token {
 		body.DomainIds = []string{}
 	}
 	return body
+}
+
+// withSecret returns a token with its secret, which is shown this once.
+func (a *API) withSecret(token *controlplane.Token, secret string) TokenWithSecret {
+	t := a.tokenBody(token)
+	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
+		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
 }

@@ -46,6 +46,15 @@ func timeOrNull(t *time.Time) nullable.Nullable[time.Time] {
 	return nullable.NewNullableWithValue(t.UTC())
 }
 
+// timeOf returns what a nullable time was set to, nil where it is null or was not sent.
+func timeOf(n nullable.Nullable[time.Time]) *time.Time {
+	if !n.IsSpecified() || n.IsNull() {
+		return nil
+	}
+	t := n[true]
+	return &t
+}
+
 func utc(t *time.Time) *time.Time {
 	if t == nil {
 		return nil

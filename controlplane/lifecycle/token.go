@@ -65,11 +65,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	}
 	secret := controlplane.NewSecret()
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
-		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now}
-	if in.ExpiresAt != nil {
-		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)
-		t.ExpiresAt = &at
-	}
+		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt)}
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		if err := tx.AddToken(ctx, t); err != nil {
 			return err
@@ -120,6 +116,22 @@ func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, org
 		entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
 		return tx.Audit(ctx, entry)
 	})
+}
+
+// RevokeTokens removes every token of the organization but the one with the id keep, and
+// returns how many: their secrets stop working at once.
+func (s *Service) RevokeTokens(ctx context.Context, actor controlplane.Actor, orgID, keep string) (int, error) {
+	n := 0
+	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		var err error
+		if n, err = tx.DeleteTokens(ctx, orgID, keep); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionTokensRevoked, "organization", orgID, s.now())
+		entry.Details = map[string]any{"revoked": n, "kept": keep}
+		return tx.Audit(ctx, entry)
+	})
+	return n, err
 }
 
 func scopeList() string {

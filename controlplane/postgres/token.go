@@ -9,12 +9,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const tokenColumns = `id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at`
+const tokenColumns = `id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at, rotated_at, previous_until`
 
 func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
 	var t controlplane.Token
-	err := row.Scan(&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt)
+	err := row.Scan(tokenFields(&t)...)
 	return t, err
+}
+
+// tokenFields are the places for tokenColumns.
+func tokenFields(t *controlplane.Token) []any {
+	return []any{&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt,
+		&t.RotatedAt, &t.PreviousUntil}
 }
 
 func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*controlplane.Token, error) {
@@ -29,16 +35,19 @@ func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*
 	return &t, nil
 }
 
-// TokenByHash finds a token by the hash of its secret, with its organization's tier. It is
-// the one query that does not begin with the organization: it finds it. The caller checks
-// the expiry.
+// TokenByHash finds a token by the hash of its secret, or of the one before, with its
+// organization's tier. It is the one query that does not begin with the organization: it
+// finds it. The caller checks when token and secret end.
 func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
 	var t controlplane.Token
+	// The second part runs only where the first finds nothing.
 	err := q.db.QueryRow(ctx, `
-		SELECT t.id, t.org_id, t.name, t.token_hash, t.token_prefix, t.scopes, t.domain_ids, t.expires_at, t.last_used_at, t.created_by, t.created_at,
-			o.subscription_tier
-		FROM api_tokens t JOIN organizations o ON o.id = t.org_id
-		WHERE t.token_hash = $1`, hash).Scan(&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt, &t.Tier)
+		SELECT t.*, o.subscription_tier FROM (
+			SELECT `+tokenColumns+`, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
+			UNION ALL
+			SELECT `+tokenColumns+`, previous_until FROM api_tokens WHERE previous_hash = $1
+			LIMIT 1) t
+		JOIN organizations o ON o.id = t.org_id`, hash).Scan(append(tokenFields(&t), &t.SecretUntil, &t.Tier)...)
 	if err != nil {
 		return nil, translate(err, "token", "")
 	}
@@ -72,7 +81,7 @@ func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	if t.DomainIDs == nil {
 		t.DomainIDs = []string{}
 	}
-	_, err := q.db.Exec(ctx, `INSERT INTO api_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10)`,
+	_, err := q.db.Exec(ctx, `INSERT INTO api_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10, NULL, NULL)`,
 		t.ID, t.OrgID, t.Name, t.Hash, t.Prefix, t.Scopes, t.DomainIDs, t.ExpiresAt, t.CreatedBy, t.CreatedAt)
 	if violates(err) == "api_tokens_org_id_fkey" {
 		return controlplane.NotFound("organization", t.OrgID)
@@ -89,6 +98,20 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 	return translate(err, "token", id)
 }
 
+// RotateToken gives a token the secret of hash and prefix, and an end; the one that it had
+// works on until the given time, the one before that no more. It returns the token as it is
+// then.
+func (q queries) RotateToken(ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time, previousUntil, now time.Time) (*controlplane.Token, error) {
+	rows, err := q.db.Query(ctx, `
+		UPDATE api_tokens SET previous_hash = token_hash, previous_until = $6, token_hash = $3, token_prefix = $4, expires_at = $5, rotated_at = $7
+		WHERE org_id = $1 AND id = $2 RETURNING `+tokenColumns, orgID, id, hash, prefix, expiresAt, previousUntil, now)
+	if err != nil {
+		return nil, translate(err, "token", id)
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, scanToken)
+	return &t, translate(err, "token", id)
+}
+
 // TouchToken records a token's use, at most once a minute.
 func (q queries) TouchToken(ctx context.Context, orgID, id string, at time.Time) error {
 	_, err := q.db.Exec(ctx, `UPDATE api_tokens SET last_used_at = $3
@@ -103,4 +126,11 @@ func (q queries) DeleteToken(ctx context.Context, orgID, id string) error {
 		return controlplane.NotFound("token", id)
 	}
 	return translate(err, "token", id)
+}
+
+// DeleteTokens removes every token of the organization but the one with the id keep, and
+// returns how many.
+func (q queries) DeleteTokens(ctx context.Context, orgID, keep string) (int, error) {
+	tag, err := q.db.Exec(ctx, `DELETE FROM api_tokens WHERE org_id = $1 AND id <> $2`, orgID, keep)
+	return int(tag.RowsAffected()), translate(err, "", "")
 }
