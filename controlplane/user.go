@@ -1,6 +1,9 @@
 package controlplane
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // GitHubAccount is somebody at GitHub. Its id stays when its login changes.
 type GitHubAccount struct {
@@ -29,4 +32,14 @@ func (u *User) Title() string {
 		return u.Name
 	}
 	return u.ID
+}
+
+const maxLogin = 100 // GitHub's have up to 39; those of an enterprise's accounts a suffix
+
+// IsLogin reports whether s has the form of a login at GitHub, so that any other costs no
+// look-up.
+func IsLogin(s string) bool {
+	return s != "" && len(s) <= maxLogin && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
 }

@@ -27,7 +27,9 @@ type principal struct {
 	tier  controlplane.Tier
 	grant *controlplane.Grant
 	actor controlplane.Actor
-	token *controlplane.Token // nil for somebody who is signed in
+	// One of the two is there: the token that was sent, or who is signed in.
+	token   *controlplane.Token
+	session *controlplane.Session
 }
 
 func principalOf(ctx context.Context) principal { return callOf(ctx).principal }
@@ -54,8 +56,7 @@ func (p principal) seesToken(t *controlplane.Token) bool {
 	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.grant.AllowsDomain(id) })
 }
 
-// admit finds who calls, counts the call, and finds whether the operation's scope is among
-// the token's. Unsecured operations let everyone in.
+// admit finds who calls, counts the call, and finds whether they have the operation's scope. Unsecured operations let everyone in.
 func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if !c.op.secured {
 		return nil
@@ -66,16 +67,33 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := a.limit(w, r, c); err != nil {
 		return err
 	}
-	if !c.principal.grant.Allows(c.op.scope) {
-		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
-			Message: "The token lacks the scope " + string(c.op.scope) + ".",
-			Fix:     "Use a token with the scope " + string(c.op.scope) + ", or create one."}
+	if c.op.self && c.principal.session != nil {
+		return nil // the handler finds out whether it is about themselves
 	}
-	return nil
+	return c.principal.need(c.op.scope)
 }
 
-// authenticate finds whose token the request carries.
+// need refuses a caller that lacks a scope.
+func (p principal) need(s controlplane.Scope) error {
+	switch {
+	case p.grant.Allows(s):
+		return nil
+	case p.session != nil:
+		return controlplane.RoleMissing(p.session.Role, s)
+	}
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: codeScopeMissing,
+		Message: "The token lacks the scope " + string(s) + ".",
+		Fix:     "Use a token with the scope " + string(s) + ", or create one."}
+}
+
+// authenticate finds who calls: whose token the request carries, or, where it carries none,
+// who is signed in.
 func (a *API) authenticate(c *call, r *http.Request) error {
+	if r.Header.Get("Authorization") == "" {
+		if cookie, err := r.Cookie(a.cookie); err == nil {
+			return a.fromSession(c, r, cookie.Value)
+		}
+	}
 	secret, err := bearer(r.Header)
 	if err != nil {
 		return err

@@ -82,12 +82,12 @@ func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, k
 // errNotKept says that the call failed for a reason of ours: nothing of it stays.
 var errNotKept = httpError(http.StatusInternalServerError, "internal", "The answer is not kept.")
 
-// answerKey names the call. The token is part of it: a key that came to be known gives
+// answerKey names the call. Who calls is part of it: a key that came to be known gives
 // nobody else the secret in an answer. The hash is keyed: a password in a body cannot be guessed
 // from what is kept.
 func (a *API) answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
 	h := hmac.New(sha256.New, a.config.CursorKey)
-	_, _ = io.WriteString(h, "idempotency\n"+c.principal.token.ID+"\n")
+	_, _ = io.WriteString(h, "idempotency\n"+c.principal.actor.ID+"\n")
 	if body, ok := r.Body.(*checkedBody); ok {
 		if _, err := body.WriteTo(h); err != nil {
 			return postgres.AnswerKey{}, err

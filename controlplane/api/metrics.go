@@ -72,8 +72,8 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took), slog.String("ip", c.ip),
 	}
-	if t := c.principal.token; t != nil {
-		attrs = append(attrs, slog.String("org_id", t.OrgID), slog.String("token_id", t.ID))
+	if p := c.principal; p.orgID != "" {
+		attrs = append(attrs, slog.String("org_id", p.orgID), slog.String(string(p.actor.Type)+"_id", p.actor.ID))
 	}
 	if c.err != nil {
 		attrs = append(attrs, slog.String("code", asHTTPError(c.err).problem.Code))

@@ -26,6 +26,7 @@ type operation struct {
 	each    string               // list whose entries are held to the contract by themselves (x-each)
 	waits   bool
 	once    bool // takes an Idempotency-Key
+	self    bool // needs no scope of somebody signed in where it is about themselves (x-self)
 	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
 }
 
@@ -83,6 +84,7 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	}
 	_, op.waits = op.query["wait"]
 	_, op.once = op.headers[headerIdempotencyKey]
+	op.self, _ = o.Extensions["x-self"].(bool)
 	op.rereads, _ = o.Extensions["x-rereads"].(bool)
 	if o.RequestBody != nil {
 		media := o.RequestBody.Value.Content[mediaJSON]

@@ -2,9 +2,13 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
+
+// usageWindow is how far back certificates are counted.
+const usageWindow = 30 * 24 * time.Hour
 
 // GetOrganization implements GET /api/organization.
 func (a *API) GetOrganization(ctx context.Context, _ GetOrganizationRequestObject) (GetOrganizationResponseObject, error) {
@@ -13,6 +17,47 @@ func (a *API) GetOrganization(ctx context.Context, _ GetOrganizationRequestObjec
 		return nil, err
 	}
 	return GetOrganization200JSONResponse(organizationBody(o)), nil
+}
+
+// UpdateOrganization implements PATCH /api/organization.
+func (a *API) UpdateOrganization(ctx context.Context, r UpdateOrganizationRequestObject) (UpdateOrganizationResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, errRestricted("rename the organization")
+	}
+	o, err := a.lifecycle.RenameOrganization(ctx, p.actor, p.org(), r.Body.Name)
+	if err != nil {
+		return nil, err
+	}
+	return UpdateOrganization200JSONResponse(organizationBody(o)), nil
+}
+
+// DeleteOrganization implements DELETE /api/organization.
+func (a *API) DeleteOrganization(ctx context.Context, r DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, errRestricted("delete the organization")
+	}
+	if err := a.lifecycle.DeleteOrganization(ctx, p.actor, p.org(), r.Params.Confirm); err != nil {
+		return nil, err
+	}
+	return DeleteOrganization204Response{}, nil
+}
+
+// GetUsage implements GET /api/organization/usage.
+func (a *API) GetUsage(ctx context.Context, _ GetUsageRequestObject) (GetUsageResponseObject, error) {
+	org := principalOf(ctx).org()
+	o, err := a.store.Organization(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.store.Counts(ctx, org, a.now().Add(-usageWindow))
+	if err != nil {
+		return nil, err
+	}
+	body := organizationBody(o)
+	return GetUsage200JSONResponse{Domains: body.Domains, Webhooks: Usage{Used: n.Webhooks, Limit: o.Tier.Webhooks()}, Members: n.Members, Tokens: n.Tokens,
+		Certificates30d: n.Certificates, AuditRetentionDays: int(o.Tier.LogKept().Hours() / 24), RateLimit: body.RateLimit}, nil
 }
 
 // organizationBody returns an organization as the contract describes it.

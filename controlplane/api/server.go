@@ -47,6 +47,10 @@ type Config struct {
 	// every error begins with it.
 	PublicURL string
 
+	// GitHub finds accounts by login, for those who make others members. Nil: nobody can be
+	// made one by their login.
+	GitHub GitHub
+
 	// Ready looks at every part that serving needs and returns what is wrong with each, nil
 	// where nothing is. It must return when its context ends. Nil: nothing is needed.
 	Ready func(ctx context.Context) map[string]error
@@ -73,6 +77,8 @@ type API struct {
 	contract   *asset            // as JSON
 	reference  map[string]*asset // the contract as a page, by the names of its files
 	pages      problemPages
+	cookie     string                      // name of the session's
+	origins    *http.CrossOriginProtection // of calls by those who are signed in
 	touched    touched
 	limiter    *limiter // nil: calls are not limited
 	feeds      *feeds
@@ -104,6 +110,9 @@ func New(c Config) (*API, error) {
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	if err := a.readPublicURL(c.PublicURL); err != nil {
+		return nil, err
 	}
 	var err error
 	if a.metrics, err = newMetrics(c.Registerer); err != nil {

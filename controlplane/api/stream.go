@@ -146,10 +146,15 @@ func (s *eventStream) send(text string) error {
 	return s.control.Flush()
 }
 
-// stillAdmitted reports whether the token is still there, and neither it nor the secret that
+// stillAdmitted reports whether the token is still there and neither it nor the secret that
 // came with the call has ended. A database that is away does not end a stream.
 func (s *eventStream) stillAdmitted(ctx context.Context) bool {
-	t := callOf(s.ctx).principal.token
+	p := callOf(s.ctx).principal
+	if p.session != nil {
+		now, err := s.a.store.Session(ctx, p.session.Hash, s.a.now())
+		return err == nil && now.OrgID == p.orgID || err != nil && !controlplane.IsKind(err, controlplane.KindNotFound)
+	}
+	t := p.token
 	for _, end := range []*time.Time{t.ExpiresAt, t.SecretUntil} {
 		if end != nil && !s.a.now().Before(*end) {
 			return false

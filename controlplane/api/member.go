@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// GitHub finds accounts (package github).
+type GitHub interface {
+	// LookUp returns the account of a login. Errors: KindInvalid "login-unknown",
+	// KindUnavailable "github-unavailable".
+	LookUp(ctx context.Context, login string) (controlplane.GitHubAccount, error)
+}
+
+// ListMembers implements GET /api/members.
+func (a *API) ListMembers(ctx context.Context, r ListMembersRequestObject) (ListMembersResponseObject, error) {
+	p := principalOf(ctx)
+	l := listing{Operation: "listMembers", Org: p.org()}
+	after, err := a.position(l, r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	members, next, err := a.store.ListMembers(ctx, p.org(), after, limitOf(r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data := make([]Member, len(members))
+	for i := range members {
+		data[i] = memberBody(&members[i])
+	}
+	return ListMembers200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+}
+
+// AddMember implements POST /api/members.
+func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMemberResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, errRestricted("make somebody a member")
+	}
+	if a.config.GitHub == nil {
+		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "This installation knows no GitHub to look a login up at."}
+	}
+	account, err := a.config.GitHub.LookUp(ctx, r.Body.Login)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.lifecycle.AddMember(ctx, p.actor, p.org(), account, controlplane.Role(r.Body.Role))
+	if err != nil {
+		return nil, err
+	}
+	return AddMember201JSONResponse{Body: memberBody(m), Headers: AddMember201ResponseHeaders{Location: "/api/members/" + m.User.ID}}, nil
+}
+
+// GetMember implements GET /api/members/{member}.
+func (a *API) GetMember(ctx context.Context, r GetMemberRequestObject) (GetMemberResponseObject, error) {
+	m, err := a.member(ctx, r.Member)
+	if err != nil {
+		return nil, err
+	}
+	return GetMember200JSONResponse(memberBody(m)), nil
+}
+
+// UpdateMember implements PATCH /api/members/{member}.
+func (a *API) UpdateMember(ctx context.Context, r UpdateMemberRequestObject) (UpdateMemberResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, errRestricted("change a role")
+	}
+	if !controlplane.IsLogin(r.Member) {
+		return nil, controlplane.NotFound("member", r.Member)
+	}
+	m, err := a.lifecycle.SetRole(ctx, p.actor, p.org(), r.Member, controlplane.Role(r.Body.Role))
+	if err != nil {
+		return nil, err
+	}
+	return UpdateMember200JSONResponse(memberBody(m)), nil
+}
+
+// RemoveMember implements DELETE /api/members/{member}. Whoever is signed in may leave.
+func (a *API) RemoveMember(ctx context.Context, r RemoveMemberRequestObject) (RemoveMemberResponseObject, error) {
+	p := principalOf(ctx)
+	if p.restricted() {
+		return nil, errRestricted("remove a member")
+	}
+	if !p.is(r.Member) {
+		if err := p.need(controlplane.ScopeMembersWrite); err != nil {
+			return nil, err
+		}
+	}
+	if !controlplane.IsLogin(r.Member) {
+		return nil, controlplane.NotFound("member", r.Member)
+	}
+	if err := a.lifecycle.RemoveMember(ctx, p.actor, p.org(), r.Member); err != nil {
+		return nil, err
+	}
+	return RemoveMember204Response{}, nil
+}
+
+// TransferOwnership implements POST /api/organization/transfer.
+func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error) {
+	p, from := principalOf(ctx), deref(r.Body.From)
+	switch {
+	case p.restricted():
+		return nil, errRestricted("hand the organization over")
+	case from == "" && p.session == nil:
+		return nil, controlplane.Invalid("/from", "field-required", "A token must say which owner hands the organization over.", "Send from.")
+	case from == "":
+		from = p.session.User.ID
+	}
+	m, err := a.lifecycle.TransferOwnership(ctx, p.actor, p.org(), from, r.Body.To)
+	if err != nil {
+		return nil, err
+	}
+	return TransferOwnership200JSONResponse(memberBody(m)), nil
+}
+
+// is reports whether ref, an id or login, names whoever is signed in.
+func (p principal) is(ref string) bool {
+	return p.session != nil && (ref == p.session.User.ID || p.session.User.Login != "" && strings.EqualFold(ref, p.session.User.Login))
+}
+
+// member returns a member by id or login. An id has the form of a login, too.
+func (a *API) member(ctx context.Context, ref string) (*controlplane.Member, error) {
+	if !controlplane.IsLogin(ref) {
+		return nil, controlplane.NotFound("member", ref)
+	}
+	return a.store.Member(ctx, principalOf(ctx).org(), ref)
+}
+
+// memberBody returns a member as the contract describes it.
+func memberBody(m *controlplane.Member) Member {
+	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role), Joined: m.User.JoinedAt != nil, CreatedAt: m.Since.UTC()}
+}
