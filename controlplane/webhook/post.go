@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,19 +107,19 @@ func (p *Poster) post(ctx context.Context, m controlplane.Message, a *controlpla
 	a.ResponseHeaders = keep(resp.Header)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, keptBody))
 	a.ResponseBody = text(string(body))
-	a.Error = p.verdict(resp, err)
+	a.Error = verdict(resp.StatusCode, err != nil && ctx.Err() != nil)
 	a.RetryAfter = p.retryAfter(resp)
 }
 
 // verdict says why an answer does not count, "" where it does. The status is the receiver's
-// word; a body that is cut short takes nothing from it, unless it is late.
-func (p *Poster) verdict(resp *http.Response, body error) string {
-	switch code := resp.StatusCode; {
+// word: a body that is cut short takes nothing from it, unless it is late.
+func verdict(code int, late bool) string {
+	switch {
 	case code >= 300 && code < 400:
 		return fmt.Sprintf("It answered %d, a redirect, which is not followed.", code)
 	case code < 200 || code > 299:
 		return fmt.Sprintf("It answered %d; only 200 to 299 count.", code)
-	case errors.Is(body, context.DeadlineExceeded):
+	case late:
 		return "The answer did not end in time."
 	}
 	return ""
