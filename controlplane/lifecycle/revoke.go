@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 
@@ -12,7 +14,8 @@ import (
 // RevokeCertificate has the CA revoke a certificate. With replace, or where the key is
 // compromised and the certificate is the domain's current one, a new certificate with a new
 // key is ordered in the same transaction. It returns the revocation's job, and whether this
-// call started it. A certificate that is revoked already is KindConflict.
+// call started it. A certificate that is revoked already is KindConflict. Where the customer's
+// request holds the compromised key nothing is ordered, and replace is KindInvalid.
 func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Actor, orgID, certificateID, reason string, replace bool) (*controlplane.Job, bool, error) {
 	if _, err := controlplane.RevocationCode("/reason", reason); err != nil {
 		return nil, false, err
@@ -33,6 +36,11 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		if err != nil {
 			return err
 		}
+		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
+		if spoilt && replace {
+			return controlplane.Invalid("/replace", "csr-key-compromised", "The domain's certificate request holds the compromised key.",
+				"Send one made with another key in csr_pem, and then revoke; or revoke without replace.")
+		}
 		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
 		if err != nil {
 			return err
@@ -52,7 +60,7 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 				return err
 			}
 		}
-		if d.CertificateID != cert.ID || !replace && reason != "keyCompromise" {
+		if d.CertificateID != cert.ID || spoilt || !replace && reason != "keyCompromise" {
 			return nil
 		}
 		// However often it is asked for, one such job is open at a time.
@@ -99,12 +107,29 @@ func (w *work) revoke(ctx context.Context) error {
 			return err
 		}
 		if d.CertificateID == cert.ID {
+			fix := "Order a new one: POST /api/domains/" + d.ID + "/issue"
+			if reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert) {
+				fix = "Send a certificate request that was made with another key in csr_pem, then order: POST /api/domains/" + d.ID + "/issue"
+			}
 			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked",
-				Message: "The current certificate was revoked (" + reason + ").", Fix: "Order a new one: POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
+				Message: "The current certificate was revoked (" + reason + ").", Fix: fix, LastCheckedAt: &now})
 			if err := t.SaveDomain(ctx, d, now); err != nil {
 				return err
 			}
 		}
 		return t.JobDone(ctx, w.claim, now, map[string]any{"certificate_id": cert.ID, "revoked": true})
 	})
+}
+
+// holdsKeyOf reports whether a customer's certificate request, if there is one, is made with
+// the certificate's key.
+func holdsKeyOf(csrPEM string, cert *controlplane.Certificate) bool {
+	request, _ := pem.Decode([]byte(csrPEM))
+	leaf, _ := pem.Decode([]byte(cert.ChainPEM))
+	if request == nil || leaf == nil {
+		return false
+	}
+	r, rerr := x509.ParseCertificateRequest(request.Bytes)
+	l, lerr := x509.ParseCertificate(leaf.Bytes)
+	return rerr == nil && lerr == nil && bytes.Equal(r.RawSubjectPublicKeyInfo, l.RawSubjectPublicKeyInfo)
 }

@@ -1,0 +1,281 @@
+package lifecycle_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// revoker is an issuer of real certificates that revokes them.
+type revoker struct {
+	*issuer
+	t *testing.T
+
+	mu      sync.Mutex
+	revoked []int // reason codes that it was told
+	err     error
+}
+
+func newRevoking(t *testing.T) (*world, *revoker) {
+	t.Helper()
+	r := &revoker{t: t}
+	w := newWorld(t, func(c *lifecycle.Config) { r.issuer = c.Issuer.(*issuer); c.Issuer = r })
+	return w, r
+}
+
+// Run implements lifecycle.Issuer.
+func (r *revoker) Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error) {
+	cert, err := r.issuer.Run(ctx, o, j)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	public := any(key.Public())
+	if request, err := x509.ParseCertificateRequest(o.CSR); err == nil {
+		public = request.PublicKey
+	}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: o.Names, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, public, key)
+	cert.ChainPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return cert, err
+}
+
+// Revoke implements lifecycle.Issuer.
+func (r *revoker) Revoke(_ context.Context, der []byte, ca string, reason int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := x509.ParseCertificate(der); err != nil || ca != "primary" {
+		r.t.Errorf("told to revoke %x at %s: %v", der, ca, err)
+	}
+	r.revoked = append(r.revoked, reason)
+	return r.err
+}
+
+func (r *revoker) fails(err error) { r.mu.Lock(); defer r.mu.Unlock(); r.err = err }
+
+func (r *revoker) told() []int { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.revoked) }
+
+func (w *world) certificate(id string) *controlplane.Certificate {
+	w.t.Helper()
+	c, err := w.Store.Certificate(w.t.Context(), w.org, id)
+	must(w.t, err)
+	return c
+}
+
+// A revocation alone takes the certificate away and orders nothing.
+func TestRevokeCertificate(t *testing.T) {
+	t.Parallel()
+	w, ca := newRevoking(t)
+	d := w.active("example.com")
+	j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", false)
+	if err != nil || !started || j.Type != controlplane.JobRevocation || j.Queue != controlplane.QueueCritical || j.CertificateID != d.CertificateID {
+		t.Fatalf("%+v, %v, %v", j, started, err)
+	}
+	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevokeRequested || e.Actor != alice || e.Details["reason"] != "cessationOfOperation" || e.DomainID() != d.ID {
+		t.Errorf("%+v", e)
+	}
+	if c := w.certificate(d.CertificateID); c.RevokedAt != nil {
+		t.Error("it is revoked before the CA was told")
+	}
+	ran := w.run(d, controlplane.JobRevocation)
+	wantJob(t, ran, controlplane.JobSucceeded, "", 0)
+	if got := ca.told(); !slices.Equal(got, []int{5}) {
+		t.Errorf("the CA was told %v", got)
+	}
+	if c := w.certificate(d.CertificateID); c.RevokedAt == nil || !c.RevokedAt.Equal(w.clock.Now()) || c.RevocationReason != "cessationOfOperation" {
+		t.Errorf("%+v", c)
+	}
+	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "/issue") {
+		t.Errorf("%+v", c)
+	}
+	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevoked || e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != alice.RequestID {
+		t.Errorf("%+v", e)
+	}
+	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 {
+		t.Errorf("%d more certificates were ordered", n-1)
+	}
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", true)
+	if e := wantError(t, "again", err, controlplane.KindConflict, "certificate-revoked"); e.ExistingID != d.CertificateID {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Asked for twice it is one revocation, and the last reason before the CA is told counts.
+func TestRevokeTwiceIsOneRevocation(t *testing.T) {
+	t.Parallel()
+	w, ca := newRevoking(t)
+	d := w.active("example.com")
+	revoke := func(reason string, wantStarted bool) *controlplane.Job {
+		t.Helper()
+		j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, reason, false)
+		if err != nil || started != wantStarted {
+			t.Errorf("%s: started %v, %v", reason, started, err)
+		}
+		return j
+	}
+	first := revoke("superseded", true)
+	for _, reason := range []string{"superseded", "unspecified", "unspecified"} {
+		if j := revoke(reason, false); j.ID != first.ID {
+			t.Errorf("%s: another job", reason)
+		}
+	}
+	if got := w.events(d.CertificateID); !slices.Equal(got, []string{controlplane.ActionRevokeRequested, controlplane.ActionRevokeRequested}) {
+		t.Errorf("%q", got)
+	}
+	w.run(d, controlplane.JobRevocation)
+	if got := ca.told(); !slices.Equal(got, []int{0}) {
+		t.Errorf("the CA was told %v", got)
+	}
+}
+
+// With replace, or where the key is compromised, a new certificate follows: of the current one
+// only, however often it is asked for.
+func TestRevokeAndReplace(t *testing.T) {
+	t.Parallel()
+	for what, tt := range map[string]struct {
+		reason  string
+		replace bool
+	}{"asked for": {"superseded", true}, "compromised": {"keyCompromise", false}, "both": {"keyCompromise", true}} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newRevoking(t)
+			d := w.active("example.com")
+			for range 2 {
+				_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason, tt.replace)
+				must(t, err)
+			}
+			if n := w.jobs(d, controlplane.JobStartIssuance); n != 2 {
+				t.Fatalf("%d new certificates were ordered", n-1)
+			}
+			w.run(d, controlplane.JobStartIssuance)
+			w.run(d, controlplane.JobRevocation)
+			now := w.domain(d)
+			wantCondition(t, now, controlplane.CertificateReady, "true", "issued")
+			old := w.certificate(d.CertificateID)
+			if now.CertificateID == d.CertificateID || old.ReplacedBy != now.CertificateID || old.RevokedAt == nil || string(old.SealedKey) == string(w.certificate(now.CertificateID).SealedKey) {
+				t.Errorf("%+v", old)
+			}
+
+			// One that is not current any more is only revoked.
+			d = now
+			_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
+			must(t, err)
+			w.run(d, controlplane.JobStartIssuance)
+			_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason, tt.replace)
+			must(t, err)
+			if n := w.jobs(d, controlplane.JobStartIssuance); n != 3 {
+				t.Errorf("%d certificates were ordered for one that is not current", n-3)
+			}
+		})
+	}
+}
+
+// Where the customer holds the key, what follows depends on whether its request holds the one
+// that is compromised.
+func TestRevokeWithoutKey(t *testing.T) {
+	t.Parallel()
+	w, ca := newRevoking(t)
+	d := w.active("example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") })
+	if c := w.certificate(d.CertificateID); c.HasKey() {
+		t.Fatal("the key is held")
+	}
+	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", true)
+	wantError(t, "to replace it by itself", err, controlplane.KindInvalid, "csr-key-compromised")
+	if n := w.count(d.CertificateID, controlplane.ActionRevokeRequested); n != 0 {
+		t.Errorf("what was refused is in the log, %d times", n)
+	}
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", false)
+	must(t, err)
+	w.run(d, controlplane.JobRevocation)
+	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "csr_pem") {
+		t.Errorf("%+v", c)
+	}
+	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 || !slices.Equal(ca.told(), []int{1}) {
+		t.Errorf("%d were ordered with the compromised key; the CA was told %v", n-1, ca.told())
+	}
+
+	// Another reason is no reason against the key, and another request holds another key.
+	other := w.active("other.example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "other.example.com") })
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "superseded", true)
+	must(t, err)
+	request := csr(t, "other.example.com")
+	_, err = w.UpdateDomain(t.Context(), alice, w.org, other.ID, 0, lifecycle.DomainPatch{CSRPEM: &request})
+	must(t, err)
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "keyCompromise", true)
+	must(t, err)
+	if n := w.jobs(other, controlplane.JobStartIssuance); n != 2 {
+		t.Errorf("%d new certificates were ordered", n-1)
+	}
+}
+
+func TestRevokeIsRefused(t *testing.T) {
+	t.Parallel()
+	w, ca := newRevoking(t)
+	d := w.active("example.com")
+	other := w.organization(10)
+	for what, call := range map[string]struct {
+		org, id, reason, code string
+		kind                  controlplane.Kind
+	}{
+		"another organization": {other, d.CertificateID, "superseded", "not-found", controlplane.KindNotFound},
+		"no such certificate":  {w.org, "crt_none", "superseded", "not-found", controlplane.KindNotFound},
+		"no reason":            {w.org, d.CertificateID, "", "revocation-reason-unknown", controlplane.KindInvalid},
+		"not a subscriber's":   {w.org, d.CertificateID, "cACompromise", "revocation-reason-unknown", controlplane.KindInvalid},
+	} {
+		_, _, err := w.RevokeCertificate(t.Context(), alice, call.org, call.id, call.reason, true)
+		wantError(t, what, err, call.kind, call.code)
+	}
+	if n := w.jobs(d, controlplane.JobRevocation); n != 0 || len(ca.told()) != 0 {
+		t.Errorf("%d jobs, and the CA was told %v", n, ca.told())
+	}
+	if got := value[string](w, `SELECT revocation_requested FROM certificates`); got != "" {
+		t.Errorf("requested for %q", got)
+	}
+}
+
+// What the CA refuses is tried again, and the domain is as it was.
+func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
+	t.Parallel()
+	w, ca := newRevoking(t)
+	d := w.active("example.com")
+	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "superseded", false)
+	must(t, err)
+	before := w.domain(d)
+	ca.fails(says(controlplane.VerdictUnreachable))
+	for n := 1; n <= controlplane.MaxAttempts; n++ {
+		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n || j.LastErrorCode != "ca-unreachable" {
+			t.Errorf("%+v", j)
+		}
+	}
+	wantJob(t, w.job(d, controlplane.JobRevocation), controlplane.JobFailed, "dead-lettered", controlplane.MaxAttempts)
+	if now := w.domain(d); toJSON(now.Conditions) != toJSON(before.Conditions) || now.Status != before.Status || w.certificate(d.CertificateID).RevokedAt != nil {
+		t.Errorf("%+v", now)
+	}
+	ca.fails(nil)
+	_, started, err := w.RetryJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRevocation).ID)
+	if err != nil || !started {
+		t.Fatal(started, err)
+	}
+	w.run(d, controlplane.JobRevocation)
+	if w.certificate(d.CertificateID).RevokedAt == nil {
+		t.Error("it is not revoked")
+	}
+	if jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{DomainID: d.ID, Type: controlplane.JobRevocation, Limit: 10}); err != nil || len(jobs) != 1 {
+		t.Errorf("%d jobs, %v", len(jobs), err)
+	}
+}
