@@ -1,0 +1,229 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// governor lets orders through unless the test says how long their CA's limits make them wait.
+type governor struct {
+	clock *clock
+
+	mu       sync.Mutex
+	waits    map[string]time.Duration // by CA
+	bypassed bool
+	err      error
+	asked    []controlplane.QuotaRequest
+	told     []string // "refund primary", …
+}
+
+func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); fn(g) }
+
+// Reserve implements lifecycle.Governor. As the real one it gives no place beyond the patience.
+func (g *governor) Reserve(_ context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, q)
+	if wait, ok := g.waits[q.CA]; ok && !g.bypassed {
+		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait), Limit: controlplane.LimitNewOrders, Message: q.CA + " takes no more."}, g.err
+	}
+	return controlplane.QuotaDecision{OK: true, Bypassed: g.bypassed}, g.err
+}
+
+// Refund implements lifecycle.Governor.
+func (g *governor) Refund(_ context.Context, q controlplane.QuotaRequest, reachedCA bool) error {
+	g.set(func(g *governor) { g.told = append(g.told, fmt.Sprintf("refund %s %v", q.CA, reachedCA)) })
+	return nil
+}
+
+// AuthorizationFailed implements lifecycle.Governor.
+func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRequest) error {
+	g.set(func(g *governor) { g.told = append(g.told, "failed "+q.CA) })
+	return nil
+}
+
+// Learn implements lifecycle.Governor: the CA makes the next ones wait as long as it said.
+func (g *governor) Learn(_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
+	g.set(func(g *governor) {
+		g.told = append(g.told, "learn "+q.CA)
+		g.waits[q.CA] = max(v.RetryAt.Sub(g.clock.Now()), 2*time.Minute)
+	})
+	return nil
+}
+
+func newGoverned(t *testing.T) (*world, *governor) {
+	t.Helper()
+	g := &governor{waits: map[string]time.Duration{}}
+	w := newWorld(t, func(c *lifecycle.Config) { c.Governor = g })
+	g.clock = w.clock
+	return w, g
+}
+
+// Which CA gets the order, or until when it waits, by what their limits allow.
+func TestChooseByTheLimits(t *testing.T) {
+	t.Parallel()
+	const never = 0
+	for what, tt := range map[string]struct {
+		waits  map[string]time.Duration
+		prefer string
+		asked  []string
+		ran    string        // CA of the certificate; "" where the job waits
+		wait   time.Duration // of the job
+	}{
+		"nothing in the way":                  {nil, "", []string{"primary"}, "primary", never},
+		"the preferred one":                   {nil, "backup", []string{"backup"}, "backup", never},
+		"the first for long":                  {map[string]time.Duration{"primary": time.Hour}, "", []string{"primary", "backup"}, "backup", never},
+		"the preferred one for long":          {map[string]time.Duration{"backup": time.Hour}, "backup", []string{"backup", "primary"}, "primary", never},
+		"the first, over soon":                {map[string]time.Duration{"primary": 20 * time.Second}, "", []string{"primary"}, "", 20 * time.Second},
+		"both for long, the second is sooner": {map[string]time.Duration{"primary": 3 * time.Hour, "backup": time.Hour}, "", []string{"primary", "backup"}, "", time.Hour},
+		"both for long, the first is sooner":  {map[string]time.Duration{"primary": time.Hour, "backup": 7 * day}, "", []string{"primary", "backup"}, "", time.Hour},
+		"the second is over soon":             {map[string]time.Duration{"primary": time.Hour, "backup": 5 * time.Second}, "", []string{"primary", "backup"}, "", 5 * time.Second},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
+			if tt.waits != nil {
+				g.set(func(g *governor) { g.waits = tt.waits })
+			}
+			j := w.run(d, controlplane.JobStartIssuance)
+			var asked []string
+			for i, q := range g.asked {
+				asked = append(asked, q.CA)
+				patient := i+1 == len(w.ca.names) // the last has nobody behind it
+				if q.Waiter != j.ID || !slices.Equal(q.Names, []string{"example.com"}) || q.Renewal || q.Replaces || (q.Patience == 0) != patient || q.OrderID == "" {
+					t.Errorf("%+v", q)
+				}
+			}
+			if !slices.Equal(asked, tt.asked) {
+				t.Errorf("asked %q, want %q", asked, tt.asked)
+			}
+			if tt.ran != "" {
+				wantJob(t, j, controlplane.JobSucceeded, "", 0)
+				o := w.ca.order(0)
+				if o.CA != tt.ran || o.ID != g.asked[len(g.asked)-1].OrderID {
+					t.Errorf("the order %s at %s, reserved as %s", o.ID, o.CA, g.asked[len(g.asked)-1].OrderID)
+				}
+				return
+			}
+			wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
+			if wait := j.RunAt.Sub(w.clock.Now()); wait != tt.wait || len(w.ca.runs()) != 0 {
+				t.Errorf("it waits %s, want %s; %q were asked for a certificate", wait, tt.wait, w.ca.runs())
+			}
+			c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-quota")
+			if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Fix, controlplane.LimitNewOrders) || !strings.Contains(c.Message, "takes no more") {
+				t.Errorf("%+v", c)
+			}
+			g.set(func(g *governor) { g.waits = nil })
+			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+		})
+	}
+}
+
+// A renewal says so, and which certificate it replaces only where that is the same CA's. While
+// it waits the domain is active and says until when.
+func TestChooseForARenewal(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	d := w.active("example.com")
+	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	g.set(func(g *governor) {
+		g.waits, g.asked = map[string]time.Duration{"primary": time.Hour, "backup": 2 * time.Hour}, nil
+	})
+	j := w.run(d, controlplane.JobRenewal)
+	wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-quota")
+	if len(g.asked) != 2 || !g.asked[0].Renewal || !g.asked[0].Replaces || !g.asked[1].Renewal || g.asked[1].Replaces {
+		t.Errorf("%+v", g.asked)
+	}
+	g.set(func(g *governor) { g.waits = nil })
+	w.runDue(d, controlplane.JobRenewal)
+	if o := w.ca.order(1); o.Replaces != "ari-of-"+w.ca.order(0).ID {
+		t.Errorf("%+v", o)
+	}
+	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
+}
+
+// Without a count, as when Redis is away, the CA's own word is the limit.
+func TestChooseWithoutACount(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	g.set(func(g *governor) { g.bypassed = true })
+	d := w.issuing("example.com")
+	limited := says(controlplane.VerdictRateLimited)
+	limited.RetryAt = start.Add(time.Hour)
+	w.ca.refuse(map[string]verdict{"primary": limited})
+	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "backup"}) {
+		t.Errorf("asked %q", got)
+	}
+
+	other := w.issuing("other.example.com")
+	w.ca.refuse(map[string]verdict{"primary": limited, "backup": limited})
+	j := w.run(other, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "ca-rate-limited", 0)
+	if !j.RunAt.Equal(limited.RetryAt) {
+		t.Errorf("it waits until %s", j.RunAt)
+	}
+}
+
+// What became of an order is told: a refusal is learned from, and what came to nothing is given
+// back, or counted as a failed authorization.
+func TestTheGovernorIsToldWhatBecameOfAnOrder(t *testing.T) {
+	t.Parallel()
+	over := func(code string) verdict {
+		v := says(controlplane.VerdictRejected)
+		v.Code, v.Over = code, true
+		return v
+	}
+	for what, tt := range map[string]struct {
+		say  verdict
+		told []string
+		runs []string
+	}{
+		"refused for a limit":      {says(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
+		"away":                     {says(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
+		"forbidden by CAA":         {says(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
+		"not validated":            {over("ca-unauthorized"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
+		"no good request":          {over("ca-bad-csr"), []string{"refund primary false"}, []string{"primary"}},
+		"rejected, and not over":   {says(controlplane.VerdictRejected), nil, []string{"primary"}},
+		"interrupted":              {says(controlplane.VerdictInterrupted), nil, []string{"primary"}},
+		"gone, and begun anew":     {says(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
+		"forbidden, after a start": {over("ca-caa"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.issuing("example.com")
+			w.ca.refuse(map[string]verdict{"primary": tt.say})
+			w.run(d, controlplane.JobStartIssuance)
+			if !slices.Equal(g.told, tt.told) || !slices.Equal(w.ca.runs(), tt.runs) {
+				t.Errorf("told %q, want %q; asked %q, want %q", g.told, tt.told, w.ca.runs(), tt.runs)
+			}
+		})
+	}
+}
+
+// A governor that cannot decide is a failure of ours: no order is begun without it.
+func TestChooseFailsWithItsGovernor(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	d := w.issuing("example.com")
+	g.set(func(g *governor) { g.err = errors.New("not configured") })
+	j := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if j.LastErrorCode != "internal" || len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
+		t.Errorf("%+v", j)
+	}
+}
