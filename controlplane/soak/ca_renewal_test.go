@@ -1,0 +1,46 @@
+package soak
+
+import (
+	"net/http"
+	"time"
+)
+
+// renewalInfo says when a certificate is best renewed (RFC 9773 §4.2): in a narrow window
+// around the time at which a third of its life is left (half where it is under 10 days),
+// which moves a little every other day; or at once.
+func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
+	now := a.clock.Now()
+	id := r.PathValue("id")
+	a.mu.Lock()
+	cert := a.certs[id]
+	a.mu.Unlock()
+	if cert == nil {
+		write(w, problem(404, "malformed", "no such certificate"))
+		return
+	}
+	life := cert.notAfter.Sub(cert.notBefore)
+	from := dueAt(cert.notBefore, life).Add(time.Duration(float64(life) * (float64(pick(id, int(now.Sub(start)/(2*day)), 101))/1e4 - 0.01)))
+	to := from.Add(life / 100)
+	if at := a.scenario.forced(base(cert.names[0]), now); cert.at.Before(at) {
+		from, to = cert.notBefore.Add(-2*day), cert.notBefore.Add(time.Minute)
+	}
+	window := map[string]any{"start": from.Format(time.RFC3339), "end": to.Format(time.RFC3339)}
+	switch {
+	case a.happens("renewal information without a window", oddsRubbish):
+		window = nil
+	case a.happens("renewal window that ends before it starts", oddsRubbish):
+		window["end"] = from.Add(-day).Format(time.RFC3339)
+	case a.happens("renewal information not found", oddsRubbish):
+		write(w, problem(404, "malformed", "no such certificate"))
+		return
+	}
+	write(w, answer{status: 200, retryAfter: 6 * time.Hour, body: map[string]any{"suggestedWindow": window}})
+}
+
+// dueAt is when a certificate is to be renewed by its lifetime alone.
+func dueAt(notBefore time.Time, life time.Duration) time.Time {
+	if life < 10*day {
+		return notBefore.Add(life / 2)
+	}
+	return notBefore.Add(life / 3 * 2)
+}

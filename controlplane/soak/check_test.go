@@ -1,0 +1,104 @@
+package soak
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// mostOverMinimum is how many more orders than the minimum the CAs may have made.
+const mostOverMinimum = 1.05
+
+// report says what the year had.
+func (w *world) report() {
+	w.t.Logf("%d leaps of the clock, %d runs of jobs, of which %d ended with their worker; %d jobs dead, %d taken up again by customers",
+		w.seen.leaps, w.seen.runs, w.seen.killed, w.seen.dead, w.seen.asked)
+	w.t.Logf("faults: %s", listed(w.seen.kinds))
+	for _, a := range w.cas {
+		w.t.Logf("%s: %d orders (%d replace a certificate, %d more were given back), %d certificates, %d failed authorizations; %s; refused over a limit after Redis was lost: %s",
+			a.name, a.tally.orders, a.tally.replaced, a.tally.reused, a.tally.issued, a.tally.failed, listed(a.tally.faults), listed(a.tally.refused))
+	}
+	orders, minimum := w.orders()
+	w.t.Logf("%d orders, minimum %d, ratio %.4f", orders, minimum, float64(orders)/float64(minimum))
+	for _, p := range w.margins() {
+		w.t.Logf("%s: %d renewals, the latest with %s left", p.Profile, p.Renewals, p.Least.Round(time.Minute))
+	}
+}
+
+// check asserts what must hold when the year is over.
+func (w *world) check() {
+	for _, a := range w.cas {
+		if len(a.tally.passed) > 0 {
+			w.t.Errorf("%s: limits were passed: %s", a.name, strings.Join(a.tally.passed, "; "))
+		}
+	}
+	if orders, minimum := w.orders(); float64(orders) > mostOverMinimum*float64(minimum) {
+		w.t.Errorf("%d orders, where %d would have done: %.1f %% more", orders, minimum, 100*(float64(orders)/float64(minimum)-1))
+	}
+	if w.seen.ended > 0 {
+		w.t.Errorf("%d domains were found with a certificate that had ended", w.seen.ended)
+	}
+	for text, n := range w.seen.strange {
+		w.t.Errorf("%d times a run taught nothing: %s", n, text)
+	}
+	if w.added != len(w.scenario.subjects) || w.begun == 0 {
+		w.t.Errorf("%d of %d domains were added, %d faults begun", w.added, len(w.scenario.subjects), w.begun)
+	}
+	w.wantNone("domains without a certificate that lives and is renewed", `
+		SELECT name || ' ' || status || ' ' || conditions::text FROM domains
+		WHERE status <> 'active' OR certificate_id = '' OR expires_at <= $1 OR renew_at IS NULL OR renew_at > expires_at`, w.scenario.end)
+	w.wantNone("domains whose log has not one domain.renewed for each renewal", `
+		SELECT d.name || ': ' || renewals || ' renewals, ' || logged || ' in the log' FROM domains d,
+			LATERAL (SELECT count(*) - 1 AS renewals FROM certificates c WHERE c.domain_id = d.id) c,
+			LATERAL (SELECT count(DISTINCT a.details->>'certificate_id') AS logged, count(*) AS entries FROM audit_logs a
+				WHERE a.org_id = d.org_id AND a.entity_id = d.id AND a.action = 'domain.renewed') a
+		WHERE renewals <> logged OR logged <> entries`)
+	w.wantNone("renewals that were given up and have no successor", `
+		SELECT d.name || ': ' || j.last_error FROM jobs j JOIN domains d ON d.id = j.domain_id
+		WHERE j.dead_lettered_at IS NOT NULL AND j.slot = 'certificate'
+			AND d.renew_at < $1::timestamptz - interval '1 day'
+			AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.domain_id = d.id AND o.slot = j.slot AND o.status IN ('queued', 'running'))`, w.scenario.end)
+}
+
+// wantNone checks that a query finds nothing.
+func (w *world) wantNone(what, sql string, args ...any) {
+	rows, err := w.own.Query(w.t.Context(), sql, args...)
+	must(w.t, err)
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(w.t, err)
+	if len(found) > 0 {
+		w.t.Errorf("%d %s, such as %s", len(found), what, strings.Join(found[:min(len(found), 5)], "; "))
+	}
+}
+
+// margin is how the certificates of a profile were renewed.
+type margin struct {
+	Profile  string
+	Renewals int
+	Least    time.Duration
+}
+
+func (w *world) margins() []margin {
+	rows, err := w.own.Query(w.t.Context(), `
+		SELECT old.profile, count(*) AS renewals, min(old.not_after - new.created_at) AS least
+		FROM certificates old JOIN certificates new ON new.id = old.replaced_by GROUP BY old.profile ORDER BY least`)
+	must(w.t, err)
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[margin])
+	must(w.t, err)
+	return found
+}
+
+func listed[K ~string](counts map[K]int) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", k, counts[k]))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,80 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// dns is what our resolvers, and those of the CAs, see.
+type dns struct {
+	clock    *clock
+	scenario *scenario
+	store    *postgres.Store
+	subjects map[string]*subject
+
+	mu      sync.Mutex
+	targets map[string]string // of the customers' CNAMEs: labels in the validation zone
+}
+
+func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
+	d := &dns{clock: c, scenario: s, store: store, subjects: map[string]*subject{}, targets: map[string]string{}}
+	for i := range s.subjects {
+		d.subjects[s.subjects[i].name] = &s.subjects[i]
+	}
+	return d
+}
+
+// delegate makes the customer's CNAME.
+func (d *dns) delegate(name, label string) { d.mu.Lock(); defer d.mu.Unlock(); d.targets[name] = label }
+
+// target returns where the name's CNAME leads, "" where it is not there.
+func (d *dns) target(name string) string {
+	now := d.clock.Now()
+	for _, b := range d.subjects[name].broken {
+		if b.has(now) {
+			return ""
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.targets[name]
+}
+
+// Examine implements lifecycle.Doctor.
+func (d *dns) Examine(ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+	step(ctx)
+	now := d.clock.Now()
+	g := controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "The CNAME is in place.", CheckedAt: now, Expected: target}
+	label, _, _ := strings.Cut(target, ".")
+	switch {
+	case d.scenario.during(now, resolversAway) != nil:
+		g.Code, g.Summary = controlplane.CauseResolverUnreachable, "No resolver answered."
+	case d.target(domain) != label:
+		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is not there.", "Create it."
+	}
+	e := controlplane.Examination{Delegation: g}
+	if !g.OK() {
+		e.Causes = []controlplane.Diagnosis{g}
+	}
+	return e, nil
+}
+
+// lookup returns the TXT values that a CA finds for the name's challenge: those that the
+// validation zone answers at the end of the CNAME.
+func (d *dns) lookup(ctx context.Context, name string) ([]string, error) {
+	label := d.target(name)
+	if label == "" {
+		return nil, errors.New("NXDOMAIN")
+	}
+	_, live, err := d.store.LookupTarget(ctx, label, d.clock.Now())
+	var values []string
+	for _, c := range live {
+		values = append(values, c.Value)
+	}
+	return values, err
+}

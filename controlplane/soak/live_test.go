@@ -1,0 +1,235 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+const (
+	workersAtOnce = 8
+	// leastLeap is the shortest step of the clock. It is longer than a lease.
+	leastLeap = 15 * time.Second
+	// sweepEvery is the shortest time between sweeps: a minute in production, longer here,
+	// where every look at the clock costs a leap.
+	sweepEvery = time.Hour
+	// oddsOfDeath is how likely the worker of a run dies within its next steps, of which an
+	// order has 20 and a look at the delegation has one.
+	oddsOfDeath = 0.02
+	// vacuumEvery is after how many leaps the tables are vacuumed: autovacuum goes by real
+	// minutes, in which months may pass here.
+	vacuumEvery = 200
+)
+
+// live goes through the whole scenario.
+func (w *world) live() {
+	for !w.clock.Now().After(w.scenario.end) {
+		if w.seen.leaps++; w.seen.leaps%vacuumEvery == 0 {
+			w.vacuum()
+		}
+		w.noneEnded()
+		w.begin()
+		w.buryKilled()
+		w.serveCustomers()
+		w.sweep()
+		w.deliver()
+		w.restore()
+		if w.t.Failed() {
+			return
+		}
+		w.leap()
+	}
+}
+
+// leap moves the clock to the next time at which something is due.
+func (w *world) leap() {
+	now := w.clock.Now()
+	next := earlier(w.scenario.edge(now), w.scan)
+	if !w.transport.away {
+		next = earlier(next, w.transport.next())
+	}
+	if len(w.killed) > 0 {
+		next = earlier(next, now.Add(leastLeap))
+	}
+	for _, a := range w.asks {
+		next = earlier(next, a.at)
+	}
+	job, sweep := w.due()
+	if job != nil && !w.transport.away {
+		next = earlier(next, *job)
+	}
+	if sweep != nil {
+		next = earlier(next, later(*sweep, w.lastSweep.Add(sweepEvery)))
+	}
+	next = later(next, now.Add(leastLeap))
+	if next.After(w.scenario.end) {
+		next = w.scenario.end.Add(time.Nanosecond)
+	}
+	w.redis.FastForward(next.Sub(now))
+	w.clock.set(next)
+}
+
+// due returns when a job is to be dispatched next, and when a sweep will find something; nil
+// where there is nothing.
+func (w *world) due() (job, sweep *time.Time) {
+	must(w.t, w.own.QueryRow(w.t.Context(), `SELECT
+		(SELECT min(run_at) FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL),
+		least((SELECT min(renew_at) FROM domains WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued),
+			(SELECT min(ari_check_at) FROM domains WHERE status = 'active' AND auto_renew),
+			(SELECT min(rehearse_at) FROM domains WHERE status = 'active'))`).Scan(&job, &sweep))
+	return job, sweep
+}
+
+func (w *world) vacuum() {
+	for _, sql := range []string{"VACUUM domains", "VACUUM jobs"} {
+		_, err := w.own.Exec(w.t.Context(), sql)
+		must(w.t, err)
+	}
+}
+
+// sweep does what every replica does each minute, and daily.
+func (w *world) sweep() {
+	ctx, now := w.t.Context(), w.clock.Now()
+	daily := !now.Before(w.scan)
+	if !daily && now.Sub(w.lastSweep) < sweepEvery {
+		return
+	}
+	w.lastSweep = now
+	sweeps := []func(context.Context) (int, error){w.workers.CheckRenewals, w.workers.Sweep, w.workers.Rehearse, w.workers.Warn}
+	if daily {
+		w.scan = lifecycle.NextScan(now)
+		sweeps = append(sweeps, w.workers.DailyScan)
+	}
+	for _, fn := range sweeps {
+		_, err := fn(ctx)
+		must(w.t, err)
+	}
+	ended, err := w.workers.Expire(ctx)
+	must(w.t, err)
+	w.seen.ended += ended
+	must(w.t, w.workers.Tidy(ctx))
+}
+
+// deliver dispatches and runs jobs until none is due.
+func (w *world) deliver() {
+	for round := 0; ; round++ {
+		w.dispatch()
+		due := w.transport.take(w.clock.Now())
+		if len(due) == 0 {
+			return
+		}
+		if round == 100 {
+			w.t.Fatalf("at %s jobs are due without end", w.clock.Now())
+		}
+		g := errgroup.Group{}
+		g.SetLimit(workersAtOnce)
+		var mu sync.Mutex
+		for _, one := range due {
+			g.Go(func() error { w.run(&mu, one); return nil })
+		}
+		_ = g.Wait()
+	}
+}
+
+func (w *world) dispatch() {
+	for !w.transport.away {
+		now := w.clock.Now()
+		n, err := w.store.DispatchDue(w.t.Context(), now, w.lanes, func(jobs []controlplane.Job) error { return w.transport.enqueue(now, jobs) })
+		must(w.t, err)
+		if n == 0 {
+			return
+		}
+	}
+}
+
+// run does one task, and takes note of how it ended.
+func (w *world) run(mu *sync.Mutex, one task) {
+	ctx := w.t.Context()
+	if n := w.dice.below(20) + 1; w.dying || w.dice.float() < oddsOfDeath {
+		ctx = doomed(ctx, n)
+	}
+	died, err := work(func() error { return w.workers.RunJob(ctx, one.job, one.generation) })
+	mu.Lock()
+	defer mu.Unlock()
+	w.seen.runs++
+	now := w.clock.Now()
+	again, isAgain := errors.AsType[*lifecycle.RetryLater](err)
+	_, isDead := errors.AsType[*lifecycle.DeadLettered](err)
+	switch {
+	case died:
+		w.seen.killed++
+		w.killed = append(w.killed, one.job)
+	case isAgain:
+		one.at = now.Add(again.After)
+		w.transport.tasks[one] = true
+	case isDead:
+		w.seen.dead++
+		w.asks = append(w.asks, ask{now.Add(day), one.job})
+	case err != nil:
+		w.seen.strange[err.Error()]++
+		one.at = now.Add(leastLeap)
+		w.transport.tasks[one] = true
+	}
+}
+
+// buryKilled lets the leases of killed workers end, and has their jobs taken up again.
+func (w *world) buryKilled() {
+	if len(w.killed) == 0 {
+		return
+	}
+	for _, table := range []string{`UPDATE domains SET claimed_until = now() - interval '1 second' WHERE claimed_by = ANY($1)`,
+		`UPDATE jobs SET claimed_until = now() - interval '1 second' WHERE id = ANY($1) AND status = 'running'`} {
+		_, err := w.own.Exec(w.t.Context(), table, w.killed)
+		must(w.t, err)
+	}
+	w.killed = nil
+	_, err := w.store.RequeueLost(w.t.Context(), w.clock.Now(), 1000)
+	must(w.t, err)
+}
+
+// serveCustomers adds the domains whose time has come, and asks again for first certificates
+// that were given up: nobody else would.
+func (w *world) serveCustomers() {
+	ctx, now := w.t.Context(), w.clock.Now()
+	for i := range w.scenario.subjects {
+		if s := &w.scenario.subjects[i]; !s.added.After(now) && !s.done {
+			s.done = true
+			w.added++
+			d, err := w.workers.AddDomain(ctx, controlplane.System("customer"), w.org, lifecycle.NewDomain{Name: s.name,
+				Options: controlplane.Options{AutoIssue: true, AutoRenew: true, Profile: s.profile, CA: s.ca, Wildcard: s.wildcard}})
+			must(w.t, err)
+			w.dns.delegate(d.Name, d.Target)
+		}
+	}
+	w.asks = slices.DeleteFunc(w.asks, func(a ask) bool {
+		if a.at.After(now) {
+			return false
+		}
+		j, err := w.store.Job(ctx, w.org, a.job)
+		must(w.t, err)
+		d, err := w.store.Domain(ctx, w.org, j.DomainID)
+		must(w.t, err)
+		if d.CertificateID == "" {
+			_, started, err := w.workers.RetryJob(ctx, controlplane.System("customer"), w.org, a.job)
+			must(w.t, err)
+			if started {
+				w.seen.asked++
+			}
+		}
+		return true
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

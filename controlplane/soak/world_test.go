@@ -1,0 +1,126 @@
+package soak
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+)
+
+// world is everything that lives through the year.
+type world struct {
+	t        testing.TB
+	clock    *clock
+	dice     *dice
+	scenario *scenario
+	store    *postgres.Store
+	own      *pgx.Conn // for what no replica would ask
+	redis    *miniredis.Miniredis
+	client   *redis.Client
+	sealer   *seal.Sealer
+	dns      *dns
+	cas      []*ca
+	limits   acme.Limits
+	org      string
+	lanes    []postgres.Lane
+
+	workers   *lifecycle.Service
+	engine    *acme.Engine
+	transport *transport
+	dying     bool // the workers die in what they do next
+
+	added     int // of the scenario's subjects
+	begun     int // of its faults
+	restored  int // of its faults: what ended them was done
+	lastSweep time.Time
+	scan      time.Time // of the daily scan that comes next
+	killed    []string  // jobs whose worker died
+	asks      []ask     // what customers will ask for
+	seen      record
+}
+
+// ask is a customer's call.
+type ask struct {
+	at  time.Time
+	job string
+}
+
+// record is what the year had.
+type record struct {
+	leaps, runs, killed, dead, asked, ended int
+	kinds                                   map[kind]int
+	strange                                 map[string]int // errors of which the queue learned nothing
+}
+
+func newWorld(t testing.TB, domains, days int, seed uint64) *world {
+	t.Helper()
+	w := &world{t: t, clock: &clock{now: start}, dice: newDice(seed), transport: newTransport(), limits: limitsFor(domains),
+		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: 100}, {Queue: controlplane.QueueDefault, Room: 100}, {Queue: controlplane.QueueBulk, Room: 100}},
+		scan:  lifecycle.NextScan(start), seen: record{kinds: map[kind]int{}, strange: map[string]int{}}}
+	s := newScenario(domains, days, w.dice)
+	w.scenario = &s
+	dsn := postgrestest.DSN(t)
+	var err error
+	w.store, err = postgres.Open(t.Context(), postgres.Config{DSN: dsn, MaxConns: 12})
+	must(t, err)
+	t.Cleanup(w.store.Close)
+	w.own, err = pgx.Connect(t.Context(), dsn)
+	must(t, err)
+	t.Cleanup(func() { _ = w.own.Close(context.Background()) })
+	w.redis = miniredis.NewMiniRedis()
+	must(t, w.redis.Start())
+	t.Cleanup(w.redis.Close)
+	keyset, err := seal.New()
+	must(t, err)
+	w.sealer, err = seal.Open(keyset)
+	must(t, err)
+	w.dns = newDNS(w.clock, w.scenario, w.store)
+	for _, name := range []string{"primary", "backup"} {
+		w.cas = append(w.cas, startCA(t, name, w.clock, w.dns, w.scenario, w.dice, w.limits))
+	}
+	w.startWorkers()
+	t.Cleanup(func() { w.engine.Close(); _ = w.client.Close() })
+	o, err := w.workers.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Soak", Tier: controlplane.TierAgency, DomainLimit: &domains})
+	must(t, err)
+	w.org = o.ID
+	return w
+}
+
+// startWorkers puts new workers in the place of those that there are: what a process keeps in
+// memory is gone.
+func (w *world) startWorkers() {
+	if w.engine != nil {
+		w.engine.Close()
+		_ = w.client.Close()
+	}
+	var cas []acme.CA
+	for _, a := range w.cas {
+		cas = append(cas, a.configure(w.limits))
+	}
+	w.client = redis.NewClient(&redis.Options{Addr: w.redis.Addr(), MaxRetries: -1, DialTimeout: time.Second})
+	governor, err := acme.NewGovernor(acme.GovernorConfig{Redis: w.client, CAs: cas, Now: w.clock.Now, Timeout: 10 * time.Second})
+	must(w.t, err)
+	w.engine, err = acme.New(acme.Config{CAs: cas, Accounts: w.store, Sealer: w.sealer, Now: w.clock.Now, Poll: acme.Schedule{First: time.Millisecond}})
+	must(w.t, err)
+	w.workers, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Sealer: w.sealer,
+		Issuer: mortalIssuer{w.engine}, Governor: mortalGovernor{governor}, Doctor: w.dns, Now: w.clock.Now, Rand: w.dice.float, Lease: lease, SweepSpread: -1,
+		Visible: func(context.Context, string, []string) error { return nil }})
+	must(w.t, err)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
