@@ -74,5 +74,5 @@ func newProblemPages(publicURL string) problemPages {
 
 // problemTable returns every code that the API, or an object in its answers, can carry.
 func problemTable() []problemPage {
-	return slices.Concat(requestProblems, fieldProblems, objectProblems, delegationProblems, issuanceProblems, peopleProblems)
+	return slices.Concat(requestProblems, fieldProblems, objectProblems, delegationProblems, issuanceProblems, peopleProblems, webhookProblems)
 }

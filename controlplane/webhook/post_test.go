@@ -62,10 +62,12 @@ func TestPostSaysWhyItWasNotDelivered(t *testing.T) {
 		error  string
 		retry  time.Duration
 	}{
-		"500":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, "It answered 500", 0},
-		"410":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "It answered 410", 0},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) }, 307, "a redirect, which is not followed", 0},
-		"busy":       {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(503) }, 503, "503", 7 * time.Second},
+		"500": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, "It answered 500", 0},
+		"410": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "It answered 410", 0},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}, 307, "a redirect, which is not followed", 0},
+		"busy": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(503) }, 503, "503", 7 * time.Second},
 		"busy for ever": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "99999999999")
 			w.WriteHeader(429)
