@@ -100,7 +100,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs}
+	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs, q.retain}
 	done := make(chan struct{})
 	for _, part := range parts {
 		go func() { part(ctx); done <- struct{}{} }()

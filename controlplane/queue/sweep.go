@@ -51,4 +51,27 @@ func (q *Queue) askCAs(ctx context.Context) {
 	}
 }
 
+// retain removes once a day what the log holds for longer than it is kept. It does so beside
+// the sweep, which a long removal must not hold up.
+func (q *Queue) retain(ctx context.Context) {
+	var next time.Time
+	for {
+		if now := q.Now(); !now.Before(next) {
+			n, err := q.Lifecycle.Retain(ctx)
+			switch {
+			case err == nil:
+				next = lifecycle.NextScan(now)
+			case ctx.Err() == nil:
+				q.Logger.WarnContext(ctx, "queue: removing old entries of the log failed; it is done again", "error", err)
+			}
+			if n > 0 {
+				q.Logger.InfoContext(ctx, "queue: old entries of the log were removed", "entries", n)
+			}
+		}
+		if !sleep(ctx, q.SweepEvery) {
+			return
+		}
+	}
+}
+
 func (q *Queue) tidy(ctx context.Context) (int, error) { return 0, q.Lifecycle.Tidy(ctx) }

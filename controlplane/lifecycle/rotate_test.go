@@ -1,0 +1,149 @@
+package lifecycle_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// bySecret returns the token that a secret finds, nil where it finds none.
+func (w *world) bySecret(secret string) *controlplane.Token {
+	w.t.Helper()
+	tok, err := w.Store.TokenByHash(w.t.Context(), controlplane.HashSecret(secret))
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil
+	}
+	must(w.t, err)
+	return tok
+}
+
+// A token has its new secret and, for a while, the one before; never the one before that.
+func TestRotateToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tok, first, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "ci", Scopes: []controlplane.Scope{read}})
+	must(t, err)
+	rotated, second, err := w.RotateToken(t.Context(), alice, nil, w.org, tok.ID, lifecycle.Rotation{Overlap: time.Hour})
+	must(t, err)
+	if rotated.ID != tok.ID || rotated.Name != "ci" || !slices.Equal(rotated.Scopes, tok.Scopes) || rotated.Prefix != controlplane.SecretPrefix(second) ||
+		!rotated.RotatedAt.Equal(start) || !rotated.PreviousUntil.Equal(start.Add(time.Hour)) || rotated.ExpiresAt != nil {
+		t.Errorf("%+v", rotated)
+	}
+	if got := w.bySecret(second); got == nil || got.ID != tok.ID || got.SecretUntil != nil {
+		t.Errorf("by the new secret: %+v", got)
+	}
+	if got := w.bySecret(first); got == nil || got.ID != tok.ID || got.Tier != controlplane.TierPro || !got.SecretUntil.Equal(start.Add(time.Hour)) {
+		t.Errorf("by the old secret: %+v", got)
+	}
+	e := w.last(tok.ID)
+	if e.Action != controlplane.ActionTokenRotated || e.Actor != alice || e.Before["prefix"] != tok.Prefix || e.After["prefix"] != rotated.Prefix {
+		t.Errorf("%+v", e)
+	}
+	for _, secret := range []string{first, second} {
+		if n := value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret); n != 0 {
+			t.Error("the log holds a secret")
+		}
+	}
+	_, third, err := w.RotateToken(t.Context(), alice, nil, w.org, tok.ID, lifecycle.Rotation{})
+	must(t, err)
+	if w.bySecret(first) != nil {
+		t.Error("a further rotation leaves the first secret")
+	}
+	if got := w.bySecret(second); got == nil || !got.SecretUntil.Equal(start) {
+		t.Errorf("without overlap the second secret works until %+v", got)
+	}
+	if w.bySecret(third) == nil {
+		t.Error("the third secret is not there")
+	}
+	_, _, err = w.RotateToken(t.Context(), alice, nil, w.organization(1), tok.ID, lifecycle.Rotation{})
+	wantError(t, "another organization's token", err, controlplane.KindNotFound, "not-found")
+}
+
+// Nobody gets more by a token's new secret than they may do themselves.
+func TestRotateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mine, theirs := w.add("mine.example.com"), w.add("theirs.example.com")
+	until := start.Add(time.Hour)
+	before, after := until.Add(-time.Minute), until.Add(time.Minute)
+	by := &controlplane.Grant{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
+	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{mine.ID}, ExpiresAt: &before}
+	for what, tt := range map[string]struct {
+		change   func(*lifecycle.NewToken)
+		rotation lifecycle.Rotation
+		kind     controlplane.Kind
+		code     string
+	}{
+		"as much":                {func(*lifecycle.NewToken) {}, lifecycle.Rotation{}, "", ""},
+		"the same end":           {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &until}, "", ""},
+		"a later end":            {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &after}, controlplane.KindInvalid, "expires-exceeds"},
+		"no end":                 {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true}, controlplane.KindInvalid, "expires-exceeds"},
+		"an end in the past":     {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &start}, controlplane.KindInvalid, "expires-in-past"},
+		"an end that is later":   {func(in *lifecycle.NewToken) { in.ExpiresAt = &after }, lifecycle.Rotation{}, controlplane.KindInvalid, "expires-exceeds"},
+		"another scope":          {func(in *lifecycle.NewToken) { in.Scopes = []controlplane.Scope{read, write} }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+		"another domain":         {func(in *lifecycle.NewToken) { in.DomainIDs = []string{mine.ID, theirs.ID} }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+		"a token for all domain": {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+	} {
+		in := good
+		tt.change(&in)
+		tok, secret, err := w.CreateToken(t.Context(), alice, nil, w.org, in)
+		must(t, err)
+		_, _, err = w.RotateToken(t.Context(), alice, by, w.org, tok.ID, tt.rotation)
+		if tt.code == "" {
+			must(t, err)
+			continue
+		}
+		wantError(t, what, err, tt.kind, tt.code)
+		if got := w.bySecret(secret); got == nil || got.SecretUntil != nil || got.RotatedAt != nil {
+			t.Errorf("%s: refused, and %+v", what, got)
+		}
+	}
+}
+
+func TestRotateTokenThatHasExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expires := start.Add(time.Hour)
+	tok, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, ExpiresAt: &expires})
+	must(t, err)
+	w.clock.add(time.Hour)
+	later := start.Add(day)
+	for _, in := range []lifecycle.Rotation{{}, {NewEnd: true, ExpiresAt: &later}} {
+		_, _, err = w.RotateToken(t.Context(), alice, nil, w.org, tok.ID, in)
+		wantError(t, "expired", err, controlplane.KindConflict, "token-ended")
+	}
+}
+
+func TestRevokeTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secrets := make([]string, 3)
+	var kept *controlplane.Token
+	for i := range secrets {
+		var err error
+		kept, secrets[i], err = w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
+		must(t, err)
+	}
+	_, theirs, err := w.CreateToken(t.Context(), alice, nil, w.organization(1), lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
+	must(t, err)
+	for _, c := range []struct {
+		keep    string
+		revoked int
+		left    bool
+	}{{kept.ID, 2, true}, {"", 1, false}, {"", 0, false}} {
+		n, err := w.RevokeTokens(t.Context(), alice, w.org, c.keep)
+		must(t, err)
+		if n != c.revoked || w.bySecret(secrets[0]) != nil || w.bySecret(secrets[1]) != nil || (w.bySecret(secrets[2]) != nil) != c.left {
+			t.Errorf("keeping %q: %d were revoked", c.keep, n)
+		}
+		if e := w.last(w.org); e.Action != controlplane.ActionTokensRevoked || e.Details["revoked"] != float64(c.revoked) {
+			t.Errorf("%+v", e)
+		}
+	}
+	if w.bySecret(theirs) == nil {
+		t.Error("another organization's token is gone")
+	}
+}
