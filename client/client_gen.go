@@ -743,7 +743,9 @@ type CertificateRevoke struct {
 
 // Condition defines model for Condition.
 type Condition struct {
-	Expected *string `json:"expected,omitempty"`
+	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
+	Acme     *map[string]interface{} `json:"acme,omitempty"`
+	Expected *string                 `json:"expected,omitempty"`
 
 	// Fix The exact step that mends it.
 	Fix           *string    `json:"fix,omitempty"`

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -47,6 +48,8 @@ type Condition struct {
 	Fix           string        `json:"fix,omitempty"`
 	LastCheckedAt *time.Time    `json:"last_checked_at,omitempty"`
 	NextCheckAt   *time.Time    `json:"next_check_at,omitempty"`
+
+	ACME json.RawMessage `json:"acme,omitempty"` // the CA's problem document, where the cause is the CA's
 }
 
 // Options are what a customer may choose for a domain.

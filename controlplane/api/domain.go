@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -184,6 +185,9 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: c.Reason, Message: c.Message,
 			Observed: optional(c.Observed), Expected: optional(c.Expected), Fix: optional(c.Fix),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
+		if len(c.ACME) > 0 {
+			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // it was one when it was stored
+		}
 	}
 	return Domain{
 		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status), StatusReason: d.StatusReason, Delegation: delegationBody(record),

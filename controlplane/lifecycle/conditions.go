@@ -48,7 +48,8 @@ func condition(t controlplane.ConditionType, g controlplane.Diagnosis, before st
 
 // showFailure writes a job's failure into the domain: a domain whose certificate is still
 // valid stays active, and says that its renewal is not on track.
-func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, runAt time.Time, last bool, now time.Time) {
+func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time, last bool, now time.Time) {
+	code, detail, fix := explain(cause)
 	next := &runAt
 	if w.claim.Job.Type == controlplane.JobRevocation {
 		return // the job itself says so; the domain is as it was
@@ -72,7 +73,7 @@ func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, run
 	}
 	if !d.HasCertificate(now) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message,
-			Fix: fix, LastCheckedAt: &now, NextCheckAt: next})
+			Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 		if last {
 			d.Status, d.StatusReason = controlplane.DomainError, code
 		}
@@ -88,5 +89,5 @@ func (w *work) showFailure(d *controlplane.Domain, code, detail, fix string, run
 		d.RenewAt, next = &again, &again
 	}
 	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: code, Message: message,
-		Fix: fix, LastCheckedAt: &now, NextCheckAt: next})
+		Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 }

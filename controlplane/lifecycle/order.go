@@ -176,5 +176,5 @@ func isValidation(code string) bool {
 // waitForQuota puts the job off until the CA's limits allow the order.
 func (w *work) waitForQuota(ctx context.Context, d controlplane.QuotaDecision) error {
 	next := d.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.waitUntil(ctx, next, "ca-quota", d.Message, "Nothing: the order is placed when the CA's limit ("+d.Limit+") allows it.")
+	return w.waitUntil(ctx, next, "ca-quota", d.Message, "Nothing: the order is placed when the CA's limit ("+d.Limit+") allows it.", nil)
 }

@@ -145,7 +145,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		return w.failDelivery(ctx, cause)
 	}
 	now, j := w.now(), w.claim.Job
-	code, detail, fix := explain(cause)
+	code, detail, _ := explain(cause)
 	failures := j.Attempts + 1
 	last := failures >= controlplane.MaxAttempts
 	wait := w.Backoff.After(failures)
@@ -167,7 +167,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		if err != nil {
 			return err
 		}
-		w.showFailure(d, code, detail, fix, runAt, last, now)
+		w.showFailure(d, cause, runAt, last, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

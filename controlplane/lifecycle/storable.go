@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -18,6 +19,14 @@ func storable(s string) string {
 func storableVerdict(v controlplane.Verdict) controlplane.Verdict {
 	v.Message, v.Fix, v.Problem = storable(v.Message), storable(v.Fix), storableJSON(v.Problem)
 	return v
+}
+
+// problemOf returns the CA's problem document, where err is a CA's verdict with one.
+func problemOf(err error) json.RawMessage {
+	if j, ok := errors.AsType[controlplane.Judged](err); ok {
+		return storableJSON(j.Verdict().Problem)
+	}
+	return nil
 }
 
 // storableJSON returns a document as jsonb takes it, or nil where it is none.

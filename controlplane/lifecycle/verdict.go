@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -62,18 +63,19 @@ func (w *work) waitForCA(ctx context.Context, v controlplane.Verdict) error {
 	if now := w.now(); next.Before(now.Add(time.Second)) {
 		next = now.Add(30 * time.Second)
 	}
-	return w.waitUntil(ctx, next.Truncate(time.Microsecond), v.Code, v.Message, v.Fix)
+	return w.waitUntil(ctx, next.Truncate(time.Microsecond), v.Code, v.Message, v.Fix, v.Problem)
 }
 
 // waitUntil puts the job off: what it waits for is no failure, and the domain says until when.
-func (w *work) waitUntil(ctx context.Context, next time.Time, code, message, fix string) error {
+// problem is the CA's word, where it is the CA that asks for the wait.
+func (w *work) waitUntil(ctx context.Context, next time.Time, code, message, fix string, problem json.RawMessage) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
 		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message, Fix: fix, LastCheckedAt: &now, NextCheckAt: &next}
+		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
@@ -67,6 +68,9 @@ func (s *stack) wantFailure(id, code string, m misbehaviour) {
 	if d.StatusReason != code || c.Reason != code || !strings.Contains(c.Message, m.details) || c.Fix == nil || c.NextCheckAt != nil {
 		s.t.Errorf("the domain is in error for %s: %s", d.StatusReason, toJSON(c))
 	}
+	if m.acme != "" && (c.Acme == nil || !reflect.DeepEqual(*c.Acme, parsed(s.t, m.acme))) {
+		s.t.Errorf("the condition does not show %s: %s", m.acme, toJSON(c))
+	}
 	job := s.latestJob(id, "start_issuance")
 	if e, err := job.LastError.Get(); err != nil || job.Status != client.JobStatusFailed || job.Attempts != controlplane.MaxAttempts || e.Code != code || !strings.Contains(e.Detail, m.details) {
 		s.t.Errorf("the job is %s", toJSON(job))
@@ -117,14 +121,20 @@ func (s *stack) wantWait(id string, want ending) *client.Job {
 // wantProblem looks for a problem document in the timeline, as the CA wrote it.
 func (s *stack) wantProblem(id, document string) {
 	s.t.Helper()
-	var want any
-	if err := json.Unmarshal([]byte(document), &want); err != nil {
-		s.t.Fatal(err)
-	}
 	failed := s.timeline(id, controlplane.ActionOrderFailed)
-	if len(failed) == 0 || !reflect.DeepEqual(failed[0]["acme"], want) {
+	if len(failed) == 0 || !reflect.DeepEqual(failed[0]["acme"], any(parsed(s.t, document))) {
 		s.t.Errorf("the timeline does not show %s: %s", document, toJSON(failed))
 	}
+}
+
+// parsed is a JSON object.
+func parsed(t *testing.T, document string) map[string]any {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(document), &object); err != nil {
+		t.Fatal(err)
+	}
+	return object
 }
 
 // wantOrders looks at how often the CA was asked.
