@@ -179,9 +179,12 @@ var (
 	invocation  = regexp.MustCompile(`-invoke=\S+`)
 )
 
-// organization returns a test within an organization of its own.
-func (a *acc) organization(t *testing.T) *acc {
+// organization returns a test within an organization of its own, of the plan that is given or agency.
+func (a *acc) organization(t *testing.T, plan ...string) *acc {
 	t.Helper()
+	if plan == nil {
+		plan = []string{"--tier=agency", "--domain-limit=2000"}
+	}
 	admin := func(args ...string) string {
 		var out, errs bytes.Buffer
 		c := plane.dev.Config
@@ -192,7 +195,7 @@ func (a *acc) organization(t *testing.T) *acc {
 	}
 	b := *a
 	b.T = t
-	b.token = admin("admin", "create-token", "--org="+admin("admin", "create-org", t.Name(), "--tier=agency"))
+	b.token = admin("admin", "create-token", "--org="+admin(append([]string{"admin", "create-org", t.Name()}, plan...)...))
 	b.client = b.clientWith(b.token)
 	return &b
 }

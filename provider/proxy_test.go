@@ -7,24 +7,31 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // proxy stands before the API and breaks what it is told to.
 type proxy struct {
 	*httptest.Server
+	to    atomic.Pointer[url.URL] // where the API is
 	mu    sync.Mutex
 	calls []string
 	// fault answers a request itself and returns true, or leaves it to the API.
 	fault func(w http.ResponseWriter, r *http.Request) bool
+	// answered is told the status of each of the API's answers, where it is set.
+	answered func(status int)
 }
 
 func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *proxy {
-	to, err := url.Parse(a.endpoint)
-	if err != nil {
-		a.Fatal(err)
-	}
 	p := &proxy{fault: fault}
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}
+	p.leadTo(a, a.endpoint)
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(p.to.Load()) }, FlushInterval: -1,
+		ModifyResponse: func(resp *http.Response) error {
+			if p.answered != nil {
+				p.answered(resp.StatusCode)
+			}
+			return nil
+		}}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.calls = append(p.calls, r.Method+" "+r.URL.Path)
@@ -35,6 +42,16 @@ func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *pr
 	}))
 	a.Cleanup(p.Close)
 	return p
+}
+
+// leadTo sends all that comes from now on to another endpoint.
+func (p *proxy) leadTo(a *acc, endpoint string) {
+	a.Helper()
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		a.Fatal(err)
+	}
+	p.to.Store(to)
 }
 
 // count returns how many requests have come whose method and path begin so.

@@ -65,6 +65,15 @@ func (r *rpc) value(typ tftypes.Type, attributes map[string]any) *tfprotov6.Dyna
 	return &v
 }
 
+func (r *rpc) null(typ tftypes.Type) *tfprotov6.DynamicValue {
+	r.Helper()
+	v, err := tfprotov6.NewDynamicValue(typ, tftypes.NewValue(typ, nil))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return &v
+}
+
 func (r *rpc) attribute(v *tfprotov6.DynamicValue, typ tftypes.Type, name string) (text string) {
 	r.Helper()
 	r.read(v, typ, name, &text)
@@ -151,10 +160,7 @@ func TestWaitIsInterrupted(t *testing.T) {
 	kind := "dcvaas_domain_validation"
 	typ := r.schemas.ResourceSchemas[kind].ValueType()
 	ctx, cancel := context.WithCancel(context.Background())
-	null, err := tfprotov6.NewDynamicValue(typ, tftypes.NewValue(typ, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	null := r.null(typ)
 	given := map[string]any{"domain_id": d.Id, "wait_for": "certificate"}
 	planned := map[string]any{"id": tftypes.UnknownValue, "domain_id": d.Id, "wait_for": "certificate"}
 	type result struct {
@@ -163,7 +169,7 @@ func TestWaitIsInterrupted(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		resp, err := r.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: &null,
+		resp, err := r.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: null,
 			Config: r.value(typ, given), PlannedState: r.value(typ, planned)})
 		done <- result{resp, err}
 	}()

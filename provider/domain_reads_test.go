@@ -1,0 +1,145 @@
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// addedMany adds domains at the given organization, all at once.
+func (a *acc) addedMany(n int) []*client.Domain {
+	a.Helper()
+	out := make([]*client.Domain, n)
+	var wg sync.WaitGroup
+	for i := range out {
+		wg.Go(func() {
+			d, err := a.client.CreateDomain(a.Context(), client.DomainCreate{Name: a.domain()})
+			if err != nil {
+				a.Error(err)
+				return
+			}
+			out[i] = d
+		})
+	}
+	if wg.Wait(); a.Failed() {
+		a.FailNow()
+	}
+	return out
+}
+
+// readDomain reads as a refresh does, and returns the status; empty if the domain is gone.
+func (r *rpc) readDomain(id string) string {
+	r.Helper()
+	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
+	resp, err := r.ReadResource(r.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": id, "name": "unread.example"})})
+	if err != nil {
+		r.Error(err)
+		return ""
+	}
+	for _, d := range resp.Diagnostics {
+		r.Errorf("%s: %s", d.Summary, d.Detail)
+	}
+	if v, err := resp.NewState.Unmarshal(typ); err != nil || v.IsNull() {
+		return ""
+	}
+	return r.attribute(resp.NewState, typ, "status")
+}
+
+// A refresh of many domains takes a few calls, whichever order they come in; one that is gone is found to be.
+func TestRefreshReadsByTheList(t *testing.T) {
+	a := newAcc(t).organization(t)
+	domains := a.addedMany(210)
+	if err := a.client.DeleteDomain(t.Context(), domains[7].Id); err != nil {
+		t.Fatal(err)
+	}
+	p := a.proxy(nil)
+	a.endpoint = p.URL
+	r := a.rpc()
+	turn := make(chan struct{}, 10) // Terraform's default parallelism
+	var wg sync.WaitGroup
+	for i, d := range domains {
+		turn <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			if status := r.readDomain(d.Id); (status == "") != (i == 7) {
+				t.Errorf("%s is %q", d.Name, status)
+			}
+		})
+	}
+	wg.Wait()
+	// Two pages, those that came before the first was there, and the one that is gone.
+	if n := p.count("GET "); n > 2+readsAlone+10+1 {
+		t.Errorf("%d calls for %d domains", n, len(domains))
+	}
+}
+
+// A few domains are read one by one: the list of a large organization would cost more.
+func TestRefreshOfAFewReadsNoList(t *testing.T) {
+	a := newAcc(t).organization(t)
+	domains := a.addedMany(readsAlone)
+	p := a.proxy(nil)
+	a.endpoint = p.URL
+	r := a.rpc()
+	for _, d := range domains {
+		r.readDomain(d.Id)
+	}
+	if lists := p.count("GET /api/domains") - p.count("GET /api/domains/"); lists != 0 || p.count("GET ") != readsAlone {
+		t.Errorf("%d calls, of them %d of the list", p.count("GET "), lists)
+	}
+}
+
+// What this provider writes is never read from before.
+func TestRefreshAfterAWrite(t *testing.T) {
+	a := newAcc(t).organization(t)
+	domains := a.addedMany(20)
+	r := a.rpc()
+	for _, d := range domains {
+		r.readDomain(d.Id)
+	}
+	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
+	last := domains[19]
+	current, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": last.Id})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	null := r.null(typ)
+	resp, err := r.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain", PriorState: current.NewState, PlannedState: null, Config: null})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	if status := r.readDomain(last.Id); status != "" {
+		t.Errorf("what was deleted is %s", status)
+	}
+}
+
+// Where the list is refused, each domain is read by itself.
+func TestRefreshWithoutTheList(t *testing.T) {
+	a := newAcc(t).organization(t)
+	domains := a.addedMany(20)
+	p := a.proxy(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/api/domains" {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprint(w, `{"type":"about:blank","title":"Forbidden","status":403,"code":"scope-missing"}`)
+		return true
+	})
+	a.endpoint = p.URL
+	r := a.rpc()
+	for _, d := range domains {
+		if status := r.readDomain(d.Id); status != "pending_cname" {
+			t.Errorf("%s is %q", d.Name, status)
+		}
+	}
+	if n := p.count("GET /api/domains/"); n != 20 || p.count("GET ") != 21 {
+		t.Errorf("%d calls for 20 domains: %s", n, strings.Join(p.calls, ", "))
+	}
+}

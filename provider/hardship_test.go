@@ -1,0 +1,223 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
+)
+
+// manyDomains is a configuration of n domains with names of its own.
+func (a *acc) manyDomains(n int) string {
+	return fmt.Sprintf(requiresDCVaaS+`
+provider "dcvaas" {
+  max_retries = 12
+}
+
+resource "dcvaas_domain" "all" {
+  for_each = toset([for i in range(%d) : "n${i}.%s"])
+  name     = each.key
+}
+`, n, a.domain())
+}
+
+// records are those of manyDomains. For each, Terraform evaluates all domains, so its time grows with their square.
+const records = `
+resource "terraform_data" "record" {
+  for_each = dcvaas_domain.all
+  input    = each.value.delegation
+}
+`
+
+// inState returns how many domains the state holds.
+func (t *workspace) inState() int {
+	t.Helper()
+	return strings.Count(t.run("state", "list"), "dcvaas_domain.all[")
+}
+
+// atServer returns how many domains the organization has.
+func (a *acc) atServer() int {
+	a.Helper()
+	all, err := a.client.AllDomains(context.Background(), client.ListDomainsParams{})
+	if err != nil {
+		a.Fatal(err)
+	}
+	return len(all)
+}
+
+// whole applies until the end, and finds nothing left to do, nothing orphaned, and nothing after the destruction.
+func (t *workspace) whole(n int, apply ...string) {
+	t.Helper()
+	t.run(append([]string{"apply", "-auto-approve", "-input=false"}, apply...)...)
+	if in, at := t.inState(), t.atServer(); in != n || at != n {
+		t.Errorf("the state holds %d domains, and the server %d, of %d", in, at, n)
+	}
+	if out := t.run("plan"); !strings.Contains(out, "No changes.") {
+		t.Errorf("the next plan says:\n%s", out)
+	}
+	t.run("destroy", "-auto-approve")
+	if left := t.atServer(); left != 0 {
+		t.Errorf("%d domains are left", left)
+	}
+}
+
+// A token that is revoked in the middle of an apply stops it; what was made is in the state, and the next apply makes the rest.
+func TestCLITokenRevokedMidway(t *testing.T) {
+	const n = 40
+	a := newAcc(t).organization(t)
+	doomed, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "doomed", Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeDomainsWrite}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var posts atomic.Int64
+	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && posts.Add(1) == n/2 {
+			_ = a.client.DeleteToken(context.Background(), doomed.Id)
+		}
+		return false
+	})
+	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n) + records})
+	good := tf.env
+	tf.env = append(good[:len(good):len(good)], envEndpoint+"="+p.URL, envAPIToken+"="+doomed.Token)
+	out, err := tf.command("apply", "-auto-approve", "-input=false").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Status: 401") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	tf.env = good
+	if in, at := tf.inState(), a.atServer(); in != at || in == 0 || in == n {
+		t.Errorf("the state holds %d domains, and the server %d", in, at)
+	}
+	tf.whole(n)
+}
+
+// The API is stopped and started again in the middle of an apply, with answers cut off on their way: the apply ends well, and
+// nothing is made twice.
+func TestCLIRestartedMidway(t *testing.T) {
+	const n = 40
+	a := newAcc(t)
+	config := program.DevConfig{Dir: filepath.Join(plane.dir, "restarted"), FreePorts: true, EmbeddedRedis: true, Fast: true}
+	start := func() *program.Dev {
+		d, err := program.StartDev(context.Background(), config)
+		if err != nil {
+			t.Errorf("it does not start: %v", err)
+		}
+		return d
+	}
+	stop := func(d *program.Dev) {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		d.Stop(ctx)
+	}
+	dev := start()
+	if dev == nil {
+		t.FailNow()
+	}
+	t.Cleanup(func() { stop(dev) })
+	connect := func() {
+		a.endpoint, a.token = dev.Env()["DCVAAS_ENDPOINT"], dev.Env()["DCVAAS_API_TOKEN"]
+		a.client = a.clientWith(a.token)
+	}
+	connect()
+
+	var down atomic.Bool
+	var posts, cut atomic.Int64
+	var once sync.Once
+	var p *proxy
+	restarted := make(chan struct{})
+	p = a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && posts.Add(1) == n/2 {
+			once.Do(func() {
+				down.Store(true)
+				go func() {
+					defer close(restarted)
+					stop(dev)
+					if dev = start(); dev != nil {
+						p.leadTo(a, dev.Env()["DCVAAS_ENDPOINT"])
+						down.Store(false)
+					}
+				}()
+			})
+		}
+		if down.Load() {
+			cut.Add(1)
+			panic(http.ErrAbortHandler) // the connection breaks
+		}
+		return false
+	})
+	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n) + records})
+	tf.env = append(tf.env, envEndpoint+"="+p.URL)
+	out := tf.run("apply", "-auto-approve", "-input=false")
+	<-restarted
+	if dev == nil {
+		t.FailNow()
+	}
+	connect()
+	if cut.Load() == 0 || !strings.Contains(out, fmt.Sprintf("%d added", 2*n)) {
+		t.Errorf("%d calls were cut off; it says:\n%s", cut.Load(), out)
+	}
+	tf.whole(n)
+}
+
+// More calls than the plan allows, fifty at once: Terraform waits for the limit, and ends without an error.
+func TestCLIRateLimited(t *testing.T) {
+	const n = 50
+	a := newAcc(t).organization(t, "--tier=free", "--domain-limit=100") // 100 calls a minute
+	eager, err := client.New(client.Options{Endpoint: a.endpoint, Token: a.token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 80 { // of the hundred that may come at once
+		if _, err := eager.Domains(t.Context(), client.ListDomainsParams{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var limited atomic.Int64
+	p := a.proxy(nil)
+	p.answered = func(status int) {
+		if status == http.StatusTooManyRequests {
+			limited.Add(1)
+		}
+	}
+	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n) + records})
+	tf.env = append(tf.env, envEndpoint+"="+p.URL)
+	if out := tf.run("apply", "-auto-approve", "-input=false", "-parallelism=50"); !strings.Contains(out, fmt.Sprintf("%d added", 2*n)) {
+		t.Errorf("it says:\n%s", out)
+	}
+	if limited.Load() == 0 {
+		t.Error("the limit was never met, so that the test says nothing")
+	}
+	if in := tf.inState(); in != n {
+		t.Errorf("the state holds %d domains", in)
+	}
+}
+
+// A thousand domains by for_each: made, refreshed by few calls, and destroyed.
+func TestCLIThousandDomains(t *testing.T) {
+	const n = 1000
+	a := newAcc(t).organization(t)
+	p := a.proxy(nil)
+	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
+	tf.env = append(tf.env, envEndpoint+"="+p.URL)
+	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
+		t.Errorf("it says:\n%s", out)
+	}
+	before := p.count("")
+	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
+		t.Errorf("the second plan says:\n%s", out)
+	}
+	if calls := p.count("") - before; calls > 100 {
+		t.Errorf("the refresh of %d domains took %d calls", n, calls)
+	}
+	tf.run("destroy", "-auto-approve")
+	if left := a.atServer(); left != 0 {
+		t.Errorf("%d domains are left", left)
+	}
+}
