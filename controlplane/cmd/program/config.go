@@ -3,7 +3,10 @@ package program
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // Config is everything that can be configured. A wrong value is refused at start, by name.
@@ -21,11 +24,13 @@ type Config struct {
 	StaffLogin string `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator's listener; needed where that is not on a loopback address. A secret."`
 	QueueWrite bool   `env:"DCVAAS_QUEUE_WRITE" help:"Let staff pause queues and delete tasks in the queue monitor."`
 
-	HTTP  HTTPConfig  `embed:""`
+	HTTP   HTTPConfig   `embed:""`
+	GitHub GitHubConfig `embed:""`
 	Work  WorkConfig  `embed:""`
 	DNS   DNSConfig   `embed:""`
 	Check CheckConfig `embed:""`
 	ACME  ACMEConfig  `embed:""`
+	Hooks HookConfig  `embed:""`
 }
 
 // HTTPConfig is about the API and the dashboard.
@@ -34,7 +39,15 @@ type HTTPConfig struct {
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute. They are counted in Redis; without one nothing is limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
 
-	devOrganization string // set by dev: its sign-in needs no password
+	devSignIn *controlplane.GitHubAccount // set by dev: who comes in without a password
+}
+
+// GitHubConfig is about signing in at GitHub. Without a client nobody signs in.
+type GitHubConfig struct {
+	ClientID     string `name:"github-client-id" env:"DCVAAS_GITHUB_CLIENT_ID" help:"Client id of the OAuth app at GitHub by which people sign in to the dashboard."`
+	ClientSecret string `name:"github-client-secret" env:"DCVAAS_GITHUB_CLIENT_SECRET" help:"Client secret of that app. A secret."`
+	URL          string `name:"github-url" env:"DCVAAS_GITHUB_URL" default:"https://github.com" placeholder:"URL" help:"Where GitHub's pages are; of an Enterprise Server https://HOST."`
+	APIURL       string `name:"github-api-url" env:"DCVAAS_GITHUB_API_URL" default:"https://api.github.com" placeholder:"URL" help:"Where GitHub's API is; of an Enterprise Server https://HOST/api/v3."`
 }
 
 // WorkConfig is about workers.
@@ -62,6 +75,11 @@ type CheckConfig struct {
 	Authority    string   `env:"DCVAAS_AUTHORITY" placeholder:"HOST:PORT" help:"A server that stands for every customer's name servers, for tests."`
 }
 
+// HookConfig is about customers' webhooks.
+type HookConfig struct {
+	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" help:"Let webhooks be on this machine, also without TLS there. For development: with it customers reach what listens on loopback addresses."`
+}
+
 // ACMEConfig is about the CAs.
 type ACMEConfig struct {
 	Email          string `name:"acme-email" env:"DCVAAS_ACME_EMAIL" help:"Contact for the accounts at the CAs."`
@@ -80,6 +98,12 @@ func (c *Config) check() error {
 		return errNoDatabase
 	case c.Zone == "":
 		return errors.New("zone (DCVAAS_ZONE) is needed")
+	case (c.GitHub.ClientID == "") != (c.GitHub.ClientSecret == ""):
+		return errors.New("github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) go together: both or neither")
+	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.URL):
+		return errors.New("github-url (DCVAAS_GITHUB_URL) is no URL such as https://github.com")
+	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.APIURL):
+		return errors.New("github-api-url (DCVAAS_GITHUB_API_URL) is no URL such as https://api.github.com")
 	case c.Work.Concurrency < 1:
 		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): %d is less than 1", c.Work.Concurrency)
 	case c.Work.Lease < time.Second:
@@ -90,4 +114,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): %s is not a wait", c.Work.RetryBase)
 	}
 	return nil
+}
+
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }

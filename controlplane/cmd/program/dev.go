@@ -25,6 +25,7 @@ const (
 	devZonePort, devPlaygroundDNSPort, devPlaygroundHTTPPort = 5300, 5301, 8053
 	devPrimaryCAPort, devBackupCAPort                        = 14000, 14001
 	devPostgresPort, devRedisPort                            = 15432, 16379
+	devGitHubPort                                            = 8054
 )
 
 // DevConfig says how the development stack runs. The zero value is what `dcvaas dev` does.
@@ -42,8 +43,8 @@ type DevConfig struct {
 	WrapCA        func(name string) func(http.Handler) http.Handler
 }
 
-// Dev is the whole system on one machine: Postgres, Redis, two test CAs, the playground DNS
-// and the App.
+// Dev is the whole system on one machine: Postgres, Redis, two test CAs, the playground DNS,
+// a stand-in for GitHub's login and the App.
 type Dev struct {
 	Config     Config
 	App        *App
@@ -52,6 +53,7 @@ type Dev struct {
 	Primary    *devstack.CA
 	Backup     *devstack.CA
 	Playground *devstack.Playground
+	GitHub     *devstack.GitHub
 	OrgID      string
 	Token      string // secret of its API token
 
@@ -80,7 +82,7 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startCAs, d.configure, d.startApp, d.startTenant} {
+	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startGitHub, d.startCAs, d.configure, d.startApp, d.startTenant} {
 		if err := start(ctx, c); err != nil {
 			return nil, err
 		}
@@ -138,6 +140,25 @@ func (d *Dev) startPlayground(ctx context.Context, c DevConfig) error {
 		return err
 	}
 	d.onStop(func(ctx context.Context) { _ = d.Playground.Stop(ctx) })
+	return nil
+}
+
+// The OAuth app that the stand-in for GitHub knows. There is nothing to keep secret.
+const devGitHubClient, devGitHubSecret = "dcvaas-dev", "dcvaas-dev"
+
+// devLogin is who comes in by one click: the owner of the organization.
+const devLogin = "developer"
+
+func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
+	port, err := c.port(devGitHubPort)
+	if err != nil {
+		return err
+	}
+	if d.GitHub, err = devstack.StartGitHub(ctx, devstack.GitHubConfig{Listen: loopback(port), ClientID: devGitHubClient, Secret: devGitHubSecret,
+		Logins: []string{devLogin, "alice", "bob"}}); err != nil {
+		return err
+	}
+	d.onStop(func(context.Context) { d.GitHub.Stop() })
 	return nil
 }
 
@@ -205,7 +226,7 @@ func (d *Dev) configure(_ context.Context, c DevConfig) error {
 	cfg.PublicURL = "http://" + cfg.HTTP.Listen
 	cfg.DNS.Servers = cfg.DNS.Listen
 	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()}, AskAuthority: true, Authority: d.Playground.DNSAddr()}
-	cfg.LogFormat = "text"
+	cfg.LogFormat, cfg.Hooks.Loopback = "text", true
 	if c.LogLevel != "" {
 		cfg.LogLevel = c.LogLevel
 	}
@@ -229,7 +250,11 @@ func (d *Dev) startApp(ctx context.Context, c DevConfig) error {
 	if d.OrgID, err = devOrganization(ctx, setup); err != nil {
 		return err
 	}
-	d.Config.HTTP.devOrganization = d.OrgID
+	account := d.GitHub.Account(devLogin)
+	if err := devOwner(ctx, setup, d.OrgID, account); err != nil {
+		return err
+	}
+	d.Config.HTTP.devSignIn = &account
 	if d.App, err = NewApp(ctx, d.Config, Parts{Serve: true, Work: !c.NoWork, DNS: true}, d.log); err != nil {
 		return err
 	}
@@ -252,6 +277,15 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 		return "", err
 	}
 	return org.ID, nil
+}
+
+// devOwner makes the developer an owner of the organization, where they are not a member.
+func devOwner(ctx context.Context, a *App, orgID string, account controlplane.GitHubAccount) error {
+	_, err := a.lifecycle.AddMember(ctx, controlplane.System("dev"), orgID, account, controlplane.RoleOwner)
+	if controlplane.HasCode(err, "member-exists") {
+		return nil
+	}
+	return err
 }
 
 // startTenant makes sure that there is a token, the same as at the last start where it still
