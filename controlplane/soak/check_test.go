@@ -29,6 +29,20 @@ func (w *world) report() {
 	}
 }
 
+// progress says from time to time how far the year is.
+func (w *world) progress() {
+	if part := int(20 * w.clock.Now().Sub(start) / w.scenario.end.Sub(start)); part > w.told {
+		w.told = part
+		orders := 0
+		for _, a := range w.cas {
+			a.mu.Lock()
+			orders += a.tally.orders
+			a.mu.Unlock()
+		}
+		w.t.Logf("%s: day %d, %d orders, %d runs of jobs", time.Now().Format(time.TimeOnly), int(w.clock.Now().Sub(start)/day), orders, w.seen.runs)
+	}
+}
+
 // check asserts what must hold when the year is over.
 func (w *world) check() {
 	for _, a := range w.cas {

@@ -15,6 +15,7 @@ import (
 
 const (
 	workersAtOnce = 8
+	laneRoom      = 100
 	// leastLeap is the shortest step of the clock. It is longer than a lease.
 	leastLeap = 15 * time.Second
 	// sweepEvery is the shortest time between sweeps: a minute in production, longer here,
@@ -34,6 +35,7 @@ func (w *world) live() {
 		if w.seen.leaps++; w.seen.leaps%vacuumEvery == 0 {
 			w.vacuum()
 		}
+		w.progress()
 		w.noneEnded()
 		w.begin()
 		w.buryKilled()
@@ -106,6 +108,7 @@ func (w *world) sweep() {
 	if daily {
 		w.scan = lifecycle.NextScan(now)
 		sweeps = append(sweeps, w.workers.DailyScan)
+		must(w.t, w.workers.Tidy(ctx))
 	}
 	for _, fn := range sweeps {
 		_, err := fn(ctx)
@@ -114,7 +117,6 @@ func (w *world) sweep() {
 	ended, err := w.workers.Expire(ctx)
 	must(w.t, err)
 	w.seen.ended += ended
-	must(w.t, w.workers.Tidy(ctx))
 }
 
 // deliver dispatches and runs jobs until none is due.
@@ -143,8 +145,8 @@ func (w *world) dispatch() {
 		now := w.clock.Now()
 		n, err := w.store.DispatchDue(w.t.Context(), now, w.lanes, func(jobs []controlplane.Job) error { return w.transport.enqueue(now, jobs) })
 		must(w.t, err)
-		if n == 0 {
-			return
+		if n < laneRoom {
+			return // no lane was full
 		}
 	}
 }

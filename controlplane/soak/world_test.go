@@ -42,6 +42,7 @@ type world struct {
 	added     int // of the scenario's subjects
 	begun     int // of its faults
 	restored  int // of its faults: what ended them was done
+	told      int // twentieths of the year of which the test's log has been told
 	lastSweep time.Time
 	scan      time.Time // of the daily scan that comes next
 	killed    []string  // jobs whose worker died
@@ -65,7 +66,7 @@ type record struct {
 func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: start}, dice: newDice(seed), transport: newTransport(), limits: limitsFor(domains),
-		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: 100}, {Queue: controlplane.QueueDefault, Room: 100}, {Queue: controlplane.QueueBulk, Room: 100}},
+		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: laneRoom}, {Queue: controlplane.QueueDefault, Room: laneRoom}, {Queue: controlplane.QueueBulk, Room: laneRoom}},
 		scan:  lifecycle.NextScan(start), seen: record{kinds: map[kind]int{}, strange: map[string]int{}}}
 	s := newScenario(domains, days, w.dice)
 	w.scenario = &s

@@ -9,7 +9,7 @@ import (
 
 var (
 	soakDomains = flag.Int("soak.domains", 15, "how many domains live through the time")
-	soakDays    = flag.Int("soak.days", 50, "how many days it has")
+	soakDays    = flag.Int("soak.days", 51, "how many days it has")
 	soakSeed    = flag.Uint64("soak.seed", 1, "what its faults are drawn by")
 	soakFull    = flag.Bool("soak.full", false, "a thousand domains and 400 days")
 )
