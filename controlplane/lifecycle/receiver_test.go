@@ -148,3 +148,13 @@ func sameMessage(t *testing.T, all []received, id string) {
 }
 
 func near(d, want time.Duration) bool { return d >= want*89/100 && d <= want*111/100 }
+
+// range1 redelivers the first event from since on.
+func (w *world) range1(hook *controlplane.Webhook, since time.Time) (queued int, until time.Time) {
+	w.t.Helper()
+	must(w.t, w.Store.InTx(w.t.Context(), func(t *postgres.Tx) (err error) {
+		queued, until, err = t.RedeliverRange(w.t.Context(), hook, since, w.clock.Now(), w.clock.Now(), true, 1)
+		return err
+	}))
+	return queued, until
+}
