@@ -155,13 +155,24 @@ func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v contro
 		if v.Over && isValidation(v.Code) {
 			err = w.Governor.AuthorizationFailed(ctx, q)
 		}
-		if v.Over || v.Class != controlplane.VerdictRejected {
+		if (v.Over || v.Class != controlplane.VerdictRejected) && !mayBeIssued(o, v) {
 			err = cmp.Or(w.Governor.Refund(ctx, q, o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
 		}
 	}
 	if err != nil {
 		w.Logger.InfoContext(ctx, "lifecycle: the governor was not told", "order", o.ID, "error", err)
 	}
+}
+
+// mayBeIssued reports whether the CA may have made the certificate of an order that is given
+// up: its limits have counted it then. It has where a chain was there to be looked at, and may
+// have where the answer to the CSR is not known.
+func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
+	switch v.Class {
+	case controlplane.VerdictUnreachable, controlplane.VerdictOrderGone:
+		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalised || o.Step == controlplane.StepIssued
+	}
+	return o.Step == controlplane.StepIssued
 }
 
 // isValidation reports whether a CA's code says that an authorization failed.

@@ -215,6 +215,49 @@ func TestTheGovernorIsToldWhatBecameOfAnOrder(t *testing.T) {
 	}
 }
 
+// An order that is given up when its certificate may have been made is not given back: the CA
+// has counted it.
+func TestTheGovernorKeepsWhatMayBeIssued(t *testing.T) {
+	t.Parallel()
+	mismatch := says(controlplane.VerdictRejected)
+	mismatch.Code, mismatch.Over = "certificate-mismatch", true
+	invalid := mismatch
+	invalid.Code = "ca-bad-csr"
+	back := []string{"refund primary true"}
+	for what, tt := range map[string]struct {
+		step controlplane.OrderStep
+		say  verdict
+		told []string
+	}{
+		"away before the CSR is sent":   {controlplane.StepAccepted, says(controlplane.VerdictUnreachable), back},
+		"away at the answer to the CSR": {controlplane.StepReady, says(controlplane.VerdictUnreachable), nil},
+		"away at the download":          {controlplane.StepIssued, says(controlplane.VerdictUnreachable), nil},
+		"the CSR refused":               {controlplane.StepReady, invalid, back},
+		"invalid after the CSR":         {controlplane.StepFinalised, invalid, back},
+		"not what was ordered":          {controlplane.StepIssued, mismatch, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.issuing("example.com")
+			w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+				if o.CA != "primary" {
+					return nil
+				}
+				o.Step, o.OrderURL = tt.step, "https://ca.example/order/"+o.ID
+				if err := j.Save(ctx, o); err != nil {
+					return err
+				}
+				return tt.say
+			})
+			w.run(d, controlplane.JobStartIssuance)
+			if !slices.Equal(g.told, tt.told) {
+				t.Errorf("told %q, want %q", g.told, tt.told)
+			}
+		})
+	}
+}
+
 // A governor that cannot decide is a failure of ours: no order is begun without it.
 func TestChooseFailsWithItsGovernor(t *testing.T) {
 	t.Parallel()
