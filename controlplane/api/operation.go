@@ -28,6 +28,9 @@ type operation struct {
 	once    bool // takes an Idempotency-Key
 	self    bool // needs no scope of somebody signed in where it is about themselves (x-self)
 	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
+
+	deprecated *deprecation // nil where it is not
+	deprecates bool         // it, or one of its parameters, is deprecated
 }
 
 type parameter struct {
@@ -35,6 +38,8 @@ type parameter struct {
 	required bool
 	integer  bool
 	schema   *openapi3.Schema
+
+	deprecated *deprecation // nil where it is not
 }
 
 // readContract returns the contract's operations by "METHOD /path", and the contract itself
@@ -45,19 +50,27 @@ func readContract() (map[string]*operation, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	table, err := readOperations(doc)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := doc.MarshalJSON()
+	return table, raw, err
+}
+
+func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	table := make(map[string]*operation)
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
 			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator has made it a Go name
 			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", o.OperationID, err)
+				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
 			}
 			table[method+" "+path] = op
 		}
 	}
-	raw, err := doc.MarshalJSON()
-	return table, raw, err
+	return table, nil
 }
 
 func readOperation(path, method string, o *openapi3.Operation, params openapi3.Parameters) (*operation, error) {
@@ -72,8 +85,17 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 			return nil, fmt.Errorf("x-scope is %q, which is no scope", scope)
 		}
 	}
+	var err error
+	if op.deprecated, err = readDeprecation(o.Deprecated, o.Extensions); err != nil {
+		return nil, err
+	}
+	op.deprecates = op.deprecated != nil
 	for _, ref := range params {
 		p := parameter{name: ref.Value.Name, required: ref.Value.Required, schema: ref.Value.Schema.Value}
+		if p.deprecated, err = readDeprecation(ref.Value.Deprecated, ref.Value.Extensions); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		op.deprecates = op.deprecates || p.deprecated != nil
 		p.integer = p.schema.Type.Is(openapi3.TypeInteger)
 		switch ref.Value.In {
 		case openapi3.ParameterInQuery:

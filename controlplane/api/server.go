@@ -206,6 +206,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
 		c.op = a.operations[mux.CurrentRoute(r)]
+		a.tellDeprecations(w.Header(), r, c.op)
 		if err := a.admit(w, r, c); err != nil {
 			a.problem(w, r, err)
 			return
