@@ -1051,7 +1051,7 @@ type InvitationWithLink struct {
 
 // Job defines model for Job.
 type Job struct {
-	// Attempts Failures so far; after the fourth it is dead.
+	// Attempts Failures so far; after the fourth it is dead, a `webhook_delivery` after the tenth.
 	Attempts int `json:"attempts"`
 
 	// CertificateId The certificate that a `revocation` is about; null for other types.
@@ -1299,7 +1299,9 @@ type RateLimit struct {
 // RedeliverRange defines model for RedeliverRange.
 type RedeliverRange struct {
 	// All Also those that were delivered.
-	All   *bool     `json:"all,omitempty"`
+	All *bool `json:"all,omitempty"`
+
+	// Since At most 30 days ago.
 	Since time.Time `json:"since"`
 
 	// Until Exclusive; now where it is not sent.
@@ -2789,9 +2791,47 @@ type ClientInterface interface {
 	// CreateWebhookWithBody Have events sent to an address
 	//
 	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-	// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-	// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	//
+	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	//
+	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	//
+	// | type | data |
+	// |---|---|
+	// | `domain.created` | `after`: the domain's name, status and options |
+	// | `domain.updated` | `before` and `after`: name, status and options |
+	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.dns_verified` | `target` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.renewed` | the same |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+	// | `domain.check_requested` | `job_id` |
+	// | `domain.issue_requested` | `job_id` |
+	// | `domain.renew_requested` | `job_id` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+	// | `webhook.deleted` | `before`: the same |
+	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `webhook.test` | `message`; it is in no log |
+	//
+	// A webhook is not told of events about itself.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2801,9 +2841,47 @@ type ClientInterface interface {
 	// CreateWebhook Have events sent to an address
 	//
 	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-	// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-	// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	//
+	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	//
+	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	//
+	// | type | data |
+	// |---|---|
+	// | `domain.created` | `after`: the domain's name, status and options |
+	// | `domain.updated` | `before` and `after`: name, status and options |
+	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.dns_verified` | `target` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.renewed` | the same |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+	// | `domain.check_requested` | `job_id` |
+	// | `domain.issue_requested` | `job_id` |
+	// | `domain.renew_requested` | `job_id` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+	// | `webhook.deleted` | `before`: the same |
+	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `webhook.test` | `message`; it is in no log |
+	//
+	// A webhook is not told of events about itself.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2859,7 +2937,7 @@ type ClientInterface interface {
 
 	// RedeliverWebhookRangeWithBody Send the events of a time again
 	//
-	// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2868,7 +2946,7 @@ type ClientInterface interface {
 
 	// RedeliverWebhookRange Send the events of a time again
 	//
-	// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4023,9 +4101,47 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // CreateWebhookWithBody Have events sent to an address
 //
 // By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+//
+// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+//
+// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+//
+// | type | data |
+// |---|---|
+// | `domain.created` | `after`: the domain's name, status and options |
+// | `domain.updated` | `before` and `after`: name, status and options |
+// | `domain.deleted` | `before`: name, status and options |
+// | `domain.dns_verified` | `target` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.renewed` | the same |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+// | `domain.check_requested` | `job_id` |
+// | `domain.issue_requested` | `job_id` |
+// | `domain.renew_requested` | `job_id` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+// | `webhook.deleted` | `before`: the same |
+// | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `webhook.test` | `message`; it is in no log |
+//
+// A webhook is not told of events about itself.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4045,9 +4161,47 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // CreateWebhook Have events sent to an address
 //
 // By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+//
+// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+//
+// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+//
+// | type | data |
+// |---|---|
+// | `domain.created` | `after`: the domain's name, status and options |
+// | `domain.updated` | `before` and `after`: name, status and options |
+// | `domain.deleted` | `before`: name, status and options |
+// | `domain.dns_verified` | `target` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.renewed` | the same |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+// | `domain.check_requested` | `job_id` |
+// | `domain.issue_requested` | `job_id` |
+// | `domain.renew_requested` | `job_id` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+// | `webhook.deleted` | `before`: the same |
+// | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `webhook.test` | `message`; it is in no log |
+//
+// A webhook is not told of events about itself.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4183,7 +4337,7 @@ func (c *rawClient) RedeliverWebhook(ctx context.Context, webhook WebhookID, del
 
 // RedeliverWebhookRangeWithBody Send the events of a time again
 //
-// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4202,7 +4356,7 @@ func (c *rawClient) RedeliverWebhookRangeWithBody(ctx context.Context, webhook W
 
 // RedeliverWebhookRange Send the events of a time again
 //
-// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8354,9 +8508,47 @@ type ClientWithResponsesInterface interface {
 	// CreateWebhookWithBodyWithResponse Have events sent to an address
 	//
 	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-	// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-	// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	//
+	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	//
+	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	//
+	// | type | data |
+	// |---|---|
+	// | `domain.created` | `after`: the domain's name, status and options |
+	// | `domain.updated` | `before` and `after`: name, status and options |
+	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.dns_verified` | `target` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.renewed` | the same |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+	// | `domain.check_requested` | `job_id` |
+	// | `domain.issue_requested` | `job_id` |
+	// | `domain.renew_requested` | `job_id` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+	// | `webhook.deleted` | `before`: the same |
+	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `webhook.test` | `message`; it is in no log |
+	//
+	// A webhook is not told of events about itself.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8366,9 +8558,47 @@ type ClientWithResponsesInterface interface {
 	// CreateWebhookWithResponse Have events sent to an address
 	//
 	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-	// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-	// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	//
+	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	//
+	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	//
+	// | type | data |
+	// |---|---|
+	// | `domain.created` | `after`: the domain's name, status and options |
+	// | `domain.updated` | `before` and `after`: name, status and options |
+	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.dns_verified` | `target` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.renewed` | the same |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+	// | `domain.check_requested` | `job_id` |
+	// | `domain.issue_requested` | `job_id` |
+	// | `domain.renew_requested` | `job_id` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+	// | `webhook.deleted` | `before`: the same |
+	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `webhook.test` | `message`; it is in no log |
+	//
+	// A webhook is not told of events about itself.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8434,7 +8664,7 @@ type ClientWithResponsesInterface interface {
 
 	// RedeliverWebhookRangeWithBodyWithResponse Send the events of a time again
 	//
-	// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8443,7 +8673,7 @@ type ClientWithResponsesInterface interface {
 
 	// RedeliverWebhookRangeWithResponse Send the events of a time again
 	//
-	// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12691,8 +12921,6 @@ type DeleteOrganizationResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
-	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -12722,11 +12950,6 @@ func (r DeleteOrganizationResponse) GetApplicationproblemJSON401() *Unauthorized
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r DeleteOrganizationResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
-}
-
-// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteOrganizationResponse) GetApplicationproblemJSON409() *Conflict {
-	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16643,9 +16866,47 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // CreateWebhookWithBodyWithResponse Have events sent to an address
 //
 // By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+//
+// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+//
+// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+//
+// | type | data |
+// |---|---|
+// | `domain.created` | `after`: the domain's name, status and options |
+// | `domain.updated` | `before` and `after`: name, status and options |
+// | `domain.deleted` | `before`: name, status and options |
+// | `domain.dns_verified` | `target` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.renewed` | the same |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+// | `domain.check_requested` | `job_id` |
+// | `domain.issue_requested` | `job_id` |
+// | `domain.renew_requested` | `job_id` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+// | `webhook.deleted` | `before`: the same |
+// | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `webhook.test` | `message`; it is in no log |
+//
+// A webhook is not told of events about itself.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16661,9 +16922,47 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // CreateWebhookWithResponse Have events sent to an address
 //
 // By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. Only a 2xx answer within 20 seconds counts; redirects are not followed. Attempts come at
-// once and after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h (±10 %). An address that answers 410, or that failed for five days, is
-// disabled, and the event `webhook.disabled` says so. The order of events is not promised. The address must be https and on the public Internet.
+// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
+// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
+// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
+// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
+// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
+// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+//
+// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+//
+// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+//
+// | type | data |
+// |---|---|
+// | `domain.created` | `after`: the domain's name, status and options |
+// | `domain.updated` | `before` and `after`: name, status and options |
+// | `domain.deleted` | `before`: name, status and options |
+// | `domain.dns_verified` | `target` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_timeout` | `code` of the cause, `fix` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.renewed` | the same |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
+// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
+// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
+// | `domain.check_requested` | `job_id` |
+// | `domain.issue_requested` | `job_id` |
+// | `domain.renew_requested` | `job_id` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
+// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
+// | `webhook.deleted` | `before`: the same |
+// | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `webhook.test` | `message`; it is in no log |
+//
+// A webhook is not told of events about itself.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16777,7 +17076,7 @@ func (c *ClientWithResponses) RedeliverWebhookWithResponse(ctx context.Context, 
 
 // RedeliverWebhookRangeWithBodyWithResponse Send the events of a time again
 //
-// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16792,7 +17091,7 @@ func (c *ClientWithResponses) RedeliverWebhookRangeWithBodyWithResponse(ctx cont
 
 // RedeliverWebhookRangeWithResponse Send the events of a time again
 //
-// For after an outage: every event between `since` and `until` that was not delivered, or with `all` every one, oldest first, each with the same `webhook-id`. At most 10,000 at a time; ask again from where it stopped.
+// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21476,13 +21775,6 @@ func ParseDeleteOrganizationResponse(rsp *http.Response) (*DeleteOrganizationRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable

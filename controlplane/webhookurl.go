@@ -59,8 +59,8 @@ func webhookHostFault(host string) (why, fix string) {
 		}
 		return "The address is not on the public Internet.", "Send one that can be reached from the Internet; a private network needs a receiver in front of it."
 	}
-	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-	if err != nil || len(ascii) > 253 {
+	ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true)).ToASCII(strings.TrimSuffix(host, "."))
+	if err != nil {
 		return "The host is not a valid name.", "Check its spelling."
 	}
 	last := ascii[strings.LastIndexByte(ascii, '.')+1:]
