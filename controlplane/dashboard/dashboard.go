@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -21,13 +22,17 @@ type Config struct {
 	Store     *postgres.Store
 	Lifecycle *lifecycle.Service
 
-	// SessionKey signs the sessions' cookies and the lists' cursors: 32 bytes, the same in
-	// every process. With another key everybody is signed out.
+	// SessionKey signs the cookies of sign-ins that have begun, and the lists' cursors: 32
+	// bytes, the same in every process.
 	SessionKey []byte
 
-	// DevSignIn lets anybody who reaches the dashboard in, by one click. It is for
-	// development. Nil: there is no way to sign in, and the page says so.
-	DevSignIn *DevSignIn
+	// GitHub is where people sign in. Nil: they do not.
+	GitHub GitHub
+
+	// DevSignIn lets anybody who reaches the dashboard in, by one click, as the owner of this
+	// account. It is for development. Without it and GitHub there is no way to sign in, and
+	// the page says so.
+	DevSignIn *controlplane.GitHubAccount
 
 	// Secure says that people reach the dashboard by https: cookies are sent by that alone.
 	Secure bool
@@ -44,26 +49,20 @@ type Config struct {
 	Logger *slog.Logger     // discards where nil
 }
 
-// DevSignIn is who comes in by the development sign-in.
-type DevSignIn struct {
-	OrgID    string
-	UserName string
-}
-
 // Dashboard is the HTTP handler of the pages.
 type Dashboard struct {
-	config     Config
-	store      *postgres.Store
-	lifecycle  *lifecycle.Service
-	now        func() time.Time
-	log        *slog.Logger
-	assets     *assets
-	pages      pages
-	sessionKey []byte
-	cursorKey  []byte
-	handler    http.Handler
-	stopping   chan struct{}
-	stop       sync.Once
+	config    Config
+	store     *postgres.Store
+	lifecycle *lifecycle.Service
+	now       func() time.Time
+	log       *slog.Logger
+	assets    *assets
+	pages     pages
+	flowKey   []byte
+	cursorKey []byte
+	handler   http.Handler
+	stopping  chan struct{}
+	stop      sync.Once
 }
 
 var _ http.Handler = (*Dashboard)(nil)
@@ -76,11 +75,11 @@ func New(c Config) (*Dashboard, error) {
 	if len(c.SessionKey) < sessionKeyLength {
 		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes, and needs %d", len(c.SessionKey), sessionKeyLength)
 	}
-	if c.DevSignIn != nil && (c.DevSignIn.OrgID == "" || c.DevSignIn.UserName == "") {
-		return nil, errors.New("dashboard: DevSignIn needs OrgID and UserName")
+	if c.DevSignIn != nil && (c.DevSignIn.ID == 0 || c.DevSignIn.Login == "") {
+		return nil, errors.New("dashboard: DevSignIn needs ID and Login")
 	}
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger,
-		sessionKey: deriveKey(c.SessionKey, "session"), cursorKey: deriveKey(c.SessionKey, "cursor"),
+		flowKey: deriveKey(c.SessionKey, "sign-in"), cursorKey: deriveKey(c.SessionKey, "cursor"),
 		stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now

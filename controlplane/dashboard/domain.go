@@ -97,8 +97,11 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 		return nil, err
 	}
 	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID + "/events", State: liveState(domain, jobs), Name: domain.Name,
-		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain), Next: v.nextStep(domain), Actions: actions(domain),
+		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain), Next: v.nextStep(domain),
 		Record: d.recordView(domain), Conditions: v.conditions(domain), Options: options(domain)}
+	if v.may(controlplane.ScopeDomainsWrite) {
+		view.Actions = actions(domain)
+	}
 	for i := range certificates {
 		c := v.certificateView(&certificates[i], domain)
 		if c.Current {
@@ -110,8 +113,12 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 	for i := range jobs {
 		view.Jobs = append(view.Jobs, v.jobView(&jobs[i]))
 	}
+	people, err := d.people(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
 	for i := range entries {
-		view.Timeline = append(view.Timeline, v.eventView(&entries[i]))
+		view.Timeline = append(view.Timeline, v.eventView(&entries[i], people))
 	}
 	return view, nil
 }

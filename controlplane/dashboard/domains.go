@@ -19,6 +19,7 @@ type domainsView struct {
 	Used, Limit int
 	Tier        string
 	Add         addForm
+	MayAdd      bool
 	Query       string
 	Status      string
 	Sort        string
@@ -86,7 +87,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
-	view := domainsView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, Query: l.Query, Status: l.Status, Sort: l.Sort,
+	view := domainsView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status, Sort: l.Sort,
 		Chips: l.chips(used), Columns: l.columns(), Filtered: l.Query != "" || l.Status != ""}
 	if used == 0 {
 		view.Add.Focus = true

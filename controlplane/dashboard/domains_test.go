@@ -31,7 +31,7 @@ func TestAddDomain(t *testing.T) {
 	}
 	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, d.ID, 10)
 	s.must(err)
-	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser || log[0].Actor.ID != "developer" || log[0].Actor.IP != "127.0.0.1" || log[0].Actor.RequestID == "" {
+	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser || log[0].Actor.ID != s.sessionOf(s).User.ID || log[0].Actor.IP != "127.0.0.1" || log[0].Actor.RequestID == "" {
 		t.Errorf("the log says %+v", log)
 	}
 	s.post("/domains", url.Values{"name": {"example.org"}, "wildcard": {"1"}}).want(http.StatusSeeOther)
@@ -120,8 +120,8 @@ func TestPagesOfTheList(t *testing.T) {
 	limit := 200
 	s := newSignedIn(t)
 	s.org = s.bigOrg(limit)
-	s.dash.config.DevSignIn.OrgID = s.org.ID
-	s.post("/login", nil).want(http.StatusSeeOther)
+	s.join(s.org, developer, controlplane.RoleOwner)
+	s.post("/organizations/"+s.org.ID+"/switch", nil).to("/domains")
 	for i := range domainsPerPage + 10 {
 		s.add(s.org, fmt.Sprintf("d%03d.example.com", i))
 	}

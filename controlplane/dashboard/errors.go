@@ -54,12 +54,15 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	e := controlplane.AsError(err)
 	status, title := statusOf(e)
 	if status >= http.StatusInternalServerError {
-		d.log.ErrorContext(v.Context(), "dashboard: a page failed", "request_id", v.id, "path", v.URL.Path, "error", err)
+		d.log.ErrorContext(v.Context(), "dashboard: a page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
 	view := errorView{Status: status, Message: e.Message, Fix: remedy(e), Code: e.Code, Back: "/domains", BackWords: "Go to your domains"}
+	if v.session == nil {
+		view.Back, view.BackWords = "/login", "Go to the sign-in"
+	}
 	if status >= http.StatusInternalServerError {
 		view.RequestID = v.id
 	}

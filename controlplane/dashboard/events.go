@@ -34,7 +34,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	_ = out.control.SetReadDeadline(time.Time{})
 	moved, stop := d.store.Watch(domain.ID)
 	defer stop()
-	end := time.NewTimer(min(streamLife, time.Unix(v.session.Expires, 0).Sub(v.now)))
+	end := time.NewTimer(min(streamLife, v.session.ExpiresAt.Sub(v.now)))
 	defer end.Stop()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -64,7 +64,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case <-jobs.moved[2]:
 		case <-beat.C:
 			// What no one tells of, such as a sweep's new job, is found by looking again.
-			if out.send(": still here\n\n") != nil {
+			if !d.stillSignedIn(v) || out.send(": still here\n\n") != nil {
 				return nil
 			}
 		case <-end.C:

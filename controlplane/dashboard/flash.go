@@ -12,6 +12,9 @@ var flashes = map[string]string{
 	"issue-running": "A certificate is being ordered already.",
 	"renew":         "The certificate is being renewed now.",
 	"renew-running": "A certificate is being ordered already.",
+	"joined":        "You are a member of this organization now.",
+	"member":        "You are a member of this organization already; nothing was changed.",
+	"switched":      "You are in this organization now.",
 	"retry":         "The job starts afresh, with all its attempts.",
 	"retry-running": "That work is under way already.",
 }

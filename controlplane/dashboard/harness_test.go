@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,20 +48,26 @@ type site struct {
 	visitor *http.Client
 	log     *lockedBuffer
 
+	*clock
+}
+
+// clock is the dashboard's.
+type clock struct {
 	mu    sync.Mutex
-	ahead time.Duration // how far the dashboard's clock is ahead
+	ahead time.Duration
 }
 
 func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, store: postgrestest.New(t), log: &lockedBuffer{}}
+	s := &site{t: t, store: postgrestest.New(t), log: &lockedBuffer{}, clock: &clock{}}
 	var err error
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store, Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")
+	s.join(s.org, developer, controlplane.RoleOwner)
 	c := Config{Store: s.store, Lifecycle: s.life, SessionKey: bytes.Repeat([]byte{9}, 32),
-		DevSignIn: &DevSignIn{OrgID: s.org.ID, UserName: "developer"},
+		DevSignIn: &developer,
 		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time {
 			s.mu.Lock()
@@ -83,12 +90,60 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	return s
 }
 
+// developer comes in by one click.
+var developer = controlplane.GitHubAccount{ID: 1, Login: "developer", Name: "The Developer"}
+
+// join makes somebody a member.
+func (s *site) join(org *controlplane.Organization, account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
+	s.t.Helper()
+	m, err := s.life.AddMember(s.t.Context(), controlplane.System("test"), org.ID, account, role)
+	s.must(err)
+	return m
+}
+
 // newSignedIn is newSite with its visitor signed in.
 func newSignedIn(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	s := newSite(t, change...)
 	s.post("/login", nil).want(http.StatusSeeOther)
 	return s
+}
+
+// browser returns the site with a visitor of its own, who is not signed in.
+func (s *site) browser() *site {
+	s.t.Helper()
+	jar, err := cookiejar.New(nil)
+	s.must(err)
+	other := &site{t: s.t, store: s.store, life: s.life, org: s.org, dash: s.dash, server: s.server, log: s.log, clock: s.clock}
+	other.visitor = &http.Client{Jar: jar, CheckRedirect: s.visitor.CheckRedirect}
+	return other
+}
+
+// again returns the site with a visitor of its own, who is signed in to the account.
+func (s *site) again(account controlplane.GitHubAccount) *site {
+	s.t.Helper()
+	other := s.browser()
+	_, secret, err := s.life.SignIn(s.t.Context(), controlplane.Actor{}, "test", account)
+	s.must(err)
+	u, err := url.Parse(s.server.URL)
+	s.must(err)
+	other.visitor.Jar.SetCookies(u, []*http.Cookie{{Name: "dcvaas_session", Value: secret}})
+	return other
+}
+
+// actions returns what the organization's log has about a kind of object, oldest first.
+func (s *site) actions(orgID, entityType string) []string {
+	s.t.Helper()
+	entries, _, err := s.store.ListLog(s.t.Context(), orgID, postgres.LogFilter{Limit: 200})
+	s.must(err)
+	var out []string
+	for i := range entries {
+		if entries[i].EntityType == entityType {
+			out = append(out, entries[i].Action)
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 func (s *site) must(err error) {

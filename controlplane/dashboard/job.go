@@ -37,7 +37,7 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 	default:
 		view.Next = step{Words: "Ended", At: v.at(j.UpdatedAt)}
 	}
-	if j.Status == controlplane.JobFailed {
+	if j.Status == controlplane.JobFailed && v.may(controlplane.ScopeJobsWrite) {
 		view.RetryURL = "/jobs/" + j.ID + "/retry"
 	}
 	return view

@@ -8,9 +8,9 @@ import (
 
 // loginView is what templates/login.html shows.
 type loginView struct {
-	Dev  bool
-	User string
-	Next string // where to go afterwards
+	GitHub string // address that leads there; empty where there is none
+	Dev    string // who comes in by one click; empty where nobody does
+	Next   string // where to go afterwards
 }
 
 func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
@@ -20,8 +20,11 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 		return nil
 	}
 	view := loginView{Next: next}
+	if d.config.GitHub != nil {
+		view.GitHub = "/login/github?" + url.Values{"next": {next}}.Encode()
+	}
 	if dev := d.config.DevSignIn; dev != nil {
-		view.Dev, view.User = true, dev.UserName
+		view.Dev = dev.Login
 	}
 	return d.render(w, v, http.StatusOK, "login", layout{Title: "Sign in", Page: view})
 }
@@ -35,13 +38,20 @@ func (d *Dashboard) signIn(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	d.startSession(w, session{OrgID: dev.OrgID, User: dev.UserName, By: byDevelopment}, v.now)
+	if err := d.startSession(w, v, *dev); err != nil {
+		return err
+	}
 	http.Redirect(w, v.Request, safeNext(v.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }
 
 func (d *Dashboard) signOut(w http.ResponseWriter, v *visit) error {
-	d.endSession(w)
+	if v.session != nil {
+		if err := d.lifecycle.SignOut(v.Context(), d.actor(v), v.session); err != nil {
+			return err
+		}
+	}
+	d.forgetSession(w)
 	http.Redirect(w, v.Request, "/login", http.StatusSeeOther)
 	return nil
 }

@@ -65,7 +65,7 @@ func parsePages(a *assets) (pages, error) {
 func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name string, l layout) error {
 	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
 	if v.session != nil {
-		l.User = v.session.User
+		l.User = v.session.User.Title()
 	}
 	if v.org != nil {
 		l.Org = v.org.Name

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // routes returns every path of the dashboard. Paths are flat, so that a wrong method is 405.
@@ -15,16 +17,23 @@ func (d *Dashboard) routes() http.Handler {
 	get("/", d.page(home))
 	get("/login", d.page(d.loginPage))
 	post("/login", d.page(d.signIn))
+	get("/login/github", d.page(d.toGitHub))
+	get(CallbackPath, d.page(d.fromGitHub))
 	post("/logout", d.page(d.signOut))
 
+	get("/organizations", d.signedIn(d.organizationsPage))
+	post("/organizations/{organization}/switch", d.signedIn(d.switchOrganization))
+	get("/invitations/{secret}", d.page(d.invitationPage))
+	post("/invitations/{secret}", d.page(d.acceptInvitation))
+
 	get("/domains", d.signedIn(d.domainsPage))
-	post("/domains", d.signedIn(d.addDomain))
+	post("/domains", d.allowed(controlplane.ScopeDomainsWrite, d.addDomain))
 	get("/domains/{domain}", d.signedIn(d.domainPage))
 	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet) // HEAD would never end
-	post("/domains/{domain}/check", d.signedIn(d.requestCheck))
-	post("/domains/{domain}/issue", d.signedIn(d.requestIssue))
-	post("/domains/{domain}/renew", d.signedIn(d.requestRenew))
-	post("/jobs/{job}/retry", d.signedIn(d.retryJob))
+	post("/domains/{domain}/check", d.allowed(controlplane.ScopeDomainsWrite, d.requestCheck))
+	post("/domains/{domain}/issue", d.allowed(controlplane.ScopeDomainsWrite, d.requestIssue))
+	post("/domains/{domain}/renew", d.allowed(controlplane.ScopeDomainsWrite, d.requestRenew))
+	post("/jobs/{job}/retry", d.allowed(controlplane.ScopeJobsWrite, d.retryJob))
 	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
 
 	get("/static/{file}", d.assets.serve)

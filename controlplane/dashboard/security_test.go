@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
@@ -88,12 +89,11 @@ func TestPagesThatAreNot(t *testing.T) {
 }
 
 func TestErrorsOfOursSayNothingInternal(t *testing.T) {
+	s := newSignedIn(t)
 	broken, err := postgres.Open(t.Context(), postgres.Config{DSN: postgrestest.DSN(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.must(err)
 	broken.Close()
-	s := newSignedIn(t, func(c *Config) { c.Store = broken })
+	s.dash.store = broken
 	a := s.get("/domains", "Request-Id", "req-42")
 	if a.status < 500 {
 		t.Fatalf("status %d", a.status)
@@ -101,5 +101,10 @@ func TestErrorsOfOursSayNothingInternal(t *testing.T) {
 	a.want(a.status, "req-42").hasNot("pool", "pgx", "postgres")
 	if !strings.Contains(s.log.String(), "req-42") {
 		t.Errorf("the log does not have the cause: %s", s.log.String())
+	}
+	secret := controlplane.NewRandomSecret()
+	s.get(controlplane.InvitationPath(secret))
+	if strings.Contains(s.log.String(), secret) {
+		t.Error("the secret of an invitation is logged")
 	}
 }

@@ -8,56 +8,61 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// sessionLife is how long somebody stays signed in.
-const sessionLife = 12 * time.Hour
+// cookieName returns the name of the session's cookie, which the API takes, too.
+func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.config.Secure) }
 
-// byDevelopment is the way in that DevSignIn opens.
-const byDevelopment = "dev"
-
-// session is who is signed in. It stands signed in the cookie and nowhere else, so any
-// process can read it, and signing out only makes the browser forget it.
-type session struct {
-	OrgID   string `json:"o"`
-	User    string `json:"u"`
-	By      string `json:"b"` // the way in
-	Expires int64  `json:"e"` // Unix seconds
-}
-
-// cookieName has the prefix by which browsers refuse the cookie from other hosts and over
-// http (RFC 6265bis §4.1.3), where https is there.
-func (d *Dashboard) cookieName() string {
-	if d.config.Secure {
-		return "__Host-dcvaas_session"
-	}
-	return "dcvaas_session"
-}
-
-// startSession signs somebody in.
-func (d *Dashboard) startSession(w http.ResponseWriter, s session, now time.Time) {
-	s.Expires = now.Add(sessionLife).Unix()
-	d.setCookie(w, d.cookieName(), d.seal(s), int(sessionLife/time.Second))
-}
-
-// endSession makes the browser forget who was signed in.
-func (d *Dashboard) endSession(w http.ResponseWriter) { d.setCookie(w, d.cookieName(), "", -1) }
-
-// readSession returns who is signed in: nil where the cookie is missing, was not made by us,
-// has expired, or came by a way in that is not open any more.
-func (d *Dashboard) readSession(r *http.Request, now time.Time) *session {
-	c, err := r.Cookie(d.cookieName())
+// startSession signs in whom GitHub, or the development sign-in, vouches for. Who was signed in
+// before is signed out.
+func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount) error {
+	from := controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
+	_, secret, err := d.lifecycle.SignIn(v.Context(), from, v.UserAgent(), account)
 	if err != nil {
-		return nil
+		return err
 	}
-	s, ok := d.unseal(c.Value)
-	if !ok || now.Unix() >= s.Expires {
-		return nil
+	if v.session != nil {
+		if err := d.lifecycle.SignOut(v.Context(), d.actor(v), v.session); err != nil {
+			return err
+		}
 	}
-	if dev := d.config.DevSignIn; s.By != byDevelopment || dev == nil || dev.OrgID != s.OrgID {
-		return nil
+	// The browser may keep it to the very end; when it ends before is the store's to say.
+	d.setCookie(w, d.cookieName(), secret, int(controlplane.SessionLife/time.Second))
+	return nil
+}
+
+// forgetSession makes the browser forget who was signed in.
+func (d *Dashboard) forgetSession(w http.ResponseWriter) { d.setCookie(w, d.cookieName(), "", -1) }
+
+// readSession returns who is signed in, nil where nobody is.
+func (d *Dashboard) readSession(v *visit) (*controlplane.Session, error) {
+	c, err := v.Cookie(d.cookieName())
+	if err != nil || !controlplane.IsRandomSecret(c.Value) {
+		return nil, nil
 	}
-	return &s
+	s, err := d.store.Session(v.Context(), controlplane.HashSecret(c.Value), v.now)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.store.TouchSession(v.Context(), s, v.now); err != nil { // the visit does not fail for it
+		d.log.WarnContext(v.Context(), "dashboard: use of a session was not recorded", "request_id", v.id, "session_id", s.ID, "error", err)
+	}
+	return s, nil
+}
+
+// stillSignedIn reports whether the visit's session has not ended, nor gone elsewhere. A
+// database that is away ends none.
+func (d *Dashboard) stillSignedIn(v *visit) bool {
+	s, err := d.store.Session(v.Context(), v.session.Hash, d.now())
+	if err != nil {
+		return !controlplane.IsKind(err, controlplane.KindNotFound)
+	}
+	return s.OrgID == v.session.OrgID
 }
 
 func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
@@ -65,23 +70,21 @@ func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string, maxAge 
 		HttpOnly: true, Secure: d.config.Secure, SameSite: http.SameSiteLaxMode})
 }
 
-func (d *Dashboard) seal(s session) string {
-	body, _ := json.Marshal(s) // of strings and a number only
-	return base64.RawURLEncoding.EncodeToString(body) + "." + base64.RawURLEncoding.EncodeToString(sign(d.sessionKey, body))
+// seal returns v as a cookie carries it: as JSON, signed.
+func seal(key []byte, v any) string {
+	body, _ := json.Marshal(v) // of strings and numbers only
+	return base64.RawURLEncoding.EncodeToString(body) + "." + base64.RawURLEncoding.EncodeToString(sign(key, body))
 }
 
-func (d *Dashboard) unseal(value string) (session, bool) {
+// unseal reads what seal wrote, and reports whether it did.
+func unseal(key []byte, value string, v any) bool {
 	head, tail, _ := strings.Cut(value, ".")
 	body, err := base64.RawURLEncoding.Strict().DecodeString(head)
 	if err != nil {
-		return session{}, false
+		return false
 	}
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(tail)
-	if err != nil || !hmac.Equal(mac, sign(d.sessionKey, body)) {
-		return session{}, false
-	}
-	var s session
-	return s, json.Unmarshal(body, &s) == nil
+	return err == nil && hmac.Equal(mac, sign(key, body)) && json.Unmarshal(body, v) == nil
 }
 
 // deriveKey makes a key for one purpose, so that what is signed for one is no good for

@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -33,8 +35,8 @@ var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionJobDeadLettered:   {"danger", "alert"},
 }
 
-func (v *visit) eventView(a *controlplane.AuditEntry) eventView {
-	view := eventView{ID: a.ID, Title: actionWords[a.Action], Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor), At: v.at(a.CreatedAt)}
+func (v *visit) eventView(a *controlplane.AuditEntry, people map[string]string) eventView {
+	view := eventView{ID: a.ID, Title: actionWords[a.Action], Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor, people), At: v.at(a.CreatedAt)}
 	if view.Title == "" {
 		view.Title = plain(a.Action)
 	}
@@ -59,9 +61,26 @@ func (v *visit) eventView(a *controlplane.AuditEntry) eventView {
 	return view
 }
 
-func actorWords(a controlplane.Actor) string {
+// people returns what the users are called that did something.
+func (d *Dashboard) people(ctx context.Context, entries []controlplane.AuditEntry) (map[string]string, error) {
+	var ids []string
+	for i := range entries {
+		if a := entries[i].Actor; a.Type == controlplane.ActorUser && !slices.Contains(ids, a.ID) {
+			ids = append(ids, a.ID)
+		}
+	}
+	if ids == nil {
+		return nil, nil
+	}
+	return d.store.UserTitles(ctx, ids)
+}
+
+func actorWords(a controlplane.Actor, people map[string]string) string {
 	switch a.Type {
 	case controlplane.ActorUser:
+		if title := people[a.ID]; title != "" {
+			return title
+		}
 		return a.ID
 	case controlplane.ActorToken:
 		return "API token " + a.ID

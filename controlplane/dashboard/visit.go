@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ type visit struct {
 	id      string // Request-Id
 	nonce   string // of the page's scripts
 	now     time.Time
-	session *session                   // nil where nobody is signed in
+	session *controlplane.Session      // nil where nobody is signed in
 	org     *controlplane.Organization // the session's; set by signedIn
 }
 
@@ -35,7 +34,6 @@ type handler func(w http.ResponseWriter, v *visit) error
 // ours.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{id: requestID(r), nonce: rand.Text(), now: d.now().UTC()}
-	v.session = d.readSession(r, v.now)
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	setHeaders(w.Header(), v, d.config.Secure)
 	defer func() {
@@ -44,7 +42,7 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case http.ErrAbortHandler:
 			panic(p)
 		default:
-			d.log.ErrorContext(r.Context(), "dashboard: panic", "request_id", v.id, "path", r.URL.Path, "panic", p)
+			d.log.ErrorContext(r.Context(), "dashboard: panic", "request_id", v.id, "path", loggedPath(r), "panic", p)
 			d.showError(w, v, controlplane.Internal(nil))
 		}
 	}()
@@ -57,7 +55,11 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := r.Context().Value(visitKey{}).(*visit)
 		v.Request = r // with mux's variables
-		if err := h(w, v); err != nil {
+		var err error
+		if v.session, err = d.readSession(v); err == nil {
+			err = h(w, v)
+		}
+		if err != nil {
 			d.showError(w, v, err)
 		}
 	}
@@ -71,11 +73,6 @@ func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 			return toLogin(w, v)
 		}
 		org, err := d.store.Organization(v.Context(), v.session.OrgID)
-		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			v.session = nil
-			d.endSession(w)
-			return toLogin(w, v)
-		}
 		if err != nil {
 			return err
 		}
@@ -83,6 +80,19 @@ func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 		return h(w, v)
 	})
 }
+
+// allowed is signedIn for those whose role has the scope.
+func (d *Dashboard) allowed(s controlplane.Scope, h handler) http.HandlerFunc {
+	return d.signedIn(func(w http.ResponseWriter, v *visit) error {
+		if !v.may(s) {
+			return controlplane.RoleMissing(v.session.Role, s)
+		}
+		return h(w, v)
+	})
+}
+
+// may reports whether whoever is signed in has the scope.
+func (v *visit) may(s controlplane.Scope) bool { return v.session.Role.Grant().Allows(s) }
 
 func toLogin(w http.ResponseWriter, v *visit) error {
 	to := "/login"
@@ -92,7 +102,7 @@ func toLogin(w http.ResponseWriter, v *visit) error {
 		w.WriteHeader(http.StatusUnauthorized)
 		return nil
 	case v.Method == http.MethodGet && v.URL.Path != "/domains":
-		to += "?next=" + url.QueryEscape(v.URL.RequestURI())
+		to = signInTo(v.URL.RequestURI())
 	}
 	http.Redirect(w, v.Request, to, http.StatusSeeOther)
 	return nil
@@ -100,7 +110,15 @@ func toLogin(w http.ResponseWriter, v *visit) error {
 
 // actor returns who does what this visit asks for.
 func (d *Dashboard) actor(v *visit) controlplane.Actor {
-	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User, IP: d.clientIP(v.Request), RequestID: v.id}
+	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User.ID, IP: d.clientIP(v.Request), RequestID: v.id}
+}
+
+// loggedPath returns a request's path as it may be logged: an invitation's holds its secret.
+func loggedPath(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, controlplane.InvitationPath("")) {
+		return controlplane.InvitationPath("…")
+	}
+	return r.URL.Path
 }
 
 // clientIP returns the caller's address, for the audit log: the peer's, or what our own

@@ -45,9 +45,6 @@ func (c *Client) AuthURL(state, verifier string) string {
 	return c.oauth().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("allow_signup", "true"))
 }
 
-// NewVerifier returns a secret for PKCE.
-func NewVerifier() string { return oauth2.GenerateVerifier() }
-
 // Exchange returns whose account a sign-in came back for. Errors: KindUnauthorized
 // "sign-in-refused" where GitHub does not accept the code, KindUnavailable
 // "github-unavailable" where it does not answer as it should.

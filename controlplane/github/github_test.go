@@ -62,7 +62,7 @@ func wantCode(t *testing.T, what string, err error, k controlplane.Kind, code st
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	g, c := start(t)
-	verifier := github.NewVerifier()
+	verifier := controlplane.NewRandomSecret()
 	address := c.AuthURL("the-state", verifier)
 	if strings.Contains(address, verifier) || strings.Contains(address, "hunter2") {
 		t.Errorf("the address holds a secret: %s", address)
@@ -83,9 +83,9 @@ func TestSignInThatIsRefused(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	code := func(verifier string) string { return signIn(t, c.AuthURL("s", verifier), "alice").Get("code") }
-	verifier := github.NewVerifier()
+	verifier := controlplane.NewRandomSecret()
 
-	_, err := c.Exchange(t.Context(), code(verifier), github.NewVerifier())
+	_, err := c.Exchange(t.Context(), code(verifier), controlplane.NewRandomSecret())
 	wantCode(t, "another verifier", err, controlplane.KindUnauthorized, "sign-in-refused")
 	_, err = c.Exchange(t.Context(), "none", verifier)
 	wantCode(t, "no such code", err, controlplane.KindUnauthorized, "sign-in-refused")

@@ -37,3 +37,21 @@ func (t *Tx) Join(ctx context.Context, userID string, now time.Time) (bool, erro
 	tag, err := t.db.Exec(ctx, `UPDATE users SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL`, userID, now)
 	return tag.RowsAffected() > 0, translate(err, "user", userID)
 }
+
+// UserTitles returns what users are called, by their ids. The ids are from a log that the
+// caller may read; who has left since is among them.
+func (q queries) UserTitles(ctx context.Context, ids []string) (map[string]string, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = ANY($1)`, ids)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	titles := make(map[string]string, len(ids))
+	users, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.User, error) {
+		var u controlplane.User
+		return u, row.Scan(userFields(&u)...)
+	})
+	for i := range users {
+		titles[users[i].ID] = users[i].Title()
+	}
+	return titles, translate(err, "", "")
+}

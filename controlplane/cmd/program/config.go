@@ -26,11 +26,11 @@ type Config struct {
 
 	HTTP   HTTPConfig   `embed:""`
 	GitHub GitHubConfig `embed:""`
-	Work  WorkConfig  `embed:""`
-	DNS   DNSConfig   `embed:""`
-	Check CheckConfig `embed:""`
-	ACME  ACMEConfig  `embed:""`
-	Hooks HookConfig  `embed:""`
+	Work   WorkConfig   `embed:""`
+	DNS    DNSConfig    `embed:""`
+	Check  CheckConfig  `embed:""`
+	ACME   ACMEConfig   `embed:""`
+	Hooks  HookConfig   `embed:""`
 }
 
 // HTTPConfig is about the API and the dashboard.

@@ -143,25 +143,6 @@ func (d *Dev) startPlayground(ctx context.Context, c DevConfig) error {
 	return nil
 }
 
-// The OAuth app that the stand-in for GitHub knows. There is nothing to keep secret.
-const devGitHubClient, devGitHubSecret = "dcvaas-dev", "dcvaas-dev"
-
-// devLogin is who comes in by one click: the owner of the organization.
-const devLogin = "developer"
-
-func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
-	port, err := c.port(devGitHubPort)
-	if err != nil {
-		return err
-	}
-	if d.GitHub, err = devstack.StartGitHub(ctx, devstack.GitHubConfig{Listen: loopback(port), ClientID: devGitHubClient, Secret: devGitHubSecret,
-		Logins: []string{devLogin, "alice", "bob"}}); err != nil {
-		return err
-	}
-	d.onStop(func(context.Context) { d.GitHub.Stop() })
-	return nil
-}
-
 func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 	for _, ca := range []struct {
 		name string
@@ -277,15 +258,6 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 		return "", err
 	}
 	return org.ID, nil
-}
-
-// devOwner makes the developer an owner of the organization, where they are not a member.
-func devOwner(ctx context.Context, a *App, orgID string, account controlplane.GitHubAccount) error {
-	_, err := a.lifecycle.AddMember(ctx, controlplane.System("dev"), orgID, account, controlplane.RoleOwner)
-	if controlplane.HasCode(err, "member-exists") {
-		return nil
-	}
-	return err
 }
 
 // startTenant makes sure that there is a token, the same as at the last start where it still

@@ -110,13 +110,14 @@ func (d *Dev) describe(took time.Duration) string {
   Playground DNS      %s           records at %s
   Test CAs            %s
                       %s
+  GitHub's stand-in   %s
   Postgres            %s
   Redis               %s (%s)
 
   For a shell:        . %s
 `, took.Round(time.Millisecond), d.dir, env["DCVAAS_ENDPOINT"], env["DCVAAS_OPS_URL"],
 		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"], env["DCVAAS_PLAYGROUND_URL"],
-		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.Config.Database, d.Redis.Addr(), redis, filepath.Join(d.dir, "dev.env"))
+		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database, d.Redis.Addr(), redis, filepath.Join(d.dir, "dev.env"))
 }
 
 func digArgs(addr string) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/github"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
@@ -25,14 +26,18 @@ func (a *App) startWeb() error {
 	if c.HTTP.RateLimits {
 		limits = c.Redis
 	}
-	if a.api, err = api.New(api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
-		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}); err != nil {
-		return err
-	}
+	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, PublicURL: c.PublicURL,
 		Secure: strings.HasPrefix(c.PublicURL, "https:"), TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
-	if c.HTTP.devOrganization != "" {
-		pages.DevSignIn = &dashboard.DevSignIn{OrgID: c.HTTP.devOrganization, UserName: "developer"}
+	pages.DevSignIn = c.HTTP.devSignIn
+	if c.GitHub.ClientID != "" {
+		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret, WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,
+			RedirectURL: strings.TrimSuffix(c.PublicURL, "/") + dashboard.CallbackPath}
+		config.GitHub, pages.GitHub = client, client
+	}
+	if a.api, err = api.New(config); err != nil {
+		return err
 	}
 	if a.pages, err = dashboard.New(pages); err != nil {
 		return err

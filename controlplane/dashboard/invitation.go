@@ -1,0 +1,98 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// invitationView is what templates/invitation.html shows.
+type invitationView struct {
+	Organization string
+	Role         string
+	RoleWords    string // what it lets somebody do
+	URL          string // where it is accepted
+	SignIn       string // address of the sign-in that leads back here; empty for who is signed in
+	User         string
+	Member       string // role of who is a member already
+	Switch       string // address that leads a member to the organization
+}
+
+// roleWords say what each role is for.
+var roleWords = map[controlplane.Role]string{
+	controlplane.RoleOwner:  "An owner may do everything, also decide about members, the plan and the end of the organization.",
+	controlplane.RoleAdmin:  "An admin sees everything, and changes domains, API tokens and webhooks.",
+	controlplane.RoleMember: "A member sees everything, and changes nothing.",
+}
+
+// invitationPage shows what somebody is invited to. It changes nothing: what fetches links by
+// itself uses none up.
+func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
+	invitation, err := d.invitation(v)
+	if err != nil {
+		return err
+	}
+	org, err := d.store.Organization(v.Context(), invitation.OrgID)
+	if err != nil {
+		return err
+	}
+	view := invitationView{Organization: org.Name, Role: string(invitation.Role), RoleWords: roleWords[invitation.Role], URL: v.URL.Path}
+	if v.session == nil {
+		view.SignIn = signInTo(v.URL.Path)
+	} else {
+		view.User = v.session.User.Title()
+		m, err := d.store.Member(v.Context(), org.ID, v.session.User.ID)
+		switch {
+		case err == nil:
+			view.Member, view.Switch = string(m.Role), switchURL(org.ID)
+		case !controlplane.IsKind(err, controlplane.KindNotFound):
+			return err
+		}
+	}
+	return d.render(w, v, http.StatusOK, "invitation", layout{Title: "Invitation", Page: view})
+}
+
+// acceptInvitation makes whoever is signed in a member.
+func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
+	if v.session == nil {
+		http.Redirect(w, v.Request, signInTo(v.URL.Path), http.StatusSeeOther)
+		return nil
+	}
+	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["secret"])
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return invitationGone()
+	}
+	if err != nil {
+		return err
+	}
+	if joined {
+		d.setFlash(w, "joined")
+	} else {
+		d.setFlash(w, "member")
+	}
+	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+	return nil
+}
+
+// invitation returns the open invitation that the address names.
+func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
+	secret := mux.Vars(v.Request)["secret"]
+	if !controlplane.IsRandomSecret(secret) {
+		return nil, invitationGone()
+	}
+	i, err := d.store.InvitationByHash(v.Context(), controlplane.HashSecret(secret), v.now)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil, invitationGone()
+	}
+	return i, err
+}
+
+func signInTo(next string) string { return "/login?" + url.Values{"next": {next}}.Encode() }
+
+func invitationGone() error {
+	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "invitation-gone",
+		Message: "This invitation is no longer open: it was used, taken back, or has expired.", Fix: "Ask whoever sent it for a new one."}
+}

@@ -1,0 +1,104 @@
+package dashboard
+
+import (
+	"context"
+	"crypto/subtle"
+	"net/http"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// GitHub tells whose account somebody has there (package github).
+type GitHub interface {
+	// AuthURL returns where to send somebody to sign in.
+	AuthURL(state, verifier string) string
+	// Exchange returns whose account a sign-in came back for.
+	Exchange(ctx context.Context, code, verifier string) (controlplane.GitHubAccount, error)
+}
+
+// CallbackPath is where GitHub sends people back to, below the public URL.
+const CallbackPath = "/login/github/callback"
+
+// flowLife is how long somebody may take to sign in at GitHub.
+const flowLife = 10 * time.Minute
+
+// flow is a sign-in at GitHub that has begun. It stands signed in a cookie: only the browser
+// that began it can end it.
+type flow struct {
+	State    string `json:"s"`
+	Verifier string `json:"v"` // of PKCE (RFC 7636 §4.1)
+	Next     string `json:"n"` // where to go afterwards
+	Expires  int64  `json:"e"` // Unix seconds
+}
+
+func (d *Dashboard) flowCookie() string {
+	if d.config.Secure {
+		return "__Host-dcvaas_sign_in"
+	}
+	return "dcvaas_sign_in"
+}
+
+// toGitHub begins a sign-in at GitHub.
+func (d *Dashboard) toGitHub(w http.ResponseWriter, v *visit) error {
+	if d.config.GitHub == nil {
+		return noSignIn()
+	}
+	f := flow{State: controlplane.NewRandomSecret(), Verifier: controlplane.NewRandomSecret(), Next: safeNext(v.URL.Query().Get("next")),
+		Expires: v.now.Add(flowLife).Unix()}
+	d.setCookie(w, d.flowCookie(), seal(d.flowKey, f), int(flowLife/time.Second))
+	http.Redirect(w, v.Request, d.config.GitHub.AuthURL(f.State, f.Verifier), http.StatusSeeOther)
+	return nil
+}
+
+// fromGitHub ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
+// is good once.
+func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
+	if d.config.GitHub == nil {
+		return noSignIn()
+	}
+	q := v.URL.Query()
+	f, ok := d.readFlow(v)
+	if !ok || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(f.State)) != 1 {
+		return wrongState()
+	}
+	d.setCookie(w, d.flowCookie(), "", -1)
+	first, err := d.store.UseState(v.Context(), controlplane.HashSecret(f.State), time.Unix(f.Expires, 0))
+	switch {
+	case err != nil:
+		return err
+	case !first:
+		return wrongState()
+	case q.Get("code") == "":
+		return signInDenied()
+	}
+	account, err := d.config.GitHub.Exchange(v.Context(), q.Get("code"), f.Verifier)
+	if err != nil {
+		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
+		return err
+	}
+	if err := d.startSession(w, v, account); err != nil {
+		return err
+	}
+	http.Redirect(w, v.Request, safeNext(f.Next), http.StatusSeeOther)
+	return nil
+}
+
+func (d *Dashboard) readFlow(v *visit) (flow, bool) {
+	var f flow
+	c, err := v.Cookie(d.flowCookie())
+	if err != nil || !unseal(d.flowKey, c.Value, &f) || v.now.Unix() >= f.Expires {
+		return flow{}, false
+	}
+	return f, true
+}
+
+func wrongState() error {
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "sign-in-state",
+		Message: "This sign-in did not begin in this browser, was used before, or took longer than 10 minutes.", Fix: "Sign in again."}
+}
+
+func signInDenied() error {
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-denied",
+		Message: "You did not let GitHub tell who you are, so you are not signed in.", Fix: "Sign in again, and confirm it there."}
+}

@@ -1,0 +1,45 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+)
+
+// organizationsView is what templates/organizations.html shows.
+type organizationsView struct {
+	Rows []organizationRow
+}
+
+// organizationRow is an organization that somebody belongs to.
+type organizationRow struct {
+	Name, Role, Tier string
+	Switch           string // address that leads there
+	Current          bool
+}
+
+// organizationsPage lists the organizations of whoever is signed in.
+func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
+	all, err := d.store.Memberships(v.Context(), v.session.User.ID)
+	if err != nil {
+		return err
+	}
+	var view organizationsView
+	for _, m := range all {
+		o := m.Organization
+		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role), Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})
+	}
+	return d.render(w, v, http.StatusOK, "organizations", layout{Title: "Your organizations", Page: view})
+}
+
+// switchOrganization takes the session to another organization.
+func (d *Dashboard) switchOrganization(w http.ResponseWriter, v *visit) error {
+	if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["organization"]); err != nil {
+		return err
+	}
+	d.setFlash(w, "switched")
+	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+	return nil
+}
+
+func switchURL(orgID string) string { return "/organizations/" + orgID + "/switch" }
