@@ -1,10 +1,14 @@
 package api
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -16,6 +20,16 @@ type estate struct {
 	job         *controlplane.Job
 	certificate *controlplane.Certificate
 	token       *controlplane.Token
+	owner       *controlplane.Member
+	member      *controlplane.Member
+	invitation  *controlplane.Invitation
+	webhook     *controlplane.Webhook
+	delivery    *controlplane.Delivery
+}
+
+// ids returns what nobody else may be shown.
+func (e estate) ids() []string {
+	return []string{e.domain.ID, e.domain.Target, e.job.ID, e.certificate.ID, e.token.ID, e.member.User.ID, e.invitation.ID, e.webhook.ID, e.delivery.ID}
 }
 
 func (w *world) newEstate(org, name string) estate {
@@ -23,17 +37,33 @@ func (w *world) newEstate(org, name string) estate {
 	e := estate{domain: w.newDomain(org, name)}
 	e.job = w.jobOf(org, e.domain.ID)
 	e.certificate = w.newCertificate(e.domain, false)
+	ctx, actor := w.t.Context(), controlplane.System("test")
+	var errs [5]error
+	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org, lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
+	e.owner, errs[1] = w.service.AddMember(ctx, actor, org, account(), controlplane.RoleOwner)
+	e.member, errs[2] = w.service.AddMember(ctx, actor, org, account(), controlplane.RoleMember)
+	e.invitation, _, errs[3] = w.service.CreateInvitation(ctx, actor, org, controlplane.RoleMember, time.Hour)
+	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org, lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
+	if err := errors.Join(errs[:]...); err != nil {
+		w.t.Fatal(err)
+	}
 	var err error
-	e.token, _, err = w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org, lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
-	if err != nil {
+	if e.delivery, err = w.service.TestWebhook(ctx, actor, org, e.webhook.ID); err != nil {
 		w.t.Fatal(err)
 	}
 	return e
 }
 
+// account returns an account at GitHub that nobody else has.
+func account() controlplane.GitHubAccount {
+	id := rand.Int64N(1 << 50)
+	return controlplane.GitHubAccount{ID: id, Login: fmt.Sprintf("user-%d", id)}
+}
+
 // request returns a request of the operation that is right in form and names e's objects.
 func (op *operation) request(e estate) (path string, body any) {
-	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID).Replace(op.path)
+	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID,
+		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID, "{delivery}", e.delivery.ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
@@ -53,8 +83,24 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"reason": "superseded"}
 	case "createToken":
 		body = map[string]any{"name": "new", "scopes": []string{"domains:read"}}
-	case "updateToken":
+	case "updateToken", "updateOrganization":
 		body = map[string]any{"name": "renamed"}
+	case "deleteOrganization":
+		path += "?confirm=Test"
+	case "addMember":
+		body = map[string]any{"login": "octocat", "role": "member"}
+	case "updateMember":
+		body = map[string]any{"role": "admin"}
+	case "transferOwnership":
+		body = map[string]any{"to": e.member.User.ID, "from": e.owner.User.ID}
+	case "createInvitation":
+		body = map[string]any{"role": "member"}
+	case "createWebhook":
+		body = map[string]any{"url": "https://example.com/another"}
+	case "updateWebhook":
+		body = map[string]any{"description": "changed"}
+	case "redeliverWebhookRange":
+		body = map[string]any{"since": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)}
 	}
 	return path, body
 }
@@ -81,7 +127,15 @@ func TestOtherOrganization(t *testing.T) {
 	before := w.rows(theirs)
 	for _, op := range w.secured() {
 		path, body := op.request(e)
-		a := w.do(op.method, path, body)
+		caller := as(w.token)
+		if op.id == "deleteOrganization" { // it ends whoever asks
+			caller = as(w.newToken(w.newOrg("Test"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))
+		}
+		if op.id == "transferOwnership" { // it names its members in the body
+			w.do(op.method, path, body, caller).problem(http.StatusUnprocessableEntity, "member-unknown")
+			continue
+		}
+		a := w.do(op.method, path, body, caller)
 		if strings.Contains(op.path, "{") {
 			a.problem(http.StatusNotFound, "not-found")
 			continue
@@ -89,7 +143,7 @@ func TestOtherOrganization(t *testing.T) {
 		if a.status >= 400 {
 			t.Errorf("%s: %s", op.id, a.body)
 		}
-		for _, secret := range []string{theirs, e.domain.ID, e.domain.Target, e.job.ID, e.certificate.ID, e.token.ID} {
+		for _, secret := range append(e.ids(), theirs) {
 			if strings.Contains(a.body, secret) {
 				t.Errorf("%s shows what is theirs: %s", op.id, a.body)
 			}
@@ -136,6 +190,13 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// ofTheWhole reports whether the operation is about what belongs to no domain of its own, and
+// is not for callers that are restricted to some.
+func (op *operation) ofTheWhole() bool {
+	return strings.HasPrefix(op.path, "/api/webhooks") || op.method != http.MethodGet &&
+		(strings.HasPrefix(op.path, "/api/members") || strings.HasPrefix(op.path, "/api/invitations") || strings.HasPrefix(op.path, "/api/organization"))
+}
+
 // newTokenElsewhere makes a token in an organization of its own.
 func (w *world) newTokenElsewhere(scopes []controlplane.Scope) string {
 	return w.newToken(w.newOrg("Elsewhere"), lifecycle.NewToken{Scopes: scopes})
@@ -154,6 +215,14 @@ func TestRestrictedToken(t *testing.T) {
 			continue
 		}
 		path, body := op.request(others)
+		if op.ofTheWhole() {
+			w.do(op.method, path, body, restricted).problem(http.StatusForbidden, "token-restricted")
+			continue
+		}
+		if strings.Contains(op.path, "{member}") {
+			w.do(op.method, path, body, restricted).is(http.StatusOK) // members are no domain's
+			continue
+		}
 		w.do(op.method, path, body, restricted).problem(http.StatusNotFound, "not-found")
 	}
 	w.do("GET", "/api/domains/OTHERS.example.com", nil, restricted).problem(404, "not-found")
@@ -178,7 +247,7 @@ func TestRestrictedToken(t *testing.T) {
 		t.Errorf("tokens %v", tokens)
 	}
 	for _, op := range w.secured() {
-		if !strings.Contains(op.path, "{") || op.method == http.MethodDelete {
+		if !strings.Contains(op.path, "{") || op.method == http.MethodDelete || op.ofTheWhole() {
 			continue
 		}
 		path, body := op.request(mine)

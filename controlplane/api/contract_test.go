@@ -1,0 +1,302 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// seen is the answers of the contract that a test has drawn: "operation status".
+type seen struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+func (s *seen) add(op *operation, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = make(map[string]bool)
+	}
+	s.all[fmt.Sprint(op.id, " ", status)] = true
+}
+
+// Every operation of the contract is drawn into every answer that it lists, and each answer
+// is held to its schema (conforms).
+func TestEveryAnswerOfTheContract(t *testing.T) {
+	t.Parallel()
+	drawn := &seen{}
+	limits := limited(t)
+	t.Run("draw", func(t *testing.T) {
+		for _, part := range []func(*world){
+			(*world).drawRefusals, (*world).drawSuccesses, (*world).drawConflicts, (*world).drawSenseless,
+			(*world).drawFaults, (*world).drawUnsecured,
+		} {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.seen = drawn
+				part(w)
+			})
+		}
+		t.Run("limited", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, limits)
+			w.seen = drawn
+			w.drawLimit()
+		})
+		t.Run("away", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, away(t))
+			w.seen = drawn
+			w.drawAway()
+		})
+	})
+	if t.Failed() {
+		return
+	}
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, item := range doc.Paths.Map() {
+		for _, o := range item.Operations() {
+			for status := range o.Responses.Map() {
+				n++
+				id := strings.ToLower(o.OperationID[:1]) + o.OperationID[1:]
+				if !drawn.all[id+" "+status] {
+					t.Errorf("%s: no call was answered %s", id, status)
+				}
+			}
+		}
+	}
+	t.Logf("%d answers of %d operations", n, len(doc.Paths.Map()))
+}
+
+// lists reports whether the contract lists the status among the operation's answers.
+func (op *operation) lists(t testing.TB, status int) bool {
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.Paths.Value(op.path).GetOperation(op.method).Responses.Value(strconv.Itoa(status)) != nil
+}
+
+// drawRefusals draws what is refused before it is begun.
+func (w *world) drawRefusals() {
+	e := w.newEstate(w.org, "refused.example.com")
+	for _, op := range w.secured() {
+		path, body := op.request(e)
+		with := func(more string) string {
+			if strings.Contains(path, "?") {
+				return path + "&" + more
+			}
+			return path + "?" + more
+		}
+		w.do(op.method, with("nonsense=1"), body).is(http.StatusBadRequest)
+		w.do(op.method, path, body, anonymous).problem(http.StatusUnauthorized, "token-missing")
+		w.do(op.method, path, body, as(w.newToken(w.org, lifecycle.NewToken{Scopes: without(op.scope)}))).problem(http.StatusForbidden, "scope-missing")
+		if op.lists(w.t, http.StatusNotFound) {
+			w.do(op.method, op.elsewhere(path), body).problem(http.StatusNotFound, "not-found")
+		}
+		if op.lists(w.t, http.StatusPreconditionFailed) {
+			w.do(op.method, path, body, header("If-Match", `"another"`)).is(http.StatusPreconditionFailed)
+		}
+		if op.body == nil {
+			continue
+		}
+		w.do(op.method, path, strings.Repeat(" ", maxBody+1)).problem(http.StatusRequestEntityTooLarge, "body-too-large")
+		w.do(op.method, path, body, header("Content-Type", "text/plain")).problem(http.StatusUnsupportedMediaType, "unsupported-media-type")
+	}
+}
+
+// without returns every scope but one.
+func without(scope controlplane.Scope) []controlplane.Scope {
+	return slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return s == scope })
+}
+
+// elsewhere returns the request's path with an object in it that is not there.
+func (op *operation) elsewhere(path string) string {
+	if strings.Contains(op.path, "{") {
+		names := strings.Split(op.path, "/")
+		parts := strings.Split(path, "/")
+		for i, n := range names {
+			if strings.HasPrefix(n, "{") {
+				prefix, _, _ := strings.Cut(parts[i], "_")
+				parts[i] = controlplane.NewID(prefix)
+			}
+		}
+		return strings.Join(parts, "/")
+	}
+	for _, filter := range []string{"domain", "entity"} {
+		if _, ok := op.query[filter]; ok {
+			return path + "?" + filter + "=nothing.example.net"
+		}
+	}
+	return path
+}
+
+// drawSuccesses draws what a call is answered with that is right, each in an organization of
+// its own; a second time where the contract lists another answer to work that is under way.
+func (w *world) drawSuccesses() {
+	for _, op := range w.secured() {
+		org := w.newOrg("Test")
+		caller := as(w.newToken(org, lifecycle.NewToken{Scopes: controlplane.Scopes()}))
+		e := w.newEstate(org, "success.example.com")
+		switch op.id {
+		case "retryJob":
+			w.exec(`UPDATE jobs SET status = 'failed', dead_lettered_at = now() WHERE org_id = $1`, org)
+		default:
+			w.exec(`UPDATE jobs SET status = 'succeeded' WHERE org_id = $1`, org)
+			w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org, e.certificate.ID)
+		}
+		path, body := op.request(e)
+		a := w.do(op.method, path, body, caller)
+		if a.status >= http.StatusMultipleChoices {
+			w.t.Errorf("%s: %d %s", op.id, a.status, a.body)
+		}
+		if op.lists(w.t, http.StatusAccepted) && op.lists(w.t, http.StatusOK) {
+			w.do(op.method, path, body, caller).is(http.StatusOK)
+		}
+		if op.lists(w.t, http.StatusNotModified) {
+			w.do(op.method, path, body, caller, header("If-None-Match", a.header.Get("ETag"))).is(http.StatusNotModified)
+		}
+	}
+}
+
+// drawConflicts draws the 409 that every call with an Idempotency-Key has while its first is
+// under way, and those that have another.
+func (w *world) drawConflicts() {
+	e := w.newEstate(w.org, "conflict.example.com")
+	conn := w.connect()
+	for _, op := range w.secured() {
+		if !op.lists(w.t, http.StatusConflict) {
+			continue
+		}
+		path, body := op.request(e)
+		if !op.once {
+			// What is left are the members: the last owner stays one.
+			w.do(op.method, "/api/members/"+e.owner.User.ID, body).problem(http.StatusConflict, "last-owner")
+			continue
+		}
+		k := "busy-" + op.id
+		if _, err := conn.Exec(w.t.Context(), `SELECT pg_advisory_lock(hashtextextended($1, 1))`, w.org+" "+k); err != nil {
+			w.t.Fatal(err)
+		}
+		w.do(op.method, path, body, key(k)).problem(http.StatusConflict, "idempotency-in-progress")
+	}
+}
+
+// senseless is what calls without an Idempotency-Key are not carried out for.
+var senseless = map[string]any{
+	"updateDomain":       map[string]any{"ca": "nowhere"},
+	"updateToken":        map[string]any{"name": " "},
+	"updateOrganization": map[string]any{"name": " "},
+	"updateMember":       map[string]any{"role": "boss"},
+	"updateWebhook":      map[string]any{"url": "http://example.com"},
+}
+
+// drawSenseless draws the 422s: a key that was another call's, or what makes no sense.
+func (w *world) drawSenseless() {
+	e := w.newEstate(w.org, "senseless.example.com")
+	w.do("POST", "/api/domains", map[string]any{"name": "first.example.com"}, key("used")).is(http.StatusCreated)
+	for _, op := range w.secured() {
+		if !op.lists(w.t, http.StatusUnprocessableEntity) {
+			continue
+		}
+		path, body := op.request(e)
+		switch {
+		case op.once:
+			if op.id == "createDomain" {
+				body = map[string]any{"name": "second.example.com"}
+			}
+			w.do(op.method, path, body, key("used")).problem(http.StatusUnprocessableEntity, "idempotency-key-reused")
+		case senseless[op.id] != nil:
+			w.do(op.method, path, senseless[op.id]).is(http.StatusUnprocessableEntity)
+		case op.id == "getDelegation":
+			w.do(op.method, "/api/delegation?name=192.0.2.1", nil).problem(http.StatusUnprocessableEntity, "name-ip")
+		case op.id == "deleteOrganization":
+			w.do(op.method, "/api/organization?confirm=another", nil).is(http.StatusUnprocessableEntity)
+		default:
+			w.t.Errorf("%s: its 422 is not drawn", op.id)
+		}
+	}
+}
+
+// drawFaults draws the 500 of a fault of ours: a column that the store asks for is not there.
+func (w *world) drawFaults() {
+	e := w.newEstate(w.org, "fault.example.com")
+	w.exec(`ALTER TABLE api_tokens RENAME COLUMN scopes TO skopes`)
+	for _, op := range w.secured() {
+		if !op.lists(w.t, http.StatusInternalServerError) {
+			continue
+		}
+		path, body := op.request(e)
+		a := w.do(op.method, path, body).problem(http.StatusInternalServerError, "internal")
+		if strings.Contains(a.body, "scopes") {
+			w.t.Errorf("%s tells what went wrong inside: %s", op.id, a.body)
+		}
+	}
+}
+
+// drawLimit draws the 429.
+func (w *world) drawLimit() {
+	e := w.newEstate(w.org, "limit.example.com")
+	for range 101 {
+		w.do("GET", "/api/organization", nil)
+	}
+	for _, op := range w.secured() {
+		path, body := op.request(e)
+		for range 3 { // some of the window may have come back
+			if w.do(op.method, path, body).status == http.StatusTooManyRequests {
+				break
+			}
+		}
+	}
+}
+
+func away(t testing.TB) func(*Config) {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://nobody@127.0.0.1:1/none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	return func(c *Config) {
+		c.Store = store
+		c.Ready = func(ctx context.Context) map[string]error { return map[string]error{"postgres": store.Ping(ctx)} }
+	}
+}
+
+// drawAway draws the 503 of a database that is away.
+func (w *world) drawAway() {
+	e := w.newEstate(w.org, "away.example.com")
+	for _, op := range w.secured() {
+		path, body := op.request(e)
+		w.do(op.method, path, body).problem(http.StatusServiceUnavailable, "database-unavailable")
+	}
+	w.do("GET", "/readyz", nil, anonymous).is(http.StatusServiceUnavailable)
+}
+
+// drawUnsecured draws the answers of what needs no token.
+func (w *world) drawUnsecured() {
+	w.do("GET", "/problems/domain-exists", nil, anonymous).is(http.StatusOK)
+	w.do("GET", "/problems/no-such-code", nil, anonymous).is(http.StatusNotFound)
+	w.do("GET", "/api/reference/reference.js", nil, anonymous).is(http.StatusOK)
+	w.do("GET", "/api/reference/another.js", nil, anonymous).is(http.StatusNotFound)
+	for _, op := range w.api.operations {
+		if !op.secured && !strings.Contains(op.path, "{") {
+			w.do(op.method, op.path, nil, anonymous).is(http.StatusOK)
+		}
+	}
+}
