@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -293,4 +294,77 @@ func TestAccAPIToken_refused(t *testing.T) {
 		resource.TestStep{Config: a.tokenConfig("refused", `domain_ids = ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]`), ExpectError: regexp.MustCompile(`(?s)domain_ids\s+=.*Request ID: \S+`)},
 		resource.TestStep{Config: a.tokenConfig("accepted", "")},
 	)
+}
+
+// A token that goes between refresh and delete is revoked as well.
+func TestAccAPIToken_deleteWhenGone(t *testing.T) {
+	a := newAcc(t)
+	deleted := false
+	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete {
+			deleted = a.client.DeleteToken(context.Background(), strings.TrimPrefix(r.URL.Path, "/api/tokens/")) == nil
+		}
+		return false
+	})
+	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("going", ""), a.endpoint, p.URL, 1)})
+	if !deleted {
+		t.Error("the token was not deleted before Terraform did")
+	}
+}
+
+func TestAccAPIToken_moved(t *testing.T) {
+	a := newAcc(t)
+	config := a.tokenConfig("moving", "")
+	token := statecheck.CompareValue(same{})
+	a.run(
+		resource.TestStep{
+			Config:            strings.Replace(config, `"test"`, `"before"`, 1),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue("dcvaas_api_token.before", at("token"))},
+		},
+		resource.TestStep{
+			Config:            config + "\n\nmoved {\n  from = dcvaas_api_token.before\n  to   = dcvaas_api_token.test\n}\n",
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))},
+		},
+	)
+}
+
+// Inputs that are known only at apply come out right, and plan nothing afterwards.
+func TestAccAPIToken_unknownInputs(t *testing.T) {
+	a := newAcc(t)
+	a.run(resource.TestStep{
+		Config: a.config(`resource "terraform_data" "in" { input = { name = "unknown", scope = "domains:read", in = "24h", keeper = "1" } }
+
+resource "dcvaas_domain" "test" { name = %q }
+
+resource "dcvaas_api_token" "test" {
+  name                = terraform_data.in.output.name
+  scopes              = [terraform_data.in.output.scope]
+  domain_ids          = [dcvaas_domain.test.id]
+  expires_in          = terraform_data.in.output.in
+  rotate_when_changed = { keeper = terraform_data.in.output.keeper }
+}`, a.domain()),
+		ConfigPlanChecks: pre(unknownOfToken("name", "expires_at", "token")...),
+		ConfigStateChecks: []statecheck.StateCheck{tokenState("name", knownvalue.StringExact("unknown")), tokenState("token", knownvalue.StringRegexp(secretText)),
+			tokenState("expires_at", knownvalue.NotNull()), tokenState("domain_ids", knownvalue.SetSizeExact(1))},
+	})
+}
+
+func TestAccAPIToken_manyInParallel(t *testing.T) {
+	a := newAcc(t)
+	var b strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&b, "resource \"dcvaas_api_token\" \"t%d\" {\n  name = \"many\"\n  scopes = [\"domains:read\"]\n}\n", i)
+	}
+	a.run(resource.TestStep{Config: a.config("%s", b.String()), ConfigPlanChecks: pre()})
+}
+
+// A limit and a weak moment of the API are waited for; the token is created once.
+func TestAccAPIToken_retries(t *testing.T) {
+	a := newAcc(t)
+	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503))
+	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("retried", ""), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+	if n := p.count("POST /api/tokens"); n != 4 {
+		t.Errorf("%d calls, want 4", n)
+	}
 }

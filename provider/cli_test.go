@@ -1,9 +1,12 @@
 package provider
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,6 +157,29 @@ func (t *workspace) read(name string) string {
 	return string(b)
 }
 
+// planFiles returns what is in the file of a plan, which is an archive.
+func (t *workspace) planFiles(name string) map[string]string {
+	t.Helper()
+	z, err := zip.OpenReader(filepath.Join(t.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = z.Close() }()
+	out := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out["the plan's "+f.Name] = string(b)
+	}
+	return out
+}
+
 // Ctrl-C during the wait ends it within seconds; the domain is in the state, the wait is not, and the next apply goes on.
 func TestCLIInterrupt(t *testing.T) {
 	a := newAcc(t)
@@ -251,7 +277,9 @@ output "token" {
 	if !strings.Contains(log, "API request") || !strings.Contains(log, "request_id") {
 		t.Error("the log does not tell of API requests")
 	}
-	for what, text := range map[string]string{"the log": log, "the output": out, "the plan": plan, "the plan's file": tf.read("plan.bin"), "the state": tf.read("terraform.tfstate.backup")} {
+	texts := map[string]string{"the log": log, "the output": out, "the plan": plan, "the state": tf.read("terraform.tfstate.backup")}
+	maps.Copy(texts, tf.planFiles("plan.bin"))
+	for what, text := range texts {
 		if strings.Contains(text, a.token) {
 			t.Errorf("%s holds the provider's token", what)
 		}

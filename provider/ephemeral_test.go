@@ -1,11 +1,10 @@
 package provider
 
 import (
-	"archive/zip"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -286,22 +285,7 @@ resource "terraform_data" "test" {
 	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"))
 	tf.run("plan", "-out=plan.bin")
 	texts := map[string]string{"the plan": tf.run("show", "-json", "plan.bin")}
-	z, err := zip.OpenReader(filepath.Join(tf.dir, "plan.bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = z.Close() }()
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts["the plan's "+f.Name] = string(b)
-	}
+	maps.Copy(texts, tf.planFiles("plan.bin"))
 	texts["the output"] = tf.run("apply", "-input=false", "plan.bin")
 	texts["the state"], texts["the log"] = tf.read("terraform.tfstate"), tf.read("trace.log")
 

@@ -18,20 +18,12 @@ type proxy struct {
 	calls []string
 	// fault answers a request itself and returns true, or leaves it to the API.
 	fault func(w http.ResponseWriter, r *http.Request) bool
-	// answered is told the status of each of the API's answers, where it is set.
-	answered func(status int)
 }
 
 func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *proxy {
 	p := &proxy{fault: fault}
 	p.leadTo(a, a.endpoint)
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(p.to.Load()) }, FlushInterval: -1,
-		ModifyResponse: func(resp *http.Response) error {
-			if p.answered != nil {
-				p.answered(resp.StatusCode)
-			}
-			return nil
-		}}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(p.to.Load()) }, FlushInterval: -1}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.calls = append(p.calls, r.Method+" "+r.URL.Path)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -104,6 +106,52 @@ func TestSchemasFitModels(t *testing.T) {
 			}
 			var resp ephemeral.SchemaResponse
 			c.e.Schema(ctx, ephemeral.SchemaRequest{}, &resp)
+			sound(t, resp.Schema)
+			for name, a := range resp.Schema.Attributes {
+				if a.GetMarkdownDescription() == "" {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+		})
+	}
+	for name, c := range map[string]struct {
+		l     list.ListResource
+		model any
+	}{
+		"dcvaas_domain":    {&domainListResource{}, &domainListModel{}},
+		"dcvaas_api_token": {&apiTokenListResource{}, &struct{}{}},
+	} {
+		t.Run("list "+name, func(t *testing.T) {
+			var meta resource.MetadataResponse
+			if c.l.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+				t.Errorf("it is called %s", meta.TypeName)
+			}
+			var resp list.ListResourceSchemaResponse
+			c.l.ListResourceConfigSchema(ctx, list.ListResourceSchemaRequest{}, &resp)
+			sound(t, resp.Schema)
+			for name, a := range resp.Schema.Attributes {
+				if a.GetMarkdownDescription() == "" {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+		})
+	}
+	for name, c := range map[string]struct {
+		a     action.Action
+		model any
+	}{
+		"dcvaas_renew":  {&renewAction{}, &renewModel{}},
+		"dcvaas_verify": {&verifyAction{}, &verifyModel{}},
+	} {
+		t.Run("action "+name, func(t *testing.T) {
+			var meta action.MetadataResponse
+			if c.a.Metadata(ctx, action.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+				t.Errorf("it is called %s", meta.TypeName)
+			}
+			var resp action.SchemaResponse
+			c.a.Schema(ctx, action.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {
