@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// readWindow bounds how old an answer may be, and what counts as at once. A refresh of a thousand domains takes a few
-	// seconds.
-	readWindow = 10 * time.Second
+	// readWindow bounds how old an answer may be, and what counts as at once: about as long as a refresh takes, whose first
+	// answers are as old as that at its end.
+	readWindow = time.Minute
 	// readsAlone is how many domains are read one by one before pages of the list are read ahead.
 	readsAlone = 8
 )
