@@ -1,0 +1,126 @@
+package queue
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/webhook"
+)
+
+// receiver counts what a webhook gets by event, and answers with a status.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status int
+	bodies map[string][]string
+}
+
+// hook adds a webhook to the organization, with somebody who receives.
+func (w *world) hook() (*receiver, *controlplane.Webhook) {
+	w.t.Helper()
+	keyset, err := seal.New()
+	must(w.t, err)
+	w.Sealer, err = seal.Open(keyset)
+	must(w.t, err)
+	w.Poster, w.WebhookLoopback = webhook.New(webhook.Config{Loopback: true}), true
+	r := &receiver{status: http.StatusOK, bodies: make(map[string][]string)}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		id := q.Header.Get("webhook-id")
+		r.bodies[id] = append(r.bodies[id], string(body))
+		w.WriteHeader(r.status)
+	}))
+	w.t.Cleanup(r.Close)
+	hook, _, err := w.CreateWebhook(w.t.Context(), controlplane.System("test"), w.org, lifecycle.NewWebhook{URL: r.URL, Enabled: true})
+	must(w.t, err)
+	return r, hook
+}
+
+func (r *receiver) answers(status int) { r.mu.Lock(); defer r.mu.Unlock(); r.status = status }
+
+// counts returns how many events came, and how many requests.
+func (r *receiver) counts() (events, requests int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, all := range r.bodies {
+		requests += len(all)
+	}
+	return len(r.bodies), requests
+}
+
+func (w *world) delivered(hook *controlplane.Webhook, status controlplane.DeliveryStatus) int {
+	w.t.Helper()
+	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID, postgres.DeliveryFilter{Status: status, Limit: 1000})
+	must(w.t, err)
+	return len(all)
+}
+
+// Two processes at work, on either Redis: every event comes, and comes once.
+func TestDeliveriesComeOnceFromTwoReplicas(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		r, hook := w.hook()
+		w.run(w.queue())
+		w.run(w.queue())
+		var all []*controlplane.Domain
+		for _, name := range []string{"a.example.com", "b.example.com", "c.example.com", "d.example.com", "e.example.com"} {
+			all = append(all, w.add(name))
+		}
+		for _, d := range all {
+			w.waitDomain(d, controlplane.DomainActive)
+		}
+		w.eventually("nothing to be pending", func() bool { return w.delivered(hook, controlplane.DeliveryPending) == 0 })
+		want := w.count(`SELECT count(*) FROM audit_logs WHERE org_id = $1 AND split_part(action, '.', 1) = 'domain'`, w.org)
+		if events, requests := r.counts(); events != want || requests != want || w.delivered(hook, controlplane.DeliverySucceeded) != want {
+			t.Errorf("%d events came by %d requests, of %d", events, requests, want)
+		}
+	})
+}
+
+// A delivery that waits for its next attempt outlives the loss of all of Redis, with as many
+// attempts left as it had.
+func TestDeliveriesOutliveALostRedis(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		r, hook := w.hook()
+		r.answers(http.StatusInternalServerError)
+		stop := w.run(w.queue())
+		w.exec(`UPDATE webhooks SET events = '{domain.created}'`)
+		w.add("example.com")
+		w.eventually("a failure", func() bool {
+			return w.count(`SELECT count(*) FROM jobs WHERE type = 'webhook_delivery' AND attempts = 1 AND status = 'queued'`) == 1
+		})
+		stop()
+		must(t, w.redis.Flush(t.Context()))
+		next := w.queue()
+		must(t, next.checkEpoch(t.Context()))
+		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second' WHERE type = 'webhook_delivery'`)
+		_, err := w.Store.DispatchDue(t.Context(), next.Now(), everything(), func(jobs []controlplane.Job) error { return next.enqueue(t.Context(), jobs) })
+		must(t, err)
+		jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{Type: controlplane.JobDelivery, Limit: 10})
+		must(t, err)
+		if info := w.task(next, &jobs[0]); len(jobs) != 1 || info == nil || info.MaxRetry != controlplane.DeliveryAttempts-2 || info.Queue != string(controlplane.QueueDefault) {
+			t.Errorf("%+v, %+v", jobs, info)
+		}
+		r.answers(http.StatusOK)
+		w.run(next)
+		w.eventually("it to be delivered", func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == 1 })
+		if events, requests := r.counts(); events != 1 || requests != 2 {
+			t.Errorf("%d events came by %d requests", events, requests)
+		}
+		for _, bodies := range r.bodies {
+			if bodies[0] != bodies[1] {
+				t.Errorf("%s, then %s", bodies[0], bodies[1])
+			}
+		}
+	})
+}
