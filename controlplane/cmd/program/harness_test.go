@@ -82,7 +82,7 @@ func (s *stack) startWorker() *worker {
 		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
 		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","), "DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
 		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(), "DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),
-		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8")
+		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8", "DCVAAS_WEBHOOK_LOOPBACK=true")
 	out := &testLog{t: s.t, prefix: "worker: "}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
