@@ -108,8 +108,8 @@ func (t *Tx) Owners(ctx context.Context, orgID string) (int, error) {
 // Counts returns what the organization has of things, and the certificates issued since then.
 func (q queries) Counts(ctx context.Context, orgID string, since time.Time) (controlplane.Counts, error) {
 	var c controlplane.Counts
-	err := q.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM organization_members WHERE org_id = $1),
+	err := q.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1), (SELECT count(*) FROM organization_members WHERE org_id = $1),
 		(SELECT count(*) FROM api_tokens WHERE org_id = $1), (SELECT count(*) FROM certificates WHERE org_id = $1 AND created_at >= $2)`,
-		orgID, since).Scan(&c.Members, &c.Tokens, &c.Certificates)
+		orgID, since).Scan(&c.Webhooks, &c.Members, &c.Tokens, &c.Certificates)
 	return c, translate(err, "", "")
 }

@@ -1,0 +1,352 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// account returns the nth account at GitHub.
+func account(n int64) controlplane.GitHubAccount {
+	return controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n), Name: fmt.Sprintf("User %d", n)}
+}
+
+func (w *world) member(n int64, role controlplane.Role) *controlplane.Member {
+	w.t.Helper()
+	m, err := w.AddMember(w.t.Context(), alice, w.org, account(n), role)
+	must(w.t, err)
+	return m
+}
+
+// signIn returns a session and the actor who has it.
+func (w *world) signIn(n int64) (*controlplane.Session, controlplane.Actor) {
+	w.t.Helper()
+	s, secret, err := w.SignIn(w.t.Context(), controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}, "a browser", account(n))
+	must(w.t, err)
+	got, err := w.Store.Session(w.t.Context(), controlplane.HashSecret(secret), w.clock.Now())
+	must(w.t, err)
+	return got, controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID}
+}
+
+func (w *world) roles() map[string]controlplane.Role {
+	w.t.Helper()
+	all, _, err := w.Store.ListMembers(w.t.Context(), w.org, nil, 100)
+	must(w.t, err)
+	roles := map[string]controlplane.Role{}
+	for _, m := range all {
+		roles[m.User.Login] = m.Role
+	}
+	return roles
+}
+
+func (w *world) owners() int {
+	n := 0
+	for _, r := range w.roles() {
+		if r == controlplane.RoleOwner {
+			n++
+		}
+	}
+	return n
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	m := w.member(1, controlplane.RoleMember)
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberAdded || e.Actor != alice || e.After["role"] != "member" || e.After["login"] != "user-1" {
+		t.Errorf("%+v", e)
+	}
+	_, err := w.AddMember(ctx, alice, w.org, account(1), controlplane.RoleOwner)
+	if e := wantError(t, "twice", err, controlplane.KindConflict, "member-exists"); e.ExistingID != m.User.ID {
+		t.Errorf("existing id %q", e.ExistingID)
+	}
+	_, err = w.AddMember(ctx, alice, w.org, account(2), "king")
+	wantError(t, "no role", err, controlplane.KindInvalid, "role-unknown")
+	_, err = w.AddMember(ctx, alice, controlplane.NewID("org"), account(2), controlplane.RoleAdmin)
+	wantError(t, "no organization", err, controlplane.KindNotFound, "not-found")
+
+	got, err := w.SetRole(ctx, alice, w.org, "USER-1", controlplane.RoleAdmin)
+	if err != nil || got.Role != controlplane.RoleAdmin {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRoleChanged || e.Before["role"] != "member" || e.After["role"] != "admin" {
+		t.Errorf("%+v", e)
+	}
+	other := w.organization(1)
+	_, err = w.SetRole(ctx, alice, other, m.User.ID, controlplane.RoleOwner)
+	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "another organization", w.RemoveMember(ctx, alice, other, m.User.ID), controlplane.KindNotFound, "not-found")
+	must(t, w.RemoveMember(ctx, alice, w.org, m.User.ID))
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRemoved || e.Before["role"] != "admin" {
+		t.Errorf("%+v", e)
+	}
+	wantError(t, "twice", w.RemoveMember(ctx, alice, w.org, m.User.ID), controlplane.KindNotFound, "not-found")
+}
+
+func TestLastOwnerStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	owner, admin := w.member(1, controlplane.RoleOwner), w.member(2, controlplane.RoleAdmin)
+	_, err := w.SetRole(ctx, alice, w.org, owner.User.ID, controlplane.RoleAdmin)
+	wantError(t, "demoted", err, controlplane.KindConflict, "last-owner")
+	wantError(t, "removed", w.RemoveMember(ctx, alice, w.org, owner.User.Login), controlplane.KindConflict, "last-owner")
+	if _, err := w.SetRole(ctx, alice, w.org, owner.User.ID, controlplane.RoleOwner); err != nil {
+		t.Errorf("as before: %v", err)
+	}
+	must(t, w.RemoveMember(ctx, alice, w.org, admin.User.ID))
+}
+
+// However many owners leave, step down and hand over at once, one is left.
+func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	for round := range int64(5) {
+		ids := make([]string, 6)
+		for i := range ids {
+			ids[i] = w.member(100*round+int64(i)+1, controlplane.RoleOwner).User.ID
+		}
+		var refused atomic.Int64
+		var wg sync.WaitGroup
+		for i, id := range ids {
+			wg.Go(func() {
+				var err error
+				switch i % 3 {
+				case 0:
+					err = w.RemoveMember(ctx, alice, w.org, id)
+				case 1:
+					_, err = w.SetRole(ctx, alice, w.org, id, controlplane.RoleMember)
+				case 2:
+					_, err = w.TransferOwnership(ctx, alice, w.org, id, ids[(i+1)%len(ids)])
+				}
+				if controlplane.HasCode(err, "last-owner") {
+					refused.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := w.owners(); n < 1 {
+			t.Fatalf("round %d: %d owners", round, n)
+		}
+		// All that are left, at once.
+		for _, id := range ids {
+			wg.Go(func() { _ = w.RemoveMember(ctx, alice, w.org, id) })
+		}
+		wg.Wait()
+		if n := w.owners(); n < 1 {
+			t.Fatalf("round %d: %d owners after all left", round, n)
+		}
+	}
+}
+
+func TestTransferOwnership(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.member(1, controlplane.RoleOwner)
+	w.member(2, controlplane.RoleMember)
+	for what, tt := range map[string]struct{ from, to, code string }{
+		"to nobody":     {"user-1", "user-9", "member-unknown"},
+		"from nobody":   {"user-9", "user-2", "member-unknown"},
+		"from a member": {"user-2", "user-1", "not-an-owner"},
+		"to oneself":    {"user-1", "USER-1", "transfer-to-self"},
+	} {
+		_, err := w.TransferOwnership(ctx, alice, w.org, tt.from, tt.to)
+		wantError(t, what, err, controlplane.KindInvalid, tt.code)
+	}
+	m, err := w.TransferOwnership(ctx, alice, w.org, "user-1", "user-2")
+	if err != nil || m.User.Login != "user-2" || m.Role != controlplane.RoleOwner {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if got := w.roles(); got["user-1"] != controlplane.RoleAdmin || got["user-2"] != controlplane.RoleOwner {
+		t.Errorf("%v", got)
+	}
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgTransferred || e.After["owner"] != m.User.ID {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Of those who follow one link at once, one joins.
+func TestInvitationIsGoodOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	i, secret, err := w.CreateInvitation(ctx, alice, w.org, controlplane.RoleAdmin, 0)
+	must(t, err)
+	if i.ExpiresAt != start.Add(controlplane.InvitationLife) || i.CreatedBy != alice.ID || value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret) != 0 {
+		t.Errorf("%+v", i)
+	}
+	var joined, gone atomic.Int64
+	var wg sync.WaitGroup
+	for n := range int64(8) {
+		session, actor := w.signIn(n + 1)
+		wg.Go(func() {
+			switch _, ok, err := w.AcceptInvitation(ctx, actor, session, secret); {
+			case ok && err == nil:
+				joined.Add(1)
+			case controlplane.IsKind(err, controlplane.KindNotFound):
+				gone.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if joined.Load() != 1 || gone.Load() != 7 || len(w.roles()) != 1 {
+		t.Errorf("%d joined, %d came too late, members %v", joined.Load(), gone.Load(), w.roles())
+	}
+	for _, life := range []time.Duration{time.Second, controlplane.InvitationMaxLife + time.Second} {
+		_, _, err = w.CreateInvitation(ctx, alice, w.org, controlplane.RoleAdmin, life)
+		wantError(t, "a life out of bounds", err, controlplane.KindInvalid, "out-of-range")
+	}
+}
+
+// Who may not invite any more comes back by no link of their own.
+func TestInvitationsGoWithTheRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.member(1, controlplane.RoleOwner)
+	for n, end := range map[int64]func(id string) error{
+		2: func(id string) error { return w.RemoveMember(ctx, alice, w.org, id) },
+		3: func(id string) error {
+			_, err := w.SetRole(ctx, alice, w.org, id, controlplane.RoleAdmin)
+			return err
+		},
+		4: func(id string) error { _, err := w.TransferOwnership(ctx, alice, w.org, id, "user-1"); return err },
+	} {
+		m := w.member(n, controlplane.RoleOwner)
+		by := controlplane.Actor{Type: controlplane.ActorUser, ID: m.User.ID}
+		i, secret, err := w.CreateInvitation(ctx, by, w.org, controlplane.RoleOwner, 0)
+		must(t, err)
+		must(t, end(m.User.ID))
+		if e := w.last(i.ID); e.Action != controlplane.ActionInviteRevoked {
+			t.Errorf("%+v", e)
+		}
+		session, actor := w.signIn(n + 100)
+		_, _, err = w.AcceptInvitation(ctx, actor, session, secret)
+		wantError(t, "their link", err, controlplane.KindNotFound, "not-found")
+	}
+}
+
+func TestSignInOfWhoWasAdded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.member(1, controlplane.RoleAdmin)
+	if m.User.JoinedAt != nil {
+		t.Error("they have joined before they came")
+	}
+	for range 2 {
+		s, _ := w.signIn(1)
+		if s.OrgID != w.org || s.Role != controlplane.RoleAdmin || s.User.ID != m.User.ID || s.User.JoinedAt == nil || s.IP != "192.0.2.9" || s.UserAgent != "a browser" {
+			t.Errorf("%+v", s)
+		}
+		if e := w.last(s.ID); e.Action != controlplane.ActionSessionStarted || e.Actor.ID != m.User.ID || e.Actor.IP != "192.0.2.9" || e.Actor.RequestID != "req-2" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if n := w.count(m.User.ID, controlplane.ActionMemberJoined); n != 1 {
+		t.Errorf("they joined %d times", n)
+	}
+	if n := value[int](w, `SELECT count(*) FROM organizations`); n != 1 {
+		t.Errorf("%d organizations", n)
+	}
+}
+
+// An organization takes everything along but its log; its targets are told to the name servers.
+func TestDeleteOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	other := w.organization(10)
+	_, err := w.AddDomain(ctx, alice, other, lifecycle.NewDomain{Name: "other.example.com"})
+	must(t, err)
+	d := w.active("example.com")
+	_, _, err = w.CreateToken(ctx, alice, nil, w.org, lifecycle.NewToken{Name: "t", Scopes: controlplane.Scopes()})
+	must(t, err)
+	w.member(1, controlplane.RoleOwner)
+	session, _ := w.signIn(1)
+	_, _, err = w.CreateInvitation(ctx, alice, w.org, controlplane.RoleOwner, 0)
+	must(t, err)
+	w.exec(`LISTEN dcvaas_zone`)
+
+	wantError(t, "another name", w.DeleteOrganization(ctx, alice, w.org, "example"), controlplane.KindInvalid, "confirm-mismatch")
+	must(t, w.DeleteOrganization(ctx, alice, w.org, "Example"))
+	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "api_tokens", "organization_members", "sessions", "invitations"} {
+		if n := value[int](w, `SELECT count(*) FROM `+table+` WHERE org_id = $1`, w.org); n != 0 {
+			t.Errorf("%s has %d rows", table, n)
+		}
+	}
+	if n := value[int](w, `SELECT count(*) FROM domains`); n != 1 {
+		t.Errorf("%d domains are left, want the other organization's", n)
+	}
+	note, err := w.own.WaitForNotification(ctx)
+	if err != nil || note.Payload != "-t "+d.Target {
+		t.Errorf("the name servers are told %+v, %v", note, err)
+	}
+	if _, err := w.Store.Session(ctx, session.Hash, w.clock.Now()); !controlplane.IsKind(err, controlplane.KindNotFound) {
+		t.Errorf("a session is left: %v", err)
+	}
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgDeleted || e.Before["name"] != "Example" || e.Before["domains"] != 1.0 {
+		t.Errorf("%+v", e)
+	}
+	if w.count(d.ID, controlplane.ActionCertificateIssued) != 1 {
+		t.Error("the log is gone")
+	}
+	wantError(t, "twice", w.DeleteOrganization(ctx, alice, w.org, "Example"), controlplane.KindNotFound, "not-found")
+}
+
+func TestRenameOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o, err := w.RenameOrganization(t.Context(), alice, w.org, " Example Ltd ")
+	if err != nil || o.Name != "Example Ltd" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgRenamed || e.Before["name"] != "Example" || e.After["name"] != "Example Ltd" {
+		t.Errorf("%+v", e)
+	}
+	_, err = w.RenameOrganization(t.Context(), alice, w.org, " ")
+	wantError(t, "no name", err, controlplane.KindInvalid, "name-invalid")
+}
+
+// A login belongs to one user at a time.
+func TestLoginPassesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	first := w.member(1, controlplane.RoleMember)
+	second, err := w.AddMember(ctx, alice, w.org, controlplane.GitHubAccount{ID: 2, Login: "USER-1"}, controlplane.RoleMember)
+	must(t, err)
+	logins := func() []string {
+		all, _, err := w.Store.ListMembers(ctx, w.org, nil, 10)
+		must(t, err)
+		var out []string
+		for _, m := range all {
+			out = append(out, m.User.ID+" "+m.User.Login)
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{first.User.ID + " ", second.User.ID + " USER-1"}
+	slices.Sort(want)
+	if got := logins(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if m, err := w.Store.Member(ctx, w.org, "user-1"); err != nil || m.User.ID != second.User.ID {
+		t.Errorf("%+v, %v", m, err)
+	}
+	renamed := account(1)
+	renamed.Login = "somebody"
+	_, _, err = w.SignIn(ctx, controlplane.Actor{}, "", renamed)
+	must(t, err)
+	if m, err := w.Store.Member(ctx, w.org, first.User.ID); err != nil || m.User.Login != "somebody" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
