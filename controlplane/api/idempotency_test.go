@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -253,6 +254,32 @@ func TestCrashBetweenCommitAndAnswer(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM domains`) + w.count(`SELECT count(*) FROM api_tokens WHERE name = 'crash'`); n != 2 {
 		t.Errorf("%d objects", n)
+	}
+}
+
+// Redis counts calls and keeps none: when it is lost, a call that was carried out before is
+// not carried out again.
+func TestKeysSurviveTheLossOfRedis(t *testing.T) {
+	t.Parallel()
+	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *Config) { c.RedisURL, c.LimiterTimeout = "redis://"+r.Addr(), time.Second })
+	body := map[string]any{"name": "lost", "scopes": []string{"domains:read"}}
+	first := w.do("POST", "/api/tokens", body, key("k")).is(201)
+	if first.header.Get("RateLimit") == "" {
+		t.Error("Redis was not there before it was lost")
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := w.do("POST", "/api/tokens", body, key("k")).is(201)
+	if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || again.header.Get("RateLimit") != "" {
+		t.Errorf("%v %s, then %v %s", first.header, first.body, again.header, again.body)
+	}
+	if n := w.count(`SELECT count(*) FROM api_tokens WHERE name = 'lost'`); n != 1 {
+		t.Errorf("%d tokens", n)
 	}
 }
 
