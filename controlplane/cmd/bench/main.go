@@ -44,6 +44,7 @@ func figures() []figure {
 		{"dns", []string{"txt", "nxdomain", "memory"}, dnsAnswers},
 		{"jobs", []string{"pickup", "drain"}, jobs},
 		{"renewals", []string{"sweep"}, renewals},
+		{"terraform", []string{"domains"}, terraform},
 	}
 }
 
