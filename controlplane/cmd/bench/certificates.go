@@ -39,13 +39,11 @@ func certificates(b *bench, items []string) error {
 		return err
 	}
 	defer stopDev(dev)
-	p := &pipeline{ctx: b.ctx, dev: dev, endpoint: dev.Env()["DCVAAS_ENDPOINT"],
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
-	defer p.http.CloseIdleConnections()
-	if p.db, err = pgx.Connect(b.ctx, dev.Postgres.DSN()); err != nil {
+	p, err := b.newPipeline(dev)
+	if err != nil {
 		return err
 	}
-	defer func() { _ = p.db.Close(b.ctx) }()
+	defer p.close()
 	bare, err := startBareOrders()
 	if err != nil {
 		return err
@@ -69,6 +67,20 @@ func certificates(b *bench, items []string) error {
 	b.table.note("certificates: from POST /api/domains to the answer of ?wait= that the domain is active, CNAMEs made before; limit: our order engine alone (acme.Engine on lego's acme/api: key, CSR and account are sealed, accounts and journal in memory) at a Pebble of its own, same version and settings, its TXT answered from memory. CPU is that of this process: program, test CA, playground and client.")
 	b.table.note("CNAME seen → active: by the times in the audit log; limit: one order of the engine alone, at the same number at a time.")
 	return nil
+}
+
+func (b *bench) newPipeline(dev *program.Dev) (*pipeline, error) {
+	db, err := pgx.Connect(b.ctx, dev.Postgres.DSN())
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline{ctx: b.ctx, dev: dev, db: db, endpoint: dev.Env()["DCVAAS_ENDPOINT"],
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}, nil
+}
+
+func (p *pipeline) close() {
+	p.http.CloseIdleConnections()
+	_ = p.db.Close(p.ctx)
 }
 
 func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) error {

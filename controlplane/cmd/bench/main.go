@@ -45,6 +45,7 @@ func figures() []figure {
 		{"jobs", []string{"pickup", "drain"}, jobs},
 		{"renewals", []string{"sweep"}, renewals},
 		{"terraform", []string{"domains"}, terraform},
+		{"revocation", []string{"all"}, revocation},
 	}
 }
 

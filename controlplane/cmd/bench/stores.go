@@ -55,12 +55,15 @@ func (s *stores) stop() {
 }
 
 // startDev starts the whole system on free ports, with a durable Postgres and the logging of
-// a production system, into nowhere.
-func (b *bench) startDev(name string, work bool) (*program.Dev, error) {
+// a production system, into nowhere. configure has the last word.
+func (b *bench) startDev(name string, work bool, configure ...func(*program.Config)) (*program.Dev, error) {
 	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: filepath.Join(b.dir, name), FreePorts: true, NoWork: !work,
 		Configure: func(c *program.Config) {
 			c.LogFormat = "json"
 			c.HTTP.RateLimits = false // one organization makes all the calls
+			for _, f := range configure {
+				f(c)
+			}
 		}})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
+)
+
+const (
+	revocationPace     = 60                     // orders a second that the CA allows
+	revocationPause    = 200 * time.Millisecond // between two new domains
+	revocationPatience = 20 * time.Minute
+)
+
+// massRevocation is a CA that calls for the renewal of every certificate (RFC 9773).
+type massRevocation struct {
+	*pipeline
+	n    int // certificates
+	idle int // new domains on the idle system
+	busy int // new domains, at most, while the certificates are renewed
+}
+
+// revocation measures how fast the certificates of a CA that is about to revoke them are
+// renewed, in which order, and how long new domains wait meanwhile.
+func revocation(b *bench, _ []string) error {
+	dev, err := b.startDev("revocation", true, func(c *program.Config) {
+		c.Work.SweepEvery, c.Work.SweepSpread = time.Second, 0
+		c.ACME.CAs = paced(c.ACME.CAs)
+	})
+	if err != nil {
+		return err
+	}
+	defer stopDev(dev)
+	p, err := b.newPipeline(dev)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	m := &massRevocation{p, pick(b.options.quick, 300, 10_000), pick(b.options.quick, 20, 100), pick(b.options.quick, 20, 400)}
+	b.say("revocation: issuing %s certificates", thousands(fmt.Sprint(m.n)))
+	if err := m.issueAll(); err != nil {
+		return err
+	}
+	b.say("revocation: adding domains on the idle system")
+	idle, err := m.newDomains(m.idle, nil)
+	if err != nil {
+		return err
+	}
+	b.say("revocation: having the CA call for the renewals")
+	if err := m.announce(); err != nil {
+		return err
+	}
+	b.say("revocation: renewing them")
+	perSecond, busy, err := m.renewAll()
+	if err != nil {
+		return err
+	}
+	displaced, err := m.displaced()
+	if err != nil {
+		return err
+	}
+	what := "mass revocation of " + thousands(fmt.Sprint(m.n))
+	b.table.add(what+": renewed", "/s", []float64{perSecond}, []float64{revocationPace}, target{})
+	b.table.addPooled(what+": new domain → active meanwhile, p50", 50, busy, idle, target{})
+	b.table.addPooled(what+": new domain → active meanwhile, p95", 95, busy, idle, target{})
+	b.table.add(what+": places from the order of urgency, p95", "", []float64{percentile(displaced, 95)}, nil, target{})
+	b.table.note("mass revocation: one round. All certificates are Pebble's own, issued before; its renewal information then calls for each of them, and each is renewed once, by an order that names it; limit of the rate: the %d orders a second that the governor is told to keep to. New domains: one at a time, %s apart, from POST /api/domains to active, %d of them while it lasted; limit: the same on the idle system.", revocationPace, revocationPause, len(busy))
+	return nil
+}
+
+// paced has the governor keep to the pace at the first CA.
+func paced(cas string) string {
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(cas), &list); err != nil || len(list) == 0 {
+		return cas
+	}
+	list[0]["limits"] = map[string]any{"pace": fmt.Sprintf("%d/1s", revocationPace)}
+	out, _ := json.Marshal(list)
+	return string(out)
+}
+
+const calledFor = `id IN (SELECT id FROM asked)` // domains whose certificates the CA calls for
+
+// issueAll stores the domains, each with its job, and waits for their certificates.
+func (m *massRevocation) issueAll() error {
+	if _, err := m.db.Exec(m.ctx, `
+		INSERT INTO domains (id, org_id, name, cname_target, status)
+		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'revoked' || i || '.example.com', translate(md5(i::text), '0189', 'ghij'), 'pending_cname' FROM generate_series(1, $2::int) i`, m.dev.OrgID, m.n); err != nil {
+		return err
+	}
+	rows, err := m.db.Query(m.ctx, `SELECT name, cname_target FROM domains WHERE name LIKE 'revoked%'`)
+	if err != nil {
+		return err
+	}
+	var name, target string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &target}, func() error {
+		return m.dev.Playground.Set(controlplane.ChallengeName(name), "CNAME", []string{target + "." + m.dev.Config.Zone}, 60)
+	}); err != nil {
+		return err
+	}
+	if _, err := m.db.Exec(m.ctx, `
+		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue)
+		SELECT 'job_' || substr(id, 5), org_id, id, 'start_issuance', 'certificate', 'bulk' FROM domains WHERE name LIKE 'revoked%'`); err != nil {
+		return err
+	}
+	return m.wait("the certificates", `SELECT count(*) FROM domains WHERE certificate_id <> '' AND name LIKE 'revoked%'`, m.n)
+}
+
+// wait returns when a number has come to be as wanted.
+func (m *massRevocation) wait(what, sql string, want int) error {
+	n := 0
+	for giveUp := time.Now().Add(revocationPatience); time.Now().Before(giveUp); time.Sleep(50 * time.Millisecond) {
+		if err := m.db.QueryRow(m.ctx, sql).Scan(&n); err != nil || n == want {
+			return err
+		}
+	}
+	return fmt.Errorf("%d of %d of %s were there in time", n, want, what)
+}
+
+// newDomains adds domains one after the other, n of them or until done is closed, and
+// returns the milliseconds in which each became active.
+func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, error) {
+	if err := m.delegate(n); err != nil {
+		return nil, err
+	}
+	var took []float64
+	for _, name := range m.names {
+		select {
+		case <-done:
+			return took, nil
+		case <-time.After(revocationPause):
+		}
+		began := time.Now()
+		if _, err := m.addAndWait(m.ctx, name); err != nil {
+			return nil, err
+		}
+		took = append(took, ms(time.Since(began)))
+	}
+	return took, nil
+}
+
+// announce has the CA call for the certificates, each a second after the one before it, and
+// waits until that is known. The sweep takes none yet.
+func (m *massRevocation) announce() error {
+	// Pebble does not know again a serial number whose DER begins with a zero byte, one in 256.
+	if _, err := m.db.Exec(m.ctx, `
+		CREATE TABLE asked AS SELECT d.id, d.certificate_id, c.chain_pem, row_number() OVER (ORDER BY md5(d.id)) AS place
+		FROM certificates c JOIN domains d ON d.certificate_id = c.id
+		WHERE d.name LIKE 'revoked%' AND split_part(c.ari_id, '.', 2) !~ '^A[A-P]'`); err != nil {
+		return err
+	}
+	rows, err := m.db.Query(m.ctx, `SELECT chain_pem FROM asked ORDER BY place`)
+	if err != nil {
+		return err
+	}
+	chains, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	m.n = len(chains)
+	client, past := m.dev.Primary.HTTPClient(), time.Now().Add(-24*time.Hour)
+	for i, chain := range chains { // one by one: eight at a time hung
+		end := past.Add(time.Duration(i) * time.Second)
+		if err := m.setWindow(client, chain, end.Add(-time.Millisecond), end); err != nil {
+			return err
+		}
+	}
+	for _, sql := range []string{
+		`UPDATE certificates SET not_before = not_before - interval '10 days'`, // one is left alone for its first hours
+		`UPDATE domains SET renewal_queued = true, ari_check_at = now() WHERE ` + calledFor,
+	} {
+		if _, err := m.db.Exec(m.ctx, sql); err != nil {
+			return err
+		}
+	}
+	return m.wait("the renewals", `SELECT count(*) FROM domains WHERE renew_at < now() AND `+calledFor, m.n)
+}
+
+// setWindow sets when the CA says that a certificate is best renewed.
+func (m *massRevocation) setWindow(client *http.Client, chain string, start, end time.Time) error {
+	window, err := json.Marshal(map[string]any{"suggestedWindow": map[string]any{"start": start.UTC(), "end": end.UTC()}})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"Certificate": chain, "ARIResponse": string(window)})
+	if err != nil {
+		return err
+	}
+	resp, err := client.Post(m.dev.Primary.ManagementURL()+"/set-renewal-info/", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("setting a window: " + resp.Status)
+	}
+	return nil
+}
+
+// renewAll lets the sweep take them and adds new domains until all are renewed.
+func (m *massRevocation) renewAll() (perSecond float64, busy []float64, err error) {
+	began, done := time.Now(), make(chan struct{})
+	if _, err := m.db.Exec(m.ctx, `UPDATE domains SET renewal_queued = false WHERE `+calledFor); err != nil {
+		return 0, nil, err
+	}
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		busy, err = m.newDomains(m.busy, done)
+		return err
+	})
+	err = m.wait("the renewals", `SELECT count(*) FROM domains d JOIN asked USING (id) WHERE d.certificate_id <> asked.certificate_id`, m.n)
+	perSecond = float64(m.n) / time.Since(began).Seconds()
+	close(done)
+	return perSecond, busy, errors.Join(err, g.Wait())
+}
+
+// displaced returns how many places each renewal was from where its urgency puts it. It is
+// an error where one was renewed twice.
+func (m *massRevocation) displaced() ([]float64, error) {
+	rows, err := m.db.Query(m.ctx, `
+		SELECT (asked.place - row_number() OVER (ORDER BY c.created_at))::float8 FROM asked JOIN certificates c ON c.domain_id = asked.id AND c.id <> asked.certificate_id`)
+	if err != nil {
+		return nil, err
+	}
+	places, err := pgx.CollectRows(rows, pgx.RowTo[float64])
+	if err == nil && len(places) != m.n {
+		err = fmt.Errorf("%d renewals for %d certificates", len(places), m.n)
+	}
+	for i := range places {
+		places[i] = math.Abs(places[i])
+	}
+	return places, err
+}
