@@ -85,6 +85,9 @@ DECLARE
     hook text;
     suffix text;
 BEGIN
+    IF NOT EXISTS (SELECT FROM webhooks WHERE org_id = NEW.org_id) THEN -- most have none, and a look costs less than a locking loop
+        RETURN NULL;
+    END IF;
     FOR hook IN
         SELECT w.id FROM webhooks w
         WHERE w.org_id = NEW.org_id AND w.enabled AND webhook_wants(w.id, w.events, NEW.action, NEW.entity_id, NEW.details)

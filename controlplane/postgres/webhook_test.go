@@ -1,0 +1,180 @@
+package postgres_test
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// webhook stores a webhook that is enabled.
+func (d *db) webhook(org string, events ...string) *controlplane.Webhook {
+	d.t.Helper()
+	if events == nil {
+		events = []string{}
+	}
+	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: org, URL: "https://example.com", Events: events, Enabled: true, SealedSecret: []byte("x"), CreatedAt: start}
+	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error { return t.AddWebhook(d.t.Context(), w) }))
+	return w
+}
+
+func (d *db) happened(action, entityType, entityID string, details map[string]any) controlplane.AuditEntry {
+	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org, Actor: controlplane.System("test"), Action: action,
+		EntityType: entityType, EntityID: entityID, Details: details, CreatedAt: start}
+}
+
+func (d *db) deliveries(w *controlplane.Webhook) (events []string) {
+	d.t.Helper()
+	all, _, err := d.ListDeliveries(d.t.Context(), w.OrgID, w.ID, postgres.DeliveryFilter{Limit: 1000})
+	d.must(err)
+	for _, x := range all {
+		events = append(events, x.EventID)
+	}
+	return events
+}
+
+// The database delivers the kinds of entries that are events, and no others.
+func TestAuditMakesDeliveriesOfEvents(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	all, chosen := d.webhook(d.org), d.webhook(d.org, "domain.renewed")
+	theirs := d.webhook(d.organization(1))
+	for _, tt := range []struct {
+		entry    controlplane.AuditEntry
+		all, few bool
+	}{
+		{d.happened("domain.renewed", "domain", "dom_x", nil), true, true},
+		{d.happened("domain.created", "domain", "dom_x", nil), true, false},
+		{d.happened("job.dead_lettered", "job", "job_x", map[string]any{"type": "renewal"}), true, false},
+		{d.happened("job.dead_lettered", "job", "job_x", map[string]any{"type": "webhook_delivery"}), false, false},
+		{d.happened("webhook.disabled", "webhook", chosen.ID, nil), true, false},
+		{d.happened("webhook.disabled", "webhook", all.ID, nil), false, false},
+		{d.happened("token.created", "token", "tok_x", nil), false, false},
+		{d.happened("organization.renamed", "organization", d.org, nil), false, false},
+	} {
+		d.must(d.Audit(t.Context(), tt.entry))
+		if slices.Contains(d.deliveries(all), tt.entry.ID) != tt.all || slices.Contains(d.deliveries(chosen), tt.entry.ID) != tt.few || len(d.deliveries(theirs)) != 0 {
+			t.Errorf("%s of %s: %v and %v", tt.entry.Action, tt.entry.EntityID, slices.Contains(d.deliveries(all), tt.entry.ID), slices.Contains(d.deliveries(chosen), tt.entry.ID))
+		}
+	}
+	for _, kind := range controlplane.EventKinds() {
+		e := d.happened(kind+".happened", "x", "x", nil)
+		if d.must(d.Audit(t.Context(), e)); !slices.Contains(d.deliveries(all), e.ID) {
+			t.Errorf("%s is not delivered", kind)
+		}
+	}
+	made, _, err := d.ListDeliveries(t.Context(), d.org, all.ID, postgres.DeliveryFilter{Limit: 1000})
+	d.must(err)
+	for _, x := range made {
+		if job := "job_" + x.ID[4:]; !controlplane.IsID(controlplane.PrefixDelivery, x.ID) || !controlplane.IsID(controlplane.PrefixJob, job) || d.job(d.org, job).DeliveryID != x.ID || x.ID[4:14] != x.EventID[4:14] {
+			t.Errorf("%+v", x)
+		}
+	}
+}
+
+// What is rolled back is not delivered.
+func TestDeliveriesAreOfTheTransaction(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	w := d.webhook(d.org)
+	undo := &controlplane.Error{Code: "undo"}
+	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		d.must(tx.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
+		return undo
+	}); !controlplane.HasCode(err, "undo") || len(d.deliveries(w)) != 0 {
+		t.Errorf("%v, %v", err, d.deliveries(w))
+	}
+}
+
+// Webhooks come and go while domains are added: no event is refused for it, and nobody waits
+// for ever.
+func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	const n = 40
+	hooks := make([]*controlplane.Webhook, n)
+	for i := range hooks {
+		hooks[i] = d.webhook(d.org)
+	}
+	atOnce(3*n, func(i int) {
+		if i%3 > 0 {
+			if err := d.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)); err != nil {
+				t.Errorf("an event: %v", err)
+			}
+			return
+		}
+		if err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
+			if _, err := tx.LockTier(t.Context(), d.org); err != nil {
+				return err
+			}
+			if err := tx.DeleteWebhook(t.Context(), d.org, hooks[i/3].ID); err != nil {
+				return err
+			}
+			return tx.Audit(t.Context(), d.happened("webhook.deleted", "webhook", hooks[i/3].ID, nil))
+		}); err != nil {
+			t.Errorf("a deletion: %v", err)
+		}
+	})
+	if left := value[int](d, `SELECT (SELECT count(*) FROM webhooks) + (SELECT count(*) FROM webhook_deliveries) + (SELECT count(*) FROM jobs WHERE delivery_id IS NOT NULL)`); left != 0 {
+		t.Errorf("%d rows are left", left)
+	}
+}
+
+// The claim of a delivery is one of its row alone, with all that holds for others.
+func TestClaimOfADelivery(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	w := d.webhook(d.org)
+	d.must(d.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
+	made, _, err := d.ListDeliveries(t.Context(), d.org, w.ID, postgres.DeliveryFilter{Limit: 1})
+	d.must(err)
+	j := d.job(d.org, "job_"+made[0].ID[4:])
+	if j.DomainID != "" || j.Type != controlplane.JobDelivery || j.Queue != controlplane.QueueDefault {
+		t.Errorf("%+v", j)
+	}
+	var claims count
+	atOnce(8, func(int) {
+		if c, err := d.ClaimJob(t.Context(), j.ID, j.Generation, controlplane.NewID("run"), time.Minute, start); err == nil && c.Domain == nil {
+			claims.Add(1)
+		}
+	})
+	if claims.Load() != 1 {
+		t.Errorf("%d workers have it", claims.Load())
+	}
+	d.expire()
+	c := d.claim(j, "second")
+	d.must(d.ExtendClaim(t.Context(), c))
+	d.expire()
+	if n, err := d.RequeueLost(t.Context(), start, 10); err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := d.ExtendClaim(t.Context(), c); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
+		t.Errorf("%v", err)
+	}
+	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), c, start, nil) }); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
+		t.Errorf("%v", err)
+	}
+}
+
+// BenchmarkAddDomain shows what webhooks cost whoever adds a domain.
+func BenchmarkAddDomain(b *testing.B) {
+	for name, hooks := range map[string]int{"none": 0, "one": 1, "five": 5} {
+		b.Run("webhooks="+name, func(b *testing.B) {
+			d := open(b)
+			for range hooks {
+				d.webhook(d.org)
+			}
+			n := 0
+			for b.Loop() {
+				n++
+				dom, j, a := newDomain(d.org, "d"+strconv.Itoa(n)+".example.com")
+				if ok, err := d.AddDomain(b.Context(), dom, j, a); err != nil || !ok {
+					b.Fatal(ok, err)
+				}
+			}
+		})
+	}
+}
