@@ -74,7 +74,11 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 		return s.Store.SaveRenewalInfo(ctx, r, info)
 	}
 	at, urgent := controlplane.RenewTime(r.NotBefore, r.NotAfter, &info, r.Draw)
-	return s.moveRenewal(ctx, r, info, at.UTC().Truncate(time.Microsecond), urgent)
+	at = at.UTC().Truncate(time.Microsecond)
+	if r.RenewAt != nil && r.RenewAt.Equal(at) {
+		return s.Store.SaveRenewalInfo(ctx, r, info)
+	}
+	return s.moveRenewal(ctx, r, info, at, urgent)
 }
 
 // moveRenewal writes the CA's window and the renewal's new time, where the certificate still

@@ -15,6 +15,7 @@ type RenewalCheck struct {
 	CA, ARIID                      string
 	NotBefore, NotAfter            time.Time
 	Draw                           float64
+	RenewAt                        *time.Time // as it is planned now
 }
 
 // DueRenewalChecks returns up to limit certificates whose CA is to be asked at now, and puts
@@ -30,12 +31,12 @@ func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limi
 		UPDATE domains d SET ari_check_at = $2
 		FROM due, certificates c
 		WHERE d.id = due.id AND c.id = d.certificate_id
-		RETURNING d.org_id, d.id, c.id, c.ca, c.ari_id, c.not_before, c.not_after, d.renewal_draw`, now, until, limit)
+		RETURNING d.org_id, d.id, c.id, c.ca, c.ari_id, c.not_before, c.not_after, d.renewal_draw, d.renew_at`, now, until, limit)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RenewalCheck, err error) {
-		err = row.Scan(&r.OrgID, &r.DomainID, &r.CertificateID, &r.CA, &r.ARIID, &r.NotBefore, &r.NotAfter, &r.Draw)
+		err = row.Scan(&r.OrgID, &r.DomainID, &r.CertificateID, &r.CA, &r.ARIID, &r.NotBefore, &r.NotAfter, &r.Draw, &r.RenewAt)
 		return r, err
 	})
 	return due, translate(err, "", "")
