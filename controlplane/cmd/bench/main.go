@@ -41,6 +41,7 @@ func figures() []figure {
 	return []figure{
 		{"certificates", []string{"1", "8", "32"}, certificates},
 		{"api", []string{"get", "create"}, apiRequests},
+		{"lists", []string{"last"}, lists},
 		{"listeners", []string{"events"}, listeners},
 		{"dns", []string{"txt", "nxdomain", "memory"}, dnsAnswers},
 		{"jobs", []string{"pickup", "drain"}, jobs},
