@@ -36,3 +36,14 @@ func (t Tier) LogKept() time.Duration {
 	}
 	return time.Duration(days) * 24 * time.Hour
 }
+
+// Webhooks returns how many webhooks the tier includes.
+func (t Tier) Webhooks() int {
+	switch t {
+	case TierPro:
+		return 25
+	case TierAgency:
+		return 100
+	}
+	return 5
+}

@@ -51,17 +51,6 @@ type Webhook struct {
 	UpdatedAt      time.Time
 }
 
-// Webhooks returns how many webhooks the tier includes.
-func (t Tier) Webhooks() int {
-	switch t {
-	case TierPro:
-		return 25
-	case TierAgency:
-		return 100
-	}
-	return 5
-}
-
 const (
 	webhookSecretPrefix   = "whsec_"
 	webhookSecretBytes    = 32
