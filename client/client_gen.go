@@ -1117,7 +1117,7 @@ type Member struct {
 	// Joined Whether they have signed in here yet.
 	Joined bool `json:"joined"`
 
-	// Login At GitHub.
+	// Login At GitHub; empty where it passed to another account, until they sign in again.
 	//
 	// Example: octocat
 	Login string `json:"login"`
@@ -1775,7 +1775,7 @@ type DownloadCertificateParamsFormat string
 // DownloadKeyParams defines parameters for DownloadKey.
 type DownloadKeyParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1787,7 +1787,7 @@ type DownloadKeyParams struct {
 // DownloadPKCS12Params defines parameters for DownloadPKCS12.
 type DownloadPKCS12Params struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1799,7 +1799,7 @@ type DownloadPKCS12Params struct {
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1842,7 +1842,7 @@ type ListDomainsParamsSort string
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1854,7 +1854,7 @@ type CreateDomainParams struct {
 // BulkCreateDomainsParams defines parameters for BulkCreateDomains.
 type BulkCreateDomainsParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1894,7 +1894,7 @@ type ListDomainCertificatesParams struct {
 // IssueDomainParams defines parameters for IssueDomain.
 type IssueDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1906,7 +1906,7 @@ type IssueDomainParams struct {
 // RenewDomainParams defines parameters for RenewDomain.
 type RenewDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1927,7 +1927,7 @@ type ListTimelineParams struct {
 // VerifyDomainParams defines parameters for VerifyDomain.
 type VerifyDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1966,7 +1966,7 @@ type ListInvitationsParams struct {
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1999,7 +1999,7 @@ type GetJobParams struct {
 // RetryJobParams defines parameters for RetryJob.
 type RetryJobParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2020,7 +2020,7 @@ type ListMembersParams struct {
 // AddMemberParams defines parameters for AddMember.
 type AddMemberParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2038,7 +2038,7 @@ type DeleteOrganizationParams struct {
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2059,7 +2059,7 @@ type ListTokensParams struct {
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2071,7 +2071,7 @@ type CreateTokenParams struct {
 // RevokeAllTokensParams defines parameters for RevokeAllTokens.
 type RevokeAllTokensParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2083,7 +2083,7 @@ type RevokeAllTokensParams struct {
 // RotateTokenParams defines parameters for RotateToken.
 type RotateTokenParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2104,7 +2104,7 @@ type ListWebhooksParams struct {
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2129,7 +2129,7 @@ type ListWebhookDeliveriesParams struct {
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2141,7 +2141,7 @@ type RedeliverWebhookParams struct {
 // RedeliverWebhookRangeParams defines parameters for RedeliverWebhookRange.
 type RedeliverWebhookRangeParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2153,7 +2153,7 @@ type RedeliverWebhookRangeParams struct {
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2165,7 +2165,7 @@ type RotateWebhookSecretParams struct {
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one

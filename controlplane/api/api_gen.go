@@ -1123,7 +1123,7 @@ type Member struct {
 	// Joined Whether they have signed in here yet.
 	Joined bool `json:"joined"`
 
-	// Login At GitHub.
+	// Login At GitHub; empty where it passed to another account, until they sign in again.
 	//
 	// Example: octocat
 	Login string `json:"login"`
@@ -1781,7 +1781,7 @@ type DownloadCertificateParamsFormat string
 // DownloadKeyParams defines parameters for DownloadKey.
 type DownloadKeyParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1793,7 +1793,7 @@ type DownloadKeyParams struct {
 // DownloadPKCS12Params defines parameters for DownloadPKCS12.
 type DownloadPKCS12Params struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1805,7 +1805,7 @@ type DownloadPKCS12Params struct {
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1848,7 +1848,7 @@ type ListDomainsParamsSort string
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1860,7 +1860,7 @@ type CreateDomainParams struct {
 // BulkCreateDomainsParams defines parameters for BulkCreateDomains.
 type BulkCreateDomainsParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1900,7 +1900,7 @@ type ListDomainCertificatesParams struct {
 // IssueDomainParams defines parameters for IssueDomain.
 type IssueDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1912,7 +1912,7 @@ type IssueDomainParams struct {
 // RenewDomainParams defines parameters for RenewDomain.
 type RenewDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1933,7 +1933,7 @@ type ListTimelineParams struct {
 // VerifyDomainParams defines parameters for VerifyDomain.
 type VerifyDomainParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -1972,7 +1972,7 @@ type ListInvitationsParams struct {
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2005,7 +2005,7 @@ type GetJobParams struct {
 // RetryJobParams defines parameters for RetryJob.
 type RetryJobParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2026,7 +2026,7 @@ type ListMembersParams struct {
 // AddMemberParams defines parameters for AddMember.
 type AddMemberParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2044,7 +2044,7 @@ type DeleteOrganizationParams struct {
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2065,7 +2065,7 @@ type ListTokensParams struct {
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2077,7 +2077,7 @@ type CreateTokenParams struct {
 // RevokeAllTokensParams defines parameters for RevokeAllTokens.
 type RevokeAllTokensParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2089,7 +2089,7 @@ type RevokeAllTokensParams struct {
 // RotateTokenParams defines parameters for RotateToken.
 type RotateTokenParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2110,7 +2110,7 @@ type ListWebhooksParams struct {
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2135,7 +2135,7 @@ type ListWebhookDeliveriesParams struct {
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2147,7 +2147,7 @@ type RedeliverWebhookParams struct {
 // RedeliverWebhookRangeParams defines parameters for RedeliverWebhookRange.
 type RedeliverWebhookRangeParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2159,7 +2159,7 @@ type RedeliverWebhookRangeParams struct {
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -2171,7 +2171,7 @@ type RotateWebhookSecretParams struct {
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
 	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
 	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
@@ -17466,301 +17466,302 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhu38i/4KhieMyvxHJKibo4trf2Bke0dJb4tW9n+rxVl1GA3SMJsAh0AFMV4e9Z8mgeYh5j9eV5h",
-	"P8p5krNQBXSjm928yLJsZ/NDYpHsxrVQqMuvqj60YjnNpGDC6NbJh1ZGFZ0ywxR8OmPK8CGPqWHnT+wX",
-	"CdOx4pnhUrROWucJkUNCSVw81m21W+yGTrOUtU5asTJXvf3J4z+P5z+oR+xooB9e9/7YTw6mh+Ioa7Vb",
-	"3DaTUTNutVuCTuGdorFWu6XYHzOuWNI6MWrG2i0dj9mU2qFM6c1zJkZm3DrZ7x0ctVtTLvIv2i2zyGxr",
-	"2iguRq2PH9uts5nSUi3PIhLsxlzF8GtkJ2TGjGR0xMiADaViXXJuCNfkmqY8IUOp4AFNp4wMeWqXilCR",
-	"EKkSpogU6aLrJ/bHjKlFMDMcQMMkDnpHj+qG/YSl/JqpxaoNSNwz5dVP0uutV9+3dLdL/0ROKRdv2LB+",
-	"CorY3t1U4NHyRNxf3VhOG0YNL93tmM8TNs2kYSJe/MIWywN/SadMEzPmmsQ0TdtES2LG1BBuSEwFGTCi",
-	"mTCEjigXZM7NWM4MGTAuRiSmSnGWEPuNmfOYnZB9YiQ5OD6+FNdc80HKSP/t2fk5icdU0dhSWZtQ8uuv",
-	"50+ABLnQhoqYdckzqcjBERnLmdIFZdohQafFV0ZOmLgUllYnbGEpesSvmYAHhlxpQ6Rg31li1nOmcNxt",
-	"bCMKFqPzhmUpXbDkhNg1jk6hgegN+2PGtOmcJ9Gl4DgSweYwkO90l/SFNGOmyJSZsUzaxG5gmwxksrD7",
-	"D2OD8WhydHBAIh50OGGLjmIzzZKoDUeNuvHCJHHN9aXQhqcpmQl7DOd0QY56j8vtcNHJlBwppnXk5vWG",
-	"GbXo9IeGqciO0U9eDsnxzU3bDk0KdilwpZAfwNRwfakmAzaaCfL9Ua/XJke9/TY52j+0/ztuk6ODx3bP",
-	"plxru+k6lhmzX8CkYdgDxejEE5EUxu70gzasn5CGTFhmTuxfY/u+7S2RgnUvRel0PGK9w8c/PGKdo15y",
-	"3Dk6TJLOIH582Hn46PERPf5h+Pjw4MgfmzGjCVPFwQn31VJ5eGIyagxT9q3/87f/rfN//f5hv31wfPzx",
-	"v7dqT8vwBTXxePmYvGHDmWa43Ef7B2Q+Zm4J5eA9i4GzCklSKUYMOasUDFcHluXpBR0Be9DdxkkMO9h5",
-	"w3k/3j+oH/JLKVg+7Kam7UO3a19cc0PtMqxg3YLw/LEy0+Nie+5dtHW3vPBnOVh1/byXg/LY38vB1mN/",
-	"Lwd3O+jnfMrN8qB/knMypWJBqCFTqU3TbZ3C6+EIEjaks9S0To57bTscPp1N7b3dg7Hgp2IkXBg2YgqG",
-	"8oJNB0w13n92DafwyHeazDRTwHjMmHFF/s7NT7MBSeWoeivK2MiYmvrVxObudkEvLJNeRQfAxcuDNHKy",
-	"NSVAM3c79He0nhTSBFiO4/ozYXga8qapvGYaNgPFPq6BUbWJvdHHMrVXfCxFoomexWNCNYkOjnXUJe/w",
-	"1gy5R9R27XNDEj4cWrlxqOQUeF0TEc5phQYDpvz9b/udx7//87f9zvHvv/Xsnw97D3Q9e37HBmMpJ6s2",
-	"b46PlLdvPt5++1xDd7mBH21bOpNCM9BLfqSJkzfsJ3tzMgF/0ixLrerApdjLlBykbPo/3ms7zw9B7/9d",
-	"2ZPY+m97he6zh7/qvdf4FnZaXqmLMSMKu7USnr2hB/YbmnRbVr+QYpjy+F6HdG5ILNOUJ0zjFTu3Fye7",
-	"4droUxLBH1yMrngS4SXqqO1ju/VMqgFPEibuewlR1ktpPNGEeqnIaVVZSgWh9p+YwSjPhSV3mj5VCnW3",
-	"+xppnwCzt2fDStan9tjC8R+NWOKkTBB8HUXYJUbplBtNDLsxRBu6AEFY4VxeSvNMzkRyn9N4KZE1eWEL",
-	"xX3Ygu80kWpEBf/TSR8f263XCvgZt188ozxlyX1ThxvomGqr+gi72JqLGEVGEAa5AM6KTBVGfSHlc6pG",
-	"7L7HCoK8JQrbuSUHKsg+ecF/9KN6QcXCMSp9r4OTEmUcR5yWF4SqDtBppOw3V9RERNOFFczh7kYRGIb7",
-	"hhrWIEW9Q62LpGwIZ4Sb8sVx2Qpp67J1qv7WOzV/2y9dZsv3VN5j57VMeVyjdtt1B9GMfJ8oOjQdzsyw",
-	"MzYmoxnvKGoY/Npx03iwZlh//G2/1zud/+1hb93IiuVbHtRblAK6dW0UcqBt5ldBZ2YsFf+T3TcfgEPv",
-	"VVqvNpOZmAg5F23CbjJ7V9vfFbuWE5ZUqOHdu3ed/syMmTBonVvW9Z6dkYc/HPfIv/912F25nm4prilP",
-	"6SBl98vYM6pMPn/BWMIS+xed08UpMWqBpo/qWbir/c+UjJnW9z3tcwMGBCuttMlgZsiUThio3poJzayw",
-	"YK9YHZHUCg+EXTO1IHMlxYgMOUtRxvlV6FmWSWVY8oIlnF7AHL8M17XyVxT2ZnuxF8JHvwuwcf3Y1Fl9",
-	"340lSXhCtJwysK/YzcuUzJgyHKVMniy/9grNw1ZJy+1Wp4VReKENm4IEYIlsS1WockjaLZ4tD6CfJIpp",
-	"7S0kzhIVgzVayekpLAsXdv+E0eURHPQOu73u/v5h93Fdd8ZtJhNWk/2tZSdpn3PqGE6u9XudflFI+r/h",
-	"r227esWjeKvbTvqzhJunwqga3v5KWHE6lirxZniaZUwkHSnShRW9lveIxvjuh9DujSbkWZZQw5K6mVJP",
-	"E6vIEAnHPu0PPU1QMqLp62AQqNvUXY9WP7A7U9qFDy06M/JKMcHmrZMhTTX72G6JWeo4ITa3tG5oe7zF",
-	"KAJ1dk71iqHYFjYZSayYXdcrCsd9KNXU/tWyi90xfMrqFjxhhvJU32L4LNXMnna4pQpJY+0o7S1lFld4",
-	"hku0seUhdA35w1Ee4i9c5LTqFtn7ALy5lhhZcct4Z8Xyea8Mll2bLQdbKCONrKswmsd0pu3VZ04Jm2Zm",
-	"4Wyzwg464XD9rz7p3B6ugBz8wWr7Y1levXBTcoL2x6ugkdIsVrOQ5xwtAGWekFADdww3bKrXnvKCH+Us",
-	"sEWVovB5TPXV1J0799tAypRRYX8NHIf2gQaabFg8GGXQQ7m5unn/OEsn3pOmwRBZnXksE1Z31S08QSqw",
-	"xidtQkH3Nna4xL5VJlFBp6zDs+ZzVj3Z9XI6+kilsho9Uxot3OtbxPNhWUWavhq2Tn5bvYO4JK2Pv9cJ",
-	"C9jYKbG9OvouL8XykOyZB1FoeVJPq0IRLCQXhAoC79ScJI6Oi01o8ZltEi0dNbQ45DcNepiRJJGEDuTM",
-	"rGaPAasRCatp7nVKY4bWTYrLpJkwbTRU9kpE0lu2dLdbKRc1BPicC+a55Nnbf+QsUhsqEk2kcB3su32y",
-	"JPPz21cvS/0dNM4q6B9NkEsyk/abbmezyre8tE7aUDPToVTk+B00YiVl4FdASutFI1x1t0xutHkf7eJm",
-	"gHOcny3c+pwqV7OGFXcsyBpVASop3tqIRrGXM1gE2/OU3pzje8fOEeI+7lcpuMr/XMdrptPI6tw2NPt3",
-	"5vYI0iTBM57v+NHjR3WU4y+NZYnUUiOj8RjJtjgTYEujBoEfG5/xJSZec9IdYTVPDWyKboKpVenKyI/9",
-	"ugl6Il2zYAFbXNVe/WW20dkotvms33/GRWJPSg1jY4AXAJ7R7zu9QIcgEZIywCyQsz7hWs8YKF4Bfoh8",
-	"/+bZGXn08Phxm7i/fnhQo0MkSZ3fGvvDTZezNCE0TeW8aun6LeQgXRhqz43mspUyo5mI1SIzXalGly27",
-	"DDmZNChgBR3QlFNduzTOhX72sv/iqXMjRUM5EwmY81JQ8qlA55ZfOeC2pZsQyYjCTeXa2ujygIWoIyW/",
-	"adyQKV3gMgRiZCA6xbQeUZNfE31vq46lGPLRTLEELBNl7h0scB33rpeHIjmJCLuhsUkXhUwwpYtT1Dai",
-	"mNLOENwjOmrjx1TKySzrDMEmHpHvqR0h0jaY+IUVBOYsTR+AhS1STMv0mqnOTCjLPOx6RmUsR8qoEpWT",
-	"1gq6rlVGbjIWm/qlp4boMRDqgHmvQ00TtWKEFZVgRYg2LEOinzJ7OSO5L7fiiK2+KXuxtWH33Em1MuBA",
-	"XrM2mY+lLmgyljNhGmlSsFV39XoZJwF9w190ZXOYJU3lh1e4xpAJ2t1mgPWrnPXKgd7uOMuBZuq6cfPw",
-	"ZmHCEv6Tl2+79fodrFvdqgfLWhl0wY+yCe+6H7blRXo2ndI6o433BNjdnoJ3er3iGNvLwnORXNwJ9isg",
-	"MM8Gi8m3gWMXQwpWNjghSOm1106AMF2WKz6FMS0zoNvYSoAmnQpfc3zFiKlMcWGu9JgeHD9s1PSfPH3T",
-	"JmN2QxMW8ylN28QuuCIx1fWsweqiE7ZYfRlnil/bu9VhCMcsTUiF2QR8vmrSWIsIXj7FcFKXx3Qmp1Mp",
-	"cuSoHZp9FOCVZTzyUpMTVthzVslqv7AFGLidYlEWkteeGCHNVW463Gzr7SuFoW+zdzIlhxyteWs5omLg",
-	"WU+uBosNn7+WaFy/Uow6I/4K4wK4jeqUbSErF7eeZUxplsBB3Wgck9XHaG0bmilOawwVP218QOqsX8Vh",
-	"9TSS95STbhv5nd+ogP5KOx5STO05Lw5oaUXqtqm81SU+tIYj3oFJLeSvX7tNLRjrG1jSLdXn4lisWpE3",
-	"+Qa9weeLs1gCFrouKtwcAgsooqmL4TpoNn4/YYt2LkBx7e/jeKYUE6gkgelcB/j66tpX1tLNrHbRPERk",
-	"mVBoPN3SSXEBl+p3mjhnIUlkPJvaUYP29sOj3g8P2gFsGKzWfoL2xWAugfk/EJQ/kwicUm2u4jGLJ1te",
-	"8FOmNR3VKCbPKqbS5fsBqNl2uVWHoeBZw1vrGfvbJuNwDNZhh2rfzGZm993yNEverXbLYQ5q7GXLTsgn",
-	"L9++YTSxTKx0VvGrN0ywOU1fiQtF48nGvsnc4pazS78ndeT+hKVsRD2910CWCrclUA0l8UwbObU3CfBd",
-	"vWxz8IbKYlmv7NHpxGOapkyMWHeNYdJQNWKm3MTDm8nh9fEfB+KH+ZF5pPazx9Pe+4fjw9Hx8CA50rRr",
-	"u+gm8TWlunPNFB8uGpuvbANYB9avr7NoumV2Y6xdU05HQmqu621uqCXnBjdQBtoBwtHrSu3ioz/xYPcY",
-	"yzkxEs6vO74VKb90bJeEXRTwrRYITctrVGo2O231RofgOAHWJqVc2MEaEnmYhN77YH/+GJ0SMFEgz6Np",
-	"arndnKVpwzmcuuCEZU1C6Kux1KYe/aBmwum8f2LgD4jSwCmUDjjuArRxS+AjwaumwdZZKmfJMKVqIyGM",
-	"XVslL2ZNrhUHxA59qLD3ZLDY2ML6Crgdntda4+pXYkK5A3PAlkp5sWsX3ngItkJtzwp1AVp4aGu7A/x6",
-	"w4HhhsBkB1Yd0Cwdku8jAWzzmnViGo9ZEj1oPERrCceSaP2a/xnEC+V8eMBSKUaaLLv+fGiVvYA+wbpU",
-	"NWigBWMTi4SbS3A6/cK2Q7YUnJVa/pk7SSvy18zIK9A76sXrEPDxYUO7LEpolkaMWmDo3UZm4kBYrQUk",
-	"XAQSakVlX9+2F0E391wVUmsNV7iNoSbW6ipj04aJBW4IHzRQciBBCCejLvpiwhYuNnRKE5YbVDZwv4ey",
-	"yUrHXfEkckGumP4kjfrTsTW3MMSkdMDStXv9HJ/yUjociE8zH9R7lp/n9oI26XdwbG0i7EmhPLXbmcjt",
-	"HM6ZYkOmFEuu4rE74WvHFpiAKo7vsxdPifu1u5mhRbD5p5lZcuF/vRf5LT6bv3W1gS4SICyEcxYgS0eJ",
-	"URJNF/WXF8IBtzrhc54mMVVJHa+sswZVHfrlaZVOa4mFBT2VrEOew4TGoyqBOOtSwPhLXD4/MUv8uMQE",
-	"gq1fOjMVjFewkM03kwMIbGdMKV9euVWkRGmNd9nax+Nq5NnDo00umiYm//qXs7f/bb93it4/IauGcXbN",
-	"VGEdR3ds5Pc2AuGMTphA5y2KiOHYjo8PH24wvHvgoA2YGrFwfC9kdTDLXwW3JxXUBhrHLDMs6ZKXkngi",
-	"b5Pz14Q6ILNUJJsNUh4TPRsO+c0qbrkUNrgJ+wxzbBwft7dip9tSS8gwVlv1+nqSw8ZB8QL6+D+69u/I",
-	"yvxWrC2Z+6wWWmRzAOl9AzMe7F7zOb0Dc6/H333llt7SlRNYNjIGCJSr2DFv50RyINZr5oFXtdYqbPRX",
-	"4Ihrmd2Ui/Db/fZnkd0/gcF9nfznKzrSNWdtic6eXrtAmIoI4+NMUAsYQ2SD5Yvnhgi8K2SaaLg9ptSA",
-	"C6k23GGLwAV/jDc3xke5PwtiBAHeOqTK/lMAM/QsHrdJ9F4OMOg1KgsWkTPKlZD77v5DV5eLP6QYiyiH",
-	"+LwL9+xeihdSMcTXasARxXJazXqCjvoK/qeqcK73Nge+9nXqS91eN2m1wKEdTCDl2iAWRhvF6DTHZdFZ",
-	"wo2PavkU0H8Y0rgU8CDVaMvmrDCsDZ1mm8vJGwdH2LnPQ/q3Ens1dtS5qEq7CcLoZi5Zb3zOp7G8QkWg",
-	"AhyR35uO8R3cjsgOvvbL8ekNnXLR4ON4JZwt3B7qa6YWAR8DHNycp6l/osbWTunm8M6UGQTbOroJQDZn",
-	"fY1AprY/WphyDdDqHPC5zlZtFEcz9WZ2oQKFWmcYojPNdIOFdcJY5kMlz/pOlEf5AY/8VGpDUj5hqTOc",
-	"lQMESqnzfNYwmNUW4y9cKTXDL9uHNgyoKBr8vb1i33JfFQqwuSUZMgyAFfkUXM7ekIkGaWr83mIGlRSS",
-	"jqC3QrO4Fr0PqfeosVTngZVgHA8hhuAtPuodHpN//+uoe/jghGg+shxmlvlBKek0FMVHY4OhkvgQgDbt",
-	"x/zhS2GfPvWNAONSkPulyPPmc6Vp5yEBpPMpNlU3Zvc43HEQDYUSqGbxDE4pF/mfAzkCC8IqV+mcKsHF",
-	"aDVxahli13SJRu25SVlu+Z/SxQmhZEh5iroGLMTUoZ/t6sylmtwFXVb5VcksQmkrJ4b8/AWzreNfQeRM",
-	"Y1BUJbwpsLisCGpaliQlF7Ux4D+/ffWSuF8JF47kIFgZSPPh497+g1O09kKWH5Ln2rQUg6HmbRLtRXkW",
-	"EVGNHW3thQ7WRv7vx1gNJKlbuZ8YTc24ZtXGLJ6sCCb5ULdqJfsIRNlLdGVKhdc+13iKajEby7gByCI0",
-	"C/IErHVAuzbqZlrkY2uMJtnO/O/eGSyakiotRYp3GzDd60zxa03va5PFLVt6ZbpWaXtjn6mVseDtigEx",
-	"WI+1gLNiL25lKPT9cnHlEnCVDC4Pe0ePer12TZxLKkFwsVK5mAA706eQ+4pNyGBBXAvOFufyux0/PuiV",
-	"crwd9mpj3269ovDi6lW6A0E0IP+vXRothvqOm/FzLiabCy+laVYXLHVNVVTzMYSWi5idWJkElXGqfSLX",
-	"9xLxcvnJnCm+lgVDT8tz+x2TKdb4bY2xgmHNXf6M8nSmmL3JrSp+SkBtxqytcqbM2Hm1Ewz6IZHLv3bl",
-	"U/lGwRuGCTMOuFBAvht5awNp1Yn/UQE+BaM2RKEGcZwOVLDI2GaxRbfLLkCTq5QZY2WrT/JelbD3FYAK",
-	"yO0Yzby8xt1NuPTatJj1GEPm5Zrq8NfJOTENw4+2EnTq8Q0r5Ii1+HBu9HLYecmbxw1JJKsBi69FHKo8",
-	"SHSVqSs0Hm1pKdokL4aaiWY8GTeIt7KsD5QNRQWxu7s5rmwzz+rPclC4VTexzP4sB94yu72LdIX9JUTG",
-	"L3kelwGYOQPMF7JE/TWHPN/27fyTP8vBHdymlol/7ddoQQqBSP3HjKElTc2EwOOkZ3HMXCgGBjjWqpue",
-	"UILGEqERjoxbqtBrTEXMvEMZ4iCKK8LqcRXWWduXdxcEfbEYYyBYfPjoyDaq6UHv6BH+ddR7/LC2oee5",
-	"s6FJjan6EtaoNX3MGkweHp2SCVtAQDLkbn94SJA6dZskfITWgYRE3au9TuQkyrDnh0c1W4aJgtfpJxXx",
-	"BdIjejwEWsB8PuHNucuaZFdlhjzTasuLzApRqyKGYeRjes28wYUL8JuTRQmLGBwmyIhcYy0yLmVyU7Lk",
-	"DZE9fe1TL6MoeAqeiAHDC2sZTfmquYNPU7Vwnjm2xGlebj3XKlpIUH2McN9Cw7rt6pY89L01eX0/YWn8",
-	"qjTqTjjxO+D07kh+7cweh7mhJ7oSw3TnimsIwa51J6Ah1KV9wfgJZyL1xUAQh17jAYU369UT70TggmSK",
-	"aSZQEbRC+7Rktlwbu5mL3MvCbBjCn9tzb48g9OHyBTiU6rrY81XxIfWh4k3JoBxS2kHt51RXkxbVz68Y",
-	"ycv/evLqRf/8Za2QKmcqZvUBB/nkTgjNNxyEYRruOYZ5wP2JEKEVAQcbeiIh7fQiW7/IGOay1siIk2xX",
-	"wl2U05IciS7jRoIDEjgk78YaGeTxWXWOf4UopxrddHs/8XII01P8izw3tVZ1ZcX/1OcTXslt8sTD4I9m",
-	"ayEPF7wmKU0IyYRGilUqDWbtJRru1q04rF+qUrmn3vqyBRsBuUqj84GFVWRRws2VYoYJcIEndKHrww/H",
-	"PhlQ4nKXY0p29CU1oxYOHx6vsSnpq8NejfwXxPQ5726SAyeoNuSwByMpZwKrzW+07QFAAXl9liWq2Kmr",
-	"xSFm9hUfQgLEU00uVWsYviXdywkTq8bXf32ObgV9m6E+rBuqU842XcWGlF5BO8U65xOqIYt2PYWWlq6W",
-	"9OeCKT3m2YWiQg9XZWmtPZdW/GgqSRYWXslRLLY/Mh9LMqYY2YWxgeSdMxtzHegv1ZgjK5CcEiqKjSPT",
-	"mYbvkyUQzHg2kFWB+uDRWoHayG3mg3sDE+Lguh+4OW4i3q8dTTX2Vtbu4etfzt7uHwTlPLbYv4xqPZcq",
-	"WSHmDHnKgskh6MhKGOj+B8kHwWle8BmwhSxQzN9pMqCax8AHWXcDEHLVGevHWDt5l+q6IQSQCeOyTYIL",
-	"+fFRff6yrWPu+xhxL+diKeq+Ta6ZGlDDp7U+2lXBrXUork6eCG4bJ3uRf/MO8mYGRVAaTRxh7l4KleNK",
-	"ZVU2jwJtyMe5JlFvzc9YmmFz+a+wDi9zdcNNylboPXXiMhTANFhNBoKVXUYJlw4gdIZ1AKDL0Oq3Ufw9",
-	"DigwAzvJeU3i3xX1KPJLMaZpqr2tBmLpuCCUzLlI5Bz4HkdQRTWPR1Glo8h72Kv39GJjoeu5uFV7a3Ml",
-	"5l0tNVQ7Z+YMpW+oGG0dUJOmG0QipIBokpoFGdBcpyypN75BSZZa8xAYR53URuhIbm6BbIgufnoTpzPN",
-	"r5ll2PPaS3XTPqpqHG+Kri0WvSH7qLOil4hlvzavaNOsChxlXlXS3lJ8yjA5IGago+aUMKpS7svL5Hpr",
-	"KV2efWMqFbvlQuQ+ARxs/YpUMtg0GGDsb9rzUT0b2CcGiC2D8p54kR0fPOqRf//ruHvY3ccKLb7kgNAZ",
-	"i/mQMxcJdyanmZJTrjFT+JCnHGEjCBYH70WQSQoqa9jfXw1fZUyhfl3nF3gj0ybjiJZTBrAtO+ZEtslg",
-	"gVWq9EluV3eYT/gaZ6sYTTRIdzSZWpZjT5WD0+uTueKGRQiaDz6FgvDJhC2i9qUof4l5nuyzKD27d9G1",
-	"4KVs9yX0jiIqTdMyxhC+hsx5Uy5yqbx2ad7aSZW8PG4SdoqFDo2dVqR5/0x1YsuPQa6ldgvWw71UrE2u",
-	"LPifwsl7bcH/FoK7a7/zbzlNxD/jP/qf89V0v5dXt3apLpxpwq/UUDEM0ZR2kCMm4nr3FlRSvEu7zxWv",
-	"TwrJoCC1g8jqPK+GpWwjZ/HYm/4A1oAJRrYwkn6GGPLti6SAk3imG5xjmMYXE63A1SRFDO4xLmaG3T4f",
-	"hbfo1AUgXnM501eA/71qYP+/QiVI77MjmsWKmbC+MBg/lHQGbAdUCzJZYJEGiaCa200BWl+VA4cbHMZI",
-	"GpdmDMd5+y6RjW4s1yMnqqE8YAdXmWKNmVhcgei8eLbXeIsZBJpKfH1188Mvfxy82Azg4E2K4SDyuZVO",
-	"ZAUhWSLV0gY00M1ayyQwkltBKMt8o/nQV/K7fw4ecCvr6O2JqZjR4cE2Cet9cD9227gbd+ByxOvha/c4",
-	"wijfAA3fEr5bx3n6wGhYETnmSmzVyf1tvNCwziYCNvknMER5zVRKs1pI8aOHR2sQxTJNPB8Hdk0wh1+O",
-	"I/ag5BxGXK8p1i/z1+d1gGG942b8Fua8OUDXE3f1hBgvE9WEU0IXp0TnQN312VmxuXoELgxBY77PPqrI",
-	"WyzrhLHsyuUtWq9d/8IgGZgve1sUto9dYjewUVSMTCsDjMPRJ8ucRhU/FLrpwQZWCXytbq9/rU9Xmdtc",
-	"sPi3Cwp0HiMu4nSWMJ2n4yu7VJYtMGm9YccZ6Gyb6CoeKcYSgl59XMlyFduwbkWtU8pXwcgf+2Ht4sAr",
-	"7VazI8LV174jkT5cgLo4Gw7VI5PGdDnRSAoWFSzTu/HJ0X6vTaIh5usIHkDUH6zo0CrpCV3omsRpTEC/",
-	"EM1DNfHjsAqyM2qFuvwI05y53uyyrU8PiB3UX29Y0bCGQywylst3+JAzQCjmfC5LSk6QHX9VtLH7zSEZ",
-	"rwpw5OZKkpv+VYPFLADvCUkcCBYgZzkqs1oeAYXyoEjb3Whea0u9N6s6yJ830HWcVY0zjJh0rjLAe9Sp",
-	"QfZsC+Yra9x+qrdJ/TRTaXl9xsZk+mRvL8Dd7IF9YA8Tqm6mO9hmyyc8J+yC/JePeJWOmhZ/Oyi041p9",
-	"pLq6oJQtmNYMrW1X07JB/FGtS3wlvspDk6CoqYRqMgnHAFSoF7JhJjN0JQxksmhwseADQY3fjSMda6If",
-	"dCaFZnl31eK72mmkR+QX/mODR8g1cScDcpnHvLtuXeW0CqkC8YQ7Wm7Q79/yIlbWvWZW1bVaQZe302vL",
-	"l2cunLXKntuDQJmtvX/WphNbex3hA/7ycfHlkPmxztpWSUuzQg8Pfi6qs+RCeEUSmI81i6/QXnxwBDj1",
-	"IzJYANpGkAHV7OFR2znH47HUTNjb3NcJZape8SJY2BBk1+72IAXHW8tDBf7aRllyjJY6lPwwOdi5MEwJ",
-	"Vs2TdtA72hKGYDtfQXRPfFhCY4jelZ11iccd1GKfbiH5AcnU+qmdk47lRv8OT6K8iLl3gjU0mCfzvk2K",
-	"lZo8n+n1J4WxLfP8XKrxAhBKWlUR1N0CLlmDcH4vR4NrbwQYRIUv1uoaOBK4g5Ztrkv1nMEstkFlSnZj",
-	"rtz07iHBZoWai5CwW6XBdCE7tWCFOikneCEg6hI5Bs7/8sGq2ahKJFh1KW8l9PiVuQNzXZVzfO2Gu3ra",
-	"WL47XGa8yKUJwSsAcuugBsitVAPyGcY1+tMbKoGujc2jzCqDe8fNuB/ERm9mY1rekc3jrV+lCdOmSHO9",
-	"DQl4SXpdwpO893r7lGvt7kjzWyHJO0qkWJEBtxH7Vsl5n1lW6wcutiKhPYphYBFA+ewUrc2CeT2ZYxIj",
-	"TSjYou2JPDgiYzlT+vay2dYiVtOW3sZEXFBtlfg3knNRqt3OXOwarjuPuGUzxc3irR0gjmTAqKqLQ+oH",
-	"8N4TEiXxtRvV4UMc2EHglWwX8sZDQgnm3JkB8hLWAkgRO8oHZuVkJCOta+Or3nr8ioP1FoBkJ1EnVI8H",
-	"EvLw5onUCgtqTnoLJDi02Z6ClUbODAE5vUhbyzVMklJ95UYUdckFYNCVTNml0HShMfkPtImgmi45A5ye",
-	"KRI/Au4GjciQw61IjpzRkTfwgayrrnmMwAbEuHA761jKCc9jck5aV1c/SW065aEVq0gz/guzjBlqoQ9r",
-	"UNOY2pXEUhgl0zydlxSwmxfP34bZMLTLbIBj65L+UgkgLFT8sv/iaftSRCuCucj//H/+X/JhTPX4Y/fD",
-	"n1Kwj1EbiPgUVwPSTUtR6V0xHz1BRXIpwGLpTGt203yKL21Y1r0UlwLLrYAPYjBDTjOGTFCOCElMFdjp",
-	"ov7MjKXyWBryI5AjsXT9P//v/8/uNZ+6Abx5dkYODw8fEy4uxa8XZ6eEJ/iL1YnPn+i2y/+Iqe9QB/lO",
-	"E57k2bDbed6rIkG2kbJLAN0LjV2KiGZZyhGN5mvn/I/3WooogEn78mhWei/q9WtCHQSECxIhzDgKFiS3",
-	"POHkKYkcML1znkQnOeetVALPFRTLpSEYfP/gUR4NfinK4eAnncgHvbG5bc6SCxxY+7rHqeyTF/zHLnnn",
-	"FiujZgzrocnfn17YZcJPl+Knp/0nuEZ99xScNXjU5XVjZiyTIlndUe8YFyfqp6mcu/lD0sWQD9iTOqUT",
-	"sL8G0FqPnUGHqy57e07IUDFG9nu9NsmUJICgJYiEuhTH8IkLMpgpbSD1t71d00WXRDm2t/NapjxeRAQY",
-	"R+45+j76I3oAUeH+G+emJd9H8+hBO2ghuhT5Q5b6UjY05PtIRQ9gCzAbzlIzllLs0wMaT8j3kYkenPpQ",
-	"AMiCR3OPXeFOOXh8KXAl3zCjFp0+ZLRFrpTymAnNCkds68Xr552Dbs9ZgQuL8nw+707lnzxNaVeq0d6L",
-	"18/3Drq9vQC63Xpy9g9K37barWumkO239ru9bg/81hkTNOOtk9Zht9c9bLVblg7gltqjGd8DtFwnlZgp",
-	"0FUNkx4eeZ60TlpW1Ozbx57bp2wDLjWdbrysi0f2fMjS2gfPUAK0T1ZjgqEUt/eNQnZWq+7jkeOuSAq6",
-	"UKWCjARwhsBARJUp4D3IgEv4nrWYMrhAICdfcX/4BLEok1REIhCklgSKOgNLXhC/oQ+8lGo7eXhU20fT",
-	"woFHDpiTdK4TkGAAvsqTLnlVFM533/lY6zaCVZdasaf7vRwg4wqvm1Up+uvmCWWdF42LWR9EsxSdiJef",
-	"B0mjq7euN+8hKTrbDBJd7fDHCi67qT/vedmyv98LSzicy4NeD7M4CeOABeE19945eotOVmYAt0f5qTDO",
-	"vAFSTlXZgAAPd2wgnPNju3WEY6hrOh/r3o808dFa8Mr++ld+FdRJESzBlw7Xv/QMyuAniIQ66h2tf+Ol",
-	"NM/kTGAXB4/Xv3Ah5QsqFm98RMbHdut4kyVAYzRN85ij400m9GuQyPJjWL2t9YbRSk7wthUOcjsE1FK0",
-	"7Ps3hD5bPeWmoxGoHaKhbbMVnr/HbjKpTMD6GyMRTBA0B6DJFDRRJWejsUtbTn2pZwerDSCr9nps+8oV",
-	"eEd2ySsvLUFxuFwcRZ0nHs/E5FKg0La/f0D+/a8fuvsP7B3LhV3ClBl2QqieEDqywjjetXDAoy45F+Ts",
-	"7T/cgBUkWhYsr+XPSCzT2VSgknUpkB2iPPrz21cvURilxLCbPPBLZwDjHzMAcc3SBOQol/TNnupZSlFK",
-	"I9F3UaGA441fvlKfwrKvuFTreInjHCEzKTxYsb4OLGv4SSTvdW2Iw+6O3d2xuzt2qzv2puNOU+merTF1",
-	"sRuzZ4/fyuc+1hW6ZsJYxfIEGBdmLN9/1HsA58xSRHFxW0YKKaWlwIT4lrnZ5QngAWc4j84TrjOp84rc",
-	"hV0LjbUrxri787/YnY/3Q/XWl4H3YftbP2QgK3W9MO3Gl1L34NB7I1CFXTbxAXx8Oy73OQXtYB3XS9pl",
-	"9r47el/s6NmtKu1Go7RdOlCl47cc9Vh7Cvc+BJ8+Np7Jv7PwSLbuh2KbLqlS1TkvsltBZcIWO7r9gnT7",
-	"d2bKJWNuS6nbcvyAaM6foI96DaXvJXIuUkmTRpJ/4h4o031lXMvEmTI6BE8na/siNE4xlM6PYZ8AgWog",
-	"zbgAF8OLhVd/W+VrOEtTX3A1D/cNvrPNQwVv+/H3T72FMjbtBMvZySvfbSFvWtVbKsgLQF4/fUEGqYwn",
-	"eidC/nX4gT9ClTpSVNv9/op5w4QhvPKT+mm3Mqmb7Fm5ryY3VDlPdyBqg0Kee/McijI0NNkrLzpP2DST",
-	"hol40fmFLSLSgXZckV9wxtp1I1SwOeS3F5LEMoOgKERMTVhmupBTqAjhCGsFz+1LrlqwYmTAoOQRoeTs",
-	"7Zvcydhdsi/5zf8Fsitst5bBpMALvq2ebNmTr6e5JUeCssmPCobUJS9h7tpIhaFEMY3HbIlP2S87Z+iM",
-	"345DtXdMrsrkehswuTMphilHLM/RwcEmE8mUhAQswKm+MV56QSeMoG064FXf6fCormSpioHt2BNTA4+d",
-	"sMUmisJeNon1/sHn45IXuejky5ECR0PjPeTM81zRlVdlCZmJhCnAImBGO2B37yCFlW6Tn+k1RZO6ZRVU",
-	"xEyTORWQbwQsXT8cPD44vRT9p287B8cPO2c/nsHjP73on3Xe/tS3Xz7okg3ZNxRVxME6E7Udv5MLazn7",
-	"pdiQtecZAy1vh+jcgrczDogKbojILeO4GA2c/lJsz+prnAme2WOyxLvh93DgfnTxSneiW5ZTOX4sY+zs",
-	"sfi47T2Tn4Iaw++ACwri+0aWV7uru7vmW7hr9g83ujWeU4WJfI/2jzeZuZ5lmVSGJS9YwqkvefMfe7Pl",
-	"RSZD/mQ1ByufAYu5r6vO5QL7rFfdWd/fBZhhGkMZZApMgJL3cnCKlcwmEDgS4aVh8rpUY++y0xIqtsdU",
-	"CGnIgNlLESB873LZPlxkri9FUaP2O01c3giC95RIbK9ZSmOWd+nuFQz8BXhtKQ1e1C6Agw7iCB+dQuKK",
-	"B3uYY91dgpkjVppdvo7rJBgijvnTr5TtBgBFntbaSO2yDxjW+b3GrI2pPR+LU3RxoChhacySjg52thTM",
-	"n4MvzvooJ0iDFOoq4AQX1HNfTWnri+Wgd3Afq/NeDgKMrKHKJR+/kznsLsfd5XiHyCt7ZD/dqu7Yk7vt",
-	"ylXXa2FXF3mRdIAUk+FMAFIlTzUfQrG9joZIEi29ZUnIuQghWK4UOofSKXjklvxMT8Ji2yvN7X3fHnYL",
-	"uqIVmbVzC0EUoDe8K8xPQRJp2j53un2g30mhBNu2eBZf7qqRNXxRv2+wiA0sEDVXYqQLAPnaHWf/AXLw",
-	"2AXgODwfUrUnYNglCD4SiIYMuICva1FiAKWsuMXJL6qQNIIvnuRlMu4bd/E6gPGtgln80YSwODg+rEV1",
-	"1WLEfHz3hkcKVsUHqjdgRnwi2zlEpoVCGOBLBxvCyXwCQnz+DnBsVkb/2zVNZwxje+znCOlMLAj80DQW",
-	"YI/N6328Qe99kjKaWOKNOhExM+WS9YMyQJSVNhqBfFI1eTw7paj6HHYafll+xLHsjvu3lPq0E3z6/Z55",
-	"NdDMeniOo62vnlF/a0CboirQFvy0SZk/G7N4YindcbFC0kI9QwOOzGiWDk+L/MrI9kHBdt9U9De0C7TJ",
-	"TKRMaxLRmZGYEQX0cog7X5amMEHRE49J+yqVaBydS6W0kf68f8d9N0lIHiedIzSqIhPEaBYbHFU0yKcX",
-	"dLStdfavqXXulMgvy+b6SZLj/jdlc1hUoCo37g1mKWYRrcc20Hica3cFpwOVMPR3KTacaZa4sn1CukDg",
-	"AY0nJ2HxTwixxVRlaoEWRdvCgGHqvSHhxucIuBQoTUBdMx6PMZofasWA04q8GhIzl04xFHlRU+YCbEmE",
-	"laCi0FSapVR8p7E8HY6bxmPLh4uYHimYC/vGSXtVGGZUzBQjg2x7HWgtyoOqMcVAbq+114sLa6Fo16WC",
-	"zASq0hAjbn/E0KF2uJYQ9TMfy5RBvPTZ239gnBL59eJZ51EA5kcr31JEEje6iEiK7HeYF8Il0I3mPE1i",
-	"qpKoDdIjZEmCGiFaXWVsav/MlBzylEGVkAyKLimWXIEbF56k9v/B1eU/QTYAVzMEtfGIfB+IrCSjXGm3",
-	"hqcRGTAzdxfl9AFUFXEJVGF50HB5KZykCNkeSCa58Hn27UxZHq9Poj27Cnovctku7JJAJoP9Non2onxH",
-	"cXHqLNY/ztJJeNfqr/WytQP1Q9wqUuT+bNrBEF1xo5rr+V2ZC9hT+dUDf3eX4Je/BGeZld6Oe711Qr+l",
-	"qOIybG1xQX7APz7i5Zgyw+rSrZKRZHmuj3aB+agNtWvnvlBnkPWJMnxFyDDvCrK7AoeCV6x9ecy1kWpR",
-	"g9SDYd5WTRi+oCYe12H0jmpnzjUZScH+ckD9/Q1O0GsFsgagLp5hjrlvDtMLxHJbcbLdGF5yS/J7Rzcz",
-	"OZ4PX0rBGkm1d6865Scrirbxw+bzpQ2HpKDUkOh82LEz78DUI5T17qT/Haj+SwbZbHf6boecR1J+w4YI",
-	"XoGzc9IQKsl8/qpSZQOXOg3vJEjBGdq1hjJN5Ryk9enyrYS5Fu/kVvpcViuXDvKeJeRNOExebYgIOd8d",
-	"97u7qndS+d1yM6yTGmbbk0DN+hPtVF4M3zzk3Bmi7zXwfBf6vbvdazxSwWm4+yjwT5ECGk9ZwulISM11",
-	"I57ouZQT0HhZJZ8TBUChFVhTKSf2iU7Fc9Z2sMO+88Cghvzk5du3T89IxxkpUSMGRTpPYjMEz/KlOPeC",
-	"SK4yn5Domik+XETQK7ZIY6OJFISbrm3dngtnxfXNU4wzl3NBMhoj1Amd+ZDOEs0L+71L4ZI2tl0yR7RI",
-	"44V83DskUb5e4MGXM7AHi+X8lmN6bZnjkM2dQ1Ezl+YSg13mdEFgDW0zp5dQAQACarkmRwePw44GM72I",
-	"amM38JFC1PpsLOnpDZ1y0QhLelfetx0b+oJsyB3FgBPZEyHk/P5UjkZmA86D7fH4FXWm1oHVxyRYrIxX",
-	"HFNX6Atx0ycBwr2AtC9rMOd2nHfpfb9/GLmmUwblQu1EA5ZTBZA72+UOB77Dgf+nBOTC6a7ELG3BH9fp",
-	"LeAT/TxMDvyhiuWFsrA+sY/8gVR2iMAseBxGJHZrYnUEm+9Y3I7F7VjcXzL4xLKAKhzxDpmc1VpSLlij",
-	"1ohl5ValISWgNXCk76LiDOQwBVdV4mAwpfD8ZU5mFe8LP5xv2vDz9JoJs1le7Vy4z33DO53ri522dwj4",
-	"yjImGKBMi1S9DXafL6WAoenk8wkn6Ckas3jislzHcspC4HReetn+kOMolg/1P2CgO/lkJ5/s5JO/pPPI",
-	"sohKmMXtxZOikl6tLPIOSxLFMcvMCaTlxzc62ihGp1EIXIaQWfyefP/up/7Fu7+Tny5ePCf//tfj7sED",
-	"f/9ij4DfuhRCWnULsL8e0IVWJzAhR8+pNh242zvnT6ITTLqN8DEu0AjVxhKwUE9IzkyXRDyJfCA/9AXV",
-	"rNokgg8RYsoWGWtfiiihhkaECgJ9+PTeUCpMTqfgzAdmi1js/WNfmAid+26uEOXmChjRdGibG8uZaueh",
-	"LpcCE/gztI6LxAU7KjjuyAkSiYZ6wK6RWXZCYikEi0vJ7/LcBDzpkggx1YggxjKOEYAQfPKllGuogyU1",
-	"uxQIfWY4TV0UzZIOkUAkFnarM5Zbueqpr4f/RdJSO5rx5ebs9pVjl1fVTq4LsfPlbj+t/oAbFh1gmtM8",
-	"dfZnTJy9NJDzJC8YQ/MdDmuCMH7NEixQ6QgWcJhSkAEbcwBZVuLAr80GZSPwriomUzqq2yztfakFDvkd",
-	"sq8tUyUWegRufF6JA1vbKRJf2ofstyVUHfBuQR5nxmy6fQJ/Lq65oQjQWAWmOA+e+6aV6WIi6zXqYHHa",
-	"YcZnrkjKxWQXuXvXNB4seIA7BPCrzFiz3hy62cs0P2XTAVPrgnwvMExokluW8qKLIIFgBkWQVbrk3VjC",
-	"Rw925G448CTWRfYizd+5+Wk2IAPmtFqCozlFaD+iByDUa5Y1xfoW5Pq1hiAVI/wyMb9F/1aef87FpEkz",
-	"LairiM+wu36X2Rh38b47UOVncE1aysWC1RBiCjkELeluxQMr2nHAbPc+FB8qgU51qfxKTGmTGCE8Z5A0",
-	"BADMWGNYLADatBMtv3SuTqhADEWVg33dmq62vp/y3kpp/N/LwWpR9Gf7wF+8hNTdZDj6WQ7C9EYb2QrW",
-	"tIdM93ObzteL5pZKdozjS8vrdhcahXI4yCWGYb+p6J/2q70P7+VgZamqn+Xg2w8kXO0z2YUQ7g7jJ4YQ",
-	"vodTstHx2/Yw/SwHS5c0Hts9xYy6hevYt9gM3E0JNYZNM6NdPQT0jYzlHPRvOTS5Ek31hIHjoQ7QZtTi",
-	"NvzjK/AW48n9Y8ZmDKQMNRMCMkaiqxiLuEKiHXAn+3LJdMrIBIzfejkj9LfnTW77FUADzM6VvHMlb8AS",
-	"3xqqLFMcQqgnoBLoUDE9Xs8iK3qyU3NW6iQv3DPftGkcJ7Fe9nYLsrN+37E0Xc3C/Z32S91YpvkuDN80",
-	"juUMPeephHICs4xQ46zX7TxdlmtxzDMyYKkUI41V6anJm7DiJVzOYFqVIy688RtzlMm5YIoMuUi0T/EW",
-	"Jh03DqV+Y8CQ3uECe5/SBUkZvWYQyXchScpMYQyDBHFSM9chd1ADIeei7RM7lowbdTCAfpIg+X+tZnYc",
-	"XT9J7tu+7pal4X5GoviPuJR3RvAvyyNf0ElgAvfONDJYOJes87YBF/gUu7j7eu8D/rEy8dcF9KyZ1uCz",
-	"9L7DEltjoqiOQy7khHnnJiS0hHpv2tAFwq6wOguwSZdCciS7xIkXwAgVm8priGacapZeM11wXVwHJVNW",
-	"pwfZ13Iet95qf2FHRxUjQvql/sta7LeXn7+poA8gGH9gQGuE2/QWhwR+Yekwv3aaLHZNhNa753tpZ5T6",
-	"wkapqSeEW4isW8lhSA9rkltVWCwGSkLywvpsVQEZfy6R7svknNrk9FRyTu0qYe3kuc+SKQqp7TsNksun",
-	"SG4yY4JmvOuPQtPlBNgeGptPvZ5ogunEaPpa2U4MZ3mNSqfdyMF7FtfaU15lTPRfn5PDbq972MW1YfFM",
-	"cbNonfz2e7mQEHid49nUDqtYIMjIzUTMWr8XaxAu2grJFYIfgtQ9VnM2J6C4+5o3I+nlVm8D4MplrM3h",
-	"cXUZa9vEoJQLiDgvG2sjM7BTczFqkzkbjKWc6EthRUwoO+ibAgmThHm7HOSbQRocqKdpGTe5pilPivD2",
-	"hZW00c5QZMt1RZIxKEGTVIoRsjUNueAhIX1tDh1YtlfhYq4pXnaxbL3Bgk85F7XUaphowgnEUgy5mm5a",
-	"g+xRr9duTbnIgQSboM+/6Qy+f32W6HLxVg2BG/HE8Jf12XkrlP3Z5IxSPw3SRjjynVH5buvPASf+rmyR",
-	"aBfsz3JowARAFQWPR96e3gqR3YnddcL0Es3dvUgddvFlBOttCf6bErJ3IvCd5+PwRWvuhN/XCYF7RlGh",
-	"h0w1V/k5Fy5tEMtIZGRURCwIpyhDHKaV8SCglCZTLlyuRLRjKkZoOrfKNC/eWlaqL9xQXtmf9ZhnX6u3",
-	"JR+gH/HXpZ9DIidc4p3TZMdhVnCYn/LyVeGdI8FbIAkVCB+6hZFuFceZaTpiqxTwX+GBe7qFsbOak3Qm",
-	"ZxDhDLHX38Dt+83lvlmiu5lmecEuK3/eVtD0VFcYQJpyPJwbIhhLKqV1oAQaUP5YalNbtfxN3vRaMoXQ",
-	"67GZprcLuR5KRTIms5RtYQXC6nAZHqNV9qD8u70PQ56ylTDrfM7PeFqTM6uIos8b7b7X3pqRUTMujBlD",
-	"bGEjS8bDo+0NGbV78J5eU1zg1TvhouWzlHKx5Z5dQGGM1NtKtjI6r9jbPjSai1NBTq9wz4GS1+w3mt5W",
-	"gtXQB/1tY9VgDhvkRIOpVoO3NYsVMzsA210D2Pqvz/MVbwgKceRZYvD43QZINdy3TYK0+zgOj6EY2wfs",
-	"/kOXmkiVG7mNyzY4pogbw4xkTeHYQHZfq9ICg/syQdjQ9Ttuxm9hi5o4J25KHnyN+7kLv94pUV+5pzIH",
-	"keYcbjOWVlGS8Ns9BUHUHZqmzSaZZ1Jhii0pGPCmlNGJq0bszYUO5IrFKAA+tih52YpylAbwsVBYVaWc",
-	"KaJknmZDyjqwmB1hP01vKSrcJ8PT+WDv20YTdp/Usbyf5JxMra4Brkvc9mRnstlxmzVGYUsnLi1fznB8",
-	"dFeDnXhrJvQB/l1X1dayE13lJ00FZ71w9B9dNfYbpLRb32vN7uUGUrhj3rtSzCyUvlDU3FHbl8WDbk1q",
-	"twODAnn4+OJVPumCUD+TePJlvNDrj8dfG9y5k0k+i6P6rjQgJ3zsgRpyi8pfpeO9Iuv8fAuTEQAz0gQU",
-	"LivwQBbZoVQkktdMpTS7cvmRo8LzzQ2JqSADK9xnKY1ZcgltLjDD1ZRRMR/zlJ0SSoYzBR4Hr3phamVu",
-	"itig86TtIIPOTGXH6O1UECJUA1R8A0v49dulcJxfhA9ubZcqCOfubFMfd/D5HUu+U3GKX5cZsitiiIR7",
-	"K+7sQdkrvUfv/EPftP/IzWK9B8mvyc6HdD8+pGK9GzxIOZGWCNp/u8aL9CMECxM1SxGI8NZQkVCVEE/V",
-	"rgxDXkvg9au3FyzBqyFynXR4EpHvqyUY8tQ7viSyT1/0oH0p8lcNnzJt6DRztQ3895qPBDUzxSKURDCz",
-	"AabtiSDTe9Qu6iRAP4OFYXqpty6BRIWUHNzceFnHvscFOSjqGBPI16BPiWIJVyw22oX6GpfXmCU4Dpfa",
-	"GNsuV+fB3AywXF62sbLTMdFtckwAIXjYw38PyNh+N26T/R78/4iM25fioEfG0MjBERmT7//9/+/3yP/+",
-	"wJWb8FUcsATYSVEF4IdjMiaH0EPwKAy0S/pQJVkqqMqMuwYZoDp9+2REplDX2b4wpxAiIkZMtbHQ86Wg",
-	"JKELKNxMk0Qx7bNQu2rRR/s9lxafGp9YxkqIQ8uKE7rQbbtlCYcLJTnxdautSGEf4yaokpGTT04DXf9i",
-	"hEUM7IBqUoK4hE+OXp3cqhLIiOWLNjj3QKbklGuWYI9QSpousPaSmXMIRx+zfKrTmTZWlB0bk2n3BoIR",
-	"ZoOUx5cCzzszbfuDvXTJ0dEh5KASDHE1+72DIyLFqZOO84QidhnGTLjUIPYHVwAE6mJ1L8Wl8B5b/6Zi",
-	"VnRyT0DYfy4KW5E7kTmiB0uEF2waSnPnUUVySGiaOuvpFLqyQoIOKx3kKHhk7a5yylimiSYDpnnCSISd",
-	"X8HRj97Lgf2rne8dfI+ZCKCAx3fanZy5VMmDE9vrP+EH8k9iWyf/vBT/7HQ68J/9LfJFPsDVlETknyQC",
-	"4o5OyoXdnIIAaT1xkzJ05JSamYHVAZvBA+T4jW9zs2Zcwb2wmY1fFfoKyopx9z4GjkXLHWCZn6uBsvsP",
-	"j8YyYZE3eMd0plmbRHKgmbpmsOrsJgPisX8P+U1zo74Ye2Ory28vl1nBt8OvoWM4dO7vgiBiav+vmeI0",
-	"tX9BckX4Q5orXP02iZy6qCt9Q41Y7DBn842DYzcZt8pFw/DgZ6avqL05orGcKX2VsiF8srwq/0BnRl5B",
-	"z9GpHRnVUtjvp1YyHnnCgYWy8hAUtYOjATepfY+mloGuHmjjMrpf3TiDwdQsDU2vkO1CW8Gi262182KG",
-	"8rTypt1EKmJ2i1ehZN2V04nLry73wTZ5EKaxyYNIXSE7WEVvSGV1LQSTDhvA1+on/14OugmjyVXKjGF+",
-	"5yz3yo8PpOWrvo6MNOCUp8B9ScJSDiIKN0HpzlSO2i5CVBjL44UEoacYg2JG8Ybe77Arf/3Wsd5oLDXQ",
-	"JV4V8JfASxrmncuWUaWxtQzYn+9TyyysKnGFxrCk2lItD65wB//sUkskyhS75nKmr9xvEC5b7UMxt3Du",
-	"Jb+MQJYwbJg/0o5UJNJcxLD12Jw9uGnqHsVsjUvTyIWbf+ZMhnwfjaSw+6pIZAnVcrMH7fzvq7wbZlUM",
-	"+4dbgbZfyEovhmlk9p55nRaUICREBP8TpQ33hheVvKxQqnrlsGA1VjdEhDil4Wu1u7nhfRlEmOt8ve3N",
-	"b0Sh3KDJ1htYsaSK/XUHFNtBN772aJvrvAakv2torkxubsRosMvtfXB/rYRtvAzyKEDmbyyaxxQLNJ05",
-	"heyNA4Y/Yx1Gq7wqmWVYsLUO4lFwvB3I49vKKUA9o92aCptRHo3UcOd22jWXxw7r8VXm/tqa4m4H9nA0",
-	"UoV71JZvYWTIGSqvvrwcVMKFXERdgiWBvYhPNAMWDmIBlpT1vNOLs2CjtVqKY6FhHpympGLhsflsUt+X",
-	"wZ1sdlx32JOdUHWLPGG3vcCaxag9p+hytpHP80nx9H3Un7qDClDlgS/CalA17LFYjUAV/nJ1qe/B/+sX",
-	"Zr0fuFibqifYVynZCRxf2ncc7tEneo9vLYBsxGz2PngL28p47AqRtu7vPFg5qO/ouuky91PY0f0XF7Rz",
-	"s/c8z+ro2dI90v76y82T161Oyl5upd4eMHr7UTbWpwoyY8Kq0+WCVWW8RggfKSCklCgWM47p2ynGIXPj",
-	"SzyBr9uwNO2SV179yIu5DRgXI6d9FGpIU4zOG796d2q1LrGjg8/FjtaxIF8ialccalccaqPiUFCTQTgA",
-	"Dmjud6lV3A2jamQ9z6RywCcqiJwZOmInjunjhAbMzBkT3k2Hbjnn+HMuVAMYmDzfiFfMLfeJx1J7IM7c",
-	"ZUXI3YPg/kNcFXj8sFspWBuRYM0s75TQFJie1I6RxfYRwMdbjhdaVaAXdPX5n6Y0YV3SN2QqtSH7vXav",
-	"1yPAPw2fsnKBpFNC9SQ0yCAcn2M8Y615u8od31id82t17OWDxVFuZOM5+Ay9Mz1LzfrAZ8+bdwj4nWHo",
-	"zrl4jqPUiACx3OAzcHRAVHQctv6zcfWDIwJALeSluVQfUwVGmRwkrMlgQQbSjD0MvZSMs5AorfSIpm1I",
-	"+ddtiB5yw3vrIwe+3kKpt0MV7GJ6dpLibXkMH7nAsIbomk9mLYbpz8RR+l7ADWS+KlQKkOZyZgJQv5XS",
-	"UGAKJcMA2N4l6NpHhbNe27xg2vwFFc1CKh6w0WxXjHjHRbbQN4k9cngkb8VALAn+ucJPZX/9jHfvT4ym",
-	"ZtxQpzyRTK9OX/puzCByBSJKcC+JnVEIixpjF5jNMlNykLKp3vsQy6SUuHT5fIKXxsXqEACLfqc9aDiT",
-	"HCCdNXlen95ADtDX2NMmFV7ytgH7XOcP67AbbmmtNi2qfeve06LeUWrau8x3+i7cKoiTx1CSsZwTI8mU",
-	"QZqzFalOwTrafBje4M9LG0rTVM6fTjOz+AdNZ8yvfwVAR6c+/VJGlSl4fh7N1FTC55qpgdSNTs7j+/Vx",
-	"rjywMcVaK46zfeYO+8FKcg2JbNFoTed04WLqCrbAsVpUxsVoM57i8jBAgFAtOym38aE1YFQxZZv72P7Q",
-	"cjWq4KNt3zbjCGam0tZJaw+EENfshxpycaa0OCxaRRXLa091CxpxUWytZR/8O6kmBbHROGaZcSn/7Lng",
-	"BqS1oCmoX1/TjtcDz/raFcwKXgrHWPNykcM1eMeFkDd0BZY7KViBLh3TLGOi1C2U5KrrD7GxfgU9/t4D",
-	"s4xsg9rLEqvyLoXrdsk77xJxAbtU+HjZoPP8jl3u/wKCwdIUCtAtV8lx6e5d3kXMWh40XMrGtty41elT",
-	"SRMyoCkVsW8IWSqRAnoOmnMEWzfKUu5vv852RMBCNfDQoKWCX34EuSIM7UcJpDH15FvGXNl0t8pwDRRG",
-	"4xwa0t3owsxDpE+aQ6RhRrnVfFG+Vtm1uertTx7/eTz/QT1iRwP98Lr3x35yMD0UR5nnxCiGL215hycr",
-	"79ulyIAlYAzqTm6gbcItm8EYarCuk/3HP/RKA97/4eHBYa8H9dlWDi2PBd9khFwYNoKKIEtDfFuYhZym",
-	"qjMas9wNYMZsivBFu5FgWirFWGispHdCouv9NnoLBlSzh0d2q3960T/rvP2pf3D8EMtGQKy7Hzk+LJNF",
-	"m7yX3J3S4SxNMXNgd93u5BatrTbpM5nVgW1sZE3/r/+qEUPphIku6eelBVyEbBkginLUfm89bH9OhfFR",
-	"+HVKeFXFkFOGDXjmC6rl/woAAP//",
+	"7L3rdhu38i/4KhieMyvxHJKibo4trf1Bke0dJ74tW9n+rxVl1GA3SMJsAh0ALZrx9qz5NA8wDzH787zC",
+	"fpTzJGehCuhGN7t5kWXZzuaHxCLZjWuhUJdfVX3oxHKWScGE0Z2TD52MKjpjhin4dM6U4SMeU8OePrJf",
+	"JEzHimeGS9E56TxNiBwRSuLysX6n22Hv6SxLWeekEytzNdifPvzzeP6DesCOhvr+9eCP/eRgdiiOsk63",
+	"w20zGTWTTrcj6AzeKRvrdDuK/ZFzxZLOiVE563Z0PGEzaocyo++fMTE2k87J/uDgqNuZcVF80e2YRWZb",
+	"00ZxMe58/NjtnOdKS7U8i0iw9+Yqhl8jOyEzYSSjY0aGbCQV65OnhnBNrmnKEzKSCh7QdMbIiKd2qQgV",
+	"CZEqYYpIkS76fmJ/5EwtgpnhAFomcTA4etA07Ecs5ddMLVZtQOKeqa5+kl5vvfq+pdtd+kdyRrl4zUbN",
+	"U1DE9u6mAo9WJ+L+6sdy1jJqeOl2x/w0YbNMGibixS9ssTzwF3TGNDETrklM07RLtCRmQg3hhsRUkCEj",
+	"mglD6JhyQebcTGRuyJBxMSYxVYqzhNhvzJzH7ITsEyPJwfHxpbjmmg9TRs7enD99SuIJVTS2VNYllPz6",
+	"69NHQIJcaENFzPrkiVTk4IhMZK50SZl2SNBp+ZWRUybsYjsShy9zzdSlsPQ7ZQtL5WN+zQT8PuJKGyIF",
+	"+84SuJ4zhXPpYrtRsEC91yxL6YIlJ8Sue3QKDUSv2R8506b3NIkuBcfRCTaHwX2n++RMSDNhisyYmcik",
+	"S+ymdslQJgs7TByvHY8mRwcHJOJBh1O26CmWa5ZEXTh+1I0XJo77oC+FNjxNSS7s0ZzTBTkaPKy2w0Uv",
+	"U3KsmNaRm9drZtSidzYyTEV2jH7yckSO37/vwgoKdilwpZBHwNRwzakmQzbOBfn+aDDokqPBfpcc7R/a",
+	"/x13ydHBQ7uPM661JQQdy4zZL2DSMOyhYnTqCUsKY3f/XhfWT0hDpiwzJ/aviX3f9pZIwfqXonJiHrDB",
+	"4cMfHrDe0SA57h0dJklvGD887N1/8PCIHv8wenh4cOSP0oTRhKnyMIX7aik/PEUZNYYp+9b/+dv/1vu/",
+	"fv+w3z04Pv743zuNJ2j0nJp4snx0XrNRrhku99H+AZlPmFtCOXzHYuC2QpJUijFDbisFw9WBZXl8QcfA",
+	"MnS/dRKjHnbewgOO9w+ah/xCClYMu61p+9DN2hfX3FC7DCvYuSC8eKzKCLnYnqOXbd0uf/xZDlddSe/k",
+	"sDr2d3K49djfyeHtDvoZn3GzPOif5JzMqFgQashMatN2g6fwejiChI1onprOyfGga4fDZ/nM3uUDGAt+",
+	"KkfChWFjpmAoz9lsyFTrnWjXcAaPfKeBSwPjMRPGFfk7Nz/lQ5LKcf2mlLGRMTXNq4nN3e6CXlgmvYoO",
+	"gItXB2nkdGtKgGZud+hvaTMppAmwHMf1c2F4GvKmmbxmGjYDRUGugVF1ib3lJzK1134sRaKJzuMJoZpE",
+	"B8c66pO3eGuG3CPquva5IQkfjawsOVJyBryujQjntEaDAVP+/rf93sPf//nbfu/4998G9s/7g3u6mT2/",
+	"ZcOJlNNVmzfHR6rbN59sv32uodvcwI+2LZ1JoRnoKj/SxMkb9pO9OZmAP2mWpVad4FLsZUoOUzb7H++0",
+	"neeHoPf/ruxJ7Py3vVIf2sNf9d4rfAs7ra7UxYQRhd1aqc/e0EP7DU36HatzSDFKeXynQ3pqSCzTlCdM",
+	"4xU7txcne8+10ackgj+4GF/xJMJL1FHbx27niVRDniRM3PUSFrKpPWjKHqKUxlNNqJeQQCdLqSDU/hMz",
+	"zw1R6JIjouWMgRCl+ViwxJ7GWNrJwXmiTtLU3KqocBHbI0PTx0qhTnhXsz0jcGHYIVuJ/dQefWAh4zFL",
+	"nKQKwrOjKrtNKOFyo4lh7w3Rhi5AmFY4lxfSPJG5SO5yGi8ksjcvsKHKANv4nSZSjangfzoJ5mO380oB",
+	"T+T2iyeUpyy5awpzA51QbVUqYRdbcxGj2AkCJRfAnZExw6gvpHxG1Zjd9ViBji1R2M4tOVBB9slz/qMf",
+	"1XMqFo7Z6TsdnJQoJznitPwkVJeATiNlv7miJiKaLqxwD/c/itEw3NfUsBZJ7C1qbiRlIzgj3FQvn8tO",
+	"SFuXnVP1t8Gp+dt+5UJcvuuKHnuvZMrjBnXerjuId+T7RNGR6XFmRr2JMRnNeE9Rw+DXnpvGvTXD+uNv",
+	"+4PB6fxv9wfrRlYu3/Kg3qAk0W9qo5QlbTO/CpqbiVT8T3bXfAAOvVeLvepNcjEVci66hL3P7H1vf1fs",
+	"Wk5Zcmr/pkQzrbkU+IY9l0wkLKmRytu3b3tnuZkwYdAkuKxMPjkn9384HpB//+uwv3Kx3TpdU57SYcru",
+	"lutnVJlicQRjib2jNKFzujglRi3QtlI/KLdFHJmSMdP6rqf91ICFwopDXTLMDZnRKQPdXjOhmZVG7P2r",
+	"I5Ja6YSwa6YWZK6kGJMRZykKUb8KnWeZVIYlz1nC6QXM8cuwZCvgRWFvthd7W3z0uwAbdxabJlPz24kk",
+	"CU9AWAEDjt28TMmMKcNRjOXJ8msv0WBntcDCMHZaWqIX2rAZiAeWyLbUtWqHpNvh2fIAzpJEMa29CcZJ",
+	"XTGYwJWcncKycGH3TxhdHcHB4LA/6O/vH/YfNnVn3GYyYVXl3zp2kvY5p+/h5Dq/NykwpSrxG/7atatX",
+	"PopXvu3kLE+4eSyMamD8L4WV12OpEm8YpVnGRNKTIl1YuWx5j2iM734Ije1ot86zhBqWNM2UeppYRYZI",
+	"OPZpf+hpgmITTV8Fg0DlqenutAqI3ZnKLnzo0NzIK8UEm3dORjTV7GO3I/LUcUJsbmnd0Lh5g1EE+vKc",
+	"6hVDsS1sMpJYMbuuVxSO+0iqmf2rYxe7Z/iMNS14wgzlqb7B8FmqmT3tcIWVYsjaUdpbyiyu8AxXaGPL",
+	"Q+ga8oejOsRfuCho1S2ydzx4ezAxsuYL8h6S5fNeGyy7NlsOttRUWllXaZWPaa7t1WdOCZtlZuGMv8IO",
+	"OuFw/a8+6dweroAc/MHq+mNZXb1wUwqC9serpJHKLFazkGccTQxVnpBQA3cMN2ym157ykh8VLLBDlaLw",
+	"eUL11cydO/fbUMqUUWF/DbyV9oEWmmxZPBhl0EO1uaZ5/5inU+++02DprM88lglruuoWniAVmPuTLqGg",
+	"0Bs7XGLfqpKooDPW41n7Oauf7GYhHh2zIGFmTGk0oa9vEc+HZRVp+nLUOflt9Q7iknQ+/t4kLGBjp8T2",
+	"6ui7uhTLQ7JnHkSh5Uk9rgtFsJBcECoIvNNwkjh6RjahxSe2STSDNNDiiL9vUdKMJIkkdChzs5o9BqxG",
+	"JKyhuVcpjRmaTykuk2bCdNFyM6gQyWDZlN7tpFw0EOAzLpjnkudv/lGwSG2oSDSRwnWw7/bJkszPb16+",
+	"qPR30DqroH+0cS7JTNpvup3NKof20jppQ02uQ6nI8TtoxErKwK+AlNaLRrjqbpncaIs+uuXNAOe4OFu4",
+	"9QVVrmYNK+5YkDXqAlRSvrURjWIv57AItucZff8U3zt2nhb3cb9OwXX+5zpeM51WVue2od2BNLdHkCZO",
+	"kS12/OjhgybK8ZfGskRqqZHReIJkW54J7vRlQJtsfMaXmHjDSXeE1T41MDi6CaZWpavCTfabJuiJdM2C",
+	"BWxxVXvNl9lGZ6Pc5vOzsydcJPakNDA2BmZi4BlnZ04v0CEyhaQMQBHk/IxwrXMGilcAWiLfv35yTh7c",
+	"P37YJe6vH+416BBJ0uQYx/5w02WeJoSmqZzXzWC/hRykD0MduNFcdlJmNBOxWmSmL9X4smOXoSCTFgWs",
+	"pAOacqobl8b56M9fnD1/7Ozq0UjmIgFbXwpKPhXoPfMrB9y2chMiGVG4qVxbG10esBBNpOQ3jRsyowtc",
+	"hkCMDESnmDbDeIpr4swbsmMpRnycK5aAZaLKvYMFbuLezfJQJKcRYe9pbNJFKRPM6OIUtY0oprQ3Av+L",
+	"jrr4MZVymme9ERjMI/I9tSNE2gb7v7CCwJyl6T0wv0WKaZleM9XLhbLMw65nVAWLpIwqUTtpnaDrRmXk",
+	"fcZi07z01BA9AUIdMu+SaGiiUYywohKsCNGGZUj0M2YvZyT35VYcsTU3ZS82dBS5k2plwKG8Zl0yn0hd",
+	"0mQsc2FaaVKwVXf1ehknAX3DX3RVc5glTeWHV/rekAna3WYAMKyd9dqB3u44y6Fm6rp18/BmYcIS/qMX",
+	"b/rN+h2sW9OqB8taG3TJj7Ip77sftuVFOp/NaJPRxrsJ7G7PwP29XnGM7WXhuUgh7gT7FRCYZ4Pl5LvA",
+	"scshBSsbnBCk9MZrJ4C1LssVn8KYlhnQTWwlQJNOhW84vmLMVKa4MFd6Qg+O77dq+o8ev+6SCXtPExbz",
+	"GU27xC64IjHVzazB6qJTtlh9GWeKX9u71YEUJyxNSI3ZBHy+btJYC0NePsVwUpfHdC5nMykKuKodmn0U",
+	"MJ1VEPRSk1NW2nNWyWq/sAUYuJ1iURWS154YIc1VYTrcbOvtK6Whb7N3MiVHHK15azmiYuCxT66Giw2f",
+	"v5ZoXL9SjDoj/grjgvMpLSvbQtYubp1nTGmWwEHdaBzT1cdobRuaKU4bDBU/bXxAmqxf5WH1NFL0VJBu",
+	"F/md36iA/io7HlJM4zkvD2hlRZq2qbrVFT60hiPegkkt5K9fu00tGOtrWNIt1efyWKxakdfFBr3G58uz",
+	"WEEuui5q3ByiGSjCtcvhOuw3fj9li24hQHHt7+M4V4oJVJLAdK4DUH997Wtr6WbWuGgeP7JMKDSebemk",
+	"uIBL9TtNnLOQJDLOZ3bUoL398GDww71ugEsGq7WfoH0xmEtg/g8E5c8kAqdUm6t4wuLplhf8jGlNxw2K",
+	"yZOaqXT5fgBqtl1u1WEoeDbw1mbG/qbNOByDddjB5jezmdl9tzzNknen23GAhAZ72bIT8tGLN68ZTSwT",
+	"q5xV/Oo1E2xO05fiQtF4urFvsrC4FezS70kTuT9iKRtTT+8NeKbSbQlUQ0mcayNn9iYBvquXbQ7eUFku",
+	"65U9Or14QtOUiTHrrzFMGqrGzFSbuP9+enh9/MeB+GF+ZB6o/ezhbPDu/uRwfDw6SI407dsu+kl8Tanu",
+	"XTPFR4vW5mvbANaB9evrLJpumd0YG9eU07GQmutmmxtqyYXBDZSBbgCh9LpSt/zoTzzYPSZyToyE8+uO",
+	"b03KrxzbJWEXBXyrBULT8hqVms1OW7PRIThOAMRJKRd2sIZEHiah9z7Ynz9GpwRMFMjzaJpabjdnadpy",
+	"Dmcu+mFZkxD6aiK1aUY/qFw4nfdPjCwCURo4hdIBx12ANm4JfCx43TTYOU9lnoxSqjYSwti1VfJi1uZa",
+	"cUjv0IcKe0+Gi40trC+B2+F5bTSufiUmlFswB2yplJe7duGNh2Ar1PaseFwuHtrG7gAg33JguCEw2aFV",
+	"BzRLR+T7SADbvGa9mMYTlkT3Wg/RWsKxJNq85n8GAUkFHx6yVIqxJsuuPx+7ZS+gT7Au1Q0aaMHYxCLh",
+	"5hKcTr+w3ZAtBWelkX8WTtKa/JUbeQV6R7N4HQI+Pmxol0UJzdKIUQuM7dvITBwIq42AhItAQq2p7Ovb",
+	"9iLo5p6rUmpt4Ao3MdTEWl1lbNYyscAN4aMSKg4kiBtl1IV3TNnCBaTOaMIKg8oG7vdQNlnpuCufRC7I",
+	"FdOfpFF/OrbmBoaYlA5Zunavn+FTXkqHA/Fp5oNmz/Kzwl7QJWc9HFuXCHtSKE/tdiZyO4dzptiIKcWS",
+	"q3jiTvjasQUmoJrj+/z5Y+J+7W9maBFs/mlmlkL4X+9FfoPPFm9dbaCLBAgL4ZwFyNJRYpRE00Xz5YVw",
+	"wK1O+JynSUxV0sQrm6xBdYd+dVqV01phYUFPFeuQ5zCh8ahOIM66FDD+CpcvTswSP64wgWDrl85MDeMV",
+	"LGT7zeQAAtsZU6qXV2EVqVBa61229vG4Htp2/2iTi6aNyb/65fzNf9sfnKL3T8i6YZxdM1Vax9EdG/m9",
+	"jUA4o1Mm0HmLImI4tuPjw/sbDO8OOGgLpkYsHN8LWR3M8lfB7UkFtYHGMcsMS/rkhSSeyLvk6StCHZBZ",
+	"KpLlw5THROejEX+/ilsuxSVuwj7DxB7Hx92t2Om21BIyjNVWvTM9LWDjoHgBffwffft3ZGV+K9ZWzH1W",
+	"Cy2zRYD0voEZD3av/ZzegrnX4+++cktv5coJLBsZAwTKVeyYt3MiORDrNfPAq0ZrFTb6K3DEtcxuxkX4",
+	"7X73s8jun8Dgvk7+8xUd6YaztkRnj69dIExNhPFxJj7IKsuYsHzxqSEC7wqZJhpujxk14EJqDHfYInDB",
+	"H+PNjfFR4c+CAEKAt46osv+UwAydx5Muid7JIUbERlXBInJGuQpy391/6OpywYkUAxXlCJ93saD9S/Fc",
+	"Kob4Wg04oljO6mlV0FFfw//UFc713ubA175OfWna6zatFji0gwmkXBvEwmijGJ0VuCyaJ9z4qJZPAf2H",
+	"8Y5LAQ9SjbdszgrD2tBZtrmcvHFwhJ37PKR/K7HXA0udi6qymyCMbuaS9cbnYhrLK1QGKsAR+b3tGN/C",
+	"7Yjs4Gu/HB+/pzMuWnwcL4WzhdtDfc3UIuBjgIOb8zT1TzTY2indHN6ZMoNgW0c3Acjm/EwjkKnrjxbm",
+	"eQO0Ogd8rrNVG8XRTL2ZXahEoTYZhmiumW6xsE4Zy3yo5PmZE+VRfsAjP5PakJRPWeoMZ9UAgUq+Pp+q",
+	"DGa1xfhLV0rD8Kv2oQ0DKsoGf++u2LfCV4UCbGFJhvQDYEU+BZezN2SiQZoav7eYoiWFrCbordAsbkTv",
+	"Q74/aizVeWAlGMdDiCF4i48Gh8fk3/866h/eO/HpJ/LMD0pJp6EoPp4YDJXEhwC0aT8WD18K+/SpbwQY",
+	"l4LkMmVyOZ+MTTsPCSCdT7GppjG7x+GOg2golEA1i3M4pVwUfw7lGCwIq1ylc6oEF+PVxKlliF3TFRq1",
+	"5yZlheV/RhcnhJIR5SnqGrAQM4d+tqszl2p6G3RZ51cVswilnYIYivMXzLaJfwWRM61BUbXwpsDisiKo",
+	"aVmSlFw0xoD//OblC+J+JVw4koNgZSDN+w8H+/dO0doLaYRIkeDTUgyGmndJtBcVKUZEPXa0sxc6WFv5",
+	"vx9jPZCkaeV+YjQ1k4ZVm7B4uiKY5EPTqlXsIxBlL9GVKRVe+1zjKWrEbCzjBiBNUR7kCVjrgHZtNM20",
+	"TPjWGk2ynfnfvTNctGVtWooU77dguteZ4tea3tdmo1u29Mp0rdL22j7TKGPB2zUDYrAeawFn5V7cyFDo",
+	"++XiymX4qhhc7g+OHgwG3YY4l1SC4GKlcjEFdqZPIbkWm5LhgrgWnC3OJZA7fngwqCSROxw0xr7deEXh",
+	"xdWrdAuCaED+X7s0Wg71LTeTZ1xMNxdeKtOsL1jqmqqp5hMILRcxO7EyCSrjVPvsse8k4uWKk5krvpYF",
+	"Q0/Lc/sdszU2+G2NsYJhw13+hPI0V8ze5FYVPyWgNmNaWJkrM3Fe7QSDfkjkErxd+fzBUfCGYcJMAi4U",
+	"kO9G3tpAWnXif1SCT8GoDVGoQRynAxUsMrZZbNHNsgvQ5CplxljZ6pO8VxXsfQ2gAnI7RjMvr3F/Ey69",
+	"Nu9mM8aQebmmPvx1ck5Mw/CjrQSdZnzDCjliLT6cG70cdl7x5nFDEskawOJrEYeqCBJdZeoKjUdbWoo2",
+	"yYuhctGOJ+MG8VaW9YGyoaggdnc3x5Vt5ln9WQ5Lt+omltmf5dBbZrd3ka6wv4TI+CXP4zIAs2CAxUJW",
+	"qL/hkBfbvp1/8mc5vIXb1DLxr/0aLUkhEKn/yBla0lQuBB4nnccxc6EYGODYqG56QgkaS4RGODJuqUKv",
+	"MRUx8w5liIMorwirx9VYZ2Nf3l0Q9MVijIFg8eGDI9uopgeDowf419Hg4f3Ghp4VzoY2NabuS1ij1pxh",
+	"WmJy/+iUTNkCApIhYfz9Q4LUqbsk4WO0DiQk6l/t9SInUYY93z9q2DLMRLxOP6mJL5A70eMh0ALmExZv",
+	"zl3WJLuqMuRcqy0vMitErYoYhpFP6DULkoaCiWxRwSIGhwlSLjdYi4zLyVy1tHFDMqo1Gpy9wYPGEH/a",
+	"LTMLY85SyOgxpu0ZnTdEB51pnx8axclT8GYMGY5sGZH5sr2DT1PXcK0KfIrT3tyerFXWkCjPMEp+Cy1t",
+	"3Q61rW7Fyz9Yk3z4E5bGr0qr/oUTv4Xbwh3rr/3CwGFu6M2uxUHduvIbwrgbXRJoTHWpYzAGw5lZfRUT",
+	"xLI3eFHhzWYVxzsiuCCZYpoJVCat4D+rmD7Xxn8WYvuyQBymAShswjdHIfqQ+xJgSnVT/PqqGJPmcPO2",
+	"hFIObe3g+nOq64mPmudXjuTFfz16+fzs6YtGQVfmKmbNQQvF5E4ILTa8i1lMgz3HUBG4gxFmtCJoYUNv",
+	"JuTGXmTrFxlDZdYaKnGS3VrIjHKaliPRZexJcEACp+btWDSDXECrzvGvECnVoN9u72teDoN6jH+RZ6bR",
+	"Mq+sCpH6hMUruU2R2Rh82mwtbOKCNyS2CWGd0Ei5SpXBrL1Ew926EYf1S1WpUzVYX1thIzBYZXQ+OLGO",
+	"Tkq4uVLMMAFu9IQudHMI48QnFEpccnRMF4/+qHbkw+H94zV2KX11OGiQIYO4QOchTgrwBdWGHA5gJNVs",
+	"Yo05krY9AChkr8/URBU7dQVDRG5f8WEoQDz1BFWNxuUb0r2cMrFqfGevnqJrQt9kqPebhuoUvE1XsSUt",
+	"WNBOuc7FhBrIottMoZWlayT9uWBKT3h2oajQo1WZXhvPpRU/2mqphdVhCiSM7Y/MJ5JMKEaHYXwheetM",
+	"z1wHOlA9bskKJKeEinLjyCzX8H2yBKSZ5ENZF6gPHqwVqI3cZj64NzAhDu7/oZvjJuL92tHU43dl4x6+",
+	"+uX8zf5BUHNki/2zauFcqmSFmDPiKQsmh8AlK2EghAAkHwS4ecFnyBayREJ/p8mQah4DH2T9DYDMdYeu",
+	"H2Pj5F267JYwQiaMy1gJbuiHR8050LaO2z/DqH05F0uR+11yzdSQGj5r9POuCpBtQoL1imRy2zjqyxye",
+	"t5B7M6jU0momCfP/UihvV6n9snkkaUtOzzXJfht+xtoPm8t/pYV5masbblK2Qu9pEpehcqfBkjcQ8Oyy",
+	"UriUAqFDrQcgX4aWw41i+HFAgSnZSc5rkgevKHhRXIoxTVPtbTUQj8cFoWTORSLnwPc4AjPquUDKMiBl",
+	"7sRBs7cYGwvd1+WtOlibb7HoaqmhxjkzZ2x9TcV466CcNN0gmiEFVJTULMii5jplSbMBD2q+NJqHwMDq",
+	"pDZCx3JzK2ZLhPLj93Gaa37NLMOeN16qm/ZRV+N4W4RuuegtGUydJb5CLPuNuUnbZlViMYvSl/aW4jOG",
+	"CQYxix01p4RRlXJfv6bQWysp9+wbM6nYDRei8CvgYJtXpJYFp8UAY3/Tno/qfGifGCI+DWqQ4kV2fPBg",
+	"QP79r+P+YX8fS8D4sgVCZyzmI85cNN25nGVKzrjGbOMjnnKEniDgHDwgQTYqqM5hf385epkxhfp1k2/h",
+	"tUzbjCNFCSw75kR2yXCB5bP0SWGbd7hR+BpnqxhNNEh3NJlZlmNPlYPk65O54oZFCLwPPoWC8MmULaLu",
+	"pah+ibmi7LMoPbt30T3hpWz3JfSOIipN0ypOEb6G7HszLgqpvHFp3thJVTxFbhJ2iqUOjZ3WpHn/TH1i",
+	"y49BvqZuB9bDvVSuTaEs+J/CyXttwf8WAsQbv/NvOU3EP+M/+p+L1XS/V1e3cakunGnCr9RIMQzzlHaQ",
+	"YybiZhcZlHu8TbvPFW9OLMmgkraD2eoiN4elbCPzeOJNfwCNwCQlWxhJP0Mc+vaFVsDRnOsWBxumAsZk",
+	"LXA1SRGDi42L3LCb57TwFp2mIMZrLnN9BRjiqxb2/ys4rbzfj2gWK2bCIshg/FDSGbAd2C3IhoGFHiQC",
+	"c242BWh9VR4dbnAYY2lcqjIc5827RDa6sVyPnKiB8oAdXGWKtWZzcVWsi6rfRbXuYgaBphJfX73/4Zc/",
+	"Dp5vBpLwJsVwEMXcKieyhrKskGplA1roZq1lEhjJjWCYVb7RfuhrOeI/Bw+4kXX05sRUzujwYJuk9z5B",
+	"AHbbuhu34HLE6+Fr9zjCKF8DDd8QAtzEec6A0bAy+syV6WqS+7t4oWEhTwR98k9giPKaqZRmjbDkB/eP",
+	"1qCSZZp4Pg7smmAewAKL7IHNBRS5WVNsXuavz+sAw3rLzeQNzHlzkK8n7voJMV4magjJhC5OiS7Avusz",
+	"vGJzzSheGILGnKFnqCJvsaxTxrIrl/tovXb9C4OEYr42b1l9P3bJ4cBGUTMyrQxSDkefLHMaVf5Q6qYH",
+	"G1gl8LWmvf61OeVlYXPBCuUusNB5jLiI0zxhukjpV3WpLFtg0mbDjjPQ2TbRVTxWjCUEvfq4ktUyuWHt",
+	"i0anlK+kUTz2w9rFgVe6nXZHhCsCfksifbgATbE6HCpQJq0pd6KxFCwqWaZ345Oj/UGXRCPM+RE8gMhB",
+	"WNGRVdITutANydeYgH4hIohq4sdhFWRn1Ap1+TGmSnO92WVbn2IQO2i+3rAqYgOHWGSskO/wIWeAUMz5",
+	"XJaUnCDD/qqIZfebQ0NelQDLzZUkN/2rFotZAAAUkjggLUDOCmRnvcQCCuVBobfb0bzW1qNvV3WQP2+g",
+	"6zirGmcYdelcZYD3aFKD7NkWzFfnuPlUb5I+KldpdX0mxmT6ZG8vwN3sgX1gD5OybqY72GarJ7wg7JL8",
+	"l494nY7aFn87OLXjWmdIdU2BLVswrRytbVezqkH8QaNLfCW+ykOToDCqhIo0CccgVsB8bpgNDV0JQ5ks",
+	"Wlws+EBQJ3jjaMmGCAqdSaFZ0V29gK92GukR+YX/2OIRck3cyoBc9jLvrltXfa1GqkA84Y5WG/T7t7yI",
+	"tXVvmFV9rVbQ5c302urlWQhnnarn9iBQZhvvn7UpydZeR/iAv3xcjDpkj2yyttVS26zQw4OfywovhRBe",
+	"kwTmE83iK7QXHxwB1v2IDBeAthFkSDW7f9R1zvF4IjUT9jb3tUaZala8CBZHBNm1vz1IwfHW6lCBv3ZR",
+	"lpygpQ4lP0ww9lQYpgSr51o7GBxtCUOwna8gukc+tKE1zO/KzrrC4w4asU83kPyAZBr91M5Jxwqjf48n",
+	"UVEI3TvBWhosEoLfJE1LQ67Q9PqTQuGWeX4h1XgBCCWtugjqbgGX8EE4v5ejwbU3AgyixhcbdQ0cCdxB",
+	"yzbXpZrQYBbboLole2+u3PTuIElnjZrLsLIbpdJ0YT+NYIUmKSd4ISDqCjkGzv/qwWrYqFo0WX0pbyT0",
+	"+JW5BXNdnXN87Ya7ZtpYvjtcdr3IpRrBKwDy86AGyK1UA/IZxkb60xsqga6NzSPVaoN7y83kLIiv3szG",
+	"tLwjm8dsv0wTpk2ZKnsbEvCS9LqkKUXvzfYp19rtkea3QpK3lIyxJgNuI/atkvM+s6x2FrjYyqT4KIaB",
+	"RQDls1O0Ngvm9WSOiZA0oWCLtify4IhMZK70zWWzrUWsti29iYm4pNo68W8k56JUu5252DXcdB5xy3LF",
+	"zeKNHSCOZMioaopDOgvgvSckSuJrN6rD+ziwg8Ar2S3ljfuEEszbkwPyEtYCSBE7KgZm5WQkI60b46ve",
+	"ePyKg/WWgGQnUSdUT4YScvkWydhKC2pBegskOLTZnoKVRuaGgJxepr7lGiZJqb5yI4r65AIw6Eqm7FJo",
+	"utCYQAjaRFBNn5wDTs+UySMBd4NGZMgDVyZYzujYG/hA1lXXPEZgA2JcuJ11LOWUFzE5J52rq5+kNr3q",
+	"0MpVpBn/hVnGDPXURw2oaUwPS2IpjJJpkRJMCtjNi2dvwowa2mVHwLH1ydlSGSEsdvzi7Pnj7qWIVgRz",
+	"kf/5//y/5MOE6snH/oc/pWAfoy4Q8SmuBqSslqLWu2I+eoKK5FKAxdKZ1uym+ahZbVjWvxSXAku2gA9i",
+	"mCOnmUA2KUeEJKYK7HTRWW4mUnksDfkRyJFYuv6f//f/F4Es7r0YwwWhCBx11tiC0hxirQEkj5VayAWf",
+	"uWm8fnJODg8PHxIuLsWvF+enhCf4i9Wsnz7SXZeJEpPwoSbznSY8KfJyd4sMXGWqbiNlnwBGGBq7FBHN",
+	"spQjps1X8fkf77QUUQC29oXarA4AOGyX2ZQ6IAkXJEKwchQsa2G/wiWkJHLw9t7TJDop+HetJnmh5lhe",
+	"D2Hp+wcPirj0S1ENTD/pRT50js1tc5bo4Njb1z3aZZ885z/2yVu3WBk1E1gPTf7++MIuE366FD89PnuE",
+	"a3TmnoITC4+6DHPMTGRSps07Ghzj4kRnaSrnbv6Q/jHkJva8z+gUrLgBQNcjcNBtq6s+oxMyUoyR/cGg",
+	"SzIlCeBwCeKpLsUxfOKCDHOlDSQht3d0uuiTqEAI917JlMeLiAD7KfxP30d/RPcgPt1/45y95PtoHt3r",
+	"Bi1El6J4yFJfykaGfB+p6B5sAeblWWrGUop9ekjjKfk+MtG9Ux9QAPn4aOH3K50yBw8vBa7ka2bUoncG",
+	"uXWRt6U8ZkKz0p3bef7qWe+gP3C25NIuPZ/P+zP5J09T2pdqvPf81bO9g/5gLwCAdx6d/4PSN51u55op",
+	"vDw6+/1BfwDe74wJmvHOSeewP+gfdrodSwdw1+3RjO8B5q6XSsxZ6OqXSQ+yfJp0TjpWYD2zjz2zT9kG",
+	"XJI83Xrll4/s+cCntQ+eoxxpn6xHFkNRcO9hhTyxJOEJHjnuyrWgI1YqyI0AZwjMTFSZEiSEbLyCElqL",
+	"TINrCLIDlreQT1WLkk1NsAJxbEksaTLTFKX5W/rAq62xk/tHjX20LRz49YA5SeeAATkIQLA86ZOXZQl/",
+	"952P2O4i5HWpFXu638khMq7w0lpVLKBpnlBgetG6mM2hOEsxjniFeqg1OoybevN+lrKzzYDV9Q5/rKG7",
+	"2/rz/pst+/u9tKfDuTwYDDCflDAOnhBec++cu7jsZGUucnuUHwvjjCQgK9VVlvC2h6DQj93OEY6hqeli",
+	"rHs/0sTHfMEr++tf+VVQJ4uwBF86XP/SEyjInyCe6mhwtP6NF9I8kbnALg4ern/hQsrnVCxe+7iOj93O",
+	"8SZLgCZtmhaRS8ebTOjXIKXmx7COXOc1o7Xs5F0rHBTWDKjqaNn3bwigttrO+55GuHeIqbbN1nj+Hnuf",
+	"SWUC1t8az2CC0DuAXqagzyqZjycugTr1RacdODcAvtrrsetraOAd2ScvvbQEZeoKoRY1p3iSi+mlQKFt",
+	"f/+A/PtfP/T379k7lgu7hCkz7IRQPcXEME5qgQMe9clTQc7f/MMNWEHKZ4G6jY94SvOZQFXtUiA7RHn0",
+	"5zcvX6AwSolh74vwMZ1BMMCEARQsTxOQo1z6OXuq85SilEai76JSjccbv3qlPoZlX3GpNvESxzlCZlL6",
+	"wWJ9Hdjn8JNI3unGQIndHbu7Y3d37FZ37PueO02Ve7bBYMbemz17/FY+97Gp5DYTxiqWJ8C4MHf6/oPB",
+	"PThnliLKi9syUkhuLQWm5rfMzS5PADI4x3n0HnGdSV3UBi+tY2jyXTHG3Z3/xe58vB/qt74MfBjb3/oh",
+	"A1mp64XJO76UugeH3huBauyyjQ/g49txuc8paAfruF7SrrL33dH7YkfPblVlN1ql7cqBqhy/5djJxlO4",
+	"9yH49LH1TP6dhUeyczcU23ZJVerfeZHdCipTttjR7Rek278zUy1ec1NK3ZbjB0Tz9BF6utdQ+l4i5yKV",
+	"NGkl+UfugSrd18a1TJwpoyPwl7KuL4fjFEPpvCH2CRCohtJMSogyvFhiA7ZVvkZ5mvrSr0XQcPCdbR5q",
+	"iduPv3/qLZSxWS9Yzl5Rg28LedOq3lJBdgHy6vFzMkxlPNU7EfKvww/8EapVtKLa7vdXzBumDEGan9RP",
+	"t5NJ3WbPKnw1haHK+csDURsU8sKb57CYoaHJXnnR04TNMmmYiBe9X9giIj1ox5UbBpeuXTdCBZtDpn0h",
+	"SSwzCK1C3NWUZaYPmYnKQJCwavHcvuTqFitGhgyKLxFKzt+8LpyM/SX7kt/8XyBHw3ZrGUwKfOnb6smW",
+	"PfnKnltyJCjg/KBkSH3yAuaujVQYkBTTeMKW+JT9sneOLv3tOFR3x+TqTG6wAZM7l2KUckQEHR0cbDKR",
+	"TElI4wKc6hvjpRd0ygjapgNe9Z0Oj+pKlqoY2I49MbXw2ClbbKIo7GXTWO8ffD4ueVGITr4wKnA0NN5D",
+	"5j3PFV2hV5aQXCRMARYB8+IBu3sLibB0l/xMryma1C2roCJmmsypgKwlYOn64eDhwemlOHv8pndwfL93",
+	"/uM5PP7T87Pz3pufzuyX9/pkQ/YN5R1xsM5Ebcfv5MJGzn4pNmTtRd5By9sBHVPydsYBUcENEYVlHBej",
+	"hdNfiu1ZfYMzwTN7TLl4O/weDtyPLurpVnTLakLIj1Wknj0WH7e9Z4pT0GD4HXJBQXzfyPJqd3V313wL",
+	"d83+4Ua3xjOqMB3w0f7xJjPXeZZJZVjynCWc+uI7/7E3W1HuMuRPVnOw8hmwmLu66lxGsc961Z2f+bsA",
+	"81RjQIRME0Q+vpPDU6ypNoXwkwgvDVNUyJp4l52WUDs+pkJIQ4bMXooA4XtbyPbhInN9Kcpqud9p4rJP",
+	"ELynRGJ7zVIas6JLd69g+DCAdCvJ9KJuCRx0EEf46BQSV8bYwxyb7hLMP7HS7PJ1XCfBEHHMn36lbDcA",
+	"KDe11kZql33IsOLwNeZ+TO35WJyiiwNFCUtjlnR0sLOVlAAF+OL8DOUEaZBCXS2e4IJ65us6bX2xHAwO",
+	"7mJ13slhgJE1VLkU5rcyh93luLscbxF5ZY/sp1vVHXtyt121/nsj7OqiKNcOkGIyygUgVYqE9SEU2+to",
+	"iCTR0luWhJyLEILlirJzKMCCR27Jz/QoLPu90tx+5tvDbkFXtCKzdm4hiCX0hneFWS5IIk3XZ2C3D5z1",
+	"UigGty2exRfNamUNX9TvGyxiCwtEzZUY6cJIvnbH2X+AHDxxYTwOz4dU7QkYdglCmASiIQMu4KtjVBhA",
+	"JbduefLLWiat4ItHRbGNu8ZdvApgfKtgFn+0ISwOjg8bUV2NGDEfJb7hkYJV8eHuLZgRnw53DvFtoRAG",
+	"+NLhhnAyn8YQn78FHJuV0f92TdOcYWyP/RwhnYkFgR/axgLssX29jzfo/YykjCaWeKNeREyuXMp/UAaI",
+	"stJGK5BPqjaPZ68Sm1/ATsMvq484lt1z/1YSqPaCT7/fMa8GmlkPz3G09dUz6m8NaFPWFtqCn7Yp8+cT",
+	"Fk8tpfs4xeIiRj1DA47MaJaOTssszcj2QcF239T0N7QLdEkuUqY1iWhuJOZVAb0coteXpSlMc/TIY9K+",
+	"SiUaR+cSMm2kP+/fct9tEpLHSRcIjbrIBDGa5QZHNQ3y8QUdb2ud/WtqnTsl8suyubMkKXD/m7I5LE1Q",
+	"lxv3hnmKuUibsQ00nhTaXcnpQCUM/V2KjXLNElf8T0gXCDyk8fQkLCEKIbaY8Ewt0KJoWxgyTOA3Itz4",
+	"TAOXAqUJqI7G4wnmBICKM+C0Ii9HxMylUwxFURqVuQBbEmE9qSg0lWYpFd9pLHKH46bxxPLhMqZHCubC",
+	"vnHSXhWGGZUzxcgg214PWouKoGpMVFDYa+314sJaKNp1qSC5QFUaYsTtjxg61A3XEqJ+5hOZMoiXPn/z",
+	"D4xTIr9ePOk9CMD8aOVbikjiRpcRSZH9DrNLuDS80ZynSUxVEnVBeoRcS1BpRKurjM3sn5mSI54yqDWS",
+	"QekmxZIrcOPCk9T+P7i6/CfIKeAqj6A2HpHvA5GVZJQr7dbwNCJDZubuopzdg9okLg0rLA8aLi+FkxQh",
+	"ZwTJJBc+W7+dKSvi9Um0Z1dB70UuZ4ZdEsiHsN8l0V5U7CguTpPF+sc8nYZ3rf5aL1s7UD/ErSJF7s6m",
+	"HQzRlUhquJ7fVrmAPZVfPfB3dwl++Uswz6z0djwYrBP6LUWVl2FniwvyA/7xES/HlBnWlLSVjCUrcn10",
+	"S8xHY6hdt/CFOoOsT5Th60qG2VuQ3ZU4FLxi7csTro1UiwakHgzzpmrC6Dk18aQJo3fUOHOuyVgK9pcD",
+	"6u9vcIJeKZA1AHXxBDPVfXOYXiCWm4qT3dbwkhuS31u6mcnx6eiFFKyVVAd3qlN+sqJoGz9sP1/acEgt",
+	"Sg2Jno56duY9mHqEst6t9L8D1X/JIJvtTt/NkPNIyq/ZCMErcHZOWkIlmc9fVamP4BKw4Z0EiTxDu9ZI",
+	"pqmcg7Q+W76VMGPjrdxKn8tq5ZJK3rGEvAmHKWoWESHnu+N+e1f1Tiq/XW6G1VbDbHsSqFl/op3Ki+Gb",
+	"h5w7Q/SdBp7vQr93t3uDRyo4DbcfBf4pUkDrKUs4HQupuW7FEz2TcgoaL6vlc6IAKLQCayrl1D7Rq3nO",
+	"ug52eOY8MKghP3rx5s3jc9JzRkrUiEGRLpLYjMCzfCmeekGkUJlPSHTNFB8tIugVW6Sx0UQKwk3ftm7P",
+	"hbPi+uYpxpnLuSAZjRHqhM58SGeJ5oX9waVwSRu7LpkjWqTxQj4eHJKoWC/w4Msc7MFiOb/lhF5b5jhi",
+	"c+dQ1MylucRglzldEFhD28zpJdQRgIBarsnRwcOwo2GuF1Fj7AY+Uopan40lPX5PZ1y0wpLeVvdtx4a+",
+	"IBtyRzHgRPZECDm/O5WjldmA82B7PH5NnWl0YJ1hEixWxStOqCsXhrjpkwDhXkLalzWYp3act+l9v3sY",
+	"uaYzBkVH7UQDllMHkDvb5Q4HvsOB/6cE5MLprsUsbcEf1+kt4BP9PEwO/KGKFeW2sMqxj/yBVHaIwCx5",
+	"HEYk9htidQSb71jcjsXtWNxfMvjEsoA6HPEWmZzVWlIuWKvWiMXpVqUhJaA1cKTvsm4N5DAFV1XiYDCV",
+	"8PxlTmYV7ws/nG/a8PP4mgmzWV7tQrgvfMM7neuLnba3CPjKMiYYoEzLVL0tdp8vpYCh6eTzCSfoKZqw",
+	"eOqyXMdyxkLgdFHA2f5Q4CiWD/U/YKA7+WQnn+zkk7+k88iyiFqYxc3Fk7IeX6Ms8hZLEsUxy8wJpOXH",
+	"N3raKEZnUQhchpBZ/J58//ans4u3fyc/XTx/Rv79r4f9g3v+/sUeAb91KYS06hZgfz2gC61OYEKOnlFt",
+	"enC3954+ik4w6TbCx7hAI1QXC8lCPSGZmz6JeBL5QH7oC6pZdUkEHyLElC0y1r0UUUINjQgVBPrw6b2h",
+	"4JiczcCZD8wWsdj7x74wETr33Vwhys0VMKLpyDY3kbnqFqEulwIT+DO0jovEBTsqOO7ICRKJhnrArpE8",
+	"OyGxFILFleR3RW4CnvRJhJhqRBBjMcgIQAg++VLKNdTBkppdCoQ+M5ymLotmSYdIIBLLwzUZy61c9dhX",
+	"1f8iaakdzfiidXb7qrHLqyowN4XY+aK5n1Z/wA2LDjHNaZE6+zMmzl4ayNOkKBhDix0Oa4Iwfs0SLHPp",
+	"CBZwmFKQIZtwAFnW4sCvzQZlI/CuKidTOarbLO1dqQUO+R2yry1TJZZ6BG58UYkDW9spEl/ah+y3JVQd",
+	"8G5BHmcmbLZ9An8urrmhCNBYBaZ4Gjz3TSvT5UTWa9TB4nTDjM9ckZSL6S5y97ZpPFjwAHcI4FeZsXa9",
+	"OXSzV2l+xmZDptYF+V5gmNC0sCwVRRdBAsEMiiCr9MlbV5rUgx25Gw48idWVvUjzd25+yodkyJxWS3A0",
+	"pwjtR/QAhHrlWVusb0muX2sIUjnCLxPzW/Zv5flnXEzbNNOSusr4DLvrt5mNcRfvuwNVfgbXpKVcLHsN",
+	"IaaQQ9CS7lY8sKYdB8x270P5oRbo1JTKr8KUNokRwnMGSUMAwIw1hsUCoE070fJL5+qECsRQVDnY163p",
+	"auv7qeitksb/nRyuFkV/tg/8xUtI3U6Go5/lMExvtJGtYE17yHQ/t+l8vWhuqWTHOL60vG53oVUoh4Nc",
+	"YRj2m5r+ab/a+/BODleWqvpZDr/9QMLVPpNdCOHuMH5iCOE7OCUbHb9tD9PPcrh0SeOx3VPMqBu4jn2L",
+	"7cDdlFBj2Cwz2tVDQN/IRM5B/5YjUyjRVE8ZOB6aAG1GLW7CP74CbzGe3D9yljOQMlQuBGSMRFcxFnGF",
+	"RDvgTvblkumMkSkYv/VyRuhvz5vc9SuABpidK3nnSt6AJb4xVFmmOIJQT0Al0JFierKeRdb0ZKfmrNRJ",
+	"nrtnvmnTOE5iveztFmRn/b5labqehfs77Ze6tUzzbRi+aRzLHD3nqYRyAnlGqHHW626RLsu1OOEZGbJU",
+	"irHGqvTUFE1Y8RIuZzCtyjEX3viNOcrkXDBFRlwk2qd4C5OOG4dSf2/AkN7jAnuf0QVJGb1mEMl3IUnK",
+	"TGkMgwRxUjPXIXdQAyHnousTO1aMG00wgLMkQfL/Ws3sOLqzJLlr+7pblpb7GYniP+JS3hnBvyyPfE6n",
+	"gQncO9PIcOFcss7bBlzgU+zi7uu9D/jHysRfF9CzZlqDz9L7DitsjYmyOg65kFPmnZuQ0BLqvWlDFwi7",
+	"wuoswCZdCsmx7BMnXgAjVGwmryGacaZZes10yXVxHZRMWZMeZF8reNx6q/2FHR1VjAjpl/ova7HfXn7+",
+	"poI+gGD8gQGtEW7TGxwS+IWlo+LaabPYtRHa4I7vpZ1R6gsbpWaeEG4gsm4lhyE9rEluVWOxGCgJyQub",
+	"s1UFZPy5RLovk3Nqk9NTyzm1q4S1k+c+S6YopLbvNEgunyK5yYwJmvG+PwptlxNge2hsPvV6ogmmE6Pp",
+	"K2U7MZwVNSqddiOH71jcaE95mTFx9uopOewP+od9XBsW54qbRefkt9+rhYTA6xznMzuscoEgIzcTMev8",
+	"Xq5BuGgrJFcIfghS91jN2ZyA4u5r3oyll1u9DYArl7G2gMc1ZaztEoNSLiDivGysjczATs3FuEvmbDiR",
+	"cqovhRUxoeygbwokTBLm7XKQbwZpcKCepmXc5JqmPCnD2xdW0kY7Q5kt1xVJxqAETVIpxsjWNOSCh4T0",
+	"jTl0YNlehou5pnjZxbL1Bgs+FVzUUqthog0nEEsx4mq2aQ2yB4NBtzPjogASbII+/6Yz+P71WaLLxVs3",
+	"BG7EE8Nf1mfnrVH2Z5MzKv20SBvhyHdG5dutPwec+LuqRaJbsj/LoQETAFUUPB55e3orRXYndjcJ00s0",
+	"d/siddjFlxGstyX4b0rI3onAt56PwxetuRV+3yQE7hlFhR4x1V7l56lwaYNYRiIjozJiQThFGeIwrYwH",
+	"AaU0mXHhciWiHVMxQtO5VaZ5+dayUn3hhvLS/qwnPPtavS3FAP2Ivy79HBI54RLvnCY7DrOCw/xUlK8K",
+	"7xwJ3gJJqED40A2MdKs4Tq7pmK1SwH+FB+7oFsbOGk7Sucwhwhlir7+B2/eby32zRHe5ZkXBLit/3lTQ",
+	"9FRXGkDacjw8NUQwltRK60AJNKD8idSmsWr566LptWQKodcTM0tvFnI9kopkTGYp28IKhNXhMjxGq+xB",
+	"xXd7H0Y8ZSth1sWcn/C0IWdWGUVfNNp/p701I6NmUhozRtjCRpaM+0fbGzIa9+Advaa4wKt3wkXLZynl",
+	"Yss9u4DCGKm3lWxldF6xt2fQaCFOBTm9wj0HSl6z32h6WwlWQx/0t41VgzlskBMNploP3tYsVszsAGy3",
+	"DWA7e/W0WPGWoBBHnhUGj99tgFTDfdskSPsMx+ExFBP7gN1/6FITqQojt3HZBicUcWOYkawtHBvI7mtV",
+	"WmBwXyYIG7p+y83kDWxRG+fETSmCr3E/d+HXOyXqK/dUFiDSgsNtxtJqShJ+u6cgiLpH07TdJPNEKkyx",
+	"JQUD3pQyOnXViL250IFcsRgFwMcWFS9bWY7SAD4WCquqlDNFlCzSbEjZBBazIzxL0xuKCnfJ8HQx2Lu2",
+	"0YTdJ00s7yc5JzOra4DrErc92ZlsdtxmjVHY0olLy1cwHB/d1WIn3poJfYB/11W1texE1/lJW8FZLxz9",
+	"R1eN/QYp7cb3Wrt7uYUUbpn3rhQzS6UvFDV31PZl8aBbk9rNwKBAHj6+eJVPuiTUzySefBkv9Prj8dcG",
+	"d+5kks/iqL4tDcgJH3ughtyg8lfleK/IOj/fwmQEwIw0AYXLCjyQRXYkFYnkNVMpza5cfuSo9HxzQ2Iq",
+	"yNAK91lKY5ZcQpsLzHA1Y1TMJzxlp4SSUa7A4+BVL0ytzE0ZG/Q06TrIoDNT2TF6OxWECDUAFV/DEn79",
+	"dikc5xfhg1vbpUrCuT3b1McdfH7Hkm9VnOLXVYbsihgi4d6IO3tQ9krv0Vv/0DftP3KzWO9B8muy8yHd",
+	"jQ+pXO8WD1JBpBWC9t+u8SL9CMHCROUpAhHeGCoSqhLiqdqVYShqCbx6+eaCJXg1RK6THk8i8n29BEOR",
+	"eseXRPbpi+51L0XxquEzpg2dZa62gf9e87GgJlcsQkkEMxtg2p4IMr1H3bJOAvQzXBiml3rrE0hUSMnB",
+	"+/de1rHvcUEOyjrGBPI16FOiWMIVi412ob7G5TVmCY7DpTbGtqvVeTA3AyyXl22s7HRMdJccE0AIHg7w",
+	"3wMysd9NumR/AP8/IpPupTgYkAk0cnBEJuT7f///+wPyv99z5SZ8FQcsAXZSVgH44ZhMyCH0EDwKA+2T",
+	"M6iSLBVUZcZdgwxQvTP7ZERmUNfZvjCnECIixkx1sdDzpaAkoQso3EyTRDHts1C7atFH+wOXFp8an1jG",
+	"Sogjy4oTutBdu2UJhwslOfF1q61IYR/jJqiSUZBPQQN9/2KERQzsgBpSgriET45endyqEsiI5Ys2OPdA",
+	"puSMa5Zgj1BKmi6w9pKZcwhHn7BiqrNcGyvKTozJtHsDwQj5MOXxpcDzzkzX/mAvXXJ0dAg5qARDXM3+",
+	"4OCISHHqpOMioYhdhgkTLjWI/cEVAIG6WP1LcSm8x9a/qZgVndwTEPZfiMJW5E5kgejBEuElm4bS3EVU",
+	"kRwRmqbOejqDrqyQoMNKBwUKHlm7q5wykWmiyZBpnjASYedXcPSjd3Jo/+oWewffYyYCKODxnXYnZy5V",
+	"cu/E9vpP+IH8k9jWyT8vxT97vR78Z3+LfJEPcDUlEfkniYC4o5NqYTenIEBaT9ykDB05lWZysDpgM3iA",
+	"HL/xbW7WjCu4Fzaz8atCX0FZMe7ex8CxaLkDLPNzNVR2/+HRWCYs8gbvmOaadUkkh5qpawarzt5nQDz2",
+	"7xF/396oL8be2ury28tlVvDt8GvoGA6d+7skiJja/2umOE3tX5BcEf6Q5gpXv0sipy7qWt9QIxY7LNh8",
+	"6+DY+4xb5aJlePAz01fU3hzRROZKX6VsBJ8sryo+0NzIK+g5OrUjo1oK+/3MSsZjTziwUFYegqJ2cDTg",
+	"JrXv0dQy0NUDbV1G96sbZzCYhqWh6RWyXWgrWHS7tXZezFCe1t60m0hFzG7wKpSsu3I6cfXV5T7YJg/C",
+	"NDZ5EKkrZAer6A2prKmFYNJhA/ha8+TfyWE/YTS5SpkxzO+c5V7F8YG0fPXXkZEGnPIUuC9JWMpBROEm",
+	"KN2ZynHXRYgKY3m8kCD0lGNQzCje0vstduWv3ybWG02kBrrEqwL+EnhJw7wL2TKqNbaWAfvzfWqZhVUl",
+	"rtAYltRbauTBNe7gn11qiUSZYtdc5vrK/QbhsvU+FHML517yywhkCcOG+SPtSEUizUUMW4/N2YObpu5R",
+	"zNa4NI1CuPlnwWTI99FYCruvikSWUC03u9ct/r4qumFWxbB/uBXo+oWs9WKYRmbvmddpSQlCQkTwP1Ha",
+	"cG94UcnLCpWqVw4L1mB1Q0SIUxq+VrubG96XQYS5ztfb3vxGlMoNmmy9gRVLqthfd0CxHXTja4+2uS5q",
+	"QPq7hhbK5OZGjBa73N4H99dK2MaLII8CZP7GonlMsUDTmVPI3jhk+DPWYbTKq5JZhgVbmyAeJcfbgTy+",
+	"rZwC1DParamwHeXRSg23bqddc3nssB5fZe6vrSnuZmAPRyN1uEdj+RZGRpyh8urLy0ElXMhF1CdYEtiL",
+	"+EQzYOEgFmBJWc87vTgLNlqrpTgWGubBaUsqFh6bzyb1fRncyWbHdYc92QlVN8gTdtMLrF2M2nOKLmcb",
+	"+TwflU/fRf2pW6gAVR34IqwG1cAey9UIVOEvV5f6Dvy/fmHW+4HLtal7gn2Vkp3A8aV9x+EefaL3+MYC",
+	"yEbMZu+Dt7CtjMeuEWnn7s6DlYPOHF23XeZ+Cju6/+KCdmH2nhdZHT1bukPaX3+5efK60UnZK6zU2wNG",
+	"bz7K1vpUQWZMWHW6XLCqitcI4SMlhJQSxWLGMX07xThkbnyJJ/B1G5amffLSqx9FMbch42LstI9SDWmL",
+	"0XntV+9WrdYVdnTwudjROhbkS0TtikPtikNtVBwKajIIB8ABzf02tYrbYVStrOeJVA74RAWRuaFjduKY",
+	"Pk5oyMycMeHddOiWc44/50I1gIEp8o14xdxyn3gitQfizF1WhMI9CO4/xFWBxw+7lYJ1EQnWzvJOCU2B",
+	"6UntGFlsHwF8vOV4oVUFekFXn/9pRhPWJ2eGzKQ2ZH/QHQwGBPin4TNWLZB0SqiehgYZhONzjGdsNG/X",
+	"ueNrq3N+rY69YrA4yo1sPAefoXem89SsD3z2vHmHgN8Zhm6dixc4So0IEMsNPgNHB0RFz2HrPxtXPzgi",
+	"ANRCXlpI9TFVYJQpQMKaDBdkKM3Ew9AryThLidJKj2jahpR//ZboITe8Nz5y4OstlHozVMEupmcnKd6U",
+	"x/CxCwxria75ZNZimP5MHOXMC7iBzFeHSgHSXOYmAPVbKQ0FplAyDIDtfYKufVQ4m7XNC6bNX1DRLKXi",
+	"IRvnu2LEOy6yhb5J7JHDI3kjBmJJ8M8Vfir762e8e39iNDWTljrliWR6dfrStxMGkSsQUYJ7SeyMQljU",
+	"BLvAbJaZksOUzfTeh1gmlcSly+cTvDQuVocAWPQ77UHDmeQA6WzI8/r4PeQAfYU9bVLhpWgbsM9N/rAe",
+	"e88trTWmRbVv3Xla1FtKTXub+U7fhlsFcfIYSjKRc2IkmTFIc7Yi1SlYR9sPw2v8eWlDaZrK+eNZZhb/",
+	"oGnO/PrXAHR05tMvZVSZkucX0UxtJXyumRpK3erkPL5bH+fKAxtTrLXiONtn7vAsWEmuIZEtGq3pnC5c",
+	"TF3JFjhWi8q4GG/GU1weBggQamQn1TY+dIaMKqZscx+7HzquRhV8tO3bZhzB5CrtnHT2QAhxzX5oIBdn",
+	"SovDolVUsaL2VL+kERfF1ln2wb+ValoSG41jlhmX8s+eC25AWguagvr1De14PfD8TLuCWcFL4RgbXi5z",
+	"uAbvuBDylq7AcicFK9GlE5plTFS6hZJcTf0hNtavoMffe2CWkV1Qe1liVd6lcN0+eetdIi5glwofLxt0",
+	"Xtyxy/1fQDBYmkIBuuUqOS7dvcu7iFnLg4Yr2diWG7c6fSppQoY0pSL2DSFLJVJAz0FzjmCbRlnJ/e3X",
+	"2Y4IWKgGHhq0VPLLjyBXhKH9KIG0pp58w5grm+5WGa6B0mhcQEP6G12YRYj0SXuINMyosJovqtcquzZX",
+	"g/3pwz+P5z+oB+xoqO9fD/7YTw5mh+Io85wYxfClLe/xZOV9uxQZsASMQd3JDbRLuGUzGEMN1nWy//CH",
+	"QWXA+z/cPzgcDKA+28qhFbHgm4yQC8PGUBFkaYhvSrOQ01R1RmNWuAHMhM0Qvmg3EkxLlRgLjZX0Tkh0",
+	"vd9Fb8GQanb/yG71T8/Pzntvfjo7OL6PZSMg1t2PHB+WyaJL3knuTukoT1PMHNhftzuFRWurTfpMZnVg",
+	"GxtZ0//rvxrEUDplok/OitICLkK2ChBFOWp/sB62P6fC+Cj8JiW8rmLIGcMGPPMF1fJ/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
