@@ -207,6 +207,7 @@ func (d *Dev) configure(_ context.Context, c DevConfig) error {
 	cfg.PublicURL = "http://" + cfg.HTTP.Listen
 	cfg.DNS.Servers = cfg.DNS.Listen
 	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()}, AskAuthority: true, Authority: d.Playground.DNSAddr()}
+	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret, URL: d.GitHub.URL(), APIURL: d.GitHub.URL()}
 	cfg.LogFormat, cfg.Hooks.Loopback = "text", true
 	if c.LogLevel != "" {
 		cfg.LogLevel = c.LogLevel
