@@ -139,6 +139,12 @@ func (c *Client) DeleteToken(ctx context.Context, id string) error {
 	return discard(c.raw.DeleteToken(ctx, id))
 }
 
+// RotateToken gives a token a new secret, which is in the answer and never comes again. The one before works on for the
+// overlap that is asked for, a day by default.
+func (c *Client) RotateToken(ctx context.Context, id string, in TokenRotate) (*TokenWithSecret, error) {
+	return decode[TokenWithSecret](c.raw.RotateToken(ctx, id, nil, in))
+}
+
 // decode takes a call's answer: an object, or *Error.
 func decode[T any](resp *http.Response, err error) (*T, error) {
 	body, resp, err := read(resp, err)

@@ -56,6 +56,21 @@ func (c *Client) TokenPages(ctx context.Context, in ListTokensParams) iter.Seq2[
 	})
 }
 
+// WebhookPages is DomainPages of webhooks.
+func (c *Client) WebhookPages(ctx context.Context, in ListWebhooksParams) iter.Seq2[[]Webhook, error] {
+	if in.Limit == nil {
+		in.Limit = new(pageSize)
+	}
+	return pages(func(cursor *string) ([]Webhook, bool, nullable.Nullable[string], error) {
+		in.Cursor = cursor
+		page, err := c.Webhooks(ctx, in)
+		if err != nil {
+			return nil, false, nil, err
+		}
+		return page.Data, page.HasMore, page.NextCursor, nil
+	})
+}
+
 func pages[T any](get func(cursor *string) (data []T, more bool, next nullable.Nullable[string], err error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var cursor *string

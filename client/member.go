@@ -1,0 +1,24 @@
+package client
+
+import "context"
+
+// AddMember makes the owner of a login at GitHub a member. Somebody who is one gives an Error of status 409 whose ExistingID
+// is the user's.
+func (c *Client) AddMember(ctx context.Context, in MemberAdd) (*Member, error) {
+	return decode[Member](c.raw.AddMember(ctx, nil, in))
+}
+
+// Member returns the member with that user's id or login.
+func (c *Client) Member(ctx context.Context, ref string) (*Member, error) {
+	return decode[Member](c.raw.GetMember(ctx, ref))
+}
+
+// UpdateMember changes a member's role.
+func (c *Client) UpdateMember(ctx context.Context, ref string, in MemberUpdate) (*Member, error) {
+	return decode[Member](c.raw.UpdateMember(ctx, ref, in))
+}
+
+// RemoveMember ends a membership.
+func (c *Client) RemoveMember(ctx context.Context, ref string) error {
+	return discard(c.raw.RemoveMember(ctx, ref))
+}

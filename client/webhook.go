@@ -1,0 +1,28 @@
+package client
+
+import "context"
+
+// CreateWebhook has events sent to an address. The secret that they are signed with is in the answer and never comes again.
+func (c *Client) CreateWebhook(ctx context.Context, in WebhookCreate) (*WebhookWithSecret, error) {
+	return decode[WebhookWithSecret](c.raw.CreateWebhook(ctx, nil, in))
+}
+
+// Webhook returns a webhook, without its secret.
+func (c *Client) Webhook(ctx context.Context, id string) (*Webhook, error) {
+	return decode[Webhook](c.raw.GetWebhook(ctx, id))
+}
+
+// Webhooks returns one page of webhooks, newest first.
+func (c *Client) Webhooks(ctx context.Context, in ListWebhooksParams) (*WebhookList, error) {
+	return decode[WebhookList](c.raw.ListWebhooks(ctx, &in))
+}
+
+// UpdateWebhook changes the fields that are sent.
+func (c *Client) UpdateWebhook(ctx context.Context, id string, in WebhookUpdate) (*Webhook, error) {
+	return decode[Webhook](c.raw.UpdateWebhook(ctx, id, in))
+}
+
+// DeleteWebhook deletes a webhook. Nothing more is sent to its address.
+func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
+	return discard(c.raw.DeleteWebhook(ctx, id))
+}
