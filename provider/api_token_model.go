@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -13,6 +14,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
+// defaultOverlap is how long a secret works on after its rotation where rotation_overlap is not given.
+const defaultOverlap = 24 * time.Hour
+
 type apiTokenModel struct {
 	ID                 types.String      `tfsdk:"id"`
 	Name               types.String      `tfsdk:"name"`
@@ -22,27 +26,43 @@ type apiTokenModel struct {
 	ExpiresIn          types.String      `tfsdk:"expires_in"`
 	RotateBeforeExpiry types.String      `tfsdk:"rotate_before_expiry"`
 	RotateWhenChanged  types.Map         `tfsdk:"rotate_when_changed"`
+	RotationOverlap    types.String      `tfsdk:"rotation_overlap"`
 	Token              types.String      `tfsdk:"token"`
 	TokenPrefix        types.String      `tfsdk:"token_prefix"`
 	ReadyForRotation   types.Bool        `tfsdk:"ready_for_rotation"`
+	RotatedAt          timetypes.RFC3339 `tfsdk:"rotated_at"`
+	PreviousValidUntil timetypes.RFC3339 `tfsdk:"previous_valid_until"`
 	CreatedAt          timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-// toCreateRequest makes a time of expires_in, in whole seconds from now.
 func (m *apiTokenModel) toCreateRequest(ctx context.Context, now time.Time) (client.TokenCreate, diag.Diagnostics) {
-	in := client.TokenCreate{Name: m.Name.ValueString()}
+	in := client.TokenCreate{Name: m.Name.ValueString(), ExpiresAt: m.end(now)}
 	diags := m.Scopes.ElementsAs(ctx, &in.Scopes, false)
 	if len(m.DomainIDs.Elements()) > 0 {
 		var ids []string
 		diags.Append(m.DomainIDs.ElementsAs(ctx, &ids, false)...)
 		in.DomainIds = &ids
 	}
-	if d := durationOf(m.ExpiresIn); d > 0 {
-		in.ExpiresAt = nullable.NewNullableWithValue(now.Add(d).UTC().Truncate(time.Second))
-	} else if at, ok := m.expiry(); ok {
-		in.ExpiresAt = nullable.NewNullableWithValue(at)
-	}
 	return in, diags
+}
+
+func (m *apiTokenModel) toRotateRequest(now time.Time) client.TokenRotate {
+	overlap := defaultOverlap
+	if !m.RotationOverlap.IsNull() {
+		overlap = durationOf(m.RotationOverlap)
+	}
+	return client.TokenRotate{OverlapSeconds: new(int(overlap.Seconds())), ExpiresAt: m.end(now)}
+}
+
+// end returns when a secret that is made now stops working, null for never. It makes a time of expires_in, in whole seconds.
+func (m *apiTokenModel) end(now time.Time) nullable.Nullable[time.Time] {
+	if d := durationOf(m.ExpiresIn); d > 0 {
+		return nullable.NewNullableWithValue(now.Add(d).UTC().Truncate(time.Second))
+	}
+	if at, ok := m.expiry(); ok {
+		return nullable.NewNullableWithValue(at)
+	}
+	return nullable.NewNullNullable[time.Time]()
 }
 
 // fromAPI takes over what the API says, at the given time. The secret is not among it.
@@ -67,6 +87,8 @@ func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.TokenPrefix = types.StringValue(t.TokenPrefix)
 	m.CreatedAt = fromTime(t.CreatedAt)
 	m.ReadyForRotation = types.BoolValue(m.ready(now))
+	m.RotatedAt = fromNullableTime(t.RotatedAt)
+	m.PreviousValidUntil = fromNullableTime(t.PreviousValidUntil)
 }
 
 // expiry returns when the token ends, where that is known.
@@ -76,6 +98,18 @@ func (m *apiTokenModel) expiry() (time.Time, bool) {
 	}
 	t, err := time.Parse(time.RFC3339, m.ExpiresAt.ValueString())
 	return t, err == nil
+}
+
+// expired reports whether the token has ended, so that it takes no new secret any more.
+func (m *apiTokenModel) expired(now time.Time) bool {
+	at, ok := m.expiry()
+	return ok && !now.Before(at)
+}
+
+// stale reports whether the secret that is known is not the token's any more: it was rotated outside Terraform, or by an
+// apply that was killed.
+func (m *apiTokenModel) stale() bool {
+	return !m.Token.IsNull() && !strings.HasPrefix(m.Token.ValueString(), m.TokenPrefix.ValueString())
 }
 
 // ready reports whether the token has expired, or does within rotate_before_expiry.

@@ -10,8 +10,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// ModifyPlan decides what replaces a token: other scopes, domains or expiry, changed keepers, and the clock. All else is
-// an update that touches neither secret nor expiry.
+// ModifyPlan decides what replaces a token, what rotates its secret, and what touches neither. Other scopes or domains
+// replace it. Changed keepers, another expiry, the clock, and a secret that is not the token's any more rotate: the token
+// gets a new secret, and the one before works on for a while. One that has expired takes none and is replaced.
 func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	var state, config, plan *apiTokenModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -26,15 +27,23 @@ func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return
 	}
 
-	now := time.Now
+	now := time.Now()
 	if r.configured != nil {
-		now = r.now
+		now = r.now()
 	}
-	replaces := plan.replaces(config, state)
+	replaces, rotates := plan.replaces(state), plan.rotates(config, state)
 	plan.planUpdate(config, state)
-	if len(replaces) == 0 && !plan.ExpiresIn.IsNull() && plan.ready(now()) {
-		plan.ReadyForRotation = types.BoolUnknown() // a path counts as a reason only where its value changes
-		replaces = []path.Path{path.Root("ready_for_rotation")}
+	if len(rotates) == 0 && !plan.ExpiresIn.IsNull() && plan.ready(now) {
+		rotates = []path.Path{path.Root("ready_for_rotation")}
+	}
+	if len(rotates) == 0 && state.stale() && !state.expired(now) {
+		rotates = []path.Path{path.Root("token")}
+	}
+	if len(rotates) > 0 {
+		plan.planRotation(config) // a path counts as a reason to replace only where its value changes
+		if state.expired(now) {
+			replaces = append(replaces, rotates...)
+		}
 	}
 	resp.RequiresReplace = append(resp.RequiresReplace, replaces...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -42,6 +51,7 @@ func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 
 // planCreate fills in what is known before the token exists.
 func (m *apiTokenModel) planCreate(config *apiTokenModel) {
+	m.RotatedAt, m.PreviousValidUntil = timetypes.NewRFC3339Null(), timetypes.NewRFC3339Null()
 	m.ReadyForRotation = types.BoolUnknown()
 	if config.ExpiresAt.IsNull() {
 		m.ExpiresAt = timetypes.NewRFC3339Unknown()
@@ -53,7 +63,19 @@ func (m *apiTokenModel) planCreate(config *apiTokenModel) {
 }
 
 // replaces lists the attributes whose change asks for another token.
-func (m *apiTokenModel) replaces(config, state *apiTokenModel) []path.Path {
+func (m *apiTokenModel) replaces(state *apiTokenModel) []path.Path {
+	var out []path.Path
+	if !m.Scopes.Equal(state.Scopes) {
+		out = append(out, path.Root("scopes"))
+	}
+	if !sameSet(m.DomainIDs, state.DomainIDs) {
+		out = append(out, path.Root("domain_ids"))
+	}
+	return out
+}
+
+// rotates lists the attributes whose change asks for another secret.
+func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 	var out []path.Path
 	add := func(name string, changed bool) {
 		if changed {
@@ -61,9 +83,6 @@ func (m *apiTokenModel) replaces(config, state *apiTokenModel) []path.Path {
 		}
 	}
 	imported := state.Token.IsNull()
-
-	add("scopes", !m.Scopes.Equal(state.Scopes))
-	add("domain_ids", !sameSet(m.DomainIDs, state.DomainIDs))
 	add("rotate_when_changed", !m.RotateWhenChanged.Equal(state.RotateWhenChanged) && (!imported || !state.RotateWhenChanged.IsNull()))
 
 	switch {
@@ -80,12 +99,22 @@ func (m *apiTokenModel) replaces(config, state *apiTokenModel) []path.Path {
 	return out
 }
 
+// planRotation makes unknown what comes with a new secret.
+func (m *apiTokenModel) planRotation(config *apiTokenModel) {
+	m.Token, m.TokenPrefix = types.StringUnknown(), types.StringUnknown()
+	m.RotatedAt, m.PreviousValidUntil = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
+	m.ReadyForRotation = types.BoolUnknown()
+	if !config.ExpiresIn.IsNull() {
+		m.ExpiresAt = timetypes.NewRFC3339Unknown()
+	}
+}
+
 // planUpdate keeps everything that an update leaves alone, in the state's spelling.
 func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix, state.CreatedAt
-	m.ReadyForRotation = state.ReadyForRotation
+	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt, state.PreviousValidUntil
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
-		m.ReadyForRotation = types.BoolValue(false) // else it is replaced
+		m.ReadyForRotation = types.BoolValue(false) // else it is rotated
 	}
 	if !m.ExpiresIn.IsNull() && !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn) {
 		m.ExpiresIn = state.ExpiresIn

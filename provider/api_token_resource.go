@@ -45,11 +45,7 @@ func (r *apiTokenResource) Create(ctx context.Context, req resource.CreateReques
 	}
 	t, err := r.client.CreateToken(ctx, in)
 	if err != nil {
-		p := problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema}
-		if !plan.ExpiresIn.IsNull() {
-			p.rename = map[string]string{"expires_at": "expires_in"}
-		}
-		p.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema, rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(withoutSecret(t), r.now())
@@ -78,17 +74,25 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 	}
 	now := r.now()
 	state.fromAPI(t, now)
-	if at, ok := state.expiry(); ok && !now.Before(at) {
+	switch {
+	case state.expired(now):
 		detail := "The next apply creates it anew, with another secret."
 		if state.ExpiresIn.IsNull() {
 			detail = "Set another expires_at, or expires_in to have the time counted from its creation."
 		}
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It stopped working at "+state.ExpiresAt.ValueString()+". "+detail)
+	case state.stale():
+		detail := "The secret that Terraform knows does not work any more."
+		if until := state.PreviousValidUntil; !until.IsNull() {
+			detail = "The secret that Terraform knows works until " + until.ValueString() + " at most."
+		}
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform", detail+" The next apply rotates it once more, so that its secret is known here.")
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// Update renames the token; nothing else that is not Terraform's own changes without a new token.
+// Update renames the token, and gives it a new secret where the plan says so; nothing else that is not Terraform's own
+// changes without a new token. The rename comes first, so that a secret is never lost to its failure.
 func (r *apiTokenResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state apiTokenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -100,6 +104,15 @@ func (r *apiTokenResource) Update(ctx context.Context, req resource.UpdateReques
 			problem{doing: "rename the API token " + state.label(), schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
 			return
 		}
+	}
+	if plan.Token.IsUnknown() {
+		t, err := r.client.RotateToken(ctx, state.ID.ValueString(), plan.toRotateRequest(r.now()))
+		if err != nil {
+			problem{doing: "rotate the API token " + state.label(), schema: req.Plan.Schema, rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
+			return
+		}
+		plan.fromAPI(withoutSecret(t), r.now())
+		plan.Token = types.StringValue(t.Token)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
@@ -130,7 +143,16 @@ func maskSecret(s string) string { return tokenPattern.ReplaceAllString(s, "dcv_
 
 func withoutSecret(t *client.TokenWithSecret) *client.Token {
 	return &client.Token{Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
-		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, CreatedAt: t.CreatedAt}
+		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
+}
+
+// rename leads from what the API is sent to the attributes that it comes from.
+func (m *apiTokenModel) rename() map[string]string {
+	ours := map[string]string{"overlap_seconds": "rotation_overlap"}
+	if !m.ExpiresIn.IsNull() {
+		ours["expires_at"] = "expires_in"
+	}
+	return ours
 }
 
 func (m *apiTokenModel) label() string { return firstOf(m.Name.ValueString(), m.ID.ValueString()) }

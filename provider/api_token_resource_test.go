@@ -79,7 +79,7 @@ func TestAccAPIToken_basic(t *testing.T) {
 	)
 }
 
-// A new name keeps the secret; every other change asks for another token.
+// A new name keeps the secret; another expiry and other keepers rotate it; other scopes and domains ask for another token.
 func TestAccAPIToken_update(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -90,6 +90,11 @@ func TestAccAPIToken_update(t *testing.T) {
 	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	replace := func(attributes string) resource.TestStep {
 		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token")))
+	}
+	rotate := func(attributes string) resource.TestStep {
+		s := step(a.tokenConfig("second", attributes), plancheck.ResourceActionUpdate, replaced.AddStateValue(tokenAddress, at("token")), tokenState("rotated_at", knownvalue.NotNull()))
+		s.ConfigPlanChecks.PreApply = append(s.ConfigPlanChecks.PreApply, unknownOfToken("token", "token_prefix", "rotated_at", "previous_valid_until")...)
+		return s
 	}
 	nothing := func(attributes string) resource.TestStep {
 		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionNoop)
@@ -103,17 +108,19 @@ func TestAccAPIToken_update(t *testing.T) {
 		replace(fmt.Sprintf("domain_ids = [%q]", d.Id)),
 		replace("domain_ids = []"),
 		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate), // null is the same as empty
-		replace(`expires_in = "2h"`),
+		rotate(`expires_in = "2h"`),
 		nothing(`expires_in = "120m"`),
 		step(a.tokenConfig("third", `expires_in = "2h"`), plancheck.ResourceActionUpdate, tokenState("expires_at", knownvalue.NotNull())),
-		replace(`expires_in = "3h"`),
-		replace(fmt.Sprintf("expires_at = %q", soon.Format(time.RFC3339))),
+		rotate(`expires_in = "3h"`),
+		rotate(fmt.Sprintf("expires_at = %q", soon.Format(time.RFC3339))),
 		nothing(fmt.Sprintf("expires_at = %q", soon.In(time.FixedZone("", 3600)).Format(time.RFC3339))),
-		replace(fmt.Sprintf("expires_at = %q", soon.Add(time.Second).Format(time.RFC3339))),
-		replace(""),
-		replace(`rotate_when_changed = { key = "1" }`),
+		rotate(fmt.Sprintf("expires_at = %q", soon.Add(time.Second).Format(time.RFC3339))),
+		rotate(""),
+		rotate(`rotate_when_changed = { key = "1" }`),
 		nothing(`rotate_when_changed = { key = "1" }`),
-		replace(`rotate_when_changed = { key = "2" }`),
+		rotate("rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"0s\""),
+		step(a.tokenConfig("second", "rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"2h\""), plancheck.ResourceActionUpdate, tokenState("previous_valid_until", knownvalue.Null())),
+		step(a.tokenConfig("renamed", `rotate_when_changed = { key = "3" }`), plancheck.ResourceActionUpdate, replaced.AddStateValue(tokenAddress, at("token")), tokenState("name", knownvalue.StringExact("renamed"))),
 	)
 }
 
@@ -138,8 +145,8 @@ func TestAccAPIToken_import(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "2" }`),
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate)),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.StringRegexp(secretText))},
+			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionUpdate)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.StringRegexp(secretText)), tokenState("id", knownvalue.StringExact(made.Id))},
 		},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"token", "rotate_when_changed"}},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "renamed", ExpectError: message("is not the id of a token")},
@@ -164,18 +171,19 @@ func TestAccAPIToken_identity(t *testing.T) {
 	})
 }
 
-// Within rotate_before_expiry of its end, the token is replaced by the next apply.
+// Within rotate_before_expiry of its end, the token gets a new secret and a new end by the next apply.
 func TestAccAPIToken_rotation(t *testing.T) {
 	a := newAcc(t)
 	offset := time.Duration(0)
 	a.now = func() time.Time { return time.Now().Add(offset) }
 	token := statecheck.CompareValue(differs{})
+	id := statecheck.CompareValue(same{})
 	config := a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"8h\"")
 	a.run(
 		resource.TestStep{
 			Config:           config,
 			ConfigPlanChecks: pre(unknownOfToken("expires_at")...),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), id.AddStateValue(tokenAddress, at("id")),
 				tokenState("ready_for_rotation", knownvalue.Bool(false)), tokenState("expires_at", knownvalue.NotNull())},
 		},
 		resource.TestStep{
@@ -191,13 +199,86 @@ func TestAccAPIToken_rotation(t *testing.T) {
 		resource.TestStep{
 			PreConfig:         func() { offset = 16*time.Hour + time.Minute },
 			Config:            config,
-			ConfigPlanChecks:  pre(append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionDestroyBeforeCreate))...),
+			ConfigPlanChecks:  pre(append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))...),
 			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), tokenState("ready_for_rotation", knownvalue.Bool(false))},
 		},
-		resource.TestStep{ // a longer window is an update that makes it ready, and so replaces it
-			Config:           a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
-			PreConfig:        func() { offset += 5 * time.Hour },
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{tokenAction(plancheck.ResourceActionDestroyBeforeCreate)}},
+		resource.TestStep{ // a longer window is an update that makes it ready, and so rotates it
+			Config:            a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
+			PreConfig:         func() { offset += 5 * time.Hour },
+			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))},
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), id.AddStateValue(tokenAddress, at("id"))},
+		},
+	)
+}
+
+// The secret before a rotation works on for the overlap, and no longer.
+func TestAccAPIToken_overlap(t *testing.T) {
+	a := newAcc(t)
+	var secrets []string
+	secret := func(s *terraform.State) error {
+		secrets = append(secrets, s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
+		return nil
+	}
+	works := func(secret string) bool {
+		_, err := a.clientWith(secret).Delegation(t.Context(), "example.com")
+		if err != nil && !client.IsUnauthorized(err) {
+			t.Error(err)
+		}
+		return err == nil
+	}
+	config := func(attributes string) string { return a.tokenConfig("overlap", attributes) }
+	a.run(
+		resource.TestStep{Config: config(`rotate_when_changed = { key = "1" }`), Check: secret},
+		resource.TestStep{
+			Config:            config(`rotate_when_changed = { key = "2" }`),
+			Check:             secret,
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until", knownvalue.NotNull())},
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if !works(secrets[0]) || !works(secrets[1]) {
+					t.Error("the two secrets do not work side by side")
+				}
+			},
+			Config:            config("rotate_when_changed = { key = \"3\" }\nrotation_overlap = \"0s\""),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until", knownvalue.Null())},
+			Check: func(s *terraform.State) error {
+				_ = secret(s)
+				if works(secrets[0]) || works(secrets[1]) || !works(secrets[2]) {
+					return errors.New("another secret works than the last one")
+				}
+				return nil
+			},
+		},
+	)
+}
+
+// A token that was rotated by somebody else gets a secret that Terraform knows.
+func TestAccAPIToken_rotatedOutside(t *testing.T) {
+	a := newAcc(t)
+	config := a.tokenConfig("rotated outside", "")
+	id := ""
+	a.run(
+		resource.TestStep{Config: config, Check: func(s *terraform.State) error {
+			id = s.RootModule().Resources[tokenAddress].Primary.ID
+			return nil
+		}},
+		resource.TestStep{
+			PreConfig: func() {
+				if _, err := a.client.RotateToken(t.Context(), id, client.TokenRotate{}); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:           config,
+			ConfigPlanChecks: pre(append(unknownOfToken("token"), tokenAction(plancheck.ResourceActionUpdate))...),
+			Check: func(s *terraform.State) error {
+				attributes := s.RootModule().Resources[tokenAddress].Primary.Attributes
+				if attributes["id"] != id {
+					return errors.New("it was replaced")
+				}
+				_, err := a.clientWith(attributes["token"]).Delegation(t.Context(), "example.com")
+				return err
+			},
 		},
 	)
 }

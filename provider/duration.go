@@ -33,22 +33,29 @@ func durationOf(s types.String) time.Duration {
 	return d
 }
 
-// durationValidator accepts positive durations.
-type durationValidator struct{}
+// durationValidator accepts positive durations, zero where that has a meaning, and no more than most where that is set.
+type durationValidator struct {
+	zero bool
+	most time.Duration
+}
 
 func (durationValidator) Description(context.Context) string {
-	return "must be a positive duration such as 90d, 12h or 30m"
+	return "must be a duration such as 90d, 12h or 30m"
 }
 
 func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (durationValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v durationValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
 	d, err := parseDuration(req.ConfigValue.ValueString())
-	if err == nil && d <= 0 {
+	switch {
+	case err != nil:
+	case d < 0 || d == 0 && !v.zero:
 		err = fmt.Errorf("%q is not positive", req.ConfigValue.ValueString())
+	case v.most > 0 && d > v.most:
+		err = fmt.Errorf("%q is more than %d days", req.ConfigValue.ValueString(), v.most/(24*time.Hour))
 	}
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid duration", sentence(err.Error()))
