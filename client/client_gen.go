@@ -523,16 +523,20 @@ type Actor struct {
 	// Ip Address that the call came from; not in events.
 	//
 	// Example: 203.0.113.9
-	Ip   *string   `json:"ip,omitempty"`
+	Ip *string `json:"ip,omitempty"`
+
+	// Type What kind of actor it is.
 	Type ActorType `json:"type"`
 }
 
-// ActorType defines model for Actor.Type.
+// ActorType What kind of actor it is.
 type ActorType string
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
-	// Action Example: domain.updated
+	// Action What was done, as kind of object and verb.
+	//
+	// Example: domain.updated
 	Action string `json:"action"`
 
 	// Actor Who did something.
@@ -546,13 +550,19 @@ type AuditEntry struct {
 	// Before What the object was.
 	//
 	// Example: {"auto_renew":true}
-	Before    nullable.Nullable[map[string]interface{}] `json:"before"`
-	CreatedAt time.Time                                 `json:"created_at"`
+	Before nullable.Nullable[map[string]interface{}] `json:"before"`
+
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// Details What else is known of it.
 	Details nullable.Nullable[map[string]interface{}] `json:"details"`
 
-	// EntityId Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// EntityId The object that it was done to.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EntityId string `json:"entity_id"`
 
 	// EntityType Kind of the object that it was done to.
@@ -560,21 +570,32 @@ type AuditEntry struct {
 	// Example: domain
 	EntityType string `json:"entity_type"`
 
-	// Id Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the entry, and of the event that it is.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// RequestId Of the call that caused it; empty where none did.
+	//
+	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
 }
 
-// AuditEntryList defines model for AuditEntryList.
+// AuditEntryList A page of entries of the log.
 type AuditEntryList struct {
-	Data       []AuditEntry              `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []AuditEntry `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// BulkDomainResult defines model for BulkDomainResult.
+// BulkDomainResult What became of one domain.
 type BulkDomainResult struct {
 	// Code Why it was refused, as a stable code.
 	//
@@ -582,6 +603,8 @@ type BulkDomainResult struct {
 	Code nullable.Nullable[string] `json:"code"`
 
 	// Detail The same for a person.
+	//
+	// Example: An IP address is no domain name.
 	Detail nullable.Nullable[string] `json:"detail"`
 
 	// Domain The domain; null where it was refused.
@@ -591,6 +614,8 @@ type BulkDomainResult struct {
 	Errors []FieldError `json:"errors"`
 
 	// Fix What to do about it.
+	//
+	// Example: Send a domain name.
 	Fix nullable.Nullable[string] `json:"fix"`
 
 	// Index Place in what was sent, from 0.
@@ -606,19 +631,22 @@ type BulkDomainResult struct {
 	// Name As it was sent.
 	//
 	// Example: example.com
-	Name   string                 `json:"name"`
+	Name string `json:"name"`
+
+	// Status Added, there already, or refused.
 	Status BulkDomainResultStatus `json:"status"`
 }
 
-// BulkDomainResultStatus defines model for BulkDomainResult.Status.
+// BulkDomainResultStatus Added, there already, or refused.
 type BulkDomainResultStatus string
 
-// BulkDomains defines model for BulkDomains.
+// BulkDomains Domains to add.
 type BulkDomains struct {
+	// Domains Up to 500.
 	Domains []DomainCreate `json:"domains"`
 }
 
-// BulkDomainsResult defines model for BulkDomainsResult.
+// BulkDomainsResult What became of the domains that were sent.
 type BulkDomainsResult struct {
 	// Created How many were added.
 	//
@@ -647,6 +675,8 @@ type CAAFinding struct {
 	Add []string `json:"add"`
 
 	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	//
+	// Example: caa.example.net
 	Alias nullable.Nullable[string] `json:"alias"`
 
 	// Allowed Whether it may issue.
@@ -663,9 +693,13 @@ type CAAFinding struct {
 	Code string `json:"code"`
 
 	// Expected What should be there.
+	//
+	// Example: A CAA record that names letsencrypt.org, or none.
 	Expected string `json:"expected"`
 
 	// Fix The exact step that mends it.
+	//
+	// Example: Add to the zone: example.com. CAA 0 issue "letsencrypt.org"
 	Fix string `json:"fix"`
 
 	// FoundAt The name, the domain or above, whose records count; null where there are none.
@@ -679,6 +713,8 @@ type CAAFinding struct {
 	Identities []string `json:"identities"`
 
 	// Observed What was seen in DNS.
+	//
+	// Example: example.com. CAA 0 issue "pki.example"
 	Observed string `json:"observed"`
 
 	// Records Those records.
@@ -687,52 +723,103 @@ type CAAFinding struct {
 	Records []string `json:"records"`
 
 	// Summary What is the matter.
+	//
+	// Example: The CAA records of example.com let only other CAs issue.
 	Summary string `json:"summary"`
 }
 
-// Certificate defines model for Certificate.
+// Certificate A certificate as a CA issued it, without its key.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
-	Ca        string    `json:"ca"`
+	//
+	// Example: letsencrypt
+	Ca string `json:"ca"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
-	DomainId  string    `json:"domain_id"`
+
+	// DomainId The domain that it is kept for.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId string `json:"domain_id"`
 
 	// FingerprintSha256 Of the DER, hexadecimal, lower case.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	FingerprintSha256 string `json:"fingerprint_sha256"`
 
 	// HasKey Whether the private key is held here.
 	HasKey bool `json:"has_key"`
 
-	// Id Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the certificate.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Issuer Common name of the issuing certificate.
-	Issuer     string                    `json:"issuer"`
-	KeyType    KeyType                   `json:"key_type"`
-	Names      []string                  `json:"names"`
-	NotAfter   time.Time                 `json:"not_after"`
-	NotBefore  time.Time                 `json:"not_before"`
-	Profile    nullable.Nullable[string] `json:"profile"`
+	//
+	// Example: E7
+	Issuer string `json:"issuer"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType KeyType `json:"key_type"`
+
+	// Names The names that it is for, as A-labels.
+	Names []string `json:"names"`
+
+	// NotAfter When it ends.
+	//
+	// Example: 2027-02-20T09:29:59Z
+	NotAfter time.Time `json:"not_after"`
+
+	// NotBefore From when on it is valid.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NotBefore time.Time `json:"not_before"`
+
+	// Profile ACME profile; null where none was asked for.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile"`
+
+	// ReplacedBy Id of the certificate that took its place; null where it is current or the last.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
 
 	// RevocationReason Why it was revoked; null where it was not.
 	//
 	// Example: superseded
-	RevocationReason nullable.Nullable[string]    `json:"revocation_reason"`
-	RevokedAt        nullable.Nullable[time.Time] `json:"revoked_at"`
+	RevocationReason nullable.Nullable[string] `json:"revocation_reason"`
+
+	// RevokedAt When its CA revoked it; null where it did not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
 	// Serial Hexadecimal, lower case.
+	//
+	// Example: 04a1b2c3d4e5f60718293a4b5c6d7e8f9012
 	Serial string `json:"serial"`
 }
 
-// CertificateList defines model for CertificateList.
+// CertificateList A page of certificates.
 type CertificateList struct {
-	Data       []Certificate             `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Certificate `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// CertificateRevoke defines model for CertificateRevoke.
+// CertificateRevoke Why a certificate is revoked, and what follows.
 type CertificateRevoke struct {
 	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
 	Reason RevocationReason `json:"reason"`
@@ -741,51 +828,83 @@ type CertificateRevoke struct {
 	Replace *bool `json:"replace,omitempty"`
 }
 
-// Condition defines model for Condition.
+// Condition One thing that is to be true of a domain, whether it is, and what to do where it is not.
 type Condition struct {
 	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
-	Acme     *map[string]interface{} `json:"acme,omitempty"`
-	Expected *string                 `json:"expected,omitempty"`
+	Acme *map[string]interface{} `json:"acme,omitempty"`
+
+	// Expected What should be there.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
+	Expected *string `json:"expected,omitempty"`
 
 	// Fix The exact step that mends it.
-	Fix           *string    `json:"fix,omitempty"`
+	//
+	// Example: Create the CNAME that delegation names.
+	Fix *string `json:"fix,omitempty"`
+
+	// LastCheckedAt When it was looked at last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
 
 	// Message For a person.
-	Message     string     `json:"message"`
+	//
+	// Example: There is no CNAME at _acme-challenge.example.com yet.
+	Message string `json:"message"`
+
+	// NextCheckAt When it is looked at next by itself.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
-	Observed    *string    `json:"observed,omitempty"`
+
+	// Observed What was seen; not there where nothing is wrong.
+	//
+	// Example: NXDOMAIN
+	Observed *string `json:"observed,omitempty"`
 
 	// Reason Stable code.
 	//
 	// Example: cname-missing
-	Reason string          `json:"reason"`
+	Reason string `json:"reason"`
+
+	// Status Whether it is so.
 	Status ConditionStatus `json:"status"`
-	Type   ConditionType   `json:"type"`
+
+	// Type What it is about: the delegation, the certificate, or its renewal.
+	Type ConditionType `json:"type"`
 }
 
-// ConditionStatus defines model for Condition.Status.
+// ConditionStatus Whether it is so.
 type ConditionStatus string
 
-// ConditionType defines model for Condition.Type.
+// ConditionType What it is about: the delegation, the certificate, or its renewal.
 type ConditionType string
 
 // Delegation The one record that a customer creates.
 type Delegation struct {
-	// Name Example: _acme-challenge.example.com
+	// Name Where the record stands.
+	//
+	// Example: _acme-challenge.example.com
 	Name string `json:"name"`
 
-	// Target Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
-	Target string         `json:"target"`
-	Type   DelegationType `json:"type"`
+	// Target Where it points; the same for the name for ever.
+	//
+	// Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
+	Target string `json:"target"`
+
+	// Type The type of the record.
+	Type DelegationType `json:"type"`
 }
 
-// DelegationType defines model for Delegation.Type.
+// DelegationType The type of the record.
 type DelegationType string
 
 // Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
 type Diagnosis struct {
 	// CheckedAt When the look was over.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CheckedAt time.Time `json:"checked_at"`
 
 	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
@@ -802,12 +921,18 @@ type Diagnosis struct {
 	Evidence []Observation `json:"evidence"`
 
 	// Expected What should be there.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected string `json:"expected"`
 
 	// Fix The exact step that mends it.
+	//
+	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
 	Fix string `json:"fix"`
 
 	// Observed What was seen in DNS.
+	//
+	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
 	Observed string `json:"observed"`
 
 	// Summary What is the matter.
@@ -816,6 +941,8 @@ type Diagnosis struct {
 	Summary string `json:"summary"`
 
 	// Until When it ends by itself (`negative-cached`).
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until nullable.Nullable[time.Time] `json:"until"`
 
 	// Zone The zone that the record belongs in; null where it is not known.
@@ -824,60 +951,118 @@ type Diagnosis struct {
 	Zone nullable.Nullable[string] `json:"zone"`
 }
 
-// Domain defines model for Domain.
+// Domain A name that a certificate is kept for.
 type Domain struct {
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
 	AutoIssue bool `json:"auto_issue"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
 	AutoRenew bool `json:"auto_renew"`
 
 	// Ca The CA to try first.
+	//
+	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca"`
 
 	// CertificateId The current certificate.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
-	Conditions    []Condition               `json:"conditions"`
-	CreatedAt     time.Time                 `json:"created_at"`
+
+	// Conditions What is to be true of it, and whether it is.
+	Conditions []Condition `json:"conditions"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// CsrPem The certificate request that was sent instead of a key being made here.
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
 	// Delegation The one record that a customer creates.
-	Delegation Delegation                   `json:"delegation"`
-	ExpiresAt  nullable.Nullable[time.Time] `json:"expires_at"`
+	Delegation Delegation `json:"delegation"`
 
-	// Id Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
-	Id      string  `json:"id"`
+	// ExpiresAt When the current certificate ends; null where there is none.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// Id Of the domain.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
-	Labels       Labels                       `json:"labels"`
+	Labels Labels `json:"labels"`
+
+	// LastIssuedAt When it was issued.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastIssuedAt nullable.Nullable[time.Time] `json:"last_issued_at"`
 
 	// Name Lower case, A-labels, no trailing dot.
 	//
 	// Example: example.com
-	Name           string                    `json:"name"`
+	Name string `json:"name"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain"`
 
 	// Profile ACME profile.
-	Profile nullable.Nullable[string]    `json:"profile"`
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile"`
+
+	// RenewAt When its renewal is planned.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RenewAt nullable.Nullable[time.Time] `json:"renew_at"`
-	Status  DomainStatus                 `json:"status"`
+
+	// Status `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+	Status DomainStatus `json:"status"`
 
 	// StatusReason Stable code; empty when there is nothing to say.
-	StatusReason string    `json:"status_reason"`
-	UpdatedAt    time.Time `json:"updated_at"`
-	Wildcard     bool      `json:"wildcard"`
+	//
+	// Example: cname-missing
+	StatusReason string `json:"status_reason"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Wildcard Whether the certificate is for `*.name` as well.
+	Wildcard bool `json:"wildcard"`
 }
 
-// DomainCreate defines model for DomainCreate.
+// DomainCreate A domain to add; what is not sent is the default.
 type DomainCreate struct {
-	AutoIssue *bool                     `json:"auto_issue,omitempty"`
-	AutoRenew *bool                     `json:"auto_renew,omitempty"`
-	Ca        nullable.Nullable[string] `json:"ca,omitempty"`
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	AutoIssue *bool `json:"auto_issue,omitempty"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	//
+	// Example: letsencrypt
+	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
 	// CsrPem PKCS#10; then no private key is ever held here, and `key_type` is taken from it.
-	CsrPem  nullable.Nullable[string] `json:"csr_pem,omitempty"`
-	KeyType *KeyType                  `json:"key_type,omitempty"`
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
+	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
@@ -885,37 +1070,75 @@ type DomainCreate struct {
 	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address or public suffix.
 	//
 	// Example: example.com
-	Name           string                    `json:"name"`
+	Name string `json:"name"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
-	Profile        nullable.Nullable[string] `json:"profile,omitempty"`
+
+	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
 	// Wildcard Ask for the name and `*.name` in one certificate, over the same CNAME.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
-// DomainList defines model for DomainList.
+// DomainList A page of domains.
 type DomainList struct {
-	Data       []Domain                  `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Domain `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// DomainStatus defines model for DomainStatus.
+// DomainStatus `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
 type DomainStatus string
 
-// DomainUpdate defines model for DomainUpdate.
+// DomainUpdate Options to change; what is not sent stays.
 type DomainUpdate struct {
-	AutoIssue *bool                     `json:"auto_issue,omitempty"`
-	AutoRenew *bool                     `json:"auto_renew,omitempty"`
-	Ca        nullable.Nullable[string] `json:"ca,omitempty"`
-	CsrPem    nullable.Nullable[string] `json:"csr_pem,omitempty"`
-	KeyType   *KeyType                  `json:"key_type,omitempty"`
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	AutoIssue *bool `json:"auto_issue,omitempty"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	//
+	// Example: letsencrypt
+	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// CsrPem PKCS#10, or null to have keys made here again.
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
+	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
-	Labels         *Labels                   `json:"labels,omitempty"`
+	Labels *Labels `json:"labels,omitempty"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
-	Profile        nullable.Nullable[string] `json:"profile,omitempty"`
-	Wildcard       *bool                     `json:"wildcard,omitempty"`
+
+	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile,omitempty"`
+
+	// Wildcard Whether the certificate is for `*.name` as well.
+	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
 // Event Something that happened. It never holds key material.
@@ -935,9 +1158,15 @@ type Event struct {
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// OrganizationId Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
-	OrganizationId string    `json:"organization_id"`
-	Timestamp      time.Time `json:"timestamp"`
+	// OrganizationId Whose event it is.
+	//
+	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	OrganizationId string `json:"organization_id"`
+
+	// Timestamp When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	Timestamp time.Time `json:"timestamp"`
 
 	// Type Kind of the object and what happened to it.
 	//
@@ -945,10 +1174,17 @@ type Event struct {
 	Type string `json:"type"`
 }
 
-// EventList defines model for EventList.
+// EventList A page of events.
 type EventList struct {
-	Data       []Event                   `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Event `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
@@ -975,10 +1211,16 @@ type Examination struct {
 // root; signed and wrong, so that its answers are refused; or no validating resolver answered.
 type ExaminationDnssec string
 
-// FieldError defines model for FieldError.
+// FieldError One field that is wrong.
 type FieldError struct {
-	// Code Example: name-wildcard
-	Code   string `json:"code"`
+	// Code What is wrong with it; stable.
+	//
+	// Example: name-wildcard
+	Code string `json:"code"`
+
+	// Detail The same for a person.
+	//
+	// Example: A wildcard is an option of the domain, not a name of its own.
 	Detail string `json:"detail"`
 
 	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
@@ -987,25 +1229,38 @@ type FieldError struct {
 	Pointer string `json:"pointer"`
 }
 
-// Health defines model for Health.
+// Health How the process is.
 type Health struct {
 	// Checks Part to `ok` or what is wrong.
 	Checks *map[string]string `json:"checks,omitempty"`
-	Status HealthStatus       `json:"status"`
+
+	// Status Whether it can serve.
+	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus defines model for Health.Status.
+// HealthStatus Whether it can serve.
 type HealthStatus string
 
-// Invitation defines model for Invitation.
+// Invitation A way in that waits to be taken, without its link.
 type Invitation struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// CreatedBy Id of the user or token.
-	CreatedBy string    `json:"created_by"`
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt Until when the link works.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the invitation.
+	//
+	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1013,9 +1268,11 @@ type Invitation struct {
 	Role Role `json:"role"`
 }
 
-// InvitationCreate defines model for InvitationCreate.
+// InvitationCreate An invitation to make.
 type InvitationCreate struct {
 	// ExpiresInSeconds How long the link works; a week by default.
+	//
+	// Example: 86400
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1023,25 +1280,45 @@ type InvitationCreate struct {
 	Role Role `json:"role"`
 }
 
-// InvitationList defines model for InvitationList.
+// InvitationList A page of invitations.
 type InvitationList struct {
-	Data       []Invitation              `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Invitation `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// InvitationWithLink defines model for InvitationWithLink.
+// InvitationWithLink An invitation with its link.
 type InvitationWithLink struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// CreatedBy Id of the user or token.
-	CreatedBy string    `json:"created_by"`
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt Until when the link works.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the invitation.
+	//
+	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Link Shown once: whoever has it can join.
+	//
+	// Example: https://dcvaas.example/invitations/8w3m…
 	Link string `json:"link"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1049,21 +1326,39 @@ type InvitationWithLink struct {
 	Role Role `json:"role"`
 }
 
-// Job defines model for Job.
+// Job Work that was accepted.
 type Job struct {
 	// Attempts Failures so far; after the fourth it is dead, a `webhook_delivery` after the tenth.
+	//
+	// Example: 1
 	Attempts int `json:"attempts"`
 
 	// CertificateId The certificate that a `revocation` is about; null for other types.
-	CertificateId  nullable.Nullable[string]    `json:"certificate_id"`
-	CreatedAt      time.Time                    `json:"created_at"`
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CertificateId nullable.Nullable[string] `json:"certificate_id"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DeadLetteredAt When it failed for the last time; `retry` starts it afresh.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 
 	// DomainId Empty for a `webhook_delivery`.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// Id Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
-	Id        string `json:"id"`
+	// Id Of the job.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastError Why the last attempt failed; null where none did.
 	LastError nullable.Nullable[struct {
 		// Code Example: ca-unreachable
 		Code   string `json:"code"`
@@ -1075,38 +1370,59 @@ type Job struct {
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Result Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
+	// Result What came of it; null until it has succeeded.
+	//
+	// Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Result nullable.Nullable[map[string]interface{}] `json:"result"`
 
 	// RunAt When it runs next, or ran last.
-	RunAt     time.Time `json:"run_at"`
-	Status    JobStatus `json:"status"`
-	Type      JobType   `json:"type"`
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RunAt time.Time `json:"run_at"`
+
+	// Status Where it stands; `succeeded` and `failed` are its ends.
+	Status JobStatus `json:"status"`
+
+	// Type What kind of work it is.
+	Type JobType `json:"type"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// JobList defines model for JobList.
+// JobList A page of jobs.
 type JobList struct {
-	Data       []Job                     `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Job `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// JobStatus defines model for JobStatus.
+// JobStatus Where it stands; `succeeded` and `failed` are its ends.
 type JobStatus string
 
-// JobType defines model for JobType.
+// JobType What kind of work it is.
 type JobType string
 
-// KeyType defines model for KeyType.
+// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 type KeyType string
 
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
 
-// Member defines model for Member.
+// Member Somebody who belongs to the organization.
 type Member struct {
 	// CreatedAt Since when they are a member.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// Id Of the user.
@@ -1132,7 +1448,7 @@ type Member struct {
 	Role Role `json:"role"`
 }
 
-// MemberAdd defines model for MemberAdd.
+// MemberAdd Whom to make a member.
 type MemberAdd struct {
 	// Login At GitHub.
 	//
@@ -1144,14 +1460,21 @@ type MemberAdd struct {
 	Role Role `json:"role"`
 }
 
-// MemberList defines model for MemberList.
+// MemberList A page of members.
 type MemberList struct {
-	Data       []Member                  `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Member `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// MemberUpdate defines model for MemberUpdate.
+// MemberUpdate What of a membership can be changed.
 type MemberUpdate struct {
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
 	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
@@ -1164,6 +1487,8 @@ type Observation struct {
 	Answer []string `json:"answer"`
 
 	// Error Why nothing was answered.
+	//
+	// Example: no answer within 2 s
 	Error nullable.Nullable[string] `json:"error"`
 
 	// Name The name that was asked for.
@@ -1187,30 +1512,42 @@ type Observation struct {
 	Type string `json:"type"`
 }
 
-// Organization defines model for Organization.
+// Organization A customer: what owns domains, and pays for a plan.
 type Organization struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// Domains How many of a thing the plan includes and how many there are.
 	Domains Usage `json:"domains"`
 
-	// Id Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the organization.
+	//
+	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Name Example: Example Ltd
+	// Name As its owners call it.
+	//
+	// Example: Example Ltd
 	Name string `json:"name"`
 
 	// RateLimit How many calls may be made in a window of time.
 	RateLimit RateLimit `json:"rate_limit"`
-	Tier      Tier      `json:"tier"`
+
+	// Tier The plan: free has 3 domains, pro 15, agency 50.
+	Tier Tier `json:"tier"`
 }
 
-// OrganizationUpdate defines model for OrganizationUpdate.
+// OrganizationUpdate What of an organization can be changed.
 type OrganizationUpdate struct {
+	// Name Its new name.
+	//
+	// Example: Example Ltd
 	Name string `json:"name"`
 }
 
-// OrganizationUsage defines model for OrganizationUsage.
+// OrganizationUsage What there is of everything that the plan counts.
 type OrganizationUsage struct {
 	// AuditRetentionDays For how many days the plan keeps the audit log.
 	//
@@ -1242,7 +1579,7 @@ type OrganizationUsage struct {
 	Webhooks Usage `json:"webhooks"`
 }
 
-// OwnershipTransfer defines model for OwnershipTransfer.
+// OwnershipTransfer Who hands the organization over to whom.
 type OwnershipTransfer struct {
 	// From Id or GitHub login of the owner who hands it over. Whoever is signed in where it is not sent; an API token must send it.
 	//
@@ -1255,9 +1592,11 @@ type OwnershipTransfer struct {
 	To string `json:"to"`
 }
 
-// PKCS12Request defines model for PKCS12Request.
+// PKCS12Request How the file is to be made.
 type PKCS12Request struct {
 	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	//
+	// Example: correct horse battery staple
 	Password string `json:"password"`
 }
 
@@ -1269,51 +1608,91 @@ type Problem struct {
 	// Code Stable.
 	//
 	// Example: domain-exists
-	Code   string        `json:"code"`
-	Detail *string       `json:"detail,omitempty"`
+	Code string `json:"code"`
+
+	// Detail What is the matter this time.
+	//
+	// Example: The organization has a domain example.com already.
+	Detail *string `json:"detail,omitempty"`
+
+	// Errors Every field that is wrong, all at once.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// ExistingId Of the object that a 409 collides with.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ExistingId *string `json:"existing_id,omitempty"`
 
 	// Fix What to do about it.
-	Fix       *string    `json:"fix,omitempty"`
-	RequestId string     `json:"request_id"`
-	RetryAt   *time.Time `json:"retry_at,omitempty"`
-	Status    int        `json:"status"`
-	Title     string     `json:"title"`
+	//
+	// Example: Use the domain that existing_id names, or delete it first.
+	Fix *string `json:"fix,omitempty"`
+
+	// RequestId Of this call, as in the header `Request-Id`; the log has it, too.
+	//
+	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RequestId string `json:"request_id"`
+
+	// RetryAt When trying again makes sense.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RetryAt *time.Time `json:"retry_at,omitempty"`
+
+	// Status The HTTP status.
+	//
+	// Example: 409
+	Status int `json:"status"`
+
+	// Title The code in words.
+	//
+	// Example: The domain exists already
+	Title string `json:"title"`
 
 	// Type The page that explains the code.
+	//
+	// Example: https://dcvaas.example/problems/domain-exists
 	Type string `json:"type"`
 }
 
 // RateLimit How many calls may be made in a window of time.
 type RateLimit struct {
-	// Requests Example: 1000
+	// Requests Calls that may be made in the window.
+	//
+	// Example: 1000
 	Requests int `json:"requests"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds Length of the window in seconds.
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RedeliverRange defines model for RedeliverRange.
+// RedeliverRange Which events are sent again.
 type RedeliverRange struct {
 	// All Also those that were delivered.
 	All *bool `json:"all,omitempty"`
 
 	// Since At most 30 days ago.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Since time.Time `json:"since"`
 
 	// Until Exclusive; now where it is not sent.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until *time.Time `json:"until,omitempty"`
 }
 
-// RedeliverResult defines model for RedeliverResult.
+// RedeliverResult What was queued.
 type RedeliverResult struct {
-	// Queued Example: 118
+	// Queued How many deliveries were queued.
+	//
+	// Example: 118
 	Queued int `json:"queued"`
 
 	// Until Everything before this time was looked at; earlier than asked for where there was more.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until time.Time `json:"until"`
 }
 
@@ -1324,33 +1703,54 @@ type RevocationReason string
 // `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
 type Role string
 
-// Scope defines model for Scope.
+// Scope One thing that a token may do in its organization.
 type Scope string
 
-// Tier defines model for Tier.
+// Tier The plan: free has 3 domains, pro 15, agency 50.
 type Tier string
 
-// Token defines model for Token.
+// Token An API token, without its secret.
 type Token struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// DomainIds The only domains that it may touch; empty for all.
-	DomainIds []string                     `json:"domain_ids"`
+	DomainIds []string `json:"domain_ids"`
+
+	// ExpiresAt When it stops working; null for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the token.
+	//
+	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastUsedAt Recorded at most once a minute.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
-	Name       string                       `json:"name"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
 
 	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
 	// RotatedAt When it last got a new secret.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Scopes What it may do.
+	Scopes []Scope `json:"scopes"`
 
 	// TokenPrefix The first characters of the secret.
 	//
@@ -1358,58 +1758,106 @@ type Token struct {
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokenCreate defines model for TokenCreate.
+// TokenCreate A token to make.
 type TokenCreate struct {
-	DomainIds *[]string                    `json:"domain_ids,omitempty"`
+	// DomainIds Ids or names of the only domains that it may touch; empty or not sent for all.
+	DomainIds *[]string `json:"domain_ids,omitempty"`
+
+	// ExpiresAt When it is to stop working; null or not sent for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	Name      string                       `json:"name"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
+
+	// Scopes What it is to be able to do; no more than the caller can.
+	Scopes []Scope `json:"scopes"`
 }
 
-// TokenList defines model for TokenList.
+// TokenList A page of tokens.
 type TokenList struct {
-	Data       []Token                   `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Token `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// TokenRotate defines model for TokenRotate.
+// TokenRotate How a token gets its new secret.
 type TokenRotate struct {
 	// ExpiresAt A new end of the token; where it is not sent, that stays as it is.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
 	// OverlapSeconds How long the old secret works on.
+	//
+	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
 }
 
-// TokenUpdate defines model for TokenUpdate.
+// TokenUpdate What of a token can be changed.
 type TokenUpdate struct {
+	// Name For people to know it by.
+	//
+	// Example: deploy
 	Name string `json:"name"`
 }
 
-// TokenWithSecret defines model for TokenWithSecret.
+// TokenWithSecret An API token with its secret.
 type TokenWithSecret struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// DomainIds The only domains that it may touch; empty for all.
-	DomainIds []string                     `json:"domain_ids"`
+	DomainIds []string `json:"domain_ids"`
+
+	// ExpiresAt When it stops working; null for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the token.
+	//
+	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastUsedAt Recorded at most once a minute.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
-	Name       string                       `json:"name"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
 
 	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
 	// RotatedAt When it last got a new secret.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Scopes What it may do.
+	Scopes []Scope `json:"scopes"`
 
 	// Token The secret; shown once.
+	//
+	// Example: dcv_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
 	Token string `json:"token"`
 
 	// TokenPrefix The first characters of the secret.
@@ -1418,15 +1866,17 @@ type TokenWithSecret struct {
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokensRevokeAll defines model for TokensRevokeAll.
+// TokensRevokeAll Which tokens are revoked.
 type TokensRevokeAll struct {
 	// KeepCurrent Keep the token that this call is made with.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// TokensRevoked defines model for TokensRevoked.
+// TokensRevoked How many tokens were revoked.
 type TokensRevoked struct {
-	// Revoked Example: 12
+	// Revoked How many.
+	//
+	// Example: 12
 	Revoked int `json:"revoked"`
 }
 
@@ -1437,18 +1887,29 @@ type Usage struct {
 	// Example: 15
 	Limit int `json:"limit"`
 
-	// Used Example: 7
+	// Used How many there are.
+	//
+	// Example: 7
 	Used int `json:"used"`
 }
 
-// Webhook defines model for Webhook.
+// Webhook An address that events are sent to, without its secret.
 type Webhook struct {
-	CreatedAt   time.Time `json:"created_at"`
-	Description string    `json:"description"`
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description string `json:"description"`
 
 	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 	DisabledReason nullable.Nullable[WebhookDisabledReason] `json:"disabled_reason"`
-	Enabled        bool                                     `json:"enabled"`
+
+	// Enabled Whether events are sent there.
+	Enabled bool `json:"enabled"`
 
 	// Events Types of the events that are sent; empty for all.
 	//
@@ -1456,154 +1917,284 @@ type Webhook struct {
 	Events []string `json:"events"`
 
 	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
-	UpdatedAt           time.Time                    `json:"updated_at"`
 
-	// Url Example: https://example.com/hooks/dcvaas
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Url Where events are sent to.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
 // WebhookDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 type WebhookDisabledReason string
 
-// WebhookAttempt defines model for WebhookAttempt.
+// WebhookAttempt One attempt: what was sent and what came back.
 type WebhookAttempt struct {
+	// At When it began.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	At time.Time `json:"at"`
 
-	// DurationMs Example: 84
+	// DurationMs How long it took, in milliseconds.
+	//
+	// Example: 84
 	DurationMs int `json:"duration_ms"`
 
 	// Error Why no answer came or it did not count.
-	Error          nullable.Nullable[string] `json:"error"`
-	RequestBody    string                    `json:"request_body"`
-	RequestHeaders map[string]string         `json:"request_headers"`
+	//
+	// Example: No answer came in time.
+	Error nullable.Nullable[string] `json:"error"`
+
+	// RequestBody What was sent; the same at every attempt.
+	//
+	// Example: {"id":"evt_01k9z5w7r8e4bs6v0q1d2m3n4p","type":"domain.renewed"}
+	RequestBody string `json:"request_body"`
+
+	// RequestHeaders What was sent, with its signatures.
+	RequestHeaders map[string]string `json:"request_headers"`
 
 	// ResponseBody Its first 4 KiB.
-	ResponseBody    string                 `json:"response_body"`
-	ResponseHeaders map[string]string      `json:"response_headers"`
-	StatusCode      nullable.Nullable[int] `json:"status_code"`
+	//
+	// Example: ok
+	ResponseBody string `json:"response_body"`
+
+	// ResponseHeaders What came back.
+	ResponseHeaders map[string]string `json:"response_headers"`
+
+	// StatusCode Of the answer; null where none came.
+	//
+	// Example: 500
+	StatusCode nullable.Nullable[int] `json:"status_code"`
 }
 
-// WebhookCreate defines model for WebhookCreate.
+// WebhookCreate A webhook to add.
 type WebhookCreate struct {
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
-	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Enabled Whether events are sent there.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// Events Types of events; empty or not sent for all.
 	Events *[]string `json:"events,omitempty"`
 
 	// Secret `whsec_` and 24 to 64 bytes in base64, to be chosen by the caller; where it is not sent one is made.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
 	// Url https, of a host on the public Internet.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDelivery defines model for WebhookDelivery.
+// WebhookDelivery One event on its way to one webhook.
 type WebhookDelivery struct {
-	// AttemptsMade Example: 2
-	AttemptsMade int       `json:"attempts_made"`
-	CreatedAt    time.Time `json:"created_at"`
+	// AttemptsMade How many attempts were made in all.
+	//
+	// Example: 2
+	AttemptsMade int `json:"attempts_made"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// EventId Also the `webhook-id` that is sent.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
 
-	// EventType Example: domain.certificate_issued
+	// EventType Type of the event.
+	//
+	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the delivery.
+	//
+	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastError Why the last attempt failed; null where it did not, or none was made.
+	//
+	// Example: The answer was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
 	// LastStatusCode Of the last answer; null where none came.
 	//
 	// Example: 500
-	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
-	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
+
+	// NextAttemptAt When it is tried next; null where it is not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Status `pending` while it is tried or waits for its next attempt.
-	Status    WebhookDeliveryStatus `json:"status"`
-	UpdatedAt time.Time             `json:"updated_at"`
-	WebhookId string                `json:"webhook_id"`
+	Status WebhookDeliveryStatus `json:"status"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WebhookId Where it goes.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId string `json:"webhook_id"`
 }
 
-// WebhookDeliveryList defines model for WebhookDeliveryList.
+// WebhookDeliveryList A page of deliveries.
 type WebhookDeliveryList struct {
-	Data       []WebhookDelivery         `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []WebhookDelivery `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
 // WebhookDeliveryStatus `pending` while it is tried or waits for its next attempt.
 type WebhookDeliveryStatus string
 
-// WebhookDeliveryWithAttempts defines model for WebhookDeliveryWithAttempts.
+// WebhookDeliveryWithAttempts A delivery with every attempt that was made.
 type WebhookDeliveryWithAttempts struct {
 	// Attempts Oldest first.
 	Attempts []WebhookAttempt `json:"attempts"`
 
-	// AttemptsMade Example: 2
-	AttemptsMade int       `json:"attempts_made"`
-	CreatedAt    time.Time `json:"created_at"`
+	// AttemptsMade How many attempts were made in all.
+	//
+	// Example: 2
+	AttemptsMade int `json:"attempts_made"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// EventId Also the `webhook-id` that is sent.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
 
-	// EventType Example: domain.certificate_issued
+	// EventType Type of the event.
+	//
+	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the delivery.
+	//
+	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastError Why the last attempt failed; null where it did not, or none was made.
+	//
+	// Example: The answer was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
 	// LastStatusCode Of the last answer; null where none came.
 	//
 	// Example: 500
-	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
-	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
+
+	// NextAttemptAt When it is tried next; null where it is not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Status `pending` while it is tried or waits for its next attempt.
-	Status    WebhookDeliveryStatus `json:"status"`
-	UpdatedAt time.Time             `json:"updated_at"`
-	WebhookId string                `json:"webhook_id"`
+	Status WebhookDeliveryStatus `json:"status"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WebhookId Where it goes.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId string `json:"webhook_id"`
 }
 
-// WebhookList defines model for WebhookList.
+// WebhookList A page of webhooks.
 type WebhookList struct {
-	Data       []Webhook                 `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Webhook `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookUpdate defines model for WebhookUpdate.
+// WebhookUpdate What of a webhook is to change; what is not sent stays.
 type WebhookUpdate struct {
-	Description *string   `json:"description,omitempty"`
-	Enabled     *bool     `json:"enabled,omitempty"`
-	Events      *[]string `json:"events,omitempty"`
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether events are sent there.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Types of events; empty for all.
+	Events *[]string `json:"events,omitempty"`
 
 	// Secret A new secret that the caller has chosen; the one before it signs along for 24 hours.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
-	Url    *string `json:"url,omitempty"`
+
+	// Url The new address; https, of a host on the public Internet.
+	//
+	// Example: https://example.com/hooks/dcvaas
+	Url *string `json:"url,omitempty"`
 }
 
-// WebhookWithSecret defines model for WebhookWithSecret.
+// WebhookWithSecret A webhook with the secret that it signs with.
 type WebhookWithSecret struct {
-	CreatedAt   time.Time `json:"created_at"`
-	Description string    `json:"description"`
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description string `json:"description"`
 
 	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 	DisabledReason nullable.Nullable[WebhookWithSecretDisabledReason] `json:"disabled_reason"`
-	Enabled        bool                                               `json:"enabled"`
+
+	// Enabled Whether events are sent there.
+	Enabled bool `json:"enabled"`
 
 	// Events Types of the events that are sent; empty for all.
 	//
@@ -1611,19 +2202,33 @@ type WebhookWithSecret struct {
 	Events []string `json:"events"`
 
 	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
 
 	// Secret `whsec_` and base64; shown once.
-	Secret    string    `json:"secret"`
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Example: https://example.com/hooks/dcvaas
+	// Url Where events are sent to.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
@@ -1717,7 +2322,9 @@ type ListAuditLogsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Actor Only what this actor did: the id of a token or user, or the part of the service.
-	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
@@ -1732,10 +2339,13 @@ type ListAuditLogsParams struct {
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
 type ExportAuditLogsParams struct {
+	// Format A table, or an object on each line.
 	Format *ExportAuditLogsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
 	// Actor Only what this actor did: the id of a token or user, or the part of the service.
-	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.

@@ -529,16 +529,20 @@ type Actor struct {
 	// Ip Address that the call came from; not in events.
 	//
 	// Example: 203.0.113.9
-	Ip   *string   `json:"ip,omitempty"`
+	Ip *string `json:"ip,omitempty"`
+
+	// Type What kind of actor it is.
 	Type ActorType `json:"type"`
 }
 
-// ActorType defines model for Actor.Type.
+// ActorType What kind of actor it is.
 type ActorType string
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
-	// Action Example: domain.updated
+	// Action What was done, as kind of object and verb.
+	//
+	// Example: domain.updated
 	Action string `json:"action"`
 
 	// Actor Who did something.
@@ -552,13 +556,19 @@ type AuditEntry struct {
 	// Before What the object was.
 	//
 	// Example: {"auto_renew":true}
-	Before    nullable.Nullable[map[string]interface{}] `json:"before"`
-	CreatedAt time.Time                                 `json:"created_at"`
+	Before nullable.Nullable[map[string]interface{}] `json:"before"`
+
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// Details What else is known of it.
 	Details nullable.Nullable[map[string]interface{}] `json:"details"`
 
-	// EntityId Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// EntityId The object that it was done to.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EntityId string `json:"entity_id"`
 
 	// EntityType Kind of the object that it was done to.
@@ -566,21 +576,32 @@ type AuditEntry struct {
 	// Example: domain
 	EntityType string `json:"entity_type"`
 
-	// Id Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the entry, and of the event that it is.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// RequestId Of the call that caused it; empty where none did.
+	//
+	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
 }
 
-// AuditEntryList defines model for AuditEntryList.
+// AuditEntryList A page of entries of the log.
 type AuditEntryList struct {
-	Data       []AuditEntry              `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []AuditEntry `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// BulkDomainResult defines model for BulkDomainResult.
+// BulkDomainResult What became of one domain.
 type BulkDomainResult struct {
 	// Code Why it was refused, as a stable code.
 	//
@@ -588,6 +609,8 @@ type BulkDomainResult struct {
 	Code nullable.Nullable[string] `json:"code"`
 
 	// Detail The same for a person.
+	//
+	// Example: An IP address is no domain name.
 	Detail nullable.Nullable[string] `json:"detail"`
 
 	// Domain The domain; null where it was refused.
@@ -597,6 +620,8 @@ type BulkDomainResult struct {
 	Errors []FieldError `json:"errors"`
 
 	// Fix What to do about it.
+	//
+	// Example: Send a domain name.
 	Fix nullable.Nullable[string] `json:"fix"`
 
 	// Index Place in what was sent, from 0.
@@ -612,19 +637,22 @@ type BulkDomainResult struct {
 	// Name As it was sent.
 	//
 	// Example: example.com
-	Name   string                 `json:"name"`
+	Name string `json:"name"`
+
+	// Status Added, there already, or refused.
 	Status BulkDomainResultStatus `json:"status"`
 }
 
-// BulkDomainResultStatus defines model for BulkDomainResult.Status.
+// BulkDomainResultStatus Added, there already, or refused.
 type BulkDomainResultStatus string
 
-// BulkDomains defines model for BulkDomains.
+// BulkDomains Domains to add.
 type BulkDomains struct {
+	// Domains Up to 500.
 	Domains []DomainCreate `json:"domains"`
 }
 
-// BulkDomainsResult defines model for BulkDomainsResult.
+// BulkDomainsResult What became of the domains that were sent.
 type BulkDomainsResult struct {
 	// Created How many were added.
 	//
@@ -653,6 +681,8 @@ type CAAFinding struct {
 	Add []string `json:"add"`
 
 	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	//
+	// Example: caa.example.net
 	Alias nullable.Nullable[string] `json:"alias"`
 
 	// Allowed Whether it may issue.
@@ -669,9 +699,13 @@ type CAAFinding struct {
 	Code string `json:"code"`
 
 	// Expected What should be there.
+	//
+	// Example: A CAA record that names letsencrypt.org, or none.
 	Expected string `json:"expected"`
 
 	// Fix The exact step that mends it.
+	//
+	// Example: Add to the zone: example.com. CAA 0 issue "letsencrypt.org"
 	Fix string `json:"fix"`
 
 	// FoundAt The name, the domain or above, whose records count; null where there are none.
@@ -685,6 +719,8 @@ type CAAFinding struct {
 	Identities []string `json:"identities"`
 
 	// Observed What was seen in DNS.
+	//
+	// Example: example.com. CAA 0 issue "pki.example"
 	Observed string `json:"observed"`
 
 	// Records Those records.
@@ -693,52 +729,103 @@ type CAAFinding struct {
 	Records []string `json:"records"`
 
 	// Summary What is the matter.
+	//
+	// Example: The CAA records of example.com let only other CAs issue.
 	Summary string `json:"summary"`
 }
 
-// Certificate defines model for Certificate.
+// Certificate A certificate as a CA issued it, without its key.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
-	Ca        string    `json:"ca"`
+	//
+	// Example: letsencrypt
+	Ca string `json:"ca"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
-	DomainId  string    `json:"domain_id"`
+
+	// DomainId The domain that it is kept for.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId string `json:"domain_id"`
 
 	// FingerprintSha256 Of the DER, hexadecimal, lower case.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	FingerprintSha256 string `json:"fingerprint_sha256"`
 
 	// HasKey Whether the private key is held here.
 	HasKey bool `json:"has_key"`
 
-	// Id Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the certificate.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Issuer Common name of the issuing certificate.
-	Issuer     string                    `json:"issuer"`
-	KeyType    KeyType                   `json:"key_type"`
-	Names      []string                  `json:"names"`
-	NotAfter   time.Time                 `json:"not_after"`
-	NotBefore  time.Time                 `json:"not_before"`
-	Profile    nullable.Nullable[string] `json:"profile"`
+	//
+	// Example: E7
+	Issuer string `json:"issuer"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType KeyType `json:"key_type"`
+
+	// Names The names that it is for, as A-labels.
+	Names []string `json:"names"`
+
+	// NotAfter When it ends.
+	//
+	// Example: 2027-02-20T09:29:59Z
+	NotAfter time.Time `json:"not_after"`
+
+	// NotBefore From when on it is valid.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NotBefore time.Time `json:"not_before"`
+
+	// Profile ACME profile; null where none was asked for.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile"`
+
+	// ReplacedBy Id of the certificate that took its place; null where it is current or the last.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
 
 	// RevocationReason Why it was revoked; null where it was not.
 	//
 	// Example: superseded
-	RevocationReason nullable.Nullable[string]    `json:"revocation_reason"`
-	RevokedAt        nullable.Nullable[time.Time] `json:"revoked_at"`
+	RevocationReason nullable.Nullable[string] `json:"revocation_reason"`
+
+	// RevokedAt When its CA revoked it; null where it did not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
 	// Serial Hexadecimal, lower case.
+	//
+	// Example: 04a1b2c3d4e5f60718293a4b5c6d7e8f9012
 	Serial string `json:"serial"`
 }
 
-// CertificateList defines model for CertificateList.
+// CertificateList A page of certificates.
 type CertificateList struct {
-	Data       []Certificate             `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Certificate `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// CertificateRevoke defines model for CertificateRevoke.
+// CertificateRevoke Why a certificate is revoked, and what follows.
 type CertificateRevoke struct {
 	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
 	Reason RevocationReason `json:"reason"`
@@ -747,51 +834,83 @@ type CertificateRevoke struct {
 	Replace *bool `json:"replace,omitempty"`
 }
 
-// Condition defines model for Condition.
+// Condition One thing that is to be true of a domain, whether it is, and what to do where it is not.
 type Condition struct {
 	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
-	Acme     *map[string]interface{} `json:"acme,omitempty"`
-	Expected *string                 `json:"expected,omitempty"`
+	Acme *map[string]interface{} `json:"acme,omitempty"`
+
+	// Expected What should be there.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
+	Expected *string `json:"expected,omitempty"`
 
 	// Fix The exact step that mends it.
-	Fix           *string    `json:"fix,omitempty"`
+	//
+	// Example: Create the CNAME that delegation names.
+	Fix *string `json:"fix,omitempty"`
+
+	// LastCheckedAt When it was looked at last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
 
 	// Message For a person.
-	Message     string     `json:"message"`
+	//
+	// Example: There is no CNAME at _acme-challenge.example.com yet.
+	Message string `json:"message"`
+
+	// NextCheckAt When it is looked at next by itself.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
-	Observed    *string    `json:"observed,omitempty"`
+
+	// Observed What was seen; not there where nothing is wrong.
+	//
+	// Example: NXDOMAIN
+	Observed *string `json:"observed,omitempty"`
 
 	// Reason Stable code.
 	//
 	// Example: cname-missing
-	Reason string          `json:"reason"`
+	Reason string `json:"reason"`
+
+	// Status Whether it is so.
 	Status ConditionStatus `json:"status"`
-	Type   ConditionType   `json:"type"`
+
+	// Type What it is about: the delegation, the certificate, or its renewal.
+	Type ConditionType `json:"type"`
 }
 
-// ConditionStatus defines model for Condition.Status.
+// ConditionStatus Whether it is so.
 type ConditionStatus string
 
-// ConditionType defines model for Condition.Type.
+// ConditionType What it is about: the delegation, the certificate, or its renewal.
 type ConditionType string
 
 // Delegation The one record that a customer creates.
 type Delegation struct {
-	// Name Example: _acme-challenge.example.com
+	// Name Where the record stands.
+	//
+	// Example: _acme-challenge.example.com
 	Name string `json:"name"`
 
-	// Target Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
-	Target string         `json:"target"`
-	Type   DelegationType `json:"type"`
+	// Target Where it points; the same for the name for ever.
+	//
+	// Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
+	Target string `json:"target"`
+
+	// Type The type of the record.
+	Type DelegationType `json:"type"`
 }
 
-// DelegationType defines model for Delegation.Type.
+// DelegationType The type of the record.
 type DelegationType string
 
 // Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
 type Diagnosis struct {
 	// CheckedAt When the look was over.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CheckedAt time.Time `json:"checked_at"`
 
 	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
@@ -808,12 +927,18 @@ type Diagnosis struct {
 	Evidence []Observation `json:"evidence"`
 
 	// Expected What should be there.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected string `json:"expected"`
 
 	// Fix The exact step that mends it.
+	//
+	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
 	Fix string `json:"fix"`
 
 	// Observed What was seen in DNS.
+	//
+	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
 	Observed string `json:"observed"`
 
 	// Summary What is the matter.
@@ -822,6 +947,8 @@ type Diagnosis struct {
 	Summary string `json:"summary"`
 
 	// Until When it ends by itself (`negative-cached`).
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until nullable.Nullable[time.Time] `json:"until"`
 
 	// Zone The zone that the record belongs in; null where it is not known.
@@ -830,60 +957,118 @@ type Diagnosis struct {
 	Zone nullable.Nullable[string] `json:"zone"`
 }
 
-// Domain defines model for Domain.
+// Domain A name that a certificate is kept for.
 type Domain struct {
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
 	AutoIssue bool `json:"auto_issue"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
 	AutoRenew bool `json:"auto_renew"`
 
 	// Ca The CA to try first.
+	//
+	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca"`
 
 	// CertificateId The current certificate.
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
-	Conditions    []Condition               `json:"conditions"`
-	CreatedAt     time.Time                 `json:"created_at"`
+
+	// Conditions What is to be true of it, and whether it is.
+	Conditions []Condition `json:"conditions"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// CsrPem The certificate request that was sent instead of a key being made here.
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
 	// Delegation The one record that a customer creates.
-	Delegation Delegation                   `json:"delegation"`
-	ExpiresAt  nullable.Nullable[time.Time] `json:"expires_at"`
+	Delegation Delegation `json:"delegation"`
 
-	// Id Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
-	Id      string  `json:"id"`
+	// ExpiresAt When the current certificate ends; null where there is none.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// Id Of the domain.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
-	Labels       Labels                       `json:"labels"`
+	Labels Labels `json:"labels"`
+
+	// LastIssuedAt When it was issued.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastIssuedAt nullable.Nullable[time.Time] `json:"last_issued_at"`
 
 	// Name Lower case, A-labels, no trailing dot.
 	//
 	// Example: example.com
-	Name           string                    `json:"name"`
+	Name string `json:"name"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain"`
 
 	// Profile ACME profile.
-	Profile nullable.Nullable[string]    `json:"profile"`
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile"`
+
+	// RenewAt When its renewal is planned.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RenewAt nullable.Nullable[time.Time] `json:"renew_at"`
-	Status  DomainStatus                 `json:"status"`
+
+	// Status `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+	Status DomainStatus `json:"status"`
 
 	// StatusReason Stable code; empty when there is nothing to say.
-	StatusReason string    `json:"status_reason"`
-	UpdatedAt    time.Time `json:"updated_at"`
-	Wildcard     bool      `json:"wildcard"`
+	//
+	// Example: cname-missing
+	StatusReason string `json:"status_reason"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Wildcard Whether the certificate is for `*.name` as well.
+	Wildcard bool `json:"wildcard"`
 }
 
-// DomainCreate defines model for DomainCreate.
+// DomainCreate A domain to add; what is not sent is the default.
 type DomainCreate struct {
-	AutoIssue *bool                     `json:"auto_issue,omitempty"`
-	AutoRenew *bool                     `json:"auto_renew,omitempty"`
-	Ca        nullable.Nullable[string] `json:"ca,omitempty"`
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	AutoIssue *bool `json:"auto_issue,omitempty"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	//
+	// Example: letsencrypt
+	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
 	// CsrPem PKCS#10; then no private key is ever held here, and `key_type` is taken from it.
-	CsrPem  nullable.Nullable[string] `json:"csr_pem,omitempty"`
-	KeyType *KeyType                  `json:"key_type,omitempty"`
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
+	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
@@ -891,37 +1076,75 @@ type DomainCreate struct {
 	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address or public suffix.
 	//
 	// Example: example.com
-	Name           string                    `json:"name"`
+	Name string `json:"name"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
-	Profile        nullable.Nullable[string] `json:"profile,omitempty"`
+
+	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
 	// Wildcard Ask for the name and `*.name` in one certificate, over the same CNAME.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
-// DomainList defines model for DomainList.
+// DomainList A page of domains.
 type DomainList struct {
-	Data       []Domain                  `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Domain `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// DomainStatus defines model for DomainStatus.
+// DomainStatus `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
 type DomainStatus string
 
-// DomainUpdate defines model for DomainUpdate.
+// DomainUpdate Options to change; what is not sent stays.
 type DomainUpdate struct {
-	AutoIssue *bool                     `json:"auto_issue,omitempty"`
-	AutoRenew *bool                     `json:"auto_renew,omitempty"`
-	Ca        nullable.Nullable[string] `json:"ca,omitempty"`
-	CsrPem    nullable.Nullable[string] `json:"csr_pem,omitempty"`
-	KeyType   *KeyType                  `json:"key_type,omitempty"`
+	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	AutoIssue *bool `json:"auto_issue,omitempty"`
+
+	// AutoRenew Whether the certificate is renewed by itself.
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	//
+	// Example: letsencrypt
+	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// CsrPem PKCS#10, or null to have keys made here again.
+	//
+	// Example: -----BEGIN CERTIFICATE REQUEST-----…
+	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
-	Labels         *Labels                   `json:"labels,omitempty"`
+	Labels *Labels `json:"labels,omitempty"`
+
+	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	//
+	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
-	Profile        nullable.Nullable[string] `json:"profile,omitempty"`
-	Wildcard       *bool                     `json:"wildcard,omitempty"`
+
+	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	//
+	// Example: shortlived
+	Profile nullable.Nullable[string] `json:"profile,omitempty"`
+
+	// Wildcard Whether the certificate is for `*.name` as well.
+	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
 // Event Something that happened. It never holds key material.
@@ -941,9 +1164,15 @@ type Event struct {
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// OrganizationId Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
-	OrganizationId string    `json:"organization_id"`
-	Timestamp      time.Time `json:"timestamp"`
+	// OrganizationId Whose event it is.
+	//
+	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	OrganizationId string `json:"organization_id"`
+
+	// Timestamp When it happened.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	Timestamp time.Time `json:"timestamp"`
 
 	// Type Kind of the object and what happened to it.
 	//
@@ -951,10 +1180,17 @@ type Event struct {
 	Type string `json:"type"`
 }
 
-// EventList defines model for EventList.
+// EventList A page of events.
 type EventList struct {
-	Data       []Event                   `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Event `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
@@ -981,10 +1217,16 @@ type Examination struct {
 // root; signed and wrong, so that its answers are refused; or no validating resolver answered.
 type ExaminationDnssec string
 
-// FieldError defines model for FieldError.
+// FieldError One field that is wrong.
 type FieldError struct {
-	// Code Example: name-wildcard
-	Code   string `json:"code"`
+	// Code What is wrong with it; stable.
+	//
+	// Example: name-wildcard
+	Code string `json:"code"`
+
+	// Detail The same for a person.
+	//
+	// Example: A wildcard is an option of the domain, not a name of its own.
 	Detail string `json:"detail"`
 
 	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
@@ -993,25 +1235,38 @@ type FieldError struct {
 	Pointer string `json:"pointer"`
 }
 
-// Health defines model for Health.
+// Health How the process is.
 type Health struct {
 	// Checks Part to `ok` or what is wrong.
 	Checks *map[string]string `json:"checks,omitempty"`
-	Status HealthStatus       `json:"status"`
+
+	// Status Whether it can serve.
+	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus defines model for Health.Status.
+// HealthStatus Whether it can serve.
 type HealthStatus string
 
-// Invitation defines model for Invitation.
+// Invitation A way in that waits to be taken, without its link.
 type Invitation struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// CreatedBy Id of the user or token.
-	CreatedBy string    `json:"created_by"`
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt Until when the link works.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the invitation.
+	//
+	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1019,9 +1274,11 @@ type Invitation struct {
 	Role Role `json:"role"`
 }
 
-// InvitationCreate defines model for InvitationCreate.
+// InvitationCreate An invitation to make.
 type InvitationCreate struct {
 	// ExpiresInSeconds How long the link works; a week by default.
+	//
+	// Example: 86400
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1029,25 +1286,45 @@ type InvitationCreate struct {
 	Role Role `json:"role"`
 }
 
-// InvitationList defines model for InvitationList.
+// InvitationList A page of invitations.
 type InvitationList struct {
-	Data       []Invitation              `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Invitation `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// InvitationWithLink defines model for InvitationWithLink.
+// InvitationWithLink An invitation with its link.
 type InvitationWithLink struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// CreatedBy Id of the user or token.
-	CreatedBy string    `json:"created_by"`
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt Until when the link works.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the invitation.
+	//
+	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// Link Shown once: whoever has it can join.
+	//
+	// Example: https://dcvaas.example/invitations/8w3m…
 	Link string `json:"link"`
 
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
@@ -1055,21 +1332,39 @@ type InvitationWithLink struct {
 	Role Role `json:"role"`
 }
 
-// Job defines model for Job.
+// Job Work that was accepted.
 type Job struct {
 	// Attempts Failures so far; after the fourth it is dead, a `webhook_delivery` after the tenth.
+	//
+	// Example: 1
 	Attempts int `json:"attempts"`
 
 	// CertificateId The certificate that a `revocation` is about; null for other types.
-	CertificateId  nullable.Nullable[string]    `json:"certificate_id"`
-	CreatedAt      time.Time                    `json:"created_at"`
+	//
+	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CertificateId nullable.Nullable[string] `json:"certificate_id"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DeadLetteredAt When it failed for the last time; `retry` starts it afresh.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 
 	// DomainId Empty for a `webhook_delivery`.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// Id Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
-	Id        string `json:"id"`
+	// Id Of the job.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastError Why the last attempt failed; null where none did.
 	LastError nullable.Nullable[struct {
 		// Code Example: ca-unreachable
 		Code   string `json:"code"`
@@ -1081,38 +1376,59 @@ type Job struct {
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Result Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
+	// Result What came of it; null until it has succeeded.
+	//
+	// Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Result nullable.Nullable[map[string]interface{}] `json:"result"`
 
 	// RunAt When it runs next, or ran last.
-	RunAt     time.Time `json:"run_at"`
-	Status    JobStatus `json:"status"`
-	Type      JobType   `json:"type"`
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RunAt time.Time `json:"run_at"`
+
+	// Status Where it stands; `succeeded` and `failed` are its ends.
+	Status JobStatus `json:"status"`
+
+	// Type What kind of work it is.
+	Type JobType `json:"type"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// JobList defines model for JobList.
+// JobList A page of jobs.
 type JobList struct {
-	Data       []Job                     `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Job `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// JobStatus defines model for JobStatus.
+// JobStatus Where it stands; `succeeded` and `failed` are its ends.
 type JobStatus string
 
-// JobType defines model for JobType.
+// JobType What kind of work it is.
 type JobType string
 
-// KeyType defines model for KeyType.
+// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 type KeyType string
 
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
 
-// Member defines model for Member.
+// Member Somebody who belongs to the organization.
 type Member struct {
 	// CreatedAt Since when they are a member.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// Id Of the user.
@@ -1138,7 +1454,7 @@ type Member struct {
 	Role Role `json:"role"`
 }
 
-// MemberAdd defines model for MemberAdd.
+// MemberAdd Whom to make a member.
 type MemberAdd struct {
 	// Login At GitHub.
 	//
@@ -1150,14 +1466,21 @@ type MemberAdd struct {
 	Role Role `json:"role"`
 }
 
-// MemberList defines model for MemberList.
+// MemberList A page of members.
 type MemberList struct {
-	Data       []Member                  `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Member `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// MemberUpdate defines model for MemberUpdate.
+// MemberUpdate What of a membership can be changed.
 type MemberUpdate struct {
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
 	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
@@ -1170,6 +1493,8 @@ type Observation struct {
 	Answer []string `json:"answer"`
 
 	// Error Why nothing was answered.
+	//
+	// Example: no answer within 2 s
 	Error nullable.Nullable[string] `json:"error"`
 
 	// Name The name that was asked for.
@@ -1193,30 +1518,42 @@ type Observation struct {
 	Type string `json:"type"`
 }
 
-// Organization defines model for Organization.
+// Organization A customer: what owns domains, and pays for a plan.
 type Organization struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// Domains How many of a thing the plan includes and how many there are.
 	Domains Usage `json:"domains"`
 
-	// Id Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the organization.
+	//
+	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Name Example: Example Ltd
+	// Name As its owners call it.
+	//
+	// Example: Example Ltd
 	Name string `json:"name"`
 
 	// RateLimit How many calls may be made in a window of time.
 	RateLimit RateLimit `json:"rate_limit"`
-	Tier      Tier      `json:"tier"`
+
+	// Tier The plan: free has 3 domains, pro 15, agency 50.
+	Tier Tier `json:"tier"`
 }
 
-// OrganizationUpdate defines model for OrganizationUpdate.
+// OrganizationUpdate What of an organization can be changed.
 type OrganizationUpdate struct {
+	// Name Its new name.
+	//
+	// Example: Example Ltd
 	Name string `json:"name"`
 }
 
-// OrganizationUsage defines model for OrganizationUsage.
+// OrganizationUsage What there is of everything that the plan counts.
 type OrganizationUsage struct {
 	// AuditRetentionDays For how many days the plan keeps the audit log.
 	//
@@ -1248,7 +1585,7 @@ type OrganizationUsage struct {
 	Webhooks Usage `json:"webhooks"`
 }
 
-// OwnershipTransfer defines model for OwnershipTransfer.
+// OwnershipTransfer Who hands the organization over to whom.
 type OwnershipTransfer struct {
 	// From Id or GitHub login of the owner who hands it over. Whoever is signed in where it is not sent; an API token must send it.
 	//
@@ -1261,9 +1598,11 @@ type OwnershipTransfer struct {
 	To string `json:"to"`
 }
 
-// PKCS12Request defines model for PKCS12Request.
+// PKCS12Request How the file is to be made.
 type PKCS12Request struct {
 	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	//
+	// Example: correct horse battery staple
 	Password string `json:"password"`
 }
 
@@ -1275,51 +1614,91 @@ type Problem struct {
 	// Code Stable.
 	//
 	// Example: domain-exists
-	Code   string        `json:"code"`
-	Detail *string       `json:"detail,omitempty"`
+	Code string `json:"code"`
+
+	// Detail What is the matter this time.
+	//
+	// Example: The organization has a domain example.com already.
+	Detail *string `json:"detail,omitempty"`
+
+	// Errors Every field that is wrong, all at once.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// ExistingId Of the object that a 409 collides with.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ExistingId *string `json:"existing_id,omitempty"`
 
 	// Fix What to do about it.
-	Fix       *string    `json:"fix,omitempty"`
-	RequestId string     `json:"request_id"`
-	RetryAt   *time.Time `json:"retry_at,omitempty"`
-	Status    int        `json:"status"`
-	Title     string     `json:"title"`
+	//
+	// Example: Use the domain that existing_id names, or delete it first.
+	Fix *string `json:"fix,omitempty"`
+
+	// RequestId Of this call, as in the header `Request-Id`; the log has it, too.
+	//
+	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RequestId string `json:"request_id"`
+
+	// RetryAt When trying again makes sense.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RetryAt *time.Time `json:"retry_at,omitempty"`
+
+	// Status The HTTP status.
+	//
+	// Example: 409
+	Status int `json:"status"`
+
+	// Title The code in words.
+	//
+	// Example: The domain exists already
+	Title string `json:"title"`
 
 	// Type The page that explains the code.
+	//
+	// Example: https://dcvaas.example/problems/domain-exists
 	Type string `json:"type"`
 }
 
 // RateLimit How many calls may be made in a window of time.
 type RateLimit struct {
-	// Requests Example: 1000
+	// Requests Calls that may be made in the window.
+	//
+	// Example: 1000
 	Requests int `json:"requests"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds Length of the window in seconds.
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RedeliverRange defines model for RedeliverRange.
+// RedeliverRange Which events are sent again.
 type RedeliverRange struct {
 	// All Also those that were delivered.
 	All *bool `json:"all,omitempty"`
 
 	// Since At most 30 days ago.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Since time.Time `json:"since"`
 
 	// Until Exclusive; now where it is not sent.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until *time.Time `json:"until,omitempty"`
 }
 
-// RedeliverResult defines model for RedeliverResult.
+// RedeliverResult What was queued.
 type RedeliverResult struct {
-	// Queued Example: 118
+	// Queued How many deliveries were queued.
+	//
+	// Example: 118
 	Queued int `json:"queued"`
 
 	// Until Everything before this time was looked at; earlier than asked for where there was more.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	Until time.Time `json:"until"`
 }
 
@@ -1330,33 +1709,54 @@ type RevocationReason string
 // `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
 type Role string
 
-// Scope defines model for Scope.
+// Scope One thing that a token may do in its organization.
 type Scope string
 
-// Tier defines model for Tier.
+// Tier The plan: free has 3 domains, pro 15, agency 50.
 type Tier string
 
-// Token defines model for Token.
+// Token An API token, without its secret.
 type Token struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// DomainIds The only domains that it may touch; empty for all.
-	DomainIds []string                     `json:"domain_ids"`
+	DomainIds []string `json:"domain_ids"`
+
+	// ExpiresAt When it stops working; null for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the token.
+	//
+	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastUsedAt Recorded at most once a minute.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
-	Name       string                       `json:"name"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
 
 	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
 	// RotatedAt When it last got a new secret.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Scopes What it may do.
+	Scopes []Scope `json:"scopes"`
 
 	// TokenPrefix The first characters of the secret.
 	//
@@ -1364,58 +1764,106 @@ type Token struct {
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokenCreate defines model for TokenCreate.
+// TokenCreate A token to make.
 type TokenCreate struct {
-	DomainIds *[]string                    `json:"domain_ids,omitempty"`
+	// DomainIds Ids or names of the only domains that it may touch; empty or not sent for all.
+	DomainIds *[]string `json:"domain_ids,omitempty"`
+
+	// ExpiresAt When it is to stop working; null or not sent for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	Name      string                       `json:"name"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
+
+	// Scopes What it is to be able to do; no more than the caller can.
+	Scopes []Scope `json:"scopes"`
 }
 
-// TokenList defines model for TokenList.
+// TokenList A page of tokens.
 type TokenList struct {
-	Data       []Token                   `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Token `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// TokenRotate defines model for TokenRotate.
+// TokenRotate How a token gets its new secret.
 type TokenRotate struct {
 	// ExpiresAt A new end of the token; where it is not sent, that stays as it is.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
 	// OverlapSeconds How long the old secret works on.
+	//
+	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
 }
 
-// TokenUpdate defines model for TokenUpdate.
+// TokenUpdate What of a token can be changed.
 type TokenUpdate struct {
+	// Name For people to know it by.
+	//
+	// Example: deploy
 	Name string `json:"name"`
 }
 
-// TokenWithSecret defines model for TokenWithSecret.
+// TokenWithSecret An API token with its secret.
 type TokenWithSecret struct {
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// DomainIds The only domains that it may touch; empty for all.
-	DomainIds []string                     `json:"domain_ids"`
+	DomainIds []string `json:"domain_ids"`
+
+	// ExpiresAt When it stops working; null for never.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the token.
+	//
+	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastUsedAt Recorded at most once a minute.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
-	Name       string                       `json:"name"`
+
+	// Name For people to know it by.
+	//
+	// Example: deploy
+	Name string `json:"name"`
 
 	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
 	// RotatedAt When it last got a new secret.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
-	Scopes    []Scope                      `json:"scopes"`
+
+	// Scopes What it may do.
+	Scopes []Scope `json:"scopes"`
 
 	// Token The secret; shown once.
+	//
+	// Example: dcv_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
 	Token string `json:"token"`
 
 	// TokenPrefix The first characters of the secret.
@@ -1424,15 +1872,17 @@ type TokenWithSecret struct {
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokensRevokeAll defines model for TokensRevokeAll.
+// TokensRevokeAll Which tokens are revoked.
 type TokensRevokeAll struct {
 	// KeepCurrent Keep the token that this call is made with.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// TokensRevoked defines model for TokensRevoked.
+// TokensRevoked How many tokens were revoked.
 type TokensRevoked struct {
-	// Revoked Example: 12
+	// Revoked How many.
+	//
+	// Example: 12
 	Revoked int `json:"revoked"`
 }
 
@@ -1443,18 +1893,29 @@ type Usage struct {
 	// Example: 15
 	Limit int `json:"limit"`
 
-	// Used Example: 7
+	// Used How many there are.
+	//
+	// Example: 7
 	Used int `json:"used"`
 }
 
-// Webhook defines model for Webhook.
+// Webhook An address that events are sent to, without its secret.
 type Webhook struct {
-	CreatedAt   time.Time `json:"created_at"`
-	Description string    `json:"description"`
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description string `json:"description"`
 
 	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 	DisabledReason nullable.Nullable[WebhookDisabledReason] `json:"disabled_reason"`
-	Enabled        bool                                     `json:"enabled"`
+
+	// Enabled Whether events are sent there.
+	Enabled bool `json:"enabled"`
 
 	// Events Types of the events that are sent; empty for all.
 	//
@@ -1462,154 +1923,284 @@ type Webhook struct {
 	Events []string `json:"events"`
 
 	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
-	UpdatedAt           time.Time                    `json:"updated_at"`
 
-	// Url Example: https://example.com/hooks/dcvaas
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Url Where events are sent to.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
 // WebhookDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 type WebhookDisabledReason string
 
-// WebhookAttempt defines model for WebhookAttempt.
+// WebhookAttempt One attempt: what was sent and what came back.
 type WebhookAttempt struct {
+	// At When it began.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	At time.Time `json:"at"`
 
-	// DurationMs Example: 84
+	// DurationMs How long it took, in milliseconds.
+	//
+	// Example: 84
 	DurationMs int `json:"duration_ms"`
 
 	// Error Why no answer came or it did not count.
-	Error          nullable.Nullable[string] `json:"error"`
-	RequestBody    string                    `json:"request_body"`
-	RequestHeaders map[string]string         `json:"request_headers"`
+	//
+	// Example: No answer came in time.
+	Error nullable.Nullable[string] `json:"error"`
+
+	// RequestBody What was sent; the same at every attempt.
+	//
+	// Example: {"id":"evt_01k9z5w7r8e4bs6v0q1d2m3n4p","type":"domain.renewed"}
+	RequestBody string `json:"request_body"`
+
+	// RequestHeaders What was sent, with its signatures.
+	RequestHeaders map[string]string `json:"request_headers"`
 
 	// ResponseBody Its first 4 KiB.
-	ResponseBody    string                 `json:"response_body"`
-	ResponseHeaders map[string]string      `json:"response_headers"`
-	StatusCode      nullable.Nullable[int] `json:"status_code"`
+	//
+	// Example: ok
+	ResponseBody string `json:"response_body"`
+
+	// ResponseHeaders What came back.
+	ResponseHeaders map[string]string `json:"response_headers"`
+
+	// StatusCode Of the answer; null where none came.
+	//
+	// Example: 500
+	StatusCode nullable.Nullable[int] `json:"status_code"`
 }
 
-// WebhookCreate defines model for WebhookCreate.
+// WebhookCreate A webhook to add.
 type WebhookCreate struct {
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
-	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// Enabled Whether events are sent there.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// Events Types of events; empty or not sent for all.
 	Events *[]string `json:"events,omitempty"`
 
 	// Secret `whsec_` and 24 to 64 bytes in base64, to be chosen by the caller; where it is not sent one is made.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
 	// Url https, of a host on the public Internet.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDelivery defines model for WebhookDelivery.
+// WebhookDelivery One event on its way to one webhook.
 type WebhookDelivery struct {
-	// AttemptsMade Example: 2
-	AttemptsMade int       `json:"attempts_made"`
-	CreatedAt    time.Time `json:"created_at"`
+	// AttemptsMade How many attempts were made in all.
+	//
+	// Example: 2
+	AttemptsMade int `json:"attempts_made"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// EventId Also the `webhook-id` that is sent.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
 
-	// EventType Example: domain.certificate_issued
+	// EventType Type of the event.
+	//
+	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the delivery.
+	//
+	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastError Why the last attempt failed; null where it did not, or none was made.
+	//
+	// Example: The answer was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
 	// LastStatusCode Of the last answer; null where none came.
 	//
 	// Example: 500
-	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
-	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
+
+	// NextAttemptAt When it is tried next; null where it is not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Status `pending` while it is tried or waits for its next attempt.
-	Status    WebhookDeliveryStatus `json:"status"`
-	UpdatedAt time.Time             `json:"updated_at"`
-	WebhookId string                `json:"webhook_id"`
+	Status WebhookDeliveryStatus `json:"status"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WebhookId Where it goes.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId string `json:"webhook_id"`
 }
 
-// WebhookDeliveryList defines model for WebhookDeliveryList.
+// WebhookDeliveryList A page of deliveries.
 type WebhookDeliveryList struct {
-	Data       []WebhookDelivery         `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []WebhookDelivery `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
 // WebhookDeliveryStatus `pending` while it is tried or waits for its next attempt.
 type WebhookDeliveryStatus string
 
-// WebhookDeliveryWithAttempts defines model for WebhookDeliveryWithAttempts.
+// WebhookDeliveryWithAttempts A delivery with every attempt that was made.
 type WebhookDeliveryWithAttempts struct {
 	// Attempts Oldest first.
 	Attempts []WebhookAttempt `json:"attempts"`
 
-	// AttemptsMade Example: 2
-	AttemptsMade int       `json:"attempts_made"`
-	CreatedAt    time.Time `json:"created_at"`
+	// AttemptsMade How many attempts were made in all.
+	//
+	// Example: 2
+	AttemptsMade int `json:"attempts_made"`
+
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
 
 	// EventId Also the `webhook-id` that is sent.
+	//
+	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
 
-	// EventType Example: domain.certificate_issued
+	// EventType Type of the event.
+	//
+	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the delivery.
+	//
+	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// LastError Why the last attempt failed; null where it did not, or none was made.
+	//
+	// Example: The answer was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
 	// LastStatusCode Of the last answer; null where none came.
 	//
 	// Example: 500
-	LastStatusCode nullable.Nullable[int]       `json:"last_status_code"`
-	NextAttemptAt  nullable.Nullable[time.Time] `json:"next_attempt_at"`
+	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
+
+	// NextAttemptAt When it is tried next; null where it is not.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
 	// Status `pending` while it is tried or waits for its next attempt.
-	Status    WebhookDeliveryStatus `json:"status"`
-	UpdatedAt time.Time             `json:"updated_at"`
-	WebhookId string                `json:"webhook_id"`
+	Status WebhookDeliveryStatus `json:"status"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WebhookId Where it goes.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId string `json:"webhook_id"`
 }
 
-// WebhookList defines model for WebhookList.
+// WebhookList A page of webhooks.
 type WebhookList struct {
-	Data       []Webhook                 `json:"data"`
-	HasMore    bool                      `json:"has_more"`
+	// Data The page, in the order of the list.
+	Data []Webhook `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookUpdate defines model for WebhookUpdate.
+// WebhookUpdate What of a webhook is to change; what is not sent stays.
 type WebhookUpdate struct {
-	Description *string   `json:"description,omitempty"`
-	Enabled     *bool     `json:"enabled,omitempty"`
-	Events      *[]string `json:"events,omitempty"`
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether events are sent there.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Types of events; empty for all.
+	Events *[]string `json:"events,omitempty"`
 
 	// Secret A new secret that the caller has chosen; the one before it signs along for 24 hours.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
-	Url    *string `json:"url,omitempty"`
+
+	// Url The new address; https, of a host on the public Internet.
+	//
+	// Example: https://example.com/hooks/dcvaas
+	Url *string `json:"url,omitempty"`
 }
 
-// WebhookWithSecret defines model for WebhookWithSecret.
+// WebhookWithSecret A webhook with the secret that it signs with.
 type WebhookWithSecret struct {
-	CreatedAt   time.Time `json:"created_at"`
-	Description string    `json:"description"`
+	// CreatedAt When it was made.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description For people to know it by; may be empty.
+	//
+	// Example: Reloads the load balancers
+	Description string `json:"description"`
 
 	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
 	DisabledReason nullable.Nullable[WebhookWithSecretDisabledReason] `json:"disabled_reason"`
-	Enabled        bool                                               `json:"enabled"`
+
+	// Enabled Whether events are sent there.
+	Enabled bool `json:"enabled"`
 
 	// Events Types of the events that are sent; empty for all.
 	//
@@ -1617,19 +2208,33 @@ type WebhookWithSecret struct {
 	Events []string `json:"events"`
 
 	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	// Id Of the webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
 	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
 
 	// Secret `whsec_` and base64; shown once.
-	Secret    string    `json:"secret"`
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// UpdatedAt When it was changed last.
+	//
+	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Example: https://example.com/hooks/dcvaas
+	// Url Where events are sent to.
+	//
+	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
@@ -1723,7 +2328,9 @@ type ListAuditLogsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Actor Only what this actor did: the id of a token or user, or the part of the service.
-	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
@@ -1738,10 +2345,13 @@ type ListAuditLogsParams struct {
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
 type ExportAuditLogsParams struct {
+	// Format A table, or an object on each line.
 	Format *ExportAuditLogsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
 	// Actor Only what this actor did: the id of a token or user, or the part of the service.
-	Actor  *string `form:"actor,omitempty" json:"actor,omitempty"`
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
@@ -17466,302 +18076,343 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhu38i/4KhieMyvxHJKibo4trf1Bke0dJ74tW9n+rxVl1GA3SMJsAh0ALZrx9qz5NA8wDzH787zC",
-	"fpTzJGehCuhGN7t5kWXZzuaHxCLZjWuhUJdfVX3oxHKWScGE0Z2TD52MKjpjhin4dM6U4SMeU8OePrJf",
-	"JEzHimeGS9E56TxNiBwRSuLysX6n22Hv6SxLWeekEytzNdifPvzzeP6DesCOhvr+9eCP/eRgdiiOsk63",
-	"w20zGTWTTrcj6AzeKRvrdDuK/ZFzxZLOiVE563Z0PGEzaocyo++fMTE2k87J/uDgqNuZcVF80e2YRWZb",
-	"00ZxMe58/NjtnOdKS7U8i0iw9+Yqhl8jOyEzYSSjY0aGbCQV65OnhnBNrmnKEzKSCh7QdMbIiKd2qQgV",
-	"CZEqYYpIkS76fmJ/5EwtgpnhAFomcTA4etA07Ecs5ddMLVZtQOKeqa5+kl5vvfq+pdtd+kdyRrl4zUbN",
-	"U1DE9u6mAo9WJ+L+6sdy1jJqeOl2x/w0YbNMGibixS9ssTzwF3TGNDETrklM07RLtCRmQg3hhsRUkCEj",
-	"mglD6JhyQebcTGRuyJBxMSYxVYqzhNhvzJzH7ITsEyPJwfHxpbjmmg9TRs7enD99SuIJVTS2VNYllPz6",
-	"69NHQIJcaENFzPrkiVTk4IhMZK50SZl2SNBp+ZWRUybsYjsShy9zzdSlsPQ7ZQtL5WN+zQT8PuJKGyIF",
-	"+84SuJ4zhXPpYrtRsEC91yxL6YIlJ8Sue3QKDUSv2R8506b3NIkuBcfRCTaHwX2n++RMSDNhisyYmcik",
-	"S+ymdslQJgs7TByvHY8mRwcHJOJBh1O26CmWa5ZEXTh+1I0XJo77oC+FNjxNSS7s0ZzTBTkaPKy2w0Uv",
-	"U3KsmNaRm9drZtSidzYyTEV2jH7yckSO37/vwgoKdilwpZBHwNRwzakmQzbOBfn+aDDokqPBfpcc7R/a",
-	"/x13ydHBQ7uPM661JQQdy4zZL2DSMOyhYnTqCUsKY3f/XhfWT0hDpiwzJ/aviX3f9pZIwfqXonJiHrDB",
-	"4cMfHrDe0SA57h0dJklvGD887N1/8PCIHv8wenh4cOSP0oTRhKnyMIX7aik/PEUZNYYp+9b/+dv/1vu/",
-	"fv+w3z04Pv743zuNJ2j0nJp4snx0XrNRrhku99H+AZlPmFtCOXzHYuC2QpJUijFDbisFw9WBZXl8QcfA",
-	"MnS/dRKjHnbewgOO9w+ah/xCClYMu61p+9DN2hfX3FC7DCvYuSC8eKzKCLnYnqOXbd0uf/xZDlddSe/k",
-	"sDr2d3K49djfyeHtDvoZn3GzPOif5JzMqFgQashMatN2g6fwejiChI1onprOyfGga4fDZ/nM3uUDGAt+",
-	"KkfChWFjpmAoz9lsyFTrnWjXcAaPfKeBSwPjMRPGFfk7Nz/lQ5LKcf2mlLGRMTXNq4nN3e6CXlgmvYoO",
-	"gItXB2nkdGtKgGZud+hvaTMppAmwHMf1c2F4GvKmmbxmGjYDRUGugVF1ib3lJzK1134sRaKJzuMJoZpE",
-	"B8c66pO3eGuG3CPquva5IQkfjawsOVJyBryujQjntEaDAVP+/rf93sPf//nbfu/4998G9s/7g3u6mT2/",
-	"ZcOJlNNVmzfHR6rbN59sv32uodvcwI+2LZ1JoRnoKj/SxMkb9pO9OZmAP2mWpVad4FLsZUoOUzb7H++0",
-	"neeHoPf/ruxJ7Py3vVIf2sNf9d4rfAs7ra7UxYQRhd1aqc/e0EP7DU36HatzSDFKeXynQ3pqSCzTlCdM",
-	"4xU7txcne8+10ackgj+4GF/xJMJL1FHbx27niVRDniRM3PUSFrKpPWjKHqKUxlNNqJeQQCdLqSDU/hMz",
-	"zw1R6JIjouWMgRCl+ViwxJ7GWNrJwXmiTtLU3KqocBHbI0PTx0qhTnhXsz0jcGHYIVuJ/dQefWAh4zFL",
-	"nKQKwrOjKrtNKOFyo4lh7w3Rhi5AmFY4lxfSPJG5SO5yGi8ksjcvsKHKANv4nSZSjangfzoJ5mO380oB",
-	"T+T2iyeUpyy5awpzA51QbVUqYRdbcxGj2AkCJRfAnZExw6gvpHxG1Zjd9ViBji1R2M4tOVBB9slz/qMf",
-	"1XMqFo7Z6TsdnJQoJznitPwkVJeATiNlv7miJiKaLqxwD/c/itEw3NfUsBZJ7C1qbiRlIzgj3FQvn8tO",
-	"SFuXnVP1t8Gp+dt+5UJcvuuKHnuvZMrjBnXerjuId+T7RNGR6XFmRr2JMRnNeE9Rw+DXnpvGvTXD+uNv",
-	"+4PB6fxv9wfrRlYu3/Kg3qAk0W9qo5QlbTO/CpqbiVT8T3bXfAAOvVeLvepNcjEVci66hL3P7H1vf1fs",
-	"Wk5Zcmr/pkQzrbkU+IY9l0wkLKmRytu3b3tnuZkwYdAkuKxMPjkn9384HpB//+uwv3Kx3TpdU57SYcru",
-	"lutnVJlicQRjib2jNKFzujglRi3QtlI/KLdFHJmSMdP6rqf91ICFwopDXTLMDZnRKQPdXjOhmZVG7P2r",
-	"I5Ja6YSwa6YWZK6kGJMRZykKUb8KnWeZVIYlz1nC6QXM8cuwZCvgRWFvthd7W3z0uwAbdxabJlPz24kk",
-	"CU9AWAEDjt28TMmMKcNRjOXJ8msv0WBntcDCMHZaWqIX2rAZiAeWyLbUtWqHpNvh2fIAzpJEMa29CcZJ",
-	"XTGYwJWcncKycGH3TxhdHcHB4LA/6O/vH/YfNnVn3GYyYVXl3zp2kvY5p+/h5Dq/NykwpSrxG/7atatX",
-	"PopXvu3kLE+4eSyMamD8L4WV12OpEm8YpVnGRNKTIl1YuWx5j2iM734Ije1ot86zhBqWNM2UeppYRYZI",
-	"OPZpf+hpgmITTV8Fg0DlqenutAqI3ZnKLnzo0NzIK8UEm3dORjTV7GO3I/LUcUJsbmnd0Lh5g1EE+vKc",
-	"6hVDsS1sMpJYMbuuVxSO+0iqmf2rYxe7Z/iMNS14wgzlqb7B8FmqmT3tcIWVYsjaUdpbyiyu8AxXaGPL",
-	"Q+ga8oejOsRfuCho1S2ydzx4ezAxsuYL8h6S5fNeGyy7NlsOttRUWllXaZWPaa7t1WdOCZtlZuGMv8IO",
-	"OuFw/a8+6dweroAc/MHq+mNZXb1wUwqC9serpJHKLFazkGccTQxVnpBQA3cMN2ym157ykh8VLLBDlaLw",
-	"eUL11cydO/fbUMqUUWF/DbyV9oEWmmxZPBhl0EO1uaZ5/5inU+++02DprM88lglruuoWniAVmPuTLqGg",
-	"0Bs7XGLfqpKooDPW41n7Oauf7GYhHh2zIGFmTGk0oa9vEc+HZRVp+nLUOflt9Q7iknQ+/t4kLGBjp8T2",
-	"6ui7uhTLQ7JnHkSh5Uk9rgtFsJBcECoIvNNwkjh6RjahxSe2STSDNNDiiL9vUdKMJIkkdChzs5o9BqxG",
-	"JKyhuVcpjRmaTykuk2bCdNFyM6gQyWDZlN7tpFw0EOAzLpjnkudv/lGwSG2oSDSRwnWw7/bJkszPb16+",
-	"qPR30DqroH+0cS7JTNpvup3NKof20jppQ02uQ6nI8TtoxErKwK+AlNaLRrjqbpncaIs+uuXNAOe4OFu4",
-	"9QVVrmYNK+5YkDXqAlRSvrURjWIv57AItucZff8U3zt2nhb3cb9OwXX+5zpeM51WVue2od2BNLdHkCZO",
-	"kS12/OjhgybK8ZfGskRqqZHReIJkW54J7vRlQJtsfMaXmHjDSXeE1T41MDi6CaZWpavCTfabJuiJdM2C",
-	"BWxxVXvNl9lGZ6Pc5vOzsydcJPakNDA2BmZi4BlnZ04v0CEyhaQMQBHk/IxwrXMGilcAWiLfv35yTh7c",
-	"P37YJe6vH+416BBJ0uQYx/5w02WeJoSmqZzXzWC/hRykD0MduNFcdlJmNBOxWmSmL9X4smOXoSCTFgWs",
-	"pAOacqobl8b56M9fnD1/7Ozq0UjmIgFbXwpKPhXoPfMrB9y2chMiGVG4qVxbG10esBBNpOQ3jRsyowtc",
-	"hkCMDESnmDbDeIpr4swbsmMpRnycK5aAZaLKvYMFbuLezfJQJKcRYe9pbNJFKRPM6OIUtY0oprQ3Av+L",
-	"jrr4MZVymme9ERjMI/I9tSNE2gb7v7CCwJyl6T0wv0WKaZleM9XLhbLMw65nVAWLpIwqUTtpnaDrRmXk",
-	"fcZi07z01BA9AUIdMu+SaGiiUYywohKsCNGGZUj0M2YvZyT35VYcsTU3ZS82dBS5k2plwKG8Zl0yn0hd",
-	"0mQsc2FaaVKwVXf1ehknAX3DX3RVc5glTeWHV/rekAna3WYAMKyd9dqB3u44y6Fm6rp18/BmYcIS/qMX",
-	"b/rN+h2sW9OqB8taG3TJj7Ip77sftuVFOp/NaJPRxrsJ7G7PwP29XnGM7WXhuUgh7gT7FRCYZ4Pl5LvA",
-	"scshBSsbnBCk9MZrJ4C1LssVn8KYlhnQTWwlQJNOhW84vmLMVKa4MFd6Qg+O77dq+o8ev+6SCXtPExbz",
-	"GU27xC64IjHVzazB6qJTtlh9GWeKX9u71YEUJyxNSI3ZBHy+btJYC0NePsVwUpfHdC5nMykKuKodmn0U",
-	"MJ1VEPRSk1NW2nNWyWq/sAUYuJ1iURWS154YIc1VYTrcbOvtK6Whb7N3MiVHHK15azmiYuCxT66Giw2f",
-	"v5ZoXL9SjDoj/grjgvMpLSvbQtYubp1nTGmWwEHdaBzT1cdobRuaKU4bDBU/bXxAmqxf5WH1NFL0VJBu",
-	"F/md36iA/io7HlJM4zkvD2hlRZq2qbrVFT60hiPegkkt5K9fu00tGOtrWNIt1efyWKxakdfFBr3G58uz",
-	"WEEuui5q3ByiGSjCtcvhOuw3fj9li24hQHHt7+M4V4oJVJLAdK4DUH997Wtr6WbWuGgeP7JMKDSebemk",
-	"uIBL9TtNnLOQJDLOZ3bUoL398GDww71ugEsGq7WfoH0xmEtg/g8E5c8kAqdUm6t4wuLplhf8jGlNxw2K",
-	"yZOaqXT5fgBqtl1u1WEoeDbw1mbG/qbNOByDddjB5jezmdl9tzzNknen23GAhAZ72bIT8tGLN68ZTSwT",
-	"q5xV/Oo1E2xO05fiQtF4urFvsrC4FezS70kTuT9iKRtTT+8NeKbSbQlUQ0mcayNn9iYBvquXbQ7eUFku",
-	"65U9Or14QtOUiTHrrzFMGqrGzFSbuP9+enh9/MeB+GF+ZB6o/ezhbPDu/uRwfDw6SI407dsu+kl8Tanu",
-	"XTPFR4vW5mvbANaB9evrLJpumd0YG9eU07GQmutmmxtqyYXBDZSBbgCh9LpSt/zoTzzYPSZyToyE8+uO",
-	"b03KrxzbJWEXBXyrBULT8hqVms1OW7PRIThOAMRJKRd2sIZEHiah9z7Ynz9GpwRMFMjzaJpabjdnadpy",
-	"Dmcu+mFZkxD6aiK1aUY/qFw4nfdPjCwCURo4hdIBx12ANm4JfCx43TTYOU9lnoxSqjYSwti1VfJi1uZa",
-	"cUjv0IcKe0+Gi40trC+B2+F5bTSufiUmlFswB2yplJe7duGNh2Ar1PaseFwuHtrG7gAg33JguCEw2aFV",
-	"BzRLR+T7SADbvGa9mMYTlkT3Wg/RWsKxJNq85n8GAUkFHx6yVIqxJsuuPx+7ZS+gT7Au1Q0aaMHYxCLh",
-	"5hKcTr+w3ZAtBWelkX8WTtKa/JUbeQV6R7N4HQI+Pmxol0UJzdKIUQuM7dvITBwIq42AhItAQq2p7Ovb",
-	"9iLo5p6rUmpt4Ao3MdTEWl1lbNYyscAN4aMSKg4kiBtl1IV3TNnCBaTOaMIKg8oG7vdQNlnpuCufRC7I",
-	"FdOfpFF/OrbmBoaYlA5Zunavn+FTXkqHA/Fp5oNmz/Kzwl7QJWc9HFuXCHtSKE/tdiZyO4dzptiIKcWS",
-	"q3jiTvjasQUmoJrj+/z5Y+J+7W9maBFs/mlmlkL4X+9FfoPPFm9dbaCLBAgL4ZwFyNJRYpRE00Xz5YVw",
-	"wK1O+JynSUxV0sQrm6xBdYd+dVqV01phYUFPFeuQ5zCh8ahOIM66FDD+CpcvTswSP64wgWDrl85MDeMV",
-	"LGT7zeQAAtsZU6qXV2EVqVBa61229vG4Htp2/2iTi6aNyb/65fzNf9sfnKL3T8i6YZxdM1Vax9EdG/m9",
-	"jUA4o1Mm0HmLImI4tuPjw/sbDO8OOGgLpkYsHN8LWR3M8lfB7UkFtYHGMcsMS/rkhSSeyLvk6StCHZBZ",
-	"KpLlw5THROejEX+/ilsuxSVuwj7DxB7Hx92t2Om21BIyjNVWvTM9LWDjoHgBffwffft3ZGV+K9ZWzH1W",
-	"Cy2zRYD0voEZD3av/ZzegrnX4+++cktv5coJLBsZAwTKVeyYt3MiORDrNfPAq0ZrFTb6K3DEtcxuxkX4",
-	"7X73s8jun8Dgvk7+8xUd6YaztkRnj69dIExNhPFxJj7IKsuYsHzxqSEC7wqZJhpujxk14EJqDHfYInDB",
-	"H+PNjfFR4c+CAEKAt46osv+UwAydx5Muid7JIUbERlXBInJGuQpy391/6OpywYkUAxXlCJ93saD9S/Fc",
-	"Kob4Wg04oljO6mlV0FFfw//UFc713ubA175OfWna6zatFji0gwmkXBvEwmijGJ0VuCyaJ9z4qJZPAf2H",
-	"8Y5LAQ9SjbdszgrD2tBZtrmcvHFwhJ37PKR/K7HXA0udi6qymyCMbuaS9cbnYhrLK1QGKsAR+b3tGN/C",
-	"7Yjs4Gu/HB+/pzMuWnwcL4WzhdtDfc3UIuBjgIOb8zT1TzTY2indHN6ZMoNgW0c3Acjm/EwjkKnrjxbm",
-	"eQO0Ogd8rrNVG8XRTL2ZXahEoTYZhmiumW6xsE4Zy3yo5PmZE+VRfsAjP5PakJRPWeoMZ9UAgUq+Pp+q",
-	"DGa1xfhLV0rD8Kv2oQ0DKsoGf++u2LfCV4UCbGFJhvQDYEU+BZezN2SiQZoav7eYoiWFrCbordAsbkTv",
-	"Q74/aizVeWAlGMdDiCF4i48Gh8fk3/866h/eO/HpJ/LMD0pJp6EoPp4YDJXEhwC0aT8WD18K+/SpbwQY",
-	"l4LkMmVyOZ+MTTsPCSCdT7GppjG7x+GOg2golEA1i3M4pVwUfw7lGCwIq1ylc6oEF+PVxKlliF3TFRq1",
-	"5yZlheV/RhcnhJIR5SnqGrAQM4d+tqszl2p6G3RZ51cVswilnYIYivMXzLaJfwWRM61BUbXwpsDisiKo",
-	"aVmSlFw0xoD//OblC+J+JVw4koNgZSDN+w8H+/dO0doLaYRIkeDTUgyGmndJtBcVKUZEPXa0sxc6WFv5",
-	"vx9jPZCkaeV+YjQ1k4ZVm7B4uiKY5EPTqlXsIxBlL9GVKRVe+1zjKWrEbCzjBiBNUR7kCVjrgHZtNM20",
-	"TPjWGk2ynfnfvTNctGVtWooU77dguteZ4tea3tdmo1u29Mp0rdL22j7TKGPB2zUDYrAeawFn5V7cyFDo",
-	"++XiymX4qhhc7g+OHgwG3YY4l1SC4GKlcjEFdqZPIbkWm5LhgrgWnC3OJZA7fngwqCSROxw0xr7deEXh",
-	"xdWrdAuCaED+X7s0Wg71LTeTZ1xMNxdeKtOsL1jqmqqp5hMILRcxO7EyCSrjVPvsse8k4uWKk5krvpYF",
-	"Q0/Lc/sdszU2+G2NsYJhw13+hPI0V8ze5FYVPyWgNmNaWJkrM3Fe7QSDfkjkErxd+fzBUfCGYcJMAi4U",
-	"kO9G3tpAWnXif1SCT8GoDVGoQRynAxUsMrZZbNHNsgvQ5CplxljZ6pO8VxXsfQ2gAnI7RjMvr3F/Ey69",
-	"Nu9mM8aQebmmPvx1ck5Mw/CjrQSdZnzDCjliLT6cG70cdl7x5nFDEskawOJrEYeqCBJdZeoKjUdbWoo2",
-	"yYuhctGOJ+MG8VaW9YGyoaggdnc3x5Vt5ln9WQ5Lt+omltmf5dBbZrd3ka6wv4TI+CXP4zIAs2CAxUJW",
-	"qL/hkBfbvp1/8mc5vIXb1DLxr/0aLUkhEKn/yBla0lQuBB4nnccxc6EYGODYqG56QgkaS4RGODJuqUKv",
-	"MRUx8w5liIMorwirx9VYZ2Nf3l0Q9MVijIFg8eGDI9uopgeDowf419Hg4f3Ghp4VzoY2NabuS1ij1pxh",
-	"WmJy/+iUTNkCApIhYfz9Q4LUqbsk4WO0DiQk6l/t9SInUYY93z9q2DLMRLxOP6mJL5A70eMh0ALmExZv",
-	"zl3WJLuqMuRcqy0vMitErYoYhpFP6DULkoaCiWxRwSIGhwlSLjdYi4zLyVy1tHFDMqo1Gpy9wYPGEH/a",
-	"LTMLY85SyOgxpu0ZnTdEB51pnx8axclT8GYMGY5sGZH5sr2DT1PXcK0KfIrT3tyerFXWkCjPMEp+Cy1t",
-	"3Q61rW7Fyz9Yk3z4E5bGr0qr/oUTv4Xbwh3rr/3CwGFu6M2uxUHduvIbwrgbXRJoTHWpYzAGw5lZfRUT",
-	"xLI3eFHhzWYVxzsiuCCZYpoJVCat4D+rmD7Xxn8WYvuyQBymAShswjdHIfqQ+xJgSnVT/PqqGJPmcPO2",
-	"hFIObe3g+nOq64mPmudXjuTFfz16+fzs6YtGQVfmKmbNQQvF5E4ILTa8i1lMgz3HUBG4gxFmtCJoYUNv",
-	"JuTGXmTrFxlDZdYaKnGS3VrIjHKaliPRZexJcEACp+btWDSDXECrzvGvECnVoN9u72teDoN6jH+RZ6bR",
-	"Mq+sCpH6hMUruU2R2Rh82mwtbOKCNyS2CWGd0Ei5SpXBrL1Ew926EYf1S1WpUzVYX1thIzBYZXQ+OLGO",
-	"Tkq4uVLMMAFu9IQudHMI48QnFEpccnRMF4/+qHbkw+H94zV2KX11OGiQIYO4QOchTgrwBdWGHA5gJNVs",
-	"Yo05krY9AChkr8/URBU7dQVDRG5f8WEoQDz1BFWNxuUb0r2cMrFqfGevnqJrQt9kqPebhuoUvE1XsSUt",
-	"WNBOuc7FhBrIottMoZWlayT9uWBKT3h2oajQo1WZXhvPpRU/2mqphdVhCiSM7Y/MJ5JMKEaHYXwheetM",
-	"z1wHOlA9bskKJKeEinLjyCzX8H2yBKSZ5ENZF6gPHqwVqI3cZj64NzAhDu7/oZvjJuL92tHU43dl4x6+",
-	"+uX8zf5BUHNki/2zauFcqmSFmDPiKQsmh8AlK2EghAAkHwS4ecFnyBayREJ/p8mQah4DH2T9DYDMdYeu",
-	"H2Pj5F267JYwQiaMy1gJbuiHR8050LaO2z/DqH05F0uR+11yzdSQGj5r9POuCpBtQoL1imRy2zjqyxye",
-	"t5B7M6jU0momCfP/UihvV6n9snkkaUtOzzXJfht+xtoPm8t/pYV5masbblK2Qu9pEpehcqfBkjcQ8Oyy",
-	"UriUAqFDrQcgX4aWw41i+HFAgSnZSc5rkgevKHhRXIoxTVPtbTUQj8cFoWTORSLnwPc4AjPquUDKMiBl",
-	"7sRBs7cYGwvd1+WtOlibb7HoaqmhxjkzZ2x9TcV466CcNN0gmiEFVJTULMii5jplSbMBD2q+NJqHwMDq",
-	"pDZCx3JzK2ZLhPLj93Gaa37NLMOeN16qm/ZRV+N4W4RuuegtGUydJb5CLPuNuUnbZlViMYvSl/aW4jOG",
-	"CQYxix01p4RRlXJfv6bQWysp9+wbM6nYDRei8CvgYJtXpJYFp8UAY3/Tno/qfGifGCI+DWqQ4kV2fPBg",
-	"QP79r+P+YX8fS8D4sgVCZyzmI85cNN25nGVKzrjGbOMjnnKEniDgHDwgQTYqqM5hf385epkxhfp1k2/h",
-	"tUzbjCNFCSw75kR2yXCB5bP0SWGbd7hR+BpnqxhNNEh3NJlZlmNPlYPk65O54oZFCLwPPoWC8MmULaLu",
-	"pah+ibmi7LMoPbt30T3hpWz3JfSOIipN0ypOEb6G7HszLgqpvHFp3thJVTxFbhJ2iqUOjZ3WpHn/TH1i",
-	"y49BvqZuB9bDvVSuTaEs+J/CyXttwf8WAsQbv/NvOU3EP+M/+p+L1XS/V1e3cakunGnCr9RIMQzzlHaQ",
-	"YybiZhcZlHu8TbvPFW9OLMmgkraD2eoiN4elbCPzeOJNfwCNwCQlWxhJP0Mc+vaFVsDRnOsWBxumAsZk",
-	"LXA1SRGDi42L3LCb57TwFp2mIMZrLnN9BRjiqxb2/ys4rbzfj2gWK2bCIshg/FDSGbAd2C3IhoGFHiQC",
-	"c242BWh9VR4dbnAYY2lcqjIc5827RDa6sVyPnKiB8oAdXGWKtWZzcVWsi6rfRbXuYgaBphJfX73/4Zc/",
-	"Dp5vBpLwJsVwEMXcKieyhrKskGplA1roZq1lEhjJjWCYVb7RfuhrOeI/Bw+4kXX05sRUzujwYJuk9z5B",
-	"AHbbuhu34HLE6+Fr9zjCKF8DDd8QAtzEec6A0bAy+syV6WqS+7t4oWEhTwR98k9giPKaqZRmjbDkB/eP",
-	"1qCSZZp4Pg7smmAewAKL7IHNBRS5WVNsXuavz+sAw3rLzeQNzHlzkK8n7voJMV4magjJhC5OiS7Avusz",
-	"vGJzzSheGILGnKFnqCJvsaxTxrIrl/tovXb9C4OEYr42b1l9P3bJ4cBGUTMyrQxSDkefLHMaVf5Q6qYH",
-	"G1gl8LWmvf61OeVlYXPBCuUusNB5jLiI0zxhukjpV3WpLFtg0mbDjjPQ2TbRVTxWjCUEvfq4ktUyuWHt",
-	"i0anlK+kUTz2w9rFgVe6nXZHhCsCfksifbgATbE6HCpQJq0pd6KxFCwqWaZ345Oj/UGXRCPM+RE8gMhB",
-	"WNGRVdITutANydeYgH4hIohq4sdhFWRn1Ap1+TGmSnO92WVbn2IQO2i+3rAqYgOHWGSskO/wIWeAUMz5",
-	"XJaUnCDD/qqIZfebQ0NelQDLzZUkN/2rFotZAAAUkjggLUDOCmRnvcQCCuVBobfb0bzW1qNvV3WQP2+g",
-	"6zirGmcYdelcZYD3aFKD7NkWzFfnuPlUb5I+KldpdX0mxmT6ZG8vwN3sgX1gD5OybqY72GarJ7wg7JL8",
-	"l494nY7aFn87OLXjWmdIdU2BLVswrRytbVezqkH8QaNLfCW+ykOToDCqhIo0CccgVsB8bpgNDV0JQ5ks",
-	"Wlws+EBQJ3jjaMmGCAqdSaFZ0V29gK92GukR+YX/2OIRck3cyoBc9jLvrltXfa1GqkA84Y5WG/T7t7yI",
-	"tXVvmFV9rVbQ5c302urlWQhnnarn9iBQZhvvn7UpydZeR/iAv3xcjDpkj2yyttVS26zQw4OfywovhRBe",
-	"kwTmE83iK7QXHxwB1v2IDBeAthFkSDW7f9R1zvF4IjUT9jb3tUaZala8CBZHBNm1vz1IwfHW6lCBv3ZR",
-	"lpygpQ4lP0ww9lQYpgSr51o7GBxtCUOwna8gukc+tKE1zO/KzrrC4w4asU83kPyAZBr91M5Jxwqjf48n",
-	"UVEI3TvBWhosEoLfJE1LQ67Q9PqTQuGWeX4h1XgBCCWtugjqbgGX8EE4v5ejwbU3AgyixhcbdQ0cCdxB",
-	"yzbXpZrQYBbboLole2+u3PTuIElnjZrLsLIbpdJ0YT+NYIUmKSd4ISDqCjkGzv/qwWrYqFo0WX0pbyT0",
-	"+JW5BXNdnXN87Ya7ZtpYvjtcdr3IpRrBKwDy86AGyK1UA/IZxkb60xsqga6NzSPVaoN7y83kLIiv3szG",
-	"tLwjm8dsv0wTpk2ZKnsbEvCS9LqkKUXvzfYp19rtkea3QpK3lIyxJgNuI/atkvM+s6x2FrjYyqT4KIaB",
-	"RQDls1O0Ngvm9WSOiZA0oWCLtify4IhMZK70zWWzrUWsti29iYm4pNo68W8k56JUu5252DXcdB5xy3LF",
-	"zeKNHSCOZMioaopDOgvgvSckSuJrN6rD+ziwg8Ar2S3ljfuEEszbkwPyEtYCSBE7KgZm5WQkI60b46ve",
-	"ePyKg/WWgGQnUSdUT4YScvkWydhKC2pBegskOLTZnoKVRuaGgJxepr7lGiZJqb5yI4r65AIw6Eqm7FJo",
-	"utCYQAjaRFBNn5wDTs+UySMBd4NGZMgDVyZYzujYG/hA1lXXPEZgA2JcuJ11LOWUFzE5J52rq5+kNr3q",
-	"0MpVpBn/hVnGDPXURw2oaUwPS2IpjJJpkRJMCtjNi2dvwowa2mVHwLH1ydlSGSEsdvzi7Pnj7qWIVgRz",
-	"kf/5//y/5MOE6snH/oc/pWAfoy4Q8SmuBqSslqLWu2I+eoKK5FKAxdKZ1uym+ahZbVjWvxSXAku2gA9i",
-	"mCOnmUA2KUeEJKYK7HTRWW4mUnksDfkRyJFYuv6f//f/F4Es7r0YwwWhCBx11tiC0hxirQEkj5VayAWf",
-	"uWm8fnJODg8PHxIuLsWvF+enhCf4i9Wsnz7SXZeJEpPwoSbznSY8KfJyd4sMXGWqbiNlnwBGGBq7FBHN",
-	"spQjps1X8fkf77QUUQC29oXarA4AOGyX2ZQ6IAkXJEKwchQsa2G/wiWkJHLw9t7TJDop+HetJnmh5lhe",
-	"D2Hp+wcPirj0S1ENTD/pRT50js1tc5bo4Njb1z3aZZ885z/2yVu3WBk1E1gPTf7++MIuE366FD89PnuE",
-	"a3TmnoITC4+6DHPMTGRSps07Ghzj4kRnaSrnbv6Q/jHkJva8z+gUrLgBQNcjcNBtq6s+oxMyUoyR/cGg",
-	"SzIlCeBwCeKpLsUxfOKCDHOlDSQht3d0uuiTqEAI917JlMeLiAD7KfxP30d/RPcgPt1/45y95PtoHt3r",
-	"Bi1El6J4yFJfykaGfB+p6B5sAeblWWrGUop9ekjjKfk+MtG9Ux9QAPn4aOH3K50yBw8vBa7ka2bUoncG",
-	"uXWRt6U8ZkKz0p3bef7qWe+gP3C25NIuPZ/P+zP5J09T2pdqvPf81bO9g/5gLwCAdx6d/4PSN51u55op",
-	"vDw6+/1BfwDe74wJmvHOSeewP+gfdrodSwdw1+3RjO8B5q6XSsxZ6OqXSQ+yfJp0TjpWYD2zjz2zT9kG",
-	"XJI83Xrll4/s+cCntQ+eoxxpn6xHFkNRcO9hhTyxJOEJHjnuyrWgI1YqyI0AZwjMTFSZEiSEbLyCElqL",
-	"TINrCLIDlreQT1WLkk1NsAJxbEksaTLTFKX5W/rAq62xk/tHjX20LRz49YA5SeeAATkIQLA86ZOXZQl/",
-	"952P2O4i5HWpFXu638khMq7w0lpVLKBpnlBgetG6mM2hOEsxjniFeqg1OoybevN+lrKzzYDV9Q5/rKG7",
-	"2/rz/pst+/u9tKfDuTwYDDCflDAOnhBec++cu7jsZGUucnuUHwvjjCQgK9VVlvC2h6DQj93OEY6hqeli",
-	"rHs/0sTHfMEr++tf+VVQJ4uwBF86XP/SEyjInyCe6mhwtP6NF9I8kbnALg4ern/hQsrnVCxe+7iOj93O",
-	"8SZLgCZtmhaRS8ebTOjXIKXmx7COXOc1o7Xs5F0rHBTWDKjqaNn3bwigttrO+55GuHeIqbbN1nj+Hnuf",
-	"SWUC1t8az2CC0DuAXqagzyqZjycugTr1RacdODcAvtrrsetraOAd2ScvvbQEZeoKoRY1p3iSi+mlQKFt",
-	"f/+A/PtfP/T379k7lgu7hCkz7IRQPcXEME5qgQMe9clTQc7f/MMNWEHKZ4G6jY94SvOZQFXtUiA7RHn0",
-	"5zcvX6AwSolh74vwMZ1BMMCEARQsTxOQo1z6OXuq85SilEai76JSjccbv3qlPoZlX3GpNvESxzlCZlL6",
-	"wWJ9Hdjn8JNI3unGQIndHbu7Y3d37FZ37PueO02Ve7bBYMbemz17/FY+97Gp5DYTxiqWJ8C4MHf6/oPB",
-	"PThnliLKi9syUkhuLQWm5rfMzS5PADI4x3n0HnGdSV3UBi+tY2jyXTHG3Z3/xe58vB/qt74MfBjb3/oh",
-	"A1mp64XJO76UugeH3huBauyyjQ/g49txuc8paAfruF7SrrL33dH7YkfPblVlN1ql7cqBqhy/5djJxlO4",
-	"9yH49LH1TP6dhUeyczcU23ZJVerfeZHdCipTttjR7Rek278zUy1ec1NK3ZbjB0Tz9BF6utdQ+l4i5yKV",
-	"NGkl+UfugSrd18a1TJwpoyPwl7KuL4fjFEPpvCH2CRCohtJMSogyvFhiA7ZVvkZ5mvrSr0XQcPCdbR5q",
-	"iduPv3/qLZSxWS9Yzl5Rg28LedOq3lJBdgHy6vFzMkxlPNU7EfKvww/8EapVtKLa7vdXzBumDEGan9RP",
-	"t5NJ3WbPKnw1haHK+csDURsU8sKb57CYoaHJXnnR04TNMmmYiBe9X9giIj1ox5UbBpeuXTdCBZtDpn0h",
-	"SSwzCK1C3NWUZaYPmYnKQJCwavHcvuTqFitGhgyKLxFKzt+8LpyM/SX7kt/8XyBHw3ZrGUwKfOnb6smW",
-	"PfnKnltyJCjg/KBkSH3yAuaujVQYkBTTeMKW+JT9sneOLv3tOFR3x+TqTG6wAZM7l2KUckQEHR0cbDKR",
-	"TElI4wKc6hvjpRd0ygjapgNe9Z0Oj+pKlqoY2I49MbXw2ClbbKIo7GXTWO8ffD4ueVGITr4wKnA0NN5D",
-	"5j3PFV2hV5aQXCRMARYB8+IBu3sLibB0l/xMryma1C2roCJmmsypgKwlYOn64eDhwemlOHv8pndwfL93",
-	"/uM5PP7T87Pz3pufzuyX9/pkQ/YN5R1xsM5Ebcfv5MJGzn4pNmTtRd5By9sBHVPydsYBUcENEYVlHBej",
-	"hdNfiu1ZfYMzwTN7TLl4O/weDtyPLurpVnTLakLIj1Wknj0WH7e9Z4pT0GD4HXJBQXzfyPJqd3V313wL",
-	"d83+4Ua3xjOqMB3w0f7xJjPXeZZJZVjynCWc+uI7/7E3W1HuMuRPVnOw8hmwmLu66lxGsc961Z2f+bsA",
-	"81RjQIRME0Q+vpPDU6ypNoXwkwgvDVNUyJp4l52WUDs+pkJIQ4bMXooA4XtbyPbhInN9Kcpqud9p4rJP",
-	"ELynRGJ7zVIas6JLd69g+DCAdCvJ9KJuCRx0EEf46BQSV8bYwxyb7hLMP7HS7PJ1XCfBEHHMn36lbDcA",
-	"KDe11kZql33IsOLwNeZ+TO35WJyiiwNFCUtjlnR0sLOVlAAF+OL8DOUEaZBCXS2e4IJ65us6bX2xHAwO",
-	"7mJ13slhgJE1VLkU5rcyh93luLscbxF5ZY/sp1vVHXtyt121/nsj7OqiKNcOkGIyygUgVYqE9SEU2+to",
-	"iCTR0luWhJyLEILlirJzKMCCR27Jz/QoLPu90tx+5tvDbkFXtCKzdm4hiCX0hneFWS5IIk3XZ2C3D5z1",
-	"UigGty2exRfNamUNX9TvGyxiCwtEzZUY6cJIvnbH2X+AHDxxYTwOz4dU7QkYdglCmASiIQMu4KtjVBhA",
-	"JbduefLLWiat4ItHRbGNu8ZdvApgfKtgFn+0ISwOjg8bUV2NGDEfJb7hkYJV8eHuLZgRnw53DvFtoRAG",
-	"+NLhhnAyn8YQn78FHJuV0f92TdOcYWyP/RwhnYkFgR/axgLssX29jzfo/YykjCaWeKNeREyuXMp/UAaI",
-	"stJGK5BPqjaPZ68Sm1/ATsMvq484lt1z/1YSqPaCT7/fMa8GmlkPz3G09dUz6m8NaFPWFtqCn7Yp8+cT",
-	"Fk8tpfs4xeIiRj1DA47MaJaOTssszcj2QcF239T0N7QLdEkuUqY1iWhuJOZVAb0coteXpSlMc/TIY9K+",
-	"SiUaR+cSMm2kP+/fct9tEpLHSRcIjbrIBDGa5QZHNQ3y8QUdb2ud/WtqnTsl8suyubMkKXD/m7I5LE1Q",
-	"lxv3hnmKuUibsQ00nhTaXcnpQCUM/V2KjXLNElf8T0gXCDyk8fQkLCEKIbaY8Ewt0KJoWxgyTOA3Itz4",
-	"TAOXAqUJqI7G4wnmBICKM+C0Ii9HxMylUwxFURqVuQBbEmE9qSg0lWYpFd9pLHKH46bxxPLhMqZHCubC",
-	"vnHSXhWGGZUzxcgg214PWouKoGpMVFDYa+314sJaKNp1qSC5QFUaYsTtjxg61A3XEqJ+5hOZMoiXPn/z",
-	"D4xTIr9ePOk9CMD8aOVbikjiRpcRSZH9DrNLuDS80ZynSUxVEnVBeoRcS1BpRKurjM3sn5mSI54yqDWS",
-	"QekmxZIrcOPCk9T+P7i6/CfIKeAqj6A2HpHvA5GVZJQr7dbwNCJDZubuopzdg9okLg0rLA8aLi+FkxQh",
-	"ZwTJJBc+W7+dKSvi9Um0Z1dB70UuZ4ZdEsiHsN8l0V5U7CguTpPF+sc8nYZ3rf5aL1s7UD/ErSJF7s6m",
-	"HQzRlUhquJ7fVrmAPZVfPfB3dwl++Uswz6z0djwYrBP6LUWVl2FniwvyA/7xES/HlBnWlLSVjCUrcn10",
-	"S8xHY6hdt/CFOoOsT5Th60qG2VuQ3ZU4FLxi7csTro1UiwakHgzzpmrC6Dk18aQJo3fUOHOuyVgK9pcD",
-	"6u9vcIJeKZA1AHXxBDPVfXOYXiCWm4qT3dbwkhuS31u6mcnx6eiFFKyVVAd3qlN+sqJoGz9sP1/acEgt",
-	"Sg2Jno56duY9mHqEst6t9L8D1X/JIJvtTt/NkPNIyq/ZCMErcHZOWkIlmc9fVamP4BKw4Z0EiTxDu9ZI",
-	"pqmcg7Q+W76VMGPjrdxKn8tq5ZJK3rGEvAmHKWoWESHnu+N+e1f1Tiq/XW6G1VbDbHsSqFl/op3Ki+Gb",
-	"h5w7Q/SdBp7vQr93t3uDRyo4DbcfBf4pUkDrKUs4HQupuW7FEz2TcgoaL6vlc6IAKLQCayrl1D7Rq3nO",
-	"ug52eOY8MKghP3rx5s3jc9JzRkrUiEGRLpLYjMCzfCmeekGkUJlPSHTNFB8tIugVW6Sx0UQKwk3ftm7P",
-	"hbPi+uYpxpnLuSAZjRHqhM58SGeJ5oX9waVwSRu7LpkjWqTxQj4eHJKoWC/w4Msc7MFiOb/lhF5b5jhi",
-	"c+dQ1MylucRglzldEFhD28zpJdQRgIBarsnRwcOwo2GuF1Fj7AY+Uopan40lPX5PZ1y0wpLeVvdtx4a+",
-	"IBtyRzHgRPZECDm/O5WjldmA82B7PH5NnWl0YJ1hEixWxStOqCsXhrjpkwDhXkLalzWYp3act+l9v3sY",
-	"uaYzBkVH7UQDllMHkDvb5Q4HvsOB/6cE5MLprsUsbcEf1+kt4BP9PEwO/KGKFeW2sMqxj/yBVHaIwCx5",
-	"HEYk9htidQSb71jcjsXtWNxfMvjEsoA6HPEWmZzVWlIuWKvWiMXpVqUhJaA1cKTvsm4N5DAFV1XiYDCV",
-	"8PxlTmYV7ws/nG/a8PP4mgmzWV7tQrgvfMM7neuLnba3CPjKMiYYoEzLVL0tdp8vpYCh6eTzCSfoKZqw",
-	"eOqyXMdyxkLgdFHA2f5Q4CiWD/U/YKA7+WQnn+zkk7+k88iyiFqYxc3Fk7IeX6Ms8hZLEsUxy8wJpOXH",
-	"N3raKEZnUQhchpBZ/J58//ans4u3fyc/XTx/Rv79r4f9g3v+/sUeAb91KYS06hZgfz2gC61OYEKOnlFt",
-	"enC3954+ik4w6TbCx7hAI1QXC8lCPSGZmz6JeBL5QH7oC6pZdUkEHyLElC0y1r0UUUINjQgVBPrw6b2h",
-	"4JiczcCZD8wWsdj7x74wETr33Vwhys0VMKLpyDY3kbnqFqEulwIT+DO0jovEBTsqOO7ICRKJhnrArpE8",
-	"OyGxFILFleR3RW4CnvRJhJhqRBBjMcgIQAg++VLKNdTBkppdCoQ+M5ymLotmSYdIIBLLwzUZy61c9dhX",
-	"1f8iaakdzfiidXb7qrHLqyowN4XY+aK5n1Z/wA2LDjHNaZE6+zMmzl4ayNOkKBhDix0Oa4Iwfs0SLHPp",
-	"CBZwmFKQIZtwAFnW4sCvzQZlI/CuKidTOarbLO1dqQUO+R2yry1TJZZ6BG58UYkDW9spEl/ah+y3JVQd",
-	"8G5BHmcmbLZ9An8urrmhCNBYBaZ4Gjz3TSvT5UTWa9TB4nTDjM9ckZSL6S5y97ZpPFjwAHcI4FeZsXa9",
-	"OXSzV2l+xmZDptYF+V5gmNC0sCwVRRdBAsEMiiCr9MlbV5rUgx25Gw48idWVvUjzd25+yodkyJxWS3A0",
-	"pwjtR/QAhHrlWVusb0muX2sIUjnCLxPzW/Zv5flnXEzbNNOSusr4DLvrt5mNcRfvuwNVfgbXpKVcLHsN",
-	"IaaQQ9CS7lY8sKYdB8x270P5oRbo1JTKr8KUNokRwnMGSUMAwIw1hsUCoE070fJL5+qECsRQVDnY163p",
-	"auv7qeitksb/nRyuFkV/tg/8xUtI3U6Go5/lMExvtJGtYE17yHQ/t+l8vWhuqWTHOL60vG53oVUoh4Nc",
-	"YRj2m5r+ab/a+/BODleWqvpZDr/9QMLVPpNdCOHuMH5iCOE7OCUbHb9tD9PPcrh0SeOx3VPMqBu4jn2L",
-	"7cDdlFBj2Cwz2tVDQN/IRM5B/5YjUyjRVE8ZOB6aAG1GLW7CP74CbzGe3D9yljOQMlQuBGSMRFcxFnGF",
-	"RDvgTvblkumMkSkYv/VyRuhvz5vc9SuABpidK3nnSt6AJb4xVFmmOIJQT0Al0JFierKeRdb0ZKfmrNRJ",
-	"nrtnvmnTOE5iveztFmRn/b5labqehfs77Ze6tUzzbRi+aRzLHD3nqYRyAnlGqHHW626RLsu1OOEZGbJU",
-	"irHGqvTUFE1Y8RIuZzCtyjEX3viNOcrkXDBFRlwk2qd4C5OOG4dSf2/AkN7jAnuf0QVJGb1mEMl3IUnK",
-	"TGkMgwRxUjPXIXdQAyHnousTO1aMG00wgLMkQfL/Ws3sOLqzJLlr+7pblpb7GYniP+JS3hnBvyyPfE6n",
-	"gQncO9PIcOFcss7bBlzgU+zi7uu9D/jHysRfF9CzZlqDz9L7DitsjYmyOg65kFPmnZuQ0BLqvWlDFwi7",
-	"wuoswCZdCsmx7BMnXgAjVGwmryGacaZZes10yXVxHZRMWZMeZF8reNx6q/2FHR1VjAjpl/ova7HfXn7+",
-	"poI+gGD8gQGtEW7TGxwS+IWlo+LaabPYtRHa4I7vpZ1R6gsbpWaeEG4gsm4lhyE9rEluVWOxGCgJyQub",
-	"s1UFZPy5RLovk3Nqk9NTyzm1q4S1k+c+S6YopLbvNEgunyK5yYwJmvG+PwptlxNge2hsPvV6ogmmE6Pp",
-	"K2U7MZwVNSqddiOH71jcaE95mTFx9uopOewP+od9XBsW54qbRefkt9+rhYTA6xznMzuscoEgIzcTMev8",
-	"Xq5BuGgrJFcIfghS91jN2ZyA4u5r3oyll1u9DYArl7G2gMc1ZaztEoNSLiDivGysjczATs3FuEvmbDiR",
-	"cqovhRUxoeygbwokTBLm7XKQbwZpcKCepmXc5JqmPCnD2xdW0kY7Q5kt1xVJxqAETVIpxsjWNOSCh4T0",
-	"jTl0YNlehou5pnjZxbL1Bgs+FVzUUqthog0nEEsx4mq2aQ2yB4NBtzPjogASbII+/6Yz+P71WaLLxVs3",
-	"BG7EE8Nf1mfnrVH2Z5MzKv20SBvhyHdG5dutPwec+LuqRaJbsj/LoQETAFUUPB55e3orRXYndjcJ00s0",
-	"d/siddjFlxGstyX4b0rI3onAt56PwxetuRV+3yQE7hlFhR4x1V7l56lwaYNYRiIjozJiQThFGeIwrYwH",
-	"AaU0mXHhciWiHVMxQtO5VaZ5+dayUn3hhvLS/qwnPPtavS3FAP2Ivy79HBI54RLvnCY7DrOCw/xUlK8K",
-	"7xwJ3gJJqED40A2MdKs4Tq7pmK1SwH+FB+7oFsbOGk7Sucwhwhlir7+B2/eby32zRHe5ZkXBLit/3lTQ",
-	"9FRXGkDacjw8NUQwltRK60AJNKD8idSmsWr566LptWQKodcTM0tvFnI9kopkTGYp28IKhNXhMjxGq+xB",
-	"xXd7H0Y8ZSth1sWcn/C0IWdWGUVfNNp/p701I6NmUhozRtjCRpaM+0fbGzIa9+Advaa4wKt3wkXLZynl",
-	"Yss9u4DCGKm3lWxldF6xt2fQaCFOBTm9wj0HSl6z32h6WwlWQx/0t41VgzlskBMNploP3tYsVszsAGy3",
-	"DWA7e/W0WPGWoBBHnhUGj99tgFTDfdskSPsMx+ExFBP7gN1/6FITqQojt3HZBicUcWOYkawtHBvI7mtV",
-	"WmBwXyYIG7p+y83kDWxRG+fETSmCr3E/d+HXOyXqK/dUFiDSgsNtxtJqShJ+u6cgiLpH07TdJPNEKkyx",
-	"JQUD3pQyOnXViL250IFcsRgFwMcWFS9bWY7SAD4WCquqlDNFlCzSbEjZBBazIzxL0xuKCnfJ8HQx2Lu2",
-	"0YTdJ00s7yc5JzOra4DrErc92ZlsdtxmjVHY0olLy1cwHB/d1WIn3poJfYB/11W1texE1/lJW8FZLxz9",
-	"R1eN/QYp7cb3Wrt7uYUUbpn3rhQzS6UvFDV31PZl8aBbk9rNwKBAHj6+eJVPuiTUzySefBkv9Prj8dcG",
-	"d+5kks/iqL4tDcgJH3ughtyg8lfleK/IOj/fwmQEwIw0AYXLCjyQRXYkFYnkNVMpza5cfuSo9HxzQ2Iq",
-	"yNAK91lKY5ZcQpsLzHA1Y1TMJzxlp4SSUa7A4+BVL0ytzE0ZG/Q06TrIoDNT2TF6OxWECDUAFV/DEn79",
-	"dikc5xfhg1vbpUrCuT3b1McdfH7Hkm9VnOLXVYbsihgi4d6IO3tQ9krv0Vv/0DftP3KzWO9B8muy8yHd",
-	"jQ+pXO8WD1JBpBWC9t+u8SL9CMHCROUpAhHeGCoSqhLiqdqVYShqCbx6+eaCJXg1RK6THk8i8n29BEOR",
-	"eseXRPbpi+51L0XxquEzpg2dZa62gf9e87GgJlcsQkkEMxtg2p4IMr1H3bJOAvQzXBiml3rrE0hUSMnB",
-	"+/de1rHvcUEOyjrGBPI16FOiWMIVi412ob7G5TVmCY7DpTbGtqvVeTA3AyyXl22s7HRMdJccE0AIHg7w",
-	"3wMysd9NumR/AP8/IpPupTgYkAk0cnBEJuT7f///+wPyv99z5SZ8FQcsAXZSVgH44ZhMyCH0EDwKA+2T",
-	"M6iSLBVUZcZdgwxQvTP7ZERmUNfZvjCnECIixkx1sdDzpaAkoQso3EyTRDHts1C7atFH+wOXFp8an1jG",
-	"Sogjy4oTutBdu2UJhwslOfF1q61IYR/jJqiSUZBPQQN9/2KERQzsgBpSgriET45endyqEsiI5Ys2OPdA",
-	"puSMa5Zgj1BKmi6w9pKZcwhHn7BiqrNcGyvKTozJtHsDwQj5MOXxpcDzzkzX/mAvXXJ0dAg5qARDXM3+",
-	"4OCISHHqpOMioYhdhgkTLjWI/cEVAIG6WP1LcSm8x9a/qZgVndwTEPZfiMJW5E5kgejBEuElm4bS3EVU",
-	"kRwRmqbOejqDrqyQoMNKBwUKHlm7q5wykWmiyZBpnjASYedXcPSjd3Jo/+oWewffYyYCKODxnXYnZy5V",
-	"cu/E9vpP+IH8k9jWyT8vxT97vR78Z3+LfJEPcDUlEfkniYC4o5NqYTenIEBaT9ykDB05lWZysDpgM3iA",
-	"HL/xbW7WjCu4Fzaz8atCX0FZMe7ex8CxaLkDLPNzNVR2/+HRWCYs8gbvmOaadUkkh5qpawarzt5nQDz2",
-	"7xF/396oL8be2ury28tlVvDt8GvoGA6d+7skiJja/2umOE3tX5BcEf6Q5gpXv0sipy7qWt9QIxY7LNh8",
-	"6+DY+4xb5aJlePAz01fU3hzRROZKX6VsBJ8sryo+0NzIK+g5OrUjo1oK+/3MSsZjTziwUFYegqJ2cDTg",
-	"JrXv0dQy0NUDbV1G96sbZzCYhqWh6RWyXWgrWHS7tXZezFCe1t60m0hFzG7wKpSsu3I6cfXV5T7YJg/C",
-	"NDZ5EKkrZAer6A2prKmFYNJhA/ha8+TfyWE/YTS5SpkxzO+c5V7F8YG0fPXXkZEGnPIUuC9JWMpBROEm",
-	"KN2ZynHXRYgKY3m8kCD0lGNQzCje0vstduWv3ybWG02kBrrEqwL+EnhJw7wL2TKqNbaWAfvzfWqZhVUl",
-	"rtAYltRbauTBNe7gn11qiUSZYtdc5vrK/QbhsvU+FHML517yywhkCcOG+SPtSEUizUUMW4/N2YObpu5R",
-	"zNa4NI1CuPlnwWTI99FYCruvikSWUC03u9ct/r4qumFWxbB/uBXo+oWs9WKYRmbvmddpSQlCQkTwP1Ha",
-	"cG94UcnLCpWqVw4L1mB1Q0SIUxq+VrubG96XQYS5ztfb3vxGlMoNmmy9gRVLqthfd0CxHXTja4+2uS5q",
-	"QPq7hhbK5OZGjBa73N4H99dK2MaLII8CZP7GonlMsUDTmVPI3jhk+DPWYbTKq5JZhgVbmyAeJcfbgTy+",
-	"rZwC1DParamwHeXRSg23bqddc3nssB5fZe6vrSnuZmAPRyN1uEdj+RZGRpyh8urLy0ElXMhF1CdYEtiL",
-	"+EQzYOEgFmBJWc87vTgLNlqrpTgWGubBaUsqFh6bzyb1fRncyWbHdYc92QlVN8gTdtMLrF2M2nOKLmcb",
-	"+TwflU/fRf2pW6gAVR34IqwG1cAey9UIVOEvV5f6Dvy/fmHW+4HLtal7gn2Vkp3A8aV9x+EefaL3+MYC",
-	"yEbMZu+Dt7CtjMeuEWnn7s6DlYPOHF23XeZ+Cju6/+KCdmH2nhdZHT1bukPaX3+5efK60UnZK6zU2wNG",
-	"bz7K1vpUQWZMWHW6XLCqitcI4SMlhJQSxWLGMX07xThkbnyJJ/B1G5amffLSqx9FMbch42LstI9SDWmL",
-	"0XntV+9WrdYVdnTwudjROhbkS0TtikPtikNtVBwKajIIB8ABzf02tYrbYVStrOeJVA74RAWRuaFjduKY",
-	"Pk5oyMycMeHddOiWc44/50I1gIEp8o14xdxyn3gitQfizF1WhMI9CO4/xFWBxw+7lYJ1EQnWzvJOCU2B",
-	"6UntGFlsHwF8vOV4oVUFekFXn/9pRhPWJ2eGzKQ2ZH/QHQwGBPin4TNWLZB0SqiehgYZhONzjGdsNG/X",
-	"ueNrq3N+rY69YrA4yo1sPAefoXem89SsD3z2vHmHgN8Zhm6dixc4So0IEMsNPgNHB0RFz2HrPxtXPzgi",
-	"ANRCXlpI9TFVYJQpQMKaDBdkKM3Ew9AryThLidJKj2jahpR//ZboITe8Nz5y4OstlHozVMEupmcnKd6U",
-	"x/CxCwxria75ZNZimP5MHOXMC7iBzFeHSgHSXOYmAPVbKQ0FplAyDIDtfYKufVQ4m7XNC6bNX1DRLKXi",
-	"IRvnu2LEOy6yhb5J7JHDI3kjBmJJ8M8Vfir762e8e39iNDWTljrliWR6dfrStxMGkSsQUYJ7SeyMQljU",
-	"BLvAbJaZksOUzfTeh1gmlcSly+cTvDQuVocAWPQ77UHDmeQA6WzI8/r4PeQAfYU9bVLhpWgbsM9N/rAe",
-	"e88trTWmRbVv3Xla1FtKTXub+U7fhlsFcfIYSjKRc2IkmTFIc7Yi1SlYR9sPw2v8eWlDaZrK+eNZZhb/",
-	"oGnO/PrXAHR05tMvZVSZkucX0UxtJXyumRpK3erkPL5bH+fKAxtTrLXiONtn7vAsWEmuIZEtGq3pnC5c",
-	"TF3JFjhWi8q4GG/GU1weBggQamQn1TY+dIaMKqZscx+7HzquRhV8tO3bZhzB5CrtnHT2QAhxzX5oIBdn",
-	"SovDolVUsaL2VL+kERfF1ln2wb+ValoSG41jlhmX8s+eC25AWguagvr1De14PfD8TLuCWcFL4RgbXi5z",
-	"uAbvuBDylq7AcicFK9GlE5plTFS6hZJcTf0hNtavoMffe2CWkV1Qe1liVd6lcN0+eetdIi5glwofLxt0",
-	"Xtyxy/1fQDBYmkIBuuUqOS7dvcu7iFnLg4Yr2diWG7c6fSppQoY0pSL2DSFLJVJAz0FzjmCbRlnJ/e3X",
-	"2Y4IWKgGHhq0VPLLjyBXhKH9KIG0pp58w5grm+5WGa6B0mhcQEP6G12YRYj0SXuINMyosJovqtcquzZX",
-	"g/3pwz+P5z+oB+xoqO9fD/7YTw5mh+Io85wYxfClLe/xZOV9uxQZsASMQd3JDbRLuGUzGEMN1nWy//CH",
-	"QWXA+z/cPzgcDKA+28qhFbHgm4yQC8PGUBFkaYhvSrOQ01R1RmNWuAHMhM0Qvmg3EkxLlRgLjZX0Tkh0",
-	"vd9Fb8GQanb/yG71T8/Pzntvfjo7OL6PZSMg1t2PHB+WyaJL3knuTukoT1PMHNhftzuFRWurTfpMZnVg",
-	"GxtZ0//rvxrEUDplok/OitICLkK2ChBFOWp/sB62P6fC+Cj8JiW8rmLIGcMGPPMF1fJ/BQAA//8=",
+	"7L3rdhs5li74Khj2mZXpOSRFXW1Lq38oZbtSmb61pSzX6VSOAowARZhBIBIARTNdnnV+zQPMQ5z6Pa9Q",
+	"j9JPchb2BiIQwQheZF3sLPZaXWmRwcBtY9/3tz+1YjnOpGDC6Nbhp1ZGFR0zwxT8dcKU4QMeU8NOn9kP",
+	"EqZjxTPDpWgdtk4TIgeEkrh4rNtqt9hHOs5S1jpsxcpc9rZHT//Ynz5WT9heXx9c937fTnbGu2Iva7Vb",
+	"3L4mo2bYarcEHcNvipe12i3Ffp9wxZLWoVET1m7peMjG1E5lTD++ZOLKDFuH272dvXZrzEX+QbtlZpl9",
+	"mzaKi6vW58/t1slEaanmVxEJ9tFcxvBtZBdkhoxk9IqRPhtIxbrk1BCuyTVNeUIGUsEDmo4ZGfDUbhWh",
+	"IiFSJUwRKdJZ1y/s9wlTs2BlOIGGRez09p7UTfsZS/k1U7NFB5C4Z8q7n6TXa+++f9Ptbv0zOaZcvGOD",
+	"+iUoYkd3S4FHywtx/+rGctwwa/jR7c75NGHjTBom4tnPbDY/8dd0zDQxQ65JTNO0TbQkZkgN4YbEVJA+",
+	"I5oJQ+gV5YJMuRnKiSF9xsUVialSnCXEfmKmPGaHZJsYSXb29y/ENde8nzJyfHZyekriIVU0tlTWJpT8",
+	"8svpMyBBLrShImZd8kIqsrNHhnKidEGZdkowaPGRkSMm7GY7EocPJ5qpC2Hpd8Rmlsqv+DUT8P2AK22I",
+	"FOw7S+B6yhSupY3vjYIN6rxjWUpnLDkkdt+jI3hB9I79PmHadE6T6EJwnJ1gU5jcd7pLjoU0Q6bImJmh",
+	"TNrEHmqb9GUys9PE+dr5aLK3s0MiHgw4YrOOYhPNkqgN14+6+cLC8Rz0hdCGpymZCHs1p3RG9npPy+/h",
+	"opMpeaWY1pFb1ztm1KxzPDBMRXaOfvFyQPY/fmzDDgp2IXCnkEfA0nDPqSZ9djUR5Pu9Xq9N9nrbbbK3",
+	"vWv/Z79N9nae2nMcc60tIehYZsx+AIuGafcVoyNPWFIYe/qP2rB/QhoyYpk5tP8a2t/b0RIpWPdClG7M",
+	"E9bbffr4Cevs9ZL9zt5uknT68dPdzsGTp3t0//Hg6e7Onr9KQ0YTporLFJ6rpfzwFmXUGKbsr/7vX/+P",
+	"zv/z26ft9s7+/uf/1qq9QYNX1MTD+avzjg0mmuF2723vkOmQuS2U/Q8sBm4rJEmluGLIbaVguDuwLc/P",
+	"6RWwDN1tXMSgg4M38ID97Z36Kb+WguXTbnq1fehm7xfX3FC7DQvYuSA8f6zMCLlYn6MX77pd/viT7C8S",
+	"SR9kvzz3D7K/9tw/yP7tTvolH3MzP+kf5ZSMqZgRashYatMkwVP4eTiDhA3oJDWtw/1e206HjydjK8t7",
+	"MBf8q5gJF4ZdMQVTecXGfaYaZaLdwzE88p0GLg2MxwwZV+Qv3Pw46ZNUXlUlpYyNjKmp30183e1u6Lll",
+	"0ovoALh4eZJGjtamBHjN7U79Pa0nhTQBluO4/kQYnoa8aSyvmYbDQFWQa2BUbWKl/FCmVuzHUiSa6Ek8",
+	"JFSTaGdfR13yHqVmyD2itns/NyThg4HVJQdKjoHXNRHhlFZoMGDK3/+63Xn6299/3e7s//Zrz/7zoPdI",
+	"17Pn96w/lHK06PCm+Ej5+KbD9Y/Pveg2D/CzfZfOpNAMbJUfaOL0DfuXlZxMwD9plqXWnOBSbGVK9lM2",
+	"/u8ftF3np2D0/6bsTWz921ZhD23ht3rrLf4KBy3v1PmQEYXDWq3PSui+/YQm3Za1OaQYpDy+1ymdGhLL",
+	"NOUJ0yhip1Zwso9cG31EIvgHF1eXPIlQiDpq+9xuvZCqz5OEifvewlw3tRdN2UuU0nikCfUaEthkKRWE",
+	"2v/EzHNDVLrkgGg5ZqBEaX4lWGJvYyzt4uA+Uadpam5NVBDE9srQ9LlSaBPe12qPCQgMO2WrsR/Zqw8s",
+	"5OqKJU5TBeXZUZU9JtRwudHEsI+GaENnoEwrXMtraV7IiUjucxmvJbI3r7ChyQDH+J0mUl1Rwf9wGszn",
+	"duutAp7I7QcvKE9Zct8U5iY6pNqaVMJutuYiRrUTFEougDsjY4ZZn0v5kqordt9zBTq2RGEHt+RABdkm",
+	"r/gPflavqJg5ZqfvdXJSop7kiNPyk9BcAjqNlP3kkpqIaDqzyj3If1SjYbrvqGENmth7tNxIygZwR7gp",
+	"C5+LVkhbF60j9e+9I/Pv2yWBOC/r8hE7b2XK4xpz3u47qHfk+0TRgelwZgadoTEZzXhHUcPg245bxqMl",
+	"0/r937d7vaPpvx/0ls2s2L75SZ2hJtGte0ehS9rX/CLoxAyl4n+w++YDcOm9WexNbzIRIyGnok3Yx8zK",
+	"e/u9YtdyxJIj+29KNNOaS4G/sPeSiYQlFVJ5//5953hihkwYdAnOG5MvTsjB4/0e+ec/drsLN9vt0zXl",
+	"Ke2n7H65fkaVyTdHMJZYGaUJndLZETFqhr6V6kW5LeLIlIyZ1ve97FMDHgqrDrVJf2LImI4Y2PaaCc2s",
+	"NmLlr45IarUTwq6ZmpGpkuKKDDhLUYn6RehJlkllWPKKJZyewxofhiVbBS8KR7OjWGnx2Z8CHNxxbOpc",
+	"ze+HkiQ8AWUFHDj28DIlM6YMRzWWJ/M/e4MOO2sF5o6xo8ITPdOGjUE9sES2pq1VuSTtFs/mJ3CcJIpp",
+	"7V0wTuuKwQWu5PgItoULe37C6PIMdnq73V53e3u3+7RuOOMOs0YMjLhAO8RuJupJ8GphjepfW3Y77Bud",
+	"ZYjb0PqtztQpjI5f8du23efiUVQO7HSOJwk3z4VRNSLijbCafSxV4l2oNMuYSDpSpDOrwc2fJo3xt7Xr",
+	"8867tjUS/WKdnmIF6TVTFR+Kc45PsoQaltRtJ/WEt4jWkTrt056z0AR1M5q+DeaPFlqdgLZWjj3+0vQ+",
+	"tejEyEvFBJu2Dgc01exzuyUmqWO3+Lq5LUcP6g1mERjlU6oXTMW+YZWZxIrZfb2ktYoJE3bdQzhzlFMh",
+	"ke8cdLa3Ozs7572nh7u9w17vP1vt1kCqsX1Zy55Xx/AxqzuzhBnKU32DHWCpZpYrgagt1KWlC7XS1Mwu",
+	"63hNoCv7aIanU2LkHDmuyVzcwPWX/md3Bcx6U8DIzzwfa2akzN5vNKrccMC48tF4hYWxa7PmOgvjrXES",
+	"RaAiphNttQFzRNg4MzPnDxd2vQmvUJpiv681lwr345ZrBHTuOUbbs6ryGYWkkt9UzzcKyi0teDFbfcl1",
+	"ze06xoCrHMDZcKb9wdRy1YQaWk+59i1tb426iKx7EXduXcPGeimDLKRALqJaVCkKfw+pvhw7ljXHJMDN",
+	"ALY5qHe4Ltgv9BVKAUzTvbMvZcqosG8NotAN8sKA2pSAS9GHq70SUDPMEbF8gEjcjJTqimrAZj+p0w+S",
+	"v/pwPHvNex9fnfVmr/hPT7vZ33bGzVykgbDgTIK9KS+ojiZ+mKQjHxjW4EOvXTUKGhCN9j7k4eEyScQy",
+	"qT2PmeceCmJOCchaSrSxKyP2V+VNEXTMOjxbvnxP/PV0iNkBYOZkTOlqHOdYkNO3hDqtCqNduDLwyHVX",
+	"Gh45nxUaafpm0Dr8dTFN41a3Pv9Wp97iyxzFIPsp79v8lCw3B+V9fgeeV9V42HUuCBUEflPD6JDnrnQ7",
+	"X9hXouOu5nYO+Mfm+5NIQvtyYub8CmdwsdY+BC4SVjPc25TGDAMCTs/TTJg2+iJ7pZF788Ghdivlooaa",
+	"X3LBPDs7OftrLq60oSKxV94NsO3O0dLfT2dvXpfG22lcVTA+eu3nmLT2RGFXsyhFY26ftKFmomsNC3sn",
+	"kV/S1BqKsza6CnKy8/q+k1owrLUWQerAU8uVfjwnt7Fuffms2oUWAWwkv9pITDmdL2ZiC/Q3UIWr1879",
+	"ylIlTZIaIVe8tfzDXzL7m/1eb+ULg0OdwP7ZSY/px1P83b4LVLo/t6vXqcrk3ZyW7MSK/NzkjMdZllNL",
+	"BZ62KvzdHX5z6BZ+TJOkoprvPX1SR+H1KoS18OytYTQeuinld5c7TxVoFStv/ZyQq+FYjpybl4bXYxrc",
+	"kdISt+sW6K/Gkg0L79mC99UL+5VuZEEhJ8fHL7hI7P1cpDmRk+NjZ2frMCeMpAzSkcjJMeFaTxi4PIJ0",
+	"QfL9uxcn5MnB/tM2cf96/KjGJk+SupQUHA8PXU7ShNA0ldOqoPg15HRdmGrPzeailTKjmYjVLDNdqa4u",
+	"WnYbcjJpcH0UdEBTTnXt1rjsmJPXx6+eu4hWNJATkYCXPQX3mrVmIHrmVgJSoSTRHZcFieveVUnXpLTr",
+	"lyeYWUUAwibVkZk/UG7ImM5wi+oV35jWJ9flou7YK/SxFAN+NVEsydX5YvLB5tdJoHoFMZKjiLCPNDbp",
+	"rNB7xnR2hLZ1FFPaGUBUVEdt/DOVcjTJOgMIY0Xke2pniHQPUTlhlZ0pS9NHIMkixbRMr5nqTISyjMXu",
+	"Z1RO4UoZVXM+hWDoWlP6Y8ZiU7/11BA9BCLuMx8oLOmfwR1DksdAcIWAYf6ibLEUE6hVtKwyCftJtGEZ",
+	"vnvMrHpS1biOk8TKMXuuf0jBDslaF6tuPu5C1E/KLrAdiByIQfTlNWuT6VDq4t7EciJM470RbJHes1xf",
+	"TMCe9iK+7Cy3i1WhChqKRUt1DNKPK/yosjfrsRzZ10xdNxIRSj8m7AV89vqscenV88pG3DOS+rNym113",
+	"VMFZVFba9P61Vqwn4zGt8+76yKMlkTFk1JSXez4vmYIdcMIpnRFMNDixynKF5zXoprEVpZ6P5ipoQCkB",
+	"aXshUexgG+RZsa7gTAMegbe1VigH6fY1bplQvILl7IVvQrhp52nNVhKP2KxGb7sf5r6C49bS8phW7f0v",
+	"c9zCVW10o7qbXHgVIXl37grfwI064OKKqUxxYS71kO7sHzS6GZ89f9cmQ/aRJizmY5q2iSU0RWKqK1vx",
+	"dPDkIOk92X7yZC9+nBzsP6U7A0ZpL97fp0lve5/u9gd7g+3+Tr/Xf7KzEyfb+8lBvL3f7w16Pdp7UjfR",
+	"IdWXIzZbrO9lil9b+nIZ6EOWJsTLrHl1YZFL9cZ1KPOMGpjx/EgncjyWIq9XsKPaRyGpv2n054/rRhix",
+	"wg++yIL4mc0g4OnMct0s3nRIagOpwOty3Elpn6Vl78pSLimkuaT1YWd/n5hI5iJ9O487vZ3OTs/epZ2n",
+	"h/tPV79LdsQiElQe8oVVeKd2XCnc8qAY5xavcqbkgKd1LPDk1XPivi1pBeC1skyF6jrB3NJDqUzKkREv",
+	"VQwUg7S25LI/a0rHrFC4C8ZKOcLQr/151YHHNYknSjFhfLrcvBt46d1YYe7XEqPhl4pRXR/vDByxLglk",
+	"3tcoZGVuepIxpVmy6h7CmxdJAY26OjwHAZfyJBKezE9iHbpaOkfNFKc1TuMfV+HQvT263d+Jd5M9tj84",
+	"6D3efrLzdJfu9ffjg+QxezJ42tveWS0CVEguz1XyqeW8r42aib8ZAccq3daQWdRKpkIKlI6ojm7K96Ak",
+	"15foLsvCSsHF0Q8QUAq1rE1E6a4iSsEuvwNCW9Mla7lUqZrVbrgjWXSwgD9/IK2yXkNGBfdbRAvvcrJ/",
+	"h88X7L9UUVI7xTdAghTL6IqJupo8/HzEZu3cdOXaGzW5JMAogmWGRTStSj2Vs3Arq910n9db705FJ4dP",
+	"fDMSPBJqUqr2hNl6bxHXwVZjyCaUZ449V9NsxmsmkKA1950mLluMJDKejO32gBPx8ZPe40ftoDANYvR+",
+	"J+0Pg00L8iq+wCdzaRfRiYc0TZm4Yt2yef36+NVzcvBxtHu9//uOeDzdM0/UdvZ03PtwMNy92h/sJHua",
+	"du0rukl8TanuXDPFBzP4+R14bzCYUHgl8dmEpewKSLsoz5sb2fKNy3jI4tEKFptze1BTw26+SOEbM63p",
+	"VZ2y2Ri1Pfc82LtP7bQWHBuZMVO7A8jH7A4sXD8Pl29/Q/pWi9IsHdziRqzoAsIcPxeJcAow3m2uMdRb",
+	"ntPrvz178+r49HW996deSzxrisrHEJZ3RbPrxBffh3yFaBnGEy1bsLtk2Wyr3XIJyzWxxIVJivhmCCof",
+	"onsxvwPtqsoO/lTLdyEvjabhbJ69PnvHaGK1npIYw4/e4Q/eiHNF49HKSY55gDPXrzzZ13HyZ/nMG9LC",
+	"ivxHuO2UxBNt5NjqqsAOakRifSS5CGm492EIe2WGWJtIStUVM01jcUMyyYXRRwF6g9N0hP+DXVedfjfk",
+	"uKsnukLx0yzLnQm4HyFhAKdZfuIupO0O3m1G7SlzeiWk5nqpvLZXHzyP7aCOzPODdvGnl3ogtodyaqW2",
+	"lRpOaFQcgssYP2Z9yRG8Ws6dyBfxuvogUMB2oFwhpVwg0418Mrne+mS//hwdEQgZTV3CQgrcj6VpA78a",
+	"uxrxedeh0JdDqU19jria+JD4H4i/ACQKfFrpQC2ZQVTC0syV4NUwbusklZNkkFK1kmXKrnnCRMya0nlc",
+	"PWyYkQnEQfqzlc2gNyBrkMXUBsL/VdSnU5EHvkpRBGpIcWptopkJVCw5qGobPoCG171dAH5kSn6cETkY",
+	"dL9A5NdGfVbYZ5ZqBiQaBpNrJ/JlwRgYLGU0wSQaV+KJe1E7HNRaL/ZoFioW+T4SIA6vWSem8ZAl0aM7",
+	"dAxZUqinqD8C8ItcYPZZKsWVJvNJex4nxCozXxCrrAapMCq1SpTJrSXgcX7n2yH3DzhOrZjK0xurLh3g",
+	"hV4BKdvqYXylYiFOjLwEx1azkjj3OhfostdBSgjrlxU80CkZE/Xul7ACYVH4Y87fINiUJWVdf7WsCTRq",
+	"gSmoGeLhLAqjLaXJYGaNQS7vVbh57GX5NLyHQS9gFCXHAjfehxCo/6s763KPRo2MeqBQY6zVZcbGDWcQ",
+	"UJAHIyhlrwFcFKMO1WHEZg6Hyk6SzMvSjv2/H57/5fQ1OXn+7vz0xenJ8flz8u75f/zy/Owcvv2v//m/",
+	"VsuRDk2KhTmKxZOoCXDF9GItsYb0gIfXJG8AUxTsDvn3grBkHaTZ+jHfG8QLMfK37Acv8SnvmUGmt5S+",
+	"8bE73NB6y/FlHhpp56HNNhGW41GeWppO5HqpyZliA6YUSy7jYa3EqQn5KilNUAxpf+e1U6uPECND3+HJ",
+	"sdXEmLJ38Zopmgb52eCFRY9vRUM8e/cX8s6O87ftVbZrpQDml0UoBZsujq05t4a9bVlKhbhT+ihcPstT",
+	"n8/w2fxXlyt4oIIaBRFyEWcgS6LpbE0vlavbXHq3PEDFLbs8pzxNYqqStdQRS6TR/9W1S4t8YuMKAYM8",
+	"shh6ocqbX5IOJSkfTLUUdfRCMAxKVq+vi1oG+l5JE8uZ4px2UxI6AbnPscVK/VxwqM16rMu9Xy8cdZxn",
+	"EEGJwBF6XJx+j2Lda6Q5A1ms9brIUn096b0owSvM4HZ14kqyWagbtwF/02dWlNPPKiw6T/pv0qUD8KqD",
+	"vVV02iZ97u3PJ2f/tt07wkxiIavZUVaCFClSqOZG/o5EQBF0xAQmiVfdDisrduFy9vd3D1ZY0T3oJw1l",
+	"SWLmFIJQB4CN+UVwy8rBS0bjmGWGJV3yWhLPX9phHZ5UJJv0Ux4TPRkM+MdFasQcWNk3qleEAMT7+7el",
+	"Z7QL7Ls4pVrzOGqTyKQaXZgR5MUX6kcUTNzHV+tnX1JZ1r1zZfm3KMp+rEfl6ADcMi8FuYBQSDmwc80C",
+	"XGhwTa0gJYGgm6XGsqQWVzz1APksvph0k8pyR6ksJb11vmwlY1BHdQkqZ3QYega5JlPKjUtJJJFLT40O",
+	"50U7OgGcJUciGht+7d6GJ2TPw2H0RIcFak3hcElgK6OSYhflpUiFSueQwBDU0ke2SotweWeoOeNMfOVl",
+	"bUgWN+gXUL7W1KveZDgnI52mXaNZAcaeneyYi/CF2/+SjsVvVInC+iU7BSPJkF6DEqULr1eBufWnUZE2",
+	"WsfXrXXcvtU9JzqeXztQtIprI+feDnDP4RiRU0MEWhUyTaCMh4ypgWTgWkCrNfClvB6yel5elGcmgxiB",
+	"EoYBVY5FujI8e8xtEn2QfURHjcqmfORyE0roSM5SwqRlB1RJEbRSDvB553bpXohXUjFErtBQvRrLcRVi",
+	"H0ubKgysGjBZHvwISoiW+YTrzropKgNaqNPyLCfGVCRtFKPjXDzTScKNR9j5ErSjEPuyNlD0Hqr6EGSp",
+	"Bl9Jqqs1RzR8zLSh4+xegbpWhq3K81f9JKwAqhrjLixQohnQC1ZL4feZPvlOzJ9DAe4EF/G3JmaxFJMp",
+	"h/W7ZzMDWdnGyrgrK+P5RzrmgjZnb0MilmWl10zNAukBdaBTnqb+ibrKT7o6zEPKDIJuzCuSeSVthZ4A",
+	"XYcDTofLgzKK43VfLcpboFHUhXnpRLOmePOIscyDlZ4cO1cbGi/IaMdSG5LyEUudllwGPCrbA65ZEKxq",
+	"jfkXeXw10y/HXVcEiCpe+NtC32yefQRKZJ6AUyQiHYEi6NM70EtNcyMBmySk0FcAM+E0i2vRhqDIjxpL",
+	"dR5EAeyisIwf0vX3erv75J//2OvuPjr0APCTzE8K9FvLkhW/GhpMZMaHHMCBKR6+EPbpI/8SYOQK2jsU",
+	"7Z18OyTtsu8A8eQIX1U3Z/c4aBaB+atZPIFbykX+z768gkjJomTkKVWCi6vFxGlt9cJi0yUatfcmZXnC",
+	"1JjODgklA8pT9GLBRowdCordnalUo9ugyyq/KoV/KG3lxJDfv2C1dfwrQAKrx/Kx3+fFJ3mW+mrQccGP",
+	"MLGOW7qAAGENZlwQsbpVpLjcVQ2yTBAJPy7DJ7XhlGhu1IGxPRW1OXCQBV1X1/vT2ZvXxH1LuHB3B3CP",
+	"4Y4dPO1tPzrCDBLoSELyXoGW9BG1uk2irSjvViCqCLGtrTBNuVGQ+TlW8bjqSOBHRlMzrIc5cpmQMYLs",
+	"NeQiL8Dt+lR3lCU/A4B6S8wJlip3I+WUNjfdFQoVrDwAizX0lUHvlEkAXr40IdyNVLdnRReqOq1vSmc5",
+	"2NWUQtcJTK6igPMeQj6kXIwasbruPUXKDbu4groEol0efaLVunC2C9KUfoHGPtM8pZ2LETBSfYtLXpB0",
+	"dOMWYvOJHzJd6rF6Z5+pNVPg15XYenBSS2t8C1q9WQw9bKYGhQl0xOZJ1k+Pi0vXvakUJDro7T3p9do1",
+	"LCaVoBKH53sEjZPYiPRnte6kJwd7vVKzsP2nO71Sw7DdXi0q5I0PAn64eHOXmYDFJj6EHRgwrI0xeFfG",
+	"YLHJ77kZvuRitLrtUDqgTxXySN2rKv7IIWCWi5gdWpMAPZBUewn4QVY980NjMn24tYUFGr62YCugzK0n",
+	"090xeudz/jlRfKm+AROc35LfFjMTpxN6KYgtEWtIRapRkY2bZyHMe1aNsTZijW7wgvJ0ophV6smAqqOc",
+	"rqziOFEwC0vcCeIAksh1W7v0zXyj4BeGCTNcDh+5Uup3FYyEkqjAdIjyusjAz+5KNGYZ07eeJf5AGFCM",
+	"JpcpM8YaeAsHR8DAnENYBkDsW49cx6TIGhfKwA2gA8X08A6zJxdAVz0HTwWaJPOk9KVpzAtUlvVbhtbX",
+	"lrN6g/D9cFZsvLtt7lDmgX0c7n51H+stxxCzMUR5XGwLrlRws8DyWYq1w42ehzsvpbVyQxLJaoB3lqay",
+	"qhzid82WFXFuo7pNzxtgWuavJ3EMvZEq3TzWDays0u1DTcTC+wpFmFZoIiA1Fbedj7taBvNPsl+kL68S",
+	"Pf5J9n30+EETjhcELUL4obk03Pmi9Vw05odWuuk1TDgn0PWSdX+S/WWK8AfZfwgN2KoWG9X3rlTf4o41",
+	"wwcgRMERiXIe5aLIHgiYKkSkzoHxnOvm9wnDoJ6aCIHsNH8F4E9AO8w6T6+/yYvbY1mjc747ViI0Qozg",
+	"jVKYwU5FzHxyO2B9Ffpaq92qCvvaSfnklHlqD2AMgqTlQ/L85NnZsT38t52d/QPLTN92dp/sAVt9Z78Z",
+	"kJ3e3hP7517v6QHpc1NaCosRRozFu0/27Jw1tc/jv+wvauf5Ms+caXLuVbNQljj7jrE3ODnYO8I8Ijkg",
+	"2/YmHOwS5D26TRJ+hQGChETdy60O6Etj+jEc+WCvhgSxHXh92gY4YadDmVf9Oudsuc3qOm64M2h96p1T",
+	"GD7z/cbvxz810dWR1ne/WRuRLU6smWHeV9EUGK5zGZgn4HzQUr2G/RvXc70cx+OGZFRrDO/7cAqNAUG6",
+	"XXQOx57E0P9kPt+s6Ni+YgXcsfb939FaPoIMlT7Dmc2Xyb9pHuDLPHu4V3mVj3P0uTNZ6tdDej9GLP61",
+	"MNrk2PvxSiRb8TksOcimQyjl9feW9CD/gh30m9fomsP9WaaN4PIfQiFx/Gqjk9yVToIbfKME5/cu2u6v",
+	"hx7yzKcZ+CS3efDCW/cuh2gvteFZjIu7rkWILuUi5lKFkDc1zjL4ZT2B+5wSLkimmGbC+eusyFoPBXmB",
+	"IyHs3pCH98tRYekhc6bcPkt2iL553bPHeA48ifWww4vwWWplwILwNyQJujVQXW3atWwDFiHAaTlRMasH",
+	"P8oXd0hoThFt7BkdEEXhf3X1WwvAj9YF41q2yYjJtTQCi4tsV7C5lHPtOBqeL3IIblCg4NWi8zv8tUOM",
+	"PMup8JieDkQzozPtswtSKr6aWG3Q3GoRv/kFsOoWK5JVJfhL0koX9D2DjAqmNPbtrOZyPsd/kZemNgFE",
+	"UcMuU9/xfiGHzVvjQ5YrW5prfc5r+jOF1dfwkmLHS5NZqqWFBPhlokiUDmqpNKo/iVOjAeF2PrGkfACh",
+	"ZbdUi1u1Jq+0F/XYoZ5ruuqpwVzeJOgiKRXYZUbXVWwn3FwqZpiALN6EznQ9RunQ9/GyjxQvxvSv5vTu",
+	"3YP9JfEefbnbq7luASplXsDEC+WJ7PZgJuVmg7WxpXUvv1NiljZIo4pB2TRXREzsT3xFFxB7tS9cbYT9",
+	"hvdUjphYNL/jt6eYcKJvMtWDuqk6X82qu9jQyC94T7HP+YJqyKJdT6Glrau9PMA8hzw7V1TowaKu401m",
+	"HxlCm8sqzyc+aXE6RBWnfKGsblmfD6S8HQ22WJ7BbycKzhYcjhsEoSTvXYya68CbUEVds9rmkWV2+YmT",
+	"8UQbNEyqQmM46cuqzbnzZKnNaeQ668FDhQXlVZuwxlUs4KWzqcLOytrDf/vzydn2zjtEplrz4H0e34Cn",
+	"rFiBV0fKZ51RradSJQvU2fJrJBZnWE0S04JBw0XVySu4fTaTBZTAd5r0qeYxMNsq0plUisWGDKXSjPQB",
+	"tnBGtKEZeEaWQQZUkyD9Ymp3FGFJmwAcmTAucRVSN5/u1TdCXBs1/RiL5ORUzOGmt8k1U31q+Lg273ER",
+	"8mpdWUwn7yi5cjbtPGYk2vpWB513i5VYyBCipC6jvITHWbTbnE/+W9j9uCb1uA2AsVYfEjG7pW7HsE1c",
+	"XC3qNB/20qdkr/eUxDJNecI0UP6XN6O6ScPlX3QpjR8mFywG8ePB6ktYygww2RzRcP1++xwVd9+I2o6M",
+	"Gcskcnypc5pER77nvPOttomR8sv679u5GTVbgGSnZpbNgGsYvJoA2afZnQSa5+3dH8/P3xJ8oKwf9Z7W",
+	"qR2Gm7TBcgakFSsT51r3hd3Q8F77i7WebQ5ePEcpgNLsGlvM4cU3pIrlYM5VHhNmi3WggpphoGwllHXc",
+	"kyBw7Qz8gCjreHihQjYrjpZmtXfwQ906F4SSKReJnIKId8yt2ogERq458hN4ISITl98KpTnw3nJ2WK8+",
+	"GRUfLWfLloD6QNTlNT84YS6I+0FZwe0t7Ticr2hu5NqtZS6E+c6al2urmjweuppHLDe24jQP3VRkaJqu",
+	"ACeTQvGQ1Cxo6OlmiLr+vL9b81osbh+EdNYWoVfyFhlFA0Dy849xOtH8mlklaVqr9N5V1ghuw+IzXtRt",
+	"fEo1wQD8/Nm5wHzz7XMDcCso7ZKLFxXXY7u2vXjTRhbuACxELzSUcreTI8KoSjnirYvCDVkCNQW/nFTs",
+	"rvY+T1zA1dQfQqWXUYNH3n6nvQaiJ337RB9rz8gVv3atu/d3nvTIP/+x393tbj8KMwAmQmcs5gPOHCLg",
+	"iRxnSo45dO6ggwFPOdYIoD8JUiyC1nEx0xq+fzN4kzGF/tS6pIF3Mm1y62gfiLdzTmSb9GdExzJj+jAP",
+	"tLiaUPgYV2ulnAaLkCZjy7stK3AgB/pwqrhhEUIZBH+FVvfhiM2i9oUof4hNqQDeAkx191vMO/AmvfsQ",
+	"RkezlqZpuQYRPoYesmMuchdA7dac2UUt7RlBvdULm2QZPiK/VHy0PknF7YPdpcJHifOueB/8M9W9mX8M",
+	"Gn+1W7Cl7kfF9ubODf9VuH/eu+G/C6dd+5n/lfOc+Gf8n/7r/EDc9+UDqt3tc94U3rKG5yEZKMZASd0t",
+	"HP6ZkmR7v03oFRPxjOz3wq22P0AOaFcJT9QPbPejDmSvcGmUa8A0ixUzX1lk4ZInuqmJTTrzW5Y3s7DU",
+	"auQkHvoYF4RMEHJljXDhMtBqyCKTmYaULS6ugsR4wb6o08mXwFPXVMIZObpJ4vVEN5z3OwjJYk8VUF+s",
+	"BWy5JhcTw+4dRPqFVCRjMkuhgcbI6jTcuD4mgSXMslTOGiCjr7mc6Eso9r5sEPaVAkC8J4Xcd25zJX05",
+	"CdaOzSWiS6bvcINg+CW3FOZ5hRXGbBpc+LtCdgap2txvC2XLyg4UFFw19xUI/zJTrLGZCzgcSDykisaG",
+	"Ke3NmbotSOLry4+Pf/5959VqqdA+PBdOIl97iY9VqidLV610gg2UuTTKBzz/hhDFKO4bCysXsePTRPtE",
+	"j3xnV2PPDrUBDLOVWPWYfjzFL/cDc3Ytzo1OY8u/K+y7Opm7ZuW3wtPWipAuv5K5Rx3qTMDvZ21FME/Q",
+	"hMEmmmkK6P1i/ctbnODuDkzX/bW9BGTCY5DjAhqpf1miHaqJD5Bnh/rYJs3urtLsYH/fAQ+9QWTKmztX",
+	"zGCSSFlA1heZ01pKs79kBZIYvPeo1tfSRsYIEKUEK2b5XeoI8pqplGa1lfGumH1BYbxME6/7gIpDKmk6",
+	"uwelanhfap8Xw9f7BuvP8QuzJfEsb5aacpf8d9UMFdiD99wMz2C/Vy/f9kymWrlt6o3B81wFOiI6L+Nu",
+	"UocG50+nL9XeX8V/Pun/FG//qP9HcvCX7D96u/T55G9yf3l5Ns5itfrsIu6epwf66+g3SGNv8GP03K7t",
+	"GHZ5HAj9BK3B50lkxFh26doTLXcP/8ygWSDzuhTGqrlPNXOAtT5UtwoEaLjORQ5OtxZwbjYuRi17Tdkh",
+	"urOCLx9fWEfCDYlV+Yzxnjp/k0t54iJOJwnTef/Rck5QTXFAfdTF2cP2nZhueqUYSwimDjuB1pRsuF2b",
+	"VWW19FXSlkqverx0A+G17VZzts17dDDVunF8twOMo1WiHAD1+xU7d8KBVuXAiwpk3rFUUpdUZP9F+jSl",
+	"InZZUHPDc20FZdLYPii6koJFhdD2idFkb7vXxkpBLq6CBwJMgAG/ZhDTqWnoyASMCxBTVBM/D9Kf+X5v",
+	"oavvCtsvutEsgSxv/ooDNOuSc4Tiu8bNq5D4aH19YG7nufehz9i9tMb5lp/UrwvhUt13rqzxsiipXN15",
+	"53brsiHuFhTMCZmjB5RK1qtt59BvEoAJ3L9rzzmay4NPh+s693KvArKDFRxeQeQMThcT5vL2tFVfGJoK",
+	"IdD1He3VA3fgmqi0qcJ4nhPXpzQE2UlbEERwSQ6rOZ3sBMpsNL+vBROYZ3TV69FEEutV2zspdYyXqaFE",
+	"CL88DJuPiwBgGeAk+jQe1QHqNJ9xn11RcZuCaYJBxctxQxowmEPcHqscgVdgzNOU1yVDPKnNTF5YiuSL",
+	"dBBbA0AEE47QnZBnXqnLKT/PRZ5EskIPQMxo6ctktrB5tGXmeTccjx/sD7M8nU8XLZ5ctA4vlgCPX7Ta",
+	"FzAjeDbk+Cy5aH1elBWGmV5fAvRYWlo7sC34laBmotBHXwPRojMpNGvYsFOjnYt5j/zMf6hk5I4acFfw",
+	"jbe0ptL9aUCrvKxP3nQyBmlpPnARV2s0wPPaQGJNmi6wkfBylefk78X8UVdotWbjqqezgEPd0DXupK9r",
+	"31fjO6xqs85IbLXad63aVt0PixXCFZr23aZ+iA+s6uuv9ONY4PoPvs7VPp17Siqa/HSoWXyJGRU7ewDz",
+	"sEf6Myh+EaRPNTvYazundzyUmgmrjRde7nrXHag5vM4uwvFeDX7+j6fqyV9+/h+/q/Pph1/ePnty+vLt",
+	"f57KnZf0JT2brl8tUKtygDLRRmN6iPFYNH2x/d2pMEyJaoBrBQ2kRFZ7axYP2JkuuITPPChJrZ6AvSUk",
+	"pptMIV4Eex1owPVwe5f2KBbY6P45dJLkKZgVLXWntqbqYYxk2IraTGiXh8jyFKEOT6I8R30+jW/9TiA4",
+	"tlmKDwPP3bgdxuJu245OKm9Prx8ASq5QxBzSvGANJ35eKrUm+73eSgoZTHIVKY0zvVVR7WIrbvlLY6eK",
+	"swTg1Gr8G3P4cw/QKbrCZgrMtYfu2uxAmer76rg9vJrLElnXyq+zFoOhA7ZSuuVB1nuZo9bQZgW0rUo9",
+	"NzIe/XEtbZWZOyQeIIZblWCbaO5dRXPrL3Fj/8zItcIIWRT4WK0W4Rva2TFLpmu5feXqcG6Vyb3nZngc",
+	"gP6uFqqbp6VPKwMJv0kTpoMyqnWI13tpljX1yEdfJV6XC2u0qEteggKEA6VlsYHL7rpPr324m7654Xd9",
+	"w78w0u9Nc35LXWDvNzC1nvV+v+b6/Znox0GyTdC+FHPMhqCQWbP8yOUVMh9u4Nj9SRMKTlk74Z09MpQT",
+	"pR/QJAeAJzb14dkj8tXY6E1X8CaJJgV/rEqtlRwx6HZpTjpZ+cSWFJ3hXFaSYJ6TVGNbPncVSQ2TNz4j",
+	"NU8UN7MzuyO49D6jqq7aI0xnOSRREl+7bdg9wJ3YCVKT24WZd0AowdZGEyjGh82HW40D5cuy1II3TOta",
+	"zlUCHy0BXzhiTKge9iVVSSA7g7p6fytneBeRzRzlGQZArUWTfa5hkZTqSzejqEvOASRFyZRdCE1nGpk0",
+	"vNPlgZOgphU5edCpHPoC0hETCDJnBZ6LQYPHQ13zGJOOsS6KC8BxkCOe43Ydti4vf5TadMpTK3aRZvxn",
+	"ZhWhz/b3gxp0DuxVTmIpjJJp3iJOCjjN85dnYSsF7SDbcW5dUqB8EbSPMFYKEGTtCxEtAHwj//X//n/k",
+	"05Dq4efupz+kYJ+jNtyaI9wNY61XKSqjgw6C/clFciF823B/aB7nVBuWdS/EhUC8A8hV6k+ML61PzdAR",
+	"IYmpgkhwdDwxQ6l88RT5AciRWLr+r//5vyJwkfhsp/7Ma0G+05mnNFcGWQPGgkKMnPOxW8a7Fydkd3f3",
+	"KeHiQvxyfnJEeILfWOF1+syBpPmmjOiB+k4TDs3WXL8r38gs/wgwAQggMsDLLkREsyzlWAfpi8z/+wdo",
+	"hV/gb7iokd0mhOZw/YUdHoRdAHba11GwrXmkDreQluAKDnPRZirxKe8XsGIQMIq3d57kIMUXooxSfNiJ",
+	"PLwem2LP/2Ns/Aa4GK5kZ5u84j90yXu3WRm1/A7gCv7y/LwNsU3714X48fnxM9yjY/cU3Fh41HUcZGYo",
+	"k6KN4l5vHzcnOk5TOXXrh3agITex9x1hX3VYHe/LiDAVVpdzwlyl3Hav5+rjevZfWP92IfbhLy5If6I0",
+	"1CmCNpPOuiTKy/M7b2XK41lEgP3k+WXfR79HjwBR2H/iornk+2gaPWoHb4guRP6Qpb6UDQz5PlLRIzgC",
+	"VMDnXgNgIQqjc+T7yESPjjwYDfRnpHl+YJFmtPP0QuBOvmNGzTrH0OEaeVvKYyY0K1JYW6/evuzsdHsu",
+	"L6DQHqbTaXcs/+BpSrtSXW29evtya6fb2woAIFrPTv5K6Vmr3bpmCoVHa7vb6/YgYThjgma8ddja7fa6",
+	"u9YMo2YIsm6LZnwLiiw7qcQellco9qUvzD1NWocta+Md28de2qfsC1yvQd2oYxSPbHlkrqUPnqChYZ+s",
+	"xhTSmRc1dodjIxVJeIJXjidhwrBUgGYNdwitKmWKSiFk4+uV14EYgiaLhRTyrZxRlaqo1aB2zik1tYvy",
+	"65mDS/QOeHTCNc8ChV/tNA72Vp1Fns6RAPuSzv4EPQtKq3nSJW8GOVd2n/l6oTYWUs+9xd7/D7KPrC0U",
+	"axUjtpCRDetkwnAza9zuevymOcMPhayv8McNrxvNZ9UUg61Wrl8d8IcKqEDTeD5bZ83xfiti5nBzd3o9",
+	"bIMjjEt0DgXhB5ciWQyyyDKAy/5cGOfKBW2qsRgHQXrAJ7SHc6h7dT7XrR9o4tHH4Cfby3/yi6BOW2EJ",
+	"/mh3+Y9eSNXnSYIFO3u9veW/eC3NCzkROMTO0+U/OJfyFRWzdx4P5XO7tb/KFqC9SNMcSWp/lQX9EnQc",
+	"BetlMh5TNQMHBU3KMJNtqz7k/kVLPtQy+F+xpt5aUx87GkEEwjJ7+9qKVNhiHzOpTCAcGmE0TADsBhWa",
+	"KdheSk6uhsAEcs1I+RrkoAIXIaHAnPHhty554/UpZqVwrvaibRUPJ2J0IVCt297eIf/8x+Pu9iMrhbmw",
+	"W5gyww4J1SOH6ITSGC541CWngpyc/dVNWEGTcMFcBSRCGaWTsUBj7kIgO0SN9aezN69RXaXEsI85nJfO",
+	"AGJiyKC+ZpImoGk5zF97qycpdfhm0XdR4QNBnaAsdJ/Dti8Qu3PFn5YwUHcUHmZMCuzkblfWxH8ctwkZ",
+	"UJH9EuvrwMuOf4kEuMlva4mXjeTeSO6N5L6B5P7YcfetJL1rPIPso9myF3Thc3OC/HzICBPGGrSHwA6x",
+	"h//2k94juImWIgp1wLJn6E1eZSxBBuQJrqPzjOtMau7d8IVPD2MRC+a40SQeTJNAqVPVJWQQq1xflwgZ",
+	"yEIbM0S1figzEy69dz5V2GUTH8DH1+Nyd6m+B/u4XH8vs/fN1Xuwq2ePqnQajTp86UKVrt88SFftLdz6",
+	"FPz1ufFO/oWFV7J1PxTbJKSCGZfLIkdstqHbB6TbvzBr+sQlQrkRpa7L8QOiOX3W+vzbckrfSuRUpJIm",
+	"jST/zD1QpvuFlpclzpTRAYSwGYb+4qE3N6WLwtgnQKHqSzMsApTwwyIHaF3zbDBJUxgrBJcLPrOvb7Vb",
+	"+OdvXyqFMjbuBNvZwdeup29ag14qxKJ5+/wV6acyxuygjQr55+AH/gqVmQKh2p73V8wbRmyGfQu+ZJx2",
+	"K5O6yUuWx4hy95eL0weqNhjkeRSR6wDwuKh0i04TNs6kYSKedX5ms4h04D0jNnOg+wLATgkVbAow60KS",
+	"WGYzbPZtnxmxzHQBf76okQ4axYI7AMCzsElnn8V0ohmh5OTsXR7c7M55rfzh/wxgoOvtZbAoiOGvaydb",
+	"9jTgiBm7Jkd6+/PJ2b89KRhSl7yGtWsjFZb2xzQesjk+ZT/snGAqwXocqr1hclUm11uByZ1IMUg5pj7t",
+	"7eysspBMSYAcBk71jfHSczpiBD3eAa/6TodXdSFLVQw80p6YGnjsiM1WMRS2slGst3fujkue56oTRgsc",
+	"R8OQAHSL8VyRiVjNMsMSMhEJg5Z6rkULsLv3AEuv2+Qnek3RUW9ZBRUx02RKBWSDgafr8c7TnaMLcfz8",
+	"rLOzf9A5+eEEHv/x1fFJ5+zHY/vhoy5ZkX2TlI8wB8Qn9dr5O72wlrNfiBVZe94rZwiAzgkLeDvjkMnB",
+	"DRG57xw3o4HTX4j1WX1NiMIze2wpdDv8Hi7cD65C+1Zsy3LDo8/l/EJ7LT6vK2fyW1Dj+O1zQVUNUG29",
+	"UWtPdSNrvgVZs727ktR4SRX2ydvb3l9l5XqSZVIZlrxiCafQy/9fWbIB74W8sYA/WcvB6mfAYu5L1Dno",
+	"+jsVdSfHXhZgA0cH3ZommHH5QfaPSOQA2i6piVBoGET1cQmFELLTsktODYmpENKQPrNCEVIH3+e6fbjJ",
+	"XF+Iot3Td5o4dDyCckokdtQspTHLh3RyBSFoIDm41PghahcJiy61Ev50BgnU8CDiOOSJ18gSxMdb6Hb5",
+	"OsRJMEWc85eLlPUm8JPsr+AjtdveZ1xceSxB3+XpCEMcrjfbB9m3pKODky2hZeUpHSfHqCdIgxQ6w2qH",
+	"QEC9dM1H1hcsO72d+9idD7If5OYaqlxvz1tZw0Y4boTjLeZz2Sv75V51x56ctEtYyq5y8q5N5oKm6/aU",
+	"DJY+DiYixr6u8/29cxsNM0m09J4lIaciTOxyzeY4NIfHKzcXZ3pWzG1popN7Hw4LtqJVmbULC0HNsHe8",
+	"K0RKI4k0bd811D5w3Elpn6Vr57M4APNm1vCgcd9gExtYIFquUGYJ+Ulfe+DsX0APHrryIZcliFTtCRhO",
+	"CUqnBOZYBlzAt40uMYBSE6fi5hdNvhuTL57lXajvO+/ibZDotyjN4vemDIud/d3arK7aHDGPkLHilYJd",
+	"8fgjDTkjvkXGFOrqQiUMslb7K6aTeUh6fP4W8tisjv7v1zSdMKwpsn9jvbllmfBF01yAPTbv9/4Kox+T",
+	"lNHEEm/UiYiZKKGDgn5ltY3GRD6pmiKenRIuSZ6YGn5YfsSx7I77b6l7Syf467d75tVAM8vTcxxtffWM",
+	"+ltLtCma7q/BT5uM+ZMhi0eW0mUOe+UEMdoZGvLIjGbp4KhoQoVsHwxs90nFfkO/QJtMRMq0JhGdGIk4",
+	"XGCXA6zCvDaFAInPfE7aV2lE4+wclONK9vP2LY/dpCH5POk8Q6OqMkFtaHHAUcWCfH5Or9b1zv45rc6N",
+	"EfmwbO44SfK8/1XZHPbArOqNW/1JCv0LGnIbaDzMrbuC04FJGMa7FBtMNEvIiLEMMhKwALlP49FhgF6L",
+	"pb2IZaJm6FG0b+gzhFQeQC94DL1dCNQmuCBTbAgyZDNEh4SgFXkzIGYqnWHoqns8MoQUCYmw7XgUukqz",
+	"lIrvNIGODjhvGg8tHy4qhaRgrtwcF+1NYVhRsVKsN7Lv68DboryYGwEScn+tFS+u8IWiX5cKMhFoSkNt",
+	"uv0SC5La4V5CLdF0KFMGddonZ3/F6ifyy/mLzpMgmR+9fHN1Ttzoos4psp8hqoVr7xFNeZrEVCVRG7RH",
+	"wJmDrrhaXWZsbP+ZKTngKYO+uBn0a1csuYQwLjxJ7f8Gosv/BVgGrksuWuMR+T5QWUlGudJuD48i0mdm",
+	"6gTl+BH00XUgN7A96Li8EE5TBKwKkkkufKtAu1KW4wSQaMvugt6KHFaH3RLAYdhuk2gryk8UN6fOY/3D",
+	"JB2FslZ/rcLWTtRPca1KkfvzaQdTdB3Ea8Tz+zIXsLfyq0/83QjBhxeCk8xqb/u93jKl31JUIQxbawjI",
+	"T/iPzygcU2ZYHcA8IIP6IFgAXF9batfOY6HOIesBOoTEatsQNQbZXZGHgiLW/njItZEIwFtJ3oBp3tRM",
+	"GLyiJh7W5ejt1a6ca3IFuHl/slDJ9go36K0CXQOyLl4gIuU3l9MLxHJTdbLdWF5yQ/J7T1dzOZ4OXkvB",
+	"Gkm1d6825Rcbivblu833SxsOSM7UkOh00LEr78DSI9T1bmX8TVL9QxbZrHf7bpY5j6T8jg0weQXuzmFD",
+	"qSTzuFml1mEO+A1lEgD2hn6tgUxTOQVtfTwvlRBK9Fak0l15rRza6T1ryKtwmLz/LBFyurnutyeqN1r5",
+	"7XKzE0SGDFD+JFCz/kI/lVfDVy85d47oey0835R+b6R7TUQquA23XwX+JVpA4y1LOL0SUnPdmE/0UsqR",
+	"znvOBShRFBIKrcKaSjmyT3QqkbO2Szs8dhEYtJCfvT47e35COs5JiRYxGNI5iM0AIssX4tQrIrnJfEii",
+	"a6b4YBbBqPhGGhuNvYq69u32Xjgvrn89xTpzORUkozGmOmEwH2A00b2w3bsQDiyy7UAk0SONAnm/t0ui",
+	"fL8ggi8n4A8W87iaQ3ptmeOATV1AUTMHr4nFLlM6I7CH9jVHF9A2BgpquSZ7O0/DgfoTPYtqazfwkULV",
+	"ujOW9PwjHXPRmJb0vnxuGzb0gGzIXcWAE9kbIeT0/kyORmYDwYP18/Er5kxtAOsYQbBYOV9xSF0jXMyb",
+	"Pgwy3IuU9nkL5tTO8zaj7/efRg6NQqdSQUuGgOVUE8id73KTB77JA/9XKciF212pWVqDPy6zWyAmejdM",
+	"DuKhiuWNL6GdSl75A1B2mIFZ8DisSOzW1OoINt2wuA2L27C4P2XxiWUB1XTEW2Ry1mpJuWCNViO2Rl0E",
+	"Q0reu44ulr6LVkKAYQqhqsSlwZTK8+c5mTW8z/10vmnHz/NrJsxqaN25cp/Hhjc214PdtveY8JVlTDDI",
+	"Mi2gehv8Pg9lgKHr5O6UE4wUDVk8ctjZsRyzMHHad8WDL/I8ivlL/VeY6EY/2egnG/3kTxk8siyiUmZx",
+	"c/WkaKlYq4u8x1ZIccwycwhg//iLjjaK0XEUJi5DySx+Tr5//+Px+fu/kB/PX70k//zH0+7Oo1K/dQ35",
+	"WxdCSGtuQe6vT+hCrxO4kKOXVJsOyPbO6bPoEEG3MX2MC3RCtbFvOPQxkhPTJRFPIl/ID2NBF602ieCP",
+	"CHPKZhlrX4gooYZGhAoCY3h4b2h0JsdjCOYDs8Vc7O193xAJg/turVDl5hon0XRgXzeUE9XOS10uBEL8",
+	"M/SOi8QVOyq47sgJEomOeshdI5PskMRSCBaXwO9ybAKedEmEOdWYQey7qVJVgC+lXEP/LanZhcDUZ4bL",
+	"1EWzLukyEojEtnR1znKrVz1HOnkgWGpHM75Znj2+1Tv215XY+YbhX9Z/wLcu7SPMaQ6dfYfA2XMTOU3y",
+	"NjQ0P+Gw0wjj1yzBzqOOYCEPUwrSZ0MOSZaVOvBrs0JjCZRVxWJKV3Wdrb0vs8Blfofsa02oxMKOwIPP",
+	"e3Xg2zaGxEPHkP2xhKYDyhbkcWbIxusD+HNxzQ3FBI1FyRSnwXPftDFdLGS5RR1sTjtEfOaKpFyMNpW7",
+	"t03jwYYHeYeQ/Coz1mw3h2H2Ms2P2bjP1LIi33MsExrlnqW82SNoIIigCLpKl7x3LVF9siN304EnsQux",
+	"V2n+ws2Pkz7pM2fVEpzNEab2Y/YAlHpNsqZa34Jcv9YSpGKGD1PzW4xv9fmXXIyaLNOCuor6DHvqt4nG",
+	"uKn33SRV3kFo0lIuttuGElPAELSkuxYPrFjHAbPd+lT8USl0qoPyKzGlVWqE8J4BaAgkMGNvYzGD1KaN",
+	"avnQWJ3Q+RiaOQfnujZdrS2f8tFKMP4fZH+xKvqTfeBP3kLqdhCOfpL9EN5oJV/Bkvch071r1/ly1dxS",
+	"yYZxPLS+bk+hUSmHi1xiGPaTiv1pP9r69EH2F7aq+kn2v/1CwsUxk00J4eYyfmEJ4Qe4JStdv3Uv00+y",
+	"Pyek8dpuKWbUDULH/o3NibspocawcWa064eAsZGhnIL9LQcmN6KpHjEIPNQltBk1uwn/+AqixXhzf5+w",
+	"CQMtQ02EAMRIDBVjE1cA2oFwsm+oTMeMjMD5recRob+9aHLb7wA6YDah5E0oeQWWeGaoskxxAKWekJVA",
+	"B4rp4XIWWbGTnZmz0CZ55Z75pl3juIjlurfbkI33+5a16SoK93fab3Vjm+bbcHzTOJYTjJynEtoJTDJC",
+	"jfNet3O4LPfGIc9In6VSXGnsSk9N/gqrXoJwBteqvOLCO78Ro0xOBVNkwEWiPcRbCDpuXJb6RwOO9A4X",
+	"OPqYzkjK6DWDSr5zSVJmCmcYAMRJzdyA3KUaCDkVbQ/sWHJu1KUBHCcJkv/X6mbH2R0nyX371922NMhn",
+	"JIp/CaG8cYI/LI98RUeBC9wH00h/5kKyLtoGXOBL/OLu461P+I+FwF/nMLJmWkPM0scOS2yNiaI7DjmX",
+	"I+aDmwBoCf3etKEzTLvC7izAJh2E5JXsEqdeACNUbCyvoZpxrFl6zXTBdXEflExZnR1kf5bzuOVe+3M7",
+	"O6oYEdJv9Z/WY7++/vxNFX0AwfgLA1YjSNMbXBL4hqWDXOw0eeyaCK13z3Jp45R6YKfU2BPCDVTWtfQw",
+	"pIcl4FYVFouFkgBeWI9WFZDxXal0D4M5tcrtqWBObTphbfS5O0GKQmr7ToPm8iWam8yYoBnv+qvQJJwg",
+	"t4fG5kvFE00QToymb5UdxHCW96h01o3sf2BxrT/lTcbE8dtTstvtdXe7uDcsnihuZq3DX38rNxKCqHM8",
+	"GdtpFRsEiNxMxKz1W7EH4aYt0Fyh+CGA7rGWszkEw933vLmSXm/1PgCuHGJtnh5Xh1jbJga1XMiI87qx",
+	"NjIDPzUXV20yZf2hlCN9IayKCW0H/atAwyQhbpdL+WYAgwP9NC3jJtc05UlR3j6zmjb6GQq0XNckGYsS",
+	"NEmluEK2pgELHgDpazF0YNvehJu5pHnZ+bz3Bhs+5VzUUqthoilPIJZiwNV41R5kT3q9dmvMRZ5IsEr2",
+	"+TeN4PvnZ4kOi7fqCFyJJ4bfLEfnrVD2nekZpXEatI1w5hun8u32nwNO/F3ZI9Eu2J/l0JATAF0UfD7y",
+	"+vRWqOxO7a5Tpudo7vZV6nCIh1Gs1yX4b0rJ3qjAt47H4ZvW3Aq/r1MCt4yiQg+Yau7ycyocbBDLSGRk",
+	"VFQsCGcoQx2m1fGgoJQmYy4cViL6MRUjNJ1aY5oXv5o3qs/dVN7Yr/WQZ19rtCWfoJ/x12WfA5ATbvEm",
+	"aLLhMAs4zI95+6pQ5kiIFkhCBaYP3cBJt4jjTDS9YosM8F/ggXuSwjhYzU06kROocIba629A+n5z2Ddz",
+	"dDfRLG/YZfXPmyqanuoKB0gTxsOpIYKxpNJaB1qgAeUPpTa1Xcvf5a9eSqZQej004/RmJdcDqUjGZJay",
+	"NbxA2B0uw2u0yB+Uf7b1acBTtjDNOl/zC56yZf6OUxM4OKC3nl3MENTZcs19PoXuB+19Hxk1w8L1McDx",
+	"VvJ7HOyt7/aoPbEP9Jrighafm6utz1LKxZonfA5tNFLvWVnLRb2AEo7hpbnyFSCAhRQCdL+EOtBRtzC1",
+	"DSPW33ZmG6xhBQQ1WGq11FuzWDGzSXe77XS347en+Y43lJA48iyJA/xshbw2PLdVSrqPcR4+42JoH7Dn",
+	"D0NqIlXuEjcOm9CyOfso4pc1FW8D2X2tJg5M7mFKtmHo99wMz+CImjgnHkpeqo3nuSnW3phcX3lcM085",
+	"zTncaiytYlLhp1sKSq47NE2bHTgvpEJALilQBUsZHbnexd656FJisXUFJJvNSjG5onmlgWxaaMOqUs4U",
+	"UTIH5ZCyLrXMzvA4TW+oKtwnw9P5ZO/boxMOn9SxvB/llIytZQKBTjz2ZOPg2XCbJS5kSycOxC9nOL4W",
+	"rMGrvDYT+gT/XdYD17ITXeUnTe1pvXL0L91j9huktBvLteZgdAMp3DLvXahmFkZfqGpuqO1hs0fXJrWb",
+	"pY4Cefhq5EUR7IJQ70g9eZiY9fLr8edOBd3oJHcS1r4tC8gpH1tghtygT1jpei/AqJ+u4TKCNI40AYPL",
+	"KjyAOTuQikTymqmUZpcOTTkq4uTckJgK0rfKfZbSmCUX8M4Z4mGNGRXTIU/ZEaFkMFEQn/CmFwIxc1NU",
+	"Ep0mbed/d24qO0fvp4KCopq0xnewhV+/Xwrn+SB8cG2/VEE4t+eb+rxJtt+w5FtVp/h1mSG7lodIuDfi",
+	"zj6Fe2H06L1/6JuOH7lVLI8g+T3ZxJDuJ4ZU7HdDBCkn0hJB+0+XRJF+gNJioiYppi2cGSoSqhLiqdo1",
+	"bcg7D7x9c3bOEhQNkRukw5OIfF9t2JAD9fgGyh7s6FH7QuQ/NXzMtKHjzHVC8J9rfiWomSgWoSaCOAgY",
+	"ho8AFz5qF10VYJz+zDA9N1qXAKwhJTsfP3pdx/6OC7JTdD0mgO6gj4hiCVcsNtoVBhuHgswSnIcDQsZ3",
+	"l3v5IJIDbJfXbazutE90m+wTyCfc7eF/d8jQfjZsk+0e/O8eGbYvxE6PDOElO3tkSL7/5/+/3SP/5yPX",
+	"nML3fMCGYYdFz4DH+2RIdmGE4FGYaJccQ09lqaCHM54a4EV1ju2TERlDF2j7gymFghJxxVQb20JfCEoS",
+	"OoM2zzRJFNMes9r1lt7b7jkQfWo8DI3VEAeWFSd0ptv2yBIOAiU59F2urUphH+Mm6KmRk09OA13/wwhb",
+	"HtgJ1QCIOHgoR69Ob1UJ4Gf5Fg8uPJApOeaaJTgiNJ6mM+zUZKYciteHLF/qeKKNVWWHxmTa/QKTESb9",
+	"lMcXAu87M237hRW6ZG9vFxCrBMMsnO3ezh6R4shpxzn8iN2GIRMOSMR+4dqFQBet7oW4ED5i63+pmFWd",
+	"3BMAEpCrwlblTmSe/4MNxQs2DY288xokOSA0TZ33dAxDWSVBh30R8px5ZO2uz8pQpokmfaZ5wkiEg1/C",
+	"1Y8+yL79Vzs/O/gccQug3cd32t2cqVTJo0M76t/hC/J3Yt9O/n4h/t7pdOD/7XeRbwkCoaYkIn8nERB3",
+	"dFhuA+cMBAABxUPKMJBTes0EvA74GrxAjt/4d672GteeL3zNyj8V+hKakHH3eywzi+YHwKZAl31lzx8e",
+	"jWXCIu/wjulEszaJZF8zdc1g19nHDIjH/nvAPza/1Ldub3zr/K/nm7Lgr8OPYWC4dO7fBUHE1P6vZorT",
+	"1P4LoBjhH9Jc4u63SeTMRV0ZGzrK4oA5m2+cHPuYcWtcNEwPvmb6klrJEQ3lROnLlA3gL8ur8j/oxMhL",
+	"GDk6sjOjWgr7+dhqxleecGCjrD4ELfDgaoAktb+jqWWgiyfauI3uWzfPYDI1W0PTS2S78K5g0+3R2nUx",
+	"Q3la+aU9RCpidoOfQoO7S2cTl386PwZb5UFYxioPInWF7GARvSGV1b0hWHT4AvxZ/eI/yH43YTS5TJkx",
+	"zJ+c5V759QEQv+rPkZEGnPIIuC9JWMpBReEmaPSZyqu2qycVxvJ4IUHpKeagmFG8YfRbHMqL3zrWGw2l",
+	"BrpEUQH/EiikYd25bhlVXraUAfv7fWSZhTUlLtEZllTfVMuDK9zBPzv3JhJlil1zOdGX7jsorq2OoZjb",
+	"OPcjv41AljBtWD/SjlQk0lzEcPT4Ontx09Q9itiOc8vIlZu/50yGfB9dSWHPVZHIEqrlZo/a+b8v82GY",
+	"NTHsP9wOtP1GVkYxTCOz98zrqKAEIaF++O+obbhfeFXJ6wqlHlkuF6zG64YZIc5o+Fr9bm56D5MR5gZf",
+	"7nvzB1EYN+iy9Q5WbMBiv90kim1SN7722pzrvGOklzU0NyZXd2I0+OW2Prl/LUzbeB2gLgBOOLbYY4oF",
+	"ls6UAtZjn+HX2LXRGq9KZhm2d61L8Sg43ibJ49tCIKCe0a5Nhc1ZHo3UcOt+2iXCY5Pr8VUiha1NcTdL",
+	"9nA0Uk33qG32wsiAMzRefTM66JsLyEVdgg2EvYpPNAMWDmoBNqD1vNOrs+CjtVaKY6Ehak4TBFl4be5M",
+	"63uYvJPVrusm92SjVN0AVeymAqxZjdpyhi5nK8U8nxVP30e3qlvoF1We+CzsHVXDHovdCEzhh+tifQ/x",
+	"X78xy+PAxd5UI8G+p8lG4Xjo2HF4Rl8YPb6xArISs9n65D1sC6u3K0Taur/7YPWgY0fXTcLcL2FD9w+u",
+	"aOdu72mOAenZ0j3S/nLh5snrRjdlK/dSr58wevNZNnazCnA0YdfpfHurcr5GmD5SpJBSoljMOIK9U+Pg",
+	"FnxDKIh1G5amXfLGmx9567c+4+LKWR+FGdJUo/PO796teq1L7GjnrtjRMhbkG0ptWkltWkmt1EoKOjgI",
+	"l4ADlvttWhW3w6gaWc8LqVziExVETgy9YoeO6eOC+sxMGRM+TIdhORf4cyFUAzkwOd6IN8wt94mHUvtE",
+	"nKlDRcjDgxD+w7wqiPjhsFKwNmaCNbO8I0JTYHpSO0YW20cgP95yvNCrAqNgqM9/NaYJ65JjQ8ZSG7Ld",
+	"a/d6PQL80/AxK7dTOiJUj0KHDKbjc6xnrHVvV7njO2tzfq2BvXyyOMuVfDw7dzA605PULC989rx5kwG/",
+	"cQzdOhfP8yg1ZoBYbnAHHB0yKjout/7OuPrOHoFELeSluVYfUwVOmTxJWJP+jPSlGfo09BJ0Z6FRWu0R",
+	"XdsAENhtqB5y0zvzlQNfb1vVm2UVbGp6NpriTXkMv3KFYQ3VNV/MWgzTd8RRjr2CG+h81VQpyDSXExMk",
+	"9VstDRWmUDMMEtu7BEP7aHDWW5vnTJs/oaFZaMV9djXZtC7ecJE17E1irxxeyRsxEEuCfyyIU9lv71D2",
+	"/shoaoYNXc0TyfRisNP3QwaVK1BRgmdJ7IrCtKghDoFolpmS/ZSN9danWCYlmNP5+wlRGlerQyBZ9Dvt",
+	"k4YzySGlswYV9vlHwAB9iyOt0g8mfzfkPtfFwzrsI7e0VguLan9177CotwRke5t4p+/Do4I6eSwlGcop",
+	"MZKMGcCcLYA6Be9o82V4h1/PHShNUzl9Ps7M7K80nTC//5UEOjr28EsZVabg+Xk1U1PDn2um+lI3Bjn3",
+	"7zfGufDCxhQ7szjOdscDHgc7yTUA2aLTmk7pzNXUFWyBY2+pjIur1XiKw2GAAqFadlJ+x6dWn1HFlH3d",
+	"5/anlutoBX/a99vXOIKZqLR12NoCJcS99lMNuThXWhy2uKKK5Z2qugWNuCq21nwM/r1Uo4LYaByzzDjI",
+	"P3svuAFtLXgVdLuveY+3A0+OtWuvFfwonGPNjwsM1+A3roS8YSjw3EnBiuzSIc0yJkrDQgOvuvEwN9bv",
+	"oM+/94lZRrbB7GWJNXnnynW75L0PibiCXSp8vWwweC5j58c/h2KwNIV2dfM9dRw4vsNdRIzz4MUlNLb5",
+	"l1ubPpU0IX2aUhH7FyFLJVLAyMHrHMHWzbKEFO732c4IWKgGHhq8qeCXn0GvCEv7UQNphJ48Y8w1WXe7",
+	"DGKgcBrnqSHdlQRmXiJ92FwiDSvKveazslhl1+aytz16+sf+9LF6wvb6+uC69/t2sjPeFXuZ58Sohs8d",
+	"eYcnC+XtXGXAXGIM2k5uom3CLZvBGmrwrpPtp497pQlvPz7Y2e31oJvbwqnlteCrzJALw66gf8jcFM8K",
+	"t5CzVHVGY5aHAcyQjTF90R4kuJZKNRYa++4dkuh6u43Rgj7V7GDPHvWPr45POmc/Hu/sH2CTCah19zPH",
+	"h2Uya5MPkrtbOpikKSIHdpedTu7RWuuQ7sitDmxjJW/63/5Wo4bSERNdcpw3InAVsuUEUdSjtnvL0/an",
+	"VBhfhV9nhFdNDDlm+ALPfMG0/N8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
