@@ -43,7 +43,7 @@ func numberedLabel(i int) string {
 	return k.String()
 }
 
-// TestMillionTargets holds the memory that PERFORMANCE.md allows. It runs by itself, before
+// TestMillionTargets holds the memory that a million targets may take. It runs by itself, before
 // the parallel ones.
 func TestMillionTargets(t *testing.T) {
 	if testing.Short() {

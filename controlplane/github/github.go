@@ -1,6 +1,6 @@
 // Package github knows people at GitHub, or at a GitHub Enterprise Server: it sends them there
 // to sign in, learns whose account it is, and finds accounts by login. The dashboard and the
-// API call it. It keeps no token of GitHub's, and asks for none of its users' data.
+// API call it, each by an interface of its own. It keeps no token of GitHub's, and asks for none of its users' data.
 package github
 
 import (

@@ -1,8 +1,8 @@
-// Package postgres is the only place that speaks SQL. It keeps what SPEC.md calls the
-// truth: every query that touches tenant data takes the organization first, uniqueness is
-// decided by constraints, and driver errors are translated here, once. The packages above
-// use the Store directly to read; what changes tenant data goes through lifecycle, in
-// transactions that InTx opens.
+// Package postgres is the only place that speaks SQL. What it keeps is the truth, of which
+// the queue and the name servers' memory can be made anew. Every query that touches tenant
+// data takes the organization first, uniqueness is decided by constraints, and driver errors
+// are translated here, once. The packages above use the Store directly to read; what changes
+// tenant data goes through lifecycle, in transactions that InTx opens.
 package postgres
 
 import (

@@ -31,7 +31,7 @@ type row struct {
 	Met    *bool   `json:"met,omitempty"`
 }
 
-// target is what PERFORMANCE.md demands of a row; its zero value is nothing.
+// target is what is demanded of a row; its zero value is nothing.
 type target struct {
 	text string
 	met  func(r row) bool
