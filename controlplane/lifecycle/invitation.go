@@ -62,14 +62,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 			return err
 		}
 		orgID = i.OrgID
-		m := &controlplane.Member{OrgID: orgID, User: session.User, Role: i.Role, Since: now}
-		if joined, err = t.AddMember(ctx, m); err != nil {
+		if _, joined, err = s.accept(ctx, t, actor, i, &session.User, now); err != nil {
 			return err
-		}
-		if joined {
-			if err := s.useInvitation(ctx, t, actor, i, m, now); err != nil {
-				return err
-			}
 		}
 		if orgID == session.OrgID {
 			return nil
@@ -77,6 +71,21 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 		return s.switchTo(ctx, t, actor, session, orgID)
 	})
 	return orgID, joined, err
+}
+
+// accept makes a user a member by an invitation, which is locked, and returns false where they
+// are one already: then it stays open for somebody else.
+func (s *Service) accept(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, user *controlplane.User, now time.Time) (*controlplane.Member, bool, error) {
+	m := &controlplane.Member{OrgID: i.OrgID, User: *user, Role: i.Role, Since: now}
+	joined, err := t.AddMember(ctx, m)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case joined:
+		return m, true, s.useInvitation(ctx, t, actor, i, m, now)
+	}
+	m, err = t.Member(ctx, i.OrgID, user.ID)
+	return m, false, err
 }
 
 func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, m *controlplane.Member, now time.Time) error {

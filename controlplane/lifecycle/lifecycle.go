@@ -86,6 +86,10 @@ type Config struct {
 	ChallengeTTL time.Duration // how long a challenge that is not removed stays; 1 h where zero
 	Deliveries   int           // attempts at a time in this process; 16 where zero
 
+	// InvitedOnly says that only members and those with an invitation come in. Otherwise who
+	// belongs to no organization is given one of their own.
+	InvitedOnly bool
+
 	// WebhookLoopback lets webhooks be on this machine, and without TLS then. For development.
 	WebhookLoopback bool
 }

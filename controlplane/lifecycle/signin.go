@@ -13,55 +13,79 @@ const maxUserAgent = 256
 
 // SignIn lets in whom GitHub vouches for, and returns their session with the cookie's value,
 // which is kept nowhere. They come to the organization where they were last. Who belongs to
-// none is given one of their own.
+// none is given one of their own; where only those come in who are invited they are refused as
+// KindForbidden "sign-up-closed", and nothing of them is stored.
 func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount) (*controlplane.Session, string, error) {
-	now := s.now()
-	secret := controlplane.NewRandomSecret()
-	session := &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(secret), IP: from.IP,
-		UserAgent: storable(userAgent[:min(len(userAgent), maxUserAgent)]), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(controlplane.SessionIdle)}
+	session, secret := s.newSession(from, userAgent)
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		user, err := t.UserOf(ctx, account, now)
-		if err != nil {
+		user, actor, all, err := s.arrive(ctx, t, from, account, session.CreatedAt)
+		switch {
+		case err != nil:
 			return err
-		}
-		actor := controlplane.Actor{Type: controlplane.ActorUser, ID: user.ID, IP: from.IP, RequestID: from.RequestID}
-		first, err := t.Join(ctx, user.ID, now)
-		if err != nil {
-			return err
-		}
-		if user.JoinedAt == nil {
-			user.JoinedAt = &now
-		}
-		all, err := t.Memberships(ctx, user.ID)
-		if err != nil {
-			return err
-		}
-		if first {
-			for _, m := range all {
-				if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, m.Organization.ID, user, nil, &m.Role, now)); err != nil {
-					return err
-				}
-			}
-		}
-		if len(all) == 0 {
-			own, err := s.ownOrganization(ctx, t, actor, user, now)
+		case len(all) == 0 && s.InvitedOnly:
+			return signUpClosed(account)
+		case len(all) == 0:
+			own, err := s.ownOrganization(ctx, t, actor, user, session.CreatedAt)
 			if err != nil {
 				return err
 			}
 			all = append(all, *own)
 		}
-		session.User, session.OrgID, session.Role, session.Tier = *user, all[0].Organization.ID, all[0].Role, all[0].Organization.Tier
-		if err := t.AddSession(ctx, session); err != nil {
-			return err
-		}
-		entry := s.audit(session.OrgID, actor, controlplane.ActionSessionStarted, "session", session.ID, now)
-		entry.Details = map[string]any{"login": user.Login, "user_agent": session.UserAgent}
-		return t.Audit(ctx, entry)
+		return s.startSession(ctx, t, actor, session, user, &all[0])
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	return session, secret, nil
+}
+
+// newSession returns a session of nobody yet, and the cookie's value.
+func (s *Service) newSession(from controlplane.Actor, userAgent string) (*controlplane.Session, string) {
+	now, secret := s.now(), controlplane.NewRandomSecret()
+	return &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(secret), IP: from.IP,
+		UserAgent: storable(userAgent[:min(len(userAgent), maxUserAgent)]), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(controlplane.SessionIdle)}, secret
+}
+
+// arrive records that somebody came, and returns who acts from now on and where they belong.
+// Who was made a member before they ever came has joined now.
+func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.Actor, account controlplane.GitHubAccount, now time.Time) (*controlplane.User, controlplane.Actor, []controlplane.Membership, error) {
+	user, err := t.UserOf(ctx, account, now)
+	if err != nil {
+		return nil, controlplane.Actor{}, nil, err
+	}
+	actor := controlplane.Actor{Type: controlplane.ActorUser, ID: user.ID, IP: from.IP, RequestID: from.RequestID}
+	first, err := t.Join(ctx, user.ID, now)
+	if err != nil {
+		return nil, controlplane.Actor{}, nil, err
+	}
+	if user.JoinedAt == nil {
+		user.JoinedAt = &now
+	}
+	all, err := t.Memberships(ctx, user.ID)
+	if err != nil || !first {
+		return user, actor, all, err
+	}
+	for _, m := range all {
+		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, m.Organization.ID, user, nil, &m.Role, now)); err != nil {
+			return nil, controlplane.Actor{}, nil, err
+		}
+	}
+	return user, actor, all, nil
+}
+
+// startSession stores the session, in one of its user's organizations.
+func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, user *controlplane.User, in *controlplane.Membership) error {
+	session.User, session.OrgID, session.Role, session.Tier = *user, in.Organization.ID, in.Role, in.Organization.Tier
+	if err := t.AddSession(ctx, session); err != nil {
+		return err
+	}
+	return t.Audit(ctx, s.sessionStarted(actor, session, session.OrgID, session.CreatedAt))
+}
+
+func (s *Service) sessionStarted(actor controlplane.Actor, session *controlplane.Session, orgID string, now time.Time) controlplane.AuditEntry {
+	entry := s.audit(orgID, actor, controlplane.ActionSessionStarted, "session", session.ID, now)
+	entry.Details = map[string]any{"login": session.User.Login, "user_agent": session.UserAgent}
+	return entry
 }
 
 // ownOrganization makes an organization of which the user is the owner.
@@ -106,7 +130,11 @@ func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlpla
 	if err := t.Audit(ctx, s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID, now)); err != nil {
 		return err
 	}
-	entry := s.audit(orgID, actor, controlplane.ActionSessionStarted, "session", session.ID, now)
-	entry.Details = map[string]any{"login": session.User.Login, "user_agent": session.UserAgent}
-	return t.Audit(ctx, entry)
+	return t.Audit(ctx, s.sessionStarted(actor, session, orgID, now))
+}
+
+func signUpClosed(account controlplane.GitHubAccount) error {
+	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-up-closed",
+		Message: account.Login + " belongs to no organization here, and only those who are invited come in.",
+		Fix:     "Ask an owner of the organization for an invitation and follow its link, or sign in with another account at GitHub."}
 }

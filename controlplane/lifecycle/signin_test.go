@@ -1,0 +1,205 @@
+package lifecycle_test
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+func invitedOnly(c *lifecycle.Config) { c.InvitedOnly = true }
+
+// newcomer is who comes before it is known who they are.
+var newcomer = controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}
+
+// stored counts the rows that a sign-in can leave.
+func (w *world) stored() [4]int {
+	w.t.Helper()
+	return [4]int{value[int](w, `SELECT count(*) FROM users`), value[int](w, `SELECT count(*) FROM organizations`),
+		value[int](w, `SELECT count(*) FROM sessions`), value[int](w, `SELECT count(*) FROM audit_logs`)}
+}
+
+// invite makes an invitation.
+func (w *world) invite(role controlplane.Role) *controlplane.Invitation {
+	w.t.Helper()
+	i, _, err := w.CreateInvitation(w.t.Context(), alice, w.org, role, 0)
+	must(w.t, err)
+	return i
+}
+
+func TestSignUpClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, invitedOnly)
+	ctx := t.Context()
+	w.member(1, controlplane.RoleOwner)
+	before := w.stored()
+	_, _, err := w.SignIn(ctx, newcomer, "", account(9))
+	wantError(t, "a stranger", err, controlplane.KindForbidden, "sign-up-closed")
+	if got := w.stored(); got != before {
+		t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
+	}
+
+	if s, _ := w.signIn(1); s.OrgID != w.org {
+		t.Errorf("%+v", s)
+	}
+	gone := w.member(2, controlplane.RoleAdmin)
+	w.signIn(2)
+	must(t, w.RemoveMember(ctx, alice, w.org, gone.User.ID))
+	before = w.stored()
+	renamed := account(2)
+	renamed.Login = "renamed"
+	_, _, err = w.SignIn(ctx, newcomer, "", renamed)
+	wantError(t, "who is a member no more", err, controlplane.KindForbidden, "sign-up-closed")
+	if got := w.stored(); got != before || value[string](w, `SELECT login FROM users WHERE id = $1`, gone.User.ID) != "user-2" {
+		t.Errorf("a refused sign-in changed something: %v, want %v", got, before)
+	}
+}
+
+func TestSignInToJoin(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*lifecycle.Config){"open": func(*lifecycle.Config) {}, "invited": invitedOnly} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, change)
+			i := w.invite(controlplane.RoleAdmin)
+			s, secret, joined, err := w.SignInToJoin(t.Context(), newcomer, "a browser", account(1), i.Hash)
+			must(t, err)
+			got, err := w.Store.Session(t.Context(), controlplane.HashSecret(secret), w.clock.Now())
+			must(t, err)
+			if !joined || got.ID != s.ID || got.OrgID != w.org || got.Role != controlplane.RoleAdmin || s.Role != controlplane.RoleAdmin || s.Tier != controlplane.TierPro || got.User.JoinedAt == nil {
+				t.Errorf("%v, %+v, stored as %+v", joined, s, got)
+			}
+			if n := value[int](w, `SELECT count(*) FROM organizations`); n != 1 {
+				t.Errorf("there are %d organizations", n)
+			}
+			by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID, IP: "192.0.2.9", RequestID: "req-2"}
+			for id, want := range map[string][]string{
+				i.ID:      {controlplane.ActionInvited, controlplane.ActionInviteAccepted},
+				s.User.ID: {controlplane.ActionMemberJoined},
+				s.ID:      {controlplane.ActionSessionStarted},
+			} {
+				if got := w.events(id); !slices.Equal(got, want) {
+					t.Errorf("the log says %q, want %q", got, want)
+				}
+				if e := w.last(id); e.Actor != by {
+					t.Errorf("%s is by %+v, want %+v", e.Action, e.Actor, by)
+				}
+			}
+			// It was good once, and does not let even its user in again.
+			before := w.stored()
+			for _, n := range []int64{1, 2} {
+				_, _, _, err = w.SignInToJoin(t.Context(), newcomer, "", account(n), i.Hash)
+				wantError(t, "a second time", err, controlplane.KindNotFound, "not-found")
+			}
+			if got := w.stored(); got != before {
+				t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
+			}
+		})
+	}
+}
+
+// Who was added by login and comes for the first time by another organization's invitation has
+// joined both.
+func TestSignInToJoinOfKnownPeople(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, invitedOnly)
+	ctx := t.Context()
+	other := w.organization(1)
+	m, err := w.AddMember(ctx, alice, other, account(1), controlplane.RoleMember)
+	must(t, err)
+	i := w.invite(controlplane.RoleMember)
+	s, _, joined, err := w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
+	if err != nil || !joined || s.OrgID != w.org || s.User.ID != m.User.ID {
+		t.Fatalf("%+v, %v, %v", s, joined, err)
+	}
+	for _, org := range []string{w.org, other} {
+		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE org_id = $1 AND action = $2`, org, controlplane.ActionMemberJoined); n != 1 {
+			t.Errorf("they joined %d times", n)
+		}
+	}
+
+	// A member stays as they are, and the invitation stays open.
+	i = w.invite(controlplane.RoleOwner)
+	s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
+	if err != nil || joined || s.OrgID != w.org || s.Role != controlplane.RoleMember || w.roles()["user-1"] != controlplane.RoleMember {
+		t.Errorf("%+v, %v, %v", s, joined, err)
+	}
+	if _, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(2), i.Hash); err != nil || !joined {
+		t.Errorf("somebody else: %v, %v", joined, err)
+	}
+	// Who was removed comes back by an invitation.
+	must(t, w.RemoveMember(ctx, alice, w.org, "user-1"))
+	must(t, w.RemoveMember(ctx, alice, other, "user-1"))
+	i = w.invite(controlplane.RoleAdmin)
+	if s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash); err != nil || !joined || s.Role != controlplane.RoleAdmin {
+		t.Errorf("%+v, %v, %v", s, joined, err)
+	}
+}
+
+func TestSignInToJoinByNoInvitation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	i := w.invite(controlplane.RoleMember)
+	must(t, w.RevokeInvitation(ctx, alice, w.org, i.ID))
+	expired := w.invite(controlplane.RoleMember)
+	before := w.stored()
+	for _, hash := range [][]byte{i.Hash, controlplane.HashSecret(controlplane.NewRandomSecret()), nil} {
+		_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(1), hash)
+		wantError(t, "no invitation", err, controlplane.KindNotFound, "not-found")
+	}
+	w.clock.add(controlplane.InvitationLife)
+	_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(1), expired.Hash)
+	wantError(t, "an expired one", err, controlplane.KindNotFound, "not-found")
+	if got := w.stored(); got != before {
+		t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
+	}
+}
+
+// Of those who come by one invitation at once, half of them signed in already, one joins. Of
+// the others who are new nothing is left.
+func TestSignInToJoinIsGoodOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	i, secret, err := w.CreateInvitation(ctx, alice, w.org, controlplane.RoleMember, 0)
+	must(t, err)
+	var joined, gone atomic.Int64
+	var wg sync.WaitGroup
+	count := func(ok bool, err error) {
+		switch {
+		case ok && err == nil:
+			joined.Add(1)
+		case controlplane.IsKind(err, controlplane.KindNotFound):
+			gone.Add(1)
+		}
+	}
+	for n := range int64(4) {
+		session, actor := w.signIn(n + 1)
+		wg.Go(func() {
+			_, ok, err := w.AcceptInvitation(ctx, actor, session, secret)
+			count(ok, err)
+		})
+		wg.Go(func() {
+			_, _, ok, err := w.SignInToJoin(ctx, newcomer, "", account(n+101), i.Hash)
+			count(ok, err)
+		})
+	}
+	wg.Wait()
+	roles := w.roles()
+	if joined.Load() != 1 || gone.Load() != 7 || len(roles) != 1 {
+		t.Errorf("%d joined, %d came too late, members %v", joined.Load(), gone.Load(), roles)
+	}
+	want := 0
+	for login := range roles {
+		if len(login) == len("user-101") {
+			want = 1
+		}
+	}
+	if n := value[int](w, `SELECT count(*) FROM users WHERE github_id > 100`); n != want {
+		t.Errorf("%d of the new ones are stored, want %d", n, want)
+	}
+}
