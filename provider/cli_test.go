@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -236,7 +237,7 @@ resource "dcvaas_domain_validation" "test" {
 	tf.run("destroy", "-auto-approve")
 }
 
-// Neither the log at TRACE, nor state and plan, hold the provider's token or a private key; the log does not hold the secret of a token that was created.
+// Neither the log at TRACE, nor state and plan, hold the provider's token, a webhook's secret or a private key; the log does not hold the secret of a token that was created.
 func TestCLISecrets(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -260,12 +261,29 @@ resource "dcvaas_api_token" "test" {
   scopes = ["domains:read"]
 }
 
+variable "signing" {
+  type      = string
+  ephemeral = true
+}
+
+resource "dcvaas_webhook" "test" {
+  url               = "https://example.com/hooks/dcvaas"
+  events            = ["webhook.created"]
+  secret_wo         = var.signing
+  secret_wo_version = 1
+}
+
+resource "dcvaas_webhook" "made_by_the_service" {
+  url    = "https://example.com/hooks/dcvaas"
+  events = ["webhook.created"]
+}
+
 output "token" {
   value     = dcvaas_api_token.test.token
   sensitive = true
 }
 `})
-	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"))
+	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"), "TF_VAR_signing="+webhookSecret(1))
 	tf.run("plan", "-out=plan.bin")
 	plan := tf.run("show", "-json", "plan.bin")
 	out := tf.run("apply", "-input=false", "plan.bin")
@@ -279,9 +297,13 @@ output "token" {
 	}
 	texts := map[string]string{"the log": log, "the output": out, "the plan": plan, "the state": tf.read("terraform.tfstate.backup")}
 	maps.Copy(texts, tf.planFiles("plan.bin"))
+	made := regexp.MustCompile(`whsec_[0-9A-Za-z+/]{24,}`)
 	for what, text := range texts {
 		if strings.Contains(text, a.token) {
 			t.Errorf("%s holds the provider's token", what)
+		}
+		if strings.Contains(text, strings.TrimPrefix(webhookSecret(1), "whsec_")) || made.MatchString(text) {
+			t.Errorf("%s holds the secret of a webhook", what)
 		}
 		if strings.Contains(text, "PRIVATE KEY") {
 			t.Errorf("%s holds a private key", what)

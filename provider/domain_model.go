@@ -183,9 +183,9 @@ func orNull(s types.String) nullable.Nullable[string] {
 	return nullable.NewNullableWithValue(s.ValueString())
 }
 
-func fromNullable(n nullable.Nullable[string]) types.String {
+func fromNullable[T ~string](n nullable.Nullable[T]) types.String {
 	if v, err := n.Get(); err == nil {
-		return types.StringValue(v)
+		return types.StringValue(string(v))
 	}
 	return types.StringNull()
 }

@@ -49,6 +49,35 @@ func TestExampleQuickstart(t *testing.T) {
 	}
 }
 
+// A team is let in, its webhook and its pipeline's token are made; nothing is planned afterwards, and the webhook's secret
+// is kept nowhere.
+func TestExampleTeam(t *testing.T) {
+	a := newAcc(t).organization(t)
+	a.joined(a.login(), client.RoleOwner)
+	tf := a.workspace(a.files(filepath.Join(examples, "team")))
+	secret := webhookSecret(1)
+	tf.env = append(tf.env, "TF_VAR_webhook_secret="+secret)
+	tf.run("apply", "-auto-approve", "-input=false")
+	m, err := a.client.Member(t.Context(), "octocat")
+	if err != nil || m.Role != client.RoleAdmin {
+		t.Errorf("the admin is %+v, %v", m, err)
+	}
+	token := a.clientWith(tf.outputs()["pipeline_token"].(string))
+	if _, err := token.Delegation(t.Context(), "example.com"); err != nil {
+		t.Error(err)
+	}
+	if out := tf.run("plan", "-input=false"); !strings.Contains(out, "No changes.") {
+		t.Errorf("the second plan says:\n%s", out)
+	}
+	if strings.Contains(tf.read("terraform.tfstate"), secret) {
+		t.Error("the webhook's secret is in the state")
+	}
+	tf.run("destroy", "-auto-approve", "-input=false")
+	if _, err := a.client.Member(t.Context(), "octocat"); !client.IsNotFound(err) {
+		t.Errorf("the admin is still there: %v", err)
+	}
+}
+
 // Every other example is applied in an organization of its own, and plans nothing afterwards.
 func TestExamples(t *testing.T) {
 	a := newAcc(t)
@@ -59,7 +88,7 @@ func TestExamples(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || len(dirs) < 14 {
+	if err != nil || len(dirs) < 16 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	// One after another: they share the name example.com, whose record in the playground fits one organization at a time.
@@ -88,6 +117,7 @@ func TestExamples(t *testing.T) {
 				b.delegate("example.com")
 			}
 			tf := b.workspace(files)
+			tf.env = append(tf.env, "TF_VAR_webhook_secret="+webhookSecret(1))
 			tf.run("apply", "-auto-approve", "-input=false")
 			if invoked := invocation.FindString(files["action.tf"]); invoked != "" {
 				b.activate("example.com")
@@ -135,7 +165,10 @@ func TestQueryExamples(t *testing.T) {
 	if _, err := a.client.UpdateDomain(t.Context(), "query.example.com", client.DomainUpdate{Labels: &labels}); err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_"} {
+	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_"} {
 		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))
 		tf := a.workspace(map[string]string{"example.tfquery.hcl": query, "versions.tf": requiresDCVaaS})
 		if out := tf.run("query"); !strings.Contains(out, want) {
@@ -147,7 +180,7 @@ func TestQueryExamples(t *testing.T) {
 // The import examples are of the resource whose page they stand on, with ids of the right form; each resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
-	if err != nil || len(dirs) != 3 {
+	if err != nil || len(dirs) != 5 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	forms := map[string]*regexp.Regexp{
@@ -165,7 +198,7 @@ func TestImportExamples(t *testing.T) {
 				if c[1] != filepath.Base(dir) {
 					t.Errorf("%s/%s imports a %s", dir, file, c[1])
 				}
-				if _, err := canonicalName(c[2]); err != nil && !domainID.MatchString(c[2]) && !tokenID.MatchString(c[2]) {
+				if !importable[c[1]](c[2]) {
 					t.Errorf("%s/%s imports %s", dir, file, c[2])
 				}
 			}
@@ -174,10 +207,23 @@ func TestImportExamples(t *testing.T) {
 }
 
 var (
+	// importable says what each resource is imported by.
+	importable = map[string]func(string) bool{
+		"dcvaas_domain":              isDomainRef,
+		"dcvaas_domain_validation":   isDomainRef,
+		"dcvaas_api_token":           tokenID.MatchString,
+		"dcvaas_webhook":             webhookID.MatchString,
+		"dcvaas_organization_member": loginForm.MatchString,
+	}
 	// exampleFile is the file that makes a directory an example to apply, once for each.
 	exampleFile = regexp.MustCompile(`^(resource|data-source|ephemeral-resource|function|provider|action)\.tf$`)
 	invocation  = regexp.MustCompile(`-invoke=\S+`)
 )
+
+func isDomainRef(s string) bool {
+	_, err := canonicalName(s)
+	return err == nil || domainID.MatchString(s)
+}
 
 // organization returns a test within an organization of its own, of the plan that is given or agency.
 func (a *acc) organization(t *testing.T, plan ...string) *acc {

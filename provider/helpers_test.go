@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -69,4 +70,9 @@ func readFile(a *acc, path string) string {
 		a.Fatal(err)
 	}
 	return string(b)
+}
+
+// webhookSecret returns a secret that a webhook may sign with, another for each number.
+func webhookSecret(n int) string {
+	return "whsec_" + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", n))
 }

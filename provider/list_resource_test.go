@@ -103,6 +103,38 @@ func TestDomainListResource(t *testing.T) {
 	}
 }
 
+// A webhook is listed by what people know it by, and as reading it by its identity would give.
+func TestWebhookListResource(t *testing.T) {
+	a := newAcc(t).organization(t)
+	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
+		t.Fatal(err)
+	}
+	made, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL, Description: new("Shop"), Events: &[]string{"domain.renewed"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := a.rpc()
+	const kind = "dcvaas_webhook"
+	results := r.list(kind, nil, 100, true)
+	if got := displayNames(results); !slices.Equal(got, []string{"Shop", webhookURL}) {
+		t.Fatalf("listed %v", got)
+	}
+	r.ok(results[0].Diagnostics)
+	typ := r.schemas.ResourceSchemas[kind].ValueType()
+	read, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": made.Id})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(read.Diagnostics)
+	listed, err := results[0].Resource.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alone, err := read.NewState.Unmarshal(typ); err != nil || !listed.Equal(alone) {
+		t.Errorf("listed %v, read %v, %v", listed, alone, err)
+	}
+}
+
 // A page more is asked for only when Terraform wants more, and every page is, to the last.
 func TestListResourcePages(t *testing.T) {
 	a := newAcc(t)
@@ -150,7 +182,7 @@ func TestListResourceRefused(t *testing.T) {
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), token.Id) })
 	a.token = token.Token
 	r := a.rpc()
-	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read"} {
+	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read", "dcvaas_webhook": "webhooks:read"} {
 		results := r.list(kind, nil, 10, false)
 		if len(results) != 1 || len(results[0].Diagnostics) != 1 {
 			t.Fatalf("%s: %v", kind, results)

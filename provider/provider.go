@@ -103,6 +103,8 @@ func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
 		func() resource.Resource { return &domainResource{} },
 		func() resource.Resource { return &domainValidationResource{} },
 		func() resource.Resource { return &apiTokenResource{} },
+		func() resource.Resource { return &webhookResource{} },
+		func() resource.Resource { return &memberResource{} },
 	}
 }
 
@@ -134,6 +136,7 @@ func (p *dcvaasProvider) ListResources(context.Context) []func() list.ListResour
 	return []func() list.ListResource{
 		func() list.ListResource { return &domainListResource{} },
 		func() list.ListResource { return &apiTokenListResource{} },
+		func() list.ListResource { return &webhookListResource{} },
 	}
 }
 

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,16 +113,21 @@ func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
 
 var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
 
-// Every resource is imported by its identity, and a domain's may be its name; reading gives the identity again.
+// Every resource is imported by its identity, a domain's may be its name, and a member's the login; reading gives the identity again.
 func TestImportByIdentity(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
+	a = a.organization(t)
 	d := a.added(a.domain())
 	token, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "identity", Scopes: []client.Scope{client.ScopeDomainsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.client.DeleteToken(ctx, token.Id) })
+	hook, err := a.client.CreateWebhook(ctx, client.WebhookCreate{Url: webhookURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	member := a.joined(a.login(), client.RoleMember)
 	r := a.rpc()
 	for _, c := range []struct{ kind, identity, id string }{
 		{"dcvaas_domain", d.Id, d.Id},
@@ -129,6 +135,9 @@ func TestImportByIdentity(t *testing.T) {
 		{"dcvaas_domain_validation", d.Id, d.Id},
 		{"dcvaas_domain_validation", d.Name, d.Id},
 		{"dcvaas_api_token", token.Id, token.Id},
+		{"dcvaas_webhook", hook.Id, hook.Id},
+		{"dcvaas_organization_member", member.Id, member.Id},
+		{"dcvaas_organization_member", member.Login, member.Id},
 	} {
 		typ := r.schemas.ResourceSchemas[c.kind].ValueType()
 		imported, err := r.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: c.kind,
@@ -190,7 +199,7 @@ func TestWaitIsInterrupted(t *testing.T) {
 	}
 }
 
-// A token that has expired, or was revoked, comes with a warning that says what follows.
+// A token that has expired, was rotated or revoked comes with a warning that says what follows.
 func TestTokenWarnings(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -202,7 +211,7 @@ func TestTokenWarnings(t *testing.T) {
 	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	r := a.rpc()
 	read := func() *tfprotov6.ReadResourceResponse {
-		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(), map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h"})
+		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(), map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h", "token": token.Token})
 		resp, err := r.ReadResource(ctx, &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state})
 		if err != nil {
 			t.Fatal(err)
@@ -213,10 +222,38 @@ func TestTokenWarnings(t *testing.T) {
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends has expired" {
 		t.Errorf("of an expired one: %v", resp.Diagnostics)
 	}
+	a.now = time.Now
+	r = a.rpc()
+	rotated, err := a.client.RotateToken(ctx, token.Id, client.TokenRotate{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends was rotated outside Terraform" ||
+		!strings.Contains(resp.Diagnostics[0].Detail, "works until "+rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
+		t.Errorf("of one that was rotated: %v", resp.Diagnostics)
+	}
 	if err := a.client.DeleteToken(ctx, token.Id); err != nil {
 		t.Fatal(err)
 	}
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends is gone" {
 		t.Errorf("of a revoked one: %v", resp.Diagnostics)
+	}
+}
+
+// A member whose account has another login at GitHub comes with a warning that names it.
+func TestMemberRenameWarning(t *testing.T) {
+	a := newAcc(t).organization(t)
+	member := a.joined(a.login(), client.RoleMember)
+	r := a.rpc()
+	for known, warnings := range map[string]int{member.Login: 0, strings.ToUpper(member.Login): 0, "former-login": 1} {
+		state := r.value(r.schemas.ResourceSchemas["dcvaas_organization_member"].ValueType(), map[string]any{"id": member.Id, "login": known, "role": "member"})
+		resp, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_organization_member", CurrentState: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ok(resp.Diagnostics)
+		if len(resp.Diagnostics) != warnings || warnings > 0 && !strings.Contains(resp.Diagnostics[0].Detail, member.Login) {
+			t.Errorf("%s: %v", known, resp.Diagnostics)
+		}
 	}
 }

@@ -46,9 +46,11 @@ func TestSchemasFitModels(t *testing.T) {
 		r     resource.Resource
 		model any
 	}{
-		"dcvaas_domain":            {&domainResource{}, &domainModel{}},
-		"dcvaas_domain_validation": {&domainValidationResource{}, &domainValidationModel{}},
-		"dcvaas_api_token":         {&apiTokenResource{}, &apiTokenModel{}},
+		"dcvaas_domain":              {&domainResource{}, &domainModel{}},
+		"dcvaas_domain_validation":   {&domainValidationResource{}, &domainValidationModel{}},
+		"dcvaas_api_token":           {&apiTokenResource{}, &apiTokenModel{}},
+		"dcvaas_webhook":             {&webhookResource{}, &webhookModel{}},
+		"dcvaas_organization_member": {&memberResource{}, &memberModel{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var meta resource.MetadataResponse
@@ -121,6 +123,7 @@ func TestSchemasFitModels(t *testing.T) {
 	}{
 		"dcvaas_domain":    {&domainListResource{}, &domainListModel{}},
 		"dcvaas_api_token": {&apiTokenListResource{}, &struct{}{}},
+		"dcvaas_webhook":   {&webhookListResource{}, &struct{}{}},
 	} {
 		t.Run("list "+name, func(t *testing.T) {
 			var meta resource.MetadataResponse

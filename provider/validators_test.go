@@ -35,6 +35,8 @@ func TestValidators(t *testing.T) {
 	}
 	type given = map[string]any
 	domain := func(name string, value any) given { return given{"name": "example.com", name: value} }
+	const hook = "https://example.com/hooks/dcvaas"
+	webhook := func(name string, value any) given { return given{"url": hook, name: value} }
 	token := func(more given) given {
 		out := given{"name": "x", "scopes": text("domains:read")}
 		for k, v := range more {
@@ -93,6 +95,28 @@ func TestValidators(t *testing.T) {
 		"both expiries":            {"dcvaas_api_token", token(given{"expires_in": "1h", "expires_at": "2030-01-01T00:00:00Z"}), "expires_at", "cannot be specified when"},
 		"rotation of a fixed time": {"dcvaas_api_token", token(given{"rotate_before_expiry": "1h"}), "rotate_before_expiry", "must be specified when"},
 		"rotation at once":         {"dcvaas_api_token", token(given{"expires_in": "1h", "rotate_before_expiry": "60m"}), "rotate_before_expiry", "must be shorter than expires_in"},
+		"no overlap":               {"dcvaas_api_token", token(given{"rotation_overlap": "0s"}), "", ""},
+		"a long overlap":           {"dcvaas_api_token", token(given{"rotation_overlap": "8d"}), "rotation_overlap", "is more than 7 days"},
+		"a negative overlap":       {"dcvaas_api_token", token(given{"rotation_overlap": "-1s"}), "rotation_overlap", "is not positive"},
+
+		"a webhook":              {"dcvaas_webhook", webhook("events", text("domain.renewed")), "", ""},
+		"an unknown webhook":     {"dcvaas_webhook", given{"url": tftypes.UnknownValue, "secret_wo": tftypes.UnknownValue, "secret_wo_version": 1}, "", ""},
+		"a receiver here":        {"dcvaas_webhook", given{"url": "http://127.0.0.1:8000/hook"}, "", ""},
+		"a secret":               {"dcvaas_webhook", given{"url": hook, "secret_wo": webhookSecret(1), "secret_wo_version": 1}, "", ""},
+		"http":                   {"dcvaas_webhook", given{"url": "http://c2VjcmV0.example.com/"}, "url", "must be a URL such as https://"},
+		"no host":                {"dcvaas_webhook", given{"url": "https:///c2VjcmV0"}, "url", "must be a URL such as https://"},
+		"no URL":                 {"dcvaas_webhook", given{"url": ""}, "url", "between 1 and 2048"},
+		"null among events":      {"dcvaas_webhook", webhook("events", tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, nil)})), "events", "null"},
+		"a long description":     {"dcvaas_webhook", webhook("description", strings.Repeat("ü", 201)), "description", "at most 200"},
+		"a short secret":         {"dcvaas_webhook", given{"url": hook, "secret_wo": "whsec_c2VjcmV0", "secret_wo_version": 1}, "secret_wo", "24 to 64 bytes"},
+		"a secret of no form":    {"dcvaas_webhook", given{"url": hook, "secret_wo": "c2VjcmV0", "secret_wo_version": 1}, "secret_wo", "must be \"whsec_\""},
+		"no version":             {"dcvaas_webhook", webhook("secret_wo", webhookSecret(1)), "secret_wo", "must be specified when"},
+		"a version of no secret": {"dcvaas_webhook", webhook("secret_wo_version", 1), "secret_wo_version", "must be specified when"},
+
+		"a member": {"dcvaas_organization_member", given{"login": "Octo-Cat", "role": "owner"}, "", ""},
+		"a login":  {"dcvaas_organization_member", given{"login": "@octocat", "role": "member"}, "login", "must be a login at GitHub"},
+		"no login": {"dcvaas_organization_member", given{"login": "", "role": "member"}, "login", "must be a login at GitHub"},
+		"a role":   {"dcvaas_organization_member", given{"login": "octocat", "role": "Admin"}, "role", "must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, err := providerserver.NewProtocol6WithError(New("test")())()
@@ -105,7 +129,8 @@ func TestValidators(t *testing.T) {
 				t.Fatal(err)
 			}
 			typ := schemas.ResourceSchemas[c.kind].ValueType()
-			resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: c.kind, Config: r.value(typ, c.given)})
+			resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: c.kind, Config: r.value(typ, c.given),
+				ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,11 +1,8 @@
-# Replaced by the first apply in the 30 days before its end. The old one works until the new one is handed on.
+# The first apply in the 30 days before its end gives it a new secret. The old one works on for a week.
 resource "dcvaas_api_token" "web_server" {
   name                 = "web server"
   scopes               = ["domains:read", "certificates:read"]
   expires_in           = "90d"
   rotate_before_expiry = "30d"
-
-  lifecycle {
-    create_before_destroy = true
-  }
+  rotation_overlap     = "7d"
 }

@@ -1,0 +1,4 @@
+import {
+  to = dcvaas_organization_member.octocat
+  id = "octocat"
+}

@@ -1,0 +1,4 @@
+resource "dcvaas_organization_member" "octocat" {
+  login = "octocat"
+  role  = "admin"
+}

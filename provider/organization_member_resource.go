@@ -1,0 +1,137 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*memberResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*memberResource)(nil)
+	_ resource.ResourceWithImportState = (*memberResource)(nil)
+	_ resource.ResourceWithIdentity    = (*memberResource)(nil)
+)
+
+// memberResource is a membership. It belongs to an account at GitHub, whatever its login becomes.
+type memberResource struct {
+	*configured
+}
+
+func (r *memberResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_organization_member"
+}
+
+func (r *memberResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.configured, _ = req.ProviderData.(*configured)
+}
+
+// ModifyPlan replaces the member where the login is another, and plans nothing where only its spelling is.
+func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	var state, plan *memberModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() || state == nil || plan == nil {
+		return
+	}
+	if plan.Login.IsUnknown() || !strings.EqualFold(plan.Login.ValueString(), state.Login.ValueString()) {
+		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("login"))
+		return
+	}
+	plan.Login = state.Login
+	if plan.Role.Equal(state.Role) {
+		plan.Name, plan.Joined = state.Name, state.Joined
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan memberModel
+	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
+		return
+	}
+	m, err := r.client.AddMember(ctx, client.MemberAdd{Login: plan.Login.ValueString(), Role: client.Role(plan.Role.ValueString())})
+	if err != nil {
+		problem{doing: "add the member " + plan.label(), kind: "dcvaas_organization_member", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.fromAPI(m)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state memberModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	m, err := r.client.Member(ctx, state.ID.ValueString())
+	if client.IsNotFound(err) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		problem{doing: "read the member " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	if known := state.Login.ValueString(); known != "" && !strings.EqualFold(known, m.Login) {
+		resp.Diagnostics.AddAttributeWarning(path.Root("login"), "The member "+known+" has another login at GitHub now",
+			fmt.Sprintf("The account is called %q, and it is a member still. Write that in login. Otherwise the next apply removes it, and adds the account that has the login %s now.", m.Login, known))
+	}
+	state.fromAPI(m)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// Update changes the role; another login is another member.
+func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan memberModel
+	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
+		return
+	}
+	m, err := r.client.UpdateMember(ctx, plan.ID.ValueString(), client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
+	if err != nil {
+		problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema, at: path.Root("role")}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.fromAPI(m)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state memberModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	if err := r.client.RemoveMember(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+		problem{doing: "remove the member " + state.label()}.add(ctx, &resp.Diagnostics, err)
+	}
+}
+
+// ImportState takes a user's id or login, as id or by identity.
+func (r *memberResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	ref := importRef(ctx, req, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	p := problem{doing: "import the member " + ref}
+	if !loginForm.MatchString(ref) {
+		p.add(ctx, &resp.Diagnostics, fmt.Errorf("%q is neither a user's id (usr_ and 26 characters) nor a login at GitHub", ref))
+		return
+	}
+	m, err := r.client.Member(ctx, ref)
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), m.Id)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(m.Id)})...)
+}

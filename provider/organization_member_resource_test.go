@@ -1,0 +1,244 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+const memberAddress = "dcvaas_organization_member.test"
+
+var (
+	userIDText = regexp.MustCompile(`^usr_[0-9a-z]{26}$`)
+	logins     atomic.Int64
+)
+
+// login returns one that no other test uses.
+func (a *acc) login() string { return fmt.Sprintf("octocat-%d", logins.Add(1)) }
+
+func (a *acc) memberConfig(login, role string) string {
+	return a.config("resource \"dcvaas_organization_member\" \"test\" {\n  login = %q\n  role = %q\n}", login, role)
+}
+
+// joined adds a member outside Terraform.
+func (a *acc) joined(login string, role client.Role) *client.Member {
+	a.Helper()
+	m, err := a.client.AddMember(context.Background(), client.MemberAdd{Login: login, Role: role})
+	if err != nil {
+		a.Fatal(err)
+	}
+	return m
+}
+
+func memberAction(a plancheck.ResourceActionType) plancheck.PlanCheck {
+	return plancheck.ExpectResourceAction(memberAddress, a)
+}
+
+func memberState(name string, check knownvalue.Check) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(memberAddress, at(name), check)
+}
+
+func unknownOfMember(names ...string) []plancheck.PlanCheck {
+	var out []plancheck.PlanCheck
+	for _, n := range names {
+		out = append(out, plancheck.ExpectUnknownValue(memberAddress, at(n)))
+	}
+	return out
+}
+
+func TestAccMember_basic(t *testing.T) {
+	a := newAcc(t).organization(t)
+	login := a.login()
+	a.run(resource.TestStep{
+		Config:           a.memberConfig(login, "admin"),
+		ConfigPlanChecks: pre(append(unknownOfMember("id", "name", "joined", "created_at"), memberAction(plancheck.ResourceActionCreate))...),
+		ConfigStateChecks: []statecheck.StateCheck{
+			memberState("id", knownvalue.StringRegexp(userIDText)), memberState("login", knownvalue.StringExact(login)),
+			memberState("role", knownvalue.StringExact("admin")), memberState("name", knownvalue.StringExact("O"+login[1:])),
+			memberState("joined", knownvalue.Bool(false)), memberState("created_at", knownvalue.NotNull()),
+		},
+	})
+}
+
+// The role changes in place, the spelling of the login is nothing, and another login is another member.
+func TestAccMember_update(t *testing.T) {
+	a := newAcc(t).organization(t)
+	login := a.login()
+	kept, replaced := statecheck.CompareValue(same{}), statecheck.CompareValue(differs{})
+	id := at("id")
+	a.run(
+		resource.TestStep{Config: a.memberConfig(login, "member"),
+			ConfigStateChecks: []statecheck.StateCheck{kept.AddStateValue(memberAddress, id), replaced.AddStateValue(memberAddress, id)}},
+		resource.TestStep{
+			Config:            a.memberConfig(strings.ToUpper(login), "member"),
+			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login))},
+		},
+		resource.TestStep{
+			Config:            a.memberConfig(login, "owner"),
+			ConfigPlanChecks:  pre(append(unknownOfMember("name", "joined"), memberAction(plancheck.ResourceActionUpdate))...),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("owner")), kept.AddStateValue(memberAddress, id)},
+		},
+		// The organization has no other owner.
+		resource.TestStep{Config: a.memberConfig(login, "admin"), ExpectError: regexp.MustCompile(`(?s)role\s+=.*last\s+owner.*else\s+an\s+owner\s+first.*Status: 409 last-owner\s+.*Request ID: \S+`)},
+		resource.TestStep{Config: a.config("# nobody"), ExpectError: regexp.MustCompile(`(?s)Cannot remove the member.*last\s+owner.*Status: 409 last-owner`)},
+		resource.TestStep{
+			PreConfig:         func() { a.joined(a.login(), client.RoleOwner) },
+			Config:            a.memberConfig(a.login(), "member"),
+			ConfigPlanChecks:  pre(append(unknownOfMember("id"), memberAction(plancheck.ResourceActionDestroyBeforeCreate))...),
+			ConfigStateChecks: []statecheck.StateCheck{replaced.AddStateValue(memberAddress, id)},
+		},
+	)
+}
+
+func TestAccMember_import(t *testing.T) {
+	a := newAcc(t).organization(t)
+	login := a.login()
+	made := a.joined(login, client.RoleMember)
+	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_organization_member.test\n  id = %q\n}\n", strings.ToUpper(login))
+	a.run(
+		resource.TestStep{Config: a.memberConfig(login, "member"), ExpectError: regexp.MustCompile(`(?s)import it by its id ` + made.Id + `.*Status: 409 member-exists`)},
+		resource.TestStep{
+			Config:            a.memberConfig(login, "member") + block,
+			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("id", knownvalue.StringExact(made.Id))},
+		},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true, ImportStateId: login},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "somebody@example.com", ExpectError: message("is neither a user's id")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: a.login(), ExpectError: message("Status: 404")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "usr_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Status: 404")},
+	)
+}
+
+func TestAccMember_identity(t *testing.T) {
+	a := newAcc(t).organization(t)
+	resource.Test(t, resource.TestCase{
+		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
+		ProtoV6ProviderFactories: a.factories(),
+		CheckDestroy:             a.checkDestroy,
+		Steps: []resource.TestStep{
+			{
+				Config:            a.memberConfig(a.login(), "member"),
+				ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectIdentityValueMatchesState(memberAddress, at("id"))},
+			},
+			{ResourceName: memberAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
+		},
+	})
+}
+
+// A role that somebody changed, and a member that somebody removed, are put right.
+func TestAccMember_drift(t *testing.T) {
+	a := newAcc(t).organization(t)
+	login := a.login()
+	config := a.memberConfig(login, "member")
+	a.run(
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			PreConfig: func() {
+				if _, err := a.client.UpdateMember(t.Context(), login, client.MemberUpdate{Role: client.RoleAdmin}); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:            config,
+			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionUpdate)),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("member"))},
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if err := a.client.RemoveMember(t.Context(), login); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:           config,
+			ConfigPlanChecks: pre(memberAction(plancheck.ResourceActionCreate)),
+		},
+	)
+}
+
+// The membership is the account's: with another login it stays, once the configuration says that login.
+func TestAccMember_renamedAtGitHub(t *testing.T) {
+	a := newAcc(t).organization(t)
+	before, after := a.login(), a.login()
+	id := statecheck.CompareValue(same{})
+	a.run(
+		resource.TestStep{Config: a.memberConfig(before, "member"), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id"))}},
+		resource.TestStep{
+			PreConfig: func() {
+				account := plane.dev.GitHub.Account(before)
+				account.Login = after
+				plane.dev.GitHub.SetAccount(account)
+				a.organization(t).joined(after, client.RoleMember) // so that the service hears of it
+			},
+			Config:            a.memberConfig(after, "member"),
+			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id"))},
+		},
+		resource.TestStep{Config: a.memberConfig(before, "member"), PlanOnly: true, ExpectNonEmptyPlan: true},
+	)
+}
+
+// What the API refuses stands at the attribute, with the request id.
+func TestAccMember_refused(t *testing.T) {
+	a := newAcc(t).organization(t)
+	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeMembersRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := a.memberConfig(a.login(), "member")
+	with := func(token string) string { return strings.Replace(config, a.token, token, 1) }
+	nobody := regexp.MustCompile(`(?s)login\s+=.*GitHub\s+knows\s+no\s+person.*Request ID: \S+`)
+	a.run(
+		resource.TestStep{Config: a.memberConfig("no-such-person", "member"), ExpectError: nobody},
+		resource.TestStep{Config: a.memberConfig("org-dcvaas", "member"), ExpectError: nobody},
+		resource.TestStep{Config: with(weak.Token), ExpectError: regexp.MustCompile(`(?s)members:write.*Status: 403.*Request ID: \S+`)},
+		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
+		resource.TestStep{Config: config},
+	)
+}
+
+// A limit and a weak moment of the API are waited for; the member is added once, and one that goes before Terraform removes
+// it is removed as well.
+func TestAccMember_retries(t *testing.T) {
+	a := newAcc(t).organization(t)
+	removed := false
+	weak := answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503)
+	p := a.proxy(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete {
+			removed = a.client.RemoveMember(context.Background(), strings.TrimPrefix(r.URL.Path, "/api/members/")) == nil
+		}
+		return weak(w, r)
+	})
+	a.run(resource.TestStep{Config: strings.Replace(a.memberConfig(a.login(), "member"), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+	if n := p.count("POST /api/members"); n != 4 || !removed {
+		t.Errorf("%d calls, want 4; removed before: %v", n, removed)
+	}
+}
+
+// Inputs that are known only at apply come out right, and plan nothing afterwards.
+func TestAccMember_unknownInputs(t *testing.T) {
+	a := newAcc(t).organization(t)
+	login := a.login()
+	a.run(resource.TestStep{
+		Config: a.config(`resource "terraform_data" "in" { input = { login = %q, role = "admin" } }
+
+resource "dcvaas_organization_member" "test" {
+  login = terraform_data.in.output.login
+  role  = terraform_data.in.output.role
+}`, login),
+		ConfigPlanChecks:  pre(unknownOfMember("login", "role")...),
+		ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login)), memberState("role", knownvalue.StringExact("admin"))},
+	})
+}

@@ -1,0 +1,79 @@
+package provider
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+// loginForm is that of a login at GitHub, and of a user's id.
+var loginForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}$`)
+
+type memberModel struct {
+	ID        types.String      `tfsdk:"id"`
+	Login     types.String      `tfsdk:"login"`
+	Role      types.String      `tfsdk:"role"`
+	Name      types.String      `tfsdk:"name"`
+	Joined    types.Bool        `tfsdk:"joined"`
+	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
+}
+
+func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Somebody who belongs to the organization, by their login at GitHub. They find it at their next sign-in; nothing is sent to them. " +
+			"The membership belongs to the account, whatever its login becomes. The last owner can be neither removed nor given another role: add one first, " +
+			"and keep at least one owner out of Terraform, so that a `destroy` comes to its end. Takes a token with the scope `members:write`.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the user, `usr_…`.", PlanModifiers: kept},
+			"login": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Login of a person at GitHub, in upper or lower case. Another one replaces the member.",
+				Validators:          []validator.String{stringvalidator.RegexMatches(loginForm, "must be a login at GitHub such as octocat")},
+			},
+			"role": schema.StringAttribute{
+				Required: true,
+				MarkdownDescription: "`member` sees; `admin` also changes domains, tokens and webhooks; `owner` also members, and the organization itself. " +
+					"Another role takes the place of this one without a new membership.",
+				Validators: []validator.String{stringvalidator.OneOf(string(client.RoleOwner), string(client.RoleAdmin), string(client.RoleMember))},
+			},
+			"name":       schema.StringAttribute{Computed: true, MarkdownDescription: "Name as GitHub has it; may be empty."},
+			"joined":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether they have signed in yet."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "Since when they are a member.", PlanModifiers: kept},
+		},
+	}
+}
+
+func (r *memberResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identityschema.Schema{
+		Attributes: map[string]identityschema.Attribute{
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id of the user, usr_…; or their login at GitHub, to import."},
+		},
+	}
+}
+
+// fromAPI takes over what the API says, and keeps the spelling of a login that is the same.
+func (m *memberModel) fromAPI(a *client.Member) {
+	m.ID = types.StringValue(a.Id)
+	if !strings.EqualFold(m.Login.ValueString(), a.Login) || m.Login.IsNull() {
+		m.Login = types.StringValue(a.Login)
+	}
+	m.Role = types.StringValue(string(a.Role))
+	m.Name = types.StringValue(a.Name)
+	m.Joined = types.BoolValue(a.Joined)
+	m.CreatedAt = fromTime(a.CreatedAt)
+}
+
+func (m *memberModel) label() string { return firstOf(m.Login.ValueString(), m.ID.ValueString()) }

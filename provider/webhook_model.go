@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+type webhookModel struct {
+	ID              types.String      `tfsdk:"id"`
+	URL             types.String      `tfsdk:"url"`
+	Events          types.Set         `tfsdk:"events"`
+	Description     types.String      `tfsdk:"description"`
+	Enabled         types.Bool        `tfsdk:"enabled"`
+	SecretWO        types.String      `tfsdk:"secret_wo"` // null but in the configuration
+	SecretWOVersion types.Int64       `tfsdk:"secret_wo_version"`
+	DisabledReason  types.String      `tfsdk:"disabled_reason"`
+	FailingSince    timetypes.RFC3339 `tfsdk:"failing_since"`
+	CreatedAt       timetypes.RFC3339 `tfsdk:"created_at"`
+}
+
+func (m *webhookModel) toCreateRequest(ctx context.Context, secret types.String) (client.WebhookCreate, diag.Diagnostics) {
+	in := client.WebhookCreate{Url: m.URL.ValueString(), Description: m.Description.ValueStringPointer(), Enabled: m.Enabled.ValueBoolPointer(), Secret: secret.ValueStringPointer()}
+	return in, m.Events.ElementsAs(ctx, &in.Events, false)
+}
+
+// toUpdateRequest says what changes, and whether anything does. The secret goes along where its version is another.
+func (m *webhookModel) toUpdateRequest(ctx context.Context, state *webhookModel, secret types.String) (in client.WebhookUpdate, changed bool, diags diag.Diagnostics) {
+	if !m.URL.Equal(state.URL) {
+		in.Url, changed = m.URL.ValueStringPointer(), true
+	}
+	if !m.Description.Equal(state.Description) {
+		in.Description, changed = m.Description.ValueStringPointer(), true
+	}
+	if !m.Enabled.Equal(state.Enabled) {
+		in.Enabled, changed = m.Enabled.ValueBoolPointer(), true
+	}
+	if !m.SecretWOVersion.Equal(state.SecretWOVersion) && !secret.IsNull() {
+		in.Secret, changed = secret.ValueStringPointer(), true
+	}
+	if !m.Events.Equal(state.Events) {
+		changed, diags = true, m.Events.ElementsAs(ctx, &in.Events, false)
+	}
+	return in, changed, diags
+}
+
+// fromAPI takes over what the API says. Neither the secret nor its version is among it.
+func (m *webhookModel) fromAPI(w *client.Webhook) {
+	m.ID = types.StringValue(w.Id)
+	m.URL = types.StringValue(w.Url)
+	events := make([]attr.Value, len(w.Events))
+	for i, e := range w.Events {
+		events[i] = types.StringValue(e)
+	}
+	m.Events = types.SetValueMust(types.StringType, events)
+	m.Description = types.StringValue(w.Description)
+	m.Enabled = types.BoolValue(w.Enabled)
+	m.DisabledReason = fromNullable(w.DisabledReason)
+	m.FailingSince = fromNullableTime(w.FailingSince)
+	m.CreatedAt = fromTime(w.CreatedAt)
+}
+
+// withoutWebhookSecret drops the secret of a webhook that was just created, which the service has not disabled.
+func withoutWebhookSecret(w *client.WebhookWithSecret) *client.Webhook {
+	return &client.Webhook{Id: w.Id, Url: w.Url, Description: w.Description, Events: w.Events, Enabled: w.Enabled,
+		DisabledReason: nullable.NewNullNullable[client.WebhookDisabledReason](), FailingSince: w.FailingSince, CreatedAt: w.CreatedAt}
+}
+
+// label is the id: the URL may hold a secret.
+func (m *webhookModel) label() string { return m.ID.ValueString() }

@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*webhookResource)(nil)
+	_ resource.ResourceWithImportState = (*webhookResource)(nil)
+	_ resource.ResourceWithIdentity    = (*webhookResource)(nil)
+)
+
+type webhookResource struct {
+	*configured
+}
+
+var webhookID = regexp.MustCompile(`^whk_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
+
+// webhookRename leads to the attribute that sends the secret.
+var webhookRename = map[string]string{"secret": "secret_wo"}
+
+func (r *webhookResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_webhook"
+}
+
+func (r *webhookResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.configured, _ = req.ProviderData.(*configured)
+}
+
+func (r *webhookResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan webhookModel
+	var secret types.String
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"), &secret)...); resp.Diagnostics.HasError() {
+		return
+	}
+	in, diags := plan.toCreateRequest(ctx, secret)
+	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
+		return
+	}
+	w, err := r.client.CreateWebhook(ctx, in)
+	if err != nil {
+		problem{doing: "create the webhook", schema: req.Plan.Schema, rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.fromAPI(withoutWebhookSecret(w))
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *webhookResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state webhookModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	w, err := r.client.Webhook(ctx, state.ID.ValueString())
+	if client.IsNotFound(err) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		problem{doing: "read the webhook " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	state.fromAPI(w)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+func (r *webhookResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state webhookModel
+	var secret types.String
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"), &secret)...); resp.Diagnostics.HasError() {
+		return
+	}
+	in, changed, diags := plan.toUpdateRequest(ctx, &state, secret)
+	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
+		return
+	}
+	update := func() (*client.Webhook, error) { return r.client.UpdateWebhook(ctx, state.ID.ValueString(), in) }
+	if !changed { // the version alone is Terraform's own
+		update = func() (*client.Webhook, error) { return r.client.Webhook(ctx, state.ID.ValueString()) }
+	}
+	w, err := update()
+	if err != nil {
+		problem{doing: "update the webhook " + state.label(), schema: req.Plan.Schema, rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.fromAPI(w)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+}
+
+func (r *webhookResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state webhookModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	if err := r.client.DeleteWebhook(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+		problem{doing: "delete the webhook " + state.label()}.add(ctx, &resp.Diagnostics, err)
+	}
+}
+
+// ImportState takes an id. The version of an imported webhook's secret stays null, so that the first apply sends the
+// secret that is configured.
+func (r *webhookResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	if req.ID != "" && !webhookID.MatchString(req.ID) {
+		problem{doing: "import the webhook"}.add(ctx, &resp.Diagnostics,
+			fmt.Errorf("%q is not the id of a webhook (whk_ and 26 characters); several may have one address", req.ID))
+		return
+	}
+	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+}
