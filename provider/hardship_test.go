@@ -204,7 +204,7 @@ func TestCLIRateLimited(t *testing.T) {
 
 // Hundreds of domains by for_each: made, refreshed by few calls, and destroyed. `make bench` does it with a thousand.
 func TestCLIHundredsOfDomains(t *testing.T) {
-	const n = 300
+	const n, pages = 300, 2
 	a := newAcc(t).organization(t)
 	p := a.proxy(nil)
 	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
@@ -212,12 +212,14 @@ func TestCLIHundredsOfDomains(t *testing.T) {
 	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
 		t.Errorf("it says:\n%s", out)
 	}
-	before := p.count("")
+	before, start := p.count(""), time.Now()
 	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
 		t.Errorf("the second plan says:\n%s", out)
 	}
-	if calls := p.count("") - before; calls > 50 {
-		t.Errorf("the refresh of %d domains took %d calls", n, calls)
+	// On a busy machine the refresh may outlast a window, and what follows is read anew.
+	windows := 1 + int(time.Since(start)/readWindow)
+	if calls := p.count("") - before; calls > windows*(readsAlone+pages) {
+		t.Errorf("the refresh of %d domains took %d calls within %d windows", n, calls, windows)
 	}
 	tf.run("destroy", "-auto-approve")
 	if left := a.atServer(); left != 0 {
