@@ -20,20 +20,7 @@ var (
 // Every metric and label that the alert rules name is one that the program has.
 func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, DevConfig{EmbeddedRedis: true})
-	labels := map[string][]string{}
-	descs := make(chan *prometheus.Desc)
-	go func() { defer close(descs); s.App.metrics.Describe(descs) }()
-	for d := range descs {
-		m := descParts.FindStringSubmatch(d.String())
-		if m == nil {
-			t.Fatalf("cannot be read: %s", d)
-		}
-		for _, l := range strings.Split(m[2]+","+m[3], ",") {
-			name, _, _ := strings.Cut(l, "=")
-			labels[m[1]] = append(labels[m[1]], name)
-		}
-	}
+	labels := measured(t, startStack(t, DevConfig{EmbeddedRedis: true}))
 	rules, err := os.ReadFile("../../deploy/prometheus-rules.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -68,4 +55,23 @@ func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
 			t.Errorf("no rule is about %s", name)
 		}
 	}
+}
+
+// measured returns the metrics that the program has, with their labels.
+func measured(t *testing.T, s *stack) map[string][]string {
+	t.Helper()
+	labels := map[string][]string{}
+	descs := make(chan *prometheus.Desc)
+	go func() { defer close(descs); s.App.metrics.Describe(descs) }()
+	for d := range descs {
+		m := descParts.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatalf("cannot be read: %s", d)
+		}
+		for _, l := range strings.Split(m[2]+","+m[3], ",") {
+			name, _, _ := strings.Cut(l, "=")
+			labels[m[1]] = append(labels[m[1]], name)
+		}
+	}
+	return labels
 }
