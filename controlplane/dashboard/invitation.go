@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/gorilla/mux"
 
@@ -15,8 +14,9 @@ type invitationView struct {
 	Role         string
 	RoleWords    string // what it lets somebody do
 	URL          string // where it is accepted
-	SignIn       string // address of the sign-in that leads back here; empty for who is signed in
-	User         string
+	GitHub       string // where it is accepted by signing in; empty where that is not possible
+	Dev          string // who comes in by one click; empty where nobody does
+	User         string // who is signed in; empty where nobody is
 	Member       string // role of who is a member already
 	Switch       string // address that leads a member to the organization
 }
@@ -41,7 +41,12 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	}
 	view := invitationView{Organization: org.Name, Role: string(invitation.Role), RoleWords: roleWords[invitation.Role], URL: v.URL.Path}
 	if v.session == nil {
-		view.SignIn = signInTo(v.URL.Path)
+		if d.config.GitHub != nil {
+			view.GitHub = v.URL.Path + "/github"
+		}
+		if dev := d.config.DevSignIn; dev != nil {
+			view.Dev = dev.Login
+		}
 	} else {
 		view.User = v.session.User.Title()
 		m, err := d.store.Member(v.Context(), org.ID, v.session.User.ID)
@@ -55,11 +60,11 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "invitation", layout{Title: "Invitation", Page: view})
 }
 
-// acceptInvitation makes whoever is signed in a member.
+// acceptInvitation makes whoever is signed in a member. Whose session has ended sees the page
+// again, and how to sign in.
 func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
-		http.Redirect(w, v.Request, signInTo(v.URL.Path), http.StatusSeeOther)
-		return nil
+		return toInvitation(w, v)
 	}
 	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["secret"])
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -68,12 +73,7 @@ func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if joined {
-		d.setFlash(w, "joined")
-	} else {
-		d.setFlash(w, "member")
-	}
-	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+	d.welcome(w, v, joined)
 	return nil
 }
 
@@ -89,8 +89,6 @@ func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 	}
 	return i, err
 }
-
-func signInTo(next string) string { return "/login?" + url.Values{"next": {next}}.Encode() }
 
 func invitationGone() error {
 	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "invitation-gone",

@@ -11,6 +11,7 @@ type loginView struct {
 	GitHub string // address that leads there; empty where there is none
 	Dev    string // who comes in by one click; empty where nobody does
 	Next   string // where to go afterwards
+	Closed bool   // only members come in here, and who is invited by their link
 }
 
 func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
@@ -19,7 +20,7 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 		http.Redirect(w, v.Request, next, http.StatusSeeOther)
 		return nil
 	}
-	view := loginView{Next: next}
+	view := loginView{Next: next, Closed: d.lifecycle.InvitedOnly}
 	if d.config.GitHub != nil {
 		view.GitHub = "/login/github?" + url.Values{"next": {next}}.Encode()
 	}

@@ -26,10 +26,11 @@ const flowLife = 10 * time.Minute
 // flow is a sign-in at GitHub that has begun. It stands signed in a cookie: only the browser
 // that began it can end it.
 type flow struct {
-	State    string `json:"s"`
-	Verifier string `json:"v"` // of PKCE (RFC 7636 §4.1)
-	Next     string `json:"n"` // where to go afterwards
-	Expires  int64  `json:"e"` // Unix seconds
+	State      string `json:"s"`
+	Verifier   string `json:"v"`           // of PKCE (RFC 7636 §4.1)
+	Next       string `json:"n,omitempty"` // where to go afterwards
+	Invitation []byte `json:"i,omitempty"` // SHA-256 of the secret of the one that is accepted by it
+	Expires    int64  `json:"e"`           // Unix seconds
 }
 
 func (d *Dashboard) flowCookie() string {
@@ -44,11 +45,15 @@ func (d *Dashboard) toGitHub(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return noSignIn()
 	}
-	f := flow{State: controlplane.NewRandomSecret(), Verifier: controlplane.NewRandomSecret(), Next: safeNext(v.URL.Query().Get("next")),
-		Expires: v.now.Add(flowLife).Unix()}
-	d.setCookie(w, d.flowCookie(), seal(d.flowKey, f), int(flowLife/time.Second))
-	http.Redirect(w, v.Request, d.config.GitHub.AuthURL(f.State, f.Verifier), http.StatusSeeOther)
+	http.Redirect(w, v.Request, d.begin(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}), http.StatusSeeOther)
 	return nil
+}
+
+// begin remembers a sign-in, and returns where it goes on at GitHub.
+func (d *Dashboard) begin(w http.ResponseWriter, v *visit, f flow) string {
+	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
+	d.setCookie(w, d.flowCookie(), seal(d.flowKey, f), int(flowLife/time.Second))
+	return d.config.GitHub.AuthURL(f.State, f.Verifier)
 }
 
 // fromGitHub ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
@@ -57,9 +62,8 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return noSignIn()
 	}
-	q := v.URL.Query()
 	f, ok := d.readFlow(v)
-	if !ok || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(f.State)) != 1 {
+	if !ok || subtle.ConstantTimeCompare([]byte(v.URL.Query().Get("state")), []byte(f.State)) != 1 {
 		return wrongState()
 	}
 	d.setCookie(w, d.flowCookie(), "", -1)
@@ -69,12 +73,11 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 		return err
 	case !first:
 		return wrongState()
-	case q.Get("code") == "":
-		return signInDenied()
+	case f.Invitation != nil:
+		return d.join(w, v, f)
 	}
-	account, err := d.config.GitHub.Exchange(v.Context(), q.Get("code"), f.Verifier)
+	account, err := d.account(v, f)
 	if err != nil {
-		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
 		return err
 	}
 	if err := d.startSession(w, v, account); err != nil {
@@ -82,6 +85,19 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	}
 	http.Redirect(w, v.Request, safeNext(f.Next), http.StatusSeeOther)
 	return nil
+}
+
+// account returns whose account a sign-in came back for.
+func (d *Dashboard) account(v *visit, f flow) (controlplane.GitHubAccount, error) {
+	code := v.URL.Query().Get("code")
+	if code == "" {
+		return controlplane.GitHubAccount{}, signInDenied()
+	}
+	account, err := d.config.GitHub.Exchange(v.Context(), code, f.Verifier)
+	if err != nil {
+		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
+	}
+	return account, err
 }
 
 func (d *Dashboard) readFlow(v *visit) (flow, bool) {

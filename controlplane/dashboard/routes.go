@@ -25,6 +25,7 @@ func (d *Dashboard) routes() http.Handler {
 	post("/organizations/{organization}/switch", d.signedIn(d.switchOrganization))
 	get("/invitations/{secret}", d.page(d.invitationPage))
 	post("/invitations/{secret}", d.page(d.acceptInvitation))
+	post("/invitations/{secret}/github", d.page(d.toGitHubToJoin))
 
 	get("/domains", d.signedIn(d.domainsPage))
 	post("/domains", d.allowed(controlplane.ScopeDomainsWrite, d.addDomain))

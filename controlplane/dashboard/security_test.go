@@ -51,7 +51,8 @@ func TestFormsFromElsewhere(t *testing.T) {
 	s := newSignedIn(t, func(c *Config) { c.PublicURL = "https://certs.example.com" })
 	d := s.add(s.org, "example.com")
 	j := s.kill(d)
-	for _, path := range []string{"/login", "/logout", "/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry"} {
+	for _, path := range []string{"/login", "/logout", "/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry",
+		controlplane.InvitationPath("x"), controlplane.InvitationPath("x") + "/github"} {
 		s.post(path, url.Values{"name": {"example.org"}}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
 		s.post(path, url.Values{"name": {"example.org"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
 	}

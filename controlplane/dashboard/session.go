@@ -15,14 +15,23 @@ import (
 // cookieName returns the name of the session's cookie, which the API takes, too.
 func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.config.Secure) }
 
-// startSession signs in whom GitHub, or the development sign-in, vouches for. Who was signed in
-// before is signed out.
+// startSession signs in whom GitHub, or the development sign-in, vouches for.
 func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount) error {
-	from := controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
-	_, secret, err := d.lifecycle.SignIn(v.Context(), from, v.UserAgent(), account)
+	_, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account)
 	if err != nil {
 		return err
 	}
+	return d.keepSession(w, v, secret)
+}
+
+// newcomer returns who does what a visit asks for before it is known who they are.
+func (d *Dashboard) newcomer(v *visit) controlplane.Actor {
+	return controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
+}
+
+// keepSession gives the browser the cookie of a new session. Who was signed in before is signed
+// out.
+func (d *Dashboard) keepSession(w http.ResponseWriter, v *visit, secret string) error {
 	if v.session != nil {
 		if err := d.lifecycle.SignOut(v.Context(), d.actor(v), v.session); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -107,6 +108,9 @@ func toLogin(w http.ResponseWriter, v *visit) error {
 	http.Redirect(w, v.Request, to, http.StatusSeeOther)
 	return nil
 }
+
+// signInTo returns the address of the sign-in that leads to a page of ours.
+func signInTo(next string) string { return "/login?" + url.Values{"next": {next}}.Encode() }
 
 // actor returns who does what this visit asks for.
 func (d *Dashboard) actor(v *visit) controlplane.Actor {

@@ -1,0 +1,81 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// leavingView is what templates/leaving.html shows.
+type leavingView struct {
+	Organization string
+	Role         string
+	GitHub       string // address there
+}
+
+// toGitHubToJoin begins a sign-in by which somebody accepts an invitation. The state is bound
+// to it in the cookie, which has the hash of its secret, and the secret goes no further than
+// here. It is a POST, so that no other site's page makes anybody join.
+//
+// The way on is by Refresh: browsers hold a redirect after a form to form-action, and GitHub
+// may send people on to a host of their company.
+func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
+	if d.config.GitHub == nil {
+		return noSignIn()
+	}
+	if v.session != nil { // in another tab meanwhile
+		return toInvitation(w, v)
+	}
+	invitation, err := d.invitation(v)
+	if err != nil {
+		return err
+	}
+	org, err := d.store.Organization(v.Context(), invitation.OrgID)
+	if err != nil {
+		return err
+	}
+	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.begin(w, v, flow{Invitation: invitation.Hash})}
+	w.Header().Set("Refresh", "0; url="+view.GitHub)
+	return d.render(w, v, http.StatusOK, "leaving", layout{Title: "On to GitHub", Page: view})
+}
+
+// join ends such a sign-in: whoever came back is a member and signed in, or neither.
+func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow) error {
+	account, err := d.account(v, f)
+	if err != nil {
+		// A mere sign-in would make an organization of their own.
+		e := *controlplane.AsError(err)
+		e.Fix = "Open the invitation’s link again."
+		return &e
+	}
+	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.newcomer(v), v.UserAgent(), account, f.Invitation)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return invitationGone()
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.keepSession(w, v, secret); err != nil {
+		return err
+	}
+	d.welcome(w, v, joined)
+	return nil
+}
+
+// welcome leads to the organization that somebody was invited to.
+func (d *Dashboard) welcome(w http.ResponseWriter, v *visit, joined bool) {
+	flash := "member"
+	if joined {
+		flash = "joined"
+	}
+	d.setFlash(w, flash)
+	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+}
+
+// toInvitation leads back to the invitation's page.
+func toInvitation(w http.ResponseWriter, v *visit) error {
+	http.Redirect(w, v.Request, controlplane.InvitationPath(mux.Vars(v.Request)["secret"]), http.StatusSeeOther)
+	return nil
+}
