@@ -33,9 +33,13 @@ type Config struct {
 	Hooks  HookConfig   `embed:""`
 }
 
+// The values of DCVAAS_SIGN_UP.
+const signUpOpen, signUpInvited = "open", "invited"
+
 // HTTPConfig is about the API and the dashboard.
 type HTTPConfig struct {
 	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Where the API and dashboard listen."`
+	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who may sign in. open, the default: anybody with an account at GitHub; who belongs to no organization is given one of their own. invited: members and people with an invitation."`
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute. They are counted in Redis; without one nothing is limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
 
@@ -112,6 +116,8 @@ func (c *Config) check() error {
 		return errors.New("sweep-every (DCVAAS_SWEEP_EVERY) must be a wait, and sweep-spread (DCVAAS_SWEEP_SPREAD) one or 0 for none")
 	case c.Work.RetryBase <= 0:
 		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): %s is not a wait", c.Work.RetryBase)
+	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
+		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): %q is none of open, invited", c.HTTP.SignUp)
 	}
 	return nil
 }

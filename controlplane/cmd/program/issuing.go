@@ -59,7 +59,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 		return nil, nil, err
 	}
 	service, err := lifecycle.New(lifecycle.Config{Store: a.store, Zone: c.Zone, TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer, Governor: governor,
-		Poster: webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}), WebhookLoopback: c.Hooks.Loopback, Deliveries: max(c.Work.Concurrency/2, 1),
+		Poster: webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}), WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited, Deliveries: max(c.Work.Concurrency/2, 1),
 		Visible: func(ctx context.Context, name string, values []string) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()

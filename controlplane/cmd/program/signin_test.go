@@ -2,11 +2,13 @@ package program
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // From the dashboard to the stand-in for GitHub and back, and with the same cookie to the API:
@@ -20,16 +22,7 @@ func TestSignInOfTheStack(t *testing.T) {
 		func(c *http.Client) (*http.Response, error) { return c.PostForm(endpoint+"/login", url.Values{}) },
 		func(c *http.Client) (*http.Response, error) { return c.Get(endpoint + "/login/github") },
 	} {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-			if r.URL.Path == "/login/oauth/authorize" {
-				r.URL.RawQuery += "&login=" + devLogin // what a person chooses on that page
-			}
-			return nil
-		}}
+		browser := newBrowser(t, devLogin)
 		resp, err := signIn(browser)
 		if err != nil {
 			t.Fatal(err)
@@ -60,6 +53,65 @@ func TestSignInOfTheStack(t *testing.T) {
 	}
 	if resp, body := s.call("POST", "/api/members", `{"login":"alice","role":"admin"}`); resp.StatusCode != http.StatusCreated {
 		t.Errorf("%s %s", resp.Status, body)
+	}
+}
+
+// newBrowser returns the browser of somebody who chooses that login at the stand-in.
+func newBrowser(t *testing.T, login string) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Path == "/login/oauth/authorize" {
+			r.URL.RawQuery += "&login=" + login
+		}
+		return nil
+	}}
+}
+
+// With DCVAAS_SIGN_UP=invited a stranger stays out, and comes in by the link of an invitation.
+func TestSignUpByInvitation(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, DevConfig{NoWork: true, Configure: func(c *Config) { c.HTTP.SignUp = signUpInvited }})
+	mallory := newBrowser(t, "mallory")
+	see := func(resp *http.Response, err error) (*http.Response, string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	if resp, body := see(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] + "/login/github")); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "mallory belongs to no organization here") {
+		t.Fatalf("%s at %s: %s", resp.Status, resp.Request.URL, body)
+	}
+	resp, body := s.call("POST", "/api/invitations", `{"role":"admin"}`)
+	var invitation struct{ Link string }
+	if err := json.Unmarshal([]byte(body), &invitation); err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatalf("%s %s", resp.Status, body)
+	}
+	resp, _ = see(mallory.PostForm(invitation.Link+"/github", url.Values{}))
+	_, to, _ := strings.Cut(resp.Header.Get("Refresh"), "url=")
+	if resp, body = see(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You are a member of this organization now") {
+		t.Fatalf("%s at %s: %s", resp.Status, resp.Request.URL, body)
+	}
+}
+
+func TestSignUpConfiguration(t *testing.T) {
+	t.Parallel()
+	for value, right := range map[string]bool{signUpOpen: true, signUpInvited: true, "closed": false, "": false} {
+		c := Config{Database: "postgres://x", Zone: "x"}
+		c.Work = WorkConfig{Concurrency: 1, Lease: time.Second, SweepEvery: 1, RetryBase: 1}
+		c.HTTP.SignUp = value
+		if err := c.check(); (err == nil) != right || !right && !strings.Contains(err.Error(), "DCVAAS_SIGN_UP") {
+			t.Errorf("%q: %v", value, err)
+		}
 	}
 }
 
