@@ -104,7 +104,6 @@ func TestAccAPIToken_update(t *testing.T) {
 		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate, kept.AddStateValue(tokenAddress, at("token")), tokenState("name", knownvalue.StringExact("second"))),
 		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", "domains:read"`, `"domains:read", "jobs:read"`, 1), plancheck.ResourceActionNoop),
 		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", `, ``, 1), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token"))),
-		replace(""),
 		replace(fmt.Sprintf("domain_ids = [%q]", d.Id)),
 		replace("domain_ids = []"),
 		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate), // null is the same as empty
