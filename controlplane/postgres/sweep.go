@@ -80,7 +80,7 @@ func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]contro
 func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		UPDATE domains d SET renewal_queued = false
-		WHERE d.status = 'active' AND d.auto_renew AND d.renewal_queued AND d.renew_at <= $1
+		WHERE d.status IN ('active', 'error') AND d.auto_renew AND d.renewal_queued AND d.renew_at <= $1
 			AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.domain_id = d.id AND j.slot = $2 AND j.status IN ('queued', 'running'))`,
 		now, controlplane.JobRenewal.Slot())
 	return int(tag.RowsAffected()), translate(err, "", "")

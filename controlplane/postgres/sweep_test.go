@@ -152,6 +152,7 @@ func TestResetRenewals(t *testing.T) {
 	}
 	d.exec(`UPDATE jobs SET status = 'failed' WHERE type = 'renewal' AND domain_id = $1`, doms[0].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[1].ID)
+	d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, doms[1].ID) // its certificate has ended
 	d.exec(`UPDATE domains SET auto_renew = false WHERE id = $1`, doms[2].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[2].ID)
 	if n, err := d.ResetRenewals(t.Context(), start); n != 2 || err != nil {
