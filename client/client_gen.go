@@ -3410,7 +3410,7 @@ type ClientInterface interface {
 	//
 	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 	//
 	// | type | data |
 	// |---|---|
@@ -3431,6 +3431,9 @@ type ClientInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -3460,7 +3463,7 @@ type ClientInterface interface {
 	//
 	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 	//
 	// | type | data |
 	// |---|---|
@@ -3481,6 +3484,9 @@ type ClientInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -4720,7 +4726,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 //
 // A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 //
 // | type | data |
 // |---|---|
@@ -4741,6 +4747,9 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+// | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -4780,7 +4789,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 //
 // A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 //
 // | type | data |
 // |---|---|
@@ -4801,6 +4810,9 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+// | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -9127,7 +9139,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 	//
 	// | type | data |
 	// |---|---|
@@ -9148,6 +9160,9 @@ type ClientWithResponsesInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -9177,7 +9192,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 	//
 	// | type | data |
 	// |---|---|
@@ -9198,6 +9213,9 @@ type ClientWithResponsesInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -17485,7 +17503,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 //
 // A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 //
 // | type | data |
 // |---|---|
@@ -17506,6 +17524,9 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+// | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -17541,7 +17562,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 //
 // A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`job_id`, `webhook_id` by the type's first word):
+// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
 //
 // | type | data |
 // |---|---|
@@ -17562,6 +17583,9 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
+// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
+// | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |

@@ -48,7 +48,7 @@ const (
 )
 
 // EventKinds returns the first words of the actions that are events.
-func EventKinds() []string { return []string{"domain", "job", "webhook"} }
+func EventKinds() []string { return []string{"domain", "certificate", "job", "webhook"} }
 
 // ActorType is who did something.
 type ActorType string

@@ -12,6 +12,7 @@ func EventTypes() []string {
 		ActionDomainCreated, ActionDomainUpdated, ActionDomainDeleted, ActionDNSVerified, ActionDelegationBroken, ActionDelegationTimeout,
 		ActionCertificateIssued, ActionRenewed, ActionCertificateEnding, ActionCertificateEnded, ActionRenewalFailed, ActionIssuanceFailed,
 		ActionCheckRequested, ActionIssueRequested, ActionRenewRequested, ActionOrderCreated, ActionOrderFailed,
+		ActionRevokeRequested, ActionRevoked, ActionKeyDownloaded,
 		ActionJobDeadLettered, ActionJobRetried,
 		ActionWebhookCreated, ActionWebhookUpdated, ActionWebhookDeleted, ActionWebhookRotated, ActionWebhookRedelivered, ActionWebhookDisabled,
 	}

@@ -100,12 +100,12 @@ func TestAuditLog(t *testing.T) {
 		t.Errorf("certificates %v", got)
 	}
 	events := w.do("GET", "/api/events", nil).is(200)
-	if got := events.actions(); !slices.Equal(got, []string{"job.retried", "domain.deleted", "domain.updated", "domain.created", "domain.created"}) {
+	if got := events.actions(); !slices.Equal(got, []string{"job.retried", "domain.deleted", "certificate.key_downloaded", "domain.updated", "domain.created", "domain.created"}) {
 		t.Errorf("events %v", got)
 	}
 	for query, want := range map[string][]string{
 		"type=domain.deleted":     {"domain.deleted"},
-		"domain=kept.example.com": {"job.retried", "domain.updated", "domain.created"},
+		"domain=kept.example.com": {"job.retried", "certificate.key_downloaded", "domain.updated", "domain.created"},
 		"domain=" + gone.ID:       {"domain.deleted", "domain.created"},
 		"type=token.created":      {},
 	} {
