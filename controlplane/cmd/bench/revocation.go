@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"time"
@@ -46,7 +47,7 @@ func revocation(b *bench, _ []string) error {
 		return err
 	}
 	defer p.close()
-	m := &massRevocation{p, pick(b.options.quick, 300, 10_000), pick(b.options.quick, 20, 100), pick(b.options.quick, 20, 400)}
+	m := &massRevocation{pipeline: p, n: pick(b.options.quick, 300, 10_000), idle: pick(b.options.quick, 20, 100), busy: pick(b.options.quick, 20, 400)}
 	b.say("revocation: issuing %s certificates", thousands(fmt.Sprint(m.n)))
 	if err := m.issueAll(); err != nil {
 		return err
@@ -57,11 +58,16 @@ func revocation(b *bench, _ []string) error {
 		return err
 	}
 	b.say("revocation: having the CA call for the renewals")
+	letSweep, err := m.holdSweep()
+	if err != nil {
+		return err
+	}
+	defer letSweep()
 	if err := m.announce(); err != nil {
 		return err
 	}
 	b.say("revocation: renewing them")
-	perSecond, busy, err := m.renewAll()
+	perSecond, busy, err := m.renewAll(letSweep)
 	if err != nil {
 		return err
 	}
@@ -78,14 +84,15 @@ func revocation(b *bench, _ []string) error {
 	return nil
 }
 
-// paced has the governor keep to the pace at the first CA.
+// paced has the governor keep to the pace at the first CA, and leaves no other: those that
+// would wait long go there.
 func paced(cas string) string {
 	var list []map[string]any
 	if err := json.Unmarshal([]byte(cas), &list); err != nil || len(list) == 0 {
 		return cas
 	}
 	list[0]["limits"] = map[string]any{"pace": fmt.Sprintf("%d/1s", revocationPace)}
-	out, _ := json.Marshal(list)
+	out, _ := json.Marshal(list[:1])
 	return string(out)
 }
 
@@ -149,8 +156,21 @@ func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, err
 	return took, nil
 }
 
+// holdSweep keeps the sweep from renewing, by the lock by which one replica at a time sweeps,
+// until what it returns is called.
+func (m *massRevocation) holdSweep() (let func(), err error) {
+	conn, err := pgx.Connect(m.ctx, m.dev.Postgres.DSN())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(m.ctx, `SELECT pg_advisory_lock(hashtextextended('dcvaas-sweep', 0))`); err != nil {
+		return nil, err
+	}
+	return func() { _ = conn.Close(m.ctx) }, nil // the lock ends with its connection
+}
+
 // announce has the CA call for the certificates, each a second after the one before it, and
-// waits until that is known. The sweep takes none yet.
+// waits until that is known.
 func (m *massRevocation) announce() error {
 	// Pebble does not know again a serial number whose DER begins with a zero byte, one in 256.
 	if _, err := m.db.Exec(m.ctx, `
@@ -177,7 +197,7 @@ func (m *massRevocation) announce() error {
 	}
 	for _, sql := range []string{
 		`UPDATE certificates SET not_before = not_before - interval '10 days'`, // one is left alone for its first hours
-		`UPDATE domains SET renewal_queued = true, ari_check_at = now() WHERE ` + calledFor,
+		`UPDATE domains SET ari_check_at = now() WHERE ` + calledFor,
 	} {
 		if _, err := m.db.Exec(m.ctx, sql); err != nil {
 			return err
@@ -202,17 +222,16 @@ func (m *massRevocation) setWindow(client *http.Client, chain string, start, end
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return errors.New("setting a window: " + resp.Status)
+		why, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("setting a window: %s: %s", resp.Status, why)
 	}
 	return nil
 }
 
 // renewAll lets the sweep take them and adds new domains until all are renewed.
-func (m *massRevocation) renewAll() (perSecond float64, busy []float64, err error) {
+func (m *massRevocation) renewAll(letSweep func()) (perSecond float64, busy []float64, err error) {
 	began, done := time.Now(), make(chan struct{})
-	if _, err := m.db.Exec(m.ctx, `UPDATE domains SET renewal_queued = false WHERE `+calledFor); err != nil {
-		return 0, nil, err
-	}
+	letSweep()
 	var g errgroup.Group
 	g.Go(func() (err error) {
 		busy, err = m.newDomains(m.busy, done)
