@@ -24,7 +24,7 @@ func TestCallersThatMayNot(t *testing.T) {
 	revoked := w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()})
 	w.exec(`UPDATE api_tokens SET expires_at = now() - interval '1 second' WHERE token_hash = $1`, controlplane.HashSecret(expired))
 	w.exec(`DELETE FROM api_tokens WHERE token_hash = $1`, controlplane.HashSecret(revoked))
-	w.do("GET", "/api/domains", nil, readOnly).is(http.StatusOK) // its use is recorded once a minute: now
+	w.exec(`UPDATE api_tokens SET last_used_at = now() + interval '1 day' WHERE org_id = $1`, w.org) // its use is not recorded meanwhile
 	before := w.rows(w.org)
 	refused := 0
 	for _, op := range w.secured() {
