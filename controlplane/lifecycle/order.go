@@ -19,7 +19,7 @@ type place struct {
 
 // choose returns the CA to order from: the preferred one, then the others in their order,
 // without those that were tried and those that CAA forbids, the first whose limits allow it, or
-// will before shortWait is over.
+// will before the job's patience is over.
 func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict) (place, error) {
 	left := w.healthy(w.left(tried))
 	var p place
@@ -29,7 +29,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 			return p, err
 		}
 		if i+1 < len(left) {
-			q.Patience = shortWait // rather than wait for longer, another CA is asked
+			q.Patience = w.patience() // rather than wait for longer, another CA is asked
 		}
 		if w.Governor == nil {
 			return place{quota: q}, nil

@@ -270,3 +270,28 @@ func TestChooseFailsWithItsGovernor(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 }
+
+// A renewal of the sweep waits for the CA that it renews at as long as it has the time; near
+// the certificate's end another CA is asked.
+func TestRenewalHasPatience(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	d := w.active("example.com")
+	g.set(func(g *governor) {
+		g.waits, g.asked = map[string]time.Duration{"primary": 50 * time.Minute}, nil
+	})
+	w.clock.set(d.RenewAt.Add(time.Minute))
+	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d renewals, %v", n, err)
+	}
+	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobQueued, "ca-quota", 0)
+	if len(g.asked) != 1 || g.asked[0].Patience != time.Hour {
+		t.Errorf("%+v", g.asked)
+	}
+	w.clock.set(d.ExpiresAt.Add(-12 * time.Hour))
+	g.set(func(g *governor) { g.asked = nil })
+	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+	if len(g.asked) != 2 || g.asked[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
+		t.Errorf("%+v, then at %s", g.asked, w.ca.order(1).CA)
+	}
+}

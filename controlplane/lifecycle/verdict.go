@@ -12,6 +12,9 @@ import (
 const (
 	// shortWait is how long a CA may make us wait before another CA is asked instead.
 	shortWait = time.Minute
+	// longWait is the same for a renewal that has the time: at the CA that it replaces a
+	// certificate of, an order may count towards no limit (RFC 9773 §5).
+	longWait = time.Hour
 	// awayWait is when a CA that was away is asked again where the others are over their limits.
 	awayWait = 15 * time.Minute
 )
@@ -32,7 +35,7 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 			return true, w.abandon(ctx, o, v)
 		}
 		tried[o.CA] = v
-		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < shortWait || len(w.left(tried)) == 0
+		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < w.patience() || len(w.left(tried)) == 0
 		if v.Over || !wait {
 			if err := w.abandon(ctx, o, v); err != nil {
 				return false, err
@@ -55,6 +58,16 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 		}
 	}
 	return false, e
+}
+
+// patience returns how long the job waits for a CA before another one is asked: a renewal
+// of the sweep up to a 24th of what its certificate has left.
+func (w *work) patience() time.Duration {
+	d := w.domain
+	if w.claim.Job.Queue != controlplane.QueueBulk || d.ExpiresAt == nil {
+		return shortWait
+	}
+	return min(max(d.ExpiresAt.Sub(w.now())/24, shortWait), longWait)
 }
 
 // waitForCA puts the job off until the CA may be asked again; the order stands.
