@@ -88,9 +88,6 @@ func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
 	return opt, nil
 }
 
-// Ping asks Redis for a sign of life.
-func (q *Queue) Ping(ctx context.Context) error { return q.redis.Ping(ctx).Err() }
-
 // Run carries and does jobs until ctx ends; then it hands back what is under way and
 // returns.
 func (q *Queue) Run(ctx context.Context) error {
