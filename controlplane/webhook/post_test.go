@@ -93,7 +93,7 @@ func TestPostSaysWhyItWasNotDelivered(t *testing.T) {
 			r := newReceiver(t, tt.answer, secret)
 			limit := 20 * time.Second
 			if strings.Contains(tt.error, "in time") {
-				limit = 300 * time.Millisecond
+				limit = 3 * time.Second
 			}
 			a := New(Config{Loopback: true, Roots: r.roots(), Timeout: limit}).Post(t.Context(), message(t, r.URL, secret))
 			if a.Delivered() || a.StatusCode != tt.status || !strings.Contains(a.Error, tt.error) || a.RetryAfter != tt.retry || r.count() != 1 {
