@@ -3,14 +3,11 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
 var _ datasource.DataSourceWithConfigure = (*domainsDataSource)(nil)
@@ -21,11 +18,9 @@ type domainsDataSource struct {
 }
 
 type domainsModel struct {
-	Status  types.String `tfsdk:"status"`
-	Label   types.String `tfsdk:"label"`
-	Q       types.String `tfsdk:"q"`
-	Names   types.List   `tfsdk:"names"`
-	Domains types.List   `tfsdk:"domains"`
+	domainFilters
+	Names   types.List `tfsdk:"names"`
+	Domains types.List `tfsdk:"domains"`
 }
 
 func (d *domainsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
@@ -33,33 +28,19 @@ func (d *domainsDataSource) Metadata(_ context.Context, req datasource.MetadataR
 }
 
 func (d *domainsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	attributes := domainFilterAttributes(func(text string, check validator.String) schema.Attribute {
+		return schema.StringAttribute{Optional: true, MarkdownDescription: text, Validators: []validator.String{check}}
+	})
+	attributes["names"] = schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Their names, in order."}
+	attributes["domains"] = schema.ListNestedAttribute{
+		Computed:            true,
+		MarkdownDescription: "The domains, in the order of their names.",
+		NestedObject:        domainSummaryObject(),
+	}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "All domains of the organization, or those that every given filter lets pass; none is an empty list. " +
 			"For what is known of a single one, such as its conditions, see `dcvaas_domain`.",
-		Attributes: map[string]schema.Attribute{
-			"status": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Only domains in this status: `pending_cname`, `issuing`, `active` or `error`.",
-				Validators: []validator.String{stringvalidator.OneOf(string(client.DomainStatusPendingCname), string(client.DomainStatusIssuing),
-					string(client.DomainStatusActive), string(client.DomainStatusError))},
-			},
-			"label": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Only domains with this label: `key=value`, or `key` for any value.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 255)},
-			},
-			"q": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Only domains whose name has this in it.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 253)},
-			},
-			"names": schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Their names, in order."},
-			"domains": schema.ListNestedAttribute{
-				Computed:            true,
-				MarkdownDescription: "The domains, in the order of their names.",
-				NestedObject:        domainSummaryObject(),
-			},
-		},
+		Attributes: attributes,
 	}
 }
 
@@ -93,12 +74,4 @@ func (d *domainsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	m.Domains, diags = types.ListValueFrom(ctx, domainSummaryObject().Type(), summaries)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-}
-
-func (m *domainsModel) toListParams() client.ListDomainsParams {
-	in := client.ListDomainsParams{Label: m.Label.ValueStringPointer(), Q: m.Q.ValueStringPointer(), Sort: new(client.ListDomainsParamsSortName)}
-	if !m.Status.IsNull() {
-		in.Status = new(client.DomainStatus(m.Status.ValueString()))
-	}
-	return in
 }
