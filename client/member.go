@@ -13,6 +13,11 @@ func (c *Client) Member(ctx context.Context, ref string) (*Member, error) {
 	return decode[Member](c.raw.GetMember(ctx, ref))
 }
 
+// Members returns one page of members, oldest first.
+func (c *Client) Members(ctx context.Context, in ListMembersParams) (*MemberList, error) {
+	return decode[MemberList](c.raw.ListMembers(ctx, &in))
+}
+
 // UpdateMember changes a member's role.
 func (c *Client) UpdateMember(ctx context.Context, ref string, in MemberUpdate) (*Member, error) {
 	return decode[Member](c.raw.UpdateMember(ctx, ref, in))

@@ -71,6 +71,21 @@ func (c *Client) WebhookPages(ctx context.Context, in ListWebhooksParams) iter.S
 	})
 }
 
+// MemberPages is DomainPages of members, oldest first.
+func (c *Client) MemberPages(ctx context.Context, in ListMembersParams) iter.Seq2[[]Member, error] {
+	if in.Limit == nil {
+		in.Limit = new(pageSize)
+	}
+	return pages(func(cursor *string) ([]Member, bool, nullable.Nullable[string], error) {
+		in.Cursor = cursor
+		page, err := c.Members(ctx, in)
+		if err != nil {
+			return nil, false, nil, err
+		}
+		return page.Data, page.HasMore, page.NextCursor, nil
+	})
+}
+
 func pages[T any](get func(cursor *string) (data []T, more bool, next nullable.Nullable[string], err error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var cursor *string

@@ -168,7 +168,9 @@ func TestQueryExamples(t *testing.T) {
 	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_"} {
+	member := a.joined(a.login(), client.RoleMember)
+	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_",
+		"dcvaas_organization_member": member.Login} {
 		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))
 		tf := a.workspace(map[string]string{"example.tfquery.hcl": query, "versions.tf": requiresDCVaaS})
 		if out := tf.run("query"); !strings.Contains(out, want) {

@@ -33,6 +33,39 @@ func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) [
 	return slices.Collect(stream.Results)
 }
 
+// asRead checks that what is listed with an object is what reading it by its identity gives, but for attributes that move by
+// themselves.
+func (r *rpc) asRead(kind, id string, result tfprotov6.ListResourceResult, moving ...string) {
+	r.Helper()
+	r.ok(result.Diagnostics)
+	if got := r.attribute(result.Identity.IdentityData, identityType, "id"); got != id {
+		r.Errorf("the identity is %s, not %s", got, id)
+	}
+	typ := r.schemas.ResourceSchemas[kind].ValueType()
+	read, err := r.ReadResource(r.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": id})})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.ok(read.Diagnostics)
+	listed, err := result.Resource.Unmarshal(typ)
+	if err != nil {
+		r.Fatal(err)
+	}
+	alone, err := read.NewState.Unmarshal(typ)
+	if err != nil {
+		r.Fatal(err)
+	}
+	differences, err := listed.Diff(alone)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, d := range differences {
+		if !slices.ContainsFunc(moving, func(name string) bool { return strings.Contains(d.Path.String(), name) }) {
+			r.Errorf("listed and read differ: %s", d)
+		}
+	}
+}
+
 func displayNames(results []tfprotov6.ListResourceResult) []string {
 	var out []string
 	for _, r := range results {
@@ -73,34 +106,7 @@ func TestDomainListResource(t *testing.T) {
 	}
 
 	// With the resource comes what reading it by its identity would give.
-	result := r.list(kind, map[string]any{"label": "team"}, 100, true)[0]
-	r.ok(result.Diagnostics)
-	if got := r.attribute(result.Identity.IdentityData, identityType, "id"); got != marked.Id {
-		t.Errorf("the identity is %s", got)
-	}
-	typ := r.schemas.ResourceSchemas[kind].ValueType()
-	read, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": marked.Id})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ok(read.Diagnostics)
-	listed, err := result.Resource.Unmarshal(typ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	alone, err := read.NewState.Unmarshal(typ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	differences, err := listed.Diff(alone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range differences {
-		if !strings.Contains(d.Path.String(), "status_reason") { // moves by itself
-			t.Errorf("listed and read differ: %s", d)
-		}
-	}
+	r.asRead(kind, marked.Id, r.list(kind, map[string]any{"label": "team"}, 100, true)[0], "status_reason")
 }
 
 // A webhook is listed by what people know it by, and as reading it by its identity would give.
@@ -119,19 +125,23 @@ func TestWebhookListResource(t *testing.T) {
 	if got := displayNames(results); !slices.Equal(got, []string{"Shop", webhookURL}) {
 		t.Fatalf("listed %v", got)
 	}
-	r.ok(results[0].Diagnostics)
-	typ := r.schemas.ResourceSchemas[kind].ValueType()
-	read, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": made.Id})})
-	if err != nil {
-		t.Fatal(err)
+	r.asRead(kind, made.Id, results[0])
+}
+
+// A member is listed by the login, and as reading it by its identity would give.
+func TestMemberListResource(t *testing.T) {
+	a := newAcc(t).organization(t)
+	first, second := a.joined(a.login(), client.RoleOwner), a.joined(a.login(), client.RoleMember)
+	r := a.rpc()
+	const kind = "dcvaas_organization_member"
+	results := r.list(kind, nil, 100, true)
+	if got := displayNames(results); !slices.Equal(got, []string{first.Login, second.Login}) {
+		t.Fatalf("listed %v", got)
 	}
-	r.ok(read.Diagnostics)
-	listed, err := results[0].Resource.Unmarshal(typ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if alone, err := read.NewState.Unmarshal(typ); err != nil || !listed.Equal(alone) {
-		t.Errorf("listed %v, read %v, %v", listed, alone, err)
+	r.asRead(kind, first.Id, results[0])
+	r.asRead(kind, second.Id, results[1])
+	if got := displayNames(r.list(kind, nil, 1, false)); !slices.Equal(got, []string{first.Login}) {
+		t.Errorf("of one there are %v", got)
 	}
 }
 
@@ -182,7 +192,8 @@ func TestListResourceRefused(t *testing.T) {
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), token.Id) })
 	a.token = token.Token
 	r := a.rpc()
-	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read", "dcvaas_webhook": "webhooks:read"} {
+	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read", "dcvaas_webhook": "webhooks:read",
+		"dcvaas_organization_member": "members:read"} {
 		results := r.list(kind, nil, 10, false)
 		if len(results) != 1 || len(results[0].Diagnostics) != 1 {
 			t.Fatalf("%s: %v", kind, results)

@@ -137,6 +137,7 @@ func (p *dcvaasProvider) ListResources(context.Context) []func() list.ListResour
 		func() list.ListResource { return &domainListResource{} },
 		func() list.ListResource { return &apiTokenListResource{} },
 		func() list.ListResource { return &webhookListResource{} },
+		func() list.ListResource { return &memberListResource{} },
 	}
 }
 

@@ -121,9 +121,10 @@ func TestSchemasFitModels(t *testing.T) {
 		l     list.ListResource
 		model any
 	}{
-		"dcvaas_domain":    {&domainListResource{}, &domainListModel{}},
-		"dcvaas_api_token": {&apiTokenListResource{}, &struct{}{}},
-		"dcvaas_webhook":   {&webhookListResource{}, &struct{}{}},
+		"dcvaas_domain":              {&domainListResource{}, &domainFilters{}},
+		"dcvaas_api_token":           {&apiTokenListResource{}, &struct{}{}},
+		"dcvaas_webhook":             {&webhookListResource{}, &struct{}{}},
+		"dcvaas_organization_member": {&memberListResource{}, &struct{}{}},
 	} {
 		t.Run("list "+name, func(t *testing.T) {
 			var meta resource.MetadataResponse
