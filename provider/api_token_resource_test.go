@@ -240,23 +240,6 @@ func TestAccAPIToken_deleteWhenGone(t *testing.T) {
 	}
 }
 
-func TestAccAPIToken_moved(t *testing.T) {
-	a := newAcc(t)
-	config := a.tokenConfig("moving", "")
-	token := statecheck.CompareValue(same{})
-	a.run(
-		resource.TestStep{
-			Config:            strings.Replace(config, `"test"`, `"before"`, 1),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue("dcvaas_api_token.before", at("token"))},
-		},
-		resource.TestStep{
-			Config:            config + "\n\nmoved {\n  from = dcvaas_api_token.before\n  to   = dcvaas_api_token.test\n}\n",
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))},
-		},
-	)
-}
-
 // Inputs that are known only at apply come out right, and plan nothing afterwards.
 func TestAccAPIToken_unknownInputs(t *testing.T) {
 	a := newAcc(t)

@@ -394,18 +394,6 @@ resource "terraform_data" "record" { input = [dcvaas_domain.test.id, dcvaas_doma
 	)
 }
 
-func TestAccDomain_moved(t *testing.T) {
-	a := newAcc(t)
-	name := a.domain()
-	a.run(
-		resource.TestStep{Config: a.config(`resource "dcvaas_domain" "before" { name = %q }`, name)},
-		resource.TestStep{
-			Config:           a.config("moved {\n  from = dcvaas_domain.before\n  to = dcvaas_domain.test\n}\n\nresource \"dcvaas_domain\" \"test\" { name = %q }", name),
-			ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)),
-		},
-	)
-}
-
 func TestAccDomain_manyInParallel(t *testing.T) {
 	a := newAcc(t)
 	var b strings.Builder
