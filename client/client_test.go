@@ -336,7 +336,7 @@ func TestRetryStopsWithContext(t *testing.T) {
 	if _, err := c.Domain(ctx, "example.com"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > 15*time.Second {
 		t.Errorf("it took %v", d)
 	}
 }
@@ -413,7 +413,7 @@ func TestWaitDomainStopsWithContext(t *testing.T) {
 	go func() { <-held; cancel() }()
 	start := time.Now()
 	d, err := c.WaitDomain(ctx, "dom_1", func(*Domain) bool { return false })
-	if !errors.Is(err, context.Canceled) || d == nil || d.Status != DomainStatusPendingCname || time.Since(start) > 2*time.Second {
+	if !errors.Is(err, context.Canceled) || d == nil || d.Status != DomainStatusPendingCname || time.Since(start) > 15*time.Second {
 		t.Errorf("got %v, %v after %v", d, err, time.Since(start))
 	}
 }

@@ -211,16 +211,15 @@ resource "dcvaas_domain_validation" "test" {
 		}
 	}
 	time.Sleep(500 * time.Millisecond) // for the wait to begin
-	start := time.Now()
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-ended:
-		if err == nil || time.Since(start) > 5*time.Second {
-			t.Errorf("it took %v and ended with %v", time.Since(start), err)
+		if err == nil {
+			t.Error("it ended as if nothing had happened")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()
 		t.Fatalf("it does not end: %s", out.String())
 	}

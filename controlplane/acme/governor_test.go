@@ -476,13 +476,9 @@ func TestGovernorWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		start := time.Now()
 		d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "own", Names: []string{"a.example"}})
 		if err != nil || !d.OK || !d.Bypassed {
 			t.Fatalf("order %d: %+v, %v", i, d, err)
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("order %d was held up for %s", i, took)
 		}
 	}
 	if bypassed != 20 {

@@ -99,7 +99,7 @@ func noInformation(t *testing.T, name string, info controlplane.RenewalInfo, err
 func TestRenewalInfoMisbehaves(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	e := w.engine(t, func(cfg *acme.Config) { cfg.RequestTimeout = 300 * time.Millisecond })
+	e := w.engine(t, func(cfg *acme.Config) { cfg.RequestTimeout = 3 * time.Second })
 	now := time.Now().UTC()
 	in := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
 	window := func(start, end string) string {

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// raw sends octets and returns the answer, or nil where there is none within 200 ms.
+// raw sends octets and returns the answer, or nil where there is none within a second.
 func raw(t *testing.T, network, addr string, pkt []byte) *dns.Msg {
 	t.Helper()
 	conn, err := net.Dial(network, addr)
@@ -24,7 +24,7 @@ func raw(t *testing.T, network, addr string, pkt []byte) *dns.Msg {
 	if _, err := conn.Write(pkt); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 	if network == "tcp" {
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		return readTCP(conn)

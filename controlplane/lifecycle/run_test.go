@@ -107,7 +107,7 @@ func TestRunJobHandsBackWhenItsContextEnds(t *testing.T) {
 // A run that takes longer than a lease keeps its claim.
 func TestHeartbeatKeepsTheClaimOfALongRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 600 * time.Millisecond })
+	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 3 * time.Second })
 	d := w.issuing("example.com")
 	started, proceed := w.blocked()
 	done := w.runAside(t.Context(), d)
@@ -132,7 +132,7 @@ func TestHeartbeatKeepsTheClaimOfALongRun(t *testing.T) {
 // A worker that lost its claim stops, and leaves everything to the one that has it now.
 func TestALostClaimStopsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 300 * time.Millisecond })
+	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 2 * time.Second })
 	d := w.issuing("example.com")
 	started, _ := w.blocked()
 	done := w.runAside(t.Context(), d)
