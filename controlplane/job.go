@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -91,12 +92,14 @@ type Job struct {
 	Status         JobStatus
 	Queue          Queue
 	Reason         string // why it waits, in a stable code; empty when it does not
+	WaitedFor      string // the last reason for which it was put back since it began or failed; empty for none
 	Attempts       int    // failures so far in this life
 	Generation     int
 	RunAt          time.Time
 	DispatchedAt   *time.Time
 	LastErrorCode  string
 	LastError      string
+	LastErrorACME  json.RawMessage // the CA's problem document, where the last error is the CA's
 	DeadLetteredAt *time.Time
 	Result         map[string]any
 	RequestID      string // of the call that caused it

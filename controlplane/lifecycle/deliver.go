@@ -129,7 +129,7 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 		}
 		switch {
 		case !over:
-			return t.JobFails(ctx, w.claim, now, next, codeNotDelivered, a.Error)
+			return t.JobFails(ctx, w.claim, now, next, codeNotDelivered, a.Error, nil)
 		case !last:
 			return t.JobGaveUp(ctx, w.claim, now, codeNotDelivered, a.Error)
 		}
@@ -181,7 +181,7 @@ func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Web
 // deliveryDies counts the last failure.
 func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
 	j := w.claim.Job
-	if err := t.JobDies(ctx, w.claim, now, code, detail); err != nil {
+	if err := t.JobDies(ctx, w.claim, now, code, detail, nil); err != nil {
 		return err
 	}
 	entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
@@ -217,7 +217,7 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 			if err := t.DelayDelivery(ctx, d, now, next); err != nil {
 				return err
 			}
-			return t.JobFails(ctx, w.claim, now, next, code, detail)
+			return t.JobFails(ctx, w.claim, now, next, code, detail, nil)
 		}
 		if err := t.EndDelivery(ctx, d, now, detail); err != nil {
 			return err

@@ -160,9 +160,9 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			return err
 		}
 		if last {
-			err = t.JobDies(ctx, w.claim, now, code, detail)
+			err = t.JobDies(ctx, w.claim, now, code, detail, problemOf(cause))
 		} else {
-			err = t.JobFails(ctx, w.claim, now, runAt, code, detail)
+			err = t.JobFails(ctx, w.claim, now, runAt, code, detail, problemOf(cause))
 		}
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -152,26 +153,28 @@ func (t *Tx) JobDone(ctx context.Context, c *Claim, now time.Time, result map[st
 // JobWaits puts a job back until runAt: no failure, only not yet. The reason is a stable code.
 // What has to wait goes on behind what a person has just asked for.
 func (t *Tx) JobWaits(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
+	return t.release(ctx, c, now, `status = 'queued', reason = $4, waited_for = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
 		queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`, reason, runAt)
 }
 
 // JobGaveUp ends a job without success and without its being anybody's fault to look into:
 // what it waited for did not come.
 func (t *Tx) JobGaveUp(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
-	return t.release(ctx, c, now, `status = 'failed', reason = $4, last_error_code = $4, last_error = $5`, code, detail)
+	return t.release(ctx, c, now, `status = 'failed', reason = $4, last_error_code = $4, last_error = $5, last_error_acme = NULL`, code, detail)
 }
 
-// JobFails counts a failure. The queue runs the job again at runAt; the dispatch stands.
-func (t *Tx) JobFails(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', attempts = attempts + 1, run_at = $4, last_error_code = $5, last_error = $6`,
-		runAt, code, detail)
+// JobFails counts a failure. The queue runs the job again at runAt; the dispatch stands. problem
+// is the CA's word, where the failure is the CA's.
+func (t *Tx) JobFails(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string, problem json.RawMessage) error {
+	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = $4, last_error_code = $5, last_error = $6, last_error_acme = $7`,
+		runAt, code, detail, problem)
 }
 
-// JobDies counts the last failure: the job is dead until somebody restarts it.
-func (t *Tx) JobDies(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
-	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = $3, last_error_code = $4, last_error = $5`,
-		code, detail)
+// JobDies counts the last failure: the job is dead until somebody restarts it. problem is the
+// CA's word, where the failure is the CA's.
+func (t *Tx) JobDies(ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage) error {
+	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = $3, last_error_code = $4, last_error = $5, last_error_acme = $6`,
+		code, detail, problem)
 }
 
 // JobBusy puts back, until runAt, a job that found its domain held by another. It is not

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -153,10 +154,10 @@ func TestALostClaimWritesNothing(t *testing.T) {
 			return inTx(d, func(tx *postgres.Tx) error { return tx.JobGaveUp(ctx, c, start, "x", "y") })
 		},
 		"JobFails": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobFails(ctx, c, start, start, "x", "y") })
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobFails(ctx, c, start, start, "x", "y", nil) })
 		},
 		"JobDies": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDies(ctx, c, start, "x", "y") })
+			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDies(ctx, c, start, "x", "y", nil) })
 		},
 		"HandBack": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.HandBack(ctx, c, start) },
 		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
@@ -209,20 +210,22 @@ func TestHowAJobEnds(t *testing.T) {
 		"JobWaits": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.JobWaits(ctx, c, later, later, "cname-missing")
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 && j.DispatchedAt == nil && j.Attempts == 0
+			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" && j.WaitedFor == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 && j.DispatchedAt == nil && j.Attempts == 0
 		}},
 		"JobGaveUp": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.JobGaveUp(ctx, c, later, "delegation-timeout", "d")
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" && j.LastErrorCode == "delegation-timeout" && j.LastError == "d" && j.DeadLetteredAt == nil && j.Attempts == 0
+			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" && j.LastErrorCode == "delegation-timeout" && j.LastError == "d" && j.LastErrorACME == nil && j.DeadLetteredAt == nil && j.Attempts == 0
 		}},
 		"JobFails": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobFails(ctx, c, start, later, "code", "detail")
+			return tx.JobFails(ctx, c, start, later, "code", "detail", json.RawMessage(`{"type": "caa"}`))
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 && j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil && j.LastErrorCode == "code" && j.LastError == "detail"
+			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 && j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil && j.LastErrorCode == "code" && j.LastError == "detail" && string(j.LastErrorACME) == `{"type": "caa"}`
 		}},
-		"JobDies": {func(tx *postgres.Tx, c *postgres.Claim) error { return tx.JobDies(ctx, c, later, "code", "detail") }, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" && j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) && j.LastErrorCode == "code"
+		"JobDies": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.JobDies(ctx, c, later, "code", "detail", nil)
+		}, func(j *controlplane.Job) bool {
+			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" && j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) && j.LastErrorCode == "code" && j.LastErrorACME == nil
 		}},
 	} {
 		t.Run(what, func(t *testing.T) {

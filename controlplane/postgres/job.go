@@ -12,7 +12,7 @@ import (
 )
 
 const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
-	j.last_error_code, j.last_error, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
+	j.last_error_code, j.last_error, j.last_error_acme, j.waited_for, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
 
 func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 	var j controlplane.Job
@@ -23,7 +23,7 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 // jobFields are the places for jobColumns.
 func jobFields(j *controlplane.Job) []any {
 	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
-		&j.LastErrorCode, &j.LastError, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
+		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
 }
 
 func (q queries) oneJob(ctx context.Context, id, sql string, args ...any) (*controlplane.Job, error) {
@@ -165,7 +165,7 @@ func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*
 	}
 	j, err = t.oneJob(ctx, id, `
 		UPDATE jobs j SET status = 'queued', attempts = 0, generation = generation + 1, dispatched_at = NULL, run_at = $3,
-			queue = 'critical', reason = '', dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $3
+			queue = 'critical', reason = '', waited_for = '', dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2
 		RETURNING `+jobColumns, orgID, id, now)
 	return j, err == nil, err

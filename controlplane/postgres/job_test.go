@@ -68,10 +68,10 @@ func TestRestartJobOnceHoweverOftenItIsAsked(t *testing.T) {
 	_, j := d.add(d.org, "example.com")
 	for range 4 {
 		c := d.claim(d.job(d.org, j.ID), "w")
-		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobFails(t.Context(), c, start, start, "code", "detail") }))
+		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobFails(t.Context(), c, start, start, "code", "detail", nil) }))
 	}
 	c := d.claim(d.job(d.org, j.ID), "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail") }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail", nil) }))
 	later := start.Add(time.Hour)
 	replica := d.replica()
 	var restarted count
@@ -106,7 +106,7 @@ func TestRestartJobGivesWayToOtherWork(t *testing.T) {
 	dom, _ := d.add(d.org, "example.com")
 	dead := d.newJobOf(dom, controlplane.JobStartIssuance)
 	c := d.claim(dead, "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail") }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail", nil) }))
 	open := d.newJobOf(dom, controlplane.JobRenewal)
 	restart := func(id string) (j *controlplane.Job, ok bool) {
 		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) (err error) {

@@ -131,7 +131,9 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 	c := d.claim(j, "w")
 	marker, stopMarker := d.Watch(j.ID)
 	defer stopMarker()
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobFails(t.Context(), c, start, start.Add(time.Hour), "x", "y") }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.JobFails(t.Context(), c, start, start.Add(time.Hour), "x", "y", nil)
+	}))
 	soon(t, "the job's failure", marker)
 	select {
 	case <-queued:
