@@ -100,7 +100,7 @@ func StartCA(cfg CAConfig) (*CA, error) {
 	}
 
 	ca := &CA{name: cfg.Name, pebble: p, tlsRoot: certPEM, roots: roots}
-	ca.counter = newOrderCounter(newGate(p.handler))
+	ca.counter = newOrderCounter(newGate(p.handler, p.fresh))
 	var handler http.Handler = ca.counter
 	if cfg.Wrap != nil {
 		handler = cfg.Wrap(handler)

@@ -18,6 +18,7 @@ import (
 type pebble struct {
 	handler    http.Handler
 	management http.Handler
+	fresh      *freshAuthorizations // nil where authorizations are used again
 	roots      [][]byte
 }
 
@@ -52,6 +53,9 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 		front = wfe.New(logger, store, validator, authority, cfg.CAAIdentities, cfg.Strict, len(cfg.EAB) > 0, retryAfter, retryAfter)
 	})
 	p := &pebble{handler: front.Handler(), management: front.ManagementHandler()}
+	if !cfg.Strict {
+		p.fresh = &freshAuthorizations{store: store}
+	}
 	for i := range authority.GetNumberOfRootCerts() {
 		p.roots = append(p.roots, authority.GetRootCert(i).PEM())
 	}
@@ -65,12 +69,11 @@ var pebbleEnv sync.Mutex
 // withPebbleEnv calls build with the variables that va.New and wfe.New read, and puts the environment back.
 func withPebbleEnv(strict bool, build func()) {
 	settings := map[string]string{
-		"PEBBLE_VA_NOSLEEP":      "1",
-		"PEBBLE_VA_SLEEPTIME":    "",
-		"PEBBLE_VA_ALWAYS_VALID": "",
-		"PEBBLE_WFE_NONCEREJECT": "0",
-		// Pebble draws from 0-99 and reuses up to and including this number: even 0 reuses one time in a hundred.
-		"PEBBLE_AUTHZREUSE":          "0",
+		"PEBBLE_VA_NOSLEEP":          "1",
+		"PEBBLE_VA_SLEEPTIME":        "",
+		"PEBBLE_VA_ALWAYS_VALID":     "",
+		"PEBBLE_WFE_NONCEREJECT":     "0",
+		"PEBBLE_AUTHZREUSE":          "0", // and the rest by freshAuthorizations
 		"PEBBLE_WFE_ORDERS_PER_PAGE": "",
 	}
 	if strict {

@@ -107,6 +107,26 @@ func TestCAStrict(t *testing.T) {
 	verifyChain(t, chain, ca.RootPEM(), "strict.example.com")
 }
 
+// Every order has to prove control, whatever was proved before.
+func TestCANeverUsesAnAuthorizationAgain(t *testing.T) {
+	t.Parallel()
+	zone := startTXTZone(t)
+	ca := startCA(t, devstack.CAConfig{Resolver: zone.addr})
+	client := newACME(t, ca)
+	client.register(t)
+	client.issue(t, zone, "classic", "again.example.com", "*.again.example.com")
+	for n := range 500 {
+		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"}, &api.OrderOptions{Profile: "classic"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if order.Status != acme.StatusPending {
+			t.Fatalf("order %d is %s at once", n, order.Status)
+		}
+	}
+	client.issue(t, zone, "classic", "again.example.com", "*.again.example.com")
+}
+
 func TestCAExternalAccountBinding(t *testing.T) {
 	t.Parallel()
 	mac := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
