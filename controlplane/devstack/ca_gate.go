@@ -25,7 +25,9 @@ type gate struct {
 	mu sync.RWMutex
 }
 
-func newGate(next http.Handler, fresh *freshAuthorizations) *gate { return &gate{next: next, fresh: fresh} }
+func newGate(next http.Handler, fresh *freshAuthorizations) *gate {
+	return &gate{next: next, fresh: fresh}
+}
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
