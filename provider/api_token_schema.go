@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	tokenName = regexp.MustCompile(`^\S(.*\S)?$`)
+	tokenName = regexp.MustCompile(`^(\S(.*\S)?)?$`)
 	scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
 )
 

@@ -47,9 +47,12 @@ func parseCSR(s string) (*x509.CertificateRequest, error) {
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("its PEM block holds no certificate request that can be read")
 	}
-	return csr, csr.CheckSignature()
+	if csr.CheckSignature() != nil {
+		return nil, errors.New("its signature is not by its own key")
+	}
+	return csr, nil
 }
 
 // sameCSR reports whether two texts hold the same request, whatever the white space around it.

@@ -2,10 +2,12 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -20,9 +22,10 @@ import (
 )
 
 var (
-	_ resource.ResourceWithConfigure   = (*domainValidationResource)(nil)
-	_ resource.ResourceWithImportState = (*domainValidationResource)(nil)
-	_ resource.ResourceWithIdentity    = (*domainValidationResource)(nil)
+	_ resource.ResourceWithConfigure      = (*domainValidationResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*domainValidationResource)(nil)
+	_ resource.ResourceWithImportState    = (*domainValidationResource)(nil)
+	_ resource.ResourceWithIdentity       = (*domainValidationResource)(nil)
 )
 
 // What wait_for says.
@@ -72,6 +75,7 @@ func (r *domainValidationResource) Schema(ctx context.Context, _ resource.Schema
 				Optional: true,
 				MarkdownDescription: "Name of the record that was made, taken from the record's resource so that the wait begins after it. " +
 					"It must be the name that the domain's `delegation` says; case and a trailing dot make no difference.",
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"wait_for": schema.StringAttribute{
 				Optional:            true,
@@ -87,6 +91,19 @@ func (r *domainValidationResource) Schema(ctx context.Context, _ resource.Schema
 				UpdateDescription: "How long to wait after `record_fqdn` or `wait_for` has changed. Default: `45m`.",
 			}),
 		},
+	}
+}
+
+// ValidateConfig refuses to wait for no time, which the timeouts' own check lets pass.
+func (r *domainValidationResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m domainValidationModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	for name, limit := range map[string]func(context.Context, time.Duration) (time.Duration, diag.Diagnostics){"create": m.Timeouts.Create, "update": m.Timeouts.Update} {
+		if d, _ := limit(ctx, defaultWait); d <= 0 {
+			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name), "Invalid timeout", fmt.Sprintf("%s is no time to wait: write one such as 30s or 2h45m.", d))
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,9 @@ import (
 func parseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
+		if errors.Is(err, strconv.ErrRange) {
+			return 0, fmt.Errorf("%q is more than %d days", s, math.MaxUint16)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("%q is not a number of days such as 90d", s)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,10 @@ import (
 type schemaTypes interface {
 	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
 }
+
+// aboutErrors matches a fix that is about the document's own list of wrong fields, which nobody sees here: each field has its
+// diagnostic.
+var aboutErrors = regexp.MustCompile(`\berrors (lists|names|describes)\b`)
 
 // problem says where and in what an error of the API happened.
 type problem struct {
@@ -57,7 +62,7 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 		text := f.Detail
 		if len(at.Steps()) == 0 {
 			at = p.at
-			if f.Pointer != "" {
+			if f.Pointer != "" && len(at.Steps()) == 0 {
 				text = f.Pointer + ": " + text
 			}
 		}
@@ -76,13 +81,16 @@ func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail stri
 // detail joins what happened, what to do and the request id.
 func (p problem) detail(e *client.Error, text string) string {
 	parts := []string{sentence(text)}
-	if e.Fix != "" && !strings.Contains(text, e.Fix) {
+	imports := e.Status == 409 && e.ExistingID != "" && p.kind != ""
+	if e.Fix != "" && !imports && !strings.Contains(text, e.Fix) && !aboutErrors.MatchString(e.Fix) {
 		parts = append(parts, sentence(e.Fix))
 	}
 	switch {
 	case e.Status == 401:
 		parts = append(parts, "The API refused the token that the provider was given (api_token, "+envAPIToken+" or api_token_file): it is mistyped, expired or revoked.")
-	case e.Status == 409 && e.ExistingID != "" && p.kind != "":
+	case e.Code == "no-such-path":
+		parts = append(parts, "The endpoint that the provider was given (endpoint or "+envEndpoint+") must be the base URL, without /api; and the service must not be older than the provider.")
+	case imports:
 		parts = append(parts, fmt.Sprintf("To manage what exists, import it by its id %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
 	case e.Status == 429 && !e.RetryAt.IsZero():
 		parts = append(parts, "The API takes calls again at "+e.RetryAt.UTC().Format(time.RFC3339)+".")

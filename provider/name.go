@@ -50,6 +50,9 @@ func canonicalName(s string) (string, error) {
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return "", fmt.Errorf("%q is an IP address: DNS-01 proves control of names only", s)
 	}
+	if user, host, ok := strings.Cut(name, "@"); ok && !strings.ContainsAny(user, "/:") {
+		return "", fmt.Errorf("%q looks like an e-mail address: write only its domain, %s", s, host)
+	}
 	if strings.ContainsAny(name, "/:@?#") {
 		return "", fmt.Errorf("%q looks like a URL: write only the host name, without scheme, port or path", s)
 	}

@@ -31,7 +31,7 @@ var badNames = map[string]string{ // name to a part of what is said
 	"https://example.com":             "URL",
 	"example.com/x":                   "URL",
 	"example.com:443":                 "URL",
-	"me@example.com":                  "URL",
+	"me@example.com":                  "e-mail address",
 	"exa mple.com":                    "white space",
 	"example..com":                    "not a domain name",
 	"-a.example.com":                  "not a domain name",

@@ -32,7 +32,7 @@ func (f *normalizeDomainFunction) Run(ctx context.Context, req function.RunReque
 	}
 	name, err := canonicalName(in)
 	if err != nil {
-		resp.Error = function.NewArgumentFuncError(0, sentence(err.Error()))
+		resp.Error = function.NewArgumentFuncError(0, err.Error()) // Terraform makes a sentence of it
 		return
 	}
 	resp.Error = resp.Result.Set(ctx, name)

@@ -44,7 +44,7 @@ func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 				Computed:            true,
 				Default:             setdefault.StaticValue(types.SetValueMust(types.StringType, []attr.Value{})),
 				MarkdownDescription: "Types of the events that are sent, such as `domain.renewal_failed`. Default: none are named, and all are sent.",
-				Validators:          []validator.Set{setvalidator.SizeAtMost(64), setvalidator.NoNullValues()},
+				Validators:          []validator.Set{setvalidator.SizeAtMost(64), setvalidator.NoNullValues(), setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
 			"description": schema.StringAttribute{
 				Optional:            true,
@@ -92,7 +92,7 @@ func (r *webhookResource) IdentitySchema(_ context.Context, _ resource.IdentityS
 type webhookURLValidator struct{}
 
 func (webhookURLValidator) Description(context.Context) string {
-	return "must be a URL such as https://example.com/hooks/dcvaas"
+	return "must be a URL that begins with https://, such as https://example.com/hooks/dcvaas (http:// is for loopback addresses only)"
 }
 
 func (v webhookURLValidator) MarkdownDescription(ctx context.Context) string {
