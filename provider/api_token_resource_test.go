@@ -214,12 +214,20 @@ func TestAccAPIToken_refused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
+	reader, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "reader", Scopes: []client.Scope{client.ScopeTokensRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), reader.Id) })
+	with := func(token string) string { return strings.Replace(a.tokenConfig("refused", ""), a.token, token, 1) }
 	config := func(attributes string) string {
 		return strings.Replace(a.tokenConfig("refused", attributes), a.token, weak.Token, 1)
 	}
 	a.run(
 		resource.TestStep{Config: config(""), ExpectError: regexp.MustCompile(`(?s)scopes\s+=.*does\s+not\s+have\s+the\s+scope.*Request ID: \S+`)},
 		resource.TestStep{Config: a.tokenConfig("refused", `domain_ids = ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]`), ExpectError: regexp.MustCompile(`(?s)domain_ids\s+=.*Request ID: \S+`)},
+		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
+		resource.TestStep{Config: with(reader.Token), ExpectError: regexp.MustCompile(`(?s)tokens:write.*Status: 403.*Request ID: \S+`)},
 		resource.TestStep{Config: a.tokenConfig("accepted", "")},
 	)
 }

@@ -450,11 +450,11 @@ func TestAccDomain_tokenRefused(t *testing.T) {
 
 func TestAccDomain_retries(t *testing.T) {
 	a := newAcc(t)
-	create := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429))
+	create := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503))
 	read := a.proxy(answers(func(r *http.Request) bool {
 		return r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/domains/")
 	}, 429, 503, 503))
-	remove := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodDelete }, 503))
+	remove := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodDelete }, 429, 503, 503))
 	body := fmt.Sprintf(`resource "dcvaas_domain" "test" { name = %q }`, a.domain())
 	a.run(
 		resource.TestStep{Config: a.configAt(create.URL, a.token, "%s", body)},
@@ -465,7 +465,7 @@ func TestAccDomain_retries(t *testing.T) {
 		p    *proxy
 		call string
 		want int
-	}{"create": {create, "POST /api/domains", 2}, "delete": {remove, "DELETE /api/domains/", 2}} {
+	}{"create": {create, "POST /api/domains", 4}, "delete": {remove, "DELETE /api/domains/", 4}} {
 		n := 0
 		for _, call := range c.p.calls {
 			if strings.HasPrefix(call, c.call) {

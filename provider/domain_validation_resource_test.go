@@ -168,6 +168,36 @@ func TestAccDomainValidation_replace(t *testing.T) {
 	)
 }
 
+// A wait needs a token that may read, is imported from a domain that is there, and gets over an API's weak moments.
+func TestAccDomainValidation_refused(t *testing.T) {
+	a := newAcc(t)
+	d := a.added(a.domain())
+	a.delegate(d.Name)
+	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeJobsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
+	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodGet }, 429, 503, 503))
+	with := func(endpoint, token string) string {
+		return a.configAt(endpoint, token, "resource \"dcvaas_domain_validation\" \"test\" {\n  domain_id = %q\n}", d.Id)
+	}
+	imports := func(id, want string) resource.TestStep {
+		return resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateId: id, ExpectError: message(want)}
+	}
+	a.run(
+		resource.TestStep{Config: with(a.endpoint, "dcv_"+strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
+		resource.TestStep{Config: with(a.endpoint, weak.Token), ExpectError: regexp.MustCompile(`(?s)domains:read.*Status: 403.*Request ID: \S+`)},
+		resource.TestStep{Config: with(p.URL, a.token), ConfigPlanChecks: pre()},
+		imports("not a name", "is neither a domain's id"),
+		imports(a.domain(), "Status: 404"),
+		imports("dom_01k9z5w7r8e4bs6v0q1d2m3n4p", "Status: 404"),
+	)
+	if n := p.count("GET /api/domains/"); n < 4 {
+		t.Errorf("%d calls, want 4 or more", n)
+	}
+}
+
 func TestAccDomainValidation_noSuchDomain(t *testing.T) {
 	a := newAcc(t)
 	a.run(

@@ -3,12 +3,17 @@ package provider
 import (
 	"bytes"
 	"io/fs"
+	"iter"
+	"maps"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
@@ -135,6 +140,48 @@ func TestExamplesAreFormatted(t *testing.T) {
 	if out, err := exec.Command(cli(), "fmt", "-check", "-recursive", "-diff", examples).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	queries, err := filepath.Glob(filepath.Join(examples, "list-resources", "*", "*.tfquery.hcl")) // which older Terraform passes over
+	if err != nil || len(queries) == 0 {
+		t.Fatalf("found %v, %v", queries, err)
+	}
+	for _, path := range queries {
+		formatted(t, path, readFile(&acc{T: t}, path))
+	}
+}
+
+// formatted checks a piece of a configuration, and that it can be parsed.
+func formatted(t *testing.T, from, code string) {
+	t.Helper()
+	cmd := exec.Command(cli(), "fmt", "-check", "-diff", "-")
+	cmd.Stdin = strings.NewReader(code)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", from, err, out)
+	}
+}
+
+// Whatever the provider has is shown by an example, and no example is of what it has not.
+func TestEveryTypeHasAnExample(t *testing.T) {
+	r := newRPC(&acc{T: t, now: time.Now})
+	for kind, want := range map[string]iter.Seq[string]{
+		"resources":           maps.Keys(r.schemas.ResourceSchemas),
+		"data-sources":        maps.Keys(r.schemas.DataSourceSchemas),
+		"ephemeral-resources": maps.Keys(r.schemas.EphemeralResourceSchemas),
+		"list-resources":      maps.Keys(r.schemas.ListResourceSchemas),
+		"actions":             maps.Keys(r.schemas.ActionSchemas),
+		"functions":           maps.Keys(r.schemas.Functions),
+	} {
+		var shown []string
+		dirs, err := os.ReadDir(filepath.Join(examples, kind))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, dir := range dirs {
+			shown = append(shown, dir.Name())
+		}
+		if want := slices.Sorted(want); !slices.Equal(shown, want) {
+			t.Errorf("%s: examples of %v, but there are %v", kind, shown, want)
+		}
+	}
 }
 
 // What the guides show is formatted, too, and so it can be parsed.
@@ -146,11 +193,7 @@ func TestGuidesAreFormatted(t *testing.T) {
 	block := regexp.MustCompile("(?s)```terraform\n(.*?)```")
 	for _, guide := range guides {
 		for _, code := range block.FindAllStringSubmatch(readFile(&acc{T: t}, guide), -1) {
-			cmd := exec.Command(cli(), "fmt", "-check", "-diff", "-")
-			cmd.Stdin = strings.NewReader(code[1])
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", guide, err, out)
-			}
+			formatted(t, guide, code[1])
 		}
 	}
 }
