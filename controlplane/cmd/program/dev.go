@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -82,7 +83,7 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startGitHub, d.startCAs, d.configure, d.startApp, d.startTenant} {
+	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startGitHub, d.startCAs, d.startConfigured, d.startTenant} {
 		if err := start(ctx, c); err != nil {
 			return nil, err
 		}
@@ -167,11 +168,27 @@ func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 	return nil
 }
 
+// startConfigured starts the App at ports that were free a moment ago, and at others where
+// somebody was quicker: its addresses stand in its configuration, so it cannot take any port.
+func (d *Dev) startConfigured(ctx context.Context, c DevConfig) error {
+	before := len(d.stop)
+	for attempt := 1; ; attempt++ {
+		err := d.configure(c)
+		if err == nil {
+			err = d.startApp(ctx, c)
+		}
+		if err == nil || attempt == 5 || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+		d.stopAfter(ctx, before)
+	}
+}
+
 // devZone is the validation zone of the development stack.
 const devZone = "acme.dcvaas-verify.com"
 
 // configure makes the App's configuration, with secrets that are kept in the state directory.
-func (d *Dev) configure(_ context.Context, c DevConfig) error {
+func (d *Dev) configure(c DevConfig) error {
 	cfg := &d.Config
 	if err := kong.ApplyDefaults(cfg); err != nil {
 		return err
@@ -182,7 +199,7 @@ func (d *Dev) configure(_ context.Context, c DevConfig) error {
 	}
 	var ports [3]int
 	for i, p := range []int{devWebPort, devOpsPort, devZonePort} {
-		if ports[i], err = c.port(p); err != nil {
+		if ports[i], err = c.knownPort(p); err != nil {
 			return err
 		}
 	}
@@ -280,17 +297,29 @@ func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
 }
 
 // Stop ends everything, the parts that others need last.
-func (d *Dev) Stop(ctx context.Context) {
-	for i := len(d.stop) - 1; i >= 0; i-- {
+func (d *Dev) Stop(ctx context.Context) { d.stopAfter(ctx, 0) }
+
+// stopAfter ends what was started after the first n.
+func (d *Dev) stopAfter(ctx context.Context, n int) {
+	for i := len(d.stop) - 1; i >= n; i-- {
 		d.stop[i](ctx)
 	}
-	d.stop = nil
+	d.stop = d.stop[:n]
 }
 
 func (d *Dev) onStop(f func(context.Context)) { d.stop = append(d.stop, f) }
 
-// port returns the preferred port, or a free one where that is taken.
+// port returns the preferred port, or a free one where that is taken; 0, which has the system
+// choose, where free ones are wanted.
 func (c DevConfig) port(preferred int) (int, error) {
+	if c.FreePorts {
+		return 0, nil
+	}
+	return devstack.PortOr(preferred)
+}
+
+// knownPort is a port that must be known before anybody listens on it.
+func (c DevConfig) knownPort(preferred int) (int, error) {
 	if c.FreePorts {
 		preferred = 0
 	}

@@ -1,13 +1,10 @@
 package program
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
 // Redis is emptied, twice, while thirty certificates are under way: nothing is lost.
@@ -143,52 +140,4 @@ func TestFirstCADown(t *testing.T) {
 	if cert.Ca != "backup" {
 		t.Errorf("the certificate is from %q", cert.Ca)
 	}
-}
-
-// A stop and a start of the development stack keep domains, records, token and certificates.
-func TestDevKeepsItsState(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	start := func() *Dev {
-		d, err := StartDev(t.Context(), DevConfig{Dir: dir, FreePorts: true, Fast: true, Logs: &testLog{t: t}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	stop := func(d *Dev) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		d.Stop(ctx)
-	}
-	first := start()
-	api, err := client.New(client.Options{Endpoint: first.Env()["DCVAAS_ENDPOINT"], Token: first.Token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stack{Dev: first, t: t, api: api}
-	d := s.waitActive(s.add("kept.example.com").Id)
-	stop(first)
-
-	second := start()
-	defer stop(second)
-	if second.Token != first.Token || second.OrgID != first.OrgID {
-		t.Error("organization or token changed")
-	}
-	if s.api, err = client.New(client.Options{Endpoint: second.Env()["DCVAAS_ENDPOINT"], Token: first.Token}); err != nil {
-		t.Fatal(err)
-	}
-	s.Dev = second
-	again, err := s.api.Domain(t.Context(), "kept.example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if toJSON(again.CertificateId) != toJSON(d.CertificateId) {
-		t.Errorf("the certificate was %s and is %s", toJSON(d.CertificateId), toJSON(again.CertificateId))
-	}
-	// The test CAs are new ones and have forgotten the account; a renewal works all the same.
-	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
-		t.Fatal(err)
-	}
-	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
 }
