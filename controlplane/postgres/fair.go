@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,9 @@ type Lane struct {
 	Queue controlplane.Queue
 	Room  int    // how many jobs it takes at most
 	After string // the organization whose turn was last; DispatchDue moves it on
+
+	HeldBack []string // organizations that get less, however much room there is
+	Few      int      // how many jobs each of those gets at most
 }
 
 // turns says how many jobs of which organization a batch takes.
@@ -43,7 +47,7 @@ func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, err
 		l, sample := &lanes[i], due[i]
 		if sample.jobs <= l.Room {
 			for _, org := range sample.orgs {
-				next.add(l.Queue, org, sample.jobs)
+				next.add(l, org, sample.jobs)
 			}
 			continue
 		}
@@ -52,14 +56,19 @@ func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, err
 			return next, err
 		}
 		for n, org := range orgs { // where it does not come out even the first ones get one more
-			next.add(l.Queue, org, (l.Room+len(orgs)-1-n)/len(orgs))
+			next.add(l, org, (l.Room+len(orgs)-1-n)/len(orgs))
 		}
 	}
 	return next, nil
 }
 
-func (t *turns) add(q controlplane.Queue, org string, share int) {
-	t.queues, t.orgs, t.shares = append(t.queues, string(q)), append(t.orgs, org), append(t.shares, share)
+func (t *turns) add(l *Lane, org string, share int) {
+	if slices.Contains(l.HeldBack, org) {
+		share = min(share, l.Few)
+	}
+	if share > 0 {
+		t.queues, t.orgs, t.shares = append(t.queues, string(l.Queue)), append(t.orgs, org), append(t.shares, share)
+	}
 }
 
 // goByIndex keeps the transaction from plans that were made while the table was empty and

@@ -42,10 +42,12 @@ func (c *crowded) is(queue string) bool {
 // queue in which they need none. Replicas that look at the same moment each find the same
 // need: together they hand over at most what is meant for the workers of all of them.
 func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, err error) {
-	pending, err := q.pending(ctx)
+	pending, heldBack, err := q.look(ctx)
 	if err != nil {
 		return 0, false, err
 	}
+	here, free := q.hanging.heldBack()
+	heldBack = append(heldBack, here...)
 	enough := pendingPerWorker * q.Concurrency
 	var open []postgres.Lane
 	for i, name := range queues {
@@ -54,7 +56,8 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, er
 			q.crowded[i].Store(true)
 			continue
 		}
-		open = append(open, postgres.Lane{Queue: name, Room: min(enough-pending[i], relayBatch), After: last[i]})
+		open = append(open, postgres.Lane{Queue: name, Room: min(enough-pending[i], relayBatch), After: last[i],
+			HeldBack: heldBack, Few: max(free-pending[i], 0)})
 	}
 	if len(open) == 0 {
 		return 0, true, nil
@@ -78,20 +81,28 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, er
 	return n, full, err
 }
 
-// pending returns how many tasks wait for a worker in each queue. A Redis that was emptied
-// holds none.
-func (q *Queue) pending(ctx context.Context) (n [len(queues)]int, err error) {
+// look returns how many tasks wait for a worker in each queue, and the organizations that are
+// held back (see holdBack). A Redis that was emptied holds none.
+func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, heldBack []string, err error) {
 	var lengths [len(queues)]*redis.IntCmd
+	var held *redis.ZSliceCmd
 	_, err = q.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		held = p.ZRangeWithScores(ctx, heldBackKey, 0, -1)
 		for i, name := range queues {
 			lengths[i] = p.LLen(ctx, pendingKey(name))
 		}
 		return nil
 	})
 	for i, l := range lengths {
-		n[i] = int(l.Val())
+		pending[i] = int(l.Val())
 	}
-	return n, err
+	now := float64(time.Now().UnixMilli())
+	for _, z := range held.Val() {
+		if org, ok := z.Member.(string); ok && z.Score > now {
+			heldBack = append(heldBack, org)
+		}
+	}
+	return pending, heldBack, err
 }
 
 // pendingKey is Asynq's list of the tasks that wait for a worker. Its Inspector would tell
@@ -121,16 +132,20 @@ func urgentShare(concurrency int) int {
 	return max(concurrency/4, 1)
 }
 
-// newServers returns Asynq's servers, which share the workers of this process. stop ends the
-// context of every job under way.
-func (q *Queue) newServers(ctx context.Context) (servers []*asynq.Server, stop context.CancelFunc) {
-	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+// urgentWeights are those of the queues whose work is urgent. Weights, not strict order: no
+// queue starves.
+func urgentWeights() map[string]int {
+	return map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3}
+}
+
+// newServers returns Asynq's servers, which share the workers of this process. The contexts of
+// their jobs end with base.
+func (q *Queue) newServers(base context.Context) (servers []*asynq.Server) {
 	urgent := urgentShare(q.Concurrency)
-	// Weights, not strict order: no queue starves.
-	weights := map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3}
 	if urgent > 0 {
-		servers = append(servers, q.newServer(base, urgent, weights))
+		servers = append(servers, q.newServer(base, urgent, urgentWeights(), handBackTime))
 	}
-	weights = map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3, string(controlplane.QueueBulk): 1}
-	return append(servers, q.newServer(base, q.Concurrency-urgent, weights)), stop
+	all := urgentWeights()
+	all[string(controlplane.QueueBulk)] = 1
+	return append(servers, q.newServer(base, q.Concurrency-urgent, all, handBackTime))
 }

@@ -130,7 +130,7 @@ func TestHangingRenewalsLeaveWorkersFree(t *testing.T) {
 		if n := hanging(); n != q.Concurrency-free || free < 1 {
 			t.Errorf("renewals took %d of %d workers, of which %d are not theirs", n, q.Concurrency, free)
 		}
-		pending, err := q.pending(t.Context())
+		pending, _, err := q.look(t.Context())
 		must(t, err)
 		if n := pending[len(queues)-1]; n == 0 || n > pendingPerWorker*q.Concurrency {
 			t.Errorf("Asynq holds %d renewals for %d workers", n, q.Concurrency)
@@ -159,17 +159,17 @@ func TestFailuresGiveWay(t *testing.T) {
 	must(t, w.RunJob(t.Context(), check.ID, check.Generation))
 	j := w.dispatched(q, d, controlplane.JobStartIssuance)
 	failed := w.RunJob(t.Context(), j.ID, j.Generation)
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation}, failed); failed == nil || !errors.Is(err, failed) {
+	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); failed == nil || !errors.Is(err, failed) {
 		t.Errorf("with nobody waiting: %v", err)
 	}
 	q.crowded[0].Store(true)
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation}, failed); err != nil {
+	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); err != nil {
 		t.Errorf("%v", err)
 	}
 	if now := w.job(d, j.Type); now.Generation != j.Generation+1 || now.DispatchedAt != nil || now.Attempts != 1 || now.Status != controlplane.JobQueued {
 		t.Errorf("%+v", now)
 	}
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation}, failed); !errors.Is(err, failed) {
+	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); !errors.Is(err, failed) {
 		t.Errorf("a stale one: %v", err)
 	}
 	w.run(q)
@@ -190,12 +190,12 @@ func TestPendingIsWhatAsynqHolds(t *testing.T) {
 				must(t, err)
 			}
 		}
-		n, err := q.pending(t.Context())
+		n, _, err := q.look(t.Context())
 		if must(t, err); n != [len(queues)]int{2, 3, 4} {
 			t.Errorf("%v", n)
 		}
 		must(t, w.redis.Flush(t.Context()))
-		if n, err := q.pending(t.Context()); err != nil || n != [len(queues)]int{} {
+		if n, _, err := q.look(t.Context()); err != nil || n != [len(queues)]int{} {
 			t.Errorf("%v, %v", n, err)
 		}
 	})

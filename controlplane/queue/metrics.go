@@ -17,6 +17,8 @@ type metrics struct {
 	due     prometheus.Gauge
 	running prometheus.Gauge
 
+	handedBack prometheus.Counter
+
 	expiring *prometheus.GaugeVec
 }
 
@@ -30,6 +32,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Jobs that are queued and due, in all of the database."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
 			Help: "Jobs that a worker holds, in all of the database."}),
+		handedBack: prometheus.NewCounter(prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
+			Help: "Jobs that went back into their row because others of their organization hang."}),
 		expiring: newExpiring(),
 	}
 	// A counter that is not there yet has no increase when it first counts.
@@ -39,7 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.expiring)
+		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.handedBack, m.expiring)
 	}
 	return m
 }

@@ -3,6 +3,7 @@
 //
 //   - relay.go hands due rows to Asynq, woken by Postgres
 //   - fair.go sees to it that nobody's work holds up another's
+//   - hanging.go and reserve.go do so where jobs hang
 //   - worker.go runs what Asynq delivers, through lifecycle
 //   - reconcile.go finds rows that were handed over and did not move
 //   - sweep.go makes jobs for renewals that are due
@@ -41,6 +42,7 @@ type Config struct {
 	SweepEvery     time.Duration // one minute where zero
 	ReconcileEvery time.Duration // two seconds where zero
 	StuckAfter     time.Duration // after which Asynq is asked for a job that does not move; 30 s where zero
+	HangsAfter     time.Duration // after which a job that runs counts as one that hangs; 5 s where zero
 }
 
 // Queue runs the workers of one process.
@@ -52,6 +54,7 @@ type Queue struct {
 	metrics   *metrics
 	handlers  handlers
 	crowded   crowded
+	hanging   *hanging
 }
 
 // New returns a Queue. It reaches Redis only when it runs.
@@ -75,8 +78,10 @@ func New(c Config) (*Queue, error) {
 	setDefault(&c.SweepEvery, time.Minute)
 	setDefault(&c.ReconcileEvery, 2*time.Second)
 	setDefault(&c.StuckAfter, 30*time.Second)
+	setDefault(&c.HangsAfter, 5*time.Second)
 	rdb := redis.NewClient(opt)
-	return &Queue{Config: c, redis: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), metrics: newMetrics(c.Registerer)}, nil
+	return &Queue{Config: c, redis: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), metrics: newMetrics(c.Registerer),
+		hanging: newHanging(c.HangsAfter, c.Concurrency)}, nil
 }
 
 // MonitorOpt returns how the queue monitor reaches the same Redis.
@@ -91,12 +96,16 @@ func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
 // Run carries and does jobs until ctx ends; then it hands back what is under way and
 // returns.
 func (q *Queue) Run(ctx context.Context) error {
-	servers, stopWorking := q.newServers(ctx)
+	base, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	servers := q.newServers(base)
 	for _, s := range servers {
-		if err := q.startServer(ctx, s); err != nil {
+		if err := q.startServer(ctx, s, q.handler(false)); err != nil {
 			return err
 		}
 	}
+	var stopped sync.WaitGroup
+	stopped.Go(func() { q.reserve(ctx, base) })
 	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs, q.retain}
 	done := make(chan struct{})
 	for _, part := range parts {
@@ -110,7 +119,6 @@ func (q *Queue) Run(ctx context.Context) error {
 		s.Stop() // take nothing new
 	}
 	stopWorking() // what is under way is handed back
-	var stopped sync.WaitGroup
 	for _, s := range servers {
 		stopped.Go(s.Shutdown)
 	}
@@ -159,9 +167,9 @@ func (h *handlers) wait() {
 }
 
 // startServer starts taking tasks, as soon as Redis is there.
-func (q *Queue) startServer(ctx context.Context, s *asynq.Server) error {
+func (q *Queue) startServer(ctx context.Context, s *asynq.Server, h asynq.Handler) error {
 	for {
-		err := s.Start(q.handler())
+		err := s.Start(h)
 		if err == nil {
 			return nil
 		}

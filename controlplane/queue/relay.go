@@ -42,6 +42,7 @@ func (q *Queue) relay(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case <-q.hanging.freed:
 		case <-timer.C:
 		}
 		timer.Stop()

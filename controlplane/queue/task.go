@@ -18,6 +18,7 @@ const taskTimeout = 10 * time.Minute
 type payload struct {
 	Job        string `json:"job"`
 	Generation int    `json:"generation"`
+	Org        string `json:"org,omitempty"` // empty in a task of an older version
 }
 
 // taskID is unique for every dispatch of a job: Asynq refuses a second task of the same id,
@@ -27,7 +28,7 @@ func taskID(j *controlplane.Job) string { return j.ID + ":" + strconv.Itoa(j.Gen
 // newTask returns the task for a job. The row's failures count: a job that has failed twice
 // before Redis was lost has two attempts left after it.
 func newTask(j *controlplane.Job) (*asynq.Task, error) {
-	body, err := json.Marshal(payload{j.ID, j.Generation})
+	body, err := json.Marshal(payload{j.ID, j.Generation, j.OrgID})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-func TestATaskNamesItsJobAndNothingElse(t *testing.T) {
+func TestATaskHoldsIDsAlone(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		q := w.queue()
@@ -27,7 +27,7 @@ func TestATaskNamesItsJobAndNothingElse(t *testing.T) {
 			if info == nil || info.ID != j.ID+":7" || info.MaxRetry != retries || info.Queue != "bulk" || info.Type != "renewal" || info.Timeout != taskTimeout {
 				t.Errorf("after %d failures: %+v", attempts, info)
 			}
-			if want := fmt.Sprintf(`{"job":%q,"generation":7}`, j.ID); info != nil && string(info.Payload) != want {
+			if want := fmt.Sprintf(`{"job":%q,"generation":7,"org":%q}`, j.ID, w.org); info != nil && string(info.Payload) != want {
 				t.Errorf("payload %s, want %s", info.Payload, want)
 			}
 		}
@@ -41,7 +41,7 @@ func TestReadTaskRefusesStrangers(t *testing.T) {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
-	if p, err := readTask(asynq.NewTask("x", []byte(`{"job":"job_x","generation":3}`))); err != nil || p != (payload{"job_x", 3}) {
+	if p, err := readTask(asynq.NewTask("x", []byte(`{"job":"job_x","generation":3}`))); err != nil || p != (payload{"job_x", 3, ""}) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -17,15 +17,16 @@ import (
 const awayPause = 2 * time.Second
 
 // newServer returns a server of Asynq's that takes tasks of the queues, by their weights. The
-// contexts of its jobs end with base.
-func (q *Queue) newServer(base context.Context, concurrency int, weights map[string]int) *asynq.Server {
+// contexts of its jobs end with base. Stopping, it gives up after the patience on those that
+// run on.
+func (q *Queue) newServer(base context.Context, concurrency int, weights map[string]int, patience time.Duration) *asynq.Server {
 	return asynq.NewServerFromRedisClient(q.redis, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   weights,
 		BaseContext:              func() context.Context { return base },
 		TaskCheckInterval:        50 * time.Millisecond,
 		DelayedTaskCheckInterval: time.Second,
-		ShutdownTimeout:          5 * time.Second,
+		ShutdownTimeout:          patience,
 		HealthCheckInterval:      15 * time.Second,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
@@ -34,7 +35,8 @@ func (q *Queue) newServer(base context.Context, concurrency int, weights map[str
 	})
 }
 
-func (q *Queue) handler() asynq.Handler {
+// handler runs jobs; reserve says whether the workers are those of the reserve.
+func (q *Queue) handler(reserve bool) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		q.handlers.begin()
 		defer q.handlers.end()
@@ -42,6 +44,11 @@ func (q *Queue) handler() asynq.Handler {
 		if err != nil {
 			return err
 		}
+		run, ok := q.hanging.begin(p.Org, reserve)
+		if !ok {
+			return q.handBack(ctx, p)
+		}
+		defer run.end()
 		began := time.Now()
 		err = q.Lifecycle.RunJob(ctx, p.Job, p.Generation)
 		q.metrics.ran(t.Type(), err, time.Since(began))

@@ -1,0 +1,223 @@
+package queue
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// orders is what the CA was asked for: each order hangs until it is let go.
+type orders struct {
+	mu    sync.Mutex
+	all   []*controlplane.Order
+	let   []chan struct{}
+	going bool // new ones hang no more
+}
+
+// holdOrders makes an organization's orders hang.
+func (w *world) holdOrders(org string) *orders {
+	w.Lease = time.Minute // nobody else takes up what hangs, however slow the machine
+	h := &orders{}
+	w.ca.hold = func(o *controlplane.Order) <-chan struct{} {
+		c := make(chan struct{})
+		if o.OrgID != org {
+			close(c)
+			return c
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.all, h.let = append(h.all, o), append(h.let, c)
+		if h.going {
+			close(c)
+		}
+		return c
+	}
+	return h
+}
+
+func (h *orders) count() int { h.mu.Lock(); defer h.mu.Unlock(); return len(h.all) }
+
+// release lets the i-th go on.
+func (h *orders) release(i int) { h.mu.Lock(); defer h.mu.Unlock(); close(h.let[i]) }
+
+// releaseAll lets all go on that hang, from the given one, and those that come.
+func (h *orders) releaseAll(from int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.going = true
+	for _, c := range h.let[from:] {
+		close(c)
+	}
+}
+
+// ranOnce checks that the organization's n jobs succeed, each after one order and no failure.
+func (w *world) ranOnce(org string, h *orders, n int) {
+	w.t.Helper()
+	w.eventually("all to be done", func() bool {
+		return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'succeeded'`, org) == n
+	})
+	if failures := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE org_id = $1`, org); failures != 0 {
+		w.t.Errorf("%d failures were counted", failures)
+	}
+	times := map[string]int{}
+	for _, o := range h.all {
+		times[o.JobID]++
+	}
+	if len(h.all) != n || len(times) != n {
+		w.t.Errorf("%d orders for %d of %d jobs", len(h.all), len(times), n)
+	}
+}
+
+// handedBack returns how many jobs the process has handed back.
+func (w *world) handedBack(q *Queue) int {
+	w.t.Helper()
+	r := prometheus.NewRegistry()
+	must(w.t, r.Register(q.metrics.handedBack))
+	families, err := r.Gather()
+	must(w.t, err)
+	return int(families[0].GetMetric()[0].GetCounter().GetValue())
+}
+
+// One organization's jobs hang on every worker, and more of them stand before another's, which
+// are done meanwhile.
+func TestHangingJobsHoldUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, w *world) {
+		const jobs = 60
+		org := w.organization()
+		w.backlog(org, controlplane.JobStartIssuance, controlplane.QueueCritical, jobs)
+		h := w.holdOrders(org)
+		q := w.queue()
+		q.hanging = newHanging(20*time.Millisecond, q.Concurrency)
+		w.run(q)
+		w.eventually("jobs to hang on every worker", func() bool { return h.count() == q.Concurrency })
+		w.waitDomain(w.add("passes.example.com"), controlplane.DomainActive)
+		w.eventually("what stood before it to be handed back", func() bool {
+			return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND dispatched_at IS NOT NULL`, org) == 0
+		})
+		before := w.handedBack(q)
+		for i := range 3 {
+			w.waitDomain(w.add(fmt.Sprintf("passes%d.example.com", i)), controlplane.DomainActive)
+		}
+		if n := h.count(); n != q.Concurrency {
+			t.Errorf("%d jobs of the organization that hangs run on %d workers", n, q.Concurrency)
+		}
+		if n := w.handedBack(q); n != before || n == 0 {
+			t.Errorf("%d jobs were handed back, and then %d", before, n-before)
+		}
+		if n := w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND run_at > now()`, org); n != 0 {
+			t.Errorf("%d jobs lost their place", n)
+		}
+		h.releaseAll(0)
+		w.ranOnce(org, h, jobs)
+	})
+}
+
+// Two processes tell each other, and lose nothing between them.
+func TestHangingJobsHoldUpNobodyInTwoProcesses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	const jobs = 60
+	org := w.organization()
+	w.backlog(org, controlplane.JobStartIssuance, controlplane.QueueCritical, jobs)
+	h := w.holdOrders(org)
+	workers := 0
+	for range 2 {
+		q := w.queue()
+		q.hanging = newHanging(20*time.Millisecond, q.Concurrency)
+		w.run(q)
+		workers += q.Concurrency
+		w.eventually("jobs to hang on every worker", func() bool { return h.count() == workers })
+	}
+	w.waitDomain(w.add("passes.example.com"), controlplane.DomainActive)
+	if n := h.count(); n != workers {
+		t.Errorf("%d jobs of the organization that hangs run on %d workers", n, workers)
+	}
+	if _, known, err := w.queue().look(t.Context()); err != nil || len(known) != 1 || known[0] != org {
+		t.Errorf("held back: %v, %v", known, err)
+	}
+	h.releaseAll(0)
+	w.ranOnce(org, h, jobs)
+}
+
+// Who is alone and slow keeps all the workers: the next begins when one ends.
+func TestSlowJobsKeepAllWorkers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	const jobs = 20
+	w.backlog(w.org, controlplane.JobStartIssuance, controlplane.QueueCritical, jobs)
+	h := w.holdOrders(w.org)
+	q := w.queue()
+	q.hanging = newHanging(time.Millisecond, q.Concurrency)
+	w.run(q)
+	for i := range jobs - q.Concurrency {
+		w.eventually("a job on every worker", func() bool { return h.count() == q.Concurrency+i })
+		w.eventually("them to hang", q.hanging.isFull)
+		h.release(i)
+	}
+	h.releaseAll(jobs - q.Concurrency)
+	w.ranOnce(w.org, h, jobs)
+}
+
+// Jobs that do not hang are never handed back, and one organization's have all the workers.
+func TestFastJobsAreNotHandedBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	const jobs = 40
+	w.backlog(w.org, controlplane.JobStartIssuance, controlplane.QueueCritical, jobs)
+	h := w.holdOrders(w.org)
+	q := w.queue()
+	q.hanging = newHanging(time.Hour, q.Concurrency)
+	w.run(q)
+	w.eventually("a job on every worker", func() bool { return h.count() == q.Concurrency })
+	h.releaseAll(0)
+	w.ranOnce(w.org, h, jobs)
+	if n := w.handedBack(q); n != 0 {
+		t.Errorf("%d jobs were handed back", n)
+	}
+}
+
+// A single worker takes one job after the other.
+func TestASingleWorkerHandsNothingBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	const jobs = 10
+	w.backlog(w.org, controlplane.JobStartIssuance, controlplane.QueueCritical, jobs)
+	h := w.holdOrders(w.org)
+	q := w.queue()
+	q.Concurrency = 1
+	q.hanging = newHanging(time.Millisecond, 1)
+	w.run(q)
+	for i := range jobs {
+		w.eventually("the next to run", func() bool { return h.count() == i+1 })
+		h.release(i)
+	}
+	w.ranOnce(w.org, h, jobs)
+	if n := w.handedBack(q); n != 0 {
+		t.Errorf("%d jobs were handed back", n)
+	}
+}
+
+// A task of a version that told no organization is done like any other.
+func TestTasksWithoutAnOrganizationAreDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	q := w.queue()
+	must(t, q.checkEpoch(t.Context()))
+	d := w.add("example.com")
+	w.exec(`UPDATE jobs SET dispatched_at = now()`)
+	j := w.job(d, controlplane.JobDNSCheck)
+	_, err := q.client.Enqueue(asynq.NewTask(string(j.Type), fmt.Appendf(nil, `{"job":%q,"generation":%d}`, j.ID, j.Generation)), asynq.Queue(string(j.Queue)))
+	must(t, err)
+	w.run(q)
+	w.waitDomain(d, controlplane.DomainActive)
+	if n := w.job(d, controlplane.JobDNSCheck).Generation; n != j.Generation {
+		t.Errorf("it was dispatched anew: generation %d", n)
+	}
+}
