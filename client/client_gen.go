@@ -831,6 +831,8 @@ type CertificateRevoke struct {
 // Condition One thing that is to be true of a domain, whether it is, and what to do where it is not.
 type Condition struct {
 	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
+	//
+	// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
 	Acme *map[string]interface{} `json:"acme,omitempty"`
 
 	// Expected What should be there.
@@ -1360,8 +1362,19 @@ type Job struct {
 
 	// LastError Why the last attempt failed; null where none did.
 	LastError nullable.Nullable[struct {
-		// Code Example: ca-unreachable
-		Code   string `json:"code"`
+		// Acme The CA's problem document (RFC 7807), where the cause is the CA's; else null.
+		//
+		// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
+		Acme nullable.Nullable[map[string]interface{}] `json:"acme"`
+
+		// Code Stable.
+		//
+		// Example: ca-rejected-identifier
+		Code string `json:"code"`
+
+		// Detail The same for a person.
+		//
+		// Example: The CA does not issue for this name.
 		Detail string `json:"detail"`
 	}] `json:"last_error"`
 
@@ -3434,6 +3447,7 @@ type ClientInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -3487,6 +3501,7 @@ type ClientInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -4750,6 +4765,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -4813,6 +4829,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -9163,6 +9180,7 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -9216,6 +9234,7 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -17527,6 +17546,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
@@ -17586,6 +17606,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
 // | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |

@@ -22,6 +22,7 @@ const (
 	ActionRenewRequested    = "domain.renew_requested"
 	ActionOrderCreated      = "domain.order_created"
 	ActionOrderFailed       = "domain.order_failed"
+	ActionJobWaiting        = "job.waiting"
 	ActionJobDeadLettered   = "job.dead_lettered"
 	ActionJobRetried        = "job.retried"
 	ActionRevokeRequested   = "certificate.revoke_requested"

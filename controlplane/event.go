@@ -13,7 +13,7 @@ func EventTypes() []string {
 		ActionCertificateIssued, ActionRenewed, ActionCertificateEnding, ActionCertificateEnded, ActionRenewalFailed, ActionIssuanceFailed,
 		ActionCheckRequested, ActionIssueRequested, ActionRenewRequested, ActionOrderCreated, ActionOrderFailed,
 		ActionRevokeRequested, ActionRevoked, ActionKeyDownloaded,
-		ActionJobDeadLettered, ActionJobRetried,
+		ActionJobWaiting, ActionJobDeadLettered, ActionJobRetried,
 		ActionWebhookCreated, ActionWebhookUpdated, ActionWebhookDeleted, ActionWebhookRotated, ActionWebhookRedelivered, ActionWebhookDisabled,
 	}
 }

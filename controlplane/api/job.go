@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -93,9 +94,9 @@ func jobLocation(j *controlplane.Job) string { return "/api/jobs/" + j.ID }
 
 // jobError is a job's last_error, as the generator spells a nullable object.
 type jobError = struct {
-	// Code Example: ca-unreachable
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
+	Acme   nullable.Nullable[map[string]any] `json:"acme"`
+	Code   string                            `json:"code"`
+	Detail string                            `json:"detail"`
 }
 
 // jobBody returns a job as the contract describes it.
@@ -106,7 +107,12 @@ func jobBody(j *controlplane.Job) Job {
 		Result: nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(), UpdatedAt: j.UpdatedAt.UTC(),
 	}
 	if j.LastErrorCode != "" {
-		body.LastError.Set(jobError{Code: j.LastErrorCode, Detail: j.LastError})
+		last := jobError{Code: j.LastErrorCode, Detail: j.LastError, Acme: nullable.NewNullNullable[map[string]any]()}
+		var problem map[string]any
+		if json.Unmarshal(j.LastErrorACME, &problem) == nil {
+			last.Acme.Set(problem)
+		}
+		body.LastError.Set(last)
 	}
 	if j.Result != nil {
 		body.Result.Set(j.Result)

@@ -63,10 +63,19 @@ func TestWorkOnADomain(t *testing.T) {
 	if again := w.do("POST", "/api/domains/"+d.ID+"/issue", nil, header("Request-Id", "again")).is(200); again.string("id") != b.string("id") {
 		t.Errorf("issue again: %s", again.body)
 	}
-	w.exec(`UPDATE jobs SET status = 'failed', attempts = 4, dead_lettered_at = now(), last_error_code = 'ca-unreachable', last_error = 'It is away.' WHERE id = $1`, b.string("id"))
+	w.exec(`UPDATE jobs SET status = 'failed', attempts = 4, dead_lettered_at = now(), last_error_code = 'ca-unreachable', last_error = 'It is away.', last_error_acme = $2 WHERE id = $1`, b.string("id"), `{"type":"urn:ietf:params:acme:error:serverInternal","status":500}`)
 	dead := w.do("GET", b.header.Get("Location"), nil).is(200)
-	if dead.json["last_error"].(map[string]any)["code"] != "ca-unreachable" || dead.json["dead_lettered_at"] == nil {
+	last := dead.json["last_error"].(map[string]any)
+	if last["code"] != "ca-unreachable" || dead.json["dead_lettered_at"] == nil {
 		t.Errorf("dead: %s", dead.body)
+	}
+	if problem := last["acme"].(map[string]any); problem["type"] != "urn:ietf:params:acme:error:serverInternal" || problem["status"] != 500.0 {
+		t.Errorf("the CA's words: %s", dead.body)
+	}
+	w.exec(`UPDATE jobs SET last_error_acme = NULL WHERE id = $1`, b.string("id"))
+	ours := w.do("GET", b.header.Get("Location"), nil).is(200).json["last_error"].(map[string]any)
+	if problem, told := ours["acme"]; problem != nil || !told {
+		t.Errorf("what is not the CA's: %v", ours)
 	}
 	if r := w.do("POST", "/api/jobs/"+b.string("id")+"/retry", nil).is(202); r.json["attempts"] != 0.0 || r.string("status") != "queued" {
 		t.Errorf("retry: %s", r.body)

@@ -92,7 +92,7 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 	if err != nil {
 		return nil, err
 	}
-	entries, err := d.store.AuditOfEntity(ctx, v.org.ID, domain.ID, timelineShown)
+	entries, _, err := d.store.ListLog(ctx, v.org.ID, postgres.LogFilter{DomainID: domain.ID, Limit: timelineShown})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ type jobView struct {
 	Reason   string
 	Error    string
 	Code     string
+	ACME     *caWords
 	RetryURL string // empty where there is nothing to retry
 }
 
@@ -25,7 +26,7 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 		view.Attempts = fmt.Sprintf("%d of %d failed", j.Attempts, controlplane.MaxAttempts)
 	}
 	if j.Status != controlplane.JobSucceeded {
-		view.Reason, view.Error, view.Code = reason(j.Reason), j.LastError, j.LastErrorCode
+		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError, j.LastErrorCode, caWordsOf(j.ID, j.LastErrorACME)
 	}
 	switch {
 	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -16,7 +17,8 @@ type eventView struct {
 	Icon    string
 	Actor   string
 	At      moment
-	Text    string // what went wrong
+	Text    string // what went wrong, or is waited for
+	Until   moment // when it was to be tried again
 	Details string // what the log keeps of it, as JSON; empty where it is nothing
 }
 
@@ -32,6 +34,7 @@ var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionIssuanceFailed:    {"danger", "alert"},
 	controlplane.ActionOrderFailed:       {"warn", "alert"},
 	controlplane.ActionRevoked:           {"warn", "cross"},
+	controlplane.ActionJobWaiting:        {"neutral", "clock"},
 	controlplane.ActionJobDeadLettered:   {"danger", "alert"},
 }
 
@@ -46,6 +49,12 @@ func (v *visit) eventView(a *controlplane.AuditEntry, people map[string]string) 
 	if view.Text, _ = a.Details["detail"].(string); view.Text == "" {
 		code, _ := a.Details["code"].(string)
 		view.Text = reason(code)
+	}
+	if a.Action == controlplane.ActionJobWaiting {
+		at, _ := a.Details["run_at"].(string)
+		if until, err := time.Parse(time.RFC3339, at); err == nil {
+			view.Until = v.at(until)
+		}
 	}
 	kept := map[string]any{}
 	for name, part := range map[string]map[string]any{"before": a.Before, "after": a.After, "details": a.Details} {

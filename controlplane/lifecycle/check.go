@@ -147,6 +147,11 @@ func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.D
 			return err
 		}
 	}
+	if entry := w.waiting(next, waitReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
+		if err := t.Audit(ctx, *entry); err != nil {
+			return err
+		}
+	}
 	return t.JobWaits(ctx, w.claim, now, next, cause.Code)
 }
 

@@ -48,7 +48,7 @@ func (w *work) issue(ctx context.Context) error {
 				return err
 			}
 			if place.wait != nil {
-				return w.waitForQuota(ctx, *place.wait)
+				return w.waitForQuota(ctx, place)
 			}
 			if place.quota.CA == "" {
 				break

@@ -15,6 +15,7 @@ import (
 type place struct {
 	quota controlplane.QuotaRequest
 	wait  *controlplane.QuotaDecision
+	by    string // the CA whose limits make it wait
 }
 
 // choose returns the CA to order from: the preferred one, then the others in their order,
@@ -43,7 +44,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 			return place{quota: q}, nil
 		}
 		if p.wait == nil || d.WaitUntil.Before(p.wait.WaitUntil) {
-			p.wait = &d
+			p.wait, p.by = &d, ca
 		}
 		if d.WaitUntil.Sub(w.now()) <= q.Patience {
 			return p, nil
@@ -185,7 +186,7 @@ func isValidation(code string) bool {
 }
 
 // waitForQuota puts the job off until the CA's limits allow the order.
-func (w *work) waitForQuota(ctx context.Context, d controlplane.QuotaDecision) error {
-	next := d.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.waitUntil(ctx, next, "ca-quota", d.Message, "Nothing: the order is placed when the CA's limit ("+d.Limit+") allows it.", nil)
+func (w *work) waitForQuota(ctx context.Context, p place) error {
+	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
+	return w.waitUntil(ctx, next, waitReason{"ca-quota", p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
 }

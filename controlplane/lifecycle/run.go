@@ -149,8 +149,9 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= controlplane.MaxAttempts
 	wait := w.Backoff.After(failures)
-	if j, ok := errors.AsType[controlplane.Judged](cause); ok {
-		wait = max(wait, j.Verdict().RetryAt.Sub(now)) // the CA's word wins
+	var asked string // the CA whose word the wait is
+	if j, ok := errors.AsType[controlplane.Judged](cause); ok && j.Verdict().RetryAt.Sub(now) > wait {
+		wait, asked = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
 	}
 	runAt := now.Add(wait).Truncate(time.Microsecond)
 	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
@@ -172,7 +173,10 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			return err
 		}
 		if !last {
-			return nil
+			if asked == "" {
+				return nil
+			}
+			return t.Audit(ctx, w.putOff(runAt, waitReason{code, detail, asked}, now))
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
 		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}

@@ -76,19 +76,19 @@ func (w *work) waitForCA(ctx context.Context, v controlplane.Verdict) error {
 	if now := w.now(); next.Before(now.Add(time.Second)) {
 		next = now.Add(30 * time.Second)
 	}
-	return w.waitUntil(ctx, next.Truncate(time.Microsecond), v.Code, v.Message, v.Fix, v.Problem)
+	return w.waitUntil(ctx, next.Truncate(time.Microsecond), waitReason{v.Code, v.Message, v.CA}, v.Fix, v.Problem)
 }
 
 // waitUntil puts the job off: what it waits for is no failure, and the domain says until when.
 // problem is the CA's word, where it is the CA that asks for the wait.
-func (w *work) waitUntil(ctx context.Context, next time.Time, code, message, fix string, problem json.RawMessage) error {
+func (w *work) waitUntil(ctx context.Context, next time.Time, why waitReason, fix string, problem json.RawMessage) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
 		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
+		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: why.code, Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}
@@ -96,7 +96,12 @@ func (w *work) waitUntil(ctx context.Context, next time.Time, code, message, fix
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		return t.JobWaits(ctx, w.claim, now, next, code)
+		if entry := w.waiting(next, why, now); entry != nil {
+			if err := t.Audit(ctx, *entry); err != nil {
+				return err
+			}
+		}
+		return t.JobWaits(ctx, w.claim, now, next, why.code)
 	})
 }
 
