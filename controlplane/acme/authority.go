@@ -60,6 +60,11 @@ func (a *authority) directory(ctx context.Context) (*directory, error) {
 	if fresh {
 		return dir, nil
 	}
+	return a.fetchDirectory(ctx)
+}
+
+// fetchDirectory asks the CA for its directory, and keeps it. Its error is an *Error.
+func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.DirectoryURL, nil)
 	if err != nil {
 		return nil, internal(a.Name, err)
@@ -72,7 +77,7 @@ func (a *authority) directory(ctx context.Context) (*directory, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, a.useless(resp, body)
 	}
-	dir = &directory{raw: body, at: a.now()}
+	dir := &directory{raw: body, at: a.now()}
 	if err := json.Unmarshal(body, &dir.Directory); err != nil {
 		return nil, unreachable(a.Name, err)
 	}

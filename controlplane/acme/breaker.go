@@ -42,6 +42,8 @@ type breaker struct {
 	until    time.Time     // the CA is left alone until then; zero while it is in use
 	open     time.Duration // length of the present or last pause
 	probing  bool          // one run is finding out whether the CA is back
+	trial    bool          // its directory answered; that orders go through no run has shown yet
+	doubted  time.Time     // until then its directory's answer says nothing: it answered before, and orders failed
 }
 
 // enter asks for leave to begin a run. Where it is given, leave must be called with how the run ended; probe tells leave
@@ -72,12 +74,16 @@ func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bo
 	case answered:
 		closed = !b.until.IsZero() && probe
 		if probe || b.until.IsZero() {
-			b.failures, b.until, b.open = 0, time.Time{}, 0
+			b.failures, b.until, b.open, b.trial, b.doubted = 0, time.Time{}, 0, false, time.Time{}
 		}
 	case unanswered:
 		b.failures++
 		switch {
-		case probe:
+		case probe || b.trial:
+			opened = b.until.IsZero()
+			if b.trial {
+				b.trial, b.doubted = false, now.Add(doubtFor)
+			}
 			b.open = min(2*b.open, b.cfg.MaxOpen)
 			b.until = now.Add(b.open)
 		case b.until.IsZero() && b.cfg.Failures > 0 && b.failures >= b.cfg.Failures:
@@ -169,8 +175,8 @@ func (e *Engine) Healthy(ca string) (ok bool, until time.Time) {
 	return a.breaker.healthy(a.now())
 }
 
-// Answering reports whether the CA of that name is not given up: false from when it is left alone until a run finds it back,
-// between the pauses too.
+// Answering reports whether the CA of that name is not given up: false from when it is left alone until a run or a look at its
+// directory finds it back, between the pauses too.
 func (e *Engine) Answering(ca string) bool {
 	a, err := e.authority(ca)
 	if err != nil {

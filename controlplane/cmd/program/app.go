@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,6 +138,7 @@ func (a *App) Start(ctx context.Context) error {
 				a.fail(err)
 			}
 		})
+		a.running.Go(func() { a.engine.Watch(work, cmp.Or(a.config.Work.SweepEvery, time.Minute)) })
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 func (a *App) showCAs(engine *acme.Engine) {
 	for _, ca := range engine.CAs() {
 		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up", ConstLabels: prometheus.Labels{"ca": ca},
-			Help: "1 while the CA answers; 0 from when it did not for several orders in a row until one finds it back, as this worker sees it."},
+			Help: "1 while the CA answers; 0 from when it did not for several orders in a row until an order, or a look at its directory each minute, finds it back, as this worker sees it."},
 			func() float64 {
 				if engine.Answering(ca) {
 					return 1

@@ -43,4 +43,6 @@ func TestCertificateNearsItsEnd(t *testing.T) {
 	}
 	metric(`dcvaas_ca_up{ca="primary"} 0`)
 	metric(`dcvaas_ca_up{ca="backup"} 1`)
+	s.Primary.SetDown(false) // nothing is ordered, and yet it is found back
+	metric(`dcvaas_ca_up{ca="primary"} 1`)
 }
