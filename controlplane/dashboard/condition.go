@@ -32,7 +32,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	for _, t := range conditionTitles {
 		c := d.Condition(t.kind)
 		view := conditionView{ID: "condition-" + string(t.kind), Title: t.title, Pill: conditionPill(c), Reason: c.Reason, Message: c.Message,
-			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(c), ACME: caWordsOf(string(t.kind), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
+			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: caWordsOf(string(t.kind), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
 		if c.Status != "false" { // there is nothing to mend
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
@@ -49,9 +49,13 @@ var conditionFixes = map[string]string{
 	reasonAwaitingIssue: "Press “Issue now”.",
 	reasonRenewalOff:    "Press “Renew now” in time.",
 	reasonRevoked:       "Press “Renew now” to order a new one.",
+	reasonCompromised:   "Send a certificate request that was made with another key, as csr_pem through the API or Terraform. The renewal follows.",
 }
 
-func conditionFix(c controlplane.Condition) string {
+func conditionFix(d *controlplane.Domain, c controlplane.Condition) string {
+	if c.Reason == reasonRevoked && d.Condition(controlplane.RenewalOnTrack).Reason == reasonCompromised {
+		return conditionFixes[reasonCompromised]
+	}
 	if fix, ok := conditionFixes[c.Reason]; ok {
 		return fix
 	}

@@ -15,6 +15,7 @@ const (
 	reasonRenewalOff    = "auto-renew-off"
 	reasonRevoked       = "revoked"
 	reasonNotIssued     = "not-issued"
+	reasonCompromised   = "csr-key-compromised"
 )
 
 // statusPill is a domain's status.

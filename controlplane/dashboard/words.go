@@ -57,6 +57,7 @@ var reasonWords = map[string]string{
 	reasonAwaitingIssue:                   "Issued when you ask for it",
 	reasonRenewalOff:                      "Renewal is switched off",
 	reasonRevoked:                         "The certificate was revoked",
+	reasonCompromised:                     "The certificate request’s key is compromised",
 }
 
 func reason(code string) string {

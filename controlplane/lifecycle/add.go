@@ -20,7 +20,7 @@ type NewDomain struct {
 // with every wrong field, KindConflict with the existing domain's id, KindForbidden where
 // the plan's limit is reached.
 func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain) (*controlplane.Domain, error) {
-	a, err := s.addition(actor, orgID, in, s.now())
+	a, err := s.addition(ctx, actor, orgID, in, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 
 // addition makes a domain with its first job and its audit entry. Its error lists every
 // wrong field.
-func (s *Service) addition(actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
+func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
 	problem := &controlplane.Error{}
 	name, err := controlplane.ParseName("/name", in.Name)
 	if err != nil {
@@ -44,6 +44,9 @@ func (s *Service) addition(actor controlplane.Actor, orgID string, in NewDomain,
 		problem.Fields, problem.Fix = e.Fields, e.Fix
 	}
 	s.checkOptions(name, &in.Options, in.Options.KeyType != "", problem)
+	if err := checkKey(ctx, s.Store, orgID, in.Options.CSRPEM, problem); err != nil {
+		return nil, err
+	}
 	if err := invalid(problem); err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (s *Service) AddDomains(ctx context.Context, actor controlplane.Actor, orgI
 	var names []string
 	now := s.now()
 	for i := range in {
-		a, err := s.addition(actor, orgID, in[i], now)
+		a, err := s.addition(ctx, actor, orgID, in[i], now)
 		if err != nil {
 			out[i].Err = err
 			continue

@@ -173,7 +173,9 @@ func (w *work) lookAgain(ctx context.Context, t *postgres.Tx, d *controlplane.Do
 func (w *work) rehearsalFailed(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
 	cause, broken := seen.Cause(), isBroken(d, seen, now)
 	showDNS(d, seen, nil)
-	d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
+	if !isHeldBack(d) { // that comes first
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
+	}
 	if err := t.SaveDomain(ctx, d, now); err != nil {
 		return err
 	}

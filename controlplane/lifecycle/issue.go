@@ -29,6 +29,9 @@ func (w *work) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if ended, err := w.refuseKey(ctx, order); ended || err != nil {
+		return err
+	}
 	if order != nil && w.outdated(order) {
 		if err := w.abandon(ctx, order, outdated); err != nil {
 			return err

@@ -13,7 +13,8 @@ func (s *Service) RequestCheck(ctx context.Context, actor controlplane.Actor, or
 	return s.request(ctx, actor, orgID, ref, controlplane.JobDNSCheck, controlplane.ActionCheckRequested)
 }
 
-// RequestIssue orders a certificate now, also where there is one.
+// RequestIssue orders a certificate now, also where there is one. Where the domain's
+// certificate request holds a compromised key, the error is KindInvalid; so it is of RequestRenew.
 func (s *Service) RequestIssue(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
 	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance, controlplane.ActionIssueRequested)
 }
@@ -36,6 +37,15 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 		if kind == controlplane.JobRenewal && d.CertificateID == "" {
 			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "no-certificate", ExistingID: d.ID,
 				Message: d.Name + " has no certificate to renew.", Fix: "Ask for the first one with POST /api/domains/" + d.ID + "/issue."}
+		}
+		if kind != controlplane.JobDNSCheck {
+			problem := &controlplane.Error{}
+			if err := checkKey(ctx, t, orgID, d.CSRPEM, problem); err != nil {
+				return err
+			}
+			if err := invalid(problem); err != nil {
+				return err
+			}
 		}
 		if job, started, err = t.AddJob(ctx, newJob(kind, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
 			return err

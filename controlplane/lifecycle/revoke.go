@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -38,7 +39,7 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		}
 		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
 		if spoilt && replace {
-			return controlplane.Invalid("/replace", "csr-key-compromised", "The domain's certificate request holds the compromised key.",
+			return controlplane.Invalid("/replace", csrKeyCompromised, "The domain's certificate request holds the compromised key.",
 				"Send one made with another key in csr_pem, and then revoke; or revoke without replace.")
 		}
 		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
@@ -60,6 +61,9 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 				return err
 			}
 		}
+		if err := s.followKey(ctx, t, d, spoilt, actor.RequestID, now); err != nil {
+			return err
+		}
 		if d.CertificateID != cert.ID || spoilt || !replace && reason != "keyCompromise" {
 			return nil
 		}
@@ -68,6 +72,25 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		return err
 	})
 	return job, started, err
+}
+
+// followKey holds the domain back whose certificate request holds the key of a certificate that
+// is to be revoked for that, and lets it go where the reason was changed.
+func (s *Service) followKey(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, spoilt bool, requestID string, now time.Time) error {
+	switch {
+	case spoilt:
+		holdBack(d, now)
+	case isHeldBack(d):
+		if bad, err := isCompromised(ctx, t, d.OrgID, d.CSRPEM); err != nil || bad {
+			return err
+		}
+		if err := s.release(ctx, t, d, requestID, now); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	return t.SaveDomain(ctx, d, now)
 }
 
 // revoke does what RevokeCertificate asked for. Done twice it changes nothing more.
@@ -106,13 +129,19 @@ func (w *work) revoke(ctx context.Context) error {
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
+		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
+		if spoilt {
+			holdBack(d, now)
+		}
 		if d.CertificateID == cert.ID {
 			fix := "Order a new one: POST /api/domains/" + d.ID + "/issue"
-			if reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert) {
-				fix = "Send a certificate request that was made with another key in csr_pem, then order: POST /api/domains/" + d.ID + "/issue"
+			if spoilt {
+				fix = fixCompromised + ": PATCH /api/domains/" + d.ID
 			}
 			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked",
 				Message: "The current certificate was revoked (" + reason + ").", Fix: fix, LastCheckedAt: &now})
+		}
+		if d.CertificateID == cert.ID || spoilt {
 			if err := t.SaveDomain(ctx, d, now); err != nil {
 				return err
 			}

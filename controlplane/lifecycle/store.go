@@ -40,7 +40,10 @@ func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlpl
 		d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "true", Reason: "issued",
 			Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
-		d.SetCondition(w.renewalPlan(d, now))
+		heldBack := isHeldBack(d)
+		if d.SetCondition(w.renewalPlan(d, now)); heldBack && holdsKeyOf(d.CSRPEM, cert) {
+			holdBack(d, now) // the key was found compromised while the order was under way
+		}
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

@@ -45,11 +45,21 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		set(&d.Labels, p.Labels)
 		problem := &controlplane.Error{}
 		s.checkOptions(d.Name, &d.Options, p.KeyType != nil, problem)
+		if p.CSRPEM != nil {
+			if err := checkKey(ctx, t, orgID, d.CSRPEM, problem); err != nil {
+				return err
+			}
+		}
 		if err := invalid(problem); err != nil {
 			return err
 		}
 		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
 			d.SetCondition((&work{Service: s}).renewalPlan(d, now))
+		}
+		if p.CSRPEM != nil && isHeldBack(d) {
+			if err := s.release(ctx, t, d, actor.RequestID, now); err != nil {
+				return err
+			}
 		}
 		if d.AutoIssue && !old.AutoIssue && d.StatusReason == "awaiting-issue" {
 			// The CNAME was seen, and only this was waited for.
