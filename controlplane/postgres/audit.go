@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,14 +19,38 @@ func scanAudit(row pgx.CollectableRow) (controlplane.AuditEntry, error) {
 	return a, err
 }
 
-// Audit appends an entry to the log. Nothing that is there can be changed: the database
+// Audit appends entries to the log. Nothing that is there can be changed: the database
 // refuses it.
-func (q queries) Audit(ctx context.Context, a controlplane.AuditEntry) error {
-	_, err := q.db.Exec(ctx, `
-		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, before, after, details, request_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		a.ID, a.OrgID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, a.EntityType, a.EntityID, a.Before, a.After, a.Details, a.Actor.RequestID, a.CreatedAt)
-	return translate(err, "", "")
+func (q queries) Audit(ctx context.Context, entries ...controlplane.AuditEntry) error {
+	for i := range entries {
+		if _, err := q.db.Exec(ctx, audit, auditArgs(&entries[i])...); err != nil {
+			return translate(err, "", "")
+		}
+	}
+	return nil
+}
+
+const insertAudit = `INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, before, after, details, request_id, created_at)`
+
+var audit = insertAudit + ` VALUES (` + auditPlaces(1) + `)`
+
+// entryArgs is how many arguments auditArgs gives.
+const entryArgs = 13
+
+// auditPlaces are the places of auditArgs, from the given one on.
+func auditPlaces(first int) string { return places(first, entryArgs) }
+
+// places are n places of arguments, from the given one on.
+func places(first, n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("$%d", first+i)
+	}
+	return strings.Join(all, ", ")
+}
+
+func auditArgs(a *controlplane.AuditEntry) []any {
+	return []any{a.ID, a.OrgID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, a.EntityType, a.EntityID, a.Before, a.After, a.Details, a.Actor.RequestID, a.CreatedAt}
 }
 
 // AuditOfEntity returns what the log says of one object, newest first.

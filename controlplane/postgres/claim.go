@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -27,37 +29,32 @@ type Claim struct {
 	Domain *controlplane.Domain // as it was when it was claimed; nil for a job that has none
 	Worker string               // one per run of a handler
 	Lease  time.Duration
+
+	// Issuing says that the domain's certificate has a job that is open, this one or another.
+	Issuing bool
 }
 
 // ClaimJob takes a job and its domain for a worker: a compare-and-swap on both rows. Only
-// the generation that was dispatched last can be claimed. Errors: ErrStale; ErrBusy, with
-// the job in the claim that is returned.
+// the generation that was dispatched last can be claimed. Claims that come together are made
+// together. Errors: ErrStale; ErrBusy, with the job in the claim that is returned.
 func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*Claim, error) {
+	args := []any{id, generation, worker, lease, now}
 	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker, Lease: lease}
-	// The domain comes first, as everywhere where both are locked: job reads dom.
-	err := s.lazy.QueryRow(ctx, `
-		WITH dom AS (
-			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $4
-			FROM jobs j
-			WHERE j.id = $1 AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
-				AND d.id = j.domain_id AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())
-			RETURNING `+domainColumns+`
-		), job AS (
-			UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
-			FROM dom
-			WHERE j.id = $1 AND j.domain_id = dom.id AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
-			RETURNING `+jobColumns+`
-		)
-		SELECT `+jobColumns+`, `+domainColumns+` FROM job j, dom d`, id, generation, worker, lease, now).
-		Scan(append(jobFields(c.Job), domainFields(c.Domain)...)...)
-	if err = translate(err, "job", id); !controlplane.IsKind(err, controlplane.KindNotFound) {
-		return c, err
+	err := s.claiming.queryRow(ctx, id, c.scan, claimFreeSQL, args...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = s.claiming.queryRow(ctx, id, c.scanAlone, claimAloneSQL, args...)
 	}
-	c.Domain = nil
-	if c.Job, err = s.claimAlone(ctx, id, generation, worker, lease, now); !controlplane.IsKind(err, controlplane.KindNotFound) {
-		return c, err
+	if errors.Is(err, pgx.ErrNoRows) { // or somebody has the domain locked for a moment
+		err = c.scan(s.lazy.QueryRow(ctx, claimSQL, args...))
+	}
+	switch {
+	case err == nil:
+		return c, nil
+	case !errors.Is(err, pgx.ErrNoRows):
+		return nil, translate(err, "job", id)
 	}
 	// One of the two was not to be had. A queued job of this generation finds its domain held.
+	c.Domain = nil
 	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
@@ -68,22 +65,61 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	return c, ErrBusy
 }
 
-// claimAlone takes a job that has no domain.
-func (s *Store) claimAlone(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*controlplane.Job, error) {
-	var j controlplane.Job
-	err := s.lazy.QueryRow(ctx, `
-		UPDATE jobs j SET status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5
-		WHERE j.id = $1 AND j.domain_id IS NULL AND j.generation = $2 AND (j.status = 'queued' OR j.status = 'running' AND j.claimed_until < now())
-		RETURNING `+jobColumns, id, generation, worker, lease, now).Scan(jobFields(&j)...)
-	return &j, translate(err, "job", id)
+func (c *Claim) scan(row pgx.Row) error {
+	return row.Scan(append(append(jobFields(c.Job), domainFields(c.Domain)...), &c.Issuing)...)
 }
+
+func (c *Claim) scanAlone(row pgx.Row) error {
+	if err := row.Scan(jobFields(c.Job)...); err != nil {
+		return err
+	}
+	c.Domain = nil
+	return nil
+}
+
+// A job's status is asked for by CASE where the job is known by its id. As a plain condition it
+// would allow a plan by an index of open jobs: while few are open that looks cheap, and it reads
+// all of them for each job once there are many.
+const (
+	// claimFreeSQL is claimSQL in a group, which must not wait for one of its domains.
+	claimFreeSQL = claimHeld + ` SKIP LOCKED` + claimRows
+	claimSQL     = claimHeld + claimRows
+
+	// The domain comes first, as everywhere where both are locked.
+	claimHeld = `
+		WITH held AS MATERIALIZED (
+			SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
+			WHERE j.id = $1 AND j.generation = $2 AND ` + claimable + ` AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())
+			FOR NO KEY UPDATE OF d`
+	claimRows = `
+		), job AS (
+			UPDATE jobs j SET ` + claimSet + ` FROM held
+			WHERE j.id = $1 AND j.domain_id = held.id AND j.generation = $2 AND ` + claimable + `
+			RETURNING ` + jobColumns + `
+		), dom AS (
+			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $4 FROM job WHERE d.id = job.domain_id
+			RETURNING ` + domainColumns + `
+		)
+		SELECT ` + jobColumns + `, ` + domainColumns + `, EXISTS (
+			SELECT FROM jobs o WHERE o.domain_id = d.id AND o.slot = 'certificate' AND o.status IN ('queued', 'running')
+		)
+		FROM job j, dom d`
+
+	// claimAloneSQL takes a job that has no domain.
+	claimAloneSQL = `UPDATE jobs j SET ` + claimSet + `
+		WHERE j.id = $1 AND j.domain_id IS NULL AND j.generation = $2 AND ` + claimable + ` RETURNING ` + jobColumns
+
+	claimable = `CASE j.status WHEN 'queued' THEN true WHEN 'running' THEN j.claimed_until < now() END`
+	heldBy    = `CASE status WHEN 'running' THEN claimed_by = $2 END`
+	claimSet  = `status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5`
+)
 
 // ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 	extend := []string{
 		// The domain comes first, as everywhere where both are locked.
 		`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
-		`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND claimed_by = $2 AND status = 'running'`,
+		`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND ` + heldBy,
 	}
 	if c.Domain == nil {
 		extend = extend[1:]
@@ -111,7 +147,7 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 			WHERE id = (SELECT domain_id FROM jobs WHERE id = $1) AND claimed_by = $1 RETURNING id
 		)
 		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, `+set+`
-		WHERE id = $1 AND claimed_by = $2 AND status = 'running' AND (SELECT count(*) FROM dom) >= 0`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
+		WHERE id = $1 AND `+heldBy+` AND (SELECT count(*) FROM dom) >= 0`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
 	if err != nil {
 		return translate(err, "", "")
 	}
@@ -128,12 +164,21 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 //
 // The domain comes first, as everywhere: what is written under the claim refers to it, and its
 // deletion locks it before its jobs.
-const holdClaim = `
+const (
+	holdClaim = `
 	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE),
 	held AS MATERIALIZED (
 		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
-		WHERE j.id = $1 AND j.claimed_by = $2 AND j.status = 'running' FOR NO KEY UPDATE OF j
+		WHERE j.id = $1 AND CASE j.status WHEN 'running' THEN j.claimed_by = $2 END FOR NO KEY UPDATE OF j
 	)`
+	// holdClaimFree is holdClaim that waits for nobody's lock.
+	holdClaimFree = `
+	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE SKIP LOCKED),
+	held AS MATERIALIZED (
+		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
+		WHERE j.id = $1 AND CASE j.status WHEN 'running' THEN j.claimed_by = $2 END FOR NO KEY UPDATE OF j SKIP LOCKED
+	)`
+)
 
 // HoldClaim makes sure, until the transaction ends, that the worker still holds the job.
 func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
@@ -145,22 +190,19 @@ func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
 	return err
 }
 
-// JobDone ends a job with success.
+// JobDone ends a job with success (Done).
 func (t *Tx) JobDone(ctx context.Context, c *Claim, now time.Time, result map[string]any) error {
-	return t.release(ctx, c, now, `status = 'succeeded', reason = '', result = $4`, result)
+	return t.End(ctx, c, Done(result), now)
 }
 
-// JobWaits puts a job back until runAt: no failure, only not yet. The reason is a stable code.
-// What has to wait goes on behind what a person has just asked for.
+// JobWaits puts a job back until runAt (Waits).
 func (t *Tx) JobWaits(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = $4, waited_for = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
-		queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`, reason, runAt)
+	return t.End(ctx, c, Waits(runAt, reason), now)
 }
 
-// JobGaveUp ends a job without success and without its being anybody's fault to look into:
-// what it waited for did not come.
+// JobGaveUp ends a job without success (GaveUp).
 func (t *Tx) JobGaveUp(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
-	return t.release(ctx, c, now, `status = 'failed', reason = $4, last_error_code = $4, last_error = $5, last_error_acme = NULL`, code, detail)
+	return t.End(ctx, c, GaveUp(code, detail), now)
 }
 
 // JobFails counts a failure. The queue runs the job again at runAt; the dispatch stands. problem

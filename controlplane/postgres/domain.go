@@ -24,7 +24,7 @@ func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 
 // domainFields are the places for domainColumns.
 func domainFields(d *controlplane.Domain) []any {
-	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Status, &d.StatusReason, &d.Wildcard, &d.KeyType,
+	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason, &d.Wildcard, (*string)(&d.KeyType),
 		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
 		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt}
 }
@@ -224,22 +224,38 @@ func addDomainJSON(d *controlplane.Domain, a controlplane.AuditEntry) (labels, c
 
 // SaveDomain writes every field of d that can change, and raises its version.
 func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now time.Time) error {
-	labels, conditions, _, err := addDomainJSON(d, controlplane.AuditEntry{})
+	args, err := saveDomainArgs(d, now)
 	if err != nil {
 		return err
 	}
-	err = q.db.QueryRow(ctx, `
-		UPDATE domains SET status = $3, status_reason = $4, wildcard = $5, key_type = $6, csr_pem = $7, profile = $8,
-			preferred_chain = $9, ca = $10, auto_issue = $11, auto_renew = $12, labels = $13, conditions = $14,
-			certificate_id = $15, expires_at = $16, renew_at = $17, last_issued_at = $18, check_since = $19, check_attempts = $20, forbidden_cas = coalesce($22::text[], '{}'),
-			renewal_queued = renewal_queued AND renew_at IS NOT DISTINCT FROM $17,
-			version = version + 1, updated_at = $21
-		WHERE org_id = $1 AND id = $2
-		RETURNING version, updated_at`,
-		d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile, d.PreferredChain, d.CA,
-		d.AutoIssue, d.AutoRenew, labels, conditions, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt,
-		d.CheckSince, d.CheckAttempts, now, d.ForbiddenCAs).Scan(&d.Version, &d.UpdatedAt)
+	err = q.db.QueryRow(ctx, saveDomain, args...).Scan(&d.Version, &d.UpdatedAt)
 	return translate(err, "domain", d.ID)
+}
+
+var saveDomain = `UPDATE domains d SET ` + setDomain(1) + ` WHERE d.org_id = $1 AND d.id = $2 RETURNING d.version, d.updated_at`
+
+// domainArgs is how many arguments saveDomainArgs gives.
+const domainArgs = 22
+
+// setDomain is what SaveDomain writes, with saveDomainArgs from the given place on.
+func setDomain(first int) string {
+	places := make([]any, domainArgs-2)
+	for i := range places {
+		places[i] = first + 2 + i
+	}
+	return fmt.Sprintf(`status = $%d, status_reason = $%d, wildcard = $%d, key_type = $%d, csr_pem = $%d, profile = $%d,
+		preferred_chain = $%d, ca = $%d, auto_issue = $%d, auto_renew = $%d, labels = $%d, conditions = $%d,
+		certificate_id = $%d, expires_at = $%d, renew_at = $%[15]d, last_issued_at = $%d, check_since = $%d, check_attempts = $%d,
+		forbidden_cas = coalesce($%d::text[], '{}'), updated_at = $%d,
+		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM $%[15]d, version = d.version + 1`, places...)
+}
+
+func saveDomainArgs(d *controlplane.Domain, now time.Time) ([]any, error) {
+	labels, conditions, _, err := addDomainJSON(d, controlplane.AuditEntry{})
+	return []any{d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
+		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions,
+		d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt, d.CheckSince, d.CheckAttempts,
+		d.ForbiddenCAs, now}, err
 }
 
 // DeleteDomain removes a domain with its jobs, orders, challenges and certificates.

@@ -44,6 +44,10 @@ type Store struct {
 	lazy   *pgxpool.Pool // does not wait for the disk at a commit
 	watch  *watcher
 	logger *slog.Logger
+
+	claiming   group // does not wait for the disk
+	recording  group // nor does this
+	concluding group
 }
 
 // Tx is one transaction, with every query on it.
@@ -63,6 +67,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.RuntimeParams["application_name"] = "dcvaas"
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pc.AfterConnect = decodeDirectly
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -77,7 +82,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger}
+	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
+		claiming: group{pool: lazyPool, most: groupsAtATime}, recording: group{pool: lazyPool, most: groupsAtATime}, concluding: group{pool: pool, most: groupsAtATime}}
 	s.watch = newWatcher(s)
 	return s, nil
 }
