@@ -61,3 +61,6 @@ func (s *Store) ExplainDispatch(ctx context.Context, now time.Time, lanes []Lane
 }
 
 var errExplained = errors.New("nothing is kept")
+
+// DecodeDirectly is what the store does to each of its connections.
+var DecodeDirectly = decodeDirectly

@@ -104,8 +104,13 @@ func TestTokens(t *testing.T) {
 	got, err := d.TokenByHash(ctx, controlplane.HashSecret("secret"))
 	d.must(err)
 	if got.ID != in.ID || got.OrgID != d.org || !got.Grant().Allows(controlplane.ScopeDomainsRead) || got.Grant().Allows(controlplane.ScopeDomainsWrite) || !got.Grant().AllowsDomain("dom_x") ||
-		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.CreatedBy != "usr_x" || got.Prefix != "dcv_abc" {
+		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.Tier != controlplane.TierPro || got.SecretUntil != nil {
 		t.Errorf("%+v", got)
+	}
+	whole, err := d.Token(ctx, d.org, in.ID)
+	d.must(err)
+	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Prefix != "dcv_abc" || !whole.CreatedAt.Equal(start) || !whole.ExpiresAt.Equal(expires) {
+		t.Errorf("%+v", whole)
 	}
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("other"))
 	wantKind(t, "another secret", err, controlplane.KindNotFound)

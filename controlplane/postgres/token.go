@@ -35,19 +35,21 @@ func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*
 	return &t, nil
 }
 
-// TokenByHash finds a token by the hash of its secret, or of the one before, with its
-// organization's tier. It is the one query that does not begin with the organization: it
-// finds it. The caller checks when token and secret end.
+// TokenByHash finds a token by the hash of its secret, or of the one before: who it admits to
+// what until when, when it was used last, and its organization's tier, which is all that the
+// look-up of every call reads. It is the one query that does not begin with the organization:
+// it finds it. The caller checks when token and secret end.
 func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
 	var t controlplane.Token
 	// The second part runs only where the first finds nothing.
 	err := q.db.QueryRow(ctx, `
 		SELECT t.*, o.subscription_tier FROM (
-			SELECT `+tokenColumns+`, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
+			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
 			UNION ALL
-			SELECT `+tokenColumns+`, previous_until FROM api_tokens WHERE previous_hash = $1
+			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, previous_until FROM api_tokens WHERE previous_hash = $1
 			LIMIT 1) t
-		JOIN organizations o ON o.id = t.org_id`, hash).Scan(append(tokenFields(&t), &t.SecretUntil, &t.Tier)...)
+		JOIN organizations o ON o.id = t.org_id`, hash).
+		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.SecretUntil, (*string)(&t.Tier))
 	if err != nil {
 		return nil, translate(err, "token", "")
 	}
