@@ -80,13 +80,16 @@ func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Conte
 }
 
 // setHeaders sets what every answer carries. Nothing here may be kept by a cache, guessed to
-// be of another type, or shown as a page of its own (problem pages set their own policy).
+// be of another type, or shown as a page of its own (problem pages set their own policy). The
+// names are in canonical form and the values lie side by side, so that they cost one
+// allocation; none has room behind it for another.
 func setHeaders(h http.Header, requestID string) {
-	h.Set("Request-Id", requestID)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	v := []string{requestID, "no-store", "nosniff", "no-referrer", "default-src 'none'; frame-ancestors 'none'"}
+	h["Request-Id"] = v[0:1:1]
+	h["Cache-Control"] = v[1:2:2]
+	h["X-Content-Type-Options"] = v[2:3:3]
+	h["Referrer-Policy"] = v[3:4:4]
+	h["Content-Security-Policy"] = v[4:5:5]
 }
 
 // writer remembers what was answered.

@@ -67,11 +67,10 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	if !a.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 11), // of all below, so that it need not grow
 		slog.String("request_id", c.requestID), slog.String("method", label), slog.String("route", route),
 		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
-		slog.Duration("took", took), slog.String("ip", c.ip),
-	}
+		slog.Duration("took", took), slog.String("ip", c.ip))
 	if p := c.principal; p.orgID != "" {
 		attrs = append(attrs, slog.String("org_id", p.orgID), slog.String(string(p.actor.Type)+"_id", p.actor.ID))
 	}

@@ -23,10 +23,16 @@ func optional(s string) *string {
 	return &s
 }
 
+// What is null in every answer is made once: a nullable is a map, and nothing writes to one.
+var (
+	nullText = nullable.NewNullNullable[string]()
+	nullTime = nullable.NewNullNullable[time.Time]()
+)
+
 // orNull returns s, null where it is empty.
 func orNull(s string) nullable.Nullable[string] {
 	if s == "" {
-		return nullable.NewNullNullable[string]()
+		return nullText
 	}
 	return nullable.NewNullableWithValue(s)
 }
@@ -41,7 +47,7 @@ func listOf(list []string) []string {
 
 func timeOrNull(t *time.Time) nullable.Nullable[time.Time] {
 	if t == nil {
-		return nullable.NewNullNullable[time.Time]()
+		return nullTime
 	}
 	return nullable.NewNullableWithValue(t.UTC())
 }
