@@ -4,8 +4,9 @@ import (
 	"time"
 )
 
-// OrderStep is how far an order has come. Each is recorded before the next is begun, so a
-// killed worker's successor knows where to go on. They are in order.
+// OrderStep is how far an order has come. Those before what cannot be undone (created, ordered,
+// authorized, ready) are recorded before it is begun, so a killed worker's successor knows
+// where to go on; the others where the order stays at them for longer. They are in order.
 type OrderStep string
 
 // The steps of an order (RFC 8555 §7.4).

@@ -43,7 +43,8 @@ type Journal interface {
 	// Save records the order as it stands. It must be durable when Save returns; an error
 	// means that the order is not this worker's any more.
 	Save(ctx context.Context, o *Order) error
-	// Publish puts o.Values at o.Target, and returns when every name server of ours answers
-	// all of them. It is called again for the same values when an order is resumed.
+	// Publish records the order as Save does, puts o.Values at o.Target, and returns when every
+	// name server of ours answers all of them. It is called again for the same values when an
+	// order is resumed.
 	Publish(ctx context.Context, o *Order) error
 }

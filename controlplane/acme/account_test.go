@@ -56,7 +56,7 @@ func TestAccountForgotten(t *testing.T) {
 	old := w.accounts.only(t)
 	half := w.order(t, engines[0], "half.example.com")
 	j := w.journal(half)
-	j.killAt, j.written = controlplane.StepPublished, true
+	j.killAt, j.written = controlplane.StepAuthorized, true
 	if _, err := engines[0].Run(t.Context(), half, j); !errors.Is(err, errKilled) {
 		t.Fatal(err)
 	}

@@ -33,19 +33,13 @@ func (r *run) authorize(state *lego.Order) error {
 		}
 	}
 	state.Status = lego.StatusReady // finalise finds out where the CA has not noticed yet
-	return r.save(controlplane.StepReady)
+	return nil
 }
 
 func (r *run) prove(open []pending) error {
-	if err := r.recordValues(open); err != nil {
-		return err
-	}
 	unsaid := slices.DeleteFunc(slices.Clone(open), func(p pending) bool { return p.challenge.Status != lego.StatusPending })
 	if len(unsaid) > 0 {
-		if err := r.journal.Publish(r.ctx, r.order); err != nil {
-			return r.journalError("publish", err)
-		}
-		if err := r.save(controlplane.StepPublished); err != nil {
+		if err := r.publish(open); err != nil {
 			return err
 		}
 		for _, p := range unsaid {
@@ -54,10 +48,27 @@ func (r *run) prove(open []pending) error {
 			}
 		}
 	}
-	if err := r.save(controlplane.StepAccepted); err != nil {
-		return err
-	}
+	r.reach(controlplane.StepAccepted)
 	return r.awaitAuthorizations(open)
+}
+
+// publish has the TXT values recorded and answered.
+func (r *run) publish(open []pending) error {
+	values := make([]string, 0, len(open))
+	for _, p := range open {
+		if !slices.Contains(values, p.value) {
+			values = append(values, p.value)
+		}
+	}
+	r.order.Values = values
+	r.reach(controlplane.StepAuthorized)
+	r.order.UpdatedAt = r.engine.cfg.Now()
+	if err := r.journal.Publish(r.ctx, r.order); err != nil {
+		return r.journalError("publish", err)
+	}
+	r.unsaved = false
+	r.reach(controlplane.StepPublished)
+	return nil
 }
 
 // pendingAuthorizations reads the authorizations and returns those that are still to be proved.
@@ -105,24 +116,6 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 	}
 	sum := sha256.Sum256([]byte(keyAuthorization))
 	return pending{url: url, challenge: challenge, value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
-}
-
-// recordValues stores the TXT values, unless the order has them already.
-func (r *run) recordValues(open []pending) error {
-	values := make([]string, 0, len(open))
-	for _, p := range open {
-		if !slices.Contains(values, p.value) {
-			values = append(values, p.value)
-		}
-	}
-	if slices.Equal(values, r.order.Values) {
-		return r.save(controlplane.StepAuthorized)
-	}
-	r.order.Values = values
-	if rank(r.order.Step) < rank(controlplane.StepAuthorized) {
-		return r.save(controlplane.StepAuthorized)
-	}
-	return r.record()
 }
 
 // accept tells the CA to validate. A refusal counts only where the challenge still waits to be accepted: a worker before

@@ -1,6 +1,6 @@
 // Package acme is the order engine: it takes one order at a CA as far as it can
-// (RFC 8555), recording each step before the next one is begun, so that a killed worker's
-// successor goes on where it stopped. package lifecycle calls it, and implements the
+// (RFC 8555), recording each step before one that cannot be undone is begun, so that a killed
+// worker's successor goes on where it stopped. package lifecycle calls it, and implements the
 // interfaces it needs. It is the only owner of lego, of which it uses acme/api alone.
 //
 // How an order is carried out:
@@ -9,14 +9,19 @@
 //  2. The CA is asked for the order; its URL is stored: ordered. A worker that is killed
 //     between the two orders again: one order too many at most, and often none, because CAs
 //     give back a pending order for the same names.
-//  3. The authorizations are read; the TXT values still to be proved are stored: authorized.
+//  3. The authorizations are read; the TXT values still to be proved are stored and put into
+//     the zone: authorized.
 //  4. Journal.Publish returns when every name server of ours answers them: published.
 //  5. The CA is told to validate: accepted.
-//  6. The CA has validated every authorization: ready.
+//  6. The CA has validated every authorization; that the CSR will be sent is stored: ready.
 //  7. The CSR is sent: finalised.
-//  8. The certificate's URL is stored: issued.
+//  8. The certificate's URL is known: issued.
 //  9. The chain is downloaded, checked and returned; the caller stores it, and the order as
 //     stored, in one transaction.
+//
+// Published, accepted, finalised and issued are recorded only where the order stays there, for
+// a second or at the end of the run: the next record follows within milliseconds otherwise,
+// and the CA tells a successor of them.
 //
 // When an order is resumed the CA's word counts, not the recorded step: what the CA has
 // already done is not asked for again. A fault that may pass within a second, such as a cut

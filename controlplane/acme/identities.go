@@ -23,11 +23,28 @@ func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 			if dir, err := e.Directory(ctx, name); err == nil {
 				out[i].Identities = dir.CAAIdentities
 			}
-			if a, err := e.cfg.Accounts.Account(ctx, ca.DirectoryURL); err == nil && a != nil {
-				out[i].AccountURI = a.URL
-			}
+			out[i].AccountURI = ca.accountURI(ctx)
 		})
 	}
 	wg.Wait()
 	return out
+}
+
+// accountURI returns the URL of the account, "" where there is none: the one that orders are
+// placed with, or, where none has been placed yet, that in the store.
+func (a *authority) accountURI(ctx context.Context) string {
+	select {
+	case a.accountLock <- struct{}{}:
+		acct := a.account
+		<-a.accountLock
+		if acct != nil {
+			return acct.url
+		}
+	default: // it is just being looked up
+	}
+	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
+	if err != nil || stored == nil {
+		return ""
+	}
+	return stored.URL
 }

@@ -137,7 +137,7 @@ func (r *run) awaitOrder(state *lego.Order, leave string) error {
 	})
 }
 
-// issued stores the certificate's URL. A valid order without one is waited for.
+// issued takes down the certificate's URL. A valid order without one is waited for.
 func (r *run) issued(state *lego.Order) error {
 	if state.Certificate == "" {
 		return r.poll(func() (bool, error) {
@@ -150,7 +150,8 @@ func (r *run) issued(state *lego.Order) error {
 		})
 	}
 	r.order.CertificateURL = state.Certificate
-	return r.save(controlplane.StepIssued)
+	r.reach(controlplane.StepIssued)
+	return nil
 }
 
 // invalidOrder says why an order is invalid: by the first challenge that failed, or by the order's own error.

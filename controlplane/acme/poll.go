@@ -25,12 +25,20 @@ func (s Schedule) withDefaults() Schedule {
 	return s
 }
 
+// longPoll is how long a wait may be before it is recorded what is waited for.
+const longPoll = time.Second
+
 // poll calls look until it reports true or fails, waiting before each call. It gives up at once where the CA asks for a
 // longer wait than the run has left.
 func (r *run) poll(look func() (bool, error)) error {
 	schedule := r.engine.cfg.Poll
 	for wait := schedule.First; ; wait = min(time.Duration(float64(wait)*schedule.Factor), schedule.Max) {
 		pause := max(wait, r.session.wire.retryAfter)
+		if pause >= longPoll {
+			if err := r.record(); err != nil {
+				return err
+			}
+		}
 		if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) < pause {
 			return r.ca.slow(pause)
 		}

@@ -175,7 +175,7 @@ func TestRollOver(t *testing.T) {
 		before := store.only(t)
 		half := w.order(t, other, fmt.Sprintf("half%d.example.com", i))
 		j := w.journal(half)
-		j.killAt, j.written = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepPublished, controlplane.StepFinalised}[i], true
+		j.killAt, j.written = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepReady}[i], true
 		if _, err := other.Run(t.Context(), half, j); !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}

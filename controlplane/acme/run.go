@@ -17,9 +17,10 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// Run takes an order on from its recorded step to the certificate, and fills in o as it goes. Before each step is begun
-// the one before it has been saved. The certificate comes back checked, with the order's key still sealed; storing it, and
-// the order as stored, is the caller's transaction: Run saves no step after issued.
+// Run takes an order on from its recorded step to the certificate, and fills in o as it goes. What cannot be undone is begun
+// when it has been recorded that it will be; other steps are recorded where the order stays at them for longer. The
+// certificate comes back checked, with the order's key still sealed; storing it, and the order as stored, is the caller's
+// transaction.
 //
 // Its error is an *Error, or wraps one of the Journal's. Where Over is set, the order is spent; else Run may be called
 // again with the same order, by any process, after RetryAfter.
@@ -31,6 +32,7 @@ func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*co
 	if o.Step.Over() || len(o.CSR) == 0 {
 		return nil, internal(o.CA, fmt.Errorf("order %s cannot be run at step %q", o.ID, o.Step))
 	}
+	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
 	r := &run{engine: e, ctx: ctx, ca: ca, order: o, journal: j}
@@ -39,6 +41,9 @@ func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*co
 		cert, err = r.toTheEnd()
 		return err
 	})
+	if _, ok := errors.AsType[*Error](err); ok && r.unsaved && outer.Err() == nil {
+		_ = j.Save(outer, o) // what is not recorded is found out again
+	}
 	return cert, err
 }
 
@@ -69,6 +74,7 @@ type run struct {
 	order   *controlplane.Order
 	journal Journal
 	session *session
+	unsaved bool // the order is further than is recorded
 
 	forgotten string // URL of the account that the CA said it does not know
 	mended    bool   // the account was looked after, because the CA refused it
@@ -138,20 +144,30 @@ func (r *run) again(err error, attempt int) (time.Duration, bool) {
 	return max(e.RetryAfter, 20*time.Millisecond<<(2*(attempt-1))), true
 }
 
-// save records a step, unless the order is further already.
-func (r *run) save(step controlplane.OrderStep) error {
-	if rank(step) <= rank(r.order.Step) {
-		return nil
+// reach moves the order to a step, unless it is further already. A step that is not recorded costs a successor a question
+// to the CA.
+func (r *run) reach(step controlplane.OrderStep) {
+	if rank(step) > rank(r.order.Step) {
+		r.order.Step, r.unsaved = step, true
 	}
-	r.order.Step = step
+}
+
+// save records that the order has reached a step: what follows cannot be undone.
+func (r *run) save(step controlplane.OrderStep) error {
+	r.reach(step)
 	return r.record()
 }
 
+// record records how far the order has come, where it is not recorded yet.
 func (r *run) record() error {
+	if !r.unsaved {
+		return nil
+	}
 	r.order.UpdatedAt = r.engine.cfg.Now()
 	if err := r.journal.Save(r.ctx, r.order); err != nil {
 		return r.journalError("save step "+string(r.order.Step), err)
 	}
+	r.unsaved = false
 	r.engine.cfg.Logger.DebugContext(r.ctx, "order step", "ca", r.order.CA, "order", r.order.ID, "step", r.order.Step)
 	return nil
 }

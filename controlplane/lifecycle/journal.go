@@ -14,8 +14,9 @@ func (j *journal) Save(ctx context.Context, o *controlplane.Order) error {
 	return j.Store.SaveOrder(ctx, j.claim, o, j.now())
 }
 
-// Publish implements controlplane.Journal: the values are told to every replica of the name
-// server when they are committed, and then each is asked, over the wire.
+// Publish implements controlplane.Journal: the order is recorded with its values, which are
+// told to every replica of the name server when they are committed, and then each is asked,
+// over the wire.
 func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 	now := j.now()
 	if err := j.Store.PublishChallenges(ctx, j.claim, o, now.Add(j.ChallengeTTL), now); err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // place is where the next order goes: the reservation at a CA, or what all CAs that are left
@@ -124,18 +123,9 @@ func (w *work) begin(ctx context.Context, q controlplane.QuotaRequest) (*control
 	if err := w.Issuer.Prepare(ctx, o, csr); err != nil {
 		return nil, err
 	}
-	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := t.HoldClaim(ctx, w.claim); err != nil {
-			return err
-		}
-		if err := t.AddOrder(ctx, o); err != nil {
-			return err
-		}
-		entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
-		entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA, "names": o.Names}
-		return t.Audit(ctx, entry)
-	})
-	return o, err
+	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
+	entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA, "names": o.Names}
+	return o, w.Store.BeginOrder(ctx, w.claim, o, entry)
 }
 
 // tellGovernor lets the count of the CA's limits follow what became of an order. That it may

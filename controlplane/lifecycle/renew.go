@@ -17,13 +17,13 @@ const (
 	renewalCheckBatch = 200
 )
 
-// watchRenewal begins to look after a certificate that was just stored. The draw is its own,
-// for as long as it is current; the first looks are spread.
-func (w *work) watchRenewal(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, cert *controlplane.Certificate, draw float64, now time.Time) error {
+// renewalWatch says how a certificate that was just stored is looked after. The draw is its
+// own, for as long as it is current; the first looks are spread.
+func (s *Service) renewalWatch(cert *controlplane.Certificate, draw float64, now time.Time) postgres.RenewalWatch {
 	every := controlplane.RehearsalEvery(cert.NotBefore, cert.NotAfter)
 	_, warnAt := controlplane.ExpiryWarning(cert.NotBefore, cert.NotAfter, now)
-	return t.BeginRenewalWatch(ctx, d.OrgID, d.ID, postgres.RenewalWatch{Draw: draw, WarnAt: warnAt, RehearseEvery: every,
-		CheckAt: now.Add(w.share(time.Hour)), RehearseAt: now.Add(every/2 + w.share(every/2))})
+	return postgres.RenewalWatch{Draw: draw, WarnAt: warnAt, RehearseEvery: every,
+		CheckAt: now.Add(s.share(time.Hour)), RehearseAt: now.Add(every/2 + s.share(every/2))}
 }
 
 // share returns a random part of d.

@@ -10,51 +10,44 @@ import (
 
 // store keeps the certificate: from here on it is the domain's current one.
 func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate) error {
+	now, d := w.now(), *w.domain
+	if stored, err := w.Store.ConcludeIssuance(ctx, w.claim, w.issuance(&d, o, cert, now), now); stored || err != nil {
+		return err
+	}
+	// Somebody has changed the domain meanwhile.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, o.OrgID, o.DomainID)
 		if err != nil {
 			return err
 		}
-		if err := t.HoldClaim(ctx, w.claim); err != nil {
-			return err
-		}
-		cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
-		if err := t.AddCertificate(ctx, cert, d.CertificateID); err != nil {
-			return err
-		}
-		if err := t.CloseOrder(ctx, o, controlplane.StepStored, "", "", now); err != nil {
-			return err
-		}
-		action := controlplane.ActionCertificateIssued
-		if d.CertificateID != "" {
-			action = controlplane.ActionRenewed
-		}
-		entry := w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
-		entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID, "job_id": w.claim.Job.ID, "ca": cert.CA, "serial": cert.Serial,
-			"names": cert.Names, "not_after": cert.NotAfter, "replaces": d.CertificateID}
-		draw := w.Rand()
-		renewAt, _ := controlplane.RenewTime(cert.NotBefore, cert.NotAfter, nil, draw)
-		renewAt = renewAt.Truncate(time.Microsecond)
-		d.Status, d.StatusReason = controlplane.DomainActive, ""
-		d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "true", Reason: "issued",
-			Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
-		heldBack := isHeldBack(d)
-		if d.SetCondition(w.renewalPlan(d, now)); heldBack && holdsKeyOf(d.CSRPEM, cert) {
-			holdBack(d, now) // the key was found compromised while the order was under way
-		}
-		if err := t.SaveDomain(ctx, d, now); err != nil {
-			return err
-		}
-		if err := w.watchRenewal(ctx, t, d, cert, draw, now); err != nil {
-			return err
-		}
-		if err := t.Audit(ctx, entry); err != nil {
-			return err
-		}
-		return t.JobDone(ctx, w.claim, now, map[string]any{"certificate_id": cert.ID, "ca": cert.CA})
+		return t.ConcludeIssuance(ctx, w.claim, w.issuance(d, o, cert, now), now)
 	})
+}
+
+// issuance says what becomes of the domain, the order and the job.
+func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time) postgres.Issuance {
+	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
+	draw, heldBack := w.Rand(), isHeldBack(d)
+	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o, Watch: w.renewalWatch(cert, draw, now),
+		Result: map[string]any{"certificate_id": cert.ID, "ca": cert.CA}}
+	action := controlplane.ActionCertificateIssued
+	if k.Replaces != "" {
+		action = controlplane.ActionRenewed
+	}
+	k.Entry = w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
+	k.Entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID, "job_id": w.claim.Job.ID, "ca": cert.CA, "serial": cert.Serial,
+		"names": cert.Names, "not_after": cert.NotAfter, "replaces": k.Replaces}
+	renewAt, _ := controlplane.RenewTime(cert.NotBefore, cert.NotAfter, nil, draw)
+	renewAt = renewAt.Truncate(time.Microsecond)
+	d.Status, d.StatusReason = controlplane.DomainActive, ""
+	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "true", Reason: "issued",
+		Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
+	if d.SetCondition(w.renewalPlan(d, now)); heldBack && holdsKeyOf(d.CSRPEM, cert) {
+		holdBack(d, now) // the key was found compromised while the order was under way
+	}
+	return k
 }
 
 func (w *work) renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {

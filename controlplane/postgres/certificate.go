@@ -75,16 +75,24 @@ func (q queries) ListCertificates(ctx context.Context, orgID string, f Certifica
 
 // AddCertificate stores a new certificate; the one it replaces, if any, is told so.
 func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, replaces string) error {
-	_, err := t.db.Exec(ctx, `
-		INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type, not_before, not_after,
-			fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		c.ID, c.OrgID, c.DomainID, c.OrderID, c.Names, c.Serial, c.Issuer, c.CA, c.Profile, c.KeyType, c.NotBefore, c.NotAfter,
-		c.FingerprintSHA256, c.ChainPEM, c.SealedKey, c.ARIID, c.CreatedAt)
+	_, err := t.db.Exec(ctx, addCertificate, certificateArgsOf(c)...)
 	if err == nil && replaces != "" {
 		_, err = t.db.Exec(ctx, `UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID, replaces, c.ID)
 	}
 	return translate(err, "domain", c.DomainID)
+}
+
+const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type, not_before, not_after,
+	fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at)`
+
+// certificateArgs is how many arguments certificateArgsOf gives.
+const certificateArgs = 17
+
+var addCertificate = insertCertificate + ` VALUES (` + places(1, certificateArgs) + `)`
+
+func certificateArgsOf(c *controlplane.Certificate) []any {
+	return []any{c.ID, c.OrgID, c.DomainID, c.OrderID, c.Names, c.Serial, c.Issuer, c.CA, c.Profile, c.KeyType, c.NotBefore, c.NotAfter,
+		c.FingerprintSHA256, c.ChainPEM, c.SealedKey, c.ARIID, c.CreatedAt}
 }
 
 // RequestRevocation records that a certificate is to be revoked, and why; the last reason

@@ -264,13 +264,7 @@ func TestHeartbeatsDeletionsAndResultsDoNotDeadlock(t *testing.T) {
 					err = errors.Join(err, d.ExtendClaim(ctx, c))
 				}
 			case 2:
-				err = d.InTx(ctx, func(tx *postgres.Tx) error {
-					if err := tx.HoldClaim(ctx, c); err != nil {
-						return err
-					}
-					o := newOrder(c)
-					return tx.AddOrder(ctx, o)
-				})
+				err = d.begin(c, newOrder(c))
 			case 3:
 				err = d.DeleteDomain(ctx, d.org, c.Job.DomainID)
 			}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,19 +38,49 @@ func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*contro
 	return &orders[0], nil
 }
 
-// AddOrder stores a new order. A domain can have one under way at a time.
-func (t *Tx) AddOrder(ctx context.Context, o *controlplane.Order) error {
-	_, err := t.db.Exec(ctx, `
-		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain, replaces, csr, sealed_key, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)`,
-		o.ID, o.OrgID, o.DomainID, o.JobID, o.CA, o.Step, o.Names, o.Target, o.KeyType, o.Profile, o.PreferredChain, o.Replaces, o.CSR, o.SealedKey, o.CreatedAt)
-	return translate(err, "domain", o.DomainID)
+// BeginOrder stores a new order with its audit entry, while the claim holds. A domain can have
+// one under way at a time. It does not wait for the disk: SaveOrder does when the CA has made
+// the order, and until then nothing is lost with it that the CA would give back.
+func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
+	args := append([]any{c.Job.ID, c.Worker, c.Job.DomainID}, auditArgs(&a)...)
+	args = append(args, o.ID, o.OrgID, o.JobID, o.CA, o.Step, o.Names, o.Target, o.KeyType, o.Profile, o.PreferredChain, o.Replaces, o.CSR, o.SealedKey, o.CreatedAt)
+	return s.underClaim(ctx, &s.recording, c, beginOrder, args...)
 }
+
+var beginOrder = newClaimed(`, added AS (
+		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain, replaces, csr, sealed_key, created_at, updated_at)
+		SELECT $17, $18, $3, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $30 FROM held
+		ON CONFLICT (id) DO NOTHING -- it is sent again where it is not known that it came
+		RETURNING id
+	), entry AS (` + insertAudit + ` SELECT ` + auditPlaces(4) + ` FROM added)
+	SELECT one FROM held`)
 
 // SaveOrder records how far an order has come, while the claim holds. That the CA has made
 // the order is on disk when it returns; later steps the CA tells again, should the server
 // crash.
 func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
+	g := &s.recording
+	if o.Step == controlplane.StepOrdered {
+		g = &s.concluding
+	}
+	err := s.underClaim(ctx, g, c, saveOrder, recordArgs(c, o, now)...)
+	if err == nil {
+		o.UpdatedAt = now
+	}
+	return err
+}
+
+// recordOrder writes how far an order has come; saved has a row where the claim holds.
+const recordOrder = `, saved AS (
+		UPDATE acme_orders o SET step = $6, order_url = $7, certificate_url = $8, txt_values = $9, replaces = $10,
+			error_code = $11, error_detail = $12, expires_at = $13, updated_at = $14
+		FROM held WHERE o.org_id = $4 AND o.id = $5
+		RETURNING o.id
+	)`
+
+var saveOrder = newClaimed(recordOrder + ` SELECT 1 FROM saved`)
+
+func recordArgs(c *Claim, o *controlplane.Order, now time.Time) []any {
 	var expires *time.Time
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
@@ -57,42 +88,56 @@ func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, 
 	if o.Values == nil {
 		o.Values = []string{}
 	}
-	pool := s.lazy
-	if o.Step == controlplane.StepOrdered {
-		pool = s.pool
+	return []any{c.Job.ID, c.Worker, c.Job.DomainID, o.OrgID, o.ID, o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces,
+		o.ErrorCode, o.ErrorDetail, expires, now}
+}
+
+// PublishChallenges records an order as SaveOrder does and puts its TXT values into the zone,
+// while the claim holds. Every replica of the name server is told when that is committed.
+func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
+	err := s.underClaim(ctx, &s.recording, c, publishChallenges, append(recordArgs(c, o, now), o.Target, expires)...)
+	if err == nil {
+		o.UpdatedAt = now
 	}
-	tag, err := pool.Exec(ctx, holdClaim+`
-		UPDATE acme_orders SET step = $6, order_url = $7, certificate_url = $8, txt_values = $9, replaces = $10,
-			error_code = $11, error_detail = $12, expires_at = $13, updated_at = $14
-		FROM held WHERE org_id = $4 AND id = $5`,
-		c.Job.ID, c.Worker, c.Job.DomainID, o.OrgID, o.ID, o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ErrorCode, o.ErrorDetail, expires, now)
-	if err == nil && tag.RowsAffected() == 0 {
+	return err
+}
+
+var publishChallenges = newClaimed(recordOrder + `, published AS (
+		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
+		SELECT $15, v, $4, $3, saved.id, $16, $14 FROM saved, unnest($9::text[]) v
+		ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id
+	)
+	SELECT 1 FROM saved`)
+
+// claimed is a statement that begins with holdClaim and gives one row where the claim holds.
+type claimed struct {
+	free string // gives none, either, where somebody has the domain or the job locked for a moment
+	sure string
+}
+
+func newClaimed(rest string) claimed {
+	return claimed{free: holdClaimFree + rest, sure: holdClaim + rest}
+}
+
+// underClaim sends a statement together with those of other workers, and waits for a lock by
+// itself alone. Errors: ErrClaimLost.
+func (s *Store) underClaim(ctx context.Context, g *group, c *Claim, what claimed, args ...any) error {
+	read := func(row pgx.Row) error { return row.Scan(new(int)) }
+	err := g.queryRow(ctx, c.Job.ID, read, what.free, args...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = read(g.pool.QueryRow(ctx, what.sure, args...))
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrClaimLost
 	}
-	o.UpdatedAt = now
-	return translate(err, "", "")
+	return translate(err, "domain", c.Job.DomainID)
 }
 
 // CloseOrder ends an order, so that another can be begun, and removes its challenges.
 func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string, now time.Time) error {
-	_, err := t.db.Exec(ctx, `UPDATE acme_orders SET step = $3, error_code = $4, error_detail = $5, updated_at = $6 WHERE org_id = $1 AND id = $2`,
-		o.OrgID, o.ID, step, code, detail, now)
-	if err == nil {
-		_, err = t.db.Exec(ctx, `DELETE FROM challenges WHERE org_id = $1 AND order_id = $2`, o.OrgID, o.ID)
-	}
-	return translate(err, "", "")
-}
-
-// PublishChallenges puts an order's TXT values into the zone, while the claim holds. Every
-// replica of the name server is told when the transaction commits.
-func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
-	tag, err := s.lazy.Exec(ctx, holdClaim+`
-		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
-		SELECT $4, v, $6, $3, $7, $8, $9 FROM held, unnest($5::text[]) v
-		ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id`,
-		c.Job.ID, c.Worker, c.Job.DomainID, o.Target, o.Values, o.OrgID, o.ID, expires, now)
-	if err == nil && tag.RowsAffected() == 0 && len(o.Values) > 0 {
-		return ErrClaimLost
-	}
+	_, err := t.db.Exec(ctx, `
+		WITH removed AS (DELETE FROM challenges WHERE org_id = $1 AND order_id = $2)
+		UPDATE acme_orders SET step = $3, certificate_url = $4, error_code = $5, error_detail = $6, updated_at = $7 WHERE org_id = $1 AND id = $2`,
+		o.OrgID, o.ID, step, o.CertificateURL, code, detail, now)
 	return translate(err, "", "")
 }

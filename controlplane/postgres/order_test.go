@@ -21,8 +21,13 @@ func (d *db) order(c *postgres.Claim) *controlplane.Order {
 	d.must(err)
 	o := newOrder(c)
 	o.Target = dom.Target
-	d.must(d.InTx(d.t.Context(), func(tx *postgres.Tx) error { return tx.AddOrder(d.t.Context(), o) }))
+	d.must(d.begin(c, o))
 	return o
+}
+
+func (d *db) begin(c *postgres.Claim, o *controlplane.Order) error {
+	return d.BeginOrder(d.t.Context(), c, o, controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: o.OrgID, Actor: controlplane.System("test"),
+		Action: controlplane.ActionOrderCreated, EntityType: "domain", EntityID: o.DomainID, CreatedAt: start})
 }
 
 func newCertificate(o *controlplane.Order) *controlplane.Certificate {
@@ -37,9 +42,12 @@ func TestADomainHasOneOrderUnderWay(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	first := d.order(c)
-	err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddOrder(t.Context(), newOrder(c)) })
-	if err == nil {
+	if err := d.begin(c, newOrder(c)); err == nil {
 		t.Error("a second order was begun")
+	}
+	d.must(d.begin(c, first)) // sent again
+	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionOrderCreated); n != 1 {
+		t.Errorf("the log tells of %d orders", n)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CloseOrder(t.Context(), first, controlplane.StepFailed, "code", "detail", start)

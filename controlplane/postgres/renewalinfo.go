@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,9 +75,21 @@ type RenewalWatch struct {
 // BeginRenewalWatch puts what is known of a domain's renewal in the place of what was known
 // for the certificate before.
 func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
-	_, err := t.db.Exec(ctx, `
-		UPDATE domains SET renewal_draw = $3, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $4,
-			rehearse_at = $5, rehearse_every = $6, warn_at = $7
-		WHERE org_id = $1 AND id = $2`, orgID, domainID, w.Draw, w.CheckAt, w.RehearseAt, w.RehearseEvery, w.WarnAt)
+	_, err := t.db.Exec(ctx, beginWatch, append([]any{orgID, domainID}, watchArgsOf(w)...)...)
 	return translate(err, "domain", domainID)
+}
+
+var beginWatch = `UPDATE domains SET ` + setWatch(3) + ` WHERE org_id = $1 AND id = $2`
+
+// watchArgs is how many arguments watchArgsOf gives.
+const watchArgs = 5
+
+// setWatch is what BeginRenewalWatch writes, with watchArgsOf from the given place on.
+func setWatch(first int) string {
+	return fmt.Sprintf(`renewal_draw = $%d, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $%d,
+		rehearse_at = $%d, rehearse_every = $%d, warn_at = $%d`, first, first+1, first+2, first+3, first+4)
+}
+
+func watchArgsOf(w RenewalWatch) []any {
+	return []any{w.Draw, w.CheckAt, w.RehearseAt, w.RehearseEvery, w.WarnAt}
 }
