@@ -62,13 +62,7 @@ func newDomain(b *DomainCreate) lifecycle.NewDomain {
 // GetDomain implements GET /api/domains/{domain}.
 func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomainResponseObject, error) {
 	known := r.Params.IfNoneMatch
-	d, err := a.domain(ctx, r.Domain)
-	if err == nil && r.Params.Wait != nil && (known == nil || noneMatch(known, domainETag(d))) {
-		first := d.Version
-		d, err = held(ctx, a, r.Params.Wait, d.ID, func(d *controlplane.Domain) bool {
-			return d.Version != first
-		}, func(ctx context.Context) (*controlplane.Domain, error) { return a.domain(ctx, d.ID) })
-	}
+	d, err := a.awaitDomain(ctx, r.Domain, r.Params.Wait, known)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +70,26 @@ func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomai
 		return GetDomain304Response{Headers: GetDomain304ResponseHeaders{ETag: domainETag(d)}}, nil
 	}
 	return GetDomain200JSONResponse{Body: a.domainBody(d), Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+}
+
+// awaitDomain returns a domain, at once or, where it is the one that the caller knows, when it
+// has changed. By its id it is read once and once for each change.
+func (a *API) awaitDomain(ctx context.Context, ref string, wait *Wait, known *IfNoneMatch) (*controlplane.Domain, error) {
+	if wait == nil || !controlplane.IsID(controlplane.PrefixDomain, ref) {
+		d, err := a.domain(ctx, ref)
+		if wait == nil || err != nil {
+			return d, err
+		}
+		ref = d.ID
+	}
+	var first int64
+	return held(ctx, a, wait, ref, func(d *controlplane.Domain) bool {
+		if first == 0 {
+			first = d.Version
+			return known != nil && !noneMatch(known, domainETag(d))
+		}
+		return d.Version != first
+	}, func(ctx context.Context) (*controlplane.Domain, error) { return a.domain(ctx, ref) })
 }
 
 // UpdateDomain implements PATCH /api/domains/{domain}.
