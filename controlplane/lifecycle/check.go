@@ -27,96 +27,117 @@ func (w *work) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if ended, err := w.concludeCheck(ctx, seen); ended || err != nil {
+		return err
+	}
+	// A job is woken, or somebody has changed the domain meanwhile.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
 		}
-		switch {
-		case seen.OK():
-			return w.delegated(ctx, t, d, seen, now)
-		case d.Status == controlplane.DomainActive && seen.Transient():
-			return w.lookAgain(ctx, t, d, seen, now)
-		case d.Status == controlplane.DomainActive:
-			return w.rehearsalFailed(ctx, t, d, seen, now)
+		var next *controlplane.Job
+		if seen.OK() {
+			if next, err = w.leadOn(ctx, t, d, now); err != nil {
+				return err
+			}
 		}
-		return w.waitForDNS(ctx, t, d, seen, now)
+		return t.Conclude(ctx, w.claim, w.conclusion(d, seen, next, now), now)
 	})
 }
 
-// delegated records that the CNAME was seen and starts the issuance.
-func (w *work) delegated(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
-	news := d.Condition(controlplane.DNSReady).Status != "true"
+// concludeCheck ends the check without a lock, where it can: else it returns false.
+func (w *work) concludeCheck(ctx context.Context, seen controlplane.Examination) (bool, error) {
+	now, d := w.now(), *w.domain
+	switch {
+	case !w.leadsOn(seen):
+		return w.Store.Conclude(ctx, w.claim, w.conclusion(&d, seen, nil, now), now)
+	case w.claim.Issuing:
+		return false, nil
+	}
+	next := w.issuanceJob(&d, now)
+	return w.Store.ConcludeFollowed(ctx, w.claim, w.conclusion(&d, seen, next, now), next, now)
+}
+
+// leadsOn reports whether what was seen may touch the certificate's job.
+func (w *work) leadsOn(seen controlplane.Examination) bool {
+	return seen.OK() && (w.claim.Issuing || w.domain.AutoIssue && awaitsDNS(w.domain))
+}
+
+// awaitsDNS reports whether the domain's first certificate has not been begun.
+func awaitsDNS(d *controlplane.Domain) bool {
+	return d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError
+}
+
+// leadOn lets a certificate's job that waits for the DNS run now, and adds one where the domain
+// has waited for it, unless the customer wants to ask for it. It returns the job that follows,
+// nil where none does.
+func (w *work) leadOn(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
+	open, err := t.OpenJob(ctx, d.OrgID, d.ID, controlplane.JobStartIssuance.Slot())
+	switch {
+	case controlplane.IsKind(err, controlplane.KindNotFound):
+		open = nil
+	case err != nil:
+		return nil, err
+	case controlplane.IsCause(open.Reason):
+		if open, _, err = t.Hasten(ctx, d.OrgID, open.ID, now); err != nil {
+			return nil, err
+		}
+	}
+	if !awaitsDNS(d) || open == nil && !d.AutoIssue {
+		return nil, nil
+	}
+	next, _, err := t.AddJob(ctx, w.issuanceJob(d, now))
+	return next, err
+}
+
+// issuanceJob returns the job for the domain's first certificate.
+func (w *work) issuanceJob(d *controlplane.Domain, now time.Time) *controlplane.Job {
+	return newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now)
+}
+
+// conclusion draws from what was seen what becomes of the domain and of the job. next is the
+// certificate's job that follows.
+func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
+	switch {
+	case seen.OK():
+		return w.delegated(d, seen, next, now)
+	case d.Status == controlplane.DomainActive && seen.Transient():
+		return w.lookAgain(d, seen, now)
+	case d.Status == controlplane.DomainActive:
+		return w.rehearsalFailed(d, seen, now)
+	}
+	return w.waitForDNS(d, seen, now)
+}
+
+// delegated records that the CNAME was seen, and that the issuance starts.
+func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
+	k := postgres.Conclusion{Domain: d}
+	if d.Condition(controlplane.DNSReady).Status != "true" {
+		k.Entries = w.verified(d, now)
+	}
 	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
 	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == "false" && controlplane.IsCause(c.Reason) {
 		d.SetCondition(w.renewalPlan(d, now)) // what stood in its way is gone
 	}
-	open, err := w.wakeIssuance(ctx, t, d, now)
-	if err != nil {
-		return err
-	}
 	result := map[string]any{"delegated": true}
-	if d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError {
-		next, err := w.startIssuance(ctx, t, d, open, now)
-		if err != nil {
-			return err
-		}
-		if next != "" {
-			result["next_job_id"] = next
-		}
-	}
-	if err := t.SaveDomain(ctx, d, now); err != nil {
-		return err
-	}
-	if news {
-		if err := w.auditVerified(ctx, t, d, now); err != nil {
-			return err
-		}
-	}
-	return t.JobDone(ctx, w.claim, now, result)
-}
-
-// auditVerified records that the CNAME is there, and was not when it was last looked for.
-func (w *work) auditVerified(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
-	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDNSVerified, "domain", d.ID, now)
-	entry.Details = map[string]any{"target": w.DelegationOf(d).Target}
-	return t.Audit(ctx, entry)
-}
-
-// wakeIssuance lets a certificate's job that waits for the DNS run now. It returns the open
-// job, nil where there is none.
-func (w *work) wakeIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
-	job, err := t.OpenJob(ctx, d.OrgID, d.ID, controlplane.JobStartIssuance.Slot())
 	switch {
-	case controlplane.IsKind(err, controlplane.KindNotFound):
-		return nil, nil
-	case err == nil && controlplane.IsCause(job.Reason):
-		job, _, err = t.Hasten(ctx, d.OrgID, job.ID, now)
-	}
-	return job, err
-}
-
-// startIssuance adds the certificate's job where none is open, unless the customer wants to
-// ask for it. It returns the job's id.
-func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, open *controlplane.Job, now time.Time) (string, error) {
-	if open == nil && !d.AutoIssue {
+	case next != nil:
+		showIssuing(d, now)
+		result["next_job_id"] = next.ID
+	case awaitsDNS(d):
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "awaiting-issue"
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
 			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
-		return "", nil
 	}
-	job, _, err := t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now))
-	if err != nil {
-		return "", err
-	}
-	showIssuing(d, now)
-	return job.ID, nil
+	k.End = postgres.Done(result)
+	return k
 }
 
 // waitForDNS puts the job off to its next turn, or gives up when the round of checks is over.
-func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+func (w *work) waitForDNS(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	pause := resolverPause
 	if !seen.Transient() {
@@ -125,9 +146,12 @@ func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.D
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
 	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) && !seen.Transient() {
-		return w.giveUpChecking(ctx, t, d, seen, now)
+		return w.giveUpChecking(d, seen, now)
 	}
-	broken := isBroken(d, seen, now)
+	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now), End: postgres.Waits(next, cause.Code)}
+	if entry := w.waiting(next, waitReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
+		k.Entries = append(k.Entries, *entry)
+	}
 	showDNS(d, seen, &next)
 	switch {
 	case d.HasCertificate(now):
@@ -139,80 +163,61 @@ func (w *work) waitForDNS(ctx context.Context, t *postgres.Tx, d *controlplane.D
 			d.SetCondition(condition(controlplane.CertificateReady, cause, "The certificate waits: ", now, &next))
 		}
 	}
-	if err := t.SaveDomain(ctx, d, now); err != nil {
-		return err
-	}
-	if broken {
-		if err := w.auditBroken(ctx, t, d, cause, now); err != nil {
-			return err
-		}
-	}
-	if entry := w.waiting(next, waitReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
-		if err := t.Audit(ctx, *entry); err != nil {
-			return err
-		}
-	}
-	return t.JobWaits(ctx, w.claim, now, next, cause.Code)
+	return k
 }
 
 // lookAgain puts off the look at an active domain that taught nothing: what was known stands.
-func (w *work) lookAgain(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+func (w *work) lookAgain(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	next := now.Add(resolverPause)
 	if w.claim.Job.Queue == controlplane.QueueBulk {
 		next = now.Add(rehearsalPause)
 	}
 	showDNS(d, seen, &next)
-	if err := t.SaveDomain(ctx, d, now); err != nil {
-		return err
-	}
-	return t.JobWaits(ctx, w.claim, now, next, seen.Cause().Code)
+	return postgres.Conclusion{Domain: d, End: postgres.Waits(next, seen.Cause().Code)}
 }
 
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate still
 // serves.
-func (w *work) rehearsalFailed(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
-	cause, broken := seen.Cause(), isBroken(d, seen, now)
+func (w *work) rehearsalFailed(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+	cause := seen.Cause()
+	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
+		End: postgres.Done(map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})}
 	showDNS(d, seen, nil)
 	if !isHeldBack(d) { // that comes first
 		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
 	}
-	if err := t.SaveDomain(ctx, d, now); err != nil {
-		return err
-	}
-	if broken {
-		if err := w.auditBroken(ctx, t, d, cause, now); err != nil {
-			return err
-		}
-	}
-	return t.JobDone(ctx, w.claim, now, map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})
+	return k
 }
 
-// isBroken reports whether the delegation of a domain with a certificate was right and is so
-// no longer: that is told once.
-func isBroken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) bool {
-	return d.HasCertificate(now) && !seen.Transient() && !seen.Delegation.OK() && d.Condition(controlplane.DNSReady).Status == "true"
+// verified tells that the CNAME is there, and was not when it was last looked for.
+func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.AuditEntry {
+	return w.about(d, controlplane.ActionDNSVerified, map[string]any{"target": w.DelegationOf(d).Target}, now)
 }
 
-// auditBroken records that a delegation that was right is so no longer.
-func (w *work) auditBroken(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, cause controlplane.Diagnosis, now time.Time) error {
-	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDelegationBroken, "domain", d.ID, now)
-	entry.Details = map[string]any{"code": cause.Code, "observed": cause.Observed, "expected": cause.Expected, "fix": cause.Fix}
-	return t.Audit(ctx, entry)
+// broken tells that the delegation of a domain with a certificate was right and is so no
+// longer: once.
+func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) []controlplane.AuditEntry {
+	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() || d.Condition(controlplane.DNSReady).Status != "true" {
+		return nil
+	}
+	cause := seen.Cause()
+	return w.about(d, controlplane.ActionDelegationBroken,
+		map[string]any{"code": cause.Code, "observed": cause.Observed, "expected": cause.Expected, "fix": cause.Fix}, now)
 }
 
 // giveUpChecking ends a round of checks: nothing more happens until somebody asks.
-func (w *work) giveUpChecking(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, seen controlplane.Examination, now time.Time) error {
+func (w *work) giveUpChecking(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
 	d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
-	if err := t.SaveDomain(ctx, d, now); err != nil {
-		return err
-	}
-	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionDelegationTimeout, "domain", d.ID, now)
-	entry.Details = map[string]any{"code": cause.Code, "fix": cause.Fix}
-	if err := t.Audit(ctx, entry); err != nil {
-		return err
-	}
-	return t.JobGaveUp(ctx, w.claim, now, "delegation-timeout",
-		"The CNAME was looked for during 30 days and not found. "+cause.Summary)
+	return postgres.Conclusion{Domain: d,
+		Entries: w.about(d, controlplane.ActionDelegationTimeout, map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
+		End:     postgres.GaveUp("delegation-timeout", "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
+}
+
+// about returns an entry of the worker's on the domain.
+func (w *work) about(d *controlplane.Domain, action string, details map[string]any, now time.Time) []controlplane.AuditEntry {
+	entry := w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
+	entry.Details = details
+	return []controlplane.AuditEntry{entry}
 }

@@ -120,7 +120,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 			return err
 		}
 		if !done && !seen.OK() {
-			return w.waitForDNS(ctx, t, d, seen, now)
+			return t.Conclude(ctx, w.claim, w.waitForDNS(d, seen, now), now)
 		}
 		news := !done && d.Condition(controlplane.DNSReady).Status != "true"
 		if !done {
@@ -134,7 +134,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		if err := t.SaveDomain(ctx, d, now); err != nil || !news {
 			return err
 		}
-		return w.auditVerified(ctx, t, d, now)
+		return t.Audit(ctx, w.verified(d, now)...)
 	})
 	return done || seen.OK(), err
 }
