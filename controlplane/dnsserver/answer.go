@@ -1,14 +1,5 @@
 package dnsserver
 
-import (
-	"encoding/binary"
-
-	"github.com/miekg/dns"
-)
-
-// maxValue is the length of the longest TXT value that is served; an ACME challenge's is 43.
-const maxValue = 8192
-
 // reply is what there is to do about one message.
 type reply struct {
 	wire  []byte // to send; empty for nothing
@@ -41,10 +32,10 @@ const (
 // recall says what is known of a target: from memory, where it holds live challenges or is
 // in sync and holds the target at all; else from a look-up. done is that look-up when it has
 // been waited for, else nil.
-func (s *Server) recall(k key, now int64, done *call) (state, []record, *call) {
+func (s *Server) recall(k key, now int64, done *call) (state, records, *call) {
 	known, recs := s.memory.find(k)
 	synced := s.memory.synced.Load()
-	if known && (synced || anyLive(recs, now)) {
+	if known && (synced || recs.anyLive(now)) {
 		return exists, recs, nil
 	}
 	c := done
@@ -68,27 +59,4 @@ func (s *Server) recall(k key, now int64, done *call) (state, []record, *call) {
 		return exists, c.recs, nil
 	}
 	return absent, nil, nil
-}
-
-// newRecord packs a challenge: as a record whose owner is a pointer to the question. It
-// reports false for a value that is too long.
-func newRecord(c Challenge) (record, bool) {
-	if len(c.Value) > maxValue {
-		return record{}, false
-	}
-	data := len(c.Value) + max(1, (len(c.Value)+254)/255)
-	rr := make([]byte, 0, 12+data)
-	rr = append(rr, 0xc0, headerLen)
-	rr = binary.BigEndian.AppendUint16(rr, dns.TypeTXT)
-	rr = binary.BigEndian.AppendUint16(rr, dns.ClassINET)
-	rr = binary.BigEndian.AppendUint32(rr, ttlTXT)
-	rr = binary.BigEndian.AppendUint16(rr, uint16(data))
-	for v := c.Value; ; {
-		n := min(len(v), 255)
-		rr = append(append(rr, byte(n)), v[:n]...)
-		if v = v[n:]; v == "" {
-			break
-		}
-	}
-	return record{value: c.Value, rr: rr, expires: c.ExpiresAt.UnixNano()}, true
 }

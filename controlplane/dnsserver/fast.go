@@ -17,7 +17,7 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 { // question types and meta types (RFC 6895 §3.1)
 		return reply{}, false
 	}
-	st, recs := absent, []record(nil)
+	st, recs := absent, records(nil)
 	label := pkt[headerLen+1 : start]
 	if k, ok := parseLabel(label); ok {
 		var c *call
@@ -36,11 +36,13 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 	out = append(out[:0], pkt[:q.end]...)
 	answers := 0
 	if st == exists && q.qtype == dns.TypeTXT {
-		for i := range recs {
-			if recs[i].expires > now {
-				out = append(out, recs[i].rr...)
+		for len(recs) > 0 {
+			expires, rr, rest := recs.next()
+			if expires > now {
+				out = append(out, rr...)
 				answers++
 			}
+			recs = rest
 		}
 	}
 	authorities := 0

@@ -69,8 +69,8 @@ func canonical(t testing.TB, wire []byte) string {
 	if err := m.Unpack(wire); err != nil {
 		t.Fatalf("an answer that cannot be read: %v\n% x", err, wire)
 	}
-	ns := strings.ToLower(records(m.Ns))
-	return strings.Join([]string{m.MsgHdr.String(), m.Question[0].String(), records(m.Answer), ns, records(m.Extra)}, "\n")
+	ns := strings.ToLower(rrTexts(m.Ns))
+	return strings.Join([]string{m.MsgHdr.String(), m.Question[0].String(), rrTexts(m.Answer), ns, rrTexts(m.Extra)}, "\n")
 }
 
 func compare(t testing.TB, s *Server, pkt []byte, tcp bool) (isFast bool) {

@@ -66,7 +66,7 @@ var _ Feed = (*feed)(nil)
 func (f *feed) Begin() Snapshot {
 	f.server.memory.synced.Store(false)
 	f.server.memory.begin()
-	return &snapshot{feed: f, live: make(map[key][]record)}
+	return &snapshot{feed: f, live: make(map[key]records)}
 }
 
 func (f *feed) AddTarget(label string) {
@@ -91,8 +91,8 @@ func (f *feed) AddChallenge(c Challenge) {
 }
 
 func (f *feed) RemoveChallenge(label, value string) {
-	if k, ok := f.key(label); ok {
-		f.server.memory.removeChallenge(k, value)
+	if k, r, ok := f.record(Challenge{Label: label, Value: value}); ok {
+		f.server.memory.removeChallenge(k, r)
 		f.changed(k)
 	}
 }
@@ -110,10 +110,10 @@ func (f *feed) key(label string) (key, bool) {
 	return k, ok
 }
 
-func (f *feed) record(c Challenge) (key, record, bool) {
+func (f *feed) record(c Challenge) (key, records, bool) {
 	k, ok := f.key(c.Label)
 	if !ok {
-		return k, record{}, false
+		return k, nil, false
 	}
 	r, ok := newRecord(c)
 	if !ok {
@@ -125,7 +125,7 @@ func (f *feed) record(c Challenge) (key, record, bool) {
 // snapshot writes targets straight into memory and keeps the few challenges until Commit.
 type snapshot struct {
 	feed *feed
-	live map[key][]record
+	live map[key]records
 }
 
 func (p *snapshot) Target(label string) {
@@ -136,7 +136,7 @@ func (p *snapshot) Target(label string) {
 
 func (p *snapshot) Challenge(c Challenge) {
 	if k, r, ok := p.feed.record(c); ok {
-		p.live[k] = with(p.live[k], r)
+		p.live[k] = p.live[k].with(r)
 	}
 }
 

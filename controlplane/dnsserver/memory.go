@@ -1,7 +1,7 @@
 package dnsserver
 
 import (
-	"slices"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +11,8 @@ import (
 // second of 200 ns each over 256 locks, one read in 250,000 waits.
 const shardCount = 256
 
-// memory holds the zone's targets and live challenges. Targets cost 21 octets and their
-// share of a map without pointers, which the garbage collector never scans.
+// memory holds the zone's targets and live challenges. A target costs 24 octets and its share
+// of what is free in its table.
 type memory struct {
 	shards     [shardCount]shard
 	targets    atomic.Int64
@@ -21,86 +21,92 @@ type memory struct {
 }
 
 type shard struct {
-	mu      sync.RWMutex
-	targets map[key]bool // true: seen in the snapshot under way, or added since
-	live    map[key][]record
-	_       [24]byte // a cache line of its own
+	mu   sync.RWMutex
+	keys table
+	live []live   // by the marks of keys
+	free []uint32 // which of them are nobody's
+	next int64    // no challenge expires before
+	_    [16]byte // two cache lines of its own
 }
 
-// record is one challenge. The slices of records are never changed in place, so readers keep
-// them without the lock.
-type record struct {
-	value   string
-	rr      []byte // packed, owner pointing at the question (packTXT)
-	expires int64  // nanoseconds since 1970
+// live is a key's challenges.
+type live struct {
+	recs records
+	key  key
 }
 
-func newMemory() *memory {
-	m := new(memory)
-	for i := range m.shards {
-		m.shards[i].targets = make(map[key]bool)
-		m.shards[i].live = make(map[key][]record)
-	}
-	return m
-}
+// What a key's mark says, beside which of the shard's live is its own, counted from 1.
+const (
+	isTarget  = 1 << iota
+	isSeen    // a target in the snapshot under way, or added since
+	liveShift = iota
+)
 
 // shard spreads by the first octet: labels are HMACs, evenly spread by themselves.
-func (m *memory) shard(k key) *shard { return &m.shards[k[0]] }
+func (m *memory) shard(k *key) *shard { return &m.shards[k[0]] }
 
 // find returns whether the target is known and its records, expired ones among them.
-func (m *memory) find(k key) (exists bool, recs []record) {
-	s := m.shard(k)
+func (m *memory) find(k key) (exists bool, recs records) {
+	s := m.shard(&k)
 	s.mu.RLock()
-	_, exists = s.targets[k]
-	if exists && len(s.live) > 0 {
-		recs = s.live[k]
+	mark := s.keys.get(&k)
+	if mark&isTarget != 0 && mark>>liveShift != 0 {
+		recs = s.live[mark>>liveShift-1].recs
 	}
 	s.mu.RUnlock()
-	return exists, recs
+	return mark&isTarget != 0, recs
 }
 
 func (m *memory) addTarget(k key) {
-	s := m.shard(k)
+	s := m.shard(&k)
 	s.mu.Lock()
-	before := len(s.targets)
-	s.targets[k] = true
-	m.targets.Add(int64(len(s.targets) - before))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	mark := s.keys.get(&k)
+	if mark&isTarget == 0 {
+		m.targets.Add(1)
+	}
+	s.keys.set(&k, mark|isTarget|isSeen)
 }
 
 func (m *memory) removeTarget(k key) {
-	s := m.shard(k)
+	s := m.shard(&k)
 	s.mu.Lock()
-	before := len(s.targets)
-	delete(s.targets, k)
-	m.targets.Add(int64(len(s.targets) - before))
+	defer s.mu.Unlock()
 	m.replace(s, k, nil)
-	s.mu.Unlock()
+	if s.keys.get(&k)&isTarget != 0 {
+		m.targets.Add(-1)
+	}
+	s.keys.set(&k, 0)
 }
 
-func (m *memory) addChallenge(k key, r record) {
-	s := m.shard(k)
+func (m *memory) addChallenge(k key, one records) {
+	s := m.shard(&k)
 	s.mu.Lock()
-	m.replace(s, k, with(s.live[k], r))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	m.replace(s, k, s.records(&k).with(one))
 }
 
-func (m *memory) removeChallenge(k key, value string) {
-	s := m.shard(k)
+func (m *memory) removeChallenge(k key, one records) {
+	s := m.shard(&k)
 	s.mu.Lock()
-	m.replace(s, k, without(s.live[k], func(r record) bool { return r.value == value }))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	m.replace(s, k, s.records(&k).without(one))
 }
 
-// sweep forgets challenges that have expired by now.
+// sweep forgets challenges that have expired by now. It looks only where there may be some.
 func (m *memory) sweep(now time.Time) {
 	ns := now.UnixNano()
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		for k, recs := range s.live {
-			if slices.ContainsFunc(recs, func(r record) bool { return r.expires <= ns }) {
-				m.replace(s, k, without(recs, func(r record) bool { return r.expires <= ns }))
+		if s.next <= ns {
+			s.next = math.MaxInt64
+			for _, l := range s.live {
+				left := l.recs.after(ns)
+				if len(left) < len(l.recs) {
+					m.replace(s, l.key, left)
+				}
+				s.next = min(s.next, left.first())
 			}
 		}
 		s.mu.Unlock()
@@ -114,79 +120,82 @@ func (m *memory) begin() {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		for k := range s.targets {
-			s.targets[k] = false
-		}
+		s.keys.each(func(mark uint32) uint32 { return mark &^ isSeen })
 		s.mu.Unlock()
 	}
 }
 
-func (m *memory) commit(live map[key][]record) {
-	var byShard [shardCount]map[key][]record
-	for k, recs := range live {
-		if byShard[k[0]] == nil {
-			byShard[k[0]] = make(map[key][]record)
-		}
-		byShard[k[0]][k] = recs
+func (m *memory) commit(all map[key]records) {
+	var byShard [shardCount][]live
+	for k, recs := range all {
+		byShard[k[0]] = append(byShard[k[0]], live{recs, k})
 	}
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		before := len(s.targets)
-		for k, seen := range s.targets {
-			if !seen {
-				delete(s.targets, k)
+		s.keys.each(func(mark uint32) uint32 {
+			if mark&isSeen != 0 {
+				return isTarget | isSeen
 			}
-		}
-		m.targets.Add(int64(len(s.targets) - before))
+			if mark&isTarget != 0 {
+				m.targets.Add(-1)
+			}
+			return 0
+		})
 		m.challenges.Add(count(byShard[i]) - count(s.live))
-		s.live = byShard[i]
-		if s.live == nil {
-			s.live = make(map[key][]record)
+		s.live, s.free, s.next = byShard[i], nil, math.MaxInt64
+		for n, l := range s.live {
+			s.next = min(s.next, l.recs.first())
+			s.keys.set(&l.key, s.keys.get(&l.key)|uint32(n+1)<<liveShift)
 		}
 		s.mu.Unlock()
 	}
 }
 
-// replace sets a target's records; the caller holds the shard's lock.
-func (m *memory) replace(s *shard, k key, recs []record) {
-	m.challenges.Add(int64(len(recs) - len(s.live[k])))
-	if len(recs) == 0 {
-		delete(s.live, k)
+// replace sets a key's records; the caller holds the shard's lock.
+func (m *memory) replace(s *shard, k key, recs records) {
+	m.challenges.Add(recs.count() - s.records(&k).count())
+	s.next = min(s.next, recs.first())
+	mark := s.keys.get(&k)
+	n := mark >> liveShift
+	switch {
+	case n == 0 && len(recs) == 0:
 		return
+	case n == 0:
+		n = s.room()
+		s.live[n-1] = live{recs, k}
+	case len(recs) == 0:
+		s.live[n-1] = live{}
+		s.free = append(s.free, n)
+		n = 0
+	default:
+		s.live[n-1].recs = recs
 	}
-	s.live[k] = recs
+	s.keys.set(&k, n<<liveShift|mark&(isTarget|isSeen))
 }
 
-// with returns a copy of recs in which r is, in place of one with its value.
-func with(recs []record, r record) []record {
-	return append(without(recs, func(o record) bool { return o.value == r.value }), r)
-}
-
-// without returns a copy of recs, with room for one more.
-func without(recs []record, drop func(record) bool) []record {
-	kept := make([]record, 0, len(recs)+1)
-	for _, r := range recs {
-		if !drop(r) {
-			kept = append(kept, r)
-		}
+// records returns those of a key, be it a target or not yet.
+func (s *shard) records(k *key) records {
+	if n := s.keys.get(k) >> liveShift; n != 0 {
+		return s.live[n-1].recs
 	}
-	return kept
+	return nil
 }
 
-func count(live map[key][]record) (n int64) {
-	for _, recs := range live {
-		n += int64(len(recs))
+// room returns the number of a place in live that is nobody's.
+func (s *shard) room() uint32 {
+	if last := len(s.free) - 1; last >= 0 {
+		n := s.free[last]
+		s.free = s.free[:last]
+		return n
+	}
+	s.live = append(s.live, live{})
+	return uint32(len(s.live))
+}
+
+func count(all []live) (n int64) {
+	for _, l := range all {
+		n += l.recs.count()
 	}
 	return n
-}
-
-// anyLive reports whether one of recs has not expired by now, in nanoseconds since 1970.
-func anyLive(recs []record, now int64) bool {
-	for i := range recs {
-		if recs[i].expires > now {
-			return true
-		}
-	}
-	return false
 }

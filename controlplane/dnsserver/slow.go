@@ -111,19 +111,21 @@ func (s *Server) addGlue(res *dns.Msg) {
 	}
 }
 
-func challengeRRs(q dns.Question, recs []record, now int64) (rrs []dns.RR) {
+func challengeRRs(q dns.Question, recs records, now int64) (rrs []dns.RR) {
 	if q.Qtype != dns.TypeTXT {
 		return nil
 	}
-	for _, r := range recs {
-		if r.expires > now {
+	for len(recs) > 0 {
+		expires, packed, rest := recs.next()
+		if expires > now {
 			// The packed record's owner points behind the header, where here its name is put.
-			msg := make([]byte, headerLen, headerLen+1+len(r.rr))
-			rr, _, err := dns.UnpackRR(append(append(msg, 0), r.rr...), headerLen+1)
+			msg := make([]byte, headerLen, headerLen+1+len(packed))
+			rr, _, err := dns.UnpackRR(append(append(msg, 0), packed...), headerLen+1)
 			if err == nil {
 				rrs = append(rrs, rr)
 			}
 		}
+		recs = rest
 	}
 	return rrs
 }

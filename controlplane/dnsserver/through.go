@@ -39,7 +39,7 @@ type throughShard struct {
 type call struct {
 	done   chan struct{}
 	exists bool
-	recs   []record
+	recs   records
 	err    error
 	until  int64 // when its result is forgotten; 0 while it is under way
 }
@@ -99,10 +99,10 @@ func (t *through) run(ctx context.Context, k key, c *call) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	exists, challenges, err := t.lookup(ctx, k.String())
-	var recs []record
+	var recs records
 	for _, ch := range challenges {
 		if r, ok := newRecord(ch); ok && exists {
-			recs = with(recs, r)
+			recs = recs.with(r)
 		}
 	}
 	switch {

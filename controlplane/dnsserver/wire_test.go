@@ -82,9 +82,9 @@ func TestAnswers(t *testing.T) {
 			m.RecursionDesired = true
 			r := exchange(t, network, addr, m)
 			expect(t, tt.what+": rcode", dns.RcodeToString[r.Rcode], dns.RcodeToString[tt.rcode])
-			expect(t, tt.what+": answer", records(r.Answer), strings.Join(tt.answer, "\n"))
-			expect(t, tt.what+": authority", records(r.Ns), strings.Join(tt.ns, "\n"))
-			expect(t, tt.what+": additional", records(r.Extra), strings.Join(tt.extra, "\n"))
+			expect(t, tt.what+": answer", rrTexts(r.Answer), strings.Join(tt.answer, "\n"))
+			expect(t, tt.what+": authority", rrTexts(r.Ns), strings.Join(tt.ns, "\n"))
+			expect(t, tt.what+": additional", rrTexts(r.Extra), strings.Join(tt.extra, "\n"))
 			if !r.Response || r.RecursionAvailable || r.Truncated || !r.RecursionDesired || r.Authoritative != (tt.rcode != dns.RcodeRefused) {
 				t.Errorf("%s: header %s", tt.what, r.MsgHdr.String())
 			}
@@ -92,7 +92,7 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-func records(rrs []dns.RR) string {
+func rrTexts(rrs []dns.RR) string {
 	var out []string
 	for _, rr := range rrs {
 		out = append(out, rr.String())
