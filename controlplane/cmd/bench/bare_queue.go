@@ -18,23 +18,24 @@ const (
 	bareWorkers  = 32
 )
 
-// bareQueue is the limit of the queue: Asynq with a handler that does nothing.
+// bareQueue is the limit of the queue: Asynq with a handler that does nothing, or only work.
 type bareQueue struct {
 	client *asynq.Client
 	server *asynq.Server
-	ran    chan time.Time // of the task that is waited for, where waits is set
+	work   func(ctx context.Context, payload []byte) error // of a drained task; nil: none
+	ran    chan time.Time                                  // of the task that is waited for, where waits is set
 	waits  atomic.Bool
 	left   atomic.Int64
 	empty  chan struct{}
 	once   sync.Once
 }
 
-func startBareQueue(redisURL string) (*bareQueue, error) {
+func startBareQueue(redisURL string, work func(ctx context.Context, payload []byte) error) (*bareQueue, error) {
 	opt, err := asynq.ParseRedisURI(redisURL)
 	if err != nil {
 		return nil, err
 	}
-	q := &bareQueue{client: asynq.NewClient(opt), ran: make(chan time.Time, 1), empty: make(chan struct{}, 1)}
+	q := &bareQueue{client: asynq.NewClient(opt), work: work, ran: make(chan time.Time, 1), empty: make(chan struct{}, 1)}
 	q.server = asynq.NewServer(opt, asynq.Config{Concurrency: bareWorkers, TaskCheckInterval: 50 * time.Millisecond, LogLevel: asynq.FatalLevel,
 		Queues: map[string]int{"critical": 6, "default": 3, "bulk": 1}})
 	if err := q.server.Start(asynq.HandlerFunc(q.handle)); err != nil {
@@ -44,10 +45,15 @@ func startBareQueue(redisURL string) (*bareQueue, error) {
 	return q, nil
 }
 
-func (q *bareQueue) handle(context.Context, *asynq.Task) error {
+func (q *bareQueue) handle(ctx context.Context, t *asynq.Task) error {
 	if q.waits.Load() {
 		q.ran <- time.Now()
 		return nil
+	}
+	if q.work != nil {
+		if err := q.work(ctx, t.Payload()); err != nil {
+			return err
+		}
 	}
 	if q.left.Add(-1) == 0 {
 		q.empty <- struct{}{}
@@ -66,7 +72,7 @@ func (q *bareQueue) stop() {
 func (q *bareQueue) pickup(ctx context.Context) (time.Duration, error) {
 	q.waits.Store(true)
 	defer q.waits.Store(false)
-	if err := bareEnqueue(ctx, q.client, "critical", 1); err != nil {
+	if err := bareEnqueue(ctx, q.client, "critical", "job_01h455vb4pex5vsknk084", 1); err != nil {
 		return 0, err
 	}
 	enqueued := time.Now()
@@ -80,10 +86,10 @@ func (q *bareQueue) pickup(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// drain enqueues n tasks and returns when all have run.
-func (q *bareQueue) drain(ctx context.Context, n int) error {
+// drain enqueues n tasks, of jobs of the given prefix, and returns when all have run.
+func (q *bareQueue) drain(ctx context.Context, prefix string, n int) error {
 	q.left.Store(int64(n))
-	if err := bareEnqueue(ctx, q.client, "critical", n); err != nil {
+	if err := bareEnqueue(ctx, q.client, "critical", prefix, n); err != nil {
 		return err
 	}
 	select {
@@ -96,13 +102,13 @@ func (q *bareQueue) drain(ctx context.Context, n int) error {
 	}
 }
 
-// bareEnqueue enqueues n tasks of the size of ours.
-func bareEnqueue(ctx context.Context, client *asynq.Client, queue string, n int) error {
+// bareEnqueue enqueues n tasks of the size of ours, of jobs of the given prefix.
+func bareEnqueue(ctx context.Context, client *asynq.Client, queue, prefix string, n int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(bareEnqueues)
-	payload := []byte(`{"job":"job_01h455vb4pex5vsknk084sn02q","generation":1}`)
-	for range n {
+	for i := range n {
 		g.Go(func() error {
+			payload := fmt.Appendf(nil, `{"job":"%s%d","generation":1}`, prefix, i)
 			_, err := client.EnqueueContext(ctx, asynq.NewTask(bareTask, payload, asynq.Queue(queue)))
 			return err
 		})

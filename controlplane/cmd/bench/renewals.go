@@ -160,7 +160,7 @@ func (w *sweeps) limit(int) error {
 		return fmt.Errorf("the statement enqueued %d, not %d", n, w.size.due)
 	}
 	began = time.Now()
-	if err := bareEnqueue(ctx, w.client, "bulk", w.size.due); err != nil {
+	if err := bareEnqueue(ctx, w.client, "bulk", "job_01h455vb4pex5vsknk084", w.size.due); err != nil {
 		return err
 	}
 	w.enqueue = append(w.enqueue, ms(time.Since(began)))
