@@ -234,24 +234,32 @@ func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now tim
 
 var saveDomain = `UPDATE domains d SET ` + setDomain(1) + ` WHERE d.org_id = $1 AND d.id = $2 RETURNING d.version, d.updated_at`
 
+// domainSet are the columns that SaveDomain writes, in the order of saveDomainArgs.
+var domainSet = [...]string{"status", "status_reason", "wildcard", "key_type", "csr_pem", "profile",
+	"preferred_chain", "ca", "auto_issue", "auto_renew", "labels", "conditions",
+	"certificate_id", "expires_at", "renew_at", "last_issued_at", "check_since", "check_attempts",
+	"forbidden_cas", "updated_at"}
+
 // domainArgs is how many arguments saveDomainArgs gives.
-const domainArgs = 22
+const domainArgs = 2 + len(domainSet)
 
 // setDomain is what SaveDomain writes, with saveDomainArgs from the given place on.
 func setDomain(first int) string {
-	places := make([]any, domainArgs-2)
-	for i := range places {
-		places[i] = first + 2 + i
+	var set strings.Builder
+	for i, column := range domainSet {
+		fmt.Fprintf(&set, "%s = $%d, ", column, first+2+i)
+		if column == "renew_at" {
+			fmt.Fprintf(&set, "renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM $%d, ", first+2+i)
+		}
 	}
-	return fmt.Sprintf(`status = $%d, status_reason = $%d, wildcard = $%d, key_type = $%d, csr_pem = $%d, profile = $%d,
-		preferred_chain = $%d, ca = $%d, auto_issue = $%d, auto_renew = $%d, labels = $%d, conditions = $%d,
-		certificate_id = $%d, expires_at = $%d, renew_at = $%[15]d, last_issued_at = $%d, check_since = $%d, check_attempts = $%d,
-		forbidden_cas = coalesce($%d::text[], '{}'), updated_at = $%d,
-		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM $%[15]d, version = d.version + 1`, places...)
+	return set.String() + "version = d.version + 1"
 }
 
 func saveDomainArgs(d *controlplane.Domain, now time.Time) ([]any, error) {
 	labels, conditions, _, err := addDomainJSON(d, controlplane.AuditEntry{})
+	if d.ForbiddenCAs == nil {
+		d.ForbiddenCAs = []string{}
+	}
 	return []any{d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
 		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions,
 		d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt, d.CheckSince, d.CheckAttempts,
