@@ -39,12 +39,11 @@ func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*contro
 }
 
 // BeginOrder stores a new order with its audit entry, while the claim holds. A domain can have
-// one under way at a time. It does not wait for the disk: SaveOrder does when the CA has made
-// the order, and until then nothing is lost with it that the CA would give back.
+// one under way at a time.
 func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
 	args := append([]any{c.Job.ID, c.Worker, c.Job.DomainID}, auditArgs(&a)...)
 	args = append(args, o.ID, o.OrgID, o.JobID, o.CA, o.Step, o.Names, o.Target, o.KeyType, o.Profile, o.PreferredChain, o.Replaces, o.CSR, o.SealedKey, o.CreatedAt)
-	return s.underClaim(ctx, &s.recording, c, beginOrder, args...)
+	return s.underClaim(ctx, &s.concluding, c, beginOrder, args...)
 }
 
 var beginOrder = newClaimed(`, added AS (
