@@ -31,9 +31,9 @@ const (
 
 // recall says what is known of a target: from memory, where it holds live challenges or is
 // in sync and holds the target at all; else from a look-up. done is that look-up when it has
-// been waited for, else nil.
-func (s *Server) recall(k key, now int64, done *call) (state, records, *call) {
-	known, recs := s.memory.find(k)
+// been waited for, else nil. What it returns may be in buf.
+func (s *Server) recall(k key, now int64, done *call, buf *shortRecords) (state, records, *call) {
+	known, recs := s.memory.find(k, buf)
 	synced := s.memory.synced.Load()
 	if known && (synced || recs.anyLive(now)) {
 		return exists, recs, nil

@@ -17,11 +17,12 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 { // question types and meta types (RFC 6895 §3.1)
 		return reply{}, false
 	}
+	var buf shortRecords
 	st, recs := absent, records(nil)
 	label := pkt[headerLen+1 : start]
 	if k, ok := parseLabel(label); ok {
 		var c *call
-		if st, recs, c = s.recall(k, now, nil); st == pending {
+		if st, recs, c = s.recall(k, now, nil, &buf); st == pending {
 			return reply{wait: c}, true
 		}
 	} else if s.static.leads(label) {

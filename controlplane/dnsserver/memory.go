@@ -29,10 +29,29 @@ type shard struct {
 	_    [16]byte // two cache lines of its own
 }
 
-// live is a key's challenges.
+// live is a key's challenges: beside the key where they are as short as one of ACME's, so that
+// an answer needs not look elsewhere. It takes two cache lines.
 type live struct {
-	recs records
-	key  key
+	key   key
+	size  uint8 // of short
+	short [83]byte
+	long  records // in its place
+}
+
+func (l *live) set(recs records) {
+	if len(recs) > len(l.short) {
+		l.size, l.long = 0, recs
+		return
+	}
+	l.size, l.long = uint8(copy(l.short[:], recs)), nil
+}
+
+// records returns them, good as long as the shard is locked.
+func (l *live) records() records {
+	if l.long != nil {
+		return l.long
+	}
+	return l.short[:l.size]
 }
 
 // What a key's mark says, beside which of the shard's live is its own, counted from 1.
@@ -45,13 +64,21 @@ const (
 // shard spreads by the first octet: labels are HMACs, evenly spread by themselves.
 func (m *memory) shard(k *key) *shard { return &m.shards[k[0]] }
 
-// find returns whether the target is known and its records, expired ones among them.
-func (m *memory) find(k key) (exists bool, recs records) {
+// shortRecords is room for what find returns.
+type shortRecords [len(live{}.short)]byte
+
+// find returns whether the target is known and its records, expired ones among them, in buf or
+// where nobody changes them.
+func (m *memory) find(k key, buf *shortRecords) (exists bool, recs records) {
 	s := m.shard(&k)
 	s.mu.RLock()
 	mark := s.keys.get(&k)
 	if mark&isTarget != 0 && mark>>liveShift != 0 {
-		recs = s.live[mark>>liveShift-1].recs
+		if l := &s.live[mark>>liveShift-1]; l.long != nil {
+			recs = l.long
+		} else {
+			recs = buf[:copy(buf[:], l.short[:l.size])]
+		}
 	}
 	s.mu.RUnlock()
 	return mark&isTarget != 0, recs
@@ -101,10 +128,11 @@ func (m *memory) sweep(now time.Time) {
 		s.mu.Lock()
 		if s.next <= ns {
 			s.next = math.MaxInt64
-			for _, l := range s.live {
-				left := l.recs.after(ns)
-				if len(left) < len(l.recs) {
-					m.replace(s, l.key, left)
+			for i := range s.live {
+				all := s.live[i].records()
+				left := all.after(ns)
+				if len(left) < len(all) {
+					m.replace(s, s.live[i].key, left)
 				}
 				s.next = min(s.next, left.first())
 			}
@@ -128,7 +156,9 @@ func (m *memory) begin() {
 func (m *memory) commit(all map[key]records) {
 	var byShard [shardCount][]live
 	for k, recs := range all {
-		byShard[k[0]] = append(byShard[k[0]], live{recs, k})
+		l := live{key: k}
+		l.set(recs)
+		byShard[k[0]] = append(byShard[k[0]], l)
 	}
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -144,8 +174,9 @@ func (m *memory) commit(all map[key]records) {
 		})
 		m.challenges.Add(count(byShard[i]) - count(s.live))
 		s.live, s.free, s.next = byShard[i], nil, math.MaxInt64
-		for n, l := range s.live {
-			s.next = min(s.next, l.recs.first())
+		for n := range s.live {
+			l := &s.live[n]
+			s.next = min(s.next, l.records().first())
 			s.keys.set(&l.key, s.keys.get(&l.key)|uint32(n+1)<<liveShift)
 		}
 		s.mu.Unlock()
@@ -163,13 +194,14 @@ func (m *memory) replace(s *shard, k key, recs records) {
 		return
 	case n == 0:
 		n = s.room()
-		s.live[n-1] = live{recs, k}
+		s.live[n-1].key = k
+		s.live[n-1].set(recs)
 	case len(recs) == 0:
 		s.live[n-1] = live{}
 		s.free = append(s.free, n)
 		n = 0
 	default:
-		s.live[n-1].recs = recs
+		s.live[n-1].set(recs)
 	}
 	s.keys.set(&k, n<<liveShift|mark&(isTarget|isSeen))
 }
@@ -177,7 +209,7 @@ func (m *memory) replace(s *shard, k key, recs records) {
 // records returns those of a key, be it a target or not yet.
 func (s *shard) records(k *key) records {
 	if n := s.keys.get(k) >> liveShift; n != 0 {
-		return s.live[n-1].recs
+		return s.live[n-1].records()
 	}
 	return nil
 }
@@ -194,8 +226,8 @@ func (s *shard) room() uint32 {
 }
 
 func count(all []live) (n int64) {
-	for _, l := range all {
-		n += l.recs.count()
+	for i := range all {
+		n += all[i].records().count()
 	}
 	return n
 }

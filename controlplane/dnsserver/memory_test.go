@@ -1,9 +1,41 @@
 package dnsserver
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
+
+// TestLive holds that a target's values come back as they are, of any length and one after
+// another, and that they take two cache lines.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	if n := unsafe.Sizeof(live{}); n != 128 {
+		t.Errorf("it takes %d octets", n)
+	}
+	m := new(memory)
+	k := key{19: 1}
+	m.addTarget(k)
+	var want records
+	for i, n := range []int{43, 0, 43, 58, 61, 62, 63, 64, 300, 44} {
+		r, _ := newRecord(Challenge{Value: strings.Repeat(string(rune('a'+i)), n), ExpiresAt: time.Unix(1, 0)})
+		for range 2 { // alone, and beside those before
+			m.addChallenge(k, r)
+			want = want.with(r)
+			var buf shortRecords
+			if exists, got := m.find(k, &buf); !exists || string(got) != string(want) {
+				t.Errorf("after a value of %d octets: %v, %q, want %q", n, exists, got, want)
+			}
+			if i%3 != 0 {
+				break
+			}
+			m.removeTarget(k)
+			m.addTarget(k)
+			want = nil
+		}
+	}
+}
 
 // TestSweep holds that each challenge goes at its end, and none before it, whatever came and
 // went in between.
@@ -39,7 +71,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d targets are left, want 3", n)
 	}
 	for n := range byte(6) {
-		if exists, recs := m.find(key{19: n}); exists != (n == 1 || n == 3 || n == 4) || len(recs) != 0 {
+		if exists, recs := m.find(key{19: n}, new(shortRecords)); exists != (n == 1 || n == 3 || n == 4) || len(recs) != 0 {
 			t.Errorf("of %d it says %v, %q", n, exists, recs)
 		}
 	}

@@ -65,7 +65,8 @@ func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 		s.deny(res, dns.RcodeNameError)
 		return nil
 	}
-	st, recs, c := s.recall(k, now, done)
+	var buf shortRecords
+	st, recs, c := s.recall(k, now, done, &buf)
 	switch st {
 	case pending:
 		return c
