@@ -192,7 +192,7 @@ func TestEvents(t *testing.T) {
 	}
 	state := next()
 	s.get("/domains/" + d.ID).has(`data-state="` + strings.TrimPrefix(state, "state ") + `"`)
-	time.Sleep(2500 * time.Millisecond) // longer than the server gives a request and its answer
+	time.Sleep(5500 * time.Millisecond) // longer than the server gives a request and its answer
 	s.mismatch(d)
 	moved := next()
 	if !strings.HasPrefix(moved, "state ") || moved == state {
@@ -232,7 +232,7 @@ func TestEventsEnd(t *testing.T) {
 	select {
 	case a := <-done:
 		a.has("event: state")
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the stream did not end")
 	}
 	s.post("/logout", nil)

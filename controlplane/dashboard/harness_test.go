@@ -80,7 +80,7 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.dash, err = New(c)
 	s.must(err)
 	s.server = httptest.NewUnstartedServer(s.dash)
-	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = time.Second, 2*time.Second // as the program has them, only shorter
+	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 3*time.Second, 5*time.Second // as the program has them, only shorter
 	s.server.Start()
 	t.Cleanup(s.server.Close)
 	t.Cleanup(s.dash.SetStopping)

@@ -25,6 +25,7 @@ type pages map[string]*template.Template
 type layout struct {
 	Title   string
 	Section string // of the navigation
+	Tab     string // of the settings, where the section is that
 	Flash   string // what the last action did
 	Page    any
 
@@ -33,6 +34,8 @@ type layout struct {
 	Now   string
 	Org   string
 	User  string
+	Nav   navView
+	Tabs  *navView // nil outside of the settings
 }
 
 func parsePages(a *assets) (pages, error) {
@@ -69,6 +72,10 @@ func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name str
 	}
 	if v.org != nil {
 		l.Org = v.org.Name
+	}
+	l.Nav = navView{navigation, l.Section}
+	if l.Tab != "" {
+		l.Tabs = &navView{settings, l.Tab}
 	}
 	var b bytes.Buffer
 	if err := d.pages[name].ExecuteTemplate(&b, "layout", l); err != nil {

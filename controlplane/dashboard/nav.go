@@ -1,0 +1,18 @@
+package dashboard
+
+// stop is one place that the navigation leads to.
+type stop struct{ Section, Word, URL string }
+
+// navigation are the sections, in their order.
+var navigation = []stop{
+	{"domains", "Domains", "/domains"},
+}
+
+// settings are the pages of the section for settings, in their order.
+var settings = []stop{}
+
+// navView is what a navigation shows: its stops, and at which of them the page is.
+type navView struct {
+	Stops []stop
+	At    string
+}
