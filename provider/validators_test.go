@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/pem"
 	"strings"
 	"testing"
 
@@ -13,8 +14,8 @@ import (
 func TestValidators(t *testing.T) {
 	const id = "dom_01k9z5w7r8e4bs6v0q1d2m3n4p"
 	privateKey := "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
-	broken := []byte(makeCSR(t, "ec256", "a.example"))
-	broken[len(broken)-60] ^= 1 // within the signature
+	broken, _ := pem.Decode([]byte(makeCSR(t, "ec256", "a.example")))
+	broken.Bytes[len(broken.Bytes)-1] ^= 1 // the end of the signature
 	text := func(s ...string) tftypes.Value {
 		var out []tftypes.Value
 		for _, v := range s {
@@ -70,7 +71,7 @@ func TestValidators(t *testing.T) {
 		"CSR that is none":  {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem", "It is not PEM"},
 		"a private key":     {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem", "It is a private key"},
 		"two CSRs":          {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")), "csr_pem", "Something follows"},
-		"a broken CSR":      {"dcvaas_domain", domain("csr_pem", string(broken)), "csr_pem", "signature is not by its own key"},
+		"a broken CSR":      {"dcvaas_domain", domain("csr_pem", string(pem.EncodeToMemory(broken))), "csr_pem", "signature is not by its own key"},
 		"no CSR in PEM":     {"dcvaas_domain", domain("csr_pem", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"), "csr_pem", "holds no certificate request"},
 		"empty profile":     {"dcvaas_domain", domain("profile", ""), "profile", "between 1 and 64"},
 		"empty CA":          {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
