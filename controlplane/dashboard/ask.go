@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/gorilla/mux"
 
@@ -45,18 +46,42 @@ func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 	if !controlplane.IsID(controlplane.PrefixJob, id) {
 		return controlplane.NotFound("job", id)
 	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
 	job, started, err := d.lifecycle.RetryJob(v.Context(), d.actor(v), v.org.ID, id)
 	if err != nil {
 		return err
 	}
-	d.done(w, v, job.DomainID, "retry", started)
+	d.retried(w, v, job, started)
 	return nil
 }
 
+// retried goes back to where the job was retried: the list of jobs that the form names, or
+// the domain's page.
+func (d *Dashboard) retried(w http.ResponseWriter, v *visit, job *controlplane.Job, started bool) {
+	if !v.PostForm.Has("list") && job.DomainID != "" {
+		d.done(w, v, job.DomainID, "retry", started)
+		return
+	}
+	q, err := url.ParseQuery(v.PostForm.Get("list"))
+	l := jobListOf(v.org.ID, q)
+	if err != nil || l.check() != nil {
+		l = jobList{Org: v.org.ID}
+	}
+	d.went(w, "retry", started)
+	http.Redirect(w, v.Request, l.url(""), http.StatusSeeOther)
+}
+
 func (d *Dashboard) done(w http.ResponseWriter, v *visit, domainID, flash string, started bool) {
+	d.went(w, flash, started)
+	http.Redirect(w, v.Request, "/domains/"+domainID, http.StatusSeeOther)
+}
+
+// went says on the next page whether this started the work, or it was under way.
+func (d *Dashboard) went(w http.ResponseWriter, flash string, started bool) {
 	if !started {
 		flash += "-running"
 	}
 	d.setFlash(w, flash)
-	http.Redirect(w, v.Request, "/domains/"+domainID, http.StatusSeeOther)
 }

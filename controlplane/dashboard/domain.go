@@ -70,9 +70,13 @@ func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// domain returns the domain that the address names by its id or its name.
+// domain returns the domain that the address names.
 func (d *Dashboard) domain(v *visit) (*controlplane.Domain, error) {
-	ref := mux.Vars(v.Request)["domain"]
+	return d.domainBy(v, mux.Vars(v.Request)["domain"])
+}
+
+// domainBy returns a domain by its id or its name.
+func (d *Dashboard) domainBy(v *visit, ref string) (*controlplane.Domain, error) {
 	if !controlplane.IsID(controlplane.PrefixDomain, ref) {
 		name, err := controlplane.ParseName("/name", ref)
 		if err != nil {

@@ -6,6 +6,7 @@ type stop struct{ Section, Word, URL string }
 // navigation are the sections, in their order.
 var navigation = []stop{
 	{"domains", "Domains", "/domains"},
+	{"jobs", "Jobs", "/jobs"},
 }
 
 // settings are the pages of the section for settings, in their order.

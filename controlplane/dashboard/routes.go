@@ -34,6 +34,7 @@ func (d *Dashboard) routes() http.Handler {
 	post("/domains/{domain}/check", d.allowed(controlplane.ScopeDomainsWrite, d.requestCheck))
 	post("/domains/{domain}/issue", d.allowed(controlplane.ScopeDomainsWrite, d.requestIssue))
 	post("/domains/{domain}/renew", d.allowed(controlplane.ScopeDomainsWrite, d.requestRenew))
+	get("/jobs", d.signedIn(d.jobsPage))
 	post("/jobs/{job}/retry", d.allowed(controlplane.ScopeJobsWrite, d.retryJob))
 	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
 

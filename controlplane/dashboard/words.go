@@ -12,6 +12,7 @@ var jobWords = map[controlplane.JobType]string{
 	controlplane.JobStartIssuance: "Issue a certificate",
 	controlplane.JobRenewal:       "Renew the certificate",
 	controlplane.JobRevocation:    "Revoke a certificate",
+	controlplane.JobDelivery:      "Deliver an event",
 }
 
 func jobTitle(t controlplane.JobType) string {

@@ -1,0 +1,173 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// jobsPerPage is how many rows a page of the list has.
+const jobsPerPage = 50
+
+// jobsView is what templates/jobs.html shows.
+type jobsView struct {
+	List        jobList
+	Here        string // the list, as a form that comes back to it carries it
+	DomainError string
+	Chips       []chip
+	Types       []choice
+	Rows        []jobRow
+	First, Next string // addresses of pages; empty where there are none
+	Filtered    bool
+	MayAdd      bool
+	Sample      pill
+}
+
+// choice is an entry of a field that offers some.
+type choice struct {
+	Value, Word string
+	Selected    bool
+}
+
+// jobRow is one job in the list of an organization.
+type jobRow struct {
+	jobView
+	Domain, URL string // empty for what is not about a domain
+	Created     moment
+}
+
+// jobList is what of the list is asked for. A cursor is good for exactly one.
+type jobList struct {
+	Org, Status, Type, Domain string
+}
+
+// listedJobs are the types that can be asked for, in the order of a domain's life.
+var listedJobs = []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation, controlplane.JobDelivery}
+
+// jobsPage lists the organization's jobs, newest first.
+func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
+	l := jobListOf(v.org.ID, v.URL.Query())
+	if err := l.check(); err != nil {
+		return err
+	}
+	view := jobsView{List: l, Here: l.values("").Encode(), Chips: l.chips(), Types: l.types(), Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
+		Sample: jobPill(&controlplane.Job{Status: controlplane.JobQueued})}
+	filter := postgres.JobFilter{Status: controlplane.JobStatus(l.Status), Type: controlplane.JobType(l.Type), Limit: jobsPerPage}
+	if l.Domain != "" {
+		domain, err := d.domainBy(v, l.Domain)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			view.DomainError = "This organization has no such domain."
+			return d.showJobs(w, v, http.StatusNotFound, view)
+		}
+		if err != nil {
+			return err
+		}
+		filter.DomainID = domain.ID
+	}
+	var err error
+	if filter.After, err = d.openCursor(l, v.URL.Query().Get("cursor")); err != nil {
+		return err
+	}
+	jobs, next, err := d.store.ListJobs(v.Context(), v.org.ID, filter)
+	if err != nil {
+		return err
+	}
+	if view.Rows, err = d.jobRows(v, jobs); err != nil {
+		return err
+	}
+	if filter.After != nil {
+		view.First = l.url("")
+	}
+	if next != nil {
+		view.Next = l.url(d.sealCursor(l, next))
+	}
+	return d.showJobs(w, v, http.StatusOK, view)
+}
+
+func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view jobsView) error {
+	return d.render(w, v, status, "jobs", layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
+}
+
+func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error) {
+	ids := []string{}
+	for i := range jobs {
+		if id := jobs[i].DomainID; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	names := map[string]string{}
+	if len(ids) > 0 {
+		domains, _, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{IDs: ids, Limit: len(ids)})
+		if err != nil {
+			return nil, err
+		}
+		for i := range domains {
+			names[domains[i].ID] = domains[i].Name
+		}
+	}
+	rows := make([]jobRow, len(jobs))
+	for i := range jobs {
+		j := &jobs[i]
+		rows[i] = jobRow{jobView: v.jobView(j), Created: v.at(j.CreatedAt)}
+		if name := names[j.DomainID]; name != "" {
+			rows[i].Domain, rows[i].URL = name, "/domains/"+j.DomainID
+		}
+	}
+	return rows, nil
+}
+
+func jobListOf(orgID string, q url.Values) jobList {
+	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"), Domain: trim(q.Get("domain"))}
+}
+
+// check refuses what no link of ours asks for, rather than show a list that was not meant.
+func (l jobList) check() error {
+	message := ""
+	switch {
+	case l.Status != "" && !controlplane.JobStatus(l.Status).Valid():
+		message = "Jobs have no such status."
+	case l.Type != "" && !controlplane.JobType(l.Type).Valid():
+		message = "There are no jobs of such a type."
+	default:
+		return nil
+	}
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Begin at the whole list again."}
+}
+
+func (l jobList) values(cursor string) url.Values {
+	q := url.Values{}
+	for k, v := range map[string]string{"status": l.Status, "type": l.Type, "domain": l.Domain, "cursor": cursor} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	return q
+}
+
+// url returns the address of this list, at a cursor.
+func (l jobList) url(cursor string) string {
+	return strings.TrimSuffix("/jobs?"+l.values(cursor).Encode(), "?")
+}
+
+func (l jobList) chips() []chip {
+	words := []struct{ status, word string }{{"", "All"}, {"queued", "Waiting"}, {"running", "Running"}, {"succeeded", "Succeeded"}, {"failed", "Dead letters"}}
+	chips := make([]chip, len(words))
+	for i, s := range words {
+		to := l
+		to.Status = s.status
+		chips[i] = chip{Word: s.word, URL: to.url(""), Current: l.Status == s.status}
+	}
+	return chips
+}
+
+func (l jobList) types() []choice {
+	choices := []choice{{Word: "All kinds of work"}}
+	for _, t := range listedJobs {
+		choices = append(choices, choice{Value: string(t), Word: jobTitle(t), Selected: l.Type == string(t)})
+	}
+	return choices
+}
