@@ -98,10 +98,11 @@ func (t *Tx) RemoveMember(ctx context.Context, orgID, userID string) error {
 	return translate(err, "member", userID)
 }
 
-// Owners returns how many owners the organization has. It is to be held by LockOrganization.
-func (t *Tx) Owners(ctx context.Context, orgID string) (int, error) {
+// Owners returns how many owners the organization has. Who decides by it holds the organization
+// by LockOrganization.
+func (q queries) Owners(ctx context.Context, orgID string) (int, error) {
 	var n int
-	err := t.db.QueryRow(ctx, `SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`, orgID).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`, orgID).Scan(&n)
 	return n, translate(err, "", "")
 }
 

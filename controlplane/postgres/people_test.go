@@ -84,6 +84,28 @@ func TestPeopleBehindTheTenantWall(t *testing.T) {
 	if got, err := d.InvitationByHash(ctx, i.Hash, start); err != nil || got.ID != i.ID {
 		t.Errorf("%+v, %v", got, err)
 	}
+	for org, want := range map[string]int{d.org: 1, other: 0} {
+		if n, err := d.Owners(ctx, org); err != nil || n != want {
+			t.Errorf("%d owners, want %d: %v", n, want, err)
+		}
+		if seen, err := d.LastSeen(ctx, org, []string{m.User.ID}); err != nil || len(seen) != want {
+			t.Errorf("%v, want %d: %v", seen, want, err)
+		}
+	}
+}
+
+func TestLastSeen(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	m, away := d.member(d.org, 1, controlplane.RoleMember), d.member(d.org, 2, controlplane.RoleMember)
+	d.session(m)
+	s := d.session(m)
+	d.must(d.TouchSession(t.Context(), s, start.Add(time.Hour)))
+	seen, err := d.LastSeen(t.Context(), d.org, []string{m.User.ID, away.User.ID})
+	d.must(err)
+	if len(seen) != 1 || !seen[m.User.ID].Equal(start.Add(time.Hour)) {
+		t.Errorf("%v", seen)
+	}
 }
 
 // A session is put off by its use, at most once a minute, and to its 30th day at the most.

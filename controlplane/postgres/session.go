@@ -56,6 +56,23 @@ func (q queries) TouchSession(ctx context.Context, s *controlplane.Session, now 
 	return translate(err, "session", s.ID)
 }
 
+// LastSeen returns when members were last seen in the organization, by the ids of their users.
+// Who has no session there any more is not among them.
+func (q queries) LastSeen(ctx context.Context, orgID string, userIDs []string) (map[string]time.Time, error) {
+	rows, err := q.db.Query(ctx, `SELECT user_id, max(last_seen_at) FROM sessions WHERE org_id = $1 AND user_id = ANY($2) GROUP BY user_id`, orgID, userIDs)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	seen := make(map[string]time.Time, len(userIDs))
+	var id string
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		seen[id] = at
+		return nil
+	})
+	return seen, translate(err, "", "")
+}
+
 // SwitchSession takes a session to another organization that its user belongs to; where they
 // do not, it is KindNotFound.
 func (t *Tx) SwitchSession(ctx context.Context, s *controlplane.Session, orgID string) error {
