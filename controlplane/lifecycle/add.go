@@ -38,7 +38,7 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 // wrong field.
 func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
 	problem := &controlplane.Error{}
-	name, err := controlplane.ParseName("/name", in.Name)
+	name, err := s.parseName(in.Name)
 	if err != nil {
 		e := controlplane.AsError(err)
 		problem.Fields, problem.Fix = e.Fields, e.Fix

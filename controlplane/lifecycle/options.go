@@ -44,6 +44,9 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 	if o.Profile != "" && !profileName.MatchString(o.Profile) {
 		add("/profile", "profile-invalid", "A profile is a CA's word such as classic, tlsserver or shortlived.")
 	}
+	if o.PreferredChain != strings.TrimSpace(o.PreferredChain) {
+		add("/preferred_chain", "chain-invalid", "The name of a root neither begins nor ends with white space.")
+	}
 	if cas := s.Issuer.CAs(); o.CA != "" && !slices.Contains(cas, o.CA) {
 		add("/ca", "ca-unknown", "The CA is one of: "+strings.Join(cas, ", ")+".")
 	}
