@@ -74,6 +74,10 @@ func TestTenantWall(t *testing.T) {
 			return len(items), err
 		},
 		"ListTokens": func() (int, error) { items, _, err := d.ListTokens(ctx, other, nil, 10); return len(items), err },
+		"TokenNames": func() (int, error) {
+			names, err := d.TokenNames(ctx, other, []string{token.ID})
+			return len(names), err
+		},
 		"AuditOfEntity": func() (int, error) {
 			items, err := d.AuditOfEntity(ctx, other, dom.ID, 10)
 			return len(items), err
@@ -129,6 +133,9 @@ func TestTokens(t *testing.T) {
 	d.must(d.RenameToken(ctx, d.org, in.ID, "deploy"))
 	if got, err := d.Token(ctx, d.org, in.ID); err != nil || got.Name != "deploy" {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if names, err := d.TokenNames(ctx, d.org, []string{in.ID, "tok_gone"}); err != nil || len(names) != 1 || names[in.ID] != "deploy" {
+		t.Errorf("%v, %v", names, err)
 	}
 	d.must(d.DeleteToken(ctx, d.org, in.ID))
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("secret"))

@@ -78,6 +78,22 @@ func (q queries) ListTokens(ctx context.Context, orgID string, after *Cursor, li
 	return items, next, nil
 }
 
+// TokenNames returns what tokens are called, by their ids. Of one that is no longer there the
+// name is not known.
+func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (map[string]string, error) {
+	rows, err := q.db.Query(ctx, `SELECT id, name FROM api_tokens WHERE org_id = $1 AND id = ANY($2)`, orgID, ids)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	names := make(map[string]string, len(ids))
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		names[id] = name
+		return nil
+	})
+	return names, translate(err, "", "")
+}
+
 // AddToken stores a new token.
 func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	if t.DomainIDs == nil {
