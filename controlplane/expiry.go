@@ -15,6 +15,12 @@ func ExpiryAlarmAt(notBefore, notAfter time.Time) time.Time {
 	return notAfter.Add(-left).Truncate(time.Second)
 }
 
+// RenewalLateAt returns from when on a certificate that is still current should long have been
+// renewed: a day after its renewal was due by its lifetime.
+func RenewalLateAt(notBefore, notAfter time.Time) time.Time {
+	return RenewAt(notBefore, notAfter).Add(24 * time.Hour)
+}
+
 // ExpiryWarnings returns when it is told of a certificate that is still current that its end is near, in order and in whole
 // seconds. All come after RenewAt, so that a renewal in time is told of by none:
 //

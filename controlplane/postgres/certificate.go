@@ -73,6 +73,21 @@ func (q queries) ListCertificates(ctx context.Context, orgID string, f Certifica
 	return items, next, nil
 }
 
+// ReplacedCertificate returns the id of the domain's certificate that the given one took the
+// place of, "" where there is none.
+func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id string) (string, error) {
+	rows, err := q.db.Query(ctx, `SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
+		ORDER BY created_at DESC, id DESC LIMIT 1`, orgID, domainID, id)
+	if err != nil {
+		return "", translate(err, "", "")
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(found) == 0 {
+		return "", translate(err, "", "")
+	}
+	return found[0], nil
+}
+
 // AddCertificate stores a new certificate; the one it replaces, if any, is told so.
 func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, replaces string) error {
 	_, err := t.db.Exec(ctx, addCertificate, certificateArgsOf(c)...)

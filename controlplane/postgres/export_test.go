@@ -23,6 +23,17 @@ func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter
 	return strings.Join(lines, "\n"), err
 }
 
+// ExplainJobs returns the plan of the statement behind ListJobs.
+func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (string, error) {
+	sql, args := f.query(orgID)
+	rows, err := s.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
+	if err != nil {
+		return "", err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return strings.Join(lines, "\n"), err
+}
+
 // ExplainDispatch returns the plans of the statements behind DispatchDue, where each lane has
 // more due than room.
 func (s *Store) ExplainDispatch(ctx context.Context, now time.Time, lanes []Lane) (string, error) {

@@ -55,7 +55,22 @@ type JobFilter struct {
 
 // ListJobs returns one page, newest first, and the cursor of the next one, nil on the last.
 func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]controlplane.Job, *Cursor, error) {
-	args := []any{orgID}
+	sql, args := f.query(orgID)
+	rows, err := q.db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, scanJob)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, f.Limit, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
+	return items, next, nil
+}
+
+// query returns the statement that reads one page and a row more.
+func (f JobFilter) query(orgID string) (sql string, args []any) {
+	args = []any{orgID}
 	where := []string{"j.org_id = $1"}
 	add := func(cond string, v any) {
 		args = append(args, v)
@@ -64,7 +79,11 @@ func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]con
 	if f.DomainID != "" {
 		add("j.domain_id = $%d", f.DomainID)
 	}
-	if f.Status != "" {
+	switch f.Status {
+	case "":
+	case controlplane.JobFailed:
+		where = append(where, "j.status = 'failed'") // as its index has it
+	default:
 		add("j.status = $%d", f.Status)
 	}
 	if f.Type != "" {
@@ -78,17 +97,8 @@ func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]con
 		where = append(where, fmt.Sprintf("(j.created_at, j.id) < ($%d::text::timestamptz, $%d)", len(args)-1, len(args)))
 	}
 	args = append(args, f.Limit+1)
-	rows, err := q.db.Query(ctx, fmt.Sprintf(`SELECT %s FROM jobs j WHERE %s ORDER BY j.created_at DESC, j.id DESC LIMIT $%d`,
-		jobColumns, strings.Join(where, " AND "), len(args)), args...)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanJob)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
-	return items, next, nil
+	return fmt.Sprintf(`SELECT %s FROM jobs j WHERE %s ORDER BY j.created_at DESC, j.id DESC LIMIT $%d`,
+		jobColumns, strings.Join(where, " AND "), len(args)), args
 }
 
 // AddJob stores a job, unless the domain has an open one in the same slot: then that one is

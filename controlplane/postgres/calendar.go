@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Week is the length of a calendar's steps.
+const Week = 7 * 24 * time.Hour
+
+// EndingWeek is a number of domains whose certificates end in the same week and are renewed in
+// the same week.
+type EndingWeek struct {
+	Ends   int  // weeks from the calendar's beginning, or its length for later
+	Renews *int // the same, of the next renewal; nil where none is planned
+	Ended  bool // the certificates have ended
+	Late   bool // they should have been renewed by now (controlplane.RenewalLateAt)
+	Count  int
+}
+
+// EndingWeeks counts an organization's domains that have a certificate by the weeks in which
+// it ends and is renewed. The weeks are counted from begin; what came before is in the first,
+// and what comes after that many weeks in one more.
+func (q queries) EndingWeeks(ctx context.Context, orgID string, now, begin time.Time, weeks int) ([]EndingWeek, error) {
+	ends := make([]time.Time, weeks)
+	for i := range ends {
+		ends[i] = begin.Add(time.Duration(i+1) * Week)
+	}
+	rows, err := q.db.Query(ctx, endingWeeks, orgID, now, ends)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EndingWeek])
+	return found, translate(err, "", "")
+}
+
+// endingWeeks judges what is late by controlplane.RenewAt, as renew_at itself moves on with
+// every renewal that is given up.
+const endingWeeks = `
+	SELECT width_bucket(expires_at, $3::timestamptz[]), CASE WHEN auto_renew THEN width_bucket(renew_at, $3::timestamptz[]) END,
+		expires_at <= $2::timestamptz,
+		auto_renew AND coalesce(expires_at - (expires_at - last_issued_at) / CASE WHEN expires_at - last_issued_at < interval '240 hours' THEN 2 ELSE 3 END
+			< $2::timestamptz - interval '24 hours', false),
+		count(*)::int
+	FROM domains WHERE org_id = $1 AND coalesce(expires_at, 'infinity') < 'infinity'
+	GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
