@@ -7,10 +7,15 @@ type stop struct{ Section, Word, URL string }
 var navigation = []stop{
 	{"domains", "Domains", "/domains"},
 	{"jobs", "Jobs", "/jobs"},
+	{"webhooks", "Webhooks", "/webhooks"},
+	{"settings", "Settings", "/settings"},
 }
 
 // settings are the pages of the section for settings, in their order.
-var settings = []stop{}
+var settings = []stop{
+	{"organization", "Organization", "/settings/organization"},
+	{"tokens", "Tokens", "/settings/tokens"},
+}
 
 // navView is what a navigation shows: its stops, and at which of them the page is.
 type navView struct {
