@@ -13,7 +13,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// maxForm is what a form may have; the largest has one domain's name.
+// maxForm is what a form may have; the largest has the names of the domains that a token is
+// restricted to.
 const maxForm = 64 << 10
 
 // visit is one request as the pages see it. There is one timestamp per visit.

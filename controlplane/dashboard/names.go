@@ -1,0 +1,91 @@
+package dashboard
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// names are what users, tokens and domains are called, by their ids. What is no longer there
+// has none, but for users.
+type names map[string]string
+
+// names looks up what the ids stand for. They are from objects of the visit's organization;
+// those of other kinds are passed over.
+func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, error) {
+	all := names{}
+	of := func(prefix string) []string {
+		var some []string
+		for _, id := range ids {
+			if controlplane.IsID(prefix, id) && !slices.Contains(some, id) {
+				some = append(some, id)
+			}
+		}
+		return some
+	}
+	if users := of(controlplane.PrefixUser); users != nil {
+		titles, err := d.store.UserTitles(ctx, users)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, titles)
+	}
+	if tokens := of(controlplane.PrefixToken); tokens != nil {
+		found, err := d.store.TokenNames(ctx, v.org.ID, tokens)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, found)
+	}
+	if domains := of(controlplane.PrefixDomain); domains != nil {
+		found, _, err := d.store.ListDomains(ctx, v.org.ID, postgres.DomainFilter{IDs: domains, Limit: len(domains)})
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			all[found[i].ID] = found[i].Name
+		}
+	}
+	return all, nil
+}
+
+// of returns what an object is called: its id where that is not known.
+func (n names) of(id string) string {
+	if name := n[id]; name != "" {
+		return name
+	}
+	return id
+}
+
+// actor returns what to call who did something.
+func (n names) actor(a controlplane.Actor) string {
+	switch {
+	case a.Type == controlplane.ActorUser:
+		return n.of(a.ID)
+	case a.Type == controlplane.ActorToken && n[a.ID] != "":
+		return "API token “" + n[a.ID] + "”"
+	case a.Type == controlplane.ActorToken:
+		return "API token " + a.ID
+	case a.ID == operator:
+		return "The operator"
+	}
+	return "DCVaaS"
+}
+
+// operator is the part of the program that does what it is told at the command line.
+const operator = "admin"
+
+// creator returns what to call who made something.
+func (n names) creator(id string) string {
+	a := controlplane.System(id)
+	switch {
+	case controlplane.IsID(controlplane.PrefixUser, id):
+		a.Type = controlplane.ActorUser
+	case controlplane.IsID(controlplane.PrefixToken, id):
+		a.Type = controlplane.ActorToken
+	}
+	return n.actor(a)
+}

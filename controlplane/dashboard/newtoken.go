@@ -1,0 +1,174 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// maxTokenDomains is how many domains a token can be restricted to, as in the API.
+const maxTokenDomains = 500
+
+// tokenForm is the form to create a token, with what was typed and what is wrong with it.
+type tokenForm struct {
+	Name    string
+	Groups  []scopeGroup
+	Ends    []choice
+	Domains string // their names, one on each line
+
+	NameError, ScopesError, EndsError, DomainsError string
+	Focus                                           string // the first field that is wrong
+}
+
+// tokenEnd is when a token can end, as a form offers it.
+type tokenEnd struct {
+	value, word string
+	days        int // 0: never
+}
+
+var tokenEnds = []tokenEnd{
+	{"30d", "In 30 days", 30},
+	{"90d", "In 90 days", 90},
+	{"1y", "In a year", 365},
+	{"never", "Never", 0},
+}
+
+func (d *Dashboard) newTokenPage(w http.ResponseWriter, v *visit) error {
+	return d.showTokenForm(w, v, http.StatusOK, &tokenForm{Focus: "name"}, nil, "90d")
+}
+
+// showTokenForm answers with the form, in which some scopes and an end are chosen.
+func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, form *tokenForm, scopes []controlplane.Scope, end string) error {
+	form.Groups = scopeGroups(v.session.Role.Grant().Scopes, scopes)
+	for _, e := range tokenEnds {
+		form.Ends = append(form.Ends, choice{e.value, e.word, e.value == end})
+	}
+	return d.render(w, v, status, "newtoken", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
+}
+
+// createToken creates a token, and shows its secret this once.
+func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	f := v.PostForm
+	form := &tokenForm{Name: f.Get("name"), Domains: f.Get("domains")}
+	in := lifecycle.NewToken{Name: form.Name}
+	for _, s := range f["scope"] {
+		in.Scopes = append(in.Scopes, controlplane.Scope(s))
+	}
+	end := slices.IndexFunc(tokenEnds, func(e tokenEnd) bool { return e.value == f.Get("end") })
+	if end >= 0 && tokenEnds[end].days > 0 {
+		at := v.now.AddDate(0, 0, tokenEnds[end].days)
+		in.ExpiresAt = &at
+	}
+	named := lines(form.Domains)
+	switch {
+	case end < 0:
+		form.EndsError = "Choose when the token ends."
+	case len(named) > maxTokenDomains:
+		form.DomainsError = fmt.Sprintf("These are %d domains; a token can be restricted to %d.", len(named), maxTokenDomains)
+	default:
+		var err error
+		if in.DomainIDs, err = d.domainIDs(v, named); err != nil {
+			return err
+		}
+		t, secret, err := d.lifecycle.CreateToken(v.Context(), d.actor(v), v.session.Role.Grant(), v.org.ID, in)
+		if err == nil {
+			return d.showTokenSecret(w, v, "Token created", t, secret)
+		}
+		e := wrongInput(err)
+		if e == nil {
+			return err
+		}
+		form.explain(e, named)
+	}
+	form.focus()
+	return d.showTokenForm(w, v, http.StatusUnprocessableEntity, form, in.Scopes, f.Get("end"))
+}
+
+// domainIDs returns the ids of the domains that are named. In the place of what names
+// none is "", which lifecycle refuses.
+func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
+	ids := make([]string, len(named))
+	for i, line := range named {
+		name, err := controlplane.ParseName("/name", line)
+		if err != nil {
+			continue
+		}
+		domain, err := d.store.Domain(v.Context(), v.org.ID, name)
+		switch {
+		case err == nil:
+			ids[i] = domain.ID
+		case !controlplane.IsKind(err, controlplane.KindNotFound):
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// explain puts what is wrong to the fields that it is wrong with.
+func (f *tokenForm) explain(e *controlplane.Error, named []string) {
+	var missing []string
+	for _, field := range e.Fields {
+		part, index, _ := strings.Cut(strings.TrimPrefix(field.Pointer, "/"), "/")
+		switch part {
+		case "scopes":
+			f.ScopesError = field.Detail
+		case "expires_at":
+			f.EndsError = field.Detail
+		case "domain_ids":
+			if i, err := strconv.Atoi(index); err == nil && i < len(named) {
+				missing = append(missing, "“"+named[i]+"”")
+			}
+		default:
+			f.NameError = field.Detail
+		}
+	}
+	if missing != nil {
+		f.DomainsError = "This organization has no domain " + strings.Join(missing, ", ") + "."
+	}
+	if len(e.Fields) == 0 {
+		f.NameError = e.Message
+	}
+}
+
+func (f *tokenForm) focus() {
+	switch {
+	case f.NameError != "":
+		f.Focus = "name"
+	case f.ScopesError != "":
+		f.Focus = "scopes"
+	case f.EndsError != "":
+		f.Focus = "end"
+	default:
+		f.Focus = "domains"
+	}
+}
+
+// wrongInput returns the error where it is about what was typed.
+func wrongInput(err error) *controlplane.Error {
+	if err == nil {
+		return nil
+	}
+	if e := controlplane.AsError(err); slices.Contains([]controlplane.Kind{controlplane.KindInvalid, controlplane.KindMalformed}, e.Kind) {
+		return e
+	}
+	return nil
+}
+
+// lines returns the lines of a text that have something on them.
+func lines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}

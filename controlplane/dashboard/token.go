@@ -1,0 +1,166 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+const tokensURL = "/settings/tokens"
+
+func tokenURL(id string) string { return tokensURL + "/" + id }
+
+// tokenView is what templates/token.html shows.
+type tokenView struct {
+	ID, URL   string
+	Name      string
+	Prefix    string
+	Creator   string
+	Created   moment
+	Used      moment
+	Expires   moment
+	Expired   bool
+	Rotated   moment
+	OldUntil  moment
+	Groups    []scopeGroup // of what it may do
+	Domains   []tokenDomain
+	MayChange bool
+	MayRotate bool
+	Rename    renameForm
+	Overlaps  []choice
+}
+
+// tokenDomain is a domain that a token is restricted to.
+type tokenDomain struct {
+	Name string
+	URL  string // empty where the domain is no longer there
+}
+
+// renameForm is the form to rename a token, with what was typed and what is wrong with it.
+type renameForm struct{ Name, Error string }
+
+// overlap is how long an old secret can work on, as a form offers it.
+type overlap struct {
+	value, word string
+	lasts       time.Duration
+}
+
+var overlaps = []overlap{
+	{"none", "Not at all", 0},
+	{"1h", "1 hour", time.Hour},
+	{"24h", "24 hours", 24 * time.Hour},
+	{"7d", "7 days", 7 * 24 * time.Hour},
+}
+
+func (d *Dashboard) tokenPage(w http.ResponseWriter, v *visit) error {
+	t, err := d.token(v)
+	if err != nil {
+		return err
+	}
+	return d.showToken(w, v, http.StatusOK, t, renameForm{Name: t.Name})
+}
+
+// token returns the token that the address names.
+func (d *Dashboard) token(v *visit) (*controlplane.Token, error) {
+	id := mux.Vars(v.Request)["token"]
+	if !controlplane.IsID(controlplane.PrefixToken, id) {
+		return nil, controlplane.NotFound("token", id)
+	}
+	return d.store.Token(v.Context(), v.org.ID, id)
+}
+
+func (d *Dashboard) showToken(w http.ResponseWriter, v *visit, status int, t *controlplane.Token, rename renameForm) error {
+	names, err := d.names(v.Context(), v, append([]string{t.CreatedBy}, t.DomainIDs...))
+	if err != nil {
+		return err
+	}
+	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Prefix, Creator: names.creator(t.CreatedBy), Created: v.at(t.CreatedAt),
+		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.ended(t), Rotated: v.maybeAt(t.RotatedAt), OldUntil: v.oldUntil(t),
+		Groups: scopeGroups(t.Scopes, nil), MayChange: v.may(controlplane.ScopeTokensWrite), Rename: rename}
+	view.MayRotate = !view.Expired && v.session.Role.Grant().Covers(t.Grant())
+	for _, id := range t.DomainIDs {
+		domain := tokenDomain{Name: names.of(id)}
+		if names[id] != "" {
+			domain.URL = "/domains/" + id
+		}
+		view.Domains = append(view.Domains, domain)
+	}
+	for _, o := range overlaps {
+		view.Overlaps = append(view.Overlaps, choice{o.value, o.word, o.value == "24h"})
+	}
+	return d.render(w, v, status, "token", layout{Title: t.Name, Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
+}
+
+func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
+	t, err := d.token(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	name := v.PostForm.Get("name")
+	_, err = d.lifecycle.RenameToken(v.Context(), d.actor(v), v.org.ID, t.ID, name)
+	if e := wrongInput(err); e != nil {
+		return d.showToken(w, v, http.StatusUnprocessableEntity, t, renameForm{name, e.Message})
+	}
+	if err != nil {
+		return err
+	}
+	d.setFlash(w, "token-renamed")
+	http.Redirect(w, v.Request, tokenURL(t.ID), http.StatusSeeOther)
+	return nil
+}
+
+// rotateToken gives a token a new secret, and shows it this once.
+func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
+	t, err := d.token(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	i := slices.IndexFunc(overlaps, func(o overlap) bool { return o.value == v.PostForm.Get("overlap") })
+	if i < 0 {
+		return badForm(fmt.Errorf("no overlap %q", v.PostForm.Get("overlap")))
+	}
+	t, secret, err := d.lifecycle.RotateToken(v.Context(), d.actor(v), v.session.Role.Grant(), v.org.ID, t.ID, lifecycle.Rotation{Overlap: overlaps[i].lasts})
+	if err != nil {
+		return err
+	}
+	return d.showTokenSecret(w, v, "The new secret", t, secret)
+}
+
+func (d *Dashboard) revokeToken(w http.ResponseWriter, v *visit) error {
+	t, err := d.token(v)
+	if err != nil {
+		return err
+	}
+	if err := d.lifecycle.DeleteToken(v.Context(), d.actor(v), v.org.ID, t.ID); err != nil {
+		return err
+	}
+	d.setFlash(w, "token-revoked")
+	http.Redirect(w, v.Request, tokensURL, http.StatusSeeOther)
+	return nil
+}
+
+// ended reports whether a token has expired.
+func (v *visit) ended(t *controlplane.Token) bool {
+	return t.ExpiresAt != nil && !t.ExpiresAt.After(v.now)
+}
+
+// oldUntil returns until when the secret before a token's last rotation works: the zero moment
+// where none does.
+func (v *visit) oldUntil(t *controlplane.Token) moment {
+	if v.ended(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) || !t.PreviousUntil.After(*t.RotatedAt) {
+		return moment{}
+	}
+	return v.at(*t.PreviousUntil)
+}

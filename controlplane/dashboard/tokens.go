@@ -1,0 +1,121 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	tokensPerPage = 50
+
+	// domainsNamed is how many of a token's domains its row in the list names.
+	domainsNamed = 3
+
+	// revokeAllWords are what is typed to revoke every token.
+	revokeAllWords = "revoke all"
+)
+
+// tokensView is what templates/tokens.html shows.
+type tokensView struct {
+	Rows        []tokenRow
+	First, Next string // addresses of pages; empty where there are none
+	MayChange   bool
+	RevokeAll   revokeAllForm
+}
+
+// tokenRow is one API token in the list.
+type tokenRow struct {
+	Name, URL   string
+	Prefix      string
+	Scopes      []controlplane.Scope
+	ScopesTitle string   // what they are folded under; empty where they are few
+	Domains     []string // the first of those it may touch
+	More        int      // of them
+	Created     moment
+	Creator     string
+	Used        moment
+	Expires     moment
+	Expired     bool
+	OldUntil    moment // until when the secret before the last rotation works
+}
+
+// revokeAllForm is the form to revoke every token, with what is wrong with it.
+type revokeAllForm struct {
+	Words string // to type
+	Error string
+}
+
+// tokenList is the list of tokens. A cursor is good for one organization's.
+type tokenList struct {
+	Tokens string // the organization
+}
+
+func (d *Dashboard) tokensPage(w http.ResponseWriter, v *visit) error {
+	return d.showTokens(w, v, http.StatusOK, "")
+}
+
+// showTokens answers with the list, and with what is wrong with the form to revoke them all.
+func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wrong string) error {
+	l := tokenList{v.org.ID}
+	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	tokens, next, err := d.store.ListTokens(v.Context(), v.org.ID, after, tokensPerPage)
+	if err != nil {
+		return err
+	}
+	names, err := d.names(v.Context(), v, idsInRows(tokens))
+	if err != nil {
+		return err
+	}
+	view := tokensView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllWords, wrong}}
+	for i := range tokens {
+		view.Rows = append(view.Rows, v.tokenRow(&tokens[i], names))
+	}
+	if after != nil {
+		view.First = tokensURL
+	}
+	if next != nil {
+		view.Next = tokensURL + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
+	}
+	return d.render(w, v, status, "tokens", layout{Title: "API tokens", Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
+}
+
+func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {
+	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Prefix, Scopes: t.Scopes, ScopesTitle: scopesTitle(t.Scopes),
+		Created: v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy), Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.ended(t), OldUntil: v.oldUntil(t)}
+	for _, id := range t.DomainIDs[:min(domainsNamed, len(t.DomainIDs))] {
+		row.Domains = append(row.Domains, names.of(id))
+	}
+	row.More = len(t.DomainIDs) - len(row.Domains)
+	return row
+}
+
+// idsInRows returns the ids of what rows of the list name.
+func idsInRows(tokens []controlplane.Token) []string {
+	var ids []string
+	for _, t := range tokens {
+		ids = append(append(ids, t.CreatedBy), t.DomainIDs[:min(domainsNamed, len(t.DomainIDs))]...)
+	}
+	return ids
+}
+
+// revokeTokens revokes every token of the organization, once that was typed.
+func (d *Dashboard) revokeTokens(w http.ResponseWriter, v *visit) error {
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), revokeAllWords) {
+		return d.showTokens(w, v, http.StatusUnprocessableEntity, "Nothing was revoked: type “"+revokeAllWords+"” to confirm.")
+	}
+	if _, err := d.lifecycle.RevokeTokens(v.Context(), d.actor(v), v.org.ID, ""); err != nil {
+		return err
+	}
+	d.setFlash(w, "tokens-revoked")
+	http.Redirect(w, v.Request, tokensURL, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,295 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// Two more people.
+var (
+	anAdmin = controlplane.GitHubAccount{ID: 21, Login: "an-admin"}
+	aMember = controlplane.GitHubAccount{ID: 22, Login: "a-member"}
+)
+
+// token makes an API token.
+func (s *site) token(org *controlplane.Organization, in lifecycle.NewToken) (t *controlplane.Token, secret string) {
+	s.t.Helper()
+	if in.Scopes == nil {
+		in.Scopes = []controlplane.Scope{controlplane.ScopeDomainsRead}
+	}
+	t, secret, err := s.life.CreateToken(s.t.Context(), controlplane.System(operator), nil, org.ID, in)
+	s.must(err)
+	return t, secret
+}
+
+// works reports whether a token's secret is one of the organization's now.
+func (s *site) works(secret string) bool {
+	s.t.Helper()
+	t, err := s.store.TokenByHash(s.t.Context(), controlplane.HashSecret(secret))
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return false
+	}
+	s.must(err)
+	return t.SecretUntil == nil || t.SecretUntil.After(time.Now())
+}
+
+var secretOnPage = regexp.MustCompile(`dcv_[0-9A-Za-z]{36}`)
+
+// secretOf returns the secret that a page shows, and fails where it is not told to keep it.
+func (a answer) secretOf() string {
+	a.t.Helper()
+	secret := secretOnPage.FindString(a.want(http.StatusOK, "It is shown this once").body)
+	if secret == "" {
+		a.t.Fatalf("there is no secret on the page:\n%s", a.text)
+	}
+	if got := a.header.Get("Cache-Control"); got != "no-store" {
+		a.t.Errorf("Cache-Control is %q", got)
+	}
+	return secret
+}
+
+func TestNoTokensYet(t *testing.T) {
+	s := newSignedIn(t)
+	s.join(s.org, aMember, controlplane.RoleMember)
+	s.get("/settings/tokens").want(http.StatusOK, "No tokens yet", "DCVAAS_API_TOKEN").has(`href="/settings/tokens/new"`, `href="/settings/tokens" aria-current="true"`).hasNot("<table", "revoke-all")
+	s.again(aMember).get("/settings/tokens").want(http.StatusOK, "An admin or owner of the organization creates them").hasNot("/settings/tokens/new")
+}
+
+func TestCreateToken(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	s.get("/settings/tokens/new").want(http.StatusOK, "One name on each line").has(`<label for="name">`, `value="certificates:key"`, `<option value="90d" selected>`)
+	a := s.post("/settings/tokens", url.Values{"name": {" deploy "}, "scope": {"domains:read", "jobs:read"}, "end": {"30d"}, "domains": {"\r\nExample.com\r\n"}})
+	secret := a.secretOf()
+	a.has(`data-copy="`+secret+`"`, `class="quiet copy"`).want(http.StatusOK, "deploy", "The token ends in 29 days")
+	if n := strings.Count(a.body, secret); n != 2 {
+		t.Errorf("the secret is on the page %d times", n)
+	}
+	found, err := s.store.TokenByHash(t.Context(), controlplane.HashSecret(secret))
+	s.must(err)
+	token, err := s.store.Token(t.Context(), s.org.ID, found.ID)
+	s.must(err)
+	if token.Name != "deploy" || !slices.Equal(token.Scopes, []controlplane.Scope{"domains:read", "jobs:read"}) || !slices.Equal(token.DomainIDs, []string{d.ID}) ||
+		token.CreatedBy != s.sessionOf(s).User.ID || token.ExpiresAt == nil {
+		t.Errorf("%+v", token)
+	}
+	if got := s.actions(s.org.ID, "token"); !slices.Equal(got, []string{controlplane.ActionTokenCreated}) {
+		t.Errorf("the log says %v", got)
+	}
+	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
+		s.get(path).want(http.StatusOK, "deploy", token.Prefix+"…", "domains:read", "example.com", "by developer", "Never").hasNot(secret)
+	}
+	secret = s.post("/settings/tokens", url.Values{"name": {"for ever"}, "scope": {"domains:read"}, "end": {"never"}}).want(http.StatusOK, "does not end by itself").secretOf()
+	if found, err := s.store.TokenByHash(t.Context(), controlplane.HashSecret(secret)); err != nil || found.ExpiresAt != nil || len(found.DomainIDs) != 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+func TestCreateWrongToken(t *testing.T) {
+	s := newSignedIn(t)
+	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
+	s.join(s.org, anAdmin, controlplane.RoleAdmin)
+	good := url.Values{"name": {"deploy"}, "scope": {"domains:read"}, "end": {"30d"}, "domains": {""}}
+	for what, c := range map[string]struct {
+		field, value string
+		says, focus  string
+	}{
+		"no name":             {"name", " ", "A token's name has 1 to 200 characters.", `name="name"`},
+		"a long name":         {"name", strings.Repeat("x", 201), "A token's name has 1 to 200 characters.", `name="name"`},
+		"an unstorable name":  {"name", "a\x00b", "cannot be stored", `name="name"`},
+		"no scope":            {"scope", "", "scope", `id="scopes-error"`},
+		"an unknown scope":    {"scope", "world:write", "There is no scope", `id="scopes-error"`},
+		"no end":              {"end", "", "Choose when the token ends", `name="end"`},
+		"an unknown end":      {"end", "1000y", "Choose when the token ends", `name="end"`},
+		"an unknown domain":   {"domains", "nowhere.example.com", "no domain “nowhere.example.com”", `name="domains"`},
+		"another's domain":    {"domains", "foreign.example.com", "no domain “foreign.example.com”", `name="domains"`},
+		"no name of a domain": {"domains", "\"><script>alert(1)</script>\n\x00", "<script>alert(1)</script>", `name="domains"`},
+		"too many domains":    {"domains", strings.Repeat("example.com\n", 501), "501 domains", `name="domains"`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			form := url.Values{}
+			for k, v := range good {
+				form[k] = v
+			}
+			form[c.field] = []string{c.value}
+			a := s.post("/settings/tokens", form).want(http.StatusUnprocessableEntity, c.says)
+			if !regexp.MustCompile(`<[a-z]+[^>]*` + regexp.QuoteMeta(c.focus) + `[^>]*autofocus`).MatchString(a.body) {
+				t.Errorf("the focus is not on %s", c.focus)
+			}
+			a.hasNot("<script>alert").has(`role="alert"`)
+			if c.field != "name" {
+				a.has(`value="deploy"`)
+			}
+			if c.field != "scope" {
+				a.has(`value="domains:read" checked`)
+			}
+		})
+	}
+	// What one has not oneself cannot be handed out.
+	as := s.again(anAdmin)
+	as.get("/settings/tokens/new").want(http.StatusOK).has(`value="tokens:write"`).hasNot(`value="members:write"`, `value="organization:write"`)
+	good.Set("scope", "members:write")
+	as.post("/settings/tokens", good).want(http.StatusUnprocessableEntity, "does not have the scope members:write")
+	if tokens, _, err := s.store.ListTokens(t.Context(), s.org.ID, nil, 10); err != nil || len(tokens) != 0 {
+		t.Errorf("%v, %v", tokens, err)
+	}
+}
+
+func TestRenameToken(t *testing.T) {
+	s := newSignedIn(t)
+	token, _ := s.token(s.org, lifecycle.NewToken{Name: "old"})
+	s.post(tokenURL(token.ID)+"/rename", url.Values{"name": {" "}}).want(http.StatusUnprocessableEntity, "1 to 200 characters", "old").has(`aria-describedby="name-error"`, `value=" "`)
+	s.post(tokenURL(token.ID)+"/rename", url.Values{"name": {"<b>new</b>"}}).to(tokenURL(token.ID))
+	s.get(tokenURL(token.ID)).want(http.StatusOK, "The token has its new name", "<b>new</b>").hasNot("<b>new")
+}
+
+func TestRotateToken(t *testing.T) {
+	s := newSignedIn(t)
+	token, first := s.token(s.org, lifecycle.NewToken{Name: "ci"})
+	path := tokenURL(token.ID)
+	s.get(path).want(http.StatusOK).has(`<option value="24h" selected>`).hasNot("Old secret")
+	a := s.post(path+"/rotate", url.Values{"overlap": {"7d"}}).want(http.StatusOK, "The new secret", "The old secret works on, and ends in")
+	second := a.secretOf()
+	if second == first || !s.works(first) || !s.works(second) {
+		t.Errorf("the first works: %v, the second: %v", s.works(first), s.works(second))
+	}
+	s.get(path).want(http.StatusOK, "Old secret", "The one before it stops at once").hasNot(second)
+	s.get("/settings/tokens").want(http.StatusOK, "Old secret ends in").hasNot(second)
+	third := s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK, "The old secret works no more").secretOf()
+	if s.works(first) || s.works(second) || !s.works(third) {
+		t.Error("an old secret works on")
+	}
+	s.get("/settings/tokens").hasNot("Old secret")
+	for _, overlap := range []string{"", "3600", "8d"} {
+		s.post(path+"/rotate", url.Values{"overlap": {overlap}}).want(http.StatusBadRequest)
+	}
+	if !s.works(third) {
+		t.Error("what was refused has changed the secret")
+	}
+}
+
+func TestRotateTokenThatHasEnded(t *testing.T) {
+	s := newSignedIn(t)
+	soon := time.Now().Add(time.Hour)
+	token, _ := s.token(s.org, lifecycle.NewToken{Name: "ci", ExpiresAt: &soon})
+	s.at(2 * time.Hour)
+	s.get(tokenURL(token.ID)).want(http.StatusOK, "Create a new one in its place", "Ended").hasNot("/rotate")
+	s.get("/settings/tokens").want(http.StatusOK, "Ended")
+}
+
+func TestRevokeTokens(t *testing.T) {
+	s := newSignedIn(t)
+	token, secret := s.token(s.org, lifecycle.NewToken{Name: "ci"})
+	_, other := s.token(s.org, lifecycle.NewToken{Name: "deploy"})
+	_, foreign := s.token(s.newOrg("Other Ltd"), lifecycle.NewToken{Name: "theirs"})
+	s.get(tokenURL(token.ID)).want(http.StatusOK, "This cannot be undone")
+	s.post(tokenURL(token.ID)+"/revoke", nil).to("/settings/tokens")
+	s.get("/settings/tokens").want(http.StatusOK, "The token is revoked", "deploy").hasNot(token.ID)
+	s.get(tokenURL(token.ID)).want(http.StatusNotFound)
+	if s.works(secret) || !s.works(other) {
+		t.Error("the wrong one is revoked")
+	}
+	s.post("/settings/tokens/revoke-all", url.Values{"confirm": {"yes"}}).want(http.StatusUnprocessableEntity, "Nothing was revoked").has(`aria-invalid="true"`, " open>")
+	if !s.works(other) {
+		t.Error("it was revoked unasked")
+	}
+	s.post("/settings/tokens/revoke-all", url.Values{"confirm": {" Revoke All "}}).to("/settings/tokens")
+	s.get("/settings/tokens").want(http.StatusOK, "All tokens are revoked", "No tokens yet")
+	if s.works(other) || !s.works(foreign) {
+		t.Error("not those of the organization, and those alone, are revoked")
+	}
+}
+
+// A member sees tokens, and no button that is refused; an admin takes over none that may do
+// more than they may.
+func TestTokensByRole(t *testing.T) {
+	s := newSignedIn(t)
+	s.join(s.org, anAdmin, controlplane.RoleAdmin)
+	s.join(s.org, aMember, controlplane.RoleMember)
+	token, secret := s.token(s.org, lifecycle.NewToken{Name: "ci", Scopes: controlplane.Scopes()})
+	as := s.again(aMember)
+	as.get("/settings/tokens").want(http.StatusOK, "ci", "All scopes").hasNot("/settings/tokens/new", "revoke-all", "<button class=\"danger\"")
+	as.get(tokenURL(token.ID)).want(http.StatusOK, "ci", "by The operator").hasNot(`method="post" action="/settings`)
+	as.get("/settings/tokens/new").want(http.StatusForbidden)
+	for path, form := range map[string]url.Values{
+		"/settings/tokens":             {"name": {"x"}, "scope": {"domains:read"}, "end": {"never"}},
+		"/settings/tokens/revoke-all":  {"confirm": {"revoke all"}},
+		tokenURL(token.ID) + "/rename": {"name": {"x"}},
+		tokenURL(token.ID) + "/rotate": {"overlap": {"none"}},
+		tokenURL(token.ID) + "/revoke": nil,
+	} {
+		as.post(path, form).want(http.StatusForbidden, "The role member lacks the scope tokens:write")
+	}
+	as = s.again(anAdmin)
+	as.get(tokenURL(token.ID)).want(http.StatusOK, "It may do more than your role").hasNot("/rotate")
+	as.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusForbidden, "may do more than the caller")
+	if now, err := s.store.Token(t.Context(), s.org.ID, token.ID); err != nil || now.Name != "ci" || !s.works(secret) {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
+func TestTokensOfAnotherOrganization(t *testing.T) {
+	s := newSignedIn(t)
+	token, secret := s.token(s.newOrg("Other Ltd"), lifecycle.NewToken{Name: "theirs"})
+	s.get("/settings/tokens").want(http.StatusOK).hasNot("theirs")
+	for _, id := range []string{token.ID, controlplane.NewID(controlplane.PrefixToken), "tok_x", s.org.ID} {
+		s.get(tokenURL(id)).want(http.StatusNotFound)
+		s.post(tokenURL(id)+"/rename", url.Values{"name": {"mine"}}).want(http.StatusNotFound)
+		s.post(tokenURL(id)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusNotFound)
+		s.post(tokenURL(id)+"/revoke", nil).want(http.StatusNotFound)
+	}
+	if !s.works(secret) {
+		t.Error("it works no more")
+	}
+	out := s.browser()
+	out.get("/settings/tokens").to(signInTo("/settings/tokens"))
+	out.get(tokenURL(token.ID)).to(signInTo(tokenURL(token.ID)))
+	out.post("/settings/tokens", nil).to("/login")
+}
+
+func TestTokensOfHostileNames(t *testing.T) {
+	s := newSignedIn(t)
+	token, _ := s.token(s.org, lifecycle.NewToken{Name: `"><script>alert(1)</script>`, Scopes: controlplane.Scopes()[:3]})
+	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
+		s.get(path).want(http.StatusOK, `"><script>alert(1)</script>`).hasNot("<script>alert")
+	}
+	a := s.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"1h"}})
+	a.secretOf()
+	a.hasNot("<script>alert")
+}
+
+func TestPagesOfTokens(t *testing.T) {
+	s := newSignedIn(t)
+	for i := range tokensPerPage + 2 {
+		s.token(s.org, lifecycle.NewToken{Name: fmt.Sprintf("t%03d", i)})
+	}
+	first := s.get("/settings/tokens").want(http.StatusOK, "t051", "t002", "Next page").hasNot("t001", "First page")
+	link := strings.ReplaceAll(regexp.MustCompile(`href="(/settings/tokens\?cursor=[^"]*)"`).FindStringSubmatch(first.body)[1], "&amp;", "&")
+	s.get(link).want(http.StatusOK, "t001", "t000", "First page").hasNot("t002", "Next page")
+	s.get("/settings/tokens?cursor=abc").want(http.StatusBadRequest)
+	other := s.newOrg("Other Ltd")
+	s.join(other, developer, controlplane.RoleOwner)
+	s.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
+	s.get(link).want(http.StatusBadRequest)
+}
+
+func TestEveryScopeHasWords(t *testing.T) {
+	t.Parallel()
+	for _, s := range controlplane.Scopes() {
+		if scopeWords[s] == "" {
+			t.Errorf("%s has no words", s)
+		}
+	}
+	if len(scopeWords) != len(controlplane.Scopes()) {
+		t.Error("there are words for what is no scope")
+	}
+}
