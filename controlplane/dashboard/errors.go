@@ -77,10 +77,12 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 
 // remedies say in the dashboard's terms what the errors' own texts say in the API's.
 var remedies = map[string]string{
-	"no-certificate": "Order the first one with “Issue now”.",
-	"job-succeeded":  "Start new work with the buttons on the domain’s page.",
-	"name-wildcard":  "Enter the name without “*.” and tick “Also cover all names one level below”.",
-	"not-found":      "It may have been deleted, or belong to another organization. Check the address.",
+	"no-certificate":   "Order the first one with “Issue now”.",
+	"job-succeeded":    "Start new work with the buttons on the domain’s page.",
+	"name-wildcard":    "Enter the name without “*.” and tick “Also cover all names one level below”.",
+	"webhook-disabled": "Enable it first, with the form on the webhook’s page.",
+	"range-invalid":    "Choose a start within the last 30 days, and before the end.",
+	"not-found":        "It may have been deleted, or belong to another organization. Check the address.",
 }
 
 // remedy returns what a person at the dashboard can do about an error.

@@ -1,23 +1,55 @@
 package dashboard
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
 
 // flashes are what an action says on the page that follows it. The cookie carries only the
 // key, so nobody can put words into the page.
 var flashes = map[string]string{
-	"added":         "Domain added. Create the record below; the rest happens by itself.",
-	"check":         "The record is being looked up now.",
-	"check-running": "A check is under way already.",
-	"issue":         "A certificate is being ordered now.",
-	"issue-running": "A certificate is being ordered already.",
-	"renew":         "The certificate is being renewed now.",
-	"renew-running": "A certificate is being ordered already.",
-	"joined":        "You are a member of this organization now.",
-	"member":        "You are a member of this organization already; nothing was changed.",
-	"switched":      "You are in this organization now.",
-	"retry":         "The job starts afresh, with all its attempts.",
-	"retry-running": "That work is under way already.",
+	"added":              "Domain added. Create the record below; the rest happens by itself.",
+	"check":              "The record is being looked up now.",
+	"check-running":      "A check is under way already.",
+	"issue":              "A certificate is being ordered now.",
+	"issue-running":      "A certificate is being ordered already.",
+	"renew":              "The certificate is being renewed now.",
+	"renew-running":      "A certificate is being ordered already.",
+	"joined":             "You are a member of this organization now.",
+	"member":             "You are a member of this organization already; nothing was changed.",
+	"switched":           "You are in this organization now.",
+	"renamed":            "The organization has its new name.",
+	"left":               "You have left the organization.",
+	"deleted":            "The organization is deleted.",
+	"role":               "The role is as you chose it.",
+	"transferred":        "The organization is handed over. You are an admin now.",
+	"removed":            "The member is removed, and signed out of this organization.",
+	"invitation-revoked": "The invitation is taken back: its link leads nowhere any more.",
+	"retry":              "The job starts afresh, with all its attempts.",
+	"token-renamed":      "The token has its new name.",
+	"token-revoked":      "The token is revoked: it works no more.",
+	"tokens-revoked":     "All tokens are revoked: none works any more.",
+	"retry-running":      "That work is under way already.",
+
+	"revoke":         "The CA is being told to revoke the certificate.",
+	"revoke-running": "The certificate is being revoked already; the last reason counts.",
+
+	"webhook-saved":   "The webhook is changed.",
+	"webhook-deleted": "The webhook is deleted, with its deliveries.",
+	"webhook-test":    "A test is on its way. Reload the page to see what became of it.",
+	"redelivered":     "The event is sent again now, with all attempts anew.",
 }
+
+// counts are flashes that say how many: the cookie carries the number, too.
+var counts = map[string]struct{ one, many string }{
+	"redelivered-range": {"1 event is sent again.", "%d events are sent again."},
+	"redelivered-part":  {"1 event is sent again, and there are more.", "%d events are sent again, the oldest first. There are more: the form below begins where they end."},
+}
+
+// counted returns the key of a flash that says how many.
+func counted(key string, n int) string { return fmt.Sprintf("%s.%d", key, n) }
 
 const flashCookie = "dcvaas_flash"
 
@@ -30,5 +62,20 @@ func (d *Dashboard) takeFlash(w http.ResponseWriter, v *visit) string {
 		return ""
 	}
 	d.setCookie(w, flashCookie, "", -1)
+	if key, number, ok := strings.Cut(c.Value, "."); ok {
+		return countWords(key, number)
+	}
 	return flashes[c.Value]
+}
+
+func countWords(key, number string) string {
+	words := counts[key]
+	n, err := strconv.ParseUint(number, 10, 32)
+	switch {
+	case err != nil || words.many == "":
+		return ""
+	case n == 1:
+		return words.one
+	}
+	return fmt.Sprintf(words.many, n)
 }

@@ -38,6 +38,17 @@ func (d *Dashboard) routes() http.Handler {
 	post("/jobs/{job}/retry", d.allowed(controlplane.ScopeJobsWrite, d.retryJob))
 	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
 
+	get("/webhooks", d.signedIn(d.webhooksPage))
+	post("/webhooks", d.allowed(controlplane.ScopeWebhooksWrite, d.addWebhook))
+	get("/webhooks/{webhook}", d.signedIn(d.webhookPage))
+	post("/webhooks/{webhook}", d.allowed(controlplane.ScopeWebhooksWrite, d.changeWebhook))
+	post("/webhooks/{webhook}/rotate", d.allowed(controlplane.ScopeWebhooksWrite, d.rotateWebhook))
+	post("/webhooks/{webhook}/delete", d.allowed(controlplane.ScopeWebhooksWrite, d.deleteWebhook))
+	post("/webhooks/{webhook}/test", d.allowed(controlplane.ScopeWebhooksWrite, d.testWebhook))
+	post("/webhooks/{webhook}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite, d.redeliverRange))
+	get("/webhooks/{webhook}/deliveries/{delivery}", d.signedIn(d.deliveryPage))
+	post("/webhooks/{webhook}/deliveries/{delivery}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite, d.redeliver))
+
 	get("/static/{file}", d.assets.serve)
 
 	r.NotFoundHandler = d.page(noPage)

@@ -74,6 +74,26 @@ func (q queries) ListDeliveries(ctx context.Context, orgID, webhookID string, f 
 	return items, next, nil
 }
 
+// LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's id. One
+// that has none is not among them.
+func (q queries) LastDeliveries(ctx context.Context, orgID string, webhookIDs []string) (map[string]controlplane.Delivery, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+deliveryColumns+` FROM unnest($2::text[]) hook (id), LATERAL (
+			SELECT * FROM webhook_deliveries WHERE org_id = $1 AND webhook_id = hook.id ORDER BY created_at DESC, id DESC LIMIT 1
+		) d`, orgID, webhookIDs)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, scanDelivery)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	last := make(map[string]controlplane.Delivery, len(all))
+	for i := range all {
+		last[all[i].WebhookID] = all[i]
+	}
+	return last, nil
+}
+
 // Attempts returns what was tried for a delivery, oldest first.
 func (q queries) Attempts(ctx context.Context, orgID, deliveryID string) ([]controlplane.Attempt, error) {
 	rows, err := q.db.Query(ctx, `SELECT at, duration, status_code, error, request_headers, response_headers, response_body

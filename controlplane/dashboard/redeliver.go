@@ -1,0 +1,130 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// minute is how a field for a date and a time is filled in (WHATWG HTML §2.3.5.5). Browsers
+// add the seconds where they are not zero.
+const (
+	minute = "2006-01-02T15:04"
+	second = "2006-01-02T15:04:05"
+)
+
+// rangeForm is the form to send again what happened in a time, with what was typed and what
+// is wrong with it. Times are UTC.
+type rangeForm struct {
+	Action                 string
+	Since, Until           string
+	SinceError, UntilError string
+	All                    bool // also what was delivered
+	Open                   bool
+}
+
+// rangeForm is the form as the address asks for it; the last day otherwise.
+func (v *visit) rangeForm() *rangeForm {
+	q := v.URL.Query()
+	form := &rangeForm{Since: q.Get("since"), Until: q.Get("until"), All: q.Get("all") != "", Open: true}
+	if _, _, ok := form.read(); !ok {
+		return &rangeForm{Since: v.now.Add(-24 * time.Hour).Format(minute)}
+	}
+	return form
+}
+
+func utc(s string) (time.Time, error) {
+	if t, err := time.Parse(minute, s); err == nil {
+		return t, nil
+	}
+	return time.Parse(second, s)
+}
+
+// read returns the time that the form asks for; until is nil where that is now.
+func (f *rangeForm) read() (since time.Time, until *time.Time, ok bool) {
+	const wrong = "This is no date with a time. Write it like 2026-01-31T09:30."
+	since, err := utc(f.Since)
+	if err != nil {
+		f.SinceError = wrong
+	}
+	if f.Until != "" {
+		end, err := utc(f.Until)
+		if err != nil {
+			f.UntilError = wrong
+		}
+		until = &end
+	}
+	return since, until, f.SinceError == "" && f.UntilError == ""
+}
+
+// redeliver sends one event again.
+func (d *Dashboard) redeliver(w http.ResponseWriter, v *visit) error {
+	hook, delivery, err := d.delivery(v)
+	if err != nil {
+		return err
+	}
+	if _, err := d.lifecycle.Redeliver(v.Context(), d.actor(v), v.org.ID, hook.ID, delivery.ID); err != nil {
+		return err
+	}
+	d.setFlash(w, "redelivered")
+	http.Redirect(w, v.Request, deliveryURL(delivery), http.StatusSeeOther)
+	return nil
+}
+
+// redeliverRange sends again what happened in a time, and says how much that was.
+func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
+	hook, err := d.webhook(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	form := &rangeForm{Since: trim(v.PostForm.Get("since")), Until: trim(v.PostForm.Get("until")), All: v.PostForm.Get("all") != "", Open: true}
+	since, until, ok := form.read()
+	if !ok {
+		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
+	}
+	queued, end, err := d.lifecycle.RedeliverRange(v.Context(), d.actor(v), v.org.ID, hook.ID, since, until, form.All)
+	if controlplane.HasCode(err, "range-invalid") {
+		e := controlplane.AsError(err)
+		form.SinceError = e.Message + " " + remedy(e)
+		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
+	}
+	if err != nil {
+		return err
+	}
+	to, flash := webhookURL(hook.ID), "redelivered-range"
+	if until == nil && end.Before(v.now) || until != nil && end.Before(*until) {
+		to, flash = to+form.rest(end), "redelivered-part"
+	}
+	d.setFlash(w, counted(flash, queued))
+	http.Redirect(w, v.Request, to, http.StatusSeeOther)
+	return nil
+}
+
+// rest returns what leads to the form for what is left from a time on.
+func (f *rangeForm) rest(from time.Time) string {
+	q := url.Values{"since": {from.UTC().Format(second)}, "until": {f.Until}}
+	if f.All {
+		q.Set("all", "1")
+	}
+	return "?" + q.Encode() + "#again"
+}
+
+// testWebhook sends a test, and goes to the page that shows what becomes of it.
+func (d *Dashboard) testWebhook(w http.ResponseWriter, v *visit) error {
+	hook, err := d.webhook(v)
+	if err != nil {
+		return err
+	}
+	delivery, err := d.lifecycle.TestWebhook(v.Context(), d.actor(v), v.org.ID, hook.ID)
+	if err != nil {
+		return err
+	}
+	d.setFlash(w, "webhook-test")
+	http.Redirect(w, v.Request, deliveryURL(delivery), http.StatusSeeOther)
+	return nil
+}

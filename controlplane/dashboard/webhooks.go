@@ -1,0 +1,143 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// webhooksPerPage is how many rows a page of the list has.
+const webhooksPerPage = 50
+
+// webhooksView is what templates/webhooks.html shows.
+type webhooksView struct {
+	Used, Limit int
+	Tier        string
+	Add         *webhookForm // nil for whoever may not
+	Rows        []webhookRow
+	Sample      pill
+	First, Next string // addresses of pages; empty where there are none
+}
+
+// webhookRow is one webhook in the list.
+type webhookRow struct {
+	URL         string
+	Address     string
+	Description string
+	Events      string
+	Pill        pill
+	Why         string // it is disabled, or failing
+	Last        *pill  // what became of the last delivery; nil where there was none
+	LastAt      moment
+}
+
+// webhookList is the list, for its cursors.
+type webhookList struct{ Org, Of string }
+
+func (d *Dashboard) webhooksPage(w http.ResponseWriter, v *visit) error {
+	return d.showWebhooks(w, v, http.StatusOK, newWebhookForm())
+}
+
+// showWebhooks answers with the list and the form to add a webhook as it stands.
+func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, form *webhookForm) error {
+	l := webhookList{Org: v.org.ID, Of: "webhooks"}
+	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	hooks, next, err := d.store.ListWebhooks(v.Context(), v.org.ID, after, webhooksPerPage)
+	if err != nil {
+		return err
+	}
+	view := webhooksView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier), Sample: pill{"ok", "check", "Enabled"}}
+	if view.Used, err = d.store.WebhookCount(v.Context(), v.org.ID); err != nil {
+		return err
+	}
+	if v.may(controlplane.ScopeWebhooksWrite) {
+		view.Add = form
+		view.Add.Open = view.Add.Open || view.Used == 0
+	}
+	if view.Rows, err = d.webhookRows(v, hooks); err != nil {
+		return err
+	}
+	if after != nil {
+		view.First = "/webhooks"
+	}
+	if next != nil {
+		view.Next = "/webhooks?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
+	}
+	return d.render(w, v, status, "webhooks", layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
+}
+
+func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webhookRow, error) {
+	ids := make([]string, len(hooks))
+	for i := range hooks {
+		ids[i] = hooks[i].ID
+	}
+	last, err := d.store.LastDeliveries(v.Context(), v.org.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]webhookRow, len(hooks))
+	for i := range hooks {
+		hook := &hooks[i]
+		rows[i] = webhookRow{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description,
+			Events: eventsWords(hook.Events), Pill: webhookPill(hook), Why: disabledWords[hook.DisabledReason]}
+		if delivery, ok := last[hook.ID]; ok {
+			state := deliveryPill(&delivery)
+			rows[i].Last, rows[i].LastAt = &state, v.at(delivery.UpdatedAt)
+		}
+	}
+	return rows, nil
+}
+
+// addWebhook makes a webhook, and shows its secret this once.
+func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
+	form, err := webhookFormOf(v)
+	if err != nil {
+		return err
+	}
+	if !form.chosen() {
+		return d.showWebhooks(w, v, http.StatusUnprocessableEntity, form)
+	}
+	hook, secret, err := d.lifecycle.CreateWebhook(v.Context(), d.actor(v), v.org.ID, form.webhook())
+	if err == nil {
+		return d.showSecret(w, v, http.StatusCreated, hook, secret)
+	}
+	if !form.refused(err) {
+		return err
+	}
+	status, _ := statusOf(controlplane.AsError(err))
+	return d.showWebhooks(w, v, status, form)
+}
+
+func webhookURL(id string) string { return "/webhooks/" + id }
+
+// shortAddress leaves out an address's query, which may be a secret between others.
+func shortAddress(address string) string {
+	if short, _, ok := strings.Cut(address, "?"); ok {
+		return short + "?…"
+	}
+	return address
+}
+
+// webhookPill says whether events are sent to a webhook, and whether they arrive.
+func webhookPill(hook *controlplane.Webhook) pill {
+	switch {
+	case !hook.Enabled && hook.DisabledReason != "":
+		return pill{"danger", "cross", "Disabled"}
+	case !hook.Enabled:
+		return pill{"neutral", "dot", "Disabled"}
+	case hook.FailingSince != nil:
+		return pill{"warn", "alert", "Failing"}
+	}
+	return pill{"ok", "check", "Enabled"}
+}
+
+// disabledWords say why a webhook was disabled where nobody asked for it.
+var disabledWords = map[string]string{
+	controlplane.WebhookGone:    "It answered 410 Gone",
+	controlplane.WebhookFailing: "No attempt succeeded for five days",
+}
