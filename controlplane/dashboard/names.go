@@ -3,13 +3,14 @@ package dashboard
 import (
 	"context"
 	"maps"
+	"net/url"
 	"slices"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// names are what users, tokens and domains are called, by their ids. What is no longer there
+// names are what users, tokens, domains and webhooks are called, by their ids. What is no longer there
 // has none, but for users.
 type names map[string]string
 
@@ -49,6 +50,17 @@ func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, e
 			all[found[i].ID] = found[i].Name
 		}
 	}
+	if webhooks := of(controlplane.PrefixWebhook); webhooks != nil {
+		hooks, _, err := d.store.ListWebhooks(ctx, v.org.ID, nil, v.org.Tier.Webhooks())
+		if err != nil {
+			return nil, err
+		}
+		for i := range hooks {
+			if u, err := url.Parse(hooks[i].URL); err == nil {
+				all[hooks[i].ID] = u.Host // a path may hold a secret
+			}
+		}
+	}
 	return all, nil
 }
 
@@ -69,14 +81,20 @@ func (n names) actor(a controlplane.Actor) string {
 		return "API token “" + n[a.ID] + "”"
 	case a.Type == controlplane.ActorToken:
 		return "API token " + a.ID
-	case a.ID == operator:
-		return "The operator"
+	}
+	if word, ok := parts[a.ID]; ok {
+		return word
 	}
 	return "DCVaaS"
 }
 
-// operator is the part of the program that does what it is told at the command line.
-const operator = "admin"
+// parts are what the parts of the program that do something by themselves are called.
+var parts = map[string]string{
+	"admin":  "The operator", // at the command line
+	"dev":    "The operator",
+	"sweep":  "DCVaaS",
+	"worker": "DCVaaS",
+}
 
 // creator returns what to call who made something.
 func (n names) creator(id string) string {

@@ -15,6 +15,7 @@ var navigation = []stop{
 var settings = []stop{
 	{"organization", "Organization", "/settings/organization"},
 	{"tokens", "Tokens", "/settings/tokens"},
+	{"audit", "Audit log", "/settings/audit"},
 }
 
 // navView is what a navigation shows: its stops, and at which of them the page is.

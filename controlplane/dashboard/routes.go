@@ -49,6 +49,16 @@ func (d *Dashboard) routes() http.Handler {
 	get("/webhooks/{webhook}/deliveries/{delivery}", d.signedIn(d.deliveryPage))
 	post("/webhooks/{webhook}/deliveries/{delivery}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite, d.redeliver))
 
+	get("/settings/tokens", d.allowed(controlplane.ScopeTokensRead, d.tokensPage))
+	post("/settings/tokens", d.allowed(controlplane.ScopeTokensWrite, d.createToken))
+	get("/settings/tokens/new", d.allowed(controlplane.ScopeTokensWrite, d.newTokenPage))
+	post("/settings/tokens/revoke-all", d.allowed(controlplane.ScopeTokensWrite, d.revokeTokens))
+	get("/settings/tokens/{token}", d.allowed(controlplane.ScopeTokensRead, d.tokenPage))
+	post("/settings/tokens/{token}/rename", d.allowed(controlplane.ScopeTokensWrite, d.renameToken))
+	post("/settings/tokens/{token}/rotate", d.allowed(controlplane.ScopeTokensWrite, d.rotateToken))
+	post("/settings/tokens/{token}/revoke", d.allowed(controlplane.ScopeTokensWrite, d.revokeToken))
+	get("/settings/audit", d.allowed(controlplane.ScopeAuditRead, d.auditPage))
+
 	get("/static/{file}", d.assets.serve)
 
 	r.NotFoundHandler = d.page(noPage)

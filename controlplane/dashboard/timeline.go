@@ -39,16 +39,9 @@ var eventTints = map[string]struct{ tint, icon string }{
 }
 
 func (v *visit) eventView(a *controlplane.AuditEntry, people map[string]string) eventView {
-	view := eventView{ID: a.ID, Title: actionWords[a.Action], Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor, people), At: v.at(a.CreatedAt)}
-	if view.Title == "" {
-		view.Title = plain(a.Action)
-	}
+	view := eventView{ID: a.ID, Title: actionTitle(a.Action), Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor, people), At: v.at(a.CreatedAt), Text: entryText(a)}
 	if t, ok := eventTints[a.Action]; ok {
 		view.Tint, view.Icon = t.tint, t.icon
-	}
-	if view.Text, _ = a.Details["detail"].(string); view.Text == "" {
-		code, _ := a.Details["code"].(string)
-		view.Text = reason(code)
 	}
 	if a.Action == controlplane.ActionJobWaiting {
 		at, _ := a.Details["run_at"].(string)
@@ -68,6 +61,15 @@ func (v *visit) eventView(a *controlplane.AuditEntry, people map[string]string) 
 		}
 	}
 	return view
+}
+
+// entryText returns what an entry says of why: nothing where it says nothing.
+func entryText(a *controlplane.AuditEntry) string {
+	if detail, _ := a.Details["detail"].(string); detail != "" {
+		return detail
+	}
+	code, _ := a.Details["code"].(string)
+	return reason(code)
 }
 
 // people returns what the users are called that did something.

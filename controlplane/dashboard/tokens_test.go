@@ -26,7 +26,7 @@ func (s *site) token(org *controlplane.Organization, in lifecycle.NewToken) (t *
 	if in.Scopes == nil {
 		in.Scopes = []controlplane.Scope{controlplane.ScopeDomainsRead}
 	}
-	t, secret, err := s.life.CreateToken(s.t.Context(), controlplane.System(operator), nil, org.ID, in)
+	t, secret, err := s.life.CreateToken(s.t.Context(), controlplane.System("admin"), nil, org.ID, in)
 	s.must(err)
 	return t, secret
 }

@@ -122,6 +122,13 @@ var actionWords = map[string]string{
 	controlplane.ActionWebhookDisabled:    "Webhook disabled",
 }
 
+func actionTitle(action string) string {
+	if s, ok := actionWords[action]; ok {
+		return s
+	}
+	return plain(action)
+}
+
 // keyWords name the key types.
 var keyWords = map[controlplane.KeyType]string{
 	controlplane.KeyEC256:   "EC P-256",
