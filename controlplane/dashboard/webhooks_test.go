@@ -95,6 +95,8 @@ func (s *hooked) webhook(hook *controlplane.Webhook) *controlplane.Webhook {
 	return hook
 }
 
+var pageLink = regexp.MustCompile(`href="([^"]*[?;]cursor=[^"]*)"`)
+
 var secretText = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
 
 func TestNoWebhooksYet(t *testing.T) {
