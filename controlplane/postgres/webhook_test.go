@@ -36,6 +36,26 @@ func (d *db) deliveries(w *controlplane.Webhook) (events []string) {
 	return events
 }
 
+func TestLastDeliveries(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	told, quiet := d.webhook(d.org), d.webhook(d.org, "domain.renewed")
+	for i := range 3 {
+		e := d.happened("domain.created", "domain", "dom_x", nil)
+		e.CreatedAt = start.Add(time.Duration(i) * time.Minute)
+		d.must(d.Audit(t.Context(), e))
+	}
+	ids := []string{told.ID, quiet.ID, controlplane.NewID(controlplane.PrefixWebhook)}
+	last, err := d.LastDeliveries(t.Context(), d.org, ids)
+	d.must(err)
+	if got := last[told.ID]; len(last) != 1 || !got.CreatedAt.Equal(start.Add(2*time.Minute)) || got.EventID != d.deliveries(told)[0] {
+		t.Errorf("%+v", last)
+	}
+	if last, err := d.LastDeliveries(t.Context(), d.organization(1), ids); err != nil || len(last) != 0 {
+		t.Errorf("another organization sees %+v: %v", last, err)
+	}
+}
+
 // The database delivers the kinds of entries that are events, and no others.
 func TestAuditMakesDeliveriesOfEvents(t *testing.T) {
 	t.Parallel()
