@@ -69,6 +69,9 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixDomain, e.ExistingID) {
 		view.Back, view.BackWords = "/domains/"+e.ExistingID, "Back to the domain"
 	}
+	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixCertificate, e.ExistingID) {
+		view.Back, view.BackWords = certificateURL(e.ExistingID), "Back to the certificate"
+	}
 	if err := d.render(w, v, status, "error", layout{Title: title, Page: view}); err != nil {
 		d.log.ErrorContext(v.Context(), "dashboard: the page for an error failed", "request_id", v.id, "error", err)
 		http.Error(w, http.StatusText(status), status)
@@ -77,12 +80,15 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 
 // remedies say in the dashboard's terms what the errors' own texts say in the API's.
 var remedies = map[string]string{
-	"no-certificate":   "Order the first one with “Issue now”.",
-	"job-succeeded":    "Start new work with the buttons on the domain’s page.",
-	"name-wildcard":    "Enter the name without “*.” and tick “Also cover all names one level below”.",
-	"webhook-disabled": "Enable it first, with the form on the webhook’s page.",
-	"range-invalid":    "Choose a start within the last 30 days, and before the end.",
-	"not-found":        "It may have been deleted, or belong to another organization. Check the address.",
+	"no-certificate":      "Order the first one with “Issue now”.",
+	"job-succeeded":       "Start new work with the buttons on the domain’s page.",
+	"name-wildcard":       "Enter the name without “*.” and tick “Also cover all names one level below”.",
+	"webhook-disabled":    "Enable it first, with the form on the webhook’s page.",
+	"range-invalid":       "Choose a start within the last 30 days, and before the end.",
+	"password-empty":      "Type the password that the file is to be opened with.",
+	"csr-key-compromised": "Revoke it without ordering a new one. Then send a request made with another key, as csr_pem through the API or Terraform: a certificate follows.",
+	"role-unknown":        "Choose one of them.",
+	"not-found":           "It may have been deleted, or belong to another organization. Check the address.",
 }
 
 // remedy returns what a person at the dashboard can do about an error.

@@ -198,7 +198,13 @@ func (s *site) mismatch(d *controlplane.Domain) {
 func (s *site) issue(d *controlplane.Domain) *controlplane.Certificate {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	c := newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour))
+	return s.hold(d, newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour)))
+}
+
+// hold makes a certificate the domain's current one.
+func (s *site) hold(d *controlplane.Domain, c *controlplane.Certificate) *controlplane.Certificate {
+	s.t.Helper()
+	now := time.Now().UTC().Truncate(time.Second)
 	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
 		if err := t.AddCertificate(s.t.Context(), c, d.CertificateID); err != nil {
 			return err
@@ -209,7 +215,7 @@ func (s *site) issue(d *controlplane.Domain) *controlplane.Certificate {
 	}))
 	s.change(d, func(d *controlplane.Domain) {
 		renew := controlplane.RenewAt(c.NotBefore, c.NotAfter)
-		d.Status, d.StatusReason, d.CertificateID, d.ExpiresAt, d.RenewAt = controlplane.DomainActive, "", c.ID, &c.NotAfter, &renew
+		d.Status, d.StatusReason, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = controlplane.DomainActive, "", c.ID, &c.NotAfter, &renew, &c.NotBefore
 		next := now.Add(24 * time.Hour)
 		for _, k := range []controlplane.Condition{
 			{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME leads to its target.", LastCheckedAt: &now, NextCheckAt: &next},
@@ -236,13 +242,23 @@ func (s *site) kill(d *controlplane.Domain) *controlplane.Job {
 	return j
 }
 
-// newCertificate makes a real chain of two.
+// newCertificate makes a real chain of two, whose key nobody has.
 func newCertificate(t *testing.T, d *controlplane.Domain, from, to time.Time) *controlplane.Certificate {
+	t.Helper()
+	return certificateFor(t, d, from, to, newKey(t))
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return key
+}
+
+func certificateFor(t *testing.T, d *controlplane.Domain, from, to time.Time, key *ecdsa.PrivateKey) *controlplane.Certificate {
+	t.Helper()
 	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Intermediate R3"}, NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	if err != nil {

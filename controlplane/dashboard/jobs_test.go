@@ -16,8 +16,8 @@ func TestNoJobsYet(t *testing.T) {
 	s := newSignedIn(t)
 	s.get("/jobs").want(http.StatusOK, "No jobs yet", "Check the DNS record example.com Waiting", "Add a domain").
 		has(`href="/jobs" aria-current="true"`).hasNot("<table", "<select")
-	s.join(s.org, controlplane.GitHubAccount{ID: 7, Login: "reader"}, controlplane.RoleMember)
-	s.again(controlplane.GitHubAccount{ID: 7, Login: "reader"}).get("/jobs").want(http.StatusOK, "Go to the domains").hasNot("Add a domain")
+	s.join(s.org, reader, controlplane.RoleMember)
+	s.again(reader).get("/jobs").want(http.StatusOK, "Go to the domains").hasNot("Add a domain")
 }
 
 func TestListOfJobs(t *testing.T) {
@@ -64,7 +64,6 @@ func TestRetryFromTheList(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	j := s.kill(d)
-	reader := controlplane.GitHubAccount{ID: 7, Login: "reader"}
 	s.join(s.org, reader, controlplane.RoleMember)
 	member := s.again(reader)
 	member.get("/jobs").want(http.StatusOK, "Gave up").hasNot("/retry")

@@ -1,0 +1,31 @@
+package dashboard
+
+import (
+	"encoding/pem"
+	"net/http"
+
+	"github.com/gorilla/mux"
+)
+
+// downloadCertificate gives out a certificate's public parts as PEM.
+func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
+	c, _, err := d.certificate(v)
+	if err != nil {
+		return err
+	}
+	part := mux.Vars(v.Request)["part"]
+	attach(w, "application/x-pem-file", fileStem(c)+"-"+part+".pem", []byte(partOf(c.ChainPEM, part)))
+	return nil
+}
+
+// partOf returns the leaf of a chain, the rest of it, or all.
+func partOf(chain, part string) string {
+	_, rest := pem.Decode([]byte(chain))
+	switch part {
+	case "leaf":
+		return chain[:len(chain)-len(rest)]
+	case "chain":
+		return string(rest)
+	}
+	return chain
+}

@@ -1,0 +1,98 @@
+package dashboard
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
+)
+
+// maxPassword is as long as a PKCS#12 file's password may be, in bytes.
+const maxPassword = 1024
+
+// keyView is what templates/key.html shows.
+type keyView struct {
+	Name      string
+	URL       string // of the certificate
+	Domain    string
+	DomainURL string
+	Names     string
+	Until     moment
+	FileName  string
+	Error     string // about the password
+	Fix       string
+}
+
+// keyPage asks again before a private key is taken out.
+func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
+	c, domain, err := d.certificate(v)
+	if err != nil {
+		return err
+	}
+	if !c.HasKey() { // its page says so
+		http.Redirect(w, v.Request, certificateURL(c.ID), http.StatusSeeOther)
+		return nil
+	}
+	return d.showKeyPage(w, v, http.StatusOK, c, domain, nil)
+}
+
+func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate, domain *controlplane.Domain, wrong *controlplane.Error) error {
+	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name, DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
+		Until: v.at(c.NotAfter), FileName: fileStem(c) + "-key.pem"}
+	if wrong != nil {
+		view.Error, view.Fix = wrong.Message, remedy(wrong)
+	}
+	return d.render(w, v, status, "key", layout{Title: "Private key of " + view.Name, Section: "domains", Page: view})
+}
+
+// downloadKey gives out a private key as PEM. That it does is recorded first.
+func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
+	c, _, err := d.certificate(v)
+	if err != nil {
+		return err
+	}
+	key, err := d.lifecycle.TakeKey(v.Context(), d.actor(v), v.org.ID, c.ID)
+	if err != nil {
+		return err
+	}
+	attach(w, "application/x-pem-file", fileStem(c)+"-key.pem", []byte(key))
+	return nil
+}
+
+// downloadPKCS12 gives out a private key and its chain under a password. The password is looked
+// at before the key is taken, which is recorded.
+func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
+	c, domain, err := d.certificate(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	password := v.PostForm.Get("password")
+	if err := checkPassword(password); err != nil {
+		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, c, domain, controlplane.AsError(err))
+	}
+	key, err := d.lifecycle.TakeKey(v.Context(), d.actor(v), v.org.ID, c.ID)
+	if err != nil {
+		return err
+	}
+	file, err := keystore.PKCS12(c.ChainPEM, key, password)
+	if err != nil {
+		return err
+	}
+	attach(w, "application/x-pkcs12", fileStem(c)+".p12", file)
+	return nil
+}
+
+func checkPassword(password string) error {
+	if len(password) > maxPassword {
+		return controlplane.Invalid("/password", "too-long", "The password is too long.", "Use 1,024 bytes at most.")
+	}
+	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
+		return controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.", "Use letters, digits and signs.")
+	}
+	return keystore.CheckPassword(password)
+}
