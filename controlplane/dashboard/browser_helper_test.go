@@ -35,7 +35,7 @@ const contrastScript = `(() => {
     if (r < 4.5) wrong.push(r.toFixed(2) + " " + text.slice(0, 40) + " <" + e.tagName + " class=" + e.className + ">");
   }
   for (const e of document.querySelectorAll("button, a, input, summary")) {
-    if (!seen(e) || e.type === "hidden" || e.type === "checkbox") continue;
+    if (!seen(e) || ["hidden", "checkbox", "radio"].includes(e.type)) continue; // a label is what is hit
     const box = e.getBoundingClientRect();
     const inText = e.tagName === "A" && e.closest("p, .crumbs, .older");
     if (!inText && (box.height < 24 || box.width < 24)) wrong.push("small: " + Math.round(box.width) + "x" + Math.round(box.height) + " " + (e.textContent || e.name).trim());

@@ -14,6 +14,7 @@ var navigation = []stop{
 // settings are the pages of the section for settings, in their order.
 var settings = []stop{
 	{"organization", "Organization", "/settings/organization"},
+	{"members", "Members", "/settings/members"},
 	{"tokens", "Tokens", "/settings/tokens"},
 	{"audit", "Audit log", "/settings/audit"},
 }

@@ -49,6 +49,13 @@ func (d *Dashboard) routes() http.Handler {
 	post("/settings/organization", d.allowed(controlplane.ScopeOrganizationWrite, d.renameOrganization))
 	post("/settings/organization/delete", d.allowed(controlplane.ScopeOrganizationWrite, d.deleteOrganization))
 	post("/settings/organization/leave", d.signedIn(d.leaveOrganization))
+	get(membersPath, d.signedIn(d.membersPage))
+	post(membersPath, d.allowed(controlplane.ScopeMembersWrite, d.createInvitation))
+	get(membersPath+"/{member}", d.allowed(controlplane.ScopeMembersWrite, d.memberPage))
+	post(membersPath+"/{member}/role", d.allowed(controlplane.ScopeMembersWrite, d.changeRole))
+	post(membersPath+"/{member}/transfer", d.allowed(controlplane.ScopeMembersWrite, d.giveOrganization))
+	post(membersPath+"/{member}/remove", d.allowed(controlplane.ScopeMembersWrite, d.removeMember))
+	post("/settings/invitations/{invitation}/revoke", d.allowed(controlplane.ScopeMembersWrite, d.revokeInvitation))
 	get(farewellPath, d.page(d.farewellPage))
 
 	get("/settings/tokens", d.allowed(controlplane.ScopeTokensRead, d.tokensPage))

@@ -1,0 +1,79 @@
+package dashboard
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const day = 24 * time.Hour
+
+// inviteForm is the form to invite somebody, with what was chosen and what is wrong with it.
+type inviteForm struct {
+	Role      controlplane.Role
+	RoleWrong string
+	Days      string
+	DaysWrong string
+}
+
+// newInvite is the form as it begins.
+var newInvite = inviteForm{Role: controlplane.RoleMember, Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
+
+// roleChoice is one role that can be chosen.
+type roleChoice struct {
+	Role, Words string
+	Chosen      bool
+}
+
+// Roles are the choices.
+func (f inviteForm) Roles() []roleChoice { return roleChoices(f.Role) }
+
+// MaxDays is how long an invitation can last.
+func (f inviteForm) MaxDays() int { return int(controlplane.InvitationMaxLife / day) }
+
+func roleChoices(chosen controlplane.Role) []roleChoice {
+	roles := []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner}
+	choices := make([]roleChoice, len(roles))
+	for i, r := range roles {
+		choices[i] = roleChoice{string(r), roleWords[r], r == chosen}
+	}
+	return choices
+}
+
+// createInvitation answers with the page on which the new invitation's link is shown, once.
+func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")), Days: v.PostForm.Get("days")}
+	days, err := strconv.Atoi(trim(form.Days))
+	if err != nil || days < 1 || days > form.MaxDays() {
+		form.DaysWrong = "An invitation lasts for 1 to 30 days. Enter a whole number."
+	}
+	if !form.Role.Valid() {
+		form.RoleWrong = "Choose one of the roles."
+	}
+	if form.DaysWrong+form.RoleWrong != "" {
+		return d.showMembers(w, v, http.StatusUnprocessableEntity, form, nil)
+	}
+	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.org.ID, form.Role, time.Duration(days)*day)
+	if err != nil {
+		return err
+	}
+	link := &linkView{fact{Name: "the invitation’s link", Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
+	return d.showMembers(w, v, http.StatusOK, newInvite, link)
+}
+
+// revokeInvitation takes an invitation back.
+func (d *Dashboard) revokeInvitation(w http.ResponseWriter, v *visit) error {
+	id := mux.Vars(v.Request)["invitation"]
+	if !controlplane.IsID(controlplane.PrefixInvitation, id) {
+		return controlplane.NotFound("invitation", id)
+	}
+	err := d.lifecycle.RevokeInvitation(v.Context(), d.actor(v), v.org.ID, id)
+	return d.toMembersWith(w, v, "invitation-revoked", err)
+}

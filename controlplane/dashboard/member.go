@@ -1,0 +1,135 @@
+package dashboard
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// memberView is what templates/member.html shows to an owner.
+type memberView struct {
+	Title     string
+	URL       string
+	Facts     []fact
+	Since     moment
+	Seen      moment
+	SeenWords string
+	You       bool
+	LastOwner bool
+	Roles     []roleChoice
+	Form      memberForm
+}
+
+// memberForm says what is wrong with the page's forms. A role of none is the member's own.
+type memberForm struct {
+	Role                               controlplane.Role
+	RoleWrong, GiveWrong, DismissWrong string
+}
+
+func (d *Dashboard) memberPage(w http.ResponseWriter, v *visit) error {
+	m, err := d.member(v)
+	if err != nil {
+		return err
+	}
+	return d.showMember(w, v, http.StatusOK, m, memberForm{})
+}
+
+// member returns the member that the address names by the user's id.
+func (d *Dashboard) member(v *visit) (*controlplane.Member, error) {
+	id := mux.Vars(v.Request)["member"]
+	if !controlplane.IsID(controlplane.PrefixUser, id) {
+		return nil, controlplane.NotFound("member", id)
+	}
+	return d.store.Member(v.Context(), v.org.ID, id)
+}
+
+// showMember answers with the page, its forms as they stand.
+func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *controlplane.Member, form memberForm) error {
+	last, err := d.isLastOwner(v, m.Role)
+	if err != nil {
+		return err
+	}
+	seen, err := d.store.LastSeen(v.Context(), v.org.ID, []string{m.User.ID})
+	if err != nil {
+		return err
+	}
+	if form.Role == "" {
+		form.Role = m.Role
+	}
+	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since), You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role), Form: form}
+	view.Seen, view.SeenWords = v.lastSeen(m, seen)
+	if m.User.Name != "" {
+		view.Facts = append(view.Facts, fact{Name: "Name", Value: m.User.Name})
+	}
+	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)}, fact{Name: "Id", Value: m.User.ID, Mono: true, Copy: true})
+	return d.render(w, v, status, "member", layout{Title: view.Title, Section: "settings", Tab: "members", Page: view})
+}
+
+// changeRole gives the member another role.
+func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
+	m, err := d.member(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	form := memberForm{Role: controlplane.Role(v.PostForm.Get("role"))}
+	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.org.ID, m.User.ID, form.Role)
+	if words, status := atField(err); words != "" {
+		form.RoleWrong = words
+		return d.showMember(w, v, status, m, form)
+	}
+	return d.toMembersWith(w, v, "role", err)
+}
+
+// giveOrganization makes the member an owner and whoever is signed in an admin, once the
+// member's login was typed.
+func (d *Dashboard) giveOrganization(w http.ResponseWriter, v *visit) error {
+	m, err := d.member(v)
+	if err != nil {
+		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), m.User.Title()) {
+		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{GiveWrong: "That is not who this page is about, so nothing was changed. Type " + m.User.Title() + "."})
+	}
+	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.org.ID, v.session.User.ID, m.User.ID)
+	if words, status := atField(err); words != "" {
+		return d.showMember(w, v, status, m, memberForm{GiveWrong: words})
+	}
+	return d.toMembersWith(w, v, "transferred", err)
+}
+
+// removeMember ends the membership. Owners who mean themselves leave.
+func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
+	m, err := d.member(v)
+	if err != nil {
+		return err
+	}
+	if m.User.ID == v.session.User.ID {
+		return d.leaveOrganization(w, v)
+	}
+	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.org.ID, m.User.ID)
+	if words, status := atField(err); words != "" {
+		return d.showMember(w, v, status, m, memberForm{DismissWrong: words})
+	}
+	return d.toMembersWith(w, v, "removed", err)
+}
+
+// toMembersWith goes back to the list, which says what was done, unless it was not.
+func (d *Dashboard) toMembersWith(w http.ResponseWriter, v *visit, flash string, err error) error {
+	if err != nil {
+		return err
+	}
+	d.setFlash(w, flash)
+	http.Redirect(w, v.Request, membersPath, http.StatusSeeOther)
+	return nil
+}
+
+func memberURL(userID string) string { return membersPath + "/" + userID }
