@@ -1,0 +1,73 @@
+package dashboard
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// By the keyboard on a narrow dark screen: a webhook is added, its secret copied, and what a
+// hostile receiver answered is read.
+func TestBrowserWebhook(t *testing.T) {
+	s := newHooked(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Evil", strings.Repeat("x", 300))
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `<script>document.title = "evil"</script>`+strings.Repeat("y", 300))
+	})
+	b := s.open(320, 640, true, true)
+	b.key(kb.Enter)
+	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`#url`))
+	if got := b.js(`[...document.querySelectorAll(".some")].some(e => e.checkVisibility())`); got != "false" {
+		t.Error("the types of events stand there though all are chosen")
+	}
+	b.run(chromedp.Focus(`#all`))
+	b.key(" ")
+	b.eventually(`[...document.querySelectorAll(".some")].every(e => e.checkVisibility())`)
+	b.fits()
+	b.contrast()
+	b.shot("webhooks-form")
+	b.key(" ")
+	b.run(chromedp.Focus(`#url`), chromedp.KeyEvent(s.receiver.URL+"/hooks/dcvaas"))
+	b.key(kb.Enter)
+	b.run(chromedp.WaitVisible(`#secret`), chromedp.Focus(`[aria-label="Copy Secret"]`))
+	b.key(kb.Enter)
+	b.eventually(`document.getElementById("announce").textContent === "Secret copied"`)
+	if got, want := b.js(`navigator.clipboard.readText()`), b.js(`document.getElementById("secret").textContent`); got != want || !strings.HasPrefix(got, "whsec_") {
+		t.Error("the secret is not on the clipboard")
+	}
+	b.fits()
+	b.contrast()
+	b.shot("webhook-secret")
+	hooks, _, err := s.store.ListWebhooks(t.Context(), s.org.ID, nil, 1)
+	s.must(err)
+	s.add(s.org, "example.com")
+	var shown *controlplane.Delivery
+	for _, d := range s.attempt(&hooks[0]) {
+		shown = &d
+	}
+	b.run(chromedp.Navigate(s.server.URL+webhookURL(hooks[0].ID)), chromedp.WaitVisible(`[role="tab"]`))
+	b.js(`document.querySelectorAll("main details:not([role])").forEach(e => { e.open = true })`)
+	b.fits()
+	b.contrast()
+	b.shot("webhook")
+	b.run(chromedp.Navigate(s.server.URL+deliveryURL(shown)), chromedp.WaitVisible(`#attempt-1-response summary`), chromedp.Focus(`#attempt-1-response summary`))
+	b.key(kb.Enter)
+	b.run(chromedp.WaitVisible(`#attempt-1-response pre`))
+	b.js(`document.querySelectorAll("main details").forEach(e => { e.open = true })`)
+	if got := b.js(`document.title + document.querySelectorAll("main script").length`); got != "Domain added · DCVaaS0" {
+		t.Errorf("the page is %q", got)
+	}
+	b.fits()
+	b.contrast()
+	b.shot("delivery")
+	b.run(chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`table`))
+	b.fits()
+	b.contrast()
+	b.shot("webhooks")
+}
