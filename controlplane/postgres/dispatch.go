@@ -17,54 +17,52 @@ import (
 // at once.
 func (s *Store) DispatchDue(ctx context.Context, now time.Time, lanes []Lane, enqueue func([]controlplane.Job) error) (int, error) {
 	n := 0
-	err := s.inLazyTx(ctx, func(t *Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.lazy, pgx.TxOptions{BeginQuery: beginByIndex}, func(tx pgx.Tx) error {
+		t := &Tx{queries{tx}}
 		next, err := t.turns(ctx, now, lanes)
-		if err != nil || len(next.orgs) == 0 {
-			return err
-		}
-		rows, err := t.db.Query(ctx, dispatchSQL, now, next.queues, next.orgs, next.shares)
 		if err != nil {
 			return err
 		}
-		jobs, err := pgx.CollectRows(rows, scanJob)
-		if err != nil || len(jobs) == 0 {
+		jobs, err := t.dispatch(ctx, now, next)
+		if err != nil {
 			return err
 		}
-		n = len(jobs)
+		next.tellNext(lanes, jobs, now)
+		if n = len(jobs); n == 0 {
+			return nil
+		}
 		return enqueue(jobs)
 	})
-	return n, err
+	return n, translate(err, "", "")
 }
 
+// dispatch marks the jobs whose turn it is, and returns them in the order of the turns.
+func (t *Tx) dispatch(ctx context.Context, now time.Time, next turns) ([]controlplane.Job, error) {
+	if len(next.orgs) == 0 {
+		return nil, nil
+	}
+	rows, err := t.db.Query(ctx, dispatchSQL, now, next.queues, next.orgs, next.shares)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := pgx.CollectRows(rows, scanJob)
+	return next.inOrder(jobs), err
+}
+
+// The jobs are named by where they lie: of an id it could be planned to read all of another
+// index than its own. One that another transaction has moved since the statement began is left
+// for the next batch.
 const dispatchSQL = `
-	WITH due AS (
-		SELECT due.id, turn.n, row_number() OVER (PARTITION BY turn.n ORDER BY due.run_at) AS round
-		FROM unnest($2::text[], $3::text[], $4::int[]) WITH ORDINALITY AS turn (queue, org_id, share, n)
+	UPDATE jobs j SET dispatched_at = now()
+	WHERE j.ctid = ANY(ARRAY(
+		SELECT due.place FROM unnest($2::text[], $3::text[], $4::int[]) AS turn (queue, org_id, share)
 		CROSS JOIN LATERAL (
-			SELECT j.id, j.run_at FROM jobs j
+			SELECT j.ctid AS place FROM jobs j
 			WHERE j.queue = turn.queue AND j.org_id = turn.org_id AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.run_at <= $1
 			ORDER BY j.run_at LIMIT turn.share FOR UPDATE SKIP LOCKED
 		) due
-	), dispatched AS (
-		UPDATE jobs j SET dispatched_at = now() FROM due WHERE j.id = due.id
-		RETURNING due.round, due.n, ` + jobColumns + `
-	)
-	SELECT ` + jobColumns + ` FROM dispatched j ORDER BY round, n`
-
-// NextDue returns when the next job that is not dispatched is due; the zero time if none is.
-func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
-	var at *time.Time
-	err := s.db.QueryRow(ctx, `
-		SELECT min(next.run_at) FROM unnest($1::text[]) AS q (queue)
-		CROSS JOIN LATERAL (
-			SELECT j.run_at FROM jobs j WHERE j.queue = q.queue AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.generation > 0
-			ORDER BY j.run_at LIMIT 1
-		) next`, []controlplane.Queue{controlplane.QueueCritical, controlplane.QueueDefault, controlplane.QueueBulk}).Scan(&at)
-	if err != nil || at == nil {
-		return time.Time{}, translate(err, "", "")
-	}
-	return *at, nil
-}
+	))
+	RETURNING ` + jobColumns
 
 // RequeueLost puts back jobs whose worker's lease ran out: it was killed, or lost the
 // network. It returns how many.

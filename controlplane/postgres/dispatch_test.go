@@ -64,12 +64,10 @@ func TestDispatchDueInTheOrderOfTheirTime(t *testing.T) {
 	_, late := d.add(d.org, "late.example.com")
 	_, early := d.add(d.org, "early.example.com")
 	_, never := d.add(d.org, "future.example.com")
+	future := start.Add(time.Microsecond)
 	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, late.ID, start.Add(-time.Minute))
 	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, early.ID, start.Add(-time.Hour))
-	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, never.ID, start.Add(time.Microsecond))
-	if at, err := d.NextDue(t.Context()); err != nil || !at.Equal(start.Add(-time.Hour)) {
-		t.Errorf("next due: %s, %v", at, err)
-	}
+	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, never.ID, future)
 	var got []string
 	take := func(jobs []controlplane.Job) error {
 		for _, j := range jobs {
@@ -77,20 +75,22 @@ func TestDispatchDueInTheOrderOfTheirTime(t *testing.T) {
 		}
 		return nil
 	}
-	for range 3 {
-		if _, err := d.DispatchDue(t.Context(), start, room(1), take); err != nil {
+	for i, next := range []time.Time{start, future, future} {
+		lanes := room(1)
+		if _, err := d.DispatchDue(t.Context(), start, lanes, take); err != nil {
 			t.Fatal(err)
+		}
+		if at := lanes[1].Next; !at.Equal(next) {
+			t.Errorf("after batch %d the next is due at %s, want %s", i+1, at, next)
 		}
 	}
 	if len(got) != 2 || got[0] != early.ID || got[1] != late.ID {
 		t.Errorf("%v, want %s and %s", got, early.ID, late.ID)
 	}
-	if at, err := d.NextDue(t.Context()); err != nil || !at.Equal(start.Add(time.Microsecond)) {
-		t.Errorf("next due: %s, %v", at, err)
-	}
 	d.exec(`UPDATE jobs SET status = 'succeeded'`)
-	if at, err := d.NextDue(t.Context()); err != nil || !at.IsZero() {
-		t.Errorf("next due with nothing to do: %s, %v", at, err)
+	lanes := room(1)
+	if _, err := d.DispatchDue(t.Context(), start, lanes, take); err != nil || !lanes[1].Next.IsZero() {
+		t.Errorf("next due with nothing to do: %s, %v", lanes[1].Next, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,41 +35,60 @@ func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (str
 	return strings.Join(lines, "\n"), err
 }
 
-// ExplainDispatch returns the plans of the statements behind DispatchDue, where each lane has
-// more due than room.
-func (s *Store) ExplainDispatch(ctx context.Context, now time.Time, lanes []Lane) (string, error) {
-	var out []string
-	err := s.InTx(ctx, func(t *Tx) error {
-		next, err := t.turns(ctx, now, lanes)
-		if err != nil {
-			return err
+// PlanDispatch has the statements behind DispatchDue planned on a connection of its own. What
+// it returns carries them out by these plans, without a trace, where each lane has more due
+// than room, and tells the plans.
+func (s *Store) PlanDispatch(ctx context.Context, t *testing.T) func(now time.Time, lanes []Lane) (string, error) {
+	t.Helper()
+	conn, err := s.lazy.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Release)
+	for name, sql := range map[string]string{"due_within": dueWithinSQL, "due_organizations": dueOrganizationsSQL, "dispatch": dispatchSQL} {
+		if _, err := conn.Conn().Prepare(ctx, name, sql); err != nil {
+			t.Fatal(err)
 		}
-		explain := func(sql string, args ...any) error {
-			rows, err := t.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
+	}
+	explain := func(now time.Time, lanes []Lane) (string, error) {
+		var out []string
+		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginByIndex}, func(tx pgx.Tx) error {
+			next, err := (&Tx{queries{tx}}).turns(ctx, now, lanes)
 			if err != nil {
 				return err
 			}
-			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-			out = append(out, lines...)
-			return err
-		}
-		for _, l := range lanes {
-			if err := explain(dueWithinSQL, now, []string{string(l.Queue)}, []int{l.Room}); err != nil {
+			explain := func(call string, args ...any) error {
+				// A call takes no parameters, so these become a part of its text.
+				rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE "+call, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
+				if err != nil {
+					return err
+				}
+				lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				out = append(out, lines...)
 				return err
 			}
-			if err := explain(dueOrganizationsSQL, l.Queue, now, "", nil, turnScan); err != nil {
+			for _, l := range lanes {
+				if err := explain("due_within($1, $2, $3)", now, []string{string(l.Queue)}, []int{l.Room}); err != nil {
+					return err
+				}
+				if err := explain("due_organizations($1, $2, $3, NULL, $4)", string(l.Queue), now, "", turnScan); err != nil {
+					return err
+				}
+			}
+			if err := explain("dispatch($1, $2, $3, $4)", now, next.queues, next.orgs, next.shares); err != nil {
 				return err
 			}
+			return errExplained
+		})
+		if !errors.Is(err, errExplained) {
+			return "", err
 		}
-		if err := explain(dispatchSQL, now, next.queues, next.orgs, next.shares); err != nil {
-			return err
-		}
-		return errExplained
-	})
-	if !errors.Is(err, errExplained) {
-		return "", err
+		return strings.Join(out, "\n"), nil
 	}
-	return strings.Join(out, "\n"), nil
+	if _, err := explain(time.Now(), []Lane{{Queue: "bulk", Room: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	return explain
 }
 
 var errExplained = errors.New("nothing is kept")

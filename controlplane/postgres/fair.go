@@ -22,10 +22,15 @@ type Lane struct {
 
 	HeldBack []string // organizations that get less, however much room there is
 	Few      int      // how many jobs each of those gets at most
+
+	// Next is when a job is due that is not dispatched, as DispatchDue found and left it: the
+	// zero time for none, and no later than now where something that is due was left.
+	Next time.Time
 }
 
 // turns says how many jobs of which organization a batch takes.
 type turns struct {
+	due    []dueSample // of each lane
 	queues []string
 	orgs   []string
 	shares []int
@@ -36,15 +41,12 @@ type turns struct {
 // the room and with turnScan, and not with how much of anybody's is due.
 func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, error) {
 	var next turns
-	if err := t.goByIndex(ctx); err != nil {
-		return next, err
-	}
-	due, err := t.dueWithin(ctx, now, lanes)
-	if err != nil {
+	var err error
+	if next.due, err = t.dueWithin(ctx, now, lanes); err != nil {
 		return next, err
 	}
 	for i := range lanes {
-		l, sample := &lanes[i], due[i]
+		l, sample := &lanes[i], next.due[i]
 		if sample.jobs <= l.Room {
 			for _, org := range sample.orgs {
 				next.add(l, org, sample.jobs)
@@ -71,12 +73,52 @@ func (t *turns) add(l *Lane, org string, share int) {
 	}
 }
 
-// goByIndex keeps the transaction from plans that were made while the table was empty and
-// that read all of it once there are many jobs.
-func (t *Tx) goByIndex(ctx context.Context) error {
-	_, err := t.db.Exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`)
-	return err
+// inOrder returns the jobs of a batch round by round: of each organization the oldest, then of
+// each the next.
+func (t *turns) inOrder(jobs []controlplane.Job) []controlplane.Job {
+	slices.SortFunc(jobs, func(a, b controlplane.Job) int { return a.RunAt.Compare(b.RunAt) })
+	turn := make(map[[2]string]int, len(t.orgs))
+	for n, org := range t.orgs {
+		turn[[2]string{t.queues[n], org}] = n
+	}
+	of := make([][]controlplane.Job, len(t.orgs))
+	for _, j := range jobs {
+		n := turn[[2]string{string(j.Queue), j.OrgID}]
+		of[n] = append(of[n], j)
+	}
+	ordered := make([]controlplane.Job, 0, len(jobs))
+	for round := 0; len(ordered) < len(jobs); round++ {
+		for _, jobs := range of {
+			if round < len(jobs) {
+				ordered = append(ordered, jobs[round])
+			}
+		}
+	}
+	return ordered
 }
+
+// tellNext sets each lane's Next, after the given jobs were dispatched.
+func (t *turns) tellNext(lanes []Lane, dispatched []controlplane.Job, now time.Time) {
+	for i := range lanes {
+		left := t.due[i].jobs
+		for _, j := range dispatched {
+			if j.Queue == lanes[i].Queue {
+				left--
+			}
+		}
+		if lanes[i].Next = t.due[i].next; left > 0 {
+			lanes[i].Next = now
+		}
+	}
+}
+
+// beginByIndex begins a transaction whose statements are planned once for each connection, and
+// go by index whatever the table held then: most often it is empty, and then it has many jobs.
+// Each statement that reads jobs asks for the order of the index that it is meant for, and
+// nothing may be sorted. What the server is told a plan costs is meaningless here, so it must
+// not compile one for its cost.
+const beginByIndex = `BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
+	SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off`
 
 // turn returns the organizations whose turn it is in a lane that has no room for all that is
 // due, and moves the lane on. Where none of those looked at has anything due it is the turn
@@ -102,6 +144,7 @@ func (t *Tx) turn(ctx context.Context, now time.Time, l *Lane, longest []string)
 type dueSample struct {
 	jobs int // one more than the room where there is none for all
 	orgs []string
+	next time.Time // when the first is due that is not yet; zero for none
 }
 
 // dueWithin looks at each lane's oldest jobs that are due, at one more than it has room for.
@@ -117,7 +160,11 @@ func (t *Tx) dueWithin(ctx context.Context, now time.Time, lanes []Lane) ([]dueS
 	found := make([]dueSample, len(lanes))
 	var lane int
 	var sample dueSample
-	_, err = pgx.ForEachRow(rows, []any{&lane, &sample.jobs, &sample.orgs}, func() error {
+	var next *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&lane, &sample.jobs, &sample.orgs, &next}, func() error {
+		if next != nil {
+			sample.next = *next
+		}
 		found[lane-1], sample = sample, dueSample{}
 		return nil
 	})
@@ -125,14 +172,17 @@ func (t *Tx) dueWithin(ctx context.Context, now time.Time, lanes []Lane) ([]dueS
 }
 
 const dueWithinSQL = `
-	SELECT l.n, count(*), array_agg(DISTINCT due.org_id)
+	SELECT l.n, due.jobs, due.orgs, (
+		SELECT j.run_at FROM jobs j WHERE ` + waitingIn + ` AND j.run_at > $1 ORDER BY j.run_at LIMIT 1
+	)
 	FROM unnest($2::text[], $3::int[]) WITH ORDINALITY AS l (queue, room, n)
 	CROSS JOIN LATERAL (
-		SELECT j.org_id FROM jobs j
-		WHERE j.queue = l.queue AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.generation > 0 AND j.run_at <= $1
-		ORDER BY j.run_at LIMIT l.room + 1
-	) due
-	GROUP BY l.n`
+		SELECT count(*) AS jobs, array_agg(DISTINCT oldest.org_id) AS orgs FROM (
+			SELECT j.org_id FROM jobs j WHERE ` + waitingIn + ` AND j.run_at <= $1 ORDER BY j.run_at LIMIT l.room + 1
+		) oldest
+	) due`
+
+const waitingIn = `j.queue = l.queue AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.generation > 0`
 
 // dueOrganizations returns the organizations that have something due in a queue, from the
 // one that follows the lane's last on, and from the beginning again. It looks at turnScan at
@@ -174,8 +224,9 @@ const dueOrganizationsSQL = `
 		), n + 1
 		FROM turn WHERE turn.org_id <= coalesce($4, turn.org_id) AND n < $5
 	)
-	SELECT org_id, EXISTS (
-		SELECT FROM jobs j
-		WHERE j.queue = $1 AND j.org_id = turn.org_id AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.run_at <= $2
-	)
+	SELECT org_id, coalesce((
+		SELECT j.run_at FROM jobs j
+		WHERE j.queue = $1 AND j.org_id = turn.org_id AND j.status = 'queued' AND j.dispatched_at IS NULL
+		ORDER BY j.run_at LIMIT 1
+	) <= $2, false)
 	FROM turn WHERE n > 0 AND org_id <= coalesce($4, org_id) ORDER BY n`

@@ -37,7 +37,6 @@ func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
 	_, _, calls["ListDomains"] = s.ListDomains(ctx, "org_x", postgres.DomainFilter{Limit: 1})
 	_, calls["ClaimJob"] = s.ClaimJob(ctx, "job_x", 1, "w", time.Minute, start)
 	_, calls["DispatchDue"] = s.DispatchDue(ctx, start, room(1), nothing)
-	_, calls["NextDue"] = s.NextDue(ctx)
 	_, calls["QueueRenewals"] = s.QueueRenewals(ctx, start, 1, 0)
 	_, calls["TokenByHash"] = s.TokenByHash(ctx, []byte("x"))
 	_, calls["TryLocked"] = s.TryLocked(ctx, "x", func(context.Context) error { return nil })

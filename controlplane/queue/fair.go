@@ -38,18 +38,20 @@ func (c *crowded) is(queue string) bool {
 	return i >= 0 && c[i].Load()
 }
 
-// dispatch hands over what is due, as far as the workers need it. full says that there is a
-// queue in which they need none. Replicas that look at the same moment each find the same
+// dispatch hands over what is due, as far as the workers need it. wait is how long nobody needs
+// another look unless something is told: refillEvery where there is a queue in which the workers
+// need none. Replicas that look at the same moment each find the same
 // need: together they hand over at most what is meant for the workers of all of them.
-func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, err error) {
+func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Duration, err error) {
 	pending, heldBack, err := q.look(ctx)
 	if err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
 	here, free := q.hanging.heldBack()
 	heldBack = append(heldBack, here...)
 	enough := pendingPerWorker * q.Concurrency
 	var open []postgres.Lane
+	full := false
 	for i, name := range queues {
 		if pending[i] > enough/2 {
 			full = true
@@ -60,16 +62,20 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, er
 			HeldBack: heldBack, Few: max(free-pending[i], 0)})
 	}
 	if len(open) == 0 {
-		return 0, true, nil
+		return 0, refillEvery, nil
 	}
 	var batch []controlplane.Job
 	n, err = q.Store.DispatchDue(ctx, q.Now(), open, func(jobs []controlplane.Job) error {
 		batch = jobs
 		return q.enqueue(ctx, jobs)
 	})
+	var next time.Time
 	for _, l := range open {
 		i := slices.Index(queues[:], l.Queue)
 		last[i] = l.After
+		if !l.Next.IsZero() && (next.IsZero() || l.Next.Before(next)) {
+			next = l.Next
+		}
 		took := 0
 		for _, j := range batch {
 			if j.Queue == l.Queue {
@@ -78,7 +84,10 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, full bool, er
 		}
 		q.crowded[i].Store(took == l.Room)
 	}
-	return n, full, err
+	if full {
+		return n, refillEvery, err
+	}
+	return n, q.until(next), err
 }
 
 // look returns how many tasks wait for a worker in each queue, and the organizations that are

@@ -124,19 +124,15 @@ func TestRelayHandsOverWhatWaitsInTime(t *testing.T) {
 	}
 }
 
-func TestUntilNext(t *testing.T) {
+func TestUntilTheNext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, true)
-	q := w.queue()
-	if got := q.untilNext(t.Context()); got != relayIdle {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	q := &Queue{Config: Config{Now: func() time.Time { return now }}}
+	if got := q.until(time.Time{}); got != relayIdle {
 		t.Errorf("with nothing to do: %s", got)
 	}
-	w.add("example.com")
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	q.Now = func() time.Time { return now }
 	for in, want := range map[time.Duration]time.Duration{-time.Hour: relayBusy, 0: relayBusy, time.Second: time.Second, time.Hour: relayIdle} {
-		w.exec(`UPDATE jobs SET run_at = $1`, now.Add(in))
-		if got := q.untilNext(t.Context()); got != want {
+		if got := q.until(now.Add(in)); got != want {
 			t.Errorf("due in %s: %s, want %s", in, got, want)
 		}
 	}

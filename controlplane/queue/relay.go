@@ -25,15 +25,11 @@ func (q *Queue) relay(ctx context.Context) {
 	defer stop()
 	var next lanes
 	for ctx.Err() == nil {
-		n, full, err := q.dispatch(ctx, &next)
+		n, wait, err := q.dispatch(ctx, &next)
 		if err != nil && ctx.Err() == nil {
 			q.Logger.WarnContext(ctx, "queue: dispatching failed; the jobs stay due", "error", err)
 			sleep(ctx, 500*time.Millisecond)
 			continue
-		}
-		wait := refillEvery
-		if !full {
-			wait = q.untilNext(ctx)
 		}
 		if n > 0 && wait == relayBusy {
 			continue
@@ -49,12 +45,9 @@ func (q *Queue) relay(ctx context.Context) {
 	}
 }
 
-// untilNext returns how long nothing becomes due.
-func (q *Queue) untilNext(ctx context.Context) time.Duration {
-	next, err := q.Store.NextDue(ctx)
-	if err != nil {
-		return time.Second
-	}
+// until returns how long nothing becomes due, where the next job is due at the given time; zero
+// stands for none.
+func (q *Queue) until(next time.Time) time.Duration {
 	if next.IsZero() {
 		return relayIdle
 	}
