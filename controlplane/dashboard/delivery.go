@@ -91,7 +91,7 @@ func (d *Dashboard) delivery(v *visit) (*controlplane.Webhook, *controlplane.Del
 
 func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
 	view := attemptView{ID: fmt.Sprintf("attempt-%d", number), Number: number, Pill: pill{"ok", "check", "Delivered"}, At: v.at(a.At),
-		Duration: a.Duration.Round(time.Millisecond).String(), Why: a.Error, Status: "No answer", Request: headers(a.RequestHeaders),
+		Duration: durationWords(a.Duration), Why: a.Error, Status: "No answer", Request: headers(a.RequestHeaders),
 		Response: headers(a.ResponseHeaders), Body: a.ResponseBody, Answered: a.StatusCode != 0}
 	if !a.Delivered() {
 		view.Pill = pill{"danger", "cross", "Failed"}
@@ -100,6 +100,13 @@ func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
 		view.Status = trim(fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode)))
 	}
 	return view
+}
+
+func durationWords(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 // headers returns a message's fields in the order of their names.

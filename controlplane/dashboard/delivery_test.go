@@ -23,7 +23,7 @@ func TestDeliveryOfATest(t *testing.T) {
 	s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 1", "204 No Content after", "webhook-signature v1,", "webhook-id evt_", `"type": "webhook.test"`, "The body was empty").
 		has(`href="`+page+`"`).hasNot("A test is on its way", "Failed")
 	s.get(page).want(http.StatusOK, "Test", "Delivered 1 attempt")
-	s.get("/webhooks").want(http.StatusOK, "Enabled Delivered")
+	s.get("/webhooks").want(http.StatusOK, "Enabled Last delivery Delivered")
 }
 
 // What a receiver answers, and what an organization calls things, is text and nothing else.

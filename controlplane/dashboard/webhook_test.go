@@ -26,6 +26,12 @@ func TestChangeWebhook(t *testing.T) {
 	if got := s.webhook(hook); got.URL != "https://example.com/new" || got.Enabled || len(got.Events) != 0 || got.Description != "<b>new</b>" {
 		t.Errorf("%+v", got)
 	}
+	hostile := url.Values{"url": {`https://example.com/"><script>alert(1)</script>`}, "all": {"1"}}
+	s.post(page, hostile).to(page)
+	for _, path := range []string{"/webhooks", page} {
+		s.get(path).want(http.StatusOK, hostile.Get("url")).hasNot("<script>alert")
+	}
+	s.post(page, good).to(page)
 	// What is as it was is no change, and stands in no log.
 	before := len(s.actions(s.org.ID, "webhook"))
 	s.post(page, good).to(page)
@@ -50,7 +56,7 @@ func TestWebhookThatWasDisabled(t *testing.T) {
 	page := webhookURL(hook.ID)
 	s.add(s.org, "example.com")
 	s.attempt(hook)
-	s.get("/webhooks").want(http.StatusOK, "Disabled It answered 410 Gone Failed")
+	s.get("/webhooks").want(http.StatusOK, "Disabled It answered 410 Gone Last delivery Failed")
 	s.get(page).want(http.StatusOK, "It answered 410 Gone, so nothing is sent there any more. Enable it when it is back").has(`action="` + page + `/test"`)
 	s.post(page+"/redeliver", url.Values{"since": {time.Now().UTC().Add(-time.Hour).Format(minute)}}).want(http.StatusConflict, "The webhook is disabled", "Enable it first, with the form").hasNot("PATCH")
 	delivery := deliveryURL(&s.deliveries(hook)[0])
@@ -63,7 +69,7 @@ func TestWebhookThatFails(t *testing.T) {
 	hook, _ := s.hook(s.org, controlplane.ActionDomainCreated)
 	s.add(s.org, "example.com")
 	s.attempt(hook)
-	s.get("/webhooks").want(http.StatusOK, "Domain added Failing Tried again")
+	s.get("/webhooks").want(http.StatusOK, "Domain added Failing Last delivery Tried again")
 	s.get(webhookURL(hook.ID)).want(http.StatusOK, "Failing since", "after five days without a success", "Domain added", "Tried again 1 attempt", "Next attempt")
 }
 

@@ -120,7 +120,7 @@ func TestAddWebhook(t *testing.T) {
 	}
 	page := "/webhooks/" + hooks[0].ID
 	a.has(`href="` + page + `"`)
-	s.get("/webhooks").want(http.StatusOK, "1 of 25", "https://hooks.example.com/in?… ours 2 events Enabled None yet").has(`href="`+page+`"`).hasNot("hush", "whsec_")
+	s.get("/webhooks").want(http.StatusOK, "1 of 25", "https://hooks.example.com/in?… ours Told of 2 events Enabled Last delivery None yet").has(`href="`+page+`"`).hasNot("hush", "whsec_")
 	if shown := s.get(page).want(http.StatusOK, "ours", "https://hooks.example.com/in?token=hush", "Certificate renewed", "Nothing was sent yet"); strings.Contains(shown.text, secret) {
 		t.Error("the secret is shown again")
 	}
@@ -130,7 +130,7 @@ func TestAddWebhook(t *testing.T) {
 		t.Errorf("the log says %+v", log)
 	}
 	s.post("/webhooks", url.Values{"url": {"https://example.com/all"}, "all": {"1"}}).want(http.StatusCreated)
-	s.get("/webhooks").want(http.StatusOK, "All events Disabled None yet")
+	s.get("/webhooks").want(http.StatusOK, "All events Disabled Last delivery None yet")
 }
 
 func TestAddWrongWebhook(t *testing.T) {
