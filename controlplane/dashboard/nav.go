@@ -7,6 +7,7 @@ type stop struct{ Section, Word, URL string }
 var navigation = []stop{
 	{"domains", "Domains", "/domains"},
 	{"jobs", "Jobs", "/jobs"},
+	{"expiry", "Expiry", "/expiry"},
 	{"webhooks", "Webhooks", "/webhooks"},
 	{"settings", "Settings", "/settings"},
 }

@@ -36,6 +36,7 @@ func (d *Dashboard) routes() http.Handler {
 	post("/domains/{domain}/renew", d.allowed(controlplane.ScopeDomainsWrite, d.requestRenew))
 	get("/jobs", d.signedIn(d.jobsPage))
 	post("/jobs/{job}/retry", d.allowed(controlplane.ScopeJobsWrite, d.retryJob))
+	get("/expiry", d.signedIn(d.expiryPage))
 	get("/certificates/{certificate}", d.signedIn(d.certificatePage))
 	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
 	get("/certificates/{certificate}/key", d.allowed(controlplane.ScopeCertificatesKey, d.keyPage))
