@@ -72,7 +72,7 @@ func TestAuditLog(t *testing.T) {
 	gone, err := s.store.AuditOfEntity(t.Context(), s.org.ID, token.ID, 1)
 	s.must(err)
 	page = s.get("/settings/audit")
-	page.entryOf(gone[0].ID).want(http.StatusOK, "Token deleted ci", "The operator").hasNot(`href="` + tokenURL(token.ID))
+	page.entryOf(gone[0].ID).want(http.StatusOK, "Token deleted ci", "Operator ·").hasNot(`href="` + tokenURL(token.ID))
 	page.entryOf(by.ID).want(http.StatusOK, "API token "+token.ID)
 }
 

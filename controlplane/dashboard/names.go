@@ -90,8 +90,8 @@ func (n names) actor(a controlplane.Actor) string {
 
 // parts are what the parts of the program that do something by themselves are called.
 var parts = map[string]string{
-	"admin":  "The operator", // at the command line
-	"dev":    "The operator",
+	"admin":  "Operator", // at the command line
+	"dev":    "Operator",
 	"sweep":  "DCVaaS",
 	"worker": "DCVaaS",
 }

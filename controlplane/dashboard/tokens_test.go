@@ -218,7 +218,7 @@ func TestTokensByRole(t *testing.T) {
 	token, secret := s.token(s.org, lifecycle.NewToken{Name: "ci", Scopes: controlplane.Scopes()})
 	as := s.again(aMember)
 	as.get("/settings/tokens").want(http.StatusOK, "ci", "All scopes").hasNot("/settings/tokens/new", "revoke-all", "<button class=\"danger\"")
-	as.get(tokenURL(token.ID)).want(http.StatusOK, "ci", "by The operator").hasNot(`method="post" action="/settings`)
+	as.get(tokenURL(token.ID)).want(http.StatusOK, "ci", "by Operator").hasNot(`method="post" action="/settings`)
 	as.get("/settings/tokens/new").want(http.StatusForbidden)
 	for path, form := range map[string]url.Values{
 		"/settings/tokens":             {"name": {"x"}, "scope": {"domains:read"}, "end": {"never"}},
