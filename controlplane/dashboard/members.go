@@ -15,15 +15,14 @@ const peoplePerPage = 50
 
 // membersView is what templates/members.html shows.
 type membersView struct {
-	Organization string
-	MayChange    bool
-	Invite       inviteForm
-	Link         *linkView // of the invitation that was just made
-	Members      []memberRow
-	MembersAt    pagesView
-	Invitations  []inviteRow
-	InvitesAt    pagesView
-	Sample       string
+	MayChange   bool
+	Invite      inviteForm
+	Link        *linkView // of the invitation that was just made
+	Members     []memberRow
+	MembersAt   pagesView
+	Invitations []inviteRow
+	InvitesAt   pagesView
+	Sample      string
 }
 
 // pagesView are the addresses of a list's further pages; empty where there are none.
@@ -63,7 +62,7 @@ func (d *Dashboard) membersPage(w http.ResponseWriter, v *visit) error {
 // showMembers answers with the lists, the form to invite somebody as it stands, and the link
 // of the invitation that was just made.
 func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, form inviteForm, link *linkView) error {
-	view := membersView{Organization: v.org.Name, MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
+	view := membersView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
 	if err := d.listMembers(v, &view); err != nil {
 		return err
 	}
