@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -182,5 +184,21 @@ func TestWhoMayWhatWithACertificate(t *testing.T) {
 		member.post(own+path, form).want(http.StatusForbidden)
 		s.browser().post(own+path, form).to("/login")
 		s.post(own+path, form, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
+	}
+}
+
+func TestBrowserCertificateNarrowAndDark(t *testing.T) {
+	s := newSignedIn(t, withSealer(t))
+	c := s.issueWithKey(s.add(s.org, strings.Repeat("long-label-of-a-name.", 6)+"example.com"))
+	s.kill(s.add(s.org, strings.Repeat("long-label-of-a-name.", 6)+"example.org"))
+	b := s.open(320, 640, true, true)
+	b.key(kb.Enter)
+	b.run(chromedp.WaitVisible(`#name`))
+	page := "/certificates/" + c.ID
+	for _, to := range []struct{ name, path string }{{"jobs", "/jobs"}, {"certificate", page}, {"key", page + "/key"}, {"revoke", page + "/revoke"}, {"expiry", "/expiry"}} {
+		b.run(chromedp.Navigate(s.server.URL+to.path), chromedp.WaitVisible(`h1`, chromedp.ByQuery))
+		b.fits()
+		b.contrast()
+		b.shot(to.name + "-narrow-dark")
 	}
 }
