@@ -149,65 +149,6 @@ func (f DomainFilter) query(orgID string) (sql string, args []any, err error) {
 		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args)), args, nil
 }
 
-// Addition is a new domain with its first job and its audit entry.
-type Addition struct {
-	Domain *controlplane.Domain
-	Job    *controlplane.Job
-	Entry  controlplane.AuditEntry
-}
-
-// AddDomain stores a new domain with its first job and its audit entry, and counts it
-// against the organization's limit, in one statement. Where the limit is reached it stores
-// nothing and returns false.
-func (q queries) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
-	args, err := addDomainArgs(d, j, a)
-	if err != nil {
-		return false, err
-	}
-	tag, err := q.db.Exec(ctx, addDomain, args...)
-	switch violates(err) {
-	case "domains_org_id_name_key", "domains_cname_target_key":
-		// The target is a function of organization and name, so both say the same.
-		e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "domain-exists",
-			Message: "The domain " + d.Name + " is in this organization already.",
-			Fix:     "Use the existing one, or delete it first."}
-		if old, err := q.Domain(ctx, d.OrgID, d.Name); err == nil {
-			e.ExistingID = old.ID
-		}
-		return false, e
-	}
-	if err != nil {
-		return false, translate(err, "domain", d.Name)
-	}
-	return tag.RowsAffected() == 1, nil
-}
-
-const addDomain = `
-		WITH org AS (
-			UPDATE organizations SET domain_count = domain_count + 1
-			WHERE id = $1 AND domain_count < coalesce(domain_limit, CASE subscription_tier WHEN 'free' THEN $2::int WHEN 'pro' THEN $3::int ELSE $4::int END)
-			RETURNING id
-		), dom AS (
-			INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile,
-				preferred_chain, ca, auto_issue, auto_renew, labels, conditions, check_since, created_at, updated_at)
-			SELECT $5, org.id, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $20 FROM org
-			RETURNING id, org_id
-		), job AS (
-			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, request_id, created_at, updated_at)
-			SELECT $21, dom.org_id, dom.id, $22, $23, $24, $25, $26, $20, $20 FROM dom
-		)
-		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, after, request_id, created_at)
-		SELECT $27, dom.org_id, $28, $29, $30, $31, 'domain', dom.id, $32, $26, $20 FROM dom`
-
-func addDomainArgs(d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) ([]any, error) {
-	labels, conditions, after, err := addDomainJSON(d, a)
-	return []any{d.OrgID, controlplane.TierFree.Domains(), controlplane.TierPro.Domains(), controlplane.TierAgency.Domains(),
-		d.ID, d.Name, d.Target, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
-		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions, d.CreatedAt,
-		j.ID, j.Type, j.Type.Slot(), j.Queue, j.RunAt, j.RequestID,
-		a.ID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, after}, err
-}
-
 func addDomainJSON(d *controlplane.Domain, a controlplane.AuditEntry) (labels, conditions, after []byte, err error) {
 	if d.Labels == nil {
 		d.Labels = map[string]string{}

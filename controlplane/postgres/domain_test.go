@@ -109,6 +109,40 @@ func TestPlanLimitHoldsUnderConcurrency(t *testing.T) {
 	}
 }
 
+// Who adds to an organization that is locked waits, and holds up nobody who adds to another.
+func TestALockedOrganizationHoldsUpItselfAlone(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	other := d.organization(10)
+	added := make(chan error, 1)
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		if _, err := tx.LockDomains(t.Context(), d.org, nil); err != nil {
+			return err
+		}
+		go func() {
+			dom, j, a := newDomain(d.org, "example.com")
+			ok, err := d.AddDomain(t.Context(), dom, j, a)
+			if err == nil && !ok {
+				err = errors.New("the limit is not reached")
+			}
+			added <- err
+		}()
+		for value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+			select {
+			case err := <-added:
+				return fmt.Errorf("it did not wait, but was told %w", err)
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+		defer cancel()
+		dom, j, a := newDomain(other, "example.com")
+		_, err := d.AddDomain(ctx, dom, j, a)
+		return err
+	}))
+	d.must(<-added)
+}
+
 func TestPlanLimitsOfTheTiers(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -48,6 +48,7 @@ type Store struct {
 	claiming   group // does not wait for the disk
 	recording  group // nor does this
 	concluding group
+	adding     group // one at a time: the next would find the organizations locked
 }
 
 // Tx is one transaction, with every query on it.
@@ -83,7 +84,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
-		claiming: group{pool: lazyPool, most: groupsAtATime}, recording: group{pool: lazyPool, most: groupsAtATime}, concluding: group{pool: pool, most: groupsAtATime}}
+		claiming: group{pool: lazyPool, most: groupsAtATime}, recording: group{pool: lazyPool, most: groupsAtATime}, concluding: group{pool: pool, most: groupsAtATime},
+		adding: group{pool: pool, most: 1}}
 	s.watch = newWatcher(s)
 	return s, nil
 }

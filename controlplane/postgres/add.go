@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// Addition is a new domain with its first job and its audit entry.
+type Addition struct {
+	Domain *controlplane.Domain
+	Job    *controlplane.Job
+	Entry  controlplane.AuditEntry
+}
+
+// AddDomain stores a new domain with its first job and its audit entry, and counts it against
+// the organization's limit. Where the limit is reached it stores nothing and returns false.
+// What is added by many is committed together, unless ctx carries a transaction.
+func (s *Store) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
+	if joined(ctx) != nil {
+		return s.queries.AddDomain(ctx, d, j, a)
+	}
+	args, err := addDomainArgs(d, j, a)
+	if err != nil {
+		return false, err
+	}
+	var id string
+	err = s.adding.queryRow(ctx, d.OrgID, func(row pgx.Row) error { return row.Scan(&id) }, addDomainFree, args...)
+	if errors.Is(err, pgx.ErrNoRows) { // the other statement says why, or waits for the organization
+		return s.queries.AddDomain(ctx, d, j, a)
+	}
+	return err == nil, translate(err, "domain", d.Name)
+}
+
+// AddDomain is the Store's, by itself.
+func (q queries) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
+	args, err := addDomainArgs(d, j, a)
+	if err != nil {
+		return false, err
+	}
+	tag, err := q.db.Exec(ctx, addDomain, args...)
+	switch violates(err) {
+	case "domains_org_id_name_key", "domains_cname_target_key":
+		// The target is a function of organization and name, so both say the same.
+		e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "domain-exists",
+			Message: "The domain " + d.Name + " is in this organization already.",
+			Fix:     "Use the existing one, or delete it first."}
+		if old, err := q.Domain(ctx, d.OrgID, d.Name); err == nil {
+			e.ExistingID = old.ID
+		}
+		return false, e
+	}
+	if err != nil {
+		return false, translate(err, "domain", d.Name)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+const (
+	addDomain = `
+		WITH org AS (
+			UPDATE organizations SET domain_count = domain_count + 1 WHERE ` + hasRoom + `
+			RETURNING id
+		), dom AS (` + insertFirst + `
+			RETURNING id, org_id
+		), ` + insertFirstJob + insertFirstEntry
+
+	// addDomainFree is addDomain in a group, which must not wait for an organization, nor fail
+	// for a domain that is there.
+	addDomainFree = `
+		WITH org AS MATERIALIZED (
+			SELECT id FROM organizations WHERE ` + hasRoom + ` FOR NO KEY UPDATE SKIP LOCKED
+		), dom AS (` + insertFirst + `
+			ON CONFLICT DO NOTHING
+			RETURNING id, org_id
+		), counted AS (
+			UPDATE organizations SET domain_count = domain_count + 1 FROM dom WHERE organizations.id = dom.org_id
+		), ` + insertFirstJob + `, entry AS (` + insertFirstEntry + `)
+		SELECT id FROM dom`
+
+	hasRoom = `id = $1 AND domain_count < coalesce(domain_limit, CASE subscription_tier WHEN 'free' THEN $2::int WHEN 'pro' THEN $3::int ELSE $4::int END)`
+
+	insertFirst = `
+			INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile,
+				preferred_chain, ca, auto_issue, auto_renew, labels, conditions, check_since, created_at, updated_at)
+			SELECT $5, org.id, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $20 FROM org`
+
+	insertFirstJob = `job AS (
+			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, request_id, created_at, updated_at)
+			SELECT $21, dom.org_id, dom.id, $22, $23, $24, $25, $26, $20, $20 FROM dom
+		)`
+
+	insertFirstEntry = `
+		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, after, request_id, created_at)
+		SELECT $27, dom.org_id, $28, $29, $30, $31, 'domain', dom.id, $32, $26, $20 FROM dom`
+)
+
+func addDomainArgs(d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) ([]any, error) {
+	labels, conditions, after, err := addDomainJSON(d, a)
+	return []any{d.OrgID, controlplane.TierFree.Domains(), controlplane.TierPro.Domains(), controlplane.TierAgency.Domains(),
+		d.ID, d.Name, d.Target, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
+		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions, d.CreatedAt,
+		j.ID, j.Type, j.Type.Slot(), j.Queue, j.RunAt, j.RequestID,
+		a.ID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, after}, err
+}
