@@ -117,12 +117,16 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 	for i := range jobs {
 		view.Jobs = append(view.Jobs, v.jobView(&jobs[i]))
 	}
-	people, err := d.people(ctx, entries)
+	actors := make([]string, len(entries))
+	for i := range entries {
+		actors[i] = entries[i].Actor.ID
+	}
+	names, err := d.names(ctx, v, actors)
 	if err != nil {
 		return nil, err
 	}
 	for i := range entries {
-		view.Timeline = append(view.Timeline, v.eventView(&entries[i], people))
+		view.Timeline = append(view.Timeline, v.eventView(&entries[i], names))
 	}
 	return view, nil
 }

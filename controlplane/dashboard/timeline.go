@@ -1,9 +1,7 @@
 package dashboard
 
 import (
-	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -38,8 +36,8 @@ var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionJobDeadLettered:   {"danger", "alert"},
 }
 
-func (v *visit) eventView(a *controlplane.AuditEntry, people map[string]string) eventView {
-	view := eventView{ID: a.ID, Title: actionTitle(a.Action), Tint: "neutral", Icon: "dot", Actor: actorWords(a.Actor, people), At: v.at(a.CreatedAt), Text: entryText(a)}
+func (v *visit) eventView(a *controlplane.AuditEntry, names names) eventView {
+	view := eventView{ID: a.ID, Title: actionTitle(a.Action), Tint: "neutral", Icon: "dot", Actor: names.actor(a.Actor), At: v.at(a.CreatedAt), Text: entryText(a)}
 	if t, ok := eventTints[a.Action]; ok {
 		view.Tint, view.Icon = t.tint, t.icon
 	}
@@ -70,33 +68,4 @@ func entryText(a *controlplane.AuditEntry) string {
 	}
 	code, _ := a.Details["code"].(string)
 	return reason(code)
-}
-
-// people returns what the users are called that did something.
-func (d *Dashboard) people(ctx context.Context, entries []controlplane.AuditEntry) (map[string]string, error) {
-	var ids []string
-	for i := range entries {
-		if a := entries[i].Actor; a.Type == controlplane.ActorUser && !slices.Contains(ids, a.ID) {
-			ids = append(ids, a.ID)
-		}
-	}
-	if ids == nil {
-		return nil, nil
-	}
-	return d.store.UserTitles(ctx, ids)
-}
-
-func actorWords(a controlplane.Actor, people map[string]string) string {
-	switch a.Type {
-	case controlplane.ActorUser:
-		if title := people[a.ID]; title != "" {
-			return title
-		}
-		return a.ID
-	case controlplane.ActorToken:
-		return "API token " + a.ID
-	case controlplane.ActorSystem:
-		return "DCVaaS"
-	}
-	return string(a.Type)
 }
