@@ -29,10 +29,20 @@ func (s *Store) AddDomain(ctx context.Context, d *controlplane.Domain, j *contro
 	}
 	var id string
 	err = s.adding.queryRow(ctx, d.OrgID, func(row pgx.Row) error { return row.Scan(&id) }, addDomainFree, args...)
-	if errors.Is(err, pgx.ErrNoRows) { // the other statement says why, or waits for the organization
-		return s.queries.AddDomain(ctx, d, j, a)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err == nil, translate(err, "domain", d.Name)
 	}
-	return err == nil, translate(err, "domain", d.Name)
+	// The other statement says why, or waits for the organization.
+	stored, err := s.queries.AddDomain(ctx, d, j, a)
+	if stored {
+		return true, nil
+	}
+	// A group whose end was not heard of may have been committed: then this domain itself is
+	// what stands in the way.
+	if _, missing := s.Domain(ctx, d.OrgID, d.ID); missing == nil {
+		return true, nil
+	}
+	return false, err
 }
 
 // AddDomain is the Store's, by itself.
