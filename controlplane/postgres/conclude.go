@@ -86,8 +86,14 @@ func (s *Store) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.T
 	if len(k.Entries) == 1 {
 		sql, args = k.End.how.logged, append(args, auditArgs(&k.Entries[0])...)
 	}
+	return s.conclude(ctx, c, sql, args)
+}
+
+// conclude sends a conclusion with others'. It returns false where the statement found that it
+// must not be written.
+func (s *Store) conclude(ctx context.Context, c *Claim, sql string, args []any) (bool, error) {
 	var id string
-	err = translate(s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, sql, args...), "job", c.Job.ID)
+	err := translate(s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, sql, args...), "job", c.Job.ID)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return false, nil
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -55,10 +53,5 @@ func (s *Store) ConcludeFollowed(ctx context.Context, c *Claim, k Conclusion, ne
 	args = append(append(args, domain...), k.Domain.Version)
 	args = append(args, auditArgs(&k.Entries[0])...)
 	args = append(args, next.ID, next.Type, next.Slot(), next.Queue, next.RunAt, next.RequestID)
-	var id string
-	err = translate(s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, concludeFollowed, args...), "job", c.Job.ID)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.conclude(ctx, c, concludeFollowed, args)
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -38,7 +36,7 @@ var concludeIssuance = fmt.Sprintf(`
 		SELECT id FROM domains WHERE org_id = $%[1]d AND id = $%[2]d AND version = $%[3]d AND claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED
 	), job AS (
 		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, %[4]s
-		FROM held WHERE jobs.id = $1 AND claimed_by = $2 AND status = 'running'
+		FROM held WHERE jobs.id = $1 AND `+heldBy+`
 		RETURNING jobs.id
 	), dom AS (
 		UPDATE domains d SET claimed_by = '', claimed_until = NULL, %[5]s, %[6]s FROM job WHERE d.id = $%[2]d
@@ -69,12 +67,7 @@ func (s *Store) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now 
 	args = append(append(args, k.Domain.Version), auditArgs(&k.Entry)...)
 	args = append(append(args, watchArgsOf(k.Watch)...), certificateArgsOf(k.Certificate)...)
 	args = append(args, k.Replaces, k.Order.ID, k.Order.CertificateURL)
-	var id string
-	err = translate(s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, concludeIssuance, args...), "job", c.Job.ID)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.conclude(ctx, c, concludeIssuance, args)
 }
 
 // ConcludeIssuance is the Store's, for a domain that the transaction has locked. Errors:
