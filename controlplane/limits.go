@@ -24,6 +24,24 @@ func (t Tier) RateLimit() RateLimit {
 	return RateLimit{Calls: calls, Window: time.Minute}
 }
 
+// StreamLimit is how many event streams and calls with `wait` one process holds open at a time.
+type StreamLimit struct {
+	Organization int
+	Credential   int // one token or session: half of it, so that one leaves room for the others
+}
+
+// StreamLimit returns the limit that the tier includes.
+func (t Tier) StreamLimit() StreamLimit {
+	n := 20
+	switch t {
+	case TierPro:
+		n = 100
+	case TierAgency:
+		n = 500
+	}
+	return StreamLimit{Organization: n, Credential: n / 2}
+}
+
 // LogKept returns how long the tier keeps the audit log, in whole days. That of an
 // organization that is gone is kept as long as any.
 func (t Tier) LogKept() time.Duration {
