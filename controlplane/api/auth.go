@@ -67,10 +67,19 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := a.limit(w, r, c); err != nil {
 		return err
 	}
-	if c.op.self && c.principal.session != nil {
+	return c.principal.mayCall(c.op)
+}
+
+// mayCall returns why the operation is not for the caller, nil if it is.
+func (p principal) mayCall(op *operation) error {
+	switch {
+	case op.session && p.session == nil:
+		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "session-required",
+			Message: "The operation is about the sessions of a person, and a token has none."}
+	case op.session, op.self && p.session != nil:
 		return nil // the handler finds out whether it is about themselves
 	}
-	return c.principal.need(c.op.scope)
+	return p.need(op.scope)
 }
 
 // need refuses a caller that lacks a scope.
@@ -98,23 +107,39 @@ func (a *API) authenticate(c *call, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.store.TokenByHash(r.Context(), controlplane.HashSecret(secret))
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return unauthorized("token-invalid", "There is no such token: it was revoked, or belongs to another installation.")
-	}
+	hash := controlplane.HashSecret(secret)
+	p, err := a.tokenPrincipal(r.Context(), hash)
 	if err != nil {
 		return err
 	}
+	c.identify(p, hash)
+	a.touch(r.Context(), c, p.token)
+	return nil
+}
+
+// tokenPrincipal returns what the secret with this hash admits to now.
+func (a *API) tokenPrincipal(ctx context.Context, hash []byte) (principal, error) {
+	token, err := a.store.TokenByHash(ctx, hash)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return principal{}, unauthorized("token-invalid", "There is no such token: it was revoked, or belongs to another installation.")
+	}
+	if err != nil {
+		return principal{}, err
+	}
 	if token.ExpiresAt != nil && !a.now().Before(*token.ExpiresAt) {
-		return unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
+		return principal{}, unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
 	}
 	if token.SecretUntil != nil && !a.now().Before(*token.SecretUntil) {
-		return unauthorized("token-rotated", "The token was given a new secret; this one ended at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
+		return principal{}, unauthorized("token-rotated", "The token was given a new secret; this one ended at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
 	}
-	c.principal = principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token, actor: controlplane.Actor{
-		Type: controlplane.ActorToken, ID: token.ID, IP: c.ip, RequestID: c.requestID}}
-	a.touch(r.Context(), c, token)
-	return nil
+	return principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token,
+		actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID}}, nil
+}
+
+// identify records who makes the call, and the hash of the secret that came with it.
+func (c *call) identify(p principal, hash []byte) {
+	p.actor.IP, p.actor.RequestID = c.ip, c.requestID
+	c.principal, c.credential = p, hash
 }
 
 // bearer returns the secret of the one Authorization header (RFC 6750 §2.1). One that has

@@ -18,8 +18,11 @@ type call struct {
 	began     time.Time
 	op        *operation // nil until routed, and where nothing is at the path
 	principal principal
-	waited    bool  // held open by `wait` or a stream: its duration says nothing of ours
-	err       error // what the problem that was answered came from
+
+	credential []byte // hash of the secret that came with it: the token's or the session's
+
+	waited bool  // held open by `wait` or a stream: its duration says nothing of ours
+	err    error // what the problem that was answered came from
 
 	connection  context.Context // ends when the caller goes, and no sooner
 	head        bool            // only headers are wanted

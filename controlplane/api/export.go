@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -53,7 +54,8 @@ type export struct {
 }
 
 // VisitExportAuditLogsResponse writes every page. What goes wrong in between breaks the
-// connection, so that nobody takes half for the whole.
+// connection, so that nobody takes half for the whole; so does the end of the caller's credential,
+// within one heartbeat.
 func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 	c := callOf(e.ctx)
 	c.waited = true
@@ -73,6 +75,7 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 	}
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
+	checked := time.Now()
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(writeLimit)) // an error means that there is none
 		err := put(e.entries)
@@ -84,6 +87,12 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 		}
 		if err == nil {
 			err = control.Flush()
+		}
+		if err == nil && time.Since(checked) >= e.a.heartbeat {
+			checked = time.Now()
+			if !e.a.stillAdmitted(ctx, c) {
+				err = errors.New("its caller is not admitted any more")
+			}
 		}
 		if err == nil {
 			e.filter.After = e.next

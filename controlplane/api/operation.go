@@ -18,13 +18,15 @@ type operation struct {
 	method  string
 	path    string // template
 	secured bool
-	scope   controlplane.Scope
+	session bool               // only for people who are signed in: it takes no token
+	scope   controlplane.Scope // "" where session is true
 	query   map[string]parameter
 	headers map[string]parameter // by canonical name
 	body    *openapi3.Schema     // nil where none is taken
 	csv     bool                 // the body may be CSV, whose lines are the entries of each
 	each    string               // list whose entries are held to the contract by themselves (x-each)
 	waits   bool
+	streams bool // its answer may be a stream of events
 	once    bool // takes an Idempotency-Key
 	self    bool // needs no scope of somebody signed in where it is about themselves (x-self)
 	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
@@ -78,7 +80,8 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 		id: o.OperationID, method: method, path: path, secured: o.Security == nil || len(*o.Security) > 0,
 		query: make(map[string]parameter), headers: make(map[string]parameter),
 	}
-	if op.secured {
+	op.session = op.secured && o.Security != nil && onlySession(*o.Security)
+	if op.secured && !op.session {
 		scope, _ := o.Extensions["x-scope"].(string)
 		op.scope = controlplane.Scope(scope)
 		if !slices.Contains(controlplane.Scopes(), op.scope) {
@@ -106,6 +109,8 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	}
 	_, op.waits = op.query["wait"]
 	_, op.once = op.headers[headerIdempotencyKey]
+	ok := o.Responses.Status(http.StatusOK)
+	op.streams = ok != nil && ok.Value.Content[mediaEvents] != nil
 	op.self, _ = o.Extensions["x-self"].(bool)
 	op.rereads, _ = o.Extensions["x-rereads"].(bool)
 	if o.RequestBody != nil {
@@ -121,6 +126,16 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 		}
 	}
 	return op, nil
+}
+
+// onlySession reports whether the contract takes a session alone.
+func onlySession(list openapi3.SecurityRequirements) bool {
+	for _, needs := range list {
+		if _, ok := needs["session"]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // entry returns the schema of the entries of each, nil where there are none.

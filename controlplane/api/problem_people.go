@@ -4,8 +4,11 @@ package api
 // whole.
 var peopleProblems = []problemPage{
 	{"session-ended", "Nobody is signed in",
-		"The call carries the cookie of a session that is no more: it was signed out, was not used for 12 hours, is 30 days old, or its user is no longer a member of the organization.",
+		"The call carries the cookie of a session that is no more: it was signed out, was not used for 12 hours, is 30 days old, was ended on another device, or its user is no longer a member of the organization. A call that was held open also ends when its session switches to another organization.",
 		"Sign in again. A program uses an API token instead."},
+	{"session-required", "Only for people who are signed in",
+		"The operation is about the sessions of a person. An API token has none.",
+		"Sign in on the dashboard and use the page Sessions in the settings."},
 	{"cross-origin", "The call comes from another site",
 		"Calls of somebody who is signed in that change something are taken from pages of this service only, since a browser sends the cookie along whoever makes the call.",
 		"Use the dashboard, or send an API token."},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,25 +20,38 @@ func (a *API) fromSession(c *call, r *http.Request, secret string) error {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
 			Message: "The call comes from a page of another site, so who is signed in here is not taken to have made it."}
 	}
-	ended := unauthorized("session-ended", "Nobody is signed in: the session has ended, or the membership that it belonged to.")
 	if !controlplane.IsRandomSecret(secret) {
-		return ended
+		return errSessionEnded()
 	}
-	ctx, now := r.Context(), a.now()
-	s, err := a.store.Session(ctx, controlplane.HashSecret(secret), now)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return ended
-	}
+	ctx, hash := r.Context(), controlplane.HashSecret(secret)
+	p, err := a.sessionPrincipal(ctx, hash)
 	if err != nil {
 		return err
 	}
-	c.principal = principal{orgID: s.OrgID, tier: s.Tier, grant: s.Role.Grant(), session: s, actor: controlplane.Actor{
-		Type: controlplane.ActorUser, ID: s.User.ID, IP: c.ip, RequestID: c.requestID}}
+	c.identify(p, hash)
+	s, now := p.session, a.now()
 	if err := a.store.TouchSession(ctx, s, now); err != nil { // the call does not fail for it
 		a.log.LogAttrs(ctx, slog.LevelWarn, "use of a session was not recorded",
 			slog.String("request_id", c.requestID), slog.String("session_id", s.ID), slog.Any("error", err))
 	}
 	return nil
+}
+
+// sessionPrincipal returns what the cookie whose value has this hash admits to now.
+func (a *API) sessionPrincipal(ctx context.Context, hash []byte) (principal, error) {
+	s, err := a.store.Session(ctx, hash, a.now())
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return principal{}, errSessionEnded()
+	}
+	if err != nil {
+		return principal{}, err
+	}
+	return principal{orgID: s.OrgID, tier: s.Tier, grant: s.Role.Grant(), session: s,
+		actor: controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID}}, nil
+}
+
+func errSessionEnded() error {
+	return unauthorized("session-ended", "Nobody is signed in: the session has ended, or the membership that it belonged to.")
 }
 
 // readPublicURL finds out how browsers are told our pages from others'.

@@ -11,6 +11,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
+// mediaEvents is the type of a stream of events.
+const mediaEvents = "text/event-stream"
+
 const (
 	// heartbeat keeps proxies from taking a quiet stream for a dead one.
 	heartbeat = 15 * time.Second
@@ -28,6 +31,7 @@ type eventStream struct {
 	filter postgres.EventFilter
 	sub    *subscription
 	last   int64 // seq of the last event that was sent, or may be skipped
+	beat   *time.Ticker
 
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -68,26 +72,26 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	defer stop()
 	s.w, s.control = w, http.NewResponseController(w)
 	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", mediaEvents)
 	h.Set("X-Accel-Buffering", "no") // nginx would hold it back
 	w.WriteHeader(http.StatusOK)
 	if c.head || s.send("retry: 2000\n\n") != nil {
 		return nil
 	}
 	_ = s.control.SetReadDeadline(time.Time{}) // an error means that there is none
+	s.beat = time.NewTicker(s.a.heartbeat)
+	defer s.beat.Stop()
 	if !s.catchUp(ctx) {
 		return nil
 	}
-	beat := time.NewTicker(s.a.heartbeat)
-	defer beat.Stop()
 	for {
 		select {
 		case e, ok := <-s.sub.events:
-			if !ok || s.sendEvent(e) != nil {
+			if !ok || !s.goesOn(ctx) || s.sendEvent(e) != nil {
 				return nil // it did not keep up, or it is gone
 			}
-		case <-beat.C:
-			if !s.stillAdmitted(ctx) || s.send(": still here\n\n") != nil {
+		case <-s.beat.C:
+			if !s.heartbeat(ctx) {
 				return nil
 			}
 		case <-s.a.stopping:
@@ -109,7 +113,7 @@ func (s *eventStream) catchUp(ctx context.Context) bool {
 			return false // the reader comes back with the last id
 		}
 		for i := range entries {
-			if s.sendEvent(&entries[i]) != nil {
+			if !s.goesOn(ctx) || s.sendEvent(&entries[i]) != nil {
 				return false
 			}
 		}
@@ -146,25 +150,24 @@ func (s *eventStream) send(text string) error {
 	return s.control.Flush()
 }
 
-// stillAdmitted reports whether the token is still there and neither it nor the secret that
-// came with the call has ended. A database that is away does not end a stream.
-func (s *eventStream) stillAdmitted(ctx context.Context) bool {
-	p := callOf(s.ctx).principal
-	if p.session != nil {
-		now, err := s.a.store.Session(ctx, p.session.Hash, s.a.now())
-		return err == nil && now.OrgID == p.orgID || err != nil && !controlplane.IsKind(err, controlplane.KindNotFound)
+// goesOn makes the heartbeat that is due before another event is sent, so that however many events there are to send,
+// and however slowly they are read, the caller is checked at each heartbeat.
+func (s *eventStream) goesOn(ctx context.Context) bool {
+	select {
+	case <-s.beat.C:
+		return s.heartbeat(ctx)
+	default:
+		return true
 	}
-	t := p.token
-	for _, end := range []*time.Time{t.ExpiresAt, t.SecretUntil} {
-		if end != nil && !s.a.now().Before(*end) {
-			return false
-		}
-	}
-	_, err := s.a.store.Token(ctx, t.OrgID, t.ID)
-	return !controlplane.IsKind(err, controlplane.KindNotFound)
+}
+
+// heartbeat tells the reader that the stream is alive, and returns false where it ends: the caller would not be
+// admitted any more, or is gone.
+func (s *eventStream) heartbeat(ctx context.Context) bool {
+	return s.a.stillAdmitted(ctx, callOf(s.ctx)) && s.send(": still here\n\n") == nil
 }
 
 // acceptsStream reports whether the caller asks for a stream rather than a list.
 func acceptsStream(h http.Header) bool {
-	return strings.Contains(h.Get("Accept"), "text/event-stream")
+	return strings.Contains(h.Get("Accept"), mediaEvents)
 }

@@ -40,27 +40,31 @@ func (a *API) holdOpen(w http.ResponseWriter, r *http.Request, c *call) {
 
 // held returns an object as load finds it as soon as it is settled, which is to say that it
 // is no longer the one that the caller knows, or the time is over, or the server stops. The
-// caller's going ends it with the context's error.
+// caller's going ends it with the context's error. After a wait nothing is shown to a caller
+// that would not be admitted any more.
 func held[T any](ctx context.Context, a *API, wait *Wait, id string, settled func(T) bool, load func(context.Context) (T, error)) (T, error) {
 	d, _ := time.ParseDuration(*wait) // the contract has checked its form
 	moved, stop := a.store.Watch(id)
 	defer stop()
 	over := time.NewTimer(d)
 	defer over.Stop()
-	for {
+	for last := false; ; {
 		// Read after subscribing: what happens in between is told.
 		object, err := load(ctx)
-		if err != nil || settled(object) {
+		if err != nil || last || settled(object) {
 			return object, err
 		}
 		select {
 		case <-moved:
 		case <-over.C:
-			return load(ctx)
+			last = true
 		case <-a.stopping:
-			return object, nil
+			last = true
 		case <-ctx.Done():
 			return object, ctx.Err()
+		}
+		if err := a.readmit(ctx, callOf(ctx)); err != nil {
+			return object, err
 		}
 	}
 }
