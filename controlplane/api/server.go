@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -42,6 +43,10 @@ type Config struct {
 	// LimiterTimeout is how long a call waits to be counted before it goes through uncounted;
 	// 50 ms where zero.
 	LimiterTimeout time.Duration
+
+	// Streams limits the event streams and the calls with wait that are held open; the dashboard
+	// of the process has the same one. Nil: they are not limited.
+	Streams *edge.Streams
 
 	// PublicURL is where people reach this service, without a trailing slash. The `type` of
 	// every error begins with it.
@@ -219,6 +224,12 @@ func (a *API) guard(next http.Handler) http.Handler {
 			a.once(w, r, next)
 			return
 		}
+		done, err := a.holdPlace(c, waitOf(r))
+		if err != nil {
+			a.problem(w, r, err)
+			return
+		}
+		defer done()
 		a.holdOpen(w, r, c)
 		next.ServeHTTP(w, r)
 	})

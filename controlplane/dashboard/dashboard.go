@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -37,6 +38,10 @@ type Config struct {
 	// Secure says that people reach the dashboard by https: cookies are sent by that alone.
 	Secure bool
 
+	// Streams limits the streams that live pages hold open; the API of the process has the same
+	// one. Nil: they are not limited.
+	Streams *edge.Streams
+
 	// PublicURL is where people reach the dashboard, without a trailing slash. Forms that
 	// come from there are taken also where a proxy has changed the Host. It may be empty.
 	PublicURL string
@@ -61,6 +66,7 @@ type Dashboard struct {
 	flowKey   []byte
 	cursorKey []byte
 	handler   http.Handler
+	heartbeat time.Duration
 	stopping  chan struct{}
 	stop      sync.Once
 }
@@ -80,7 +86,7 @@ func New(c Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), cursorKey: deriveKey(c.SessionKey, "cursor"),
-		stopping: make(chan struct{})}
+		heartbeat: heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -58,6 +60,9 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
+	}
+	if !e.RetryAt.IsZero() {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAt.Sub(v.now).Seconds())))))
 	}
 	view := errorView{Status: status, Message: e.Message, Fix: remedy(e), Code: e.Code, Back: "/domains", BackWords: "Go to your domains"}
 	if v.session == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -27,6 +28,11 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
+	done, err := d.config.Streams.Open(edge.Holder{OrgID: v.org.ID, Tier: v.org.Tier, Credential: v.session.ID}, v.now)
+	if err != nil {
+		return err
+	}
+	defer done()
 	out := &stream{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -36,7 +42,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	defer stop()
 	end := time.NewTimer(min(streamLife, v.session.ExpiresAt.Sub(v.now)))
 	defer end.Stop()
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
 	jobs := &following{store: d.store}
 	defer jobs.follow(nil)

@@ -40,7 +40,7 @@ const signUpOpen, signUpInvited = "open", "invited"
 type HTTPConfig struct {
 	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Where the API and dashboard listen."`
 	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who may sign in. open, the default: anybody with an account at GitHub; who belongs to no organization is given one of their own. invited: members and people with an invitation."`
-	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute. They are counted in Redis; without one nothing is limited."`
+	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute, and to its plan's open streams. Calls are counted in Redis; without one they are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
 
 	devSignIn *controlplane.GitHubAccount // set by dev: who comes in without a password

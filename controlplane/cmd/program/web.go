@@ -11,6 +11,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/github"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
@@ -22,13 +23,13 @@ func (a *App) startWeb() error {
 	if err != nil {
 		return fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
 	}
-	limits := ""
+	limits, streams := "", (*edge.Streams)(nil)
 	if c.HTTP.RateLimits {
-		limits = c.Redis
+		limits, streams = c.Redis, edge.NewStreams()
 	}
-	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
-	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, PublicURL: c.PublicURL,
+	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, Streams: streams, PublicURL: c.PublicURL,
 		Secure: strings.HasPrefix(c.PublicURL, "https:"), TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
 	pages.DevSignIn = c.HTTP.devSignIn
 	if c.GitHub.ClientID != "" {

@@ -1,0 +1,63 @@
+package program
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// The API's streams and those of the dashboard's live pages count against one limit of the organization.
+func TestStreamLimitOfTheStack(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, DevConfig{NoWork: true})
+	s.exec(`UPDATE organizations SET subscription_tier = 'free' WHERE id = $1`, s.OrgID)
+	if resp, body := s.call("POST", "/api/domains", `{"name":"streams.example.com"}`); resp.StatusCode != http.StatusCreated {
+		t.Fatalf("%s %s", resp.Status, body)
+	}
+	endpoint := s.Env()["DCVAAS_ENDPOINT"]
+	open := func(client *http.Client, path, token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/event-stream")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp.StatusCode
+	}
+	signedIn := func() *http.Client {
+		t.Helper()
+		browser := newBrowser(t, devLogin)
+		resp, err := browser.PostForm(endpoint+"/login", url.Values{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return browser
+	}
+	const page = "/domains/streams.example.com/events"
+	one, two := signedIn(), signedIn()
+	for i := range controlplane.TierFree.StreamLimit().Credential {
+		if got := open(http.DefaultClient, "/api/events", s.Token); got != http.StatusOK {
+			t.Fatalf("stream %d of the token was answered %d, want 200", i+1, got)
+		}
+		if got := open(one, page, ""); got != http.StatusOK {
+			t.Fatalf("live page %d was answered %d, want 200", i+1, got)
+		}
+	}
+	if got := open(two, page, ""); got != http.StatusTooManyRequests {
+		t.Errorf("a live page beyond the organization's limit was answered %d, want 429", got)
+	}
+	if got := open(two, "/api/events", ""); got != http.StatusTooManyRequests {
+		t.Errorf("a stream of the API beyond the organization's limit was answered %d, want 429", got)
+	}
+}
