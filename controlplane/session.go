@@ -13,6 +13,9 @@ const (
 	SessionLife = 30 * 24 * time.Hour
 	// SessionTouch is how often a session's use is recorded at most.
 	SessionTouch = time.Minute
+	// MaxSessions is how many sessions a user has at a time. Another sign-in ends the one that
+	// was not used for longest.
+	MaxSessions = 20
 )
 
 // Session is somebody who is signed in, in one organization. It ends with their membership
@@ -22,7 +25,8 @@ type Session struct {
 	Hash       []byte // SHA-256 of the cookie's value
 	User       User
 	OrgID      string
-	Role       Role // of now
+	OrgName    string // known where sessions are listed
+	Role       Role   // of now
 	Tier       Tier // of the organization
 	IP         string
 	UserAgent  string

@@ -50,16 +50,14 @@ func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow) error {
 		e.Fix = "Open the invitation’s link again."
 		return &e
 	}
-	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.newcomer(v), v.UserAgent(), account, f.Invitation)
+	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.newcomer(v), v.UserAgent(), account, f.Invitation, v.replaced()...)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return invitationGone()
 	}
 	if err != nil {
 		return err
 	}
-	if err := d.keepSession(w, v, secret); err != nil {
-		return err
-	}
+	d.keepSession(w, secret)
 	d.welcome(w, v, joined)
 	return nil
 }

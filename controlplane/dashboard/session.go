@@ -17,11 +17,20 @@ func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.co
 
 // startSession signs in whom GitHub, or the development sign-in, vouches for.
 func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount) error {
-	_, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account)
+	_, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account, v.replaced()...)
 	if err != nil {
 		return err
 	}
-	return d.keepSession(w, v, secret)
+	d.keepSession(w, secret)
+	return nil
+}
+
+// replaced returns the session that the browser has, which a new one takes the place of.
+func (v *visit) replaced() []*controlplane.Session {
+	if v.session == nil {
+		return nil
+	}
+	return []*controlplane.Session{v.session}
 }
 
 // newcomer returns who does what a visit asks for before it is known who they are.
@@ -29,17 +38,10 @@ func (d *Dashboard) newcomer(v *visit) controlplane.Actor {
 	return controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
 }
 
-// keepSession gives the browser the cookie of a new session. Who was signed in before is signed
-// out.
-func (d *Dashboard) keepSession(w http.ResponseWriter, v *visit, secret string) error {
-	if v.session != nil {
-		if err := d.lifecycle.SignOut(v.Context(), d.actor(v), v.session); err != nil {
-			return err
-		}
-	}
+// keepSession gives the browser the cookie of a new session.
+func (d *Dashboard) keepSession(w http.ResponseWriter, secret string) {
 	// The browser may keep it to the very end; when it ends before is the store's to say.
 	d.setCookie(w, d.cookieName(), secret, int(controlplane.SessionLife/time.Second))
-	return nil
 }
 
 // forgetSession makes the browser forget who was signed in.

@@ -14,8 +14,10 @@ const maxUserAgent = 256
 // SignIn lets in whom GitHub vouches for, and returns their session with the cookie's value,
 // which is kept nowhere. They come to the organization where they were last. Who belongs to
 // none is given one of their own; where only those come in who are invited they are refused as
-// KindForbidden "sign-up-closed", and nothing of them is stored.
-func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount) (*controlplane.Session, string, error) {
+// KindForbidden "sign-up-closed", and nothing of them is stored. The sessions that it replaces
+// are those that the browser had; they end with it, and so do the least used ones beyond
+// MaxSessions.
+func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount, replaces ...*controlplane.Session) (*controlplane.Session, string, error) {
 	session, secret := s.newSession(from, userAgent)
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		user, actor, all, err := s.arrive(ctx, t, from, account, session.CreatedAt)
@@ -31,7 +33,7 @@ func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent
 			}
 			all = append(all, *own)
 		}
-		return s.startSession(ctx, t, actor, session, user, &all[0])
+		return s.startSession(ctx, t, actor, session, user, &all[0], replaces)
 	})
 	if err != nil {
 		return nil, "", err
@@ -73,10 +75,14 @@ func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.
 	return user, actor, all, nil
 }
 
-// startSession stores the session, in one of its user's organizations.
-func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, user *controlplane.User, in *controlplane.Membership) error {
+// startSession stores the session, in one of its user's organizations, and ends what it takes the
+// place of.
+func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, user *controlplane.User, in *controlplane.Membership, replaces []*controlplane.Session) error {
 	session.User, session.OrgID, session.Role, session.Tier = *user, in.Organization.ID, in.Role, in.Organization.Tier
 	if err := t.AddSession(ctx, session); err != nil {
+		return err
+	}
+	if err := s.makeRoom(ctx, t, actor, session, replaces); err != nil {
 		return err
 	}
 	return t.Audit(ctx, s.sessionStarted(actor, session, session.OrgID, session.CreatedAt))
@@ -108,7 +114,7 @@ func (s *Service) SignOut(ctx context.Context, actor controlplane.Actor, session
 		if err != nil || !ended {
 			return err
 		}
-		return t.Audit(ctx, s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID, s.now()))
+		return s.auditEnd(ctx, t, actor, session, endedBySignOut, s.now())
 	})
 }
 
@@ -127,7 +133,7 @@ func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlpla
 		return err
 	}
 	now := s.now()
-	if err := t.Audit(ctx, s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID, now)); err != nil {
+	if err := s.auditEnd(ctx, t, actor, session, endedBySwitch, now); err != nil {
 		return err
 	}
 	return t.Audit(ctx, s.sessionStarted(actor, session, orgID, now))

@@ -171,3 +171,45 @@ func TestMemberships(t *testing.T) {
 		t.Errorf("%q, of %q, %q, %q", got, d.org, second, third)
 	}
 }
+
+// A user's sessions are listed newest first, page by page, without those that have ended and those of others.
+func TestListSessions(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	m, stranger := d.member(d.org, 1, controlplane.RoleMember), d.member(d.org, 2, controlplane.RoleMember)
+	d.session(stranger)
+	var want []string
+	for range 5 {
+		want = append(want, d.session(m).ID)
+	}
+	ended := d.session(m)
+	d.exec(`UPDATE sessions SET expires_at = $2 WHERE id = $1`, ended.ID, start)
+	slices.Sort(want) // all began at once: the ids decide
+	slices.Reverse(want)
+	var got []string
+	var after *postgres.Cursor
+	for {
+		page, next, err := d.ListSessions(ctx, m.User.ID, start, after, 2)
+		d.must(err)
+		for i := range page {
+			got = append(got, page[i].ID)
+			if s := page[i]; s.OrgID != d.org || s.OrgName == "" || !s.CreatedAt.Equal(start) || !s.ExpiresAt.Equal(start.Add(controlplane.SessionIdle)) {
+				t.Errorf("ListSessions has %+v, want organization and times", s)
+			}
+		}
+		if after = next; next == nil {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("ListSessions = %q, want %q", got, want)
+	}
+	d.must(d.InTx(ctx, func(tx *postgres.Tx) error {
+		_, err := tx.EndSession(ctx, m.User.ID, ended.ID, start)
+		wantKind(t, "EndSession of one that has expired", err, controlplane.KindNotFound)
+		_, err = tx.EndSession(ctx, stranger.User.ID, want[0], start)
+		wantKind(t, "EndSession of another's", err, controlplane.KindNotFound)
+		return nil
+	}))
+}

@@ -94,6 +94,64 @@ func (t *Tx) DeleteSession(ctx context.Context, s *controlplane.Session) (bool, 
 	return tag.RowsAffected() > 0, translate(err, "session", s.ID)
 }
 
+// ListSessions returns one page of the sessions of a user that have not ended, newest first, and
+// the cursor of the next one, nil on the last. It begins with the user, whose sessions are in
+// several organizations.
+func (q queries) ListSessions(ctx context.Context, userID string, now time.Time, after *Cursor, limit int) ([]controlplane.Session, *Cursor, error) {
+	key, id := after.after()
+	rows, err := q.db.Query(ctx, `SELECT s.id, s.org_id, o.name, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at
+		FROM sessions s JOIN organizations o ON o.id = s.org_id
+		WHERE s.user_id = @user AND s.expires_at > @now AND (@key::text IS NULL OR (s.created_at, s.id) < (@key::text::timestamptz, @id::text))
+		ORDER BY s.created_at DESC, s.id DESC LIMIT @limit`,
+		pgx.NamedArgs{"user": userID, "now": now, "key": key, "id": id, "limit": limit + 1})
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Session, error) {
+		s := controlplane.Session{User: controlplane.User{ID: userID}}
+		err := row.Scan(&s.ID, &s.OrgID, &s.OrgName, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt)
+		return s, err
+	})
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	items, next := page(items, limit, func(s controlplane.Session) *Cursor { return at(s.CreatedAt, s.ID) })
+	return items, next, nil
+}
+
+// EndSession ends a session of a user that has not ended, in any organization, and returns it.
+// Errors: KindNotFound.
+func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (*controlplane.Session, error) {
+	ended, err := t.endSessions(ctx, `id = @id`, pgx.NamedArgs{"user": userID, "now": now, "id": id})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ended) == 0:
+		return nil, controlplane.NotFound("session", id)
+	}
+	return &ended[0], nil
+}
+
+// EndSessions ends the sessions of a user that have not ended, in every organization, and
+// returns them. The one with the id keep stays, and of the others as many as left, those that
+// were used last.
+func (t *Tx) EndSessions(ctx context.Context, userID, keep string, left int, now time.Time) ([]controlplane.Session, error) {
+	return t.endSessions(ctx, `id IN (SELECT id FROM sessions WHERE user_id = @user AND expires_at > @now AND id <> @keep
+		ORDER BY last_seen_at DESC, id DESC OFFSET @left)`, pgx.NamedArgs{"user": userID, "now": now, "keep": keep, "left": left})
+}
+
+func (t *Tx) endSessions(ctx context.Context, which string, args pgx.NamedArgs) ([]controlplane.Session, error) {
+	rows, err := t.db.Query(ctx, `DELETE FROM sessions WHERE user_id = @user AND expires_at > @now AND `+which+` RETURNING id, org_id, user_agent`, args)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	ended, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Session, error) {
+		var s controlplane.Session
+		return s, row.Scan(&s.ID, &s.OrgID, &s.UserAgent)
+	})
+	return ended, translate(err, "", "")
+}
+
 // UseState marks the state of a sign-in as used until it expires, and returns false where it
 // was used before.
 func (q queries) UseState(ctx context.Context, hash []byte, expires time.Time) (bool, error) {
