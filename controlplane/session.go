@@ -27,12 +27,19 @@ type Session struct {
 	OrgID      string
 	OrgName    string // known where sessions are listed
 	Role       Role   // of now
-	Tier       Tier // of the organization
+	Tier       Tier   // of the organization
 	IP         string
 	UserAgent  string
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time
+}
+
+// NoSession is the error for a session that has ended, or is not the user's own: the two cannot
+// be told apart.
+func NoSession(id string) *Error {
+	return &Error{Kind: KindNotFound, Code: "not-found", Message: "You have no session " + quote(id) + ", or it has ended.",
+		Fix: "List your sessions, and end one of those."}
 }
 
 // SessionCookie returns the name of the cookie. With https it has the prefix by which browsers

@@ -1725,6 +1725,80 @@ type Role string
 // Scope One thing that a token may do in its organization.
 type Scope string
 
+// Session A browser in which a person is signed in.
+type Session struct {
+	// CreatedAt When the sign-in was.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether it is the session that makes the call.
+	Current bool `json:"current"`
+
+	// ExpiresAt When it expires if it is not used until then: 12 hours after its last use, 30 days after the sign-in at the latest.
+	//
+	// Example: 2026-11-22T22:30:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id Of the session.
+	//
+	// Example: ses_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// Ip Address that the sign-in came from.
+	//
+	// Example: 192.0.2.1
+	Ip string `json:"ip"`
+
+	// LastSeenAt When it was used last, recorded at most once a minute.
+	//
+	// Example: 2026-11-22T10:30:00Z
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// OrganizationId Id of the organization that it is in.
+	//
+	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
+	OrganizationId string `json:"organization_id"`
+
+	// OrganizationName Name of that organization.
+	//
+	// Example: Example Ltd
+	OrganizationName string `json:"organization_name"`
+
+	// UserAgent Name that the browser sent at the sign-in, up to 256 bytes.
+	//
+	// Example: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0
+	UserAgent string `json:"user_agent"`
+}
+
+// SessionList A page of sessions.
+type SessionList struct {
+	// Data The page, in the order of the list.
+	Data []Session `json:"data"`
+
+	// HasMore Whether there is a page after this one.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// SessionsEndAll Which sessions are ended.
+type SessionsEndAll struct {
+	// KeepCurrent Keep the session that makes the call.
+	KeepCurrent *bool `json:"keep_current,omitempty"`
+}
+
+// SessionsEnded How many sessions were ended.
+type SessionsEnded struct {
+	// Ended How many.
+	//
+	// Example: 3
+	Ended int `json:"ended"`
+}
+
 // Tier The plan: free has 3 domains, pro 15, agency 50.
 type Tier string
 
@@ -2287,6 +2361,9 @@ type Limit = int
 // MemberRef defines model for MemberRef.
 type MemberRef = string
 
+// SessionID defines model for SessionID.
+type SessionID = string
+
 // TokenID defines model for TokenID.
 type TokenID = string
 
@@ -2500,7 +2577,7 @@ type DeleteDomainParams struct {
 
 // GetDomainParams defines parameters for GetDomain.
 type GetDomainParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that.
+	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
@@ -2620,7 +2697,7 @@ type ListJobsParams struct {
 
 // GetJobParams defines parameters for GetJob.
 type GetJobParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that.
+	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
@@ -2666,6 +2743,27 @@ type DeleteOrganizationParams struct {
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
+	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
+	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
+	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
+	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
+	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
+	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
+	// is not kept: nothing was done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit How many at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// EndAllSessionsParams defines parameters for EndAllSessions.
+type EndAllSessionsParams struct {
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
 	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
@@ -2839,6 +2937,9 @@ type UpdateOrganizationJSONRequestBody = OrganizationUpdate
 // TransferOwnershipJSONRequestBody defines body for TransferOwnership for application/json ContentType.
 type TransferOwnershipJSONRequestBody = OwnershipTransfer
 
+// EndAllSessionsJSONRequestBody defines body for EndAllSessions for application/json ContentType.
+type EndAllSessionsJSONRequestBody = SessionsEndAll
+
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
 
@@ -2985,6 +3086,15 @@ type ServerInterface interface {
 	// GetReferenceFile A file that the page of this document needs
 	// (GET /api/reference/{file})
 	GetReferenceFile(w http.ResponseWriter, r *http.Request, file string)
+	// ListSessions List your own sessions, newest first
+	// (GET /api/sessions)
+	ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams)
+	// EndAllSessions End all of your own sessions
+	// (POST /api/sessions/end-all)
+	EndAllSessions(w http.ResponseWriter, r *http.Request, params EndAllSessionsParams)
+	// EndSession End one of your own sessions
+	// (DELETE /api/sessions/{session})
+	EndSession(w http.ResponseWriter, r *http.Request, session SessionID)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams)
@@ -4959,6 +5069,119 @@ func (siw *ServerInterfaceWrapper) GetReferenceFile(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndAllSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndAllSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndAllSessionsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndAllSessions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSession operation middleware
+func (siw *ServerInterfaceWrapper) EndSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "session" -------------
+	var session SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session", mux.Vars(r)["session"], &session, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "session", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSession(w, r, session)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Request) {
 
@@ -5980,6 +6203,12 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/invitations", wrapper.CreateInvitation).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/invitations/{invitation}", wrapper.RevokeInvitation).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/sessions", wrapper.ListSessions).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/sessions/end-all", wrapper.EndAllSessions).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/sessions/{session}", wrapper.EndSession).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.ListWebhooks).Methods(http.MethodGet)
 
@@ -12838,6 +13067,480 @@ func (response GetReferenceFile404ApplicationProblemPlusJSONResponse) VisitGetRe
 	return err
 }
 
+type ListSessionsRequestObject struct {
+	Params ListSessionsParams
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionList
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessionsRequestObject struct {
+	Params EndAllSessionsParams
+	Body   *EndAllSessionsJSONRequestBody
+}
+
+type EndAllSessionsResponseObject interface {
+	VisitEndAllSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndAllSessions200JSONResponse SessionsEnded
+
+func (response EndAllSessions200JSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions400ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions401ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions403ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions409ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions413ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions415ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions422ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions429ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions500ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAllSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndAllSessions503ApplicationProblemPlusJSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSessionRequestObject struct {
+	Session SessionID `json:"session"`
+}
+
+type EndSessionResponseObject interface {
+	VisitEndSessionResponse(w http.ResponseWriter) error
+}
+
+type EndSession204Response struct {
+}
+
+func (response EndSession204Response) VisitEndSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type EndSession400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession400ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession403ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession404ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession500ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession503ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Params ListTokensParams
 }
@@ -16233,6 +16936,15 @@ type StrictServerInterface interface {
 	// GetReferenceFile A file that the page of this document needs
 	// (GET /api/reference/{file})
 	GetReferenceFile(ctx context.Context, request GetReferenceFileRequestObject) (GetReferenceFileResponseObject, error)
+	// ListSessions List your own sessions, newest first
+	// (GET /api/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// EndAllSessions End all of your own sessions
+	// (POST /api/sessions/end-all)
+	EndAllSessions(ctx context.Context, request EndAllSessionsRequestObject) (EndAllSessionsResponseObject, error)
+	// EndSession End one of your own sessions
+	// (DELETE /api/sessions/{session})
+	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
 	// ListTokens List API tokens, newest first
 	// (GET /api/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -17483,6 +18195,91 @@ func (sh *strictHandler) GetReferenceFile(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request, params ListSessionsParams) {
+	var request ListSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndAllSessions operation middleware
+func (sh *strictHandler) EndAllSessions(w http.ResponseWriter, r *http.Request, params EndAllSessionsParams) {
+	var request EndAllSessionsRequestObject
+
+	request.Params = params
+
+	var body EndAllSessionsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndAllSessions(ctx, request.(EndAllSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndAllSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndAllSessionsResponseObject); ok {
+		if err := validResponse.VisitEndAllSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndSession operation middleware
+func (sh *strictHandler) EndSession(w http.ResponseWriter, r *http.Request, session SessionID) {
+	var request EndSessionRequestObject
+
+	request.Session = session
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSession(ctx, request.(EndSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
+		if err := validResponse.VisitEndSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTokens operation middleware
 func (sh *strictHandler) ListTokens(w http.ResponseWriter, r *http.Request, params ListTokensParams) {
 	var request ListTokensRequestObject
@@ -18089,346 +18886,363 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhs5li74Khj2mZXpOSRFXW1Lq38oZbtSmb61pSzX6VSOAowARZhBIBIARTNdnnV+zQPMQ5z6Pa9Q",
-	"j9JPchb2BiIQwQheZF3sLPZaXWmRwcBtY9/3tz+1YjnOpGDC6Nbhp1ZGFR0zwxT8dcKU4QMeU8NOn9kP",
-	"EqZjxTPDpWgdtk4TIgeEkrh4rNtqt9hHOs5S1jpsxcpc9rZHT//Ynz5WT9heXx9c937fTnbGu2Iva7Vb",
-	"3L4mo2bYarcEHcNvipe12i3Ffp9wxZLWoVET1m7peMjG1E5lTD++ZOLKDFuH272dvXZrzEX+QbtlZpl9",
-	"mzaKi6vW58/t1slEaanmVxEJ9tFcxvBtZBdkhoxk9IqRPhtIxbrk1BCuyTVNeUIGUsEDmo4ZGfDUbhWh",
-	"IiFSJUwRKdJZ1y/s9wlTs2BlOIGGRez09p7UTfsZS/k1U7NFB5C4Z8q7n6TXa+++f9Ptbv0zOaZcvGOD",
-	"+iUoYkd3S4FHywtx/+rGctwwa/jR7c75NGHjTBom4tnPbDY/8dd0zDQxQ65JTNO0TbQkZkgN4YbEVJA+",
-	"I5oJQ+gV5YJMuRnKiSF9xsUVialSnCXEfmKmPGaHZJsYSXb29y/ENde8nzJyfHZyekriIVU0tlTWJpT8",
-	"8svpMyBBLrShImZd8kIqsrNHhnKidEGZdkowaPGRkSMm7GY7EocPJ5qpC2Hpd8Rmlsqv+DUT8P2AK22I",
-	"FOw7S+B6yhSupY3vjYIN6rxjWUpnLDkkdt+jI3hB9I79PmHadE6T6EJwnJ1gU5jcd7pLjoU0Q6bImJmh",
-	"TNrEHmqb9GUys9PE+dr5aLK3s0MiHgw4YrOOYhPNkqgN14+6+cLC8Rz0hdCGpymZCHs1p3RG9npPy+/h",
-	"opMpeaWY1pFb1ztm1KxzPDBMRXaOfvFyQPY/fmzDDgp2IXCnkEfA0nDPqSZ9djUR5Pu9Xq9N9nrbbbK3",
-	"vWv/Z79N9nae2nMcc60tIehYZsx+AIuGafcVoyNPWFIYe/qP2rB/QhoyYpk5tP8a2t/b0RIpWPdClG7M",
-	"E9bbffr4Cevs9ZL9zt5uknT68dPdzsGTp3t0//Hg6e7Onr9KQ0YTporLFJ6rpfzwFmXUGKbsr/7vX/+P",
-	"zv/z26ft9s7+/uf/1qq9QYNX1MTD+avzjg0mmuF2723vkOmQuS2U/Q8sBm4rJEmluGLIbaVguDuwLc/P",
-	"6RWwDN1tXMSgg4M38ID97Z36Kb+WguXTbnq1fehm7xfX3FC7DQvYuSA8f6zMCLlYn6MX77pd/viT7C8S",
-	"SR9kvzz3D7K/9tw/yP7tTvolH3MzP+kf5ZSMqZgRashYatMkwVP4eTiDhA3oJDWtw/1e206HjydjK8t7",
-	"MBf8q5gJF4ZdMQVTecXGfaYaZaLdwzE88p0GLg2MxwwZV+Qv3Pw46ZNUXlUlpYyNjKmp30183e1u6Lll",
-	"0ovoALh4eZJGjtamBHjN7U79Pa0nhTQBluO4/kQYnoa8aSyvmYbDQFWQa2BUbWKl/FCmVuzHUiSa6Ek8",
-	"JFSTaGdfR13yHqVmyD2itns/NyThg4HVJQdKjoHXNRHhlFZoMGDK3/+63Xn6299/3e7s//Zrz/7zoPdI",
-	"17Pn96w/lHK06PCm+Ej5+KbD9Y/Pveg2D/CzfZfOpNAMbJUfaOL0DfuXlZxMwD9plqXWnOBSbGVK9lM2",
-	"/u8ftF3np2D0/6bsTWz921ZhD23ht3rrLf4KBy3v1PmQEYXDWq3PSui+/YQm3Za1OaQYpDy+1ymdGhLL",
-	"NOUJ0yhip1Zwso9cG31EIvgHF1eXPIlQiDpq+9xuvZCqz5OEifvewlw3tRdN2UuU0nikCfUaEthkKRWE",
-	"2v/EzHNDVLrkgGg5ZqBEaX4lWGJvYyzt4uA+Uadpam5NVBDE9srQ9LlSaBPe12qPCQgMO2WrsR/Zqw8s",
-	"5OqKJU5TBeXZUZU9JtRwudHEsI+GaENnoEwrXMtraV7IiUjucxmvJbI3r7ChyQDH+J0mUl1Rwf9wGszn",
-	"duutAp7I7QcvKE9Zct8U5iY6pNqaVMJutuYiRrUTFEougDsjY4ZZn0v5kqordt9zBTq2RGEHt+RABdkm",
-	"r/gPflavqJg5ZqfvdXJSop7kiNPyk9BcAjqNlP3kkpqIaDqzyj3If1SjYbrvqGENmth7tNxIygZwR7gp",
-	"C5+LVkhbF60j9e+9I/Pv2yWBOC/r8hE7b2XK4xpz3u47qHfk+0TRgelwZgadoTEZzXhHUcPg245bxqMl",
-	"0/r937d7vaPpvx/0ls2s2L75SZ2hJtGte0ehS9rX/CLoxAyl4n+w++YDcOm9WexNbzIRIyGnok3Yx8zK",
-	"e/u9YtdyxJIj+29KNNOaS4G/sPeSiYQlFVJ5//5953hihkwYdAnOG5MvTsjB4/0e+ec/drsLN9vt0zXl",
-	"Ke2n7H65fkaVyTdHMJZYGaUJndLZETFqhr6V6kW5LeLIlIyZ1ve97FMDHgqrDrVJf2LImI4Y2PaaCc2s",
-	"NmLlr45IarUTwq6ZmpGpkuKKDDhLUYn6RehJlkllWPKKJZyewxofhiVbBS8KR7OjWGnx2Z8CHNxxbOpc",
-	"ze+HkiQ8AWUFHDj28DIlM6YMRzWWJ/M/e4MOO2sF5o6xo8ITPdOGjUE9sES2pq1VuSTtFs/mJ3CcJIpp",
-	"7V0wTuuKwQWu5PgItoULe37C6PIMdnq73V53e3u3+7RuOOMOs0YMjLhAO8RuJupJ8GphjepfW3Y77Bud",
-	"ZYjb0PqtztQpjI5f8du23efiUVQO7HSOJwk3z4VRNSLijbCafSxV4l2oNMuYSDpSpDOrwc2fJo3xt7Xr",
-	"8867tjUS/WKdnmIF6TVTFR+Kc45PsoQaltRtJ/WEt4jWkTrt056z0AR1M5q+DeaPFlqdgLZWjj3+0vQ+",
-	"tejEyEvFBJu2Dgc01exzuyUmqWO3+Lq5LUcP6g1mERjlU6oXTMW+YZWZxIrZfb2ktYoJE3bdQzhzlFMh",
-	"ke8cdLa3Ozs7572nh7u9w17vP1vt1kCqsX1Zy55Xx/AxqzuzhBnKU32DHWCpZpYrgagt1KWlC7XS1Mwu",
-	"63hNoCv7aIanU2LkHDmuyVzcwPWX/md3Bcx6U8DIzzwfa2akzN5vNKrccMC48tF4hYWxa7PmOgvjrXES",
-	"RaAiphNttQFzRNg4MzPnDxd2vQmvUJpiv681lwr345ZrBHTuOUbbs6ryGYWkkt9UzzcKyi0teDFbfcl1",
-	"ze06xoCrHMDZcKb9wdRy1YQaWk+59i1tb426iKx7EXduXcPGeimDLKRALqJaVCkKfw+pvhw7ljXHJMDN",
-	"ALY5qHe4Ltgv9BVKAUzTvbMvZcqosG8NotAN8sKA2pSAS9GHq70SUDPMEbF8gEjcjJTqimrAZj+p0w+S",
-	"v/pwPHvNex9fnfVmr/hPT7vZ33bGzVykgbDgTIK9KS+ojiZ+mKQjHxjW4EOvXTUKGhCN9j7k4eEyScQy",
-	"qT2PmeceCmJOCchaSrSxKyP2V+VNEXTMOjxbvnxP/PV0iNkBYOZkTOlqHOdYkNO3hDqtCqNduDLwyHVX",
-	"Gh45nxUaafpm0Dr8dTFN41a3Pv9Wp97iyxzFIPsp79v8lCw3B+V9fgeeV9V42HUuCBUEflPD6JDnrnQ7",
-	"X9hXouOu5nYO+Mfm+5NIQvtyYub8CmdwsdY+BC4SVjPc25TGDAMCTs/TTJg2+iJ7pZF788Ghdivlooaa",
-	"X3LBPDs7OftrLq60oSKxV94NsO3O0dLfT2dvXpfG22lcVTA+eu3nmLT2RGFXsyhFY26ftKFmomsNC3sn",
-	"kV/S1BqKsza6CnKy8/q+k1owrLUWQerAU8uVfjwnt7Fuffms2oUWAWwkv9pITDmdL2ZiC/Q3UIWr1879",
-	"ylIlTZIaIVe8tfzDXzL7m/1eb+ULg0OdwP7ZSY/px1P83b4LVLo/t6vXqcrk3ZyW7MSK/NzkjMdZllNL",
-	"BZ62KvzdHX5z6BZ+TJOkoprvPX1SR+H1KoS18OytYTQeuinld5c7TxVoFStv/ZyQq+FYjpybl4bXYxrc",
-	"kdISt+sW6K/Gkg0L79mC99UL+5VuZEEhJ8fHL7hI7P1cpDmRk+NjZ2frMCeMpAzSkcjJMeFaTxi4PIJ0",
-	"QfL9uxcn5MnB/tM2cf96/KjGJk+SupQUHA8PXU7ShNA0ldOqoPg15HRdmGrPzeailTKjmYjVLDNdqa4u",
-	"WnYbcjJpcH0UdEBTTnXt1rjsmJPXx6+eu4hWNJATkYCXPQX3mrVmIHrmVgJSoSTRHZcFieveVUnXpLTr",
-	"lyeYWUUAwibVkZk/UG7ImM5wi+oV35jWJ9flou7YK/SxFAN+NVEsydX5YvLB5tdJoHoFMZKjiLCPNDbp",
-	"rNB7xnR2hLZ1FFPaGUBUVEdt/DOVcjTJOgMIY0Xke2pniHQPUTlhlZ0pS9NHIMkixbRMr5nqTISyjMXu",
-	"Z1RO4UoZVXM+hWDoWlP6Y8ZiU7/11BA9BCLuMx8oLOmfwR1DksdAcIWAYf6ibLEUE6hVtKwyCftJtGEZ",
-	"vnvMrHpS1biOk8TKMXuuf0jBDslaF6tuPu5C1E/KLrAdiByIQfTlNWuT6VDq4t7EciJM470RbJHes1xf",
-	"TMCe9iK+7Cy3i1WhChqKRUt1DNKPK/yosjfrsRzZ10xdNxIRSj8m7AV89vqscenV88pG3DOS+rNym113",
-	"VMFZVFba9P61Vqwn4zGt8+76yKMlkTFk1JSXez4vmYIdcMIpnRFMNDixynKF5zXoprEVpZ6P5ipoQCkB",
-	"aXshUexgG+RZsa7gTAMegbe1VigH6fY1bplQvILl7IVvQrhp52nNVhKP2KxGb7sf5r6C49bS8phW7f0v",
-	"c9zCVW10o7qbXHgVIXl37grfwI064OKKqUxxYS71kO7sHzS6GZ89f9cmQ/aRJizmY5q2iSU0RWKqK1vx",
-	"dPDkIOk92X7yZC9+nBzsP6U7A0ZpL97fp0lve5/u9gd7g+3+Tr/Xf7KzEyfb+8lBvL3f7w16Pdp7UjfR",
-	"IdWXIzZbrO9lil9b+nIZ6EOWJsTLrHl1YZFL9cZ1KPOMGpjx/EgncjyWIq9XsKPaRyGpv2n054/rRhix",
-	"wg++yIL4mc0g4OnMct0s3nRIagOpwOty3Elpn6Vl78pSLimkuaT1YWd/n5hI5iJ9O487vZ3OTs/epZ2n",
-	"h/tPV79LdsQiElQe8oVVeKd2XCnc8qAY5xavcqbkgKd1LPDk1XPivi1pBeC1skyF6jrB3NJDqUzKkREv",
-	"VQwUg7S25LI/a0rHrFC4C8ZKOcLQr/151YHHNYknSjFhfLrcvBt46d1YYe7XEqPhl4pRXR/vDByxLglk",
-	"3tcoZGVuepIxpVmy6h7CmxdJAY26OjwHAZfyJBKezE9iHbpaOkfNFKc1TuMfV+HQvT263d+Jd5M9tj84",
-	"6D3efrLzdJfu9ffjg+QxezJ42tveWS0CVEguz1XyqeW8r42aib8ZAccq3daQWdRKpkIKlI6ojm7K96Ak",
-	"15foLsvCSsHF0Q8QUAq1rE1E6a4iSsEuvwNCW9Mla7lUqZrVbrgjWXSwgD9/IK2yXkNGBfdbRAvvcrJ/",
-	"h88X7L9UUVI7xTdAghTL6IqJupo8/HzEZu3cdOXaGzW5JMAogmWGRTStSj2Vs3Arq910n9db705FJ4dP",
-	"fDMSPBJqUqr2hNl6bxHXwVZjyCaUZ449V9NsxmsmkKA1950mLluMJDKejO32gBPx8ZPe40ftoDANYvR+",
-	"J+0PK+kmPhgILwadAYwwVTiGpLNeywSW15AEZn8RmTjc6xXxoYkSh5yZwSHUaOtDu+hDCE0cKvYB7LxT",
-	"MBoHnIWRsSDt4wtcRpd2uE48pGnKxBXrlq3/18evnpODj6Pd6/3fd8Tj6Z55orazp+Peh4Ph7tX+YCfZ",
-	"07RrX9FN4mtKdeeaKT6Ywc/vwLmEsY7CaYrPJixlV3DziurBuZEtW7uMhywerWBQOq8MNTXc8Iv00THT",
-	"ml7V6cKNQeVzLyK8d9dOa8GxkRkztTuAbNbuwML183D59jekb5U8zdLBLW7Eih4qTEF0gRKnnyPr4Roj",
-	"0eU5vf7bszevjk9f1zun6pXYs6akgRiyBlxN7zrhz/ch2yNahuFOy7XsLlkp0Gq3XD51TahzYQ4lvhli",
-	"3ofo/czvQLtqUYC714oFSJujaTibZ6/P3jGaWKWsJGXxo3f4gzfiXNF4tHIOZh5/zdU/T/Z1guZZPvOG",
-	"rLUiPRNuOyXxRBs5tqo0sIMaiV0f6C4iLu59GGFfmSHW5rlSdcVM01jckExyYfRRAC7hFDHh/2DXVZ/k",
-	"DTnu6nm4UJs1y3JfB+5HSBjAaZafuJNr7uDdZtSeMqdXQmqul6oT9uqDY7QdlLl5ftAu/vRSD7SKoZxa",
-	"UWylhhMaFX/lMsaPSWlyBK+WcyfyRbyuPkYVsB2opkgpF8h0I5/rrrc+2a8/R0cEIlpTl0+RAvdjadrA",
-	"r8auhH3esyn05VBqU5/CriY+Yv8HwkMAiaLCowOtaQZBE0szV4JXo8ytk1ROkkFK1UqGM7vmCRMxa8o2",
-	"cuW6YcIoEAfpz1a20t6ArEEWUxun/1dRn05FHpcrBTmoIcWptYlmJlCx5KCqbfj4Hl73doFHkin5cUbk",
-	"YND9ApFfG5RaYZ9ZqhmQaBjrrp3Il8WKYLCU0QRzfFwFKu5F7XBQCr7Y4VqoWOT7SIA4vGadmMZDlkSP",
-	"7tBvZUmhnqL+CLA5coHZZ6kUV5rM5xR6GBOrzHxBKLUaQ8Og2SpBMLeWgMf5nW+H3D/gOLViKs++rHqc",
-	"gBd6BaTsSgjDPxUDdmLkJdiHzUri3OtcHM5eBykh66Cs4IFOyZio9w6FBRKLojNz7hDBpiwp6/qrJXWg",
-	"zQ1MQc0QrmdRlG8pTQYza4zBeafHzUNDy6fhHSB6AaMo+T248S6OQP1f3ZeYO1xqZNQDRUJjrS4zNm44",
-	"g4CCPFZCKbkO0KwYdaATIzZzMFl2kmRelnbs//3w/C+nr8nJ83fnpy9OT47Pn5N3z//jl+dn5/Dtf/3P",
-	"/7VaCndoUixMoSyeRE2AK6YXa4k1pAc8vCa3BJiiYHfIvxdETesQ19YPSd8gnImByWU/eIlPec8MMr2l",
-	"9I2P3eGG1luOL/PITTuPvLaJsByP8tTSdCLXy5zOFBswpVhyGQ9rJU5NRFpJaYJaTfs7r51afYQYGbo2",
-	"T46tJsaUvYvXTNE0SB8HJzE6pCsa4tm7v5B3dpy/ba+yXSvFV78sgCrYdHHoz7k17G3LUirEndJH4fJZ",
-	"npl9hs/mv7pcwQMVlFCIkIs4A1kSTWdreqlcWenSu+XxM27Z5TnlaRJTlayljlgijf6vrl1a5PMuV4hn",
-	"5IHP0AtV3vySdChJ+WCqpaCoF4JhzLR6fV1QNdD3SppYzhTntJuS0AnIfY4tVsr7gkNt1mNdacB60bLj",
-	"PMEJKhiO0OPi9HsU614jzRnIYq3XBb7qy13vRQleYQa3qxNXcuFC3bgN8KA+8aOcHVdh0XlNQpMuHWBr",
-	"HeytotM26XNvfz45+7ft3hEmOgtZTd6yEqTI4EI1N/J3JAKKoCMmMIe96nZYWbELl7O/v3uwworuQT9p",
-	"qJoSM6cQhDoAbMwvgltWDl4yGscsMyzpkteSeP7SDssEpSLZpJ/ymOjJYMA/LlIj5rDUvlG9IsRH3t+/",
-	"LT2jXUDzxSnVmsdRm0Qm1ejCjCBtv1A/omDiPvxbP/uSyrLunSvLv0VJAMd6VI4OwC3zUpALCIWUAzvX",
-	"LICtBtfUClISCLpZaizLuXG1XQ+QbuNrXTeZNneUaVPSW+erajIGZV6XoHJGh6FnkGsypdy4jEkSuezZ",
-	"6HBetKMTwFlyJKKx4dfubXhC9jwchFB0WIDqFA6XBLYyKil2UV4pVah0DqgMMTd9ZKu0CJcWh5ozzsQX",
-	"htaGZHGDfgHla0296k2GczLSado1mhVAANrJjrkIX7j9L+lY/EaVKCyvslMwkgzpNShRuvB6FZBgfxoV",
-	"aaN1fN1ax+1b3XOi4/m1w2yruDZy7u3wAB3MEjk1RKBVIdMEqozImBrIVa7F21oD/srrIaunDUZ54jSI",
-	"EaiwGFDlWKSrErTH3CbRB9lH8NaobMpHLjehBN7kLCXMqXY4mhQxNeUAn3dul+6FeCUVQ2ANDcW1sRxX",
-	"OwBg5VWFgVUDJsuDH0GF0zKfcN1ZN0VlQAt1Wp7lxJiKpI1idJyLZzpJuPEAQF8CxhRCc9YGit5D0SFi",
-	"QNXAP0l1teaIho+ZNnSc3SuO2MqoWnl6rZ8EZKeaWqy5Es2AXrBahYHP9Ml3Yv4cCuwpuIi/NTGLpZBR",
-	"OergPZsZyMo2VsZdWRnPP9IxF7Q5uRwSsSwrvWZqFkgPKFOd8jT1T9QVptLVUShSZhATZF6RzAt9K/QE",
-	"4D8cYERcHpRRHK/7alHeAiyjLsxLJ5o1xZtHjGUeS/Xk2Lna0HhBRjuW2pCUj1jqtOQyHlPZHnC9jGBV",
-	"a8y/yOOrmX457roiflXxwt8W+mbz7CNQIvMEnCIR6QgUQZ/egV5qmhsJ2MMhhbYHmAmnWVwLhgQ1iNRY",
-	"qvMYD2AXhSgDUE2w19vdJ//8x15399Ghx6efZH5SoN9alqz41dBgIjM+5PAXTPHwhbBPH/mXACNX0H2i",
-	"6D7luzVpl30HgCxH+Kq6ObvHQbMIzF/N4gncUi7yf/blFURKFiUjT6kSXFwtJk5rqxcWmy7RqL03KcsT",
-	"psZ0dkgoGVCeohcLNmLsQFrs7kylGt0GXVb5VSn8Q2krJ4b8/gWrreNfAVBZPdSQ/T6vjcmz1FdDtgt+",
-	"hIl13NIFBAhrIO2CiNWtAtnlrmqQZYJI+HEZ3akNp0Rzow6M7amozYGDLOi6suOfzt68Ju5bwoW7OwDL",
-	"DHfs4Glv+9ERZpBAwxSStzK0pI+g2m0SbUV5MwVRBbBtbYVpyo2CzM+xChdWRwI/MpqaYT0Kk8uEjBED",
-	"sCEXeQGs2Ke6oyz5GQBzXGJOsFS5GymntLnprlCoYOUBWKyhrwxau0wCbPWlCeFupLo9K5pk1Wl9UzrL",
-	"sbimFJpiYHIVBRj6EJEi5WLUCCV27ylSbtjFBd4ljO/y6BOt1kXbXZCm9Av0HZrmKe1cjICR6ltc8oKk",
-	"oxt3OJtP/JDpUo/VO/tMrZkCv67E1oOTWlqCXNDqzWLoYa83KEygIzZPsn56XFy65lKlINFBb+9Jr9eu",
-	"YTGpBJU4PN8j6OvERqQ/q3UnPTmAosOil9n+051eqZ/Zbq8WtPLGBwE/XLy5y0zAYhMfwg4MGNbGGLwr",
-	"Y7DY5PfcDF9yMVrddigd0KcKeaTuVRV/5BAg1UXMDq1JgB5Iqr0E/CCrnvmhMZk+3NrCAg1fW7AVUObW",
-	"k+nuGL3zOf+cKL5U34AJzm/Jb4uZidMJvRTEjo01pCLVqMjGzbMQ5j2rxlgbsUY3eEF5OlHMKvVkQNVR",
-	"TldWcZwomIUl7gRhCknkmsFd+l7DUfALw4QZLke3XCn1u4qVQklUQE5EeV1k4Gd3JRqzjOlbzxJ/IIgq",
-	"RpPLlBljDbyFgyOeYc4hLAMg9q1HrqFTZI0LZeAG0IFieniH2ZMLkLWeg6cCTZJ5UvrSNOYFKsv6HU3r",
-	"a8tZvUH4fjgrNt7dNnco87hDri1AdR8fHBXBwWbaeX0DAAnLG4IsKMisgnV2/BgdXgxyu9a2K6BJJMNU",
-	"ANyvfIe8PbtSqVQOcQ1UUidwl2I5caPn4fRLecnc5JNdMxdZ5RDSa7ZEiXMng7s1eYNVK731JI6h91aF",
-	"OteNjK1CPGoiFjJcqKK1Wg8CnlNx2wnVq6Wg/yT7Rf75KuH/n2Tfh/8fNGN8QdQphLeay6OeRx3IdZv8",
-	"0EqsukaK5gS6Xrb1T7K/zJL5IPsPYcJY3XBju9yV7VLcsWb8B8SYOCJRzqNcGoAHmqYKEc9z4EXne/t9",
-	"wjAqqyZCIDvNXwEAItButc5V72/y4vZrU2shzHVfS4RGjBi8UQpLEKiIma9OACy5QuFutVtVba12Uj67",
-	"aJ7aAxyKIOv8kDw/eXZ2bA//bWdn/8Ay07ed3Sd7wFbf2W8GZKe398T+udd7ekD63JSWwmKEqWPx7pM9",
-	"O2dN7fP4L/uL2nm+zFOfmryz1TSiJd7aY+w9Tw72jjARTA7Itr0JB7sEeY9uk4RfYYQnIVH3cqsDCu+Y",
-	"fgxHPtirIUFsN1+fdwNe9OlQ5mXbzrtebuO7jh/1DFrreu8ixj99P/v7cTBOdHWk9f2n1shnizOjZpi4",
-	"VzSdhutcRlYKOB+07K9h/8b19C8HYrkhGdUa8zN8PIzGgFDeLjrTY89r6K8znzAoY2MvYGvlEsZj7ebi",
-	"3B1HkGLUZzizeYX0TfMAX+aaxb3Ky7Scp9adyVLHLNL7MfZ6WAsDUI69I7ZEshWn0ZKDbDqEUmFGb0mP",
-	"+y/YQb95jb5V3J9l2ggu/yEUEsevNjrJXekkuME3ylB/79Il/PXQQ575PBGfpTgPjnnr4YEQrqc2vo6J",
-	"Da4rFsKDuZQHqULMohpvJ/yynsB9UhAXJFNMM+EcrlZkrYeyvcATFHYHyfMzymF96TGPptw+S3aIvnnh",
-	"uscQD1zB9bDWiwB2amXAgvwFyPJ0a6C62hRu2QYsgvDTcqJiVo9elS/ukNCcItrYkzwgisKB7grwFqBX",
-	"rYumtmyTEVRtaQgdF9mugKsp5+FxNDxfpRLcoEDBq+3+4AD0DjF1QE6F98M5kNaMzrR3WKVUfDXB9qB5",
-	"2iJ+8wuADS5WJKtK8JfkBS/oqwcpMUxp7AtbTcZ9jv8iL01tBo+ihl2mfMzNUg4LWNn2QUhTZkuT5c95",
-	"Tf+vsHzeoJ/T73hpMku1tJAAv0wUidJBLZVG9SdxajQgKM9nBpUPILTslmpxqxZVlvaiHvzVc01X/jaY",
-	"S3wFXSSlArsY6bqS+4SbS8UME5CGndCZrgeZHfo+cfaR4sWYv9ecn797sL8kYKcvd3s11y2AFc0r0Hih",
-	"PJHdHsyk3MyyNji47uV3SszSBnxUMah754qIif2JL8kDYq/2HaxNkbjhPZUjJhbN7/jtKWYM6ZtM9aBu",
-	"qs5Xs+ouNjSKDN5T7HO+oBqyaNdTaGnrai8PMM8hz84VFXqwqKt9k9lHhtBGtcrzic86nQ5RxSlfKKtb",
-	"1id0KW9Hgy2Wl2DYiYKzBYfjBlFEyXuXZMB14E2owuZZbfPIMrv8xMl4og0aJlWhMZz0ZdXm3Hmy1OY0",
-	"cp314KHCgvKyW1jjKhbw0tlUcYNl7eG//fnkbHvnHUKLrXnwPhFzwFNWrMCrI+WzzqjWU6mSBeps+TUS",
-	"q2usJol53aDhourkFdw+m8kCC+I7TfpU8xiYbTXGKJVisSFDqTQjfcCdnBFtaAaekWWYD9UsVr+Y2h3F",
-	"+G8TAicTxmUeQ1z46V59o82148/HGH2WUzEXgW6Ta6b61PBxbeLq6pFaZE2dvGPpygHaedBPtPWtDjrv",
-	"FiuxkCFESV0EuwSoWrRznc/eXNhduyZ3vA2Iv1YfEjG7pW7asE1cXF0u0pCxqszl2Oz1npJYpilPmAbK",
-	"//JmZzdp6P2LLtVhwOSCxWADALD6EpYyA0w2h6SsCUcDb2neBY6Ku290bkfGlHMSOb7UOU2iIwcffeV8",
-	"q21ipCzPW7Hf102AZUbNFkARqpllM+AaBq8mYC5qdieB5nl798fz87cEHyjrR72ndWqH4SZtsJwBKsfK",
-	"xLnWkGG3PbzX/mKtZ5uDF89RCsBsu8Ypc4D/Dbl+ORp3lceE6X4dKIFnGChbCSYf9yQIXDsDPyDKOh5e",
-	"qJDNiqOlWe0d/AA8wAWhZMpFIqcg4h1zqza6gZFrjvwEXojQ0uW3Qm0VvLec3terzybGR8vpziWkRRB1",
-	"edEWTpgL4n5QVnB7Szta5yuaG7l2a5kLYb6z5uXaqiaPh65oFevFrTjNQzcVGZqmK+ABpVD9JTULGsa6",
-	"GaKuP+/v1rwWTN0HIZ21ReiVvEVG0YBw/fxjnE40v2ZWSZrWKr13lTWC27D4jBd1s59STTAAP392LjDf",
-	"fPvcANwKSrvk4kXF9diubV/ftJGFOwCRBAoNpdyu5ogwqlKOgPmicEOWUGnBLycVu6u9zxMXcDX1h1Dp",
-	"ldXgkbffaa+B6EnfPtHH4kFyxa9da/j9nSc98s9/7Hd3u9uPwgyAidAZi/mAMwfpeCLHmZJjDq1X6GDA",
-	"U45FHuhPghSLoDVhzLSG798M3mRMoT+1LmngnUyb3DraB+LtnBPZJv0Z0bHMmD7MAy2uqBc+xtVaKafB",
-	"IqTJ2PJuywocSoU+nCpuWIRYFMFfodV9OGKzqH0hyh9i0zPAJwFT3f0W8w68Se8+hNHRrKVpWi4ihY+h",
-	"R/GYi9wFULs1Z3ZRS5t+UG/1wiZZho/QPRUfrU9Scftgd6nwUeK8K94H/0x1b+Yfg8Zy7RZsqftRsb25",
-	"c8N/Fe6f927478Jp137mf+U8J/4Z/6f/Oj8Q9335gGp3+5w3hbes4XlIBooxUFJ3C4d/piTZ3m8TesVE",
-	"PCP7vXCr7Q+QA9pVwhP1A9v9qENJLFwa5SI+zWLFzFcWWbjkiW7qQpTO/Jbl3UgstRo5iYc+xgUhE8yR",
-	"XiNcuAx1HLLIZKYhZYuLq6CyQbAvalXzJfjiNaWMRo5ukjk/0Q3n/Q5CstgUB9QXawFbrsnFxLB7RwF/",
-	"IRXJmMxS6IAysjoNN64RTWAJsyyVswbM72suJ/oSqvUvG4R9pYIT70kh953bXElfD4TFf3OVBJLpO9wg",
-	"GH7JLYV5XmGJOJsGF/6uoLlBqjY3TEPZsrIDBQVXzX0Fwr/MFGvsxgMOBxIPqaKxYUp7c6ZuC5L4+vLj",
-	"459/33m1Wiq0D8+Fk8jXXuJjlfLX0lUrnWADZS6N8gHPvyHGNIr7xsrYRez4NNE+0SPf2dXYs4PdAMNs",
-	"JVY9ph9P8cv9wJxdi3Oj09jy7wr7rk7mrln5rfC0tSKky69k7lGHOhPw+1lbEcwTNGGwHClNof2CWP/y",
-	"Fie4uwPTdX9tL0EJ8fVIuIBG6l+WaIdq4gPk2aE+tkmzu6s0O9jfd8BDbxCZ8ubOFTOYJFIWkPUoAbSW",
-	"0uwvWQEFB+89qvW1tJExAsYswZJnfpc6grxmKqVZLbSBQyNYgGwg08TrPqDikEqazu5BCc7AYyXkaAb1",
-	"vsH6c/zCbEk8y5ulptwl/101QwX24D03wzPY79Xr7z2TqZbem3pj8DxXgY6Izuvwm9ShwfnT6Uu191fx",
-	"n0/6P8XbP+r/kRz8JfuP3i59Pvmb3F9eX4+zWK3Avoi75+mB/jr6DdLYe/4YPbdrO4ZdHgdid0Hr+XkS",
-	"GTGWXbr+Usvdwz8z6PbIvC6FsWruU80c4rAP1a2C4Rquc5GD060FnJuNi1HLXlN2iO6s4MvHF9aRcENi",
-	"VT5jvKfO3+RSnriI00nCdN5AtpwTVFMcUB91cfawfSemm14pxhKCqcNOoDUlG27XZlVZLX2VtKXSqx4v",
-	"3UB4bbvVnG3zHh1MtW4c364C42iVKAdgNX/Fzp1woFU58KICmXcsldQlFdl/kT5NqYhdFtTc8FxbQZk0",
-	"9n+KrqRgUSG0fWI02dvutbFSkIur4IEA1GHArxnEdGo6cjIB4wJGGNXEz4P0Z75hX+jqu8L+mW40SyDL",
-	"u/fiAM265Byh+LZ/8yokPlpfH5jbee596DN2L61xvuUn9etCvFv3nStrvCxKKld33rndumyIuwUFc0Lm",
-	"8A+lkvVq30D0mwRoEPfv2nOO5vLg0+G6zr3cq4DsYAWHVxA5g9PFhLm8v3DVF4amQohUfkd79cAt1CYq",
-	"baownufE9SkNQXbSFgQRXJLDak4nO4EyG83va8EE5hld9Xo0kcR61fZOSh3jZWooEcIvD8Pu8SJAyAY4",
-	"iT6NR3WISM1n3GdXVNymYJpgUPFy3JAGDOYQt8cqR+AVGPM05XXJEE9qM5MXliL5Ih3E1gAUyIQj9irk",
-	"mVfqcsrPc5EnkazQxBEzWvoymS3s/m2Zed7OyANA+8MsT+fTRYsnF63DiyXI8Ret9gXMCJ4NOT5LLlqf",
-	"F2WFYabXlyB1lpbWDmwLfiWomSj00ddAtOhMCs0aNuzUaOdi3iM/8x8qGbmjBtwVfOMtral0fxrgRi/r",
-	"kzedjEFamg9cxNUaDfC8NpBYk6YLbCS8XOU5+Xsxf9QVWq3ZuOrpLOBQN3SNO+nr+i/W+A6r2qwzElut",
-	"9l2rtlX3w2KFcIWui7epH+IDq/r6Kw1VFrj+g69ztU/nnpKKJj8dahZfYkbFzh7APOyR/gyKXwTpU80O",
-	"9trO6R0PpWbCauOFl7vedQdqDq+zi3C8V4Of/+OpevKXn//H7+p8+uGXt8+enL58+5+ncuclfUnPputX",
-	"C9SqHKBMtNGYHmI8Fk1f7F94KgxTohrgWkEDKZHV3prFA3amCy7hMw9KUqsnYHMQiekmU4gXwV4HGnA9",
-	"XuKlPYoFNrp/Dp0keQpmRUvdqa2pehgjGbaiNhPa5SGyPEWow5Moz1GfT+Nbv5ULjm2W4sPAczfuZ7K4",
-	"Xbqjk8rb0+sHwAIsFDHXKkCwhhM/L5Vak/1ebyWFDCa5ipTGmd6qqHaxFbf8pbFTxVkCcGo1/o05/LkH",
-	"aPVdYTMF5tpDt912oEz1jZHcHl7NZYmsa+XXWYvB0AFbKd3yIOu9zFFraLMC2lalnhsZj/64lvY6zR0S",
-	"DxDDrUqwTTT3rqK59Ze4sQFq5HqZhCwKfKxWi/AdCe2YJdO13H90dTi3yuTeczM8DlCbVwvVzdPSp5WR",
-	"oN+kCdNBGdU6xOu9NMu6suSjrxKvy4U1WtQlL0EBwoHSstjAZXfdp9c+3E3f3PC7vuFfGOn3pjm/pTa+",
-	"9xuYWs96v19z/f5M9OMg2SboP4s5ZkNQyKxZfuTyCpkPN3Bs36UJBaesnfDOHhnKidIPaJIDwBOb+vDs",
-	"EflqbPSmK3iTRJOCP1al1kqOGHS7NCedrHxiS4rOcC4rSTDPSaqxLZ+7iqSGyRufkZonipvZmd0RXHqf",
-	"UVVX7RGmsxySKImv3TbsHuBO7ASpye3CzDsglGBvqgkU48Pmw63GgfJlWWrBG6Z1LecqgY+WgC8cMSZU",
-	"D/uSqiSQnUFdvb+VM7yLyGaO8gwDoFb4FeB6cQ2LpFRfuhlFXXIOIClKpuxCaDrTyKThnS4PnAQ1rcjJ",
-	"g1bz0NiRjphAkDkr8FwMGjwe6prHmHSMdVFcAI6DHPEct+uwdXn5o9SmU55asYs04z8zqwh9tr8f1KBz",
-	"YLN5EkthlEzzHn9SwGmevzwLEfW1g2zHuXVJgfJF0D7CWClAkLUvRLQA8I381//7/5FPQ6qHn7uf/pCC",
-	"fY7acGuOcDeMtV6lqIwOOgg2mBfJhfB93/2heZxTbVjWvRAXAvEOIFepPzG+tD41Q0eEJKYKIsHR8cQM",
-	"pfLFU+QHIEdi6fq//uf/isBF4rOd+jOvBflWdZ7SXBlkDRgLCjFyzsduGe9enJDd3d2nhIsL8cv5yRHh",
-	"CX5jhdfpMweS5rtqogfqO004dMtzDct8J7r8I8AEIIDIAC+7EBHNspRjHaQvMv/vH7QUUYC/4aJGdpsQ",
-	"msM1iHZ4EHYBEUJKRMG25pE63EJagis4zEWbqcSnvF/AikHAKN7eeZKDFF+IMkrxYSfy8HpsCqomOcbO",
-	"fYCL4Up2tskr/kOXvHeblVHL7wCu4C/Pz9sQ27R/XYgfnx8/wz06dk/BjYVHXctIZoYyKfpg7vX2cXOi",
-	"4zSVU7d+6OcachN73xH2VYfV8b6MCFNhdTknzFXKbfd6rj6uZ/+F9W8XYh/+4oL0J0pDnSJoM+msS6K8",
-	"PL/zVqY8nkUE2E+eX/Z99Hv0CBCF/Scumku+j6bRo3bwhuhC5A9Z6kvZwJDvIxU9giNABXzuNQAWojA6",
-	"R76PTPToyIPRQINNmucHFmlGO08vBO7kO2bUrHMMLcqRt6U8ZkKzIoW19erty85Ot+fyAgrtYTqddsfy",
-	"D56mtCvV1darty+3drq9rQAAovXs5K+UnrXarWumUHi0tru9bg8ShjMmaMZbh63dbq+7a80waoYg67Zo",
-	"xregyLKTSmxCeoViX/rC3NOkddiyNt6xfeylfcq+wDWL1I06RvHIlkfmWvrgCRoa9slqTCGdeVFjdzg2",
-	"UpGEJ3jleBImDEsFaNZwh9CqUqaoFEI2vl55HYgh6JJZSCHfixtVqYpaDWrnnFJTuyi/njm4RO+ARydc",
-	"8yxQ+NVO42Bv1Vnk6RwJsC/p7E/Qs6C0midd8maQc2X3ma8XamMh9dxb7P3/IPvI2kKxVjFiCxnZsE4m",
-	"DDezxu2ux2+aM/xQyPoKf9zwutF8Vk0x2Grl+tUBf6iACjSN57N11hzvtyJmDjd3p9fDDrjCuETnUBB+",
-	"cCmSxSCLLAO47M+Fca5c0KYai3EQpAd8Qns4h7pX53Pd+oEmHn0MfrK9/Ce/COq0FZbgj3aX/+iFVH2e",
-	"JFiws9fbW/6L19K8kBOBQ+w8Xf6DcylfUTF75/FQPrdb+6tsAdqLNM2RpPZXWdAvQctYsF4m4zFVM3BQ",
-	"0KQMM9m26kPuX7TkQy2D/xVr6q019bGjEUQgLLO3r61IhS32MZPKBMKhEUbDBMBuUKGZgu2l5ORqCEwg",
-	"14yUr0EOKnAREgrMGR9+65I3Xp9iVgrnai/aVvFwIkYXAtW67e0d8s9/PO5uP7JSmAu7hSkz7JBQPXKI",
-	"TiiN4YJHXXIqyMnZX92EFXR5F8xVQCKUUToZCzTmLgSyQ9RYfzp78xrVVUoM+5jDeekMICaGDOprJmkC",
-	"mpbD/LW3epJSh28WfRcVPhDUCcpC9zls+wKxO1f8aQkDdUfhYcakwFb8dmVN/Mdxm5ABFdkvsb4OvOz4",
-	"l0iAm/y2lnjZSO6N5N5I7htI7o8dd99K0rvGM8g+mi17QRc+97muiyETxhq0h8AOgZvubT/pPYKbaCmi",
-	"UAcse4bm8lXGEmRAnuA6Os+4zqTm3g1f+PQwFrFgjhtN4sE0CZQ6VV1CBrHK9XWJkIEstDFDVOuHMjOD",
-	"9pnf6Qq7bOID+Ph6XO4u1fdgH5fr72X2vrl6D3b17FGVTqNRhy9dqNL1mwfpqr2FW5+Cvz433sm/sPBK",
-	"tu6HYpuEVDDjclnkiM02dPuAdPsXZsptiG9Kqety/IBoTp+1Pv+2nNK3EjkVqaRJI8k/cw+U6X6h5WWJ",
-	"M2V0ACFshqG/eOjNTemiMPYJUKj60gyLACX8sMgBWtc8G0zSFMYKweWCz+zrW+0W/vnbl0qhjI07wXZ2",
-	"8LXr6ZvWoJcKsWjePn9F+qmMMTtoo0L+OfiBv0KV3uRU2/P+innDiM2wb8GXjNNuZVI3ecnyGFHu/nJx",
-	"+kDVBoM8jyJyHQAeF5Vu0WnCxpk0TMSzzs9sFpEOvGfEZg50XwDYKaGCTQFmXUgSy2yGzb7tMyOWmS7g",
-	"zxc10kGjWHAHAHgWNunsM2xfT8nJ2bs8uNmd81r5w/8ZwEDX28tgURDDX9dOtuxpwBEzdk2O9Pbnk7N/",
-	"e1IwpC55DWvXRios7Y9pPGRzfMp+2DnBVIL1OFR7w+SqTK63ApM7kWKQckx92tvZWWUhmZIAOQyc6hvj",
-	"ped0xAh6vANe9Z0Or+pClqoYeKQ9MTXw2BGbrWIobGWjWG/v3B2XPM9VJ4wWOI6GIQHoFuO5IhOxmmWG",
-	"JWQiEgYt9VyLFmB37wGWXrfJT/SaoqPesgoqYqbJlArIBgNP1+OdpztHF+L4+VlnZ/+gc/LDCTz+46vj",
-	"k87Zj8f2w0ddsiL7JikfYQ6IT+q183d6YS1nvxArsva8V84QAJ0TFvB2xiGTgxsict85bkYDp78Q67P6",
-	"mhCFZ/bYUuh2+D1cuB9chfat2Jblhkefy/mF9lp8XlfO5LegxvHb54KqGqDaeqPWnupG1nwLsmZ7dyWp",
-	"8ZIq7JO3t72/ysr1JMukMix5xRJOoZf/v7JkA94LeWMBf7KWg9XPgMXcl6hz0PV3KupOjr0swAaODro1",
-	"TTDj8oPsH5HIAbRdUhOh0DCI6uMSCiFkp2WXnBoSUyGkIX1mhSKkDr7Pdftwk7m+EEW7p+80ceh4BOWU",
-	"SOyoWUpjlg/p5ApC0EBycKnxQ9QuEhZdaiX86QwSqOFBxHHIE6+RJYiPt9Dt8nWIk2CKOOcvFynrTeAn",
-	"2V/BR2q3vc+4uPJYgr7L0xGGOFxvtg+yb0lHBydbQsvKUzpOjlFPkAYpdIbVDoGAeumaj6wvWHZ6O/ex",
-	"Ox9kP8jNNVS53p63soaNcNwIx1vM57JX9su96o49OWmXsJRd5eRdm8wFTdftKRksfRxMRIx9Xef7e+c2",
-	"GmaSaOk9S0JORZjY5ZrNcWgOj1duLs70rJjb0kQn9z4cFmxFqzJrFxaCmmHveFeIlEYSadq+a6h94LiT",
-	"0j5L185ncQDmzazhQeO+wSY2sEC0XKHMEvKTvvbA2b+AHjx05UMuSxCp2hMwnBKUTgnMsQy4gG8bXWIA",
-	"pSZOxc0vmnw3Jl88y7tQ33fexdsg0W9RmsXvTRkWO/u7tVldtTliHiFjxSsFu+LxRxpyRnyLjCnU1YVK",
-	"GGSt9ldMJ/OQ9Pj8LeSxWR39369pOmFYU2T/xnpzyzLhi6a5AHts3u/9FUY/JimjiSXeqBMRM1FCBwX9",
-	"ymobjYl8UjVFPDslXJI8MTX8sPyIY9kd999S95ZO8Ndv98yrgWaWp+c42vrqGfW3lmhTNN1fg582GfMn",
-	"QxaPLKXLHPbKCWK0MzTkkRnN0sFR0YQK2T4Y2O6Tiv2GfoE2mYiUaU0iOjEScbjALgdYhXltCgESn/mc",
-	"tK/SiMbZOSjHlezn7Vseu0lD8nnSeYZGVWWC2tDigKOKBfn8nF6t6539c1qdGyPyYdnccZLkef+rsjns",
-	"gVnVG7f6kxT6FzTkNtB4mFt3BacDkzCMdyk2mGiWkBFjGWQkYAFyn8ajwwC9Fkt7EctEzdCjaN/QZwip",
-	"PIBe8Bh6uxCoTXBBptgQZMhmiA4JQSvyZkDMVDrD0FX3eGQIKRISYdvxKHSVZikV32kCHR1w3jQeWj5c",
-	"VApJwVy5OS7am8KwomKlWG9k39eBt0V5MTcCJOT+WiteXOELRb8uFWQi0JSG2nT7JRYktcO9hFqi6VCm",
-	"DOq0T87+itVP5JfzF50nQTI/evnm6py40UWdU2Q/Q1QL194jmvI0ialKojZoj4AzB11xtbrM2Nj+M1Ny",
-	"wFMGfXEz6NeuWHIJYVx4ktr/DUSX/wuwDFyXXLTGI/J9oLKSjHKl3R4eRaTPzNQJyvEj6KPrQG5ge9Bx",
-	"eSGcpghYFSSTXPhWgXalLMcJINGW3QW9FTmsDrslgMOw3SbRVpSfKG5Oncf6h0k6CmWt/lqFrZ2on+Ja",
-	"lSL359MOpug6iNeI5/dlLmBv5Vef+LsRgg8vBCeZ1d72e71lSr+lqEIYttYQkJ/wH59ROKbMsDqAeUAG",
-	"9UGwALi+ttSuncdCnUPWA3QIidW2IWoMsrsiDwVFrP3xkGsjEYC3krwB07ypmTB4RU08rMvR26tdOdfk",
-	"CnDz/mShku0VbtBbBboGZF28QETKby6nF4jlpupku7G85Ibk956u5nI8HbyWgjWSau9ebcovNhTty3eb",
-	"75c2HJCcqSHR6aBjV96BpUeo693K+Juk+ocsslnv9t0scx5J+R0bYPIK3J3DhlJJ5nGzSq3DHPAbyiQA",
-	"7A39WgOZpnIK2vp4XiohlOitSKW78lo5tNN71pBX4TB5/1ki5HRz3W9PVG+08tvlZieIDBmg/EmgZv2F",
-	"fiqvhq9ecu4c0fdaeL4p/d5I95qIVHAbbr8K/Eu0gMZblnB6JaTmujGf6KWUI533nAtQoigkFFqFNZVy",
-	"ZJ/oVCJnbZd2eOwiMGghP3t9dvb8hHSckxItYjCkcxCbAUSWL8SpV0Ryk/mQRNdM8cEsglHxjTQ2GnsV",
-	"de3b7b1wXlz/eop15nIqSEZjTHXCYD7AaKJ7Ybt3IRxYZNuBSKJHGgXyfm+XRPl+QQRfTsAfLOZxNYf0",
-	"2jLHAZu6gKJmDl4Ti12mdEZgD+1rji6gbQwU1HJN9naehgP1J3oW1dZu4COFqnVnLOn5RzrmojEt6X35",
-	"3DZs6AHZkLuKASeyN0LI6f2ZHI3MBoIH6+fjV8yZ2gDWMYJgsXK+4pC6RriYN30YZLgXKe3zFsypnedt",
-	"Rt/vP40cGoVOpYKWDAHLqSaQO9/lJg98kwf+r1KQC7e7UrO0Bn9cZrdATPRumBzEQxXLG19CO5W88geg",
-	"7DADs+BxWJHYranVEWy6YXEbFrdhcX/K4hPLAqrpiLfI5KzVknLBGq1GbI26CIaUvHcdXSx9F62EAMMU",
-	"QlWJS4MplefPczJreJ/76XzTjp/n10yY1dC6c+U+jw1vbK4Hu23vMeEry5hgkGVaQPU2+H0eygBD18nd",
-	"KScYKRqyeOSws2M5ZmHitO+KB1/keRTzl/qvMNGNfrLRTzb6yZ8yeGRZRKXM4ubqSdFSsVYXeY+tkOKY",
-	"ZeYQwP7xFx1tFKPjKExchpJZ/Jx8//7H4/P3fyE/nr96Sf75j6fdnUelfusa8rcuhJDW3ILcX5/QhV4n",
-	"cCFHL6k2HZDtndNn0SGCbmP6GBfohGpj33DoYyQnpksinkS+kB/Ggi5abRLBHxHmlM0y1r4QUUINjQgV",
-	"BMbw8N7Q6EyOxxDMB2aLudjb+74hEgb33Vqhys01TqLpwL5uKCeqnZe6XAiE+GfoHReJK3ZUcN2REyQS",
-	"HfWQu0Ym2SGJpRAsLoHf5dgEPOmSCHOqMYPYd1OlqgBfSrmG/ltSswuBqc8Ml6mLZl3SZSQQiW3p6pzl",
-	"Vq96jnTyQLDUjmZ8szx7fKt37K8rsfMNw7+s/4BvXdpHmNMcOvsOgbPnJnKa5G1oaH7CYacRxq9Zgp1H",
-	"HcFCHqYUpM+GHJIsK3Xg12aFxhIoq4rFlK7qOlt7X2aBy/wO2deaUImFHYEHn/fqwLdtDImHjiH7YwlN",
-	"B5QtyOPMkI3XB/Dn4pobigkai5IpToPnvmljuljIcos62Jx2iPjMFUm5GG0qd2+bxoMND/IOIflVZqzZ",
-	"bg7D7GWaH7Nxn6llRb7nWCY0yj1LebNH0EAQQRF0lS5571qi+mRH7qYDT2IXYq/S/IWbHyd90mfOqiU4",
-	"myNM7cfsASj1mmRNtb4FuX6tJUjFDB+m5rcY3+rzL7kYNVmmBXUV9Rn21G8TjXFT77tJqryD0KSlXGy3",
-	"DSWmgCFoSXctHlixjgNmu/Wp+KNS6FQH5VdiSqvUCOE9A9AQSGDG3sZiBqlNG9XyobE6ofMxNHMOznVt",
-	"ulpbPuWjlWD8P8j+YlX0J/vAn7yF1O0gHP0k+yG80Uq+giXvQ6Z7167z5aq5pZIN43hofd2eQqNSDhe5",
-	"xDDsJxX703609emD7C9sVfWT7H/7hYSLYyabEsLNZfzCEsIPcEtWun7rXqafZH9OSOO13VLMqBuEjv0b",
-	"mxN3U0KNYePMaNcPAWMjQzkF+1sOTG5EUz1iEHioS2gzanYT/vEVRIvx5v4+YRMGWoaaCAGIkRgqxiau",
-	"ALQD4WTfUJmOGRmB81vPI0J/e9Hktt8BdMBsQsmbUPIKLPHMUGWZ4gBKPSErgQ4U08PlLLJiJzszZ6FN",
-	"8so98027xnERy3VvtyEb7/cta9NVFO7vtN/qxjbNt+H4pnEsJxg5TyW0E5hkhBrnvW7ncFnujUOekT5L",
-	"pbjS2JWemvwVVr0E4QyuVXnFhXd+I0aZnAqmyICLRHuItxB03Lgs9Y8GHOkdLnD0MZ2RlNFrBpV855Kk",
-	"zBTOMACIk5q5AblLNRByKtoe2LHk3KhLAzhOEiT/r9XNjrM7TpL79q+7bWmQz0gU/xJCeeMEf1ge+YqO",
-	"Ahe4D6aR/syFZF20DbjAl/jF3cdbn/AfC4G/zmFkzbSGmKWPHZbYGhNFdxxyLkfMBzcB0BL6vWlDZ5h2",
-	"hd1ZgE06CMkr2SVOvQBGqNhYXkM141iz9JrpguviPiiZsjo7yP4s53HLvfbndnZUMSKk3+o/rcd+ff35",
-	"myr6AILxFwasRpCmN7gk8A1LB7nYafLYNRFa757l0sYp9cBOqbEnhBuorGvpYUgPS8CtKiwWCyUBvLAe",
-	"rSog47tS6R4Gc2qV21PBnNp0wtroc3eCFIXU9p0GzeVLNDeZMUEz3vVXoUk4QW4Pjc2XiieaIJwYTd8q",
-	"O4jhLO9R6awb2f/A4lp/ypuMieO3p2S32+vudnFvWDxR3Mxah7/+Vm4kBFHneDK20yo2CBC5mYhZ67di",
-	"D8JNW6C5QvFDAN1jLWdzCIa773lzJb3e6n0AXDnE2jw9rg6xtk0MarmQEed1Y21kBn5qLq7aZMr6QylH",
-	"+kJYFRPaDvpXgYZJQtwul/LNAAYH+mlaxk2uacqTorx9ZjVt9DMUaLmuSTIWJWiSSnGFbE0DFjwA0tdi",
-	"6MC2vQk3c0nzsvN57w02fMq5qKVWw0RTnkAsxYCr8ao9yJ70eu3WmIs8kWCV7PNvGsH3z88SHRZv1RG4",
-	"Ek8Mv1mOzluh7DvTM0rjNGgb4cw3TuXb7T8HnPi7skeiXbA/y6EhJwC6KPh85PXprVDZndpdp0zP0dzt",
-	"q9ThEA+jWK9L8N+Ukr1RgW8dj8M3rbkVfl+nBG4ZRYUeMNXc5edUONgglpHIyKioWBDOUIY6TKvjQUEp",
-	"TcZcOKxE9GMqRmg6tcY0L341b1Sfu6m8sV/rIc++1mhLPkE/46/LPgcgJ9ziTdBkw2EWcJgf8/ZVocyR",
-	"EC2QhApMH7qBk24Rx5loesUWGeC/wAP3JIVxsJqbdCInUOEMtdffgPT95rBv5uhuolnesMvqnzdVND3V",
-	"FQ6QJoyHU0MEY0mltQ60QAPKH0ptaruWv8tfvZRMofR6aMbpzUquB1KRjMksZWt4gbA7XIbXaJE/KP9s",
-	"69OAp2xhmnW+5hc8Zcv8HacmcHBAbz27mCGos+Wa+3wK3Q/a+z4yaoaF62OA463k9zjYW9/tUXtiH+g1",
-	"xQUtPjdXW5+llIs1T/gc2mik3rOylot6ASUcw0tz5StAAAspBOh+CXWgo25hahtGrL/tzDZYwwoIarDU",
-	"aqm3ZrFiZpPudtvpbsdvT/MdbyghceRZEgf42Qp5bXhuq5R0H+M8fMbF0D5gzx+G1ESq3CVuHDahZXP2",
-	"UcQvayreBrL7Wk0cmNzDlGzD0O+5GZ7BETVxTjyUvFQbz3NTrL0xub7yuGaecppzuNVYWsWkwk+3FJRc",
-	"d2iaNjtwXkiFgFxSoAqWMjpyvYu9c9GlxGLrCkg2m5VickXzSgPZtNCGVaWcKaJkDsohZV1qmZ3hcZre",
-	"UFW4T4an88net0cnHD6pY3k/yikZW8sEAp147MnGwbPhNktcyJZOHIhfznB8LViDV3ltJvQJ/rusB65l",
-	"J7rKT5ra03rl6F+6x+w3SGk3lmvNwegGUrhl3rtQzSyMvlDV3FDbw2aPrk1qN0sdBfLw1ciLItgFod6R",
-	"evIwMevl1+PPnQq60UnuJKx9WxaQUz62wAy5QZ+w0vVegFE/XcNlBGkcaQIGl1V4AHN2IBWJ5DVTKc0u",
-	"HZpyVMTJuSExFaRvlfsspTFLLuCdM8TDGjMqpkOesiNCyWCiID7hTS8EYuamqCQ6TdrO/+7cVHaO3k8F",
-	"BUU1aY3vYAu/fr8UzvNB+ODafqmCcG7PN/V5k2y/Ycm3qk7x6zJDdi0PkXBvxJ19CvfC6NF7/9A3HT9y",
-	"q1geQfJ7sokh3U8MqdjvhghSTqQlgvafLoki/QClxURNUkxbODNUJFQlxFO1a9qQdx54++bsnCUoGiI3",
-	"SIcnEfm+2rAhB+rxDZQ92NGj9oXIf2r4mGlDx5nrhOA/1/xKUDNRLEJNBHEQMAwfAS581C66KsA4/Zlh",
-	"em60LgFYQ0p2Pn70uo79HRdkp+h6TADdQR8RxRKuWGy0Kww2DgWZJTgPB4SM7y738kEkB9gur9tY3Wmf",
-	"6DbZJ5BPuNvD/+6Qof1s2CbbPfjfPTJsX4idHhnCS3b2yJB8/8//f7tH/s9HrjmF7/mADcMOi54Bj/fJ",
-	"kOzCCMGjMNEuOYaeylJBD2c8NcCL6hzbJyMyhi7Q9gdTCgUl4oqpNraFvhCUJHQGbZ5pkiimPWa16y29",
-	"t91zIPrUeBgaqyEOLCtO6Ey37ZElHARKcui7XFuVwj7GTdBTIyefnAa6/ocRtjywE6oBEHHwUI5end6q",
-	"EsDP8i0eXHggU3LMNUtwRGg8TWfYqclMORSvD1m+1PFEG6vKDo3JtPsFJiNM+imPLwTed2ba9gsrdMne",
-	"3i4gVgmGWTjbvZ09IsWR045z+BG7DUMmHJCI/cK1C4EuWt0LcSF8xNb/UjGrOrknACQgV4Wtyp3IPP8H",
-	"G4oXbBoaeec1SHJAaJo67+kYhrJKgg77IuQ588jaXZ+VoUwTTfpM84SRCAe/hKsflRp3JFGbRB9k3/3L",
-	"zQSeRCQDaADynXZ3aSpV8ujQzuPv8AX5O7Hjkb9fiL93Oh34f/td5JuEQPApicjfSQTkHh2WG8M5kwFg",
-	"QfHYMgztlF4zAT8EvgavlONA/p2rvcY17Atfs/JPhb6EtmTc/R4Lz6L5AbBN0GVfWYqAR2OZsMi7wGM6",
-	"0axNItnXTF0z2HX2MQNysv8e8I/NL/XN3BvfOv/r+TYt+Os5IoBrOEcQMbX/q5niNLX/AnBG+Ic0l7j7",
-	"bRI5A1JXxoYeszhgzvgbJ8c+ZtyaGw3Tg6+ZvqRWlkRDOVH6MmUD+Mtyr/wPOjHyEkaOjuzMqJbCfj62",
-	"uvKVJxzYKKshQVM8uCwgW+3vaGpZ6uKJNm6j+9bNM5hMzdbQ9BIZMbwr2HR7tHZdzFCeVn5pD5GKmN3g",
-	"p9Dy7tJZyeWfzo/BVnkQlrHKg0hdITtYRG9IZXVvCBYdvgB/Vr/44Iy6GMasTLig7oJa8hkBtQT8s+md",
-	"ja9a/oIRm10mcipSSZPyexp+/EH2u1Yy+9tiOXHOCgCisLoVdkIT4YiyeF8hze0O5uLLvhu1g8NyA+rv",
-	"oAUghPT77GoirHSzD7vGLwpEHQo2lmpICRROBzpyEk3EmGIKqhduUrCqhNHkMmXGMH/DVllbZZeOQG6S",
-	"hKUclEtughatqbxqu0pgYez8hQR1tZiDYkbxhtFvcSivONWJyGgoNRwVCnn4l0D1CtadWwVR5WVLBaXn",
-	"w0eWxqwReIluzKT6plpZWeHi/tm5N5EoU+yay4m+dN9BWXR1DMXcxrkf+W0EUodpw/qRUqUikeYihqPH",
-	"11kGm/pbgqicc8vI1dK/53eSfB9dSWHPVZHIMhR7jx61839f5sMwaxzaf7gdaPuNrIximEah7IXMUUEJ",
-	"QkLl999RT3S/8Equ1/JK3c1cFl+NvxRzeZy597V6TN30HiaXzw2+3GvqD6IwS9HZ7l3j2DrHfrtJ8dsk",
-	"3XztVVXXea9PL2to7gZY3f3U4FHd+uT+tTDh5nWAlwEI79gckSkW2KhTCiidfYZfY79NrkmiZJZhY966",
-	"5JyC423Sc74t7AjqGe3aVNicn9NIDbfuYV8iPDZZOl8lxtvaFHezNB1HI9VEndo2PYwMOEMng28jCB2P",
-	"AXOqS7D1s1fxiWbAwkEtwNbBnnd6dRa869ZKcSw0xDtqAo8Lr82daX0PkzG02nXdZA1tlKob4MHdVIA1",
-	"q1FbztDlbKVo9bPi6fvoM3YLnb7KE5+FXb9q2GOxG4Ep/HD9x+8hcu83ZnkEv9ibagzfd6PZKBwPHfUP",
-	"z+gL4/43VkBWYjZbn7yHbWHdfYVIW/d3H6wedOzoukmY+yVs6P7BFe3c7T3N0Ts9W7pH2l8u3Dx53eim",
-	"bOVe6vVTfW8+y8Y+ZAECKuw6nW9MVs60CRN/iuRfShSLGUeYfmocUIZv5QVZCoalaZe88eZH3rSvz7i4",
-	"ctZHYYY0VVe987t3q17rEjvauSt2tIwF+VZgmyZgmyZgKzUBg94bwqVOgeV+m1bF7TCqRtbzQiqXskYF",
-	"kRNDr9ihY/q4oD4zU8aED9NhWM4F/lwI1UD2Uo4U4w1zy33iodQ+hWrq8Czy8CCE/zAjDiJ+OKwUrI2B",
-	"5GaWd0RoCkxPasfIYvsIVDZYjhd6VWAUDPX5r8Y0YV1ybMhYakO2e+1er0eAfxo+ZuVGWEeE6lHokMFC",
-	"Co6VqLXu7Sp3fGdtzq81sJdPFme5ko9n5w5GZ3qSmuUl6543b2oXNo6hW+fieQasxgwQyw3ugKNDRkXH",
-	"VUXcGVff2SOQUIe8NNfqY6rAKZOnd2vSn5G+NENfQFACXS00Sqs9omsboB27DXVfbnpnvubj622Ie7Os",
-	"gk011kZTvCmP4VeupK+hLuqLWYth+o44yrFXcAOdr5oqBTUCcmKCcgyrpaHCFGqGQUlCl2BoHw3Oemvz",
-	"nGnzJzQ0C60Y0i439uaGi6xubxJ75fBK3oiBWBL8Y0Gcyn57h7L3R0ZTM2zoR59IphfD1L4fMqg5glog",
-	"PEtiVxSmRQ1xCMQhzZTsp2ystz7FMikB1M7fT4jSuCorAsmi32mfNJxJDimdNXi+zz8CeutbHGmVTj75",
-	"uyH3uS4e1mEfuaW1WkBb+6t7B7S9JQji20SqfR8eFSAcYMnPUE6JkWTMAKBuAUgteEebL8M7/HruQGma",
-	"yunzcWZmf6XphPn9ryTQ0bEHzsqoMgXPz+vQmlo1XTPVl7oxyLl/vzHOhRc2pthTx3G2Ox7wONhJrgGC",
-	"GJ3WdEpnrhqyYAscu4JlXFytxlMcggYUctWyk/I7PrX6jCqm7Os+tz+1XC8y+NO+377GEcxEpa3D1hYo",
-	"Ie61n2rIxbnS4rA5GVUs7zHWLWjE1R+25mPw76UaFcRG45hlxoE12nvBDWhrwas+yH7te7wdeHKsXWO0",
-	"4EfhHGt+XKDvBr9xxf8NQ4HnTgpWZJcOaZYxURoWWq/VjYe5sX4Hff69T8wysg1mL0usyTtXaN0l731I",
-	"xJVaU+ErnYPBcxk7P/45FO2lKTQanO+G5NoaOMRMRKcPXlzC0Zt/ubXpU0kT0qcpFbF/EbJUIgWMHLzO",
-	"EWzdLEsY736f7YyAhWrgocGbCn75GfSKEJQBNZBG0NAzxlx7fLfLIAYKp3GeGtJdSWDmxe2HzcXtsKLc",
-	"az4ri1V2bS5726Onf+xPH6snbK+vD657v28nO+NdsZd5Toxq+NyRd3iyUN7OVQbMJcag7eQm2ibcshms",
-	"fgfvOtl++rhXmvD244Od3V4P+vAtnFpexb/KDLkw7Ao6v8xN8axwCzlLVWc0ZnkYwAzZGNMX83qvUo2F",
-	"xo6JhyS63m5jtKBPNTvYs0f946vjk87Zj8c7+wfYHgRQCvzM8WGZzNrkg+Tulg4maYqYj91lp5N7tNY6",
-	"pDtyqwPbWMmb/re/1aihdMRElxznLSRcJXM5QRT1qO3e8rT9KRXG4yfUGeFVEyMv+PPMF0zL/x0AAP//",
+	"7L3rdhs5li74Khj2mZXpOSRFUhfb0uofStnOVKZvbSnLdTqVowAjQBFmEGACoGiWy7POr3mAeYhTv+cV",
+	"6lH6Sc7C3kAEIhjBi6yLncVeqystMhi4bez7/vanRizHEymYMLpx+KkxoYqOmWEK/jphyvABj6lhp8/s",
+	"BwnTseITw6VoHDZOEyIHhJI4f6zdaDbYRzqepKxx2IiVuex0R0//tj97rJ6wvb4+uO780U16412xN2k0",
+	"G9y+ZkLNsNFsCDqG3+QvazQbiv0x5YoljUOjpqzZ0PGQjamdyph+fMnElRk2Drud3l6zMeYi+6DZMPOJ",
+	"fZs2iourxufPzcbJVGmpFlcRCfbRXMbwbWQXZIaMTOgVI302kIq1yakhXJNrmvKEDKSCBzQdMzLgqd0q",
+	"QkVCpEqYIlKk87Zf2B9TpubBynACNYvodfaeVE37GUv5NVPzZQeQuGeKu5+k1xvvvn/T7W79MzmmXLxj",
+	"g+olKGJHd0uBR4sLcf9qx3JcM2v40e3O+TRh44k0TMTzX9h8ceKv6ZhpYoZck5imaZNoScyQGsINiakg",
+	"fUY0E4bQK8oFmXEzlFND+oyLKxJTpThLiP3EzHjMDkmXGEl6+/sX4ppr3k8ZOT47OT0l8ZAqGlsqaxJK",
+	"fv319BmQIBfaUBGzNnkhFentkaGcKp1Tpp0SDJp/ZOSICbvZjsThw6lm6kJY+h2xuaXyK37NBHw/4Eob",
+	"IgX7zhK4njGFa2nie6Ngg1rv2CSlc5YcErvv0RG8IHrH/pgybVqnSXQhOM5OsBlM7jvdJsdCmiFTZMzM",
+	"UCZNYg+1Sfoymdtp4nztfDTZ6/VIxIMBR2zeUmyqWRI14fpRN19YOJ6DvhDa8DQlU2Gv5ozOyV7nafE9",
+	"XLQmSl4ppnXk1vWOGTVvHQ8MU5Gdo1+8HJD9jx+bsIOCXQjcKeQRsDTcc6pJn11NBfl+r9Npkr1Ot0n2",
+	"urv2f/abZK/31J7jmGttCUHHcsLsB7BomHZfMTryhCWFsaf/qAn7J6QhIzYxh/ZfQ/t7O1oiBWtfiMKN",
+	"ecI6u08fP2GtvU6y39rbTZJWP3662zp48nSP7j8ePN3t7fmrNGQ0YSq/TOG5WsoPb9GEGsOU/dX//dv/",
+	"0fp/fv/Ubfb29z//t0blDRq8oiYeLl6dd2ww1Qy3e6/bI7Mhc1so+x9YDNxWSJJKccWQ20rBcHdgW56f",
+	"0ytgGbpdu4hBCwev4QH73V71lF9LwbJp173aPnSz94trbqjdhiXsXBCePVZkhFxsztHzd90uf/xZ9peJ",
+	"pA+yX5z7B9nfeO4fZP92J/2Sj7lZnPRPckbGVMwJNWQstamT4Cn8PJxBwgZ0mprG4X6naafDx9OxleUd",
+	"mAv+lc+EC8OumIKpvGLjPlO1MtHu4Rge+U4DlwbGY4aMK/IjNz9N+ySVV2VJKWMjY2qqdxNfd7sbesa0",
+	"Xk7NROMjxYlqpjemBvei213AuZUyy6YPYqg4eSNHG08eXnO7U39Pq2k5TYBnOrE1FYanIXMdy2umgZpQ",
+	"l+UaOG2TWDVlKFOrt8RSJJroaTwkVJOot6+jNnmPYj9kf1HTvZ8bkvDBwCrDAyXHwKzb5NxKRcUSJgyn",
+	"qWXr8ZDFI5Y4rSgQnorpiRSa1V29GS3dvEAUff9bt/X097//1m3t//5bx/7zoPNIVwul96w/lHK07MRn",
+	"+EjxzGfDzc/cveg2T/2zfRfuFFhoP9DEaVn2L6svMAH/pJNJao0oLsXORMl+ysb//YO26/wUjP7flOU/",
+	"jX/bya3AHfxW77zFX+GgxZ06hwODYa2ua/WSvv2EJu2GtbSkGKQ8vtcpnRoSyzTlCdOoWMysusA+cm30",
+	"EYngH1xcXfIkQtUBSdRO94VUfZ4kTNz3FmYaOVwAe/NSGo+05ZmoF4IlmlJBqP1PzLwMQFVTDoiWYwaq",
+	"o+ZXgiX2CsfSLg4uIXX6tebWMAf1w14Zmj5XCi3h+1rtMQExaads7ZQjyy+A71xdscTp52AyOKqyx4R6",
+	"PTeaGPbREG3oHEwIhWt5Lc0LORXJfS7jtUSe6NVUNJTgGL/TRKorKvjfnN72udl4q4CRcvvBC8pTltw3",
+	"hbmJDqnlvFTYzdZcxMhyQY3mAlg6cnOY9bmUL6m6Yvc9V6BjSxR2cEsOVJAuecV/8LN6RcXcMTt9r5OT",
+	"ErVDR5yWn4RGItBppOwnl9RERNO5NWlAaUDjAab7jhpWo3++R3uVpGwAd4SbovC5aIS0ddE4Uv/eOTL/",
+	"3i0IxEVZl43YeitTHlc4Mey+g1JLvk8UHZgWZ2bQGhozoRPeUtQw+LbllvFoxbT++Pdup3M0+/eDzqqZ",
+	"5du3OKkzVD/aVe/INWj7ml8FnZqhVPxv7L75AFx67wzwDgcyFSMhZ6JJ2MeJlff2e8Wu5YglR/bfmTaM",
+	"v7D3komEJSVSef/+fet4aoZWbwJH6KIJ/eKEHDze75B//mO3vXSz3T5dU57Sfsrul+tPqDLZ5gjGEiuj",
+	"NKEzOj8iRs1RDyxflNsijomSMdP6vpd9asAvY9WhJulPDRnTEQOPhmZCM6uNWPmrI5Ja7YSwa6bmZKak",
+	"uCIDzlJUon4VejqZSGVY8oolnJ7DGh+GJVsFLwpHs6NYafHZnwIc3HFsqhzs74eSJDwBZQXcVvbwJkpO",
+	"mDIc1VieLP7sDbopre2buQOPcv/7XBs2BvXAEtmGBlrpkjQbfLI4geMkUUxr73hyWlcMjn8lx0ewLVzY",
+	"8xNGF2fQ6+y2O+1ud7f9tGo44w6zQgyMuEA7xG4m6knwajEdNw5/a9jtsG905iRuQ+P3KlMnNzp+w2+b",
+	"dp/zR1E5sNM5nibcPBdGVYiIN8Jq9rFUiXcc08mEiaQlRTq3GtziadIYf1u5Pu+ybFrL0i/W6SlWkF4z",
+	"VfIcuZDAdJJQw5Kq7aSe8JbROlKnfdpzFpqgbkbTt8H80UKrEtDWyrHHX5jepwadGnmpmGCzxuGAppp9",
+	"bjbENHXsFl+3sOVo+t5gFoElP6N6yVTsG9aZSayY3ddLWqmYMGHXPYQzRzkVEnnvoNXttnq9887Tw93O",
+	"Yafzn41mYyDV2L6sYc+rZfiYVZ1Zwgzlqb7BDrBUM8uVQNTm6tLKhVppauaXVbwm0JV9DMfTKTFygRw3",
+	"ZC5u4OpL/4u7AmazKWC8a5GP1TNSZu83GlVuOGBc2Wi8xMLYtdlwnbnxVjuJPDwT06m22oA5Imw8MXMX",
+	"BRB2vQkvUZpif2w0lxL345ZrBHTuOUbTs6riGYWkkt1Uzzdyyi0seDlbfcl1xe06xjCzHMDZcKb9wVRy",
+	"1YQaWk259i1Nb426OLR7EXfObMPGeiWDzKVAJqIaVCkKfw+pvhw7lrXAJMDNALY5qHe4LtgvdDBKAUzT",
+	"vbMvZcqosG8NYu818sKA2pSAH9IH6b0SUDHMEbF8gEjcjJTqkmrA5j+r0w+Sv/pwPH/NOx9fnXXmr/jP",
+	"T9uTv/bG9VykhrDgTIK9KS6oiiZ+mKYjHw7XEDmoXDUKGhCN9j5kQfEiScQyqTyPueceCiJtCchaSrSx",
+	"KyP2V8VNEXTMWnyyevme+KvpEHMiwMyZMKXLPv9jQU7fEuq0Kozx4crAI9dea3jkfFZopOmbQePwt+U0",
+	"jVvd+Px7lXqLL3MUg+ynuG+LU7LcHJT3xR14XlbjYde5IFQQ+E0Fo0Oeu9btfGFfiY67its54B/r708i",
+	"Ce3LqVnwK5zBxdr4ELhIWMVwb1MaM4wiOD1PM2Ga6IvsFEbuLIbEmo2UiwpqfskF8+zs5OwvmbjShorE",
+	"Xnk3QNedo6W/n8/evC6M16tdVTA+eu0XmLT2RGFXsywxZWGftKFmqisNC3snkV/S1BqK8ya6CjKy8/q+",
+	"k1owrLUWQerAU6uVfjwnt7FufdmsmrkWAWwku9pITBmdL2diS/Q3UIXL1879ylIlTZIKIZe/tfjDXyf2",
+	"N/udztoXBoc6gf2zkx7Tj6f4u30XnnV/dsvXqczk3ZxW7MSa/NxkjMdZljNLBZ62SvzdHX59wBp+TJOk",
+	"pJrvPX1SReHVKoS18OytYTQeuilld5c7TxVoFWtv/YKQq+BYjpzrl4bXYxbckcISu1UL9FdjxYaF92zJ",
+	"+6qF/Vo3MqeQk+PjF1wk9n4u05zIyfGxs7N1mAlHUgZJWOTkmHCtpwxcHkGSJPn+3YsT8uRg/2mTuH89",
+	"flRhkydJVSIOjoeHLqdpQmiayllZUPwWcro2TLXjZnPRSJnRTMRqPjFtqa4uGnYbMjKpcX3kdEBTTnXl",
+	"1rjI8Mnr41fPXUQrGsipSMDLnoJ7zVozGD7GlYBUKEh0x2VB4rp3lZJUKW375Qlm1hGAsElVZOYPlBsy",
+	"pnPcomrFN6bVKYWZqDv2Cn0sxYBfTRVLMnU+n3yw+VUSqFpBjOQoIuwjjU06z/WeMZ0foW0dxZS2BhAV",
+	"1VET/0ylHE0nrQGEsSLyPbUzRLqHqJywys6MpekjkGSRYlqm10y1pkJZxmL3MyomrqWMqgWfQjB0pSn9",
+	"ccJiU7311BA9BCLuMx8oLOifwR1DksdAcImAYf6iaLHkE6hUtKwyCftJtGETfPeYWfWkrHEdJ4mVY/Zc",
+	"/yYFOyQbXayq+bgLUT0pu8BmIHIgBtGX16xJZkOp83sTy6kwtfdGsGV6z2p9ERJAMhFfdJbbxapQBQ3F",
+	"oqU6BknXJX5U2pvNWI7sa6aua4kIpR8T9gI+e31Wu/TyeU1G3DOS6rNym111VMFZlFZa9/6NVqyn4zGt",
+	"8u76yKMlkTFk1BSXe74omYIdcMIpnRNMNDixynKJ59XoprEVpZ6PZipoQCkBaXshke9gE+RZvq7gTAMe",
+	"gbe1UigHRQYVbplQvILl7IVvQrhpZsncVhKP2LxCb7sf5r6G49bS8piW7f0vc9zCVa11o7qbnHsVIWV5",
+	"4QrfwI064OKKqYniwlzqIe3tH9S6GZ89f9ckQ/aRJizmY5o2iSU0RWKqS1vxdPDkIOk86T55shc/Tg72",
+	"n9LegFHaiff3adLp7tPd/mBv0O33+p3+k14vTrr7yUHc3e93Bp0O7TypmuiQ6ssRmy/X9yaKX1v6cnn3",
+	"Q5YmxMusRXVhmUv1xtU3i4wamPHiSCdyPJYiq9Kwo9pHoZShbvTnj6tGGLHcD77MgviFzSHg6cxyXS/e",
+	"dEhqA6nA63LcSmmfpUXvykouKaS5pNVhZ3+fmEgWIn29x61Or9Xr2LvUe3q4/3T9u2RHzCNBxSFfWIV3",
+	"ZseVwi0PSpBu8SpPlBzwtIoFnrx6Tty3Ba0AvFaWqVBdJZgbeiiVSTky4pWKgWKQ1pZc9ud16ZglCnfB",
+	"WClHGPq1Py878Lgm8VQpJoxPl1t0A6+8G2vM/VpiNPxSMaqr452BI9YlgSz6GoUszU1PJ0xplqy7h/Dm",
+	"ZVJAo64Oz0HApTiJhCeLk9iErlbOUTPFaYXT+Kd1OHRnj3b7vXg32WP7g4PO4+6T3tNdutffjw+Sx+zJ",
+	"4Gmn21svApRLLs9VsqllvK+Jmom/GQHHKtzWkFlUSqZcChSOqIpuivegINdX6C6rwkrBxdEPEFAKtaxt",
+	"ROmuIkrBLr8DQtvQJWu5VKGG1264I1l0sIA/fyCtsl5BRjn3W0YL7zKyf4fP5+y/UEdTOcU3QIIUiwfz",
+	"ibpKRPx8xObNzHTl2hs1mSTAKIJlhnk0rUw9pbNwK6vcdJ/XW+1ORSeHT3wzEjwSalqocYXZem8R18FW",
+	"Y8gmlGeOPZfTbMYbJpCgNfedJi5bjCQyno7t9oAT8fGTzuNHzaAcD2L0fiftD0vpJj4YCC8GnQGMMJU7",
+	"hqSzXosElhWeBGZ/Hpk43Ovk8aGpEoecmcEhVKbrQ7voQwhNHCr2Aey8UzAaB5yFkbEg7eMLXEaXdrhW",
+	"PKRpysQVaxet/9fHr56Tg4+j3ev9P3ri8WzPPFHdydNx58PBcPdqf9BL9jRt21e0k/iaUt26ZooP5vDz",
+	"O3AuYawjd5riswlL2RXcvLxmcmFky9YuXXHOSoPSeWWoqeCGX6SPjpnW9KpKF64NKp97EeG9u3ZaS46N",
+	"zJmp3AFks3YHlq6fh8u3vyF9q+Rplg5ucSPW9FBhCqILlDj9HFkP1xiJLs7p9V+fvXl1fPq62jlVrcSe",
+	"1SUNxJA14CqZNwl/vg/ZHtEyDHdarmV3yUqBRrPh8qkrQp1LcyjxzRDzPkTvZ3YHmmWLAty9VixA2hxN",
+	"w9k8e332jtHEKmUFKYsfvcMfvBHnisajtXMws/hrpv55sq8SNM+ymddkreXpmXDbKYmn2sixVaWBHVRI",
+	"7OpAdx5xce/DCPvaDLEyz5WqK2bqxuKGTCQXRh8FkBpOERP+D3Zd9knekOOun4cLtVnzSebrwP0ICQM4",
+	"zeoTd3LNHbzbjMpT5vRKSM31SnXCXn1wjDaDMjfPD5r5n17qgVYxlDMriq3UcEKj5K9cxfgxKU2O4NVy",
+	"4US+iNdVx6gCtgPVFCnlAplu5HPd9c4n+/Xn6IhARGvm8img0HTG0rSGX41d4f6iZ1Poy6HUpjqFXU19",
+	"xP5vCIoBJIoKjw60pjkETSzNXAlejjI3TlI5TQYpVWsZzuyaJ0zErC7byNX4hgmjQBykP1/bSnsDsgZZ",
+	"TGWc/l9FfToVWVyuEOSghuSn1iSamUDFkoOytuHje3jdmzkKy0TJj3MiB4P2F4j8yqDUGvvMUs2ARMNY",
+	"d+VEvixWBIOljCaY4+MqUHEvKoeD+vHlDtdcxSLfRwLE4TVrxTQesiR6dId+K0sK1RT1twCRJBOYfZZK",
+	"caXJYk6hB2+xyswXhFLLMTQMmq0TBHNrCXic3/lmyP0DjlMpprLsy7LHCXihV0CKroQw/FMyYKdGXoJ9",
+	"WK8kLrzOxeHsdZASsg6KCh7olIyJau9QWCCxLDqz4A4RbMaSoq6/XlIH2tzAFNQcQYqWRflW0mQws9oY",
+	"nHd63Dw0tHoa3gGilzCKgt+DG+/iCNT/9X2JmcOlQkY9UCQ01upywsY1ZxBQkMdKKCTXAYYXow50YsTm",
+	"DhzMTpIsytKW/b8fnv94+pqcPH93fvri9OT4/Dl59/w/fn1+dg7f/tf//F/rpXCHJsXSFMr8SdQEuGJ6",
+	"uZZYQXrAwytyS4ApCnaH/HtJ1LQKZ27zkPQNwpkYmFz1g5f4lPfMINNbSd/42B1uaLXl+DKL3DSzyGuT",
+	"CMvxKE8tTSdys8zpiWIDphRLLuNhpcSpiEgrKU1Qq2l/57VTq48QI0PX5smx1cSYsnfxmimaBunj4CRG",
+	"h3RJQzx79yN5Z8f5a3ed7VorvvplAVTBZstDf86tYW/bJKVC3Cl95C6f1ZnZZ/hs9qvLNTxQQQmFCLmI",
+	"M5Al0XS+oZfKlZWuvFseP+OWXZ4zniYxVclG6ogl0uj/atulRT7vco14Rhb4DL1Qxc0vSIeClA+mWgiK",
+	"eiEYxkzL19cFVQN9r6CJZUxxQbspCJ2A3BfYYqm8LzjUej3WlQZsFi07zhKcoILhCD0uTr9Hse410oyB",
+	"LNd6XeCrutz1XpTgNWZwuzpxKRcu1I2bAIrqEz+K2XElFp3VJNTp0gG21sHeOjptnT739peTs3/rdo4w",
+	"0VnIcvKWlSB5BhequZG/IxFQBB0xgTnsZbfD2opduJz9/d2DNVZ0D/pJTdWUmDuFINQBYGN+FdyycvCS",
+	"0ThmE8OSNnktiecvzbBMUCoymfZTHhM9HQz4x2VqxAKW2jeqV4So0Pv7t6VnNHM8vzilWvM4apLIpBpd",
+	"mBGk7efqRxRM3Id/q2dfUFk2vXNF+bcsCeBYj4rRAbhlXgpyAaGQYmDnmgVg3eCaWkNKAkHXS41VOTeu",
+	"tusB0m18res20+aOMm0KeutiVc2EQZnXJaic0WHoGeSazCg3LmOSRC57NjpcFO3oBHCWHIlobPi1exue",
+	"kD0PByEUHeagOrnDJYGtjAqKXZRVSuUqnQMqoyaMbBUW4dLiUHPGmfjC0MqQLG7Qr6B8bahXvZngnIx0",
+	"mnaFZgUQgHayYy7CF3b/JR2L36gSheVVdgpGkiG9BiVK516vHBLsT6MibbWOr1vruH2re0F0PL92mG0l",
+	"10bGvR0eoINZIqeGCLQqZJpAlREZUwO5ypV4WxvAX3k9ZP20wShLnAYxAhUWA6oci3RVgvaYmyT6IPsI",
+	"3hoVTfnI5SYUwJucpYQ51Q5HkyKmphzg887t0r4Qr6RiCKyhobg2luNy3wOsvCoxsHLAZHXwI6hwWuUT",
+	"rjrruqgMaKFOy7OcGFORtFGMjjPxTKcJNx4A6EvAmEJozspA0XsoOkQMqAr4J6muNhzR8DHTho4n94oj",
+	"tjaqVpZe6ycB2ammEmuuQDOgF6xXYeAzfbKdWDyHHHsKLuLvdcxiJWRUhjp4z2YGsrKtlXFXVsbzj3TM",
+	"Ba1PLodELMtKr5maB9IDylRnPE39E1WFqXR9FIqUGcQEWVQks0LfEj0B+A8HGBGXB2UUx+u+XpQ3B8uo",
+	"CvPSqWZ18eYRYxOPpXpy7FxtaLwgox1LbUjKRyx1WnIRj6loD7gOTrCqDeaf5/FVTL8Yd10Tvyp/4e9L",
+	"fbNZ9hEokVkCTp6IdASKoE/vQC81zYwEbPyQQtsDzITTLK4EQ4IaRGos1XmMB7CLQpQBqCbY6+zuk3/+",
+	"Y6+9++jQ49NPJ35SoN9alqz41dBgIjM+5PAXTP7whbBPH/mXACNX0LIi77nle1Rpl30HgCxH+KqqObvH",
+	"QbMIzF/N4incUi6yf/blFURKliUjz6gSXFwtJ05rq+cWmy7QqL03KcsSpsZ0fkgoGVCeohcLNmLsQFrs",
+	"7sykGt0GXZb5VSH8Q2kjI4bs/gWrreJfAVBZNdSQ/T6rjcmy1NdDtgt+hIl13NIFBAgrIO2CiNWtAtll",
+	"rmqQZYJI+HER3akJp0Qzow6M7ZmozIGDLOiqsuOfz968Ju5bwoW7OwDLDHfs4Gmn++gIM0igYQrJGjha",
+	"0kdQ7SaJdqKsmYIoA9g2dsI05VpB5udYhgurIoGfGE3NsBqFyWVCxogBWJOLvARW7FPVURb8DIA5LjEn",
+	"WKrMjZRR2sJ01yhUsPIALNbQVwatXaYBtvrKhHA3UtWe5a3BqrS+GZ1nWFwzCk0xMLmKAgx9iEiRcjGq",
+	"hRK79xQpN+zyAu8Cxndx9KlWm6LtLklT+hWaFc2ylHYuRsBI9S0ueUnS0Y37ui0mfsh0pcfqnX2m0kyB",
+	"X5di68FJrSxBzmn1ZjH0sMMdFCbQEVskWT89Li5dR6pCkOigs/ek02lWsJhUgkocnu8R9HViI9KfV7qT",
+	"nhxA0WHewW3/aa9T6OK226kErbzxQcAPl2/uKhMw38SHsAMDhrU1Bu/KGMw3+T03w5dcjNa3HQoH9KlE",
+	"Hql7VckfOQRIdRGzQ2sSoAeSai8BP8iyZ35ozEQf7uxggYavLdgJKHPnyWx3jN75jH9OFV+pb8AEF7fk",
+	"9+XMxOmEXgpin8oKUpFqlGfjZlkIi55VY6yNWKEbvKA8nSpmlXoyoOoooyurOE4VzMISd4IwhSRyzeAu",
+	"fYflKPiFYcIMV6NbrpX6XcZKoSTKISeirC4y8LO7Eo35hOlbzxJ/IIgqRpPLlBljDbylgyOeYcYhLAMg",
+	"9q1HrqFTZI0LZeAG0IFieniH2ZNLkLWeg6cCTZJFUvrSNOYlKsvmfVyra8tZtUH4fjjPN97dNncoi7hD",
+	"ri1AeR8fHBXBwWbaeX0DAAmrG4IsKcgsg3W2/Bgtng9yu9a2K6BJJMNUANyvbIe8PbtWqVQGcQ1UUiVw",
+	"V2I5caMX4fQLecncZJPdMBdZZRDSG7ZEiTMng7s1WVdWK731NI6h91aJOjeNjK1DPGoqljJcqKK1Wg8C",
+	"nlNx2wnV66Wg/yz7ef75OuH/n2Xfh/8fNGN8SdQphLdayKNeRB3IdJvs0AqsukKKZgS6Wbb1z7K/ypL5",
+	"IPsPYcJY3XBru9yV7ZLfsXr8B8SYOCJRxqNcGoAHmqYKEc8z4EXne/tjyjAqq6ZCIDvNXgEAItButcpV",
+	"72/y8vZrM2shLHRfS4RGjBi8UQpLEKiIma9OACy5XOFuNBtlba1yUj67aJHaAxyKIOv8kDw/eXZ2bA//",
+	"bau3f2CZ6dvW7pM9YKvv7DcD0uvsPbF/7nWeHpA+N4WlsBhh6li8+2TPzllT+zz+y/6icp4vs9SnOu9s",
+	"OY1ohbf2GDvuk4O9I0wEkwPStTfhYJcg79FNkvArjPAkJGpf7rRA4R3Tj+HIB3sVJIhN9qvzbsCLPhvK",
+	"rGzbedeLbXw38aOeQWtd713E+Kfv4n8/DsapLo+0uf/UGvlseWbUHBP38qbTcJ2LyEoB50vlVWXVuCE/",
+	"cvPTtF8MxHJDJlRrzM/w8TAaA0J5M29njz2vob/OYsKgjI29gI21SxiPtZuLc3ccQYpRn+HMFhXSN/UD",
+	"fJlrFvcqK9Nynlp3Jisds0jvx9jrYSMMQDn2jtgCyZacRisOsu4QCoUZnRU97r9gB/3m1fpWcX9WaSO4",
+	"/IdQSBy/2uokd6WT4AbfKEP9vUuX8NdDD/nE54n4LMVFcMxbDw+EcD2V8XVMbHBdsRAezKU8SBViFlV4",
+	"O+GX1QTuk4K4IBPFNBPO4WpF1mYo20s8QWF3kCw/oxjWlx7zaMbts6RH9M0L1z2GeOAKroa1XgawUykD",
+	"luQvQJanWwPV5aZwqzZgGYSfllMVs2r0qmxxh4RmFNHEnuQBUeQOdFeAtwS9alM0tVWbjKBqK0PouMhm",
+	"CVxNOQ+Po+HFKpXgBgUKXmX3Bwegd4ipA3ImvB/OgbRO6Fx7h1VKxVcTbA+apy3jN78C2OByRbKsBH9J",
+	"XvCSvnqQEsOUxr6w5WTc5/gv8tJUZvAoathlysfcrOSwgJVtH4Q0ZbYyWf6cV/T/CsvnDfo5/Y4XJrNS",
+	"SwsJ8MtEkSgc1EppVH0Sp0YDgvJiZlDxAELLbqUWt25RZWEvqsFfPdd05W+DhcRX0EVSKrCLka4quU+4",
+	"uVTMMAFp2Amd62qQ2aHvE2cfyV+M+Xv1+fm7B/srAnb6crdTcd0CWNGsAo3nyhPZ7cBMis0sK4ODm15+",
+	"p8SsbMBHFYO6d66ImNqf+JI8IPZy38HKFIkb3lM5YmLZ/I7fnmLGkL7JVA+qpup8NevuYk2jyOA9+T5n",
+	"C6ogi2Y1hRa2rvLyAPMc8sm5okIPlnW1rzP7yBDaqJZ5PvFZp7MhqjjFC2V1y+qELuXtaLDFshIMO1Fw",
+	"tuBw3CCKKHnvkgy4DrwJZdg8q20eWWaXnTgZT7VBw6QsNIbTvizbnL0nK21OIzdZDx4qLCgru4U1rmMB",
+	"r5xNGTdYVh7+219Ozrq9dwgttuHB+0TMAU9ZvgKvjhTPekK1nkmVLFFni6+RWF1jNUnM6wYNF1Unr+D2",
+	"2VzmWBDfadKnmsfAbMsxRqkUiw0ZSqUZ6QPu5JxoQyfgGVmF+VDOYvWLqdxRjP/WIXAyYVzmMcSFn+5V",
+	"N9rcOP58jNFnORMLEegmuWaqTw0fVyaurh+pRdbUyjqWrh2gXQT9RFvf6qCLbrECCxlClNRFsAuAqnk7",
+	"18XszaXdtStyx5uA+Gv1IRGzW+qmDdvExdXlMg0Zq8pcjs1e5ymJZZryhGmg/C9vdnaTht6/6kIdBkwu",
+	"WAw2AACrL2EpM8BkM0jKinA08Jb6XeCouPtG53ZkTDknkeNLrdMkOnLw0VfOt9okRsrivBX7Y9MEWGbU",
+	"fAkUoZpbNgOuYfBqAuaiZncSaF60d386P39L8IGiftR5WqV2GG7SGssZoHKsTFxoDRl228N77S/WZrY5",
+	"ePEcpQDMtmucsgD4X5Prl6Fxl3lMmO7XghJ4hoGytWDycU+CwLUz8AOirOLhuQpZrzhamtXewQ/AA1wQ",
+	"SmZcJHIGIt4xt3KjGxi54shP4IUILV18K9RWwXuL6X2d6mxifLSY7lxAWgRRlxVt4YS5IO4HRQW3s7Kj",
+	"dbaihZErt5a5EOY7a15urGryeOiKVrFe3IrTLHRTkqFpugYeUArVX1KzoGGsmyHq+ov+bs0rwdR9ENJZ",
+	"W4ReyVtkFDUI188/xulU82tmlaRZpdJ7V1kjuA3Lz3hZN/sZ1QQD8Itn5wLz9bfPDcCtoLRLzl+UX49u",
+	"Zfv6uo3M3QGIJJBrKMV2NUeEUZVyBMwXuRuygEoLfjmp2F3tfZa4gKupPoRSr6waj7z9TnsNRE/79ok+",
+	"Fg+SK37tWsPv9550yD//sd/ebXcfhRkAU6EnLOYDzhyk44kcT5Qcc2i9QgcDnnIs8kB/EqRYBK0JY6Y1",
+	"fP9m8GbCFPpTq5IG3sm0zq2jfSDezjmRTdKfEx3LCdOHWaDFFfXCx7haK+U0WIQ0GVvebVmBQ6nQhzPF",
+	"DYsQiyL4K7S6D0dsHjUvRPFDbHoG+CRgqrvfYt6BN+ndhzA6mrU0TYtFpPAx9Cgec5G5ACq35swuamXT",
+	"D+qtXtgky/ARuqfko/VJKm4f7C7lPkqcd8n74J8p783iY9BYrtmALXU/yrc3c274r8L9894N/1047crP",
+	"/K+c58Q/4//0X2cH4r4vHlD1bjOta5z+fSVnOqxg98moBdfEDVz9gPHBr0TLvpneZqGZg9pe1WAJJoAL",
+	"9yrKiDkdj1Yj2KyB9c1BXbTPED4IxNZUsyRP0hCHpNsjQzlV2gWKoTaDaniwmQvcrBTCb5XzLKSW/Orl",
+	"YK93i8kzbpNKMENMb5pMX4F/cuzQLDN3tV8mJO4OFPrY8lG7T3vtTrvX7tbm02vGxMr4EhyGfbzp4rfY",
+	"QQd0HWsuWxbLxdTUC7tuZ+PWZatwZ/Kyz4K3IOjizL845FSYRHXUI4dPo2ZJuGtFDGqqmbqkV5XX8HUW",
+	"WYaibcdgUO8tUEHTQR309g9If27KZTiv5N94mtKd/XaHfP/XbveIvORi+pF8fHJwebB3RNT1YXdvv915",
+	"RH5k8Uju9DrdTqfb6ZIXXLGB/LgD366XSux5ShVuzeKmArEXNqGUGVwg1QJXqdJ7HHtelZ7j7ulD5Od4",
+	"AbJN0LmrBB23w/q5SI7RCtzYyPT0AWYmE0mVlTJibHJZEKDLTM1fGHSO2liOfl6+wKVmUrYKMJJqlsGW",
+	"v6QYo1zpDsC3VZ3KOa/LC5qkVBySgWIMvHu7eabEREnS3W8SyxjiOdnvhDqq/QGuxqqH8ESlxnZuFckq",
+	"eOk8FlREP9AsVsx8ZSkZlzzRde0b07nfskwEWjXfyGk89MlBkGuCJLZBntUaKpw2cqIh152Lq6AkVLAv",
+	"6vH3JY1ZKjAgjBzdpOTQaj+Vq393M13ortqnvJCKTJi0WoaRAIxoj6ZfyjpO2CSV85pmKddcTvUlwBxd",
+	"1nhJStAXeE9yh4nLN1DSF1IjasJCCaZk+g43CIZfcUthnleIrcNmwYW/q54m4I6o7zSLRvn6KgRY/BX3",
+	"FQj/cqJYbRtDiNSQeEgVjQ1T2qswVVuQxNeXHx//8kfv1XqKn89rCieRrb3Ax0q4IYWrVjjBGspcmR4F",
+	"PP+GzTnQT1ILKbKMHZ8m2mfIZju7Hnt2eGWg2a/Fqsf04yl+uR/EATbi3Bhtt/y7xL7Lk7lrVn4rPG2j",
+	"1LLVVzJLRYACXQiYHhEhwa+Lvl+vtUHfKrH55c1PcLcH03V/dVfAq/lCblxALfWvMoHQv/YABhDqY1vz",
+	"567MH9jfd8BDb5DS4/3EV8xgdm1RQFbDK9FKSrO/ZDmGLrz3qDJI1UTGCOD8BLFi+F3qCPKaqZROKjGh",
+	"HIzTEkgomSZe9wEVh5QcPrsHBRwoDzKVwUBVB1Wrz/ELy0zwLG+W03uX/Hfd1F7Yg/fcDM9gv9cHLvJM",
+	"poxZZKqNwfNMBToiOgMwqlOHBudPZy/V3l/Efz7p/xx3f9L/Izn4cfIfnV36fPpXub8amAhnsR4yUZ6w",
+	"mNVV+OvoN0i/g9jKTZ0dLgEWQU/ti27P2eF0KXRgcp+j71o1+ByndVwe4TqXuTzcWsDhUbsYteo1xUhy",
+	"b40kCHxhFQnXZKRnM8Z76gJ1LlecizidJkxnnfeLydQVVZXV6SrOHrbvxDqdK8VYQrDmygm0Ord1tzId",
+	"3Wrp6+R7F171eOUGwmubjfo05fcYmat049AwMlJOD4EmF1+xcyccaF0OvKyy+B1LJXXZ2PZfpE9TKmKX",
+	"Pr4wPNdWUCa1jTOjKylYlAttX1FG9rqdJkIscHEVPBCgYQ34NYPYXEUrcyZgXABXpZr4eZD+3Hc6Dl19",
+	"V9h43I1mCWSliHcD1OuSC4Ti+yVXRDLh0WpghczOc+/DYLt7aYXzLTup35Y2CnDfOTyIyxyLYn3nndut",
+	"y5qEpQBpQMgMN6uA9VNuuIx+kwBG6/5dey5CXxx8NtzUuZd5FZAdrOHwClKO4HQxnA8iucoXhqZC2OLl",
+	"jvbqgXvPTlVaB82yyImrc0GDtO4dyL5w2aHrOZ3sBIpsNLuvORNYZHTl61FHEpvBFDkpdYyXqaa2Gr90",
+	"laFZJ/estQiE8/s0HlVBSdafcZ9dUXGbgmmK2ViX45r6KTCHuD1WOQKvwJinKa/KIn1SWdK1tIbbVzcj",
+	"KBmkoSQcQeuhQK9U0Fx8noss+3aN7teYCtyXyXxJpiIy86wPpO+c4Q+zOJ1PFw2eXDQOL1a03LloNC9g",
+	"RvBsyPFZctH4vCydHlPkvwTivLC0ZmBb8CtBzVShj74C205PpNCsZsNOjXYu5j3yC/+hlIMxqgGswzfe",
+	"0poK96cGp/2yuurFyRikpcXARVwubgXPaw2J1Wm6wEbCy1Wck78Xi0ddotWKjSufzhIOdUPXuJO+rnF1",
+	"he+wrM06I7HRaN61alt2PyxXCNdoV32b+iE+sK6vv9SJbonrP/g6U/t05ikpafKzoWbxJaai9vYAH2sP",
+	"c4Usx+xTzQ72ms7pHQ+lZsJq47mXu9p1B2oOr7KLcLxXg1/+46l68uMv/+MPdT778OvbZ09OX779z1PZ",
+	"e0lf0rPZ5mWWlSoHKBNNNKaHGI9F0xcbP58Kw5QoB7jW0EAKZLW3YdWlnemSS/jMo7lV6gnYVU1inu4M",
+	"4kWw14EGXA00fWmPYomN7p9DJ0lWu1LSUnuVxegPYyTDVlQmAroCDpblVrd4EmXFfYv1D5v3wMOxzUpg",
+	"PXjuxo3glto8HvWv9Pb0+gFAlHNFzPVYEqzmxM8LGDVkv9NZSyHDdL81pDTO9FZFtYutuOWvjJ0qzhLA",
+	"oa3wbywA995uPsFaALUlNpOD1T6wzejRLKs7Sro9vFrIEtnUyq+yFoOhA7ZSuOVBuWCRo1bQZgnttkw9",
+	"NzIe/XGtbBKfOSQeIIZblmDbaO5dRXOrL3Ft5/jINYELWRT4WK0W4Vs52zELpmuxcfv6OLilyb3nZngc",
+	"tLtYL1S3SEuf1m6h8SZNmA7qzzchXu+lWdXOLht9nXhdJqzRoi54CXL0MpSW+Qauuuu+Lunhbvr2ht/1",
+	"Df/CSL83zTFvCSX3Uda4LrPWIMUCoI+5CN/eXWnKf0XW+/2a6/dnoh8HyTZB437MMRuCQmbN8iOXV8h8",
+	"uIFj31NNKDhl7YR7e1gy94AmOSBjspkPzx6Rr8ZGr7uCN0k0yfljWWqt5YhBt0t90snaJ7aiWh/nspYE",
+	"85ykHNvyuatIapi88Rmpeaq4mZ/ZHcGl9xlVVdUeYTrLIYmS+Nptw+4B7kQvSE1u5mbeAaEEm3pOocoR",
+	"Nh9uNQ6ULctSC96wmirdAmp7ATHMEWNC9bAvqUoC2VkuMQTo8NjBRjBl+azLMABqhV8BICrXsEhK9aWb",
+	"UdQm54Aup2TKLoSmc41MGt7p8sBJAAaCnByK3DFJBDpi0xETiM5rBZ6LQYPHQ13zGJOOsaCcCwDAkiOe",
+	"AZ4eNi4vf5LatIpTy3eRTvgvzCpCn+3vBxWwZs8QMyaWwiiZZs2RpYDTPH95FrYi0q7XDc6tTXJ4VIL2",
+	"EcZKAbu1eSGiJUi55L/+3/+PfBpSPfzc/vQ3KdjnqAm35gh3w1jrVYrS6KCDAC4iFcmFcCGW7NA8QLw2",
+	"bNK+EBcCgaIgV6k/NR6TKDVDR4QkpgoiwdHx1Ayl8lXn5AcgR2Lp+r/+5/+KwEXis536c68F+R6/ntIc",
+	"fkQFih0KMXLOx24Z716ckN3d3aeEiwvx6/nJEeEJfmOF1+kzhy7r25GjB+o7TTi0GXadXn0L3+wjAFMi",
+	"AGUFL7sQEZ1MUo4AEh6d579/0FJEAXCZixrZbUJMM4DW0h5Iyy4gQiyuKNjWLFKHW0gLOE+HmWgzpfiU",
+	"9wtYMQjNHbq9J1l3hwtRbO9w2Io8LjGbgapJjrHlMQCKuZKdLnnFf2iT926zJtTyOyjI+/H5eRNim/av",
+	"C/HT8+NnuEfH7im4sfCo67XNzFAmeQPxvc4+bk50nKZy5tYPjfBDbmLvO+Ll6xBWyJcRYSqsLuaEuUq5",
+	"bqfj6uM69l9Y/3Yh9uEvLkh/qjQAPIA2k87bJMpwjVpvZcrjeUSA/WT5Zd9Hf0SPoBVDXkAI0VzyfTSL",
+	"HjWDN0QXInvIUl/KBoZ8H6noERwBKuALrwGUNYXROfJ9ZKJHRx7FDzqT0yw/ME8z6j29ELiT75hR89ax",
+	"fTXu5zsX7QqSboYsTQA8EGeFmJ0AFnboHOraKEbHukmsmRZyzwLrt4vAs8Cxrf0cYej5Qhh5BTpnmxyL",
+	"xfOEtha9DvneHtOjpj0f8v1EyUdAkfv2LzysRzhRKQijUHKqAE6bEs3FVepzJ6XyZZwXYkjTga83b5Mf",
+	"Vu4ciYyULXsELbfsiFTuJaTexUxolqcDN169fdnqQdE3qHeZJjabzdpjrCdvS3W18+rty51eu7MToJA1",
+	"np38hdKzRrNxzRQK4ka33Wl3IPl6wgSd8MZhY7fdae9ak5aaIegNO3TCdwDpo5VK7IR/hSqU9Ogwp0nj",
+	"sGHt5WP72Ev7lH2B61iua/W1/JEdDw+78sETNNrsk+X4TDr3YtvueWykIglPkH3xJEy+lgpaqsDpo4Wq",
+	"TF51hSJxs1JFEOnQqj2X6DAFrxnRkokCKvyCgli5KL+eBRADH8xAh2b9LFCRqJzGwd66s8hSYxIQBdLZ",
+	"8qCzAr4PT9rkzSCTcO4zX3vVRDSfhbdYXvpB9lFMhCpCySGQ6xs162TCcDOv3e5qENEFIxoVFg8zhRte",
+	"NZrPUMoHWw8zqjzgDyVkq7rxfObThuP9nucfwM3tdTqQWCuFcUnjoVLxwaWb5oMss7Lgsj8XxrnFQTOt",
+	"LWxCpEjwr+3hHKpenc115weaeAhc+El39U9+FdRpfizBH+2u/tELqfo8SbD4aa+zt/oXr6V5IacCh+g9",
+	"Xf2DcylfUTF/50H5Pjcb++tsAdreNM3gTPfXWdCvgl5Tjs4xsASn4zFVc3D20KSIdd60qljmq7XkQy2D",
+	"/w2Bnaxl+rGlEckqxHqyry1JhR32cSKVCYRDLZabCdCFodo1BTtWyenVEJhApmVm2DZBNTPikoJp6EOZ",
+	"bfLG66bMajSZCYF2ajycitGFQBW52+2Rf/7jcbv7CAFp7BamzLBDQvXIwYqiNIYLHrXJqSAnZ39xE1ba",
+	"kJQL5qpJEU8znY4FGsYXAtkhav8/n715jVoLJYZ9zDBl9QRwzoYMapWmaQJaq2s8YW/1NKUOZDf6Lsr9",
+	"SagTFIXuc9j2JWJ3oZDWEgbq4cJj3Xptx66sjv84bhMyoDyTKNbXQcQC/xIJcJPfNxIvW8m9ldxbyX0D",
+	"yf2x5e5bQXpXeFnZR7NjL+jS5z5XtdJmwihuTV3LDoGb7nWfdNCCshSRqwOWPVvmt8BYgmzSE1xH6xnX",
+	"E6m5D2nk/lGM6yyZ41aTeDBNAqVOWZeQQdx3c10iZCBLbcywtcpDmZlBD/fvdIld1vEBfHwzLneX6nuw",
+	"j6v19yJ73169B7t69qgKp1GrwxcuVOH6LSLFVt7CnU/BX59r7+SPLLySjfuh2DohFcy4WGI6YvMt3T4g",
+	"3f7IrOkTFwjlRpS6KccPiOb0WePz76spfSeRM5FKmtSS/DP3QJHul1peljhTRgeQDsAwjBoPvbkpXUTL",
+	"PgEKVV+aYR7shR/m+VSbmmeDaZrCWCFQX/CZfX2j2cA/f/9SKTRh41awnS187Wb6pjXopUJcn7fPX5F+",
+	"KmPMtNqqkH8OfuCvUJEpEKrteX/FvGHE5tg860vGaTYmUtd5ybKoUeb+cjkPgaoNBnkWkeU66LqRVw1G",
+	"pwkbT6RhIp63fmHziLTgPSM2d/jhAhD3CRVsBr1+hCSxnAD8BeaqjtjEtKEJUl5vPlH82h6Vfc3M/ghC",
+	"5PB1n8V0qhmh5OTsXRYobi94rfzh/wKI9JvtZbAoyIfY1E627GnAsXHBhhzp7S8nZ//2JGdIbfIa1q6N",
+	"VAiTENN4yBb4lP2wdYJpGZtxqOaWyZWZXGcNJncixSDlmEa21+uts5CJktD3AjjVN8ZLz+mIEfR4B7zq",
+	"Ox1e1aUsVTHwSHtiquGxIzZfx1DYmYxi3e3dHZc8z1QnjBY4joYhAWhZ6LkiE7GaTwx0LkgY9HV2fQKB",
+	"3b2H3ki6SX6m1xQd9ZZVUBEzTWZUQGYdeLoe9572ji7E8fOzVm//oHXywwk8/tOr45PW2U/H9sNHbbIm",
+	"+yYpH2E+jU+QtvN3emElZ78Qa7L2rGHjELqKJCzg7Yz75hEi853jZtRw+guxOauvCFF4Zo99LW+H38OF",
+	"+8FVu9+KbVnsuvm5mKtpr8XnTeVMdgsqHL99LqiqAP2tNmrtqW5lzbcga7q7a0mNl1Rhs+a97v46K9fT",
+	"yUQqw5JXLOH0fD5h/9KSDXgv5OAF/MlaDlY/AxZzX6LO9U+6U1F3cuxlAXYRdzC4aYLZqx9k/4hEDuzu",
+	"kpoIhYZBhCSXnAkhOy3b5NSQmAohDekzKxQhDfN9ptuHm8z1hch7jn6niUMaJCinRGJHnaQ0ZtmQTq4g",
+	"nA8kWhe6j0XNPPnTpanCn84ggXooRG+HnPsKWYJYg0vdLl+HOAmmiHP+cpGy2QR+lv01fKR22/uMiyuP",
+	"y+hbjR5hiMO1mfog+5Z0dHCyBeSxLKXj5Bj1BGmQQudYORIIqJeuA97mgqXX6d3H7nyQ/SDP2VDlGszf",
+	"yhq2wnErHG8xn8te2S/3qjv25KRdwlJ2lZF3ZTKXvSbGnpLBMtLBVECmSmX/L2+jYSaJlt6zJORMhIld",
+	"ruOxfWHieuIsxJme5XNbmejk3ofDgq1oVWbtwkJQf+0d7wpR50giTdO3rrcPHLdS2mfpxvksDgy+njU8",
+	"aNw32MQaFoiWK5SsQn7S1x44+xfQg4euFMtlCSJVewKGU4IyNIE5lgEXcE0uigyg0Ek0v/nu0WXJF8/c",
+	"M/efd/E2SPRblmbxR12GRW9/tzKrqzJHzKONrHmlYFc8lktNzohvNzKDGsVQCYOs1f6a6WQe3h+fv4U8",
+	"Nquj//s1TacM67Ps31i7b1kmfFE3F2CP9fu9v8boxyRlNLHEG7UiYqbKtalHcARltY3aRD6p6iKerQLG",
+	"S5aYGn5YfMSx7Jb7b6ETTquyveH98GqgmdXpOY62vnpG/a0l2iQZu9uAn9YZ8ydDFo8spcsMQswJYrQz",
+	"NOSRGc3SwVHe0AvZPhjY7pOS/YZ+gSaZipRpTSI6NRIxzcAuB4iKRW0KwSaf+Zy0r9KIxtk5WMy17Ofu",
+	"LY9dpyH5POksQ6OsMkGdbX7AUcmCfH5Orzb1zv45rc6tEfmwbO44SbK8/3XZHDZiL+uNO/1pCr0ganIb",
+	"aDzMrLuc04FJGMa7FBtAe+sRYxPISMBi7j6NR4cBEjCWSSMujJqjR9G+oc9i1wCaG48WcSFQm8h6wAOu",
+	"AyBtQtCKvBkQM5POMHTVPR5lQ4qEROwj10ZHoat0klLxncZyZpw3jYdQ15xVCknBXOk+LtqbwrCifKVY",
+	"b2Tf14K3RVlhPIJNZP5aK15c4QtFvy4VZCrQlIY6f/slFiQ1w72EWqLZUKYMarRPzv6C1U/k1/MXrSdB",
+	"Mj96+RbqnLjReZ1TZD9DhBDXKiWa8TSJqUqiJmiPgNln/x1rdTlhY/vPiZIDnrKoeSGiiWIDphRLLiGM",
+	"C09S+7+B6PJ/AS4EjhahNR6R7wOVlUwoV74i/CgifWZmTlCOHx3ZDXKAQbA96Li8EE5TBNwPMpFc+LaL",
+	"dqUsw1wg0Y7dBb0TOdwTuyWAadFtkmgnyk4UN6fKY/3DNB2FslZ/rcLWTtRPcaNKkfvzaQdTfMe01fQr",
+	"xPP7Ihewt/KrT/zdCsGHF4LYqn+/01ml9FuKyoVhYwMB+Qn/8RmFY8oMqwLrB5RVHwQLmgBUlto1s1io",
+	"c8h6sBMhsdo2ROBBdpfnoaCItT8ecm0kghmXkjdgmjc1EwavqImHVTl6e5Ur55pcAQbhnyxU0l3jBr1V",
+	"oGtA1sULRPf85nJ6gVhuqk42a8tLbkh+7+l6LsfTwWspWC2pdu7VpvxiQ9G+fLf+fmnDARWbGhKdDlp2",
+	"5S1YeoS63q2Mv02qf8gim81u380y55GU37EBJq/A3TmsKZVkHoOs0IbNgeihTALw49CvNZBpKmegrY8X",
+	"pRLCst6KVLorr5VDjr1nDXkdDpP18iVCzrbX/fZE9VYrv11udoIomwFiogRq1l/op/Jq+Pol584Rfa+F",
+	"59vS7610r4hIBbfh9qvAv0QLqL1lCadXQmqua/OJXko50ln/vgAlikJCoVVYUylH9olWKXLWdGmHxy4C",
+	"gxbys9dnZ89PSMs5KdEiBkM6A7EZQGT5Qpx6RSQzmQ9JdM0UH8wjGBXfSGOjse9T277d3gvnxfWvp1hn",
+	"LmeCTGiMqU4YzAdIUnQvdDsXwgFvNh0gJ3qkUSDvd3ZJlO0XRPDlFPzBdZiWlAzYzAUUNXPwmFjsMqNz",
+	"AntoX3N0AS14oKCWa8ShzAfqT/U8qqzdwEdyVevOWNLzj3TMRW1a0vviuW3Z0AOyIXcVA05kb4SQs/sz",
+	"OWqZDQQPNs/HL5kzlQGsYwTBYsV8xSF1TYUxb/owyHDPU9oXLZhTO8/bjL7ffxo5NF2dSQXtLQKWU04g",
+	"d77LbR74Ng/8X6UgF253qWZpA/64ym6BmOjdMDmIhyqWNRGF1jRZ5Q9A2WEGZs7jsCKxXVGrI9hsy+K2",
+	"LG7L4v6UxSeWBZTTEW+RyVmrJeWC1VqN2GZ2GQwpee+641j6ztsyAYYphKoSlwZTKM9f5GTW8D730/mm",
+	"HT/Pr5kw66F1Z8p9Fhve2lwPdtveY8LXZMIEgyzTHKq3xu/zUAYYuk7uTjnBSNGQxSOHnR3LMQsTp32H",
+	"Qfgiy6NYvNR/gYlu9ZOtfrLVT/6UwSPLIkplFjdXT/L2lJW6yHtsKxXHbGIOAewff+Fa/ERh4jKUzOLn",
+	"5Pv3Px2fv/+R/HT+6iX55z+etnuPCr3rNeRvXQghrbkFub8+oQu9TuBCjl5SbVog21unz6JDBN3G9DEu",
+	"0AnVxB7s0BNKTk2bRDyJfCE/jAUdyZokgj8izCmbT1jzQkQJNTQiVBAYw8N7Q9M4OR5DMB+YLeZid/d9",
+	"cykM7ru1QpWba0JF04F93VBOFWa4cRH87EL4PRBJju0P/Q7zzkvIGSRKRG4wEQ6rIxXwB3wgkejZh2Q3",
+	"Mp0cklgKweICWl4GZsCTNokwCRtTjn0rW6pytKaUa2h+JjW7EJgrjW2s3G46eHxMYSASewJWedetIvYc",
+	"CeuBcKwdkflOhfa8q/sU5Go15mfXtSzw3dq/rGGB7xvbR1zUDGv7DpG2FyZympEeUAaecNiahPFrlmDb",
+	"V0fhkLgpBemzIYeszFLh+LVZoxMFCrd8MYW7vcnW3pcd4VLFQ363IbZibnjgwWfNPfBtW8vjoYPO/lhC",
+	"WwOFEfI4M2TjzRH/ubjmhmJGx7Lsi9PguW/a+s4XstoEDzanGUJEc0VSLkbbUt/bpvFgw4NERciWtUpG",
+	"raEdxuWLND9m4z5Tq6qCz7GuaJS5orJ+kaCBIOQi6Cpt8t71o/XZkdxNB57EFtBepfmRm5+mfdJnzgwm",
+	"OJsjrAXAdAOoDZtO6oqDc3L9WmuW8hk+TJFwPr41AF5yMaozZXPqygs67KnfJnzjtkB4m4V5B7FMS7nY",
+	"6xxqUgF00JLuRjywZE4HzHbnU/5HqTKqCvuvwJTWKSrCewYoI5DxjI2lxRxyobaq5UODe0LbaeikHZzr",
+	"xnS1sXzKRivg/n+Q/eWq6M/2gT95z6nbgUT6WfZDPKS1fAUr3odM96597atVc0slW8bx0Pq6PYVapRwu",
+	"coFh2E9K9qf9aOfTB9lf2tvqZ9n/9isPlwdZtjWH28v4hTWHH+CWrHX9Nr1MP8v+gpDGa7ujmFE3iDX7",
+	"N9Zn+qaEGsPGE6NdAwUMpgzlDOxvOTCZEU31iEHgoSoDzqj5TfjHVxBexpv7x5RNGWgZaioEQExibBm7",
+	"vgIyD8SffZSGjhkZgfNbL0JIf3vh56bfAXTAbGPP29jzGizxzFBlmeIAakMhjYEOFNPD1SyyZCc7M2ep",
+	"TfLKPfNNu8ZxEat1b7chW+/3LWvTZdju77Tf6tq+zrfh+KZxLKcYOU8l9B+YTgg1znvdzPC13BuHfEL6",
+	"LJXiSmMbe2qyV1j1EoQzuFblFRfe+Y2gZnImmCIDLhLtMeFClHLj0to/GnCkt7jA0cd0TlJGrxmU/p1L",
+	"kjKTO8MAUU5q5gbkLtVAyJloeiTIgnOjKg3gOEmQ/L9WNzvO7jhJ7tu/7ralRj4jUfxLCOWtE/xheeQr",
+	"Ogpc4D6YRvpzF5J10TbgAl/iF3cf73zCfyxFCjuHkV02VB47LLA1JvJ2OuRcjpgPbgICJjSI04bOMU8L",
+	"27kAm3SYk1eyTZx6AYxQsbG8hvLHsWbpNdM518V9UDJlVXaQ/VnG41Z77c/t7KhiREi/1X9aj/3m+vM3",
+	"VSUCBOMvDFiNIE1vcEngG5YOMrFT57GrI7TOPculrVPqgZ1SY08IN1BZN9LDkB5WoGGVWCxWVgLaYTW8",
+	"VUDGd6XSPQxI1Tq3pwRStW2dtdXn7gRaCqntOw2ay5dobnLCBJ3wtr8KdcIJcntobL5UPNEE8cdo+lbZ",
+	"QQxnWVNLZ93I/gcWV/pT3kyYOH57SnbbnfZuG/eGxVPFzbxx+Nvvxc5DEHWOp2M7rXyDAMKbiZg1fs/3",
+	"INy0JZorVEsEWD/WcjaHYLj7JjlX0uut3gfAlYO4zdLjqiBum8SglgsZcV431kZOwE/NxVWTzFh/KOVI",
+	"XwirYkKfQv8q0DBJCPTlUr4Z4OZAA07LuMk1TXmS18PPraaNfoYcXtd1VcaiBE1SKa6QrWkAjwcE+0rQ",
+	"Hdi2N+Fmruh2dr7ovcEOURkXtdRqmKjLE4ilGHA1Xrdp2ZNOp9kYc5ElEqyTff5NQ/7++VmiA+8tOwLX",
+	"4onhN6vhfEuUfWd6RmGcGm0jnPnWqXy7DeuAE39X9Eg0c/ZnOTTkBEDbBZ+PvDm95Sq7U7urlOkFmrt9",
+	"lToc4mEU600J/ptSsrcq8K0DePguN7fC76uUwB2jqNADpurbAp0KhzPEJiQyMsorFoQzlKEO0+p4UIFK",
+	"kzEXDlwR/ZiKEZrOrDHN818tGtXnbipv7Nd6yCdfa7Qlm6Cf8ddlnwPyE27xNmiy5TBLOMxPWb+rUOZI",
+	"iBZIQgWmD93ASbeM40w1vWLLDPBf4YF7ksI4WMVNOpFTqHCG2utvQPp+c2A5C3Q31Szr8GX1z5sqmp7q",
+	"cgdIHSjEqSGCsaTUiwd6pgHlD6U2lW3O32WvXkmmUHo9NOP0ZiXXA6nIhMlJyjbwAmE7uQleo2X+oOyz",
+	"nU8DnrKladbZml/wlK3yd5yawMEBzfjsYoagzhZr7rMptD9o7/uYUDPMXR8DHG8tv8fB3uZuj8oT+0Cv",
+	"KS5o+bm52vpJSrnY8ITPoe9G6j0rG7mol1DCMbw0U74CyLCQQoDuV1CH987V3p/ngCbSV3Kmw+aNcznF",
+	"2lx+BdAfolmIQhdNenJMJkxpiUC91JCx1Ib0Oplv8DATRC7t50IwlyKUt6WcUUzsgYJZe2dSKa6YNnWg",
+	"Hmd+ad90Tp5bxeqkPL+XWyH2xUIsv3WfGm5b7Q38/PtCxt5cThWgzfvdry2GyS7a4t3bYSJp0TRdap+5",
+	"DquFa4WARyPGJpcOHDZyMD0BOM8YkO8BI5KmKVEMm5Q7FCEE99A+ddzB6TORLAICLUrJ5yI5TtMb37N7",
+	"MuX8/HC2923HBaOzpOoG/yRnZGz1EQhvMPvY1qjbGnU35kvPRULsRZeDRe60Jj/65P61okemJrGUI84g",
+	"sqd9aC9vmumbYrICp6nmLeS5SLDjCMuArj0bQ0wNq3HIqankQu6SrVmMDlrIt3HR/oTpQWsTsVX81ifi",
+	"TYWPI5lCURtGrZfWeWD65retUsIa1sAfhqWWcY8QAnCrZd527cfx29Nsx2tUSEeeBd8IfrZGkYeDblwD",
+	"3+gY5+HTj4f2AXv+MKQmUmX5IcYhew+dZYbov3VIRkB2X6uSCJN7GPwiGNqq8mdwRHVuBDyUDLcIz3OL",
+	"XLRVVb/yJL+s/irjcOuxtFJ8AT/dUYA/tNxafiEVmWEmGvojU0ZHLHH6aKE+DL1ZUHkxLySo5VqsgdIy",
+	"OSCMqpQzRZTMEOqkrKqzsDM8TtMbqgr3yfB0Ntn7NovD4dcwi/HYt4bxltusyqewdOKcZRnDybxb1SkW",
+	"GzOhT/DfFdZxtVXcrkk09crRnyld809d3OIo7cZyrT4zs4YUbpn3LlUzc6MvVDW31PawpVQbk9rN6qiA",
+	"PDw0z7J0zpxQ70g9eZgEztXX489dF7XVSe4kx/O2LCCnfOyAGXKDLruF672kw9NsA5cR5DSn6LK1Cg80",
+	"YBhIRSJ5zVRKJ5fOzx/lSaPckJgK0rfK/SSlMUsu4J1zBIcdMypmQ56yI0LJYKogO8CbXtjGhJu8rP40",
+	"abpkFOemsnP0fiqorq/IEngHW/j1+6Vwng/CBzf2S+WEc3u+qc/bytMtS75VdYpfFxmyaxiOhHsj7uzr",
+	"GZdGj977h77p+JFbxeoIkt+TbQzpfmJI+X7XRJAyIi0QtP90RRTpB8DZIWqaYg7vmaEioSohnqpdy7Os",
+	"DdfbN2fnDIP9JHKDtHgSke/L7c4y1EpqnO/GIX8+al6I7KeGj5k2dDxxbcH855pfCWqmikWoiSAoGOY8",
+	"RZDmFDXzFmMwTn9usC1lYbQ2AYxvSnofP3pdx6Uq9DoXwukwBKDO9BFRLOGKxUY7lBzjWoKwBOfhuoLg",
+	"u4udMDE5ArbL6zZWd9onukn2CRTX7Hbwvz0ytJ8Nm6Tbgf/dI8Pmheh1yBBe0tsjQ/L9P///bof8n49c",
+	"azefN4ntdg/zBlqP98mQ7MIIwaMw0TY5Jnu9p0Qqst/ZdacG4KmtY/tkFGSSzShUV4srpppkOiFGXghK",
+	"Ejpvk2NBaJIopn0DF9hGTfa6HddRihqPyWg1xIFlxQmd66Y9soSDQEkOsSjRjqPhMW5A58vB6JDKPA20",
+	"/Q8j7P9lJ1SBpuewUh29Or1VJQAm6/udufDARMkx1yzBEe1mjukc+5yaGQckpyHLljqeamNV2aExE+1+",
+	"gZm5037K4wuB952Zpv3CCl2yt7cL8K2CYUp6t9PbI1IcOe04w+Kz2zBkwqHq2S9c7zzoQdu+EBfCR2z9",
+	"LxWzqpN7AhCzMlXYqtyJzJLh4ZQDNg25vVlBvhz4TCIzZGMYyioJOmwSlhWQImt3XQqHMk006TPNE0Yi",
+	"HPwSrn5U6GKXRE0SfZB99y83E3gSYb2gG9532t2lmVTJo0M7j7/DF+TvxI5H/n4h/t5qteD/7XeR75gH",
+	"wackIn8nEZB7dFhsq+xMBsDIx2ObYGin8Jop+CHwNXilHAfy71zvNa7ddfiatX8q9CU09eXu94jCEC0O",
+	"gE02L/vKUgQ8GsuERd4FHtOpZk0Syb5m6prBrrOPEyAn++8B/1j/UsuA5dTUv3Xx14s9C/HXC0QA13CB",
+	"IGJq/1czxWlq/wVI5fAPaS5x95skcgakLo2tmBWDMGDG+Gsnxz5OuDU3aqYHXzN9Sa0siYZyqvRlygbw",
+	"l+Ve2R90auQljBwd2ZlRLYX9fGx15StPOLBRVkOCltJwWUC22t/R1LLU5ROt3Ub3rZtnMJmKraHpJTJi",
+	"eFew6fZo7bqYoTwt/dIeIhUxu8FPoWH0pbOSiz9dHIOt8yAsY50HkbpCdrCM3pDKqt4QLDp8Af6sevHB",
+	"GbUxjFmacE7dObVkMwJqCfhn3TtrX7X6BSM2v0zkTKSSJsX31Pz4g+y3rWT2t8Vy4owVAF53eSvshKbC",
+	"EWX+vlya2x3MxJd9N2oHh4SSYKrfQQNtCOn32dVUWOlmH3ZdEBWIOhRsLNVQNiKcDnTkJJqIsd4KVC/c",
+	"pGBVCaPJZcqMYf6GrbO20i4dgdwkCUs5KJc8d6EBRG3TweIIY+cvJKir+RwUM4rXjH6LQ3nFqUpERkOp",
+	"4ahQyMO/BKpXsO7MKohKL1spKD0fPrI0Zo3AS3RjJuU3VcrKEhf3zy68iUQTxa65nOpL9x1gBJXHUMxt",
+	"nPuR30YgdZg2rB8pVSoSaS5iOHp8nWWwqb8lCFG/sIxMLf17difJ99GVFPZcFYksQ7H36FEz+/dlNgyz",
+	"xqH9h9uBpt/I0iiGaRTKXsgc5ZQgJMAg/R31RPcLr+R6La/Q6tdl8VX4SzGXx5l7X6vH1E3vYXL53OCr",
+	"vab+IHKzFJ3t3jWOOe/2222K3zbp5muHGLjOOuV7WUMzN8D67qcaj+rOJ/evpQk3rwPwOGh3hJ3CmWKB",
+	"jTqjAFnfZ/g1Np/nmiRKTiYsqUvOyTneNj3n2wJSo57RbkyF9fk5tdRw6x72FcJjm6XzVQIeb0xxN0vT",
+	"cTRSTtSp7FnJyIAzdDL4ntqW/8UAwOrriL2KTzQDFg5qQbH83quz4F23VopjoSH4Zx2Scnht7kzre5iM",
+	"ofWu6zZraKtU3QAc+aYCrF6N2nGGLmdrRauf5U/fR9PdW2h7W5z4PGyBW8Ee890ITGEPpmJtoSKYTa1j",
+	"uwbVd6HBbgnKZnPwmi9mVH5jVkfw870px/B9a8atwvHQUf/wjL4w7n9jBWQtZrPzyXvYloJQlYi0cX/3",
+	"wepBx46u64S5X8KW7h9c0c7c3rMMyt6zpXuk/dXCzZPXjW7KTual3jzV9+azrG3KG7QDgF2ni116i5k2",
+	"YeJPnvxLiWIx44gWRo1DjfN9bSFLwbA0bZM33vzIOlj3GeCEgPWRmyF11VXv/O7dqte6wI56d8WOVrEg",
+	"3xd32xF32xF3rY640IhOuNQpsNxv06q4HUZVy3peSOVS1qggcmroFTt0TB8X1GdmxpjwYToMy7nAnwuh",
+	"GsheymATvWFuuU88lNqnUHmkwSw8COE/zIiDiJ8DYxOsiYHkepZ3RGgKTE9qx8hi+whUNliOF3pVYBQM",
+	"9fmvxjRhbXLsEBO7nWan0yHAPw0fs2JX2CNC9Sh0yGAhBcdK1Er3dpk7vrM259ca2Msmi7Ncy8fTu4PR",
+	"mZ6mZnXJuufN29qFrWPo1rl4lgGrMQPEcoM74OiQUdFyVRF3xtV7ewQS6pCXZlp9TBU4ZbL0bk36c9KX",
+	"ZugLCAodCHKN0mqP6NoGnPN2Td2Xm96Zr/m4bb2w88BZBdtqrK2meFMew69cSV9NXdQXsxbD9B1xlGOv",
+	"4AY6XzlVCmoE5NQE5RhWS0OFKdQMg5KENsHQPhqc1dbmOdPmT2ho5loxpF1u7c0tF1nf3iT2yuGVvBED",
+	"sST4tyVxKvvtHcrenxhNzbDqhpwakkiml/dseD9kUHMEtUB4lsSuKEyLGuIQCMQ7UbKfsrHe+RTLpNCt",
+	"YfF+QpTGVVkRSBb9Tvuk4YnkkNJZBZj7EVoZvMWR1mlrmb0bcp+r4mEt9pFbWqvs7mB/de/dHW6pH8dt",
+	"tm14Hx4VIBxgyc9QzoiRZMwAoG5JxwbwjtZfhnf49cKB0jSVs+fjiZn/haZT5ve/lEBHxx44a0KVyXl+",
+	"VodW17f0mqm+1LVBzv37jXEuvbAxxQaTjrPd8YDHwU5yDf040GlNZ3TuqiFztsCxRe6Ei6v1eIpD0IBC",
+	"rkp2UoZb7jOqmAK05eYi+LJ9jSOYqUobh40dUELcaz9VkItzpcVhp16qWNZwt53TiKs/bCzG4N9LNcqJ",
+	"jcYxmxgH1mjvBTegrQWv+iD7le/xduDJsXZdgoMfhXOs+HGOvhv8xhX/1wwFnjspWJ5dOqSTCROFYaEP",
+	"cdV4mBvrd9Dn3/vELCObvrNKf75YaN0m731IxJVaU+ErnYPBMxm7OP65awcBXbcXW4O6Hl8ZgvskpSJ4",
+	"cQFHr2p7oB2g7/nCdd4lBqpmNSMZ39LE0JF92FFjExyvFA8jGDJD+l4c7gW0gqEJ6dOUitjPGzk4kQIW",
+	"GrzK3Y+qTSn0V/LHChD2lmNrYNnBm3L2/BnUmBADAhWeWozSM8ZIHJZTgNTJfdRZJkp7Lfmc1dIf1tfS",
+	"w4oyJ/28KMXZtbnsdEdP/7Y/e6yesL2+Prju/NFNeuNdsTfxjB+1/gUKa/FkqXhfKERYyMNBU81NtEm4",
+	"8I0BCDjzSffp405hwt3HB73dTgd6YC+dWgYasM4MuTDsCrouLkzxLPdCOcNYT2jMsqiDGbIxZktm5WWF",
+	"kg6N3coPSXTdbWJwok81O9izR/3Tq+OT1tlPx739A2zNB6AIfub4sEzmTfJBcscUBtM0RYjJ9qrTyRxo",
+	"Gx3SHXnxgUut5bz/618rtF5q2QI5ztq3ucLpYj4qqm3dzuoqgRkVxsM1VNn8ZYsmqy/0vB4s2f8dAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -31,6 +31,10 @@ func TestCallersThatMayNot(t *testing.T) {
 		path, body := op.request(e)
 		w.do(op.method, path, body, as(expired)).problem(http.StatusUnauthorized, "token-expired")
 		w.do(op.method, path, body, as(revoked)).problem(http.StatusUnauthorized, "token-invalid")
+		if op.session {
+			w.do(op.method, path, body, readOnly).problem(http.StatusForbidden, "session-required")
+			continue
+		}
 		if slices.Contains(reads, op.scope) {
 			w.do(op.method, path, body, readOnly).is(http.StatusOK)
 			continue

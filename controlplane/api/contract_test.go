@@ -103,11 +103,15 @@ func (w *world) drawRefusals() {
 			}
 			return path + "?" + more
 		}
-		w.do(op.method, with("nonsense=1"), body).is(http.StatusBadRequest)
+		caller, refusal := op.caller(e, as(w.token)), "scope-missing"
+		if op.session {
+			refusal = "session-required"
+		}
+		w.do(op.method, with("nonsense=1"), body, caller).is(http.StatusBadRequest)
 		w.do(op.method, path, body, anonymous).problem(http.StatusUnauthorized, "token-missing")
-		w.do(op.method, path, body, as(w.newToken(w.org, lifecycle.NewToken{Scopes: without(op.scope)}))).problem(http.StatusForbidden, "scope-missing")
+		w.do(op.method, path, body, as(w.newToken(w.org, lifecycle.NewToken{Scopes: without(op.scope)}))).problem(http.StatusForbidden, refusal)
 		if op.lists(w.t, http.StatusNotFound) {
-			w.do(op.method, op.elsewhere(path), body).problem(http.StatusNotFound, "not-found")
+			w.do(op.method, op.elsewhere(path), body, caller).problem(http.StatusNotFound, "not-found")
 		}
 		if op.lists(w.t, http.StatusPreconditionFailed) {
 			w.do(op.method, path, body, header("If-Match", `"another"`)).is(http.StatusPreconditionFailed)
@@ -115,8 +119,8 @@ func (w *world) drawRefusals() {
 		if op.body == nil {
 			continue
 		}
-		w.do(op.method, path, strings.Repeat(" ", maxBody+1)).problem(http.StatusRequestEntityTooLarge, "body-too-large")
-		w.do(op.method, path, body, header("Content-Type", "text/plain")).problem(http.StatusUnsupportedMediaType, "unsupported-media-type")
+		w.do(op.method, path, strings.Repeat(" ", maxBody+1), caller).problem(http.StatusRequestEntityTooLarge, "body-too-large")
+		w.do(op.method, path, body, caller, header("Content-Type", "text/plain")).problem(http.StatusUnsupportedMediaType, "unsupported-media-type")
 	}
 }
 
@@ -161,6 +165,7 @@ func (w *world) drawSuccesses() {
 			w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org, e.certificate.ID)
 		}
 		path, body := op.request(e)
+		caller = op.caller(e, caller)
 		a := w.do(op.method, path, body, caller)
 		if a.status >= http.StatusMultipleChoices {
 			w.t.Errorf("%s: %d %s", op.id, a.status, a.body)
@@ -193,7 +198,7 @@ func (w *world) drawConflicts() {
 		if _, err := conn.Exec(w.t.Context(), `SELECT pg_advisory_lock(hashtextextended($1, 1))`, w.org+" "+k); err != nil {
 			w.t.Fatal(err)
 		}
-		w.do(op.method, path, body, key(k)).problem(http.StatusConflict, "idempotency-in-progress")
+		w.do(op.method, path, body, op.caller(e, as(w.token)), key(k)).problem(http.StatusConflict, "idempotency-in-progress")
 	}
 }
 
@@ -220,7 +225,7 @@ func (w *world) drawSenseless() {
 			if op.id == "createDomain" {
 				body = map[string]any{"name": "second.example.com"}
 			}
-			w.do(op.method, path, body, key("used")).problem(http.StatusUnprocessableEntity, "idempotency-key-reused")
+			w.do(op.method, path, body, op.caller(e, as(w.token)), key("used")).problem(http.StatusUnprocessableEntity, "idempotency-key-reused")
 		case senseless[op.id] != nil:
 			w.do(op.method, path, senseless[op.id]).is(http.StatusUnprocessableEntity)
 		case op.id == "getDelegation":

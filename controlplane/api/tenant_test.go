@@ -25,11 +25,13 @@ type estate struct {
 	invitation  *controlplane.Invitation
 	webhook     *controlplane.Webhook
 	delivery    *controlplane.Delivery
+	session     *controlplane.Session // of the owner, who is signed in by the cookie of another one
+	cookie      option
 }
 
 // ids returns what nobody else may be shown.
 func (e estate) ids() []string {
-	return []string{e.domain.ID, e.domain.Target, e.job.ID, e.certificate.ID, e.token.ID, e.member.User.ID, e.invitation.ID, e.webhook.ID, e.delivery.ID}
+	return []string{e.domain.ID, e.domain.Target, e.job.ID, e.certificate.ID, e.token.ID, e.member.User.ID, e.invitation.ID, e.webhook.ID, e.delivery.ID, e.session.ID}
 }
 
 func (w *world) newEstate(org, name string) estate {
@@ -38,15 +40,18 @@ func (w *world) newEstate(org, name string) estate {
 	e.job = w.jobOf(org, e.domain.ID)
 	e.certificate = w.newCertificate(e.domain, false)
 	ctx, actor := w.t.Context(), controlplane.System("test")
-	var errs [5]error
+	var errs [6]error
+	someone := account()
 	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org, lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
-	e.owner, errs[1] = w.service.AddMember(ctx, actor, org, account(), controlplane.RoleOwner)
+	e.owner, errs[1] = w.service.AddMember(ctx, actor, org, someone, controlplane.RoleOwner)
 	e.member, errs[2] = w.service.AddMember(ctx, actor, org, account(), controlplane.RoleMember)
 	e.invitation, _, errs[3] = w.service.CreateInvitation(ctx, actor, org, controlplane.RoleMember, time.Hour)
 	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org, lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
+	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
 		w.t.Fatal(err)
 	}
+	e.cookie = w.signIn(someone)
 	var err error
 	if e.delivery, err = w.service.TestWebhook(ctx, actor, org, e.webhook.ID); err != nil {
 		w.t.Fatal(err)
@@ -63,7 +68,7 @@ func account() controlplane.GitHubAccount {
 // request returns a request of the operation that is right in form and names e's objects.
 func (op *operation) request(e estate) (path string, body any) {
 	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID,
-		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID, "{delivery}", e.delivery.ID).Replace(op.path)
+		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID, "{delivery}", e.delivery.ID, "{session}", e.session.ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
@@ -71,7 +76,7 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"name": "new.example.org"}
 	case "bulkCreateDomains":
 		body = map[string]any{"domains": []any{map[string]any{"name": "new1.example.org"}}}
-	case "revokeAllTokens":
+	case "revokeAllTokens", "endAllSessions":
 		body = map[string]any{"keep_current": true}
 	case "rotateToken":
 		body = map[string]any{}
@@ -105,6 +110,14 @@ func (op *operation) request(e estate) (path string, body any) {
 	return path, body
 }
 
+// caller returns who calls the operation: the one given, or, where it takes a session alone, the owner of e.
+func (op *operation) caller(e estate, other option) option {
+	if op.session {
+		return e.cookie
+	}
+	return other
+}
+
 // secured returns the contract's operations that need a token, in a stable order.
 func (w *world) secured() []*operation {
 	var ops []*operation
@@ -134,6 +147,10 @@ func TestOtherOrganization(t *testing.T) {
 		if op.id == "transferOwnership" { // it names its members in the body
 			w.do(op.method, path, body, caller).problem(http.StatusUnprocessableEntity, "member-unknown")
 			continue
+		}
+		if op.session {
+			w.do(op.method, path, body, caller).problem(http.StatusForbidden, "session-required")
+			caller = w.person(w.org, controlplane.RoleOwner).cookie
 		}
 		a := w.do(op.method, path, body, caller)
 		if strings.Contains(op.path, "{") {
@@ -170,6 +187,9 @@ func TestScopes(t *testing.T) {
 	e := w.newEstate(w.org, "scopes.example.com")
 	before := w.rows(w.org)
 	for _, op := range w.secured() {
+		if op.session {
+			continue // no scope is enough, see TestSessionOnly
+		}
 		all := slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return s == op.scope })
 		without := w.newTokenElsewhere(all)
 		path, body := op.request(e)
@@ -215,6 +235,10 @@ func TestRestrictedToken(t *testing.T) {
 			continue
 		}
 		path, body := op.request(others)
+		if op.session {
+			w.do(op.method, path, body, restricted).problem(http.StatusForbidden, "session-required")
+			continue
+		}
 		if op.ofTheWhole() {
 			w.do(op.method, path, body, restricted).problem(http.StatusForbidden, "token-restricted")
 			continue

@@ -231,6 +231,7 @@ func (w *world) rows(org string) string {
 		SELECT d::text r FROM domains d WHERE org_id = $1 UNION ALL SELECT j::text FROM jobs j WHERE org_id = $1
 		UNION ALL SELECT c::text FROM certificates c WHERE org_id = $1 UNION ALL SELECT t::text FROM api_tokens t WHERE org_id = $1
 		UNION ALL SELECT m::text FROM organization_members m WHERE org_id = $1 UNION ALL SELECT i::text FROM invitations i WHERE org_id = $1
+		UNION ALL SELECT s.id FROM sessions s WHERE org_id = $1
 		UNION ALL SELECT h::text FROM webhooks h WHERE org_id = $1 UNION ALL SELECT v::text FROM webhook_deliveries v WHERE org_id = $1
 		UNION ALL SELECT a::text FROM audit_logs a WHERE org_id = $1 UNION ALL SELECT o::text FROM organizations o WHERE id = $1) x`, org).Scan(&digest)
 	if err != nil {

@@ -127,7 +127,7 @@ func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (
 	case err != nil:
 		return nil, err
 	case len(ended) == 0:
-		return nil, controlplane.NotFound("session", id)
+		return nil, controlplane.NoSession(id)
 	}
 	return &ended[0], nil
 }
