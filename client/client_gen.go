@@ -258,6 +258,30 @@ func (e KeyType) Valid() bool {
 	}
 }
 
+// Defines values for MemberState.
+const (
+	MemberStateActive   MemberState = "active"
+	MemberStateDeclined MemberState = "declined"
+	MemberStateExpired  MemberState = "expired"
+	MemberStatePending  MemberState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the MemberState enum.
+func (e MemberState) Valid() bool {
+	switch e {
+	case MemberStateActive:
+		return true
+	case MemberStateDeclined:
+		return true
+	case MemberStateExpired:
+		return true
+	case MemberStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RevocationReason.
 const (
 	RevocationReasonAffiliationChanged   RevocationReason = "affiliationChanged"
@@ -444,6 +468,21 @@ func (e WebhookWithSecretDisabledReason) Valid() bool {
 	}
 }
 
+// Defines values for KeepTokens.
+const (
+	KeepTokensKeep KeepTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the KeepTokens enum.
+func (e KeepTokens) Valid() bool {
+	switch e {
+	case KeepTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportAuditLogsParamsFormat.
 const (
 	ExportAuditLogsParamsFormatCsv    ExportAuditLogsParamsFormat = "csv"
@@ -507,6 +546,51 @@ func (e ListDomainsParamsSort) Valid() bool {
 	case ListDomainsParamsSortMinusName:
 		return true
 	case ListDomainsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemoveMemberParamsTokens.
+const (
+	RemoveMemberParamsTokensKeep RemoveMemberParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the RemoveMemberParamsTokens enum.
+func (e RemoveMemberParamsTokens) Valid() bool {
+	switch e {
+	case RemoveMemberParamsTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UpdateMemberParamsTokens.
+const (
+	UpdateMemberParamsTokensKeep UpdateMemberParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the UpdateMemberParamsTokens enum.
+func (e UpdateMemberParamsTokens) Valid() bool {
+	switch e {
+	case UpdateMemberParamsTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferOwnershipParamsTokens.
+const (
+	TransferOwnershipParamsTokensKeep TransferOwnershipParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the TransferOwnershipParamsTokens enum.
+func (e TransferOwnershipParamsTokens) Valid() bool {
+	switch e {
+	case TransferOwnershipParamsTokensKeep:
 		return true
 	default:
 		return false
@@ -1431,19 +1515,29 @@ type KeyType string
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
 
-// Member Somebody who belongs to the organization.
+// Member A person who belongs to the organization, or is invited to it by login.
 type Member struct {
-	// CreatedAt Since when they are a member.
+	// CreatedAt When they became a member; until then, when they were invited.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Id Of the user.
+	// ExpiresAt When the invitation expires; null for an active member.
+	//
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// Id Of the user; the same in every state.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Joined Whether they have signed in here yet.
+	// InvitedBy ID of the user or token that invited them; empty for an active member, or if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	InvitedBy string `json:"invited_by"`
+
+	// Joined Whether they have ever signed in here.
 	Joined bool `json:"joined"`
 
 	// Login At GitHub; empty where it passed to another account, until they sign in again.
@@ -1459,9 +1553,13 @@ type Member struct {
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
 	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
 	Role Role `json:"role"`
+
+	// State `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
+	// `expired`: did not answer in time.
+	State MemberState `json:"state"`
 }
 
-// MemberAdd Whom to make a member.
+// MemberAdd The person to invite.
 type MemberAdd struct {
 	// Login At GitHub.
 	//
@@ -1486,6 +1584,10 @@ type MemberList struct {
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
+
+// MemberState `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
+// `expired`: did not answer in time.
+type MemberState string
 
 // MemberUpdate What of a membership can be changed.
 type MemberUpdate struct {
@@ -1594,7 +1696,7 @@ type OrganizationUsage struct {
 
 // OwnershipTransfer Who hands the organization over to whom.
 type OwnershipTransfer struct {
-	// From Id or GitHub login of the owner who hands it over. Whoever is signed in where it is not sent; an API token must send it.
+	// From ID or GitHub login of the owner who transfers it; the signed-in user by default.
 	//
 	// Example: hubot
 	From *string `json:"from,omitempty"`
@@ -1803,6 +1905,11 @@ type Token struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; another text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// DomainIds The only domains that it may touch; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
@@ -1906,6 +2013,11 @@ type TokenWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; another text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// DomainIds The only domains that it may touch; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
@@ -1986,6 +2098,11 @@ type Webhook struct {
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; empty if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
 
 	// Description For people to know it by; may be empty.
 	//
@@ -2272,6 +2389,11 @@ type WebhookWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; empty if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// Description For people to know it by; may be empty.
 	//
 	// Example: Reloads the load balancers
@@ -2348,6 +2470,9 @@ type InvitationID = string
 
 // JobID defines model for JobID.
 type JobID = string
+
+// KeepTokens defines model for KeepTokens.
+type KeepTokens string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2729,6 +2854,24 @@ type AddMemberParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RemoveMemberParams defines parameters for RemoveMember.
+type RemoveMemberParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *RemoveMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+}
+
+// RemoveMemberParamsTokens defines parameters for RemoveMember.
+type RemoveMemberParamsTokens string
+
+// UpdateMemberParams defines parameters for UpdateMember.
+type UpdateMemberParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *UpdateMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+}
+
+// UpdateMemberParamsTokens defines parameters for UpdateMember.
+type UpdateMemberParamsTokens string
+
 // DeleteOrganizationParams defines parameters for DeleteOrganization.
 type DeleteOrganizationParams struct {
 	// Confirm The organization's name, as it is written.
@@ -2737,6 +2880,9 @@ type DeleteOrganizationParams struct {
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *TransferOwnershipParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
 	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
@@ -2746,6 +2892,9 @@ type TransferOwnershipParams struct {
 	// is not kept: nothing was done.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// TransferOwnershipParamsTokens defines parameters for TransferOwnership.
+type TransferOwnershipParamsTokens string
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
@@ -2770,6 +2919,9 @@ type EndAllSessionsParams struct {
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
+	// CreatedBy Only tokens that this user created, or that were created by such a token.
+	CreatedBy *string `form:"created_by,omitempty" json:"created_by,omitempty"`
+
 	// Limit How many at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3260,7 +3412,8 @@ type ClientInterface interface {
 
 	// CreateInvitationWithBody Invite somebody by a link
 	//
-	// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+	// longer works. The roles that a caller can grant are those of `POST /api/members`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3269,14 +3422,15 @@ type ClientInterface interface {
 
 	// CreateInvitation Invite somebody by a link
 	//
-	// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+	// longer works. The roles that a caller can grant are those of `POST /api/members`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/invitations (the `CreateInvitation` operationId).
 	CreateInvitation(ctx context.Context, params *CreateInvitationParams, body CreateInvitationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RevokeInvitation Take back an invitation
+	// RevokeInvitation Revoke an invitation
 	//
 	// Corresponds with DELETE /api/invitations/{invitation} (the `RevokeInvitation` operationId).
 	RevokeInvitation(ctx context.Context, invitation InvitationID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3300,23 +3454,31 @@ type ClientInterface interface {
 
 	// ListMembers List the organization's members, oldest first
 	//
+	// Members of every state, including people who are invited by login.
+	//
 	// Corresponds with GET /api/members (the `ListMembers` operationId).
 	ListMembers(ctx context.Context, params *ListMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AddMemberWithBody Make somebody a member by their GitHub login
+	// AddMemberWithBody Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-	// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/members (the `AddMember` operationId).
 	AddMemberWithBody(ctx context.Context, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AddMember Make somebody a member by their GitHub login
+	// AddMember Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-	// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3325,10 +3487,13 @@ type ClientInterface interface {
 
 	// RemoveMember Remove a member, or leave
 	//
-	// Their sessions in this organization end at once. Tokens that they made stay. The last owner cannot go. Members may remove themselves whatever their role.
+	// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
+	// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
+	// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
+	// a token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
-	RemoveMember(ctx context.Context, member MemberRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RemoveMember(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMember Get a member
 	//
@@ -3337,21 +3502,25 @@ type ClientInterface interface {
 
 	// UpdateMemberWithBody Change a member's role
 	//
-	// The last owner stays one.
+	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+	// token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-	UpdateMemberWithBody(ctx context.Context, member MemberRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateMemberWithBody(ctx context.Context, member MemberRef, params *UpdateMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateMember Change a member's role
 	//
-	// The last owner stays one.
+	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+	// token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-	UpdateMember(ctx context.Context, member MemberRef, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateMember(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetContract This document
 	//
@@ -3385,18 +3554,20 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/organization (the `UpdateOrganization` operationId).
 	UpdateOrganization(ctx context.Context, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferOwnershipWithBody Hand the organization over to another member
+	// TransferOwnershipWithBody Transfer the ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnershipWithBody(ctx context.Context, params *TransferOwnershipParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferOwnership Hand the organization over to another member
+	// TransferOwnership Transfer the ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4261,7 +4432,8 @@ func (c *rawClient) ListInvitations(ctx context.Context, params *ListInvitations
 
 // CreateInvitationWithBody Invite somebody by a link
 //
-// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+// longer works. The roles that a caller can grant are those of `POST /api/members`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4280,7 +4452,8 @@ func (c *rawClient) CreateInvitationWithBody(ctx context.Context, params *Create
 
 // CreateInvitation Invite somebody by a link
 //
-// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+// longer works. The roles that a caller can grant are those of `POST /api/members`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4297,7 +4470,7 @@ func (c *rawClient) CreateInvitation(ctx context.Context, params *CreateInvitati
 	return c.Client.Do(req)
 }
 
-// RevokeInvitation Take back an invitation
+// RevokeInvitation Revoke an invitation
 //
 // Corresponds with DELETE /api/invitations/{invitation} (the `RevokeInvitation` operationId).
 func (c *rawClient) RevokeInvitation(ctx context.Context, invitation InvitationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4361,6 +4534,8 @@ func (c *rawClient) RetryJob(ctx context.Context, job JobID, params *RetryJobPar
 
 // ListMembers List the organization's members, oldest first
 //
+// Members of every state, including people who are invited by login.
+//
 // Corresponds with GET /api/members (the `ListMembers` operationId).
 func (c *rawClient) ListMembers(ctx context.Context, params *ListMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMembersRequest(c.Server, params)
@@ -4374,10 +4549,13 @@ func (c *rawClient) ListMembers(ctx context.Context, params *ListMembersParams, 
 	return c.Client.Do(req)
 }
 
-// AddMemberWithBody Make somebody a member by their GitHub login
+// AddMemberWithBody Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4394,10 +4572,13 @@ func (c *rawClient) AddMemberWithBody(ctx context.Context, params *AddMemberPara
 	return c.Client.Do(req)
 }
 
-// AddMember Make somebody a member by their GitHub login
+// AddMember Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4416,11 +4597,14 @@ func (c *rawClient) AddMember(ctx context.Context, params *AddMemberParams, body
 
 // RemoveMember Remove a member, or leave
 //
-// Their sessions in this organization end at once. Tokens that they made stay. The last owner cannot go. Members may remove themselves whatever their role.
+// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
+// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
+// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
+// a token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
-func (c *rawClient) RemoveMember(ctx context.Context, member MemberRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRemoveMemberRequest(c.Server, member)
+func (c *rawClient) RemoveMember(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveMemberRequest(c.Server, member, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4448,13 +4632,15 @@ func (c *rawClient) GetMember(ctx context.Context, member MemberRef, reqEditors 
 
 // UpdateMemberWithBody Change a member's role
 //
-// The last owner stays one.
+// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+// token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-func (c *rawClient) UpdateMemberWithBody(ctx context.Context, member MemberRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateMemberRequestWithBody(c.Server, member, contentType, body)
+func (c *rawClient) UpdateMemberWithBody(ctx context.Context, member MemberRef, params *UpdateMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemberRequestWithBody(c.Server, member, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4467,13 +4653,15 @@ func (c *rawClient) UpdateMemberWithBody(ctx context.Context, member MemberRef, 
 
 // UpdateMember Change a member's role
 //
-// The last owner stays one.
+// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+// token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-func (c *rawClient) UpdateMember(ctx context.Context, member MemberRef, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateMemberRequest(c.Server, member, body)
+func (c *rawClient) UpdateMember(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemberRequest(c.Server, member, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4566,9 +4754,10 @@ func (c *rawClient) UpdateOrganization(ctx context.Context, body UpdateOrganizat
 	return c.Client.Do(req)
 }
 
-// TransferOwnershipWithBody Hand the organization over to another member
+// TransferOwnershipWithBody Transfer the ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4585,9 +4774,10 @@ func (c *rawClient) TransferOwnershipWithBody(ctx context.Context, params *Trans
 	return c.Client.Do(req)
 }
 
-// TransferOwnership Hand the organization over to another member
+// TransferOwnership Transfer the ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7295,7 +7485,7 @@ func NewAddMemberRequestWithBody(server string, params *AddMemberParams, content
 }
 
 // NewRemoveMemberRequest constructs an http.Request for the RemoveMember method
-func NewRemoveMemberRequest(server string, member MemberRef) (*http.Request, error) {
+func NewRemoveMemberRequest(server string, member MemberRef, params *RemoveMemberParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7318,6 +7508,33 @@ func NewRemoveMemberRequest(server string, member MemberRef) (*http.Request, err
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tokens != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tokens", *params.Tokens, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
@@ -7363,18 +7580,18 @@ func NewGetMemberRequest(server string, member MemberRef) (*http.Request, error)
 }
 
 // NewUpdateMemberRequest calls the generic UpdateMember builder with application/json body
-func NewUpdateMemberRequest(server string, member MemberRef, body UpdateMemberJSONRequestBody) (*http.Request, error) {
+func NewUpdateMemberRequest(server string, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateMemberRequestWithBody(server, member, "application/json", bodyReader)
+	return NewUpdateMemberRequestWithBody(server, member, params, "application/json", bodyReader)
 }
 
 // NewUpdateMemberRequestWithBody constructs an http.Request for the UpdateMember method, with any body, and a specified content type
-func NewUpdateMemberRequestWithBody(server string, member MemberRef, contentType string, body io.Reader) (*http.Request, error) {
+func NewUpdateMemberRequestWithBody(server string, member MemberRef, params *UpdateMemberParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7397,6 +7614,33 @@ func NewUpdateMemberRequestWithBody(server string, member MemberRef, contentType
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tokens != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tokens", *params.Tokens, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
@@ -7581,6 +7825,33 @@ func NewTransferOwnershipRequestWithBody(server string, params *TransferOwnershi
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tokens != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tokens", *params.Tokens, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -7878,6 +8149,18 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_by", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -9220,7 +9503,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateInvitationWithBodyWithResponse Invite somebody by a link
 	//
-	// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+	// longer works. The roles that a caller can grant are those of `POST /api/members`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9229,14 +9513,15 @@ type ClientWithResponsesInterface interface {
 
 	// CreateInvitationWithResponse Invite somebody by a link
 	//
-	// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+	// longer works. The roles that a caller can grant are those of `POST /api/members`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/invitations (the `CreateInvitation` operationId).
 	CreateInvitationWithResponse(ctx context.Context, params *CreateInvitationParams, body CreateInvitationJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateInvitationResponse, error)
 
-	// RevokeInvitationWithResponse Take back an invitation
+	// RevokeInvitationWithResponse Revoke an invitation
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9268,25 +9553,33 @@ type ClientWithResponsesInterface interface {
 
 	// ListMembersWithResponse List the organization's members, oldest first
 	//
+	// Members of every state, including people who are invited by login.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/members (the `ListMembers` operationId).
 	ListMembersWithResponse(ctx context.Context, params *ListMembersParams, reqEditors ...RequestEditorFn) (*ListMembersResponse, error)
 
-	// AddMemberWithBodyWithResponse Make somebody a member by their GitHub login
+	// AddMemberWithBodyWithResponse Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-	// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/members (the `AddMember` operationId).
 	AddMemberWithBodyWithResponse(ctx context.Context, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddMemberResponse, error)
 
-	// AddMemberWithResponse Make somebody a member by their GitHub login
+	// AddMemberWithResponse Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-	// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9295,12 +9588,15 @@ type ClientWithResponsesInterface interface {
 
 	// RemoveMemberWithResponse Remove a member, or leave
 	//
-	// Their sessions in this organization end at once. Tokens that they made stay. The last owner cannot go. Members may remove themselves whatever their role.
+	// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
+	// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
+	// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
+	// a token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
-	RemoveMemberWithResponse(ctx context.Context, member MemberRef, reqEditors ...RequestEditorFn) (*RemoveMemberResponse, error)
+	RemoveMemberWithResponse(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*RemoveMemberResponse, error)
 
 	// GetMemberWithResponse Get a member
 	//
@@ -9311,21 +9607,25 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateMemberWithBodyWithResponse Change a member's role
 	//
-	// The last owner stays one.
+	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+	// token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-	UpdateMemberWithBodyWithResponse(ctx context.Context, member MemberRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error)
+	UpdateMemberWithBodyWithResponse(ctx context.Context, member MemberRef, params *UpdateMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error)
 
 	// UpdateMemberWithResponse Change a member's role
 	//
-	// The last owner stays one.
+	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+	// token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-	UpdateMemberWithResponse(ctx context.Context, member MemberRef, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error)
+	UpdateMemberWithResponse(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error)
 
 	// GetContractWithResponse This document
 	//
@@ -9365,18 +9665,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/organization (the `UpdateOrganization` operationId).
 	UpdateOrganizationWithResponse(ctx context.Context, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOrganizationResponse, error)
 
-	// TransferOwnershipWithBodyWithResponse Hand the organization over to another member
+	// TransferOwnershipWithBodyWithResponse Transfer the ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnershipWithBodyWithResponse(ctx context.Context, params *TransferOwnershipParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferOwnershipResponse, error)
 
-	// TransferOwnershipWithResponse Hand the organization over to another member
+	// TransferOwnershipWithResponse Transfer the ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17759,7 +18061,8 @@ func (c *ClientWithResponses) ListInvitationsWithResponse(ctx context.Context, p
 
 // CreateInvitationWithBodyWithResponse Invite somebody by a link
 //
-// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+// longer works. The roles that a caller can grant are those of `POST /api/members`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17774,7 +18077,8 @@ func (c *ClientWithResponses) CreateInvitationWithBodyWithResponse(ctx context.C
 
 // CreateInvitationWithResponse Invite somebody by a link
 //
-// The link is in this answer and never again. Whoever follows it first and signs in with GitHub becomes a member; then it is used up.
+// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
+// longer works. The roles that a caller can grant are those of `POST /api/members`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17787,7 +18091,7 @@ func (c *ClientWithResponses) CreateInvitationWithResponse(ctx context.Context, 
 	return ParseCreateInvitationResponse(rsp)
 }
 
-// RevokeInvitationWithResponse Take back an invitation
+// RevokeInvitationWithResponse Revoke an invitation
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17843,6 +18147,8 @@ func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, job JobI
 
 // ListMembersWithResponse List the organization's members, oldest first
 //
+// Members of every state, including people who are invited by login.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/members (the `ListMembers` operationId).
@@ -17854,10 +18160,13 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, param
 	return ParseListMembersResponse(rsp)
 }
 
-// AddMemberWithBodyWithResponse Make somebody a member by their GitHub login
+// AddMemberWithBodyWithResponse Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17870,10 +18179,13 @@ func (c *ClientWithResponses) AddMemberWithBodyWithResponse(ctx context.Context,
 	return ParseAddMemberResponse(rsp)
 }
 
-// AddMemberWithResponse Make somebody a member by their GitHub login
+// AddMemberWithResponse Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account whatever its login becomes. Its owner finds the
-// organization at the next sign-in, and may leave it. To let somebody in whose login is not known, create an invitation.
+// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
+// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
+// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
+// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17888,13 +18200,16 @@ func (c *ClientWithResponses) AddMemberWithResponse(ctx context.Context, params 
 
 // RemoveMemberWithResponse Remove a member, or leave
 //
-// Their sessions in this organization end at once. Tokens that they made stay. The last owner cannot go. Members may remove themselves whatever their role.
+// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
+// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
+// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
+// a token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
-func (c *ClientWithResponses) RemoveMemberWithResponse(ctx context.Context, member MemberRef, reqEditors ...RequestEditorFn) (*RemoveMemberResponse, error) {
-	rsp, err := c.RemoveMember(ctx, member, reqEditors...)
+func (c *ClientWithResponses) RemoveMemberWithResponse(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*RemoveMemberResponse, error) {
+	rsp, err := c.RemoveMember(ctx, member, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -17916,13 +18231,15 @@ func (c *ClientWithResponses) GetMemberWithResponse(ctx context.Context, member 
 
 // UpdateMemberWithBodyWithResponse Change a member's role
 //
-// The last owner stays one.
+// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+// token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-func (c *ClientWithResponses) UpdateMemberWithBodyWithResponse(ctx context.Context, member MemberRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error) {
-	rsp, err := c.UpdateMemberWithBody(ctx, member, contentType, body, reqEditors...)
+func (c *ClientWithResponses) UpdateMemberWithBodyWithResponse(ctx context.Context, member MemberRef, params *UpdateMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error) {
+	rsp, err := c.UpdateMemberWithBody(ctx, member, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -17931,13 +18248,15 @@ func (c *ClientWithResponses) UpdateMemberWithBodyWithResponse(ctx context.Conte
 
 // UpdateMemberWithResponse Change a member's role
 //
-// The last owner stays one.
+// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
+// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
+// token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
-func (c *ClientWithResponses) UpdateMemberWithResponse(ctx context.Context, member MemberRef, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error) {
-	rsp, err := c.UpdateMember(ctx, member, body, reqEditors...)
+func (c *ClientWithResponses) UpdateMemberWithResponse(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error) {
+	rsp, err := c.UpdateMember(ctx, member, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -18012,9 +18331,10 @@ func (c *ClientWithResponses) UpdateOrganizationWithResponse(ctx context.Context
 	return ParseUpdateOrganizationResponse(rsp)
 }
 
-// TransferOwnershipWithBodyWithResponse Hand the organization over to another member
+// TransferOwnershipWithBodyWithResponse Transfer the ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18027,9 +18347,10 @@ func (c *ClientWithResponses) TransferOwnershipWithBodyWithResponse(ctx context.
 	return ParseTransferOwnershipResponse(rsp)
 }
 
-// TransferOwnershipWithResponse Hand the organization over to another member
+// TransferOwnershipWithResponse Transfer the ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner.
+// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
+// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -2,8 +2,8 @@ package client
 
 import "context"
 
-// AddMember makes the owner of a login at GitHub a member. Somebody who is one gives an Error of status 409 whose ExistingID
-// is the user's.
+// AddMember invites the owner of a login at GitHub. If they are a member, are invited, or declined, it returns an Error of
+// status 409 whose ExistingID is the user's.
 func (c *Client) AddMember(ctx context.Context, in MemberAdd) (*Member, error) {
 	return decode[Member](c.raw.AddMember(ctx, nil, in))
 }
@@ -18,12 +18,12 @@ func (c *Client) Members(ctx context.Context, in ListMembersParams) (*MemberList
 	return decode[MemberList](c.raw.ListMembers(ctx, &in))
 }
 
-// UpdateMember changes a member's role.
+// UpdateMember changes a member's role. The member's tokens that exceed the role are revoked.
 func (c *Client) UpdateMember(ctx context.Context, ref string, in MemberUpdate) (*Member, error) {
-	return decode[Member](c.raw.UpdateMember(ctx, ref, in))
+	return decode[Member](c.raw.UpdateMember(ctx, ref, nil, in))
 }
 
-// RemoveMember ends a membership.
+// RemoveMember ends a membership, or deletes an invitation by login. The member's tokens are revoked.
 func (c *Client) RemoveMember(ctx context.Context, ref string) error {
-	return discard(c.raw.RemoveMember(ctx, ref))
+	return discard(c.raw.RemoveMember(ctx, ref, nil))
 }

@@ -37,6 +37,8 @@ const (
 	ActionOrgRenamed        = "organization.renamed"
 	ActionOrgDeleted        = "organization.deleted"
 	ActionOrgTransferred    = "organization.ownership_transferred"
+	ActionMemberInvited     = "member.invited"
+	ActionMemberDeclined    = "member.declined"
 	ActionMemberAdded       = "member.added"
 	ActionMemberJoined      = "member.joined"
 	ActionMemberRoleChanged = "member.role_changed"

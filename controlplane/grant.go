@@ -11,7 +11,8 @@ import (
 type Grant struct {
 	Scopes    []Scope
 	DomainIDs []string   // the only domains it may touch; empty: all
-	ExpiresAt *time.Time // nil: it does not end by itself
+	ExpiresAt *time.Time // nil: it has no expiry
+	Role      Role       // of the signed-in user; empty for a token
 }
 
 // Allows reports whether the grant has the scope.
@@ -27,8 +28,12 @@ func (g *Grant) Covers(other *Grant) bool {
 	if len(g.DomainIDs) > 0 && len(other.DomainIDs) == 0 {
 		return false
 	}
-	return !slices.ContainsFunc(other.Scopes, func(s Scope) bool { return !g.Allows(s) }) &&
-		!slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
+	return g.CoversScopes(other.Scopes) && !slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
+}
+
+// CoversScopes reports whether the grant has every one of the scopes.
+func (g *Grant) CoversScopes(scopes []Scope) bool {
+	return !slices.ContainsFunc(scopes, func(s Scope) bool { return !g.Allows(s) })
 }
 
 // Grant returns what the token may do.
@@ -36,9 +41,9 @@ func (t *Token) Grant() *Grant {
 	return &Grant{Scopes: t.Scopes, DomainIDs: t.DomainIDs, ExpiresAt: t.ExpiresAt}
 }
 
-// Grant returns what the role may do; nothing where it is none.
+// Grant returns what a signed-in user with the role may do; nothing for an unknown role.
 func (r Role) Grant() *Grant {
-	g := &Grant{}
+	g := &Grant{Role: r}
 	for _, s := range Scopes() {
 		if slices.Contains(rolesWith(s), r) {
 			g.Scopes = append(g.Scopes, s)

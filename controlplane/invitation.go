@@ -17,8 +17,10 @@ type Invitation struct {
 	Role      Role
 	Hash      []byte // SHA-256 of the secret in the link
 	ExpiresAt time.Time
-	CreatedBy string // id of the user or token
+	CreatedBy string // ID of the user or token
 	CreatedAt time.Time
+
+	CreatorUserID string // the user behind it, by a token too; empty if unknown
 }
 
 // InvitationPath returns where an invitation is accepted, below the public URL.

@@ -5,13 +5,53 @@ import (
 	"time"
 )
 
-// Member is a user in an organization.
+// MemberLife is how long an invitation by login can be accepted.
+const MemberLife = 30 * 24 * time.Hour
+
+// MaxInvitations is how many people an organization can have invited at once, by login and by
+// link together.
+const MaxInvitations = 100
+
+// MemberState tells whether a person consented to be a member.
+type MemberState string
+
+// The states of a member. Only an active one has access.
+const (
+	MemberPending  MemberState = "pending"  // invited by login, has not answered
+	MemberActive   MemberState = "active"   // accepted
+	MemberDeclined MemberState = "declined" // stays until somebody removes it
+	MemberExpired  MemberState = "expired"  // did not answer in time
+)
+
+// Member is a user in an organization, or one who is invited there by login. The user's ID
+// names it in every state.
 type Member struct {
 	OrgID string
 	User  User
 	Role  Role
-	Since time.Time
+	Since time.Time // when they became a member; until then, when they were invited
+
+	// Of an invitation; not set for an active member.
+	InvitedBy  string     // ID of the user or token; empty if unknown
+	ExpiresAt  *time.Time // when it can no longer be accepted
+	DeclinedAt *time.Time
 }
+
+// State returns the member's state at a time.
+func (m *Member) State(now time.Time) MemberState {
+	switch {
+	case m.Active():
+		return MemberActive
+	case m.DeclinedAt != nil:
+		return MemberDeclined
+	case !now.Before(*m.ExpiresAt):
+		return MemberExpired
+	}
+	return MemberPending
+}
+
+// Active reports whether the person belongs to the organization.
+func (m *Member) Active() bool { return m.ExpiresAt == nil }
 
 // Membership is an organization as one of its members sees it.
 type Membership struct {

@@ -33,6 +33,8 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time
+
+	Invitations int // how many invitations by login the user can accept
 }
 
 // NoSession is the error for a session that has ended, or is not the user's own: the two cannot

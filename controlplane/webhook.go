@@ -47,6 +47,7 @@ type Webhook struct {
 	SealedSecret   []byte     // the whsec_ text, sealed for the webhook's id
 	PreviousSecret []byte     // the one before it, sealed alike; nil where there is none
 	PreviousUntil  *time.Time // until when that one signs along
+	CreatedBy      string     // ID of the user or token; empty if unknown
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 }

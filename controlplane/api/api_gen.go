@@ -125,22 +125,22 @@ func (e DelegationType) Valid() bool {
 
 // Defines values for DomainStatus.
 const (
-	Active       DomainStatus = "active"
-	Error        DomainStatus = "error"
-	Issuing      DomainStatus = "issuing"
-	PendingCname DomainStatus = "pending_cname"
+	DomainStatusActive       DomainStatus = "active"
+	DomainStatusError        DomainStatus = "error"
+	DomainStatusIssuing      DomainStatus = "issuing"
+	DomainStatusPendingCname DomainStatus = "pending_cname"
 )
 
 // Valid indicates whether the value is a known member of the DomainStatus enum.
 func (e DomainStatus) Valid() bool {
 	switch e {
-	case Active:
+	case DomainStatusActive:
 		return true
-	case Error:
+	case DomainStatusError:
 		return true
-	case Issuing:
+	case DomainStatusIssuing:
 		return true
-	case PendingCname:
+	case DomainStatusPendingCname:
 		return true
 	default:
 		return false
@@ -258,6 +258,30 @@ func (e KeyType) Valid() bool {
 	case Rsa2048:
 		return true
 	case Rsa4096:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemberState.
+const (
+	MemberStateActive   MemberState = "active"
+	MemberStateDeclined MemberState = "declined"
+	MemberStateExpired  MemberState = "expired"
+	MemberStatePending  MemberState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the MemberState enum.
+func (e MemberState) Valid() bool {
+	switch e {
+	case MemberStateActive:
+		return true
+	case MemberStateDeclined:
+		return true
+	case MemberStateExpired:
+		return true
+	case MemberStatePending:
 		return true
 	default:
 		return false
@@ -450,6 +474,21 @@ func (e WebhookWithSecretDisabledReason) Valid() bool {
 	}
 }
 
+// Defines values for KeepTokens.
+const (
+	KeepTokensKeep KeepTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the KeepTokens enum.
+func (e KeepTokens) Valid() bool {
+	switch e {
+	case KeepTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportAuditLogsParamsFormat.
 const (
 	Csv    ExportAuditLogsParamsFormat = "csv"
@@ -513,6 +552,51 @@ func (e ListDomainsParamsSort) Valid() bool {
 	case MinusName:
 		return true
 	case Name:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemoveMemberParamsTokens.
+const (
+	RemoveMemberParamsTokensKeep RemoveMemberParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the RemoveMemberParamsTokens enum.
+func (e RemoveMemberParamsTokens) Valid() bool {
+	switch e {
+	case RemoveMemberParamsTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UpdateMemberParamsTokens.
+const (
+	UpdateMemberParamsTokensKeep UpdateMemberParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the UpdateMemberParamsTokens enum.
+func (e UpdateMemberParamsTokens) Valid() bool {
+	switch e {
+	case UpdateMemberParamsTokensKeep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferOwnershipParamsTokens.
+const (
+	TransferOwnershipParamsTokensKeep TransferOwnershipParamsTokens = "keep"
+)
+
+// Valid indicates whether the value is a known member of the TransferOwnershipParamsTokens enum.
+func (e TransferOwnershipParamsTokens) Valid() bool {
+	switch e {
+	case TransferOwnershipParamsTokensKeep:
 		return true
 	default:
 		return false
@@ -1437,19 +1521,29 @@ type KeyType string
 // Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 type Labels map[string]string
 
-// Member Somebody who belongs to the organization.
+// Member A person who belongs to the organization, or is invited to it by login.
 type Member struct {
-	// CreatedAt Since when they are a member.
+	// CreatedAt When they became a member; until then, when they were invited.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Id Of the user.
+	// ExpiresAt When the invitation expires; null for an active member.
+	//
+	// Example: 2026-12-22T09:30:00Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+
+	// Id Of the user; the same in every state.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Joined Whether they have signed in here yet.
+	// InvitedBy ID of the user or token that invited them; empty for an active member, or if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	InvitedBy string `json:"invited_by"`
+
+	// Joined Whether they have ever signed in here.
 	Joined bool `json:"joined"`
 
 	// Login At GitHub; empty where it passed to another account, until they sign in again.
@@ -1465,9 +1559,13 @@ type Member struct {
 	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
 	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
 	Role Role `json:"role"`
+
+	// State `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
+	// `expired`: did not answer in time.
+	State MemberState `json:"state"`
 }
 
-// MemberAdd Whom to make a member.
+// MemberAdd The person to invite.
 type MemberAdd struct {
 	// Login At GitHub.
 	//
@@ -1492,6 +1590,10 @@ type MemberList struct {
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
+
+// MemberState `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
+// `expired`: did not answer in time.
+type MemberState string
 
 // MemberUpdate What of a membership can be changed.
 type MemberUpdate struct {
@@ -1600,7 +1702,7 @@ type OrganizationUsage struct {
 
 // OwnershipTransfer Who hands the organization over to whom.
 type OwnershipTransfer struct {
-	// From Id or GitHub login of the owner who hands it over. Whoever is signed in where it is not sent; an API token must send it.
+	// From ID or GitHub login of the owner who transfers it; the signed-in user by default.
 	//
 	// Example: hubot
 	From *string `json:"from,omitempty"`
@@ -1809,6 +1911,11 @@ type Token struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; another text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// DomainIds The only domains that it may touch; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
@@ -1912,6 +2019,11 @@ type TokenWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; another text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// DomainIds The only domains that it may touch; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
@@ -1992,6 +2104,11 @@ type Webhook struct {
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; empty if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
 
 	// Description For people to know it by; may be empty.
 	//
@@ -2278,6 +2395,11 @@ type WebhookWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// CreatedBy ID of the user or token that created it; empty if unknown.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
 	// Description For people to know it by; may be empty.
 	//
 	// Example: Reloads the load balancers
@@ -2354,6 +2476,9 @@ type InvitationID = string
 
 // JobID defines model for JobID.
 type JobID = string
+
+// KeepTokens defines model for KeepTokens.
+type KeepTokens string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2735,6 +2860,24 @@ type AddMemberParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RemoveMemberParams defines parameters for RemoveMember.
+type RemoveMemberParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *RemoveMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+}
+
+// RemoveMemberParamsTokens defines parameters for RemoveMember.
+type RemoveMemberParamsTokens string
+
+// UpdateMemberParams defines parameters for UpdateMember.
+type UpdateMemberParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *UpdateMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+}
+
+// UpdateMemberParamsTokens defines parameters for UpdateMember.
+type UpdateMemberParamsTokens string
+
 // DeleteOrganizationParams defines parameters for DeleteOrganization.
 type DeleteOrganizationParams struct {
 	// Confirm The organization's name, as it is written.
@@ -2743,6 +2886,9 @@ type DeleteOrganizationParams struct {
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
+	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	Tokens *TransferOwnershipParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+
 	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
 	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
 	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
@@ -2752,6 +2898,9 @@ type TransferOwnershipParams struct {
 	// is not kept: nothing was done.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// TransferOwnershipParamsTokens defines parameters for TransferOwnership.
+type TransferOwnershipParamsTokens string
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
@@ -2776,6 +2925,9 @@ type EndAllSessionsParams struct {
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
+	// CreatedBy Only tokens that this user created, or that were created by such a token.
+	CreatedBy *string `form:"created_by,omitempty" json:"created_by,omitempty"`
+
 	// Limit How many at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3035,7 +3187,7 @@ type ServerInterface interface {
 	// CreateInvitation Invite somebody by a link
 	// (POST /api/invitations)
 	CreateInvitation(w http.ResponseWriter, r *http.Request, params CreateInvitationParams)
-	// RevokeInvitation Take back an invitation
+	// RevokeInvitation Revoke an invitation
 	// (DELETE /api/invitations/{invitation})
 	RevokeInvitation(w http.ResponseWriter, r *http.Request, invitation InvitationID)
 	// ListJobs List jobs, newest first
@@ -3050,18 +3202,18 @@ type ServerInterface interface {
 	// ListMembers List the organization's members, oldest first
 	// (GET /api/members)
 	ListMembers(w http.ResponseWriter, r *http.Request, params ListMembersParams)
-	// AddMember Make somebody a member by their GitHub login
+	// AddMember Invite a person by their GitHub login
 	// (POST /api/members)
 	AddMember(w http.ResponseWriter, r *http.Request, params AddMemberParams)
 	// RemoveMember Remove a member, or leave
 	// (DELETE /api/members/{member})
-	RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef)
+	RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef, params RemoveMemberParams)
 	// GetMember Get a member
 	// (GET /api/members/{member})
 	GetMember(w http.ResponseWriter, r *http.Request, member MemberRef)
 	// UpdateMember Change a member's role
 	// (PATCH /api/members/{member})
-	UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef)
+	UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef, params UpdateMemberParams)
 	// GetContract This document
 	// (GET /api/openapi.json)
 	GetContract(w http.ResponseWriter, r *http.Request)
@@ -3074,7 +3226,7 @@ type ServerInterface interface {
 	// UpdateOrganization Rename the organization
 	// (PATCH /api/organization)
 	UpdateOrganization(w http.ResponseWriter, r *http.Request)
-	// TransferOwnership Hand the organization over to another member
+	// TransferOwnership Transfer the ownership to another member
 	// (POST /api/organization/transfer)
 	TransferOwnership(w http.ResponseWriter, r *http.Request, params TransferOwnershipParams)
 	// GetUsage What the organization uses of its plan
@@ -4836,8 +4988,24 @@ func (siw *ServerInterfaceWrapper) RemoveMember(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveMemberParams
+
+	// ------------- Optional query parameter "tokens" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tokens", r.URL.Query(), &params.Tokens, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tokens"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tokens", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.RemoveMember(w, r, member)
+		siw.Handler.RemoveMember(w, r, member, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4888,8 +5056,24 @@ func (siw *ServerInterfaceWrapper) UpdateMember(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateMemberParams
+
+	// ------------- Optional query parameter "tokens" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tokens", r.URL.Query(), &params.Tokens, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tokens"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tokens", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.UpdateMember(w, r, member)
+		siw.Handler.UpdateMember(w, r, member, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4982,6 +5166,19 @@ func (siw *ServerInterfaceWrapper) TransferOwnership(w http.ResponseWriter, r *h
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params TransferOwnershipParams
+
+	// ------------- Optional query parameter "tokens" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tokens", r.URL.Query(), &params.Tokens, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tokens"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tokens", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -5190,6 +5387,19 @@ func (siw *ServerInterfaceWrapper) ListTokens(w http.ResponseWriter, r *http.Req
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListTokensParams
+
+	// ------------- Optional query parameter "created_by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_by", r.URL.Query(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "created_by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "created_by", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 
@@ -11658,6 +11868,7 @@ func (response AddMember503ApplicationProblemPlusJSONResponse) VisitAddMemberRes
 
 type RemoveMemberRequestObject struct {
 	Member MemberRef `json:"member"`
+	Params RemoveMemberParams
 }
 
 type RemoveMemberResponseObject interface {
@@ -11966,6 +12177,7 @@ func (response GetMember503ApplicationProblemPlusJSONResponse) VisitGetMemberRes
 
 type UpdateMemberRequestObject struct {
 	Member MemberRef `json:"member"`
+	Params UpdateMemberParams
 	Body   *UpdateMemberJSONRequestBody
 }
 
@@ -16885,7 +17097,7 @@ type StrictServerInterface interface {
 	// CreateInvitation Invite somebody by a link
 	// (POST /api/invitations)
 	CreateInvitation(ctx context.Context, request CreateInvitationRequestObject) (CreateInvitationResponseObject, error)
-	// RevokeInvitation Take back an invitation
+	// RevokeInvitation Revoke an invitation
 	// (DELETE /api/invitations/{invitation})
 	RevokeInvitation(ctx context.Context, request RevokeInvitationRequestObject) (RevokeInvitationResponseObject, error)
 	// ListJobs List jobs, newest first
@@ -16900,7 +17112,7 @@ type StrictServerInterface interface {
 	// ListMembers List the organization's members, oldest first
 	// (GET /api/members)
 	ListMembers(ctx context.Context, request ListMembersRequestObject) (ListMembersResponseObject, error)
-	// AddMember Make somebody a member by their GitHub login
+	// AddMember Invite a person by their GitHub login
 	// (POST /api/members)
 	AddMember(ctx context.Context, request AddMemberRequestObject) (AddMemberResponseObject, error)
 	// RemoveMember Remove a member, or leave
@@ -16924,7 +17136,7 @@ type StrictServerInterface interface {
 	// UpdateOrganization Rename the organization
 	// (PATCH /api/organization)
 	UpdateOrganization(ctx context.Context, request UpdateOrganizationRequestObject) (UpdateOrganizationResponseObject, error)
-	// TransferOwnership Hand the organization over to another member
+	// TransferOwnership Transfer the ownership to another member
 	// (POST /api/organization/transfer)
 	TransferOwnership(ctx context.Context, request TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error)
 	// GetUsage What the organization uses of its plan
@@ -17899,10 +18111,11 @@ func (sh *strictHandler) AddMember(w http.ResponseWriter, r *http.Request, param
 }
 
 // RemoveMember operation middleware
-func (sh *strictHandler) RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef) {
+func (sh *strictHandler) RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef, params RemoveMemberParams) {
 	var request RemoveMemberRequestObject
 
 	request.Member = member
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.RemoveMember(ctx, request.(RemoveMemberRequestObject))
@@ -17951,10 +18164,11 @@ func (sh *strictHandler) GetMember(w http.ResponseWriter, r *http.Request, membe
 }
 
 // UpdateMember operation middleware
-func (sh *strictHandler) UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef) {
+func (sh *strictHandler) UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef, params UpdateMemberParams) {
 	var request UpdateMemberRequestObject
 
 	request.Member = member
+	request.Params = params
 
 	var body UpdateMemberJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -18886,363 +19100,374 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhs5li74Khj2mZXpOSRFUhfb0uofStnOVKZvbSnLdTqVowAjQBFmEGACoGiWy7POr3mAeYhTv+cV",
-	"6lH6Sc7C3kAEIhjBi6yLncVeqystMhi4bez7/vanRizHEymYMLpx+KkxoYqOmWEK/jphyvABj6lhp8/s",
-	"BwnTseITw6VoHDZOEyIHhJI4f6zdaDbYRzqepKxx2IiVuex0R0//tj97rJ6wvb4+uO780U16412xN2k0",
-	"G9y+ZkLNsNFsCDqG3+QvazQbiv0x5YoljUOjpqzZ0PGQjamdyph+fMnElRk2Drud3l6zMeYi+6DZMPOJ",
-	"fZs2iourxufPzcbJVGmpFlcRCfbRXMbwbWQXZIaMTOgVI302kIq1yakhXJNrmvKEDKSCBzQdMzLgqd0q",
-	"QkVCpEqYIlKk87Zf2B9TpubBynACNYvodfaeVE37GUv5NVPzZQeQuGeKu5+k1xvvvn/T7W79MzmmXLxj",
-	"g+olKGJHd0uBR4sLcf9qx3JcM2v40e3O+TRh44k0TMTzX9h8ceKv6ZhpYoZck5imaZNoScyQGsINiakg",
-	"fUY0E4bQK8oFmXEzlFND+oyLKxJTpThLiP3EzHjMDkmXGEl6+/sX4ppr3k8ZOT47OT0l8ZAqGlsqaxJK",
-	"fv319BmQIBfaUBGzNnkhFentkaGcKp1Tpp0SDJp/ZOSICbvZjsThw6lm6kJY+h2xuaXyK37NBHw/4Eob",
-	"IgX7zhK4njGFa2nie6Ngg1rv2CSlc5YcErvv0RG8IHrH/pgybVqnSXQhOM5OsBlM7jvdJsdCmiFTZMzM",
-	"UCZNYg+1Sfoymdtp4nztfDTZ6/VIxIMBR2zeUmyqWRI14fpRN19YOJ6DvhDa8DQlU2Gv5ozOyV7nafE9",
-	"XLQmSl4ppnXk1vWOGTVvHQ8MU5Gdo1+8HJD9jx+bsIOCXQjcKeQRsDTcc6pJn11NBfl+r9Npkr1Ot0n2",
-	"urv2f/abZK/31J7jmGttCUHHcsLsB7BomHZfMTryhCWFsaf/qAn7J6QhIzYxh/ZfQ/t7O1oiBWtfiMKN",
-	"ecI6u08fP2GtvU6y39rbTZJWP3662zp48nSP7j8ePN3t7fmrNGQ0YSq/TOG5WsoPb9GEGsOU/dX//dv/",
-	"0fp/fv/Ubfb29z//t0blDRq8oiYeLl6dd2ww1Qy3e6/bI7Mhc1so+x9YDNxWSJJKccWQ20rBcHdgW56f",
-	"0ytgGbpdu4hBCwev4QH73V71lF9LwbJp173aPnSz94trbqjdhiXsXBCePVZkhFxsztHzd90uf/xZ9peJ",
-	"pA+yX5z7B9nfeO4fZP92J/2Sj7lZnPRPckbGVMwJNWQstamT4Cn8PJxBwgZ0mprG4X6naafDx9OxleUd",
-	"mAv+lc+EC8OumIKpvGLjPlO1MtHu4Rge+U4DlwbGY4aMK/IjNz9N+ySVV2VJKWMjY2qqdxNfd7sbesa0",
-	"Xk7NROMjxYlqpjemBvei213AuZUyy6YPYqg4eSNHG08eXnO7U39Pq2k5TYBnOrE1FYanIXMdy2umgZpQ",
-	"l+UaOG2TWDVlKFOrt8RSJJroaTwkVJOot6+jNnmPYj9kf1HTvZ8bkvDBwCrDAyXHwKzb5NxKRcUSJgyn",
-	"qWXr8ZDFI5Y4rSgQnorpiRSa1V29GS3dvEAUff9bt/X097//1m3t//5bx/7zoPNIVwul96w/lHK07MRn",
-	"+EjxzGfDzc/cveg2T/2zfRfuFFhoP9DEaVn2L6svMAH/pJNJao0oLsXORMl+ysb//YO26/wUjP7flOU/",
-	"jX/bya3AHfxW77zFX+GgxZ06hwODYa2ua/WSvv2EJu2GtbSkGKQ8vtcpnRoSyzTlCdOoWMysusA+cm30",
-	"EYngH1xcXfIkQtUBSdRO94VUfZ4kTNz3FmYaOVwAe/NSGo+05ZmoF4IlmlJBqP1PzLwMQFVTDoiWYwaq",
-	"o+ZXgiX2CsfSLg4uIXX6tebWMAf1w14Zmj5XCi3h+1rtMQExaads7ZQjyy+A71xdscTp52AyOKqyx4R6",
-	"PTeaGPbREG3oHEwIhWt5Lc0LORXJfS7jtUSe6NVUNJTgGL/TRKorKvjfnN72udl4q4CRcvvBC8pTltw3",
-	"hbmJDqnlvFTYzdZcxMhyQY3mAlg6cnOY9bmUL6m6Yvc9V6BjSxR2cEsOVJAuecV/8LN6RcXcMTt9r5OT",
-	"ErVDR5yWn4RGItBppOwnl9RERNO5NWlAaUDjAab7jhpWo3++R3uVpGwAd4SbovC5aIS0ddE4Uv/eOTL/",
-	"3i0IxEVZl43YeitTHlc4Mey+g1JLvk8UHZgWZ2bQGhozoRPeUtQw+LbllvFoxbT++Pdup3M0+/eDzqqZ",
-	"5du3OKkzVD/aVe/INWj7ml8FnZqhVPxv7L75AFx67wzwDgcyFSMhZ6JJ2MeJlff2e8Wu5YglR/bfmTaM",
-	"v7D3komEJSVSef/+fet4aoZWbwJH6KIJ/eKEHDze75B//mO3vXSz3T5dU57Sfsrul+tPqDLZ5gjGEiuj",
-	"NKEzOj8iRs1RDyxflNsijomSMdP6vpd9asAvY9WhJulPDRnTEQOPhmZCM6uNWPmrI5Ja7YSwa6bmZKak",
-	"uCIDzlJUon4VejqZSGVY8oolnJ7DGh+GJVsFLwpHs6NYafHZnwIc3HFsqhzs74eSJDwBZQXcVvbwJkpO",
-	"mDIc1VieLP7sDbopre2buQOPcv/7XBs2BvXAEtmGBlrpkjQbfLI4geMkUUxr73hyWlcMjn8lx0ewLVzY",
-	"8xNGF2fQ6+y2O+1ud7f9tGo44w6zQgyMuEA7xG4m6knwajEdNw5/a9jtsG905iRuQ+P3KlMnNzp+w2+b",
-	"dp/zR1E5sNM5nibcPBdGVYiIN8Jq9rFUiXcc08mEiaQlRTq3GtziadIYf1u5Pu+ybFrL0i/W6SlWkF4z",
-	"VfIcuZDAdJJQw5Kq7aSe8JbROlKnfdpzFpqgbkbTt8H80UKrEtDWyrHHX5jepwadGnmpmGCzxuGAppp9",
-	"bjbENHXsFl+3sOVo+t5gFoElP6N6yVTsG9aZSayY3ddLWqmYMGHXPYQzRzkVEnnvoNXttnq9887Tw93O",
-	"Yafzn41mYyDV2L6sYc+rZfiYVZ1Zwgzlqb7BDrBUM8uVQNTm6tLKhVppauaXVbwm0JV9DMfTKTFygRw3",
-	"ZC5u4OpL/4u7AmazKWC8a5GP1TNSZu83GlVuOGBc2Wi8xMLYtdlwnbnxVjuJPDwT06m22oA5Imw8MXMX",
-	"BRB2vQkvUZpif2w0lxL345ZrBHTuOUbTs6riGYWkkt1Uzzdyyi0seDlbfcl1xe06xjCzHMDZcKb9wVRy",
-	"1YQaWk259i1Nb426OLR7EXfObMPGeiWDzKVAJqIaVCkKfw+pvhw7lrXAJMDNALY5qHe4LtgvdDBKAUzT",
-	"vbMvZcqosG8NYu818sKA2pSAH9IH6b0SUDHMEbF8gEjcjJTqkmrA5j+r0w+Sv/pwPH/NOx9fnXXmr/jP",
-	"T9uTv/bG9VykhrDgTIK9KS6oiiZ+mKYjHw7XEDmoXDUKGhCN9j5kQfEiScQyqTyPueceCiJtCchaSrSx",
-	"KyP2V8VNEXTMWnyyevme+KvpEHMiwMyZMKXLPv9jQU7fEuq0Kozx4crAI9dea3jkfFZopOmbQePwt+U0",
-	"jVvd+Px7lXqLL3MUg+ynuG+LU7LcHJT3xR14XlbjYde5IFQQ+E0Fo0Oeu9btfGFfiY67its54B/r708i",
-	"Ce3LqVnwK5zBxdr4ELhIWMVwb1MaM4wiOD1PM2Ga6IvsFEbuLIbEmo2UiwpqfskF8+zs5OwvmbjShorE",
-	"Xnk3QNedo6W/n8/evC6M16tdVTA+eu0XmLT2RGFXsywxZWGftKFmqisNC3snkV/S1BqK8ya6CjKy8/q+",
-	"k1owrLUWQerAU6uVfjwnt7FufdmsmrkWAWwku9pITBmdL2diS/Q3UIXL1879ylIlTZIKIZe/tfjDXyf2",
-	"N/udztoXBoc6gf2zkx7Tj6f4u30XnnV/dsvXqczk3ZxW7MSa/NxkjMdZljNLBZ62SvzdHX59wBp+TJOk",
-	"pJrvPX1SReHVKoS18OytYTQeuilld5c7TxVoFWtv/YKQq+BYjpzrl4bXYxbckcISu1UL9FdjxYaF92zJ",
-	"+6qF/Vo3MqeQk+PjF1wk9n4u05zIyfGxs7N1mAlHUgZJWOTkmHCtpwxcHkGSJPn+3YsT8uRg/2mTuH89",
-	"flRhkydJVSIOjoeHLqdpQmiayllZUPwWcro2TLXjZnPRSJnRTMRqPjFtqa4uGnYbMjKpcX3kdEBTTnXl",
-	"1rjI8Mnr41fPXUQrGsipSMDLnoJ7zVozGD7GlYBUKEh0x2VB4rp3lZJUKW375Qlm1hGAsElVZOYPlBsy",
-	"pnPcomrFN6bVKYWZqDv2Cn0sxYBfTRVLMnU+n3yw+VUSqFpBjOQoIuwjjU06z/WeMZ0foW0dxZS2BhAV",
-	"1VET/0ylHE0nrQGEsSLyPbUzRLqHqJywys6MpekjkGSRYlqm10y1pkJZxmL3MyomrqWMqgWfQjB0pSn9",
-	"ccJiU7311BA9BCLuMx8oLOifwR1DksdAcImAYf6iaLHkE6hUtKwyCftJtGETfPeYWfWkrHEdJ4mVY/Zc",
-	"/yYFOyQbXayq+bgLUT0pu8BmIHIgBtGX16xJZkOp83sTy6kwtfdGsGV6z2p9ERJAMhFfdJbbxapQBQ3F",
-	"oqU6BknXJX5U2pvNWI7sa6aua4kIpR8T9gI+e31Wu/TyeU1G3DOS6rNym111VMFZlFZa9/6NVqyn4zGt",
-	"8u76yKMlkTFk1BSXe74omYIdcMIpnRNMNDixynKJ59XoprEVpZ6PZipoQCkBaXshke9gE+RZvq7gTAMe",
-	"gbe1UigHRQYVbplQvILl7IVvQrhpZsncVhKP2LxCb7sf5r6G49bS8piW7f0vc9zCVa11o7qbnHsVIWV5",
-	"4QrfwI064OKKqYniwlzqIe3tH9S6GZ89f9ckQ/aRJizmY5o2iSU0RWKqS1vxdPDkIOk86T55shc/Tg72",
-	"n9LegFHaiff3adLp7tPd/mBv0O33+p3+k14vTrr7yUHc3e93Bp0O7TypmuiQ6ssRmy/X9yaKX1v6cnn3",
-	"Q5YmxMusRXVhmUv1xtU3i4wamPHiSCdyPJYiq9Kwo9pHoZShbvTnj6tGGLHcD77MgviFzSHg6cxyXS/e",
-	"dEhqA6nA63LcSmmfpUXvykouKaS5pNVhZ3+fmEgWIn29x61Or9Xr2LvUe3q4/3T9u2RHzCNBxSFfWIV3",
-	"ZseVwi0PSpBu8SpPlBzwtIoFnrx6Tty3Ba0AvFaWqVBdJZgbeiiVSTky4pWKgWKQ1pZc9ud16ZglCnfB",
-	"WClHGPq1Py878Lgm8VQpJoxPl1t0A6+8G2vM/VpiNPxSMaqr452BI9YlgSz6GoUszU1PJ0xplqy7h/Dm",
-	"ZVJAo64Oz0HApTiJhCeLk9iErlbOUTPFaYXT+Kd1OHRnj3b7vXg32WP7g4PO4+6T3tNdutffjw+Sx+zJ",
-	"4Gmn21svApRLLs9VsqllvK+Jmom/GQHHKtzWkFlUSqZcChSOqIpuivegINdX6C6rwkrBxdEPEFAKtaxt",
-	"ROmuIkrBLr8DQtvQJWu5VKGG1264I1l0sIA/fyCtsl5BRjn3W0YL7zKyf4fP5+y/UEdTOcU3QIIUiwfz",
-	"ibpKRPx8xObNzHTl2hs1mSTAKIJlhnk0rUw9pbNwK6vcdJ/XW+1ORSeHT3wzEjwSalqocYXZem8R18FW",
-	"Y8gmlGeOPZfTbMYbJpCgNfedJi5bjCQyno7t9oAT8fGTzuNHzaAcD2L0fiftD0vpJj4YCC8GnQGMMJU7",
-	"hqSzXosElhWeBGZ/Hpk43Ovk8aGpEoecmcEhVKbrQ7voQwhNHCr2Aey8UzAaB5yFkbEg7eMLXEaXdrhW",
-	"PKRpysQVaxet/9fHr56Tg4+j3ev9P3ri8WzPPFHdydNx58PBcPdqf9BL9jRt21e0k/iaUt26ZooP5vDz",
-	"O3AuYawjd5riswlL2RXcvLxmcmFky9YuXXHOSoPSeWWoqeCGX6SPjpnW9KpKF64NKp97EeG9u3ZaS46N",
-	"zJmp3AFks3YHlq6fh8u3vyF9q+Rplg5ucSPW9FBhCqILlDj9HFkP1xiJLs7p9V+fvXl1fPq62jlVrcSe",
-	"1SUNxJA14CqZNwl/vg/ZHtEyDHdarmV3yUqBRrPh8qkrQp1LcyjxzRDzPkTvZ3YHmmWLAty9VixA2hxN",
-	"w9k8e332jtHEKmUFKYsfvcMfvBHnisajtXMws/hrpv55sq8SNM+ymddkreXpmXDbKYmn2sixVaWBHVRI",
-	"7OpAdx5xce/DCPvaDLEyz5WqK2bqxuKGTCQXRh8FkBpOERP+D3Zd9knekOOun4cLtVnzSebrwP0ICQM4",
-	"zeoTd3LNHbzbjMpT5vRKSM31SnXCXn1wjDaDMjfPD5r5n17qgVYxlDMriq3UcEKj5K9cxfgxKU2O4NVy",
-	"4US+iNdVx6gCtgPVFCnlAplu5HPd9c4n+/Xn6IhARGvm8img0HTG0rSGX41d4f6iZ1Poy6HUpjqFXU19",
-	"xP5vCIoBJIoKjw60pjkETSzNXAlejjI3TlI5TQYpVWsZzuyaJ0zErC7byNX4hgmjQBykP1/bSnsDsgZZ",
-	"TGWc/l9FfToVWVyuEOSghuSn1iSamUDFkoOytuHje3jdmzkKy0TJj3MiB4P2F4j8yqDUGvvMUs2ARMNY",
-	"d+VEvixWBIOljCaY4+MqUHEvKoeD+vHlDtdcxSLfRwLE4TVrxTQesiR6dId+K0sK1RT1twCRJBOYfZZK",
-	"caXJYk6hB2+xyswXhFLLMTQMmq0TBHNrCXic3/lmyP0DjlMpprLsy7LHCXihV0CKroQw/FMyYKdGXoJ9",
-	"WK8kLrzOxeHsdZASsg6KCh7olIyJau9QWCCxLDqz4A4RbMaSoq6/XlIH2tzAFNQcQYqWRflW0mQws9oY",
-	"nHd63Dw0tHoa3gGilzCKgt+DG+/iCNT/9X2JmcOlQkY9UCQ01upywsY1ZxBQkMdKKCTXAYYXow50YsTm",
-	"DhzMTpIsytKW/b8fnv94+pqcPH93fvri9OT4/Dl59/w/fn1+dg7f/tf//F/rpXCHJsXSFMr8SdQEuGJ6",
-	"uZZYQXrAwytyS4ApCnaH/HtJ1LQKZ27zkPQNwpkYmFz1g5f4lPfMINNbSd/42B1uaLXl+DKL3DSzyGuT",
-	"CMvxKE8tTSdys8zpiWIDphRLLuNhpcSpiEgrKU1Qq2l/57VTq48QI0PX5smx1cSYsnfxmimaBunj4CRG",
-	"h3RJQzx79yN5Z8f5a3ed7VorvvplAVTBZstDf86tYW/bJKVC3Cl95C6f1ZnZZ/hs9qvLNTxQQQmFCLmI",
-	"M5Al0XS+oZfKlZWuvFseP+OWXZ4zniYxVclG6ogl0uj/atulRT7vco14Rhb4DL1Qxc0vSIeClA+mWgiK",
-	"eiEYxkzL19cFVQN9r6CJZUxxQbspCJ2A3BfYYqm8LzjUej3WlQZsFi07zhKcoILhCD0uTr9Hse410oyB",
-	"LNd6XeCrutz1XpTgNWZwuzpxKRcu1I2bAIrqEz+K2XElFp3VJNTp0gG21sHeOjptnT739peTs3/rdo4w",
-	"0VnIcvKWlSB5BhequZG/IxFQBB0xgTnsZbfD2opduJz9/d2DNVZ0D/pJTdWUmDuFINQBYGN+FdyycvCS",
-	"0ThmE8OSNnktiecvzbBMUCoymfZTHhM9HQz4x2VqxAKW2jeqV4So0Pv7t6VnNHM8vzilWvM4apLIpBpd",
-	"mBGk7efqRxRM3Id/q2dfUFk2vXNF+bcsCeBYj4rRAbhlXgpyAaGQYmDnmgVg3eCaWkNKAkHXS41VOTeu",
-	"tusB0m18res20+aOMm0KeutiVc2EQZnXJaic0WHoGeSazCg3LmOSRC57NjpcFO3oBHCWHIlobPi1exue",
-	"kD0PByEUHeagOrnDJYGtjAqKXZRVSuUqnQMqoyaMbBUW4dLiUHPGmfjC0MqQLG7Qr6B8bahXvZngnIx0",
-	"mnaFZgUQgHayYy7CF3b/JR2L36gSheVVdgpGkiG9BiVK516vHBLsT6MibbWOr1vruH2re0F0PL92mG0l",
-	"10bGvR0eoINZIqeGCLQqZJpAlREZUwO5ypV4WxvAX3k9ZP20wShLnAYxAhUWA6oci3RVgvaYmyT6IPsI",
-	"3hoVTfnI5SYUwJucpYQ51Q5HkyKmphzg887t0r4Qr6RiCKyhobg2luNy3wOsvCoxsHLAZHXwI6hwWuUT",
-	"rjrruqgMaKFOy7OcGFORtFGMjjPxTKcJNx4A6EvAmEJozspA0XsoOkQMqAr4J6muNhzR8DHTho4n94oj",
-	"tjaqVpZe6ycB2ammEmuuQDOgF6xXYeAzfbKdWDyHHHsKLuLvdcxiJWRUhjp4z2YGsrKtlXFXVsbzj3TM",
-	"Ba1PLodELMtKr5maB9IDylRnPE39E1WFqXR9FIqUGcQEWVQks0LfEj0B+A8HGBGXB2UUx+u+XpQ3B8uo",
-	"CvPSqWZ18eYRYxOPpXpy7FxtaLwgox1LbUjKRyx1WnIRj6loD7gOTrCqDeaf5/FVTL8Yd10Tvyp/4e9L",
-	"fbNZ9hEokVkCTp6IdASKoE/vQC81zYwEbPyQQtsDzITTLK4EQ4IaRGos1XmMB7CLQpQBqCbY6+zuk3/+",
-	"Y6+9++jQ49NPJ35SoN9alqz41dBgIjM+5PAXTP7whbBPH/mXACNX0LIi77nle1Rpl30HgCxH+KqqObvH",
-	"QbMIzF/N4incUi6yf/blFURKliUjz6gSXFwtJ05rq+cWmy7QqL03KcsSpsZ0fkgoGVCeohcLNmLsQFrs",
-	"7sykGt0GXZb5VSH8Q2kjI4bs/gWrreJfAVBZNdSQ/T6rjcmy1NdDtgt+hIl13NIFBAgrIO2CiNWtAtll",
-	"rmqQZYJI+HER3akJp0Qzow6M7ZmozIGDLOiqsuOfz968Ju5bwoW7OwDLDHfs4Gmn++gIM0igYQrJGjha",
-	"0kdQ7SaJdqKsmYIoA9g2dsI05VpB5udYhgurIoGfGE3NsBqFyWVCxogBWJOLvARW7FPVURb8DIA5LjEn",
-	"WKrMjZRR2sJ01yhUsPIALNbQVwatXaYBtvrKhHA3UtWe5a3BqrS+GZ1nWFwzCk0xMLmKAgx9iEiRcjGq",
-	"hRK79xQpN+zyAu8Cxndx9KlWm6LtLklT+hWaFc2ylHYuRsBI9S0ueUnS0Y37ui0mfsh0pcfqnX2m0kyB",
-	"X5di68FJrSxBzmn1ZjH0sMMdFCbQEVskWT89Li5dR6pCkOigs/ek02lWsJhUgkocnu8R9HViI9KfV7qT",
-	"nhxA0WHewW3/aa9T6OK226kErbzxQcAPl2/uKhMw38SHsAMDhrU1Bu/KGMw3+T03w5dcjNa3HQoH9KlE",
-	"Hql7VckfOQRIdRGzQ2sSoAeSai8BP8iyZ35ozEQf7uxggYavLdgJKHPnyWx3jN75jH9OFV+pb8AEF7fk",
-	"9+XMxOmEXgpin8oKUpFqlGfjZlkIi55VY6yNWKEbvKA8nSpmlXoyoOoooyurOE4VzMISd4IwhSRyzeAu",
-	"fYflKPiFYcIMV6NbrpX6XcZKoSTKISeirC4y8LO7Eo35hOlbzxJ/IIgqRpPLlBljDbylgyOeYcYhLAMg",
-	"9q1HrqFTZI0LZeAG0IFieniH2ZNLkLWeg6cCTZJFUvrSNOYlKsvmfVyra8tZtUH4fjjPN97dNncoi7hD",
-	"ri1AeR8fHBXBwWbaeX0DAAmrG4IsKcgsg3W2/Bgtng9yu9a2K6BJJMNUANyvbIe8PbtWqVQGcQ1UUiVw",
-	"V2I5caMX4fQLecncZJPdMBdZZRDSG7ZEiTMng7s1WVdWK731NI6h91aJOjeNjK1DPGoqljJcqKK1Wg8C",
-	"nlNx2wnV66Wg/yz7ef75OuH/n2Xfh/8fNGN8SdQphLdayKNeRB3IdJvs0AqsukKKZgS6Wbb1z7K/ypL5",
-	"IPsPYcJY3XBru9yV7ZLfsXr8B8SYOCJRxqNcGoAHmqYKEc8z4EXne/tjyjAqq6ZCIDvNXgEAItButcpV",
-	"72/y8vZrM2shLHRfS4RGjBi8UQpLEKiIma9OACy5XOFuNBtlba1yUj67aJHaAxyKIOv8kDw/eXZ2bA//",
-	"bau3f2CZ6dvW7pM9YKvv7DcD0uvsPbF/7nWeHpA+N4WlsBhh6li8+2TPzllT+zz+y/6icp4vs9SnOu9s",
-	"OY1ohbf2GDvuk4O9I0wEkwPStTfhYJcg79FNkvArjPAkJGpf7rRA4R3Tj+HIB3sVJIhN9qvzbsCLPhvK",
-	"rGzbedeLbXw38aOeQWtd713E+Kfv4n8/DsapLo+0uf/UGvlseWbUHBP38qbTcJ2LyEoB50vlVWXVuCE/",
-	"cvPTtF8MxHJDJlRrzM/w8TAaA0J5M29njz2vob/OYsKgjI29gI21SxiPtZuLc3ccQYpRn+HMFhXSN/UD",
-	"fJlrFvcqK9Nynlp3Jisds0jvx9jrYSMMQDn2jtgCyZacRisOsu4QCoUZnRU97r9gB/3m1fpWcX9WaSO4",
-	"/IdQSBy/2uokd6WT4AbfKEP9vUuX8NdDD/nE54n4LMVFcMxbDw+EcD2V8XVMbHBdsRAezKU8SBViFlV4",
-	"O+GX1QTuk4K4IBPFNBPO4WpF1mYo20s8QWF3kCw/oxjWlx7zaMbts6RH9M0L1z2GeOAKroa1XgawUykD",
-	"luQvQJanWwPV5aZwqzZgGYSfllMVs2r0qmxxh4RmFNHEnuQBUeQOdFeAtwS9alM0tVWbjKBqK0PouMhm",
-	"CVxNOQ+Po+HFKpXgBgUKXmX3Bwegd4ipA3ImvB/OgbRO6Fx7h1VKxVcTbA+apy3jN78C2OByRbKsBH9J",
-	"XvCSvnqQEsOUxr6w5WTc5/gv8tJUZvAoathlysfcrOSwgJVtH4Q0ZbYyWf6cV/T/CsvnDfo5/Y4XJrNS",
-	"SwsJ8MtEkSgc1EppVH0Sp0YDgvJiZlDxAELLbqUWt25RZWEvqsFfPdd05W+DhcRX0EVSKrCLka4quU+4",
-	"uVTMMAFp2Amd62qQ2aHvE2cfyV+M+Xv1+fm7B/srAnb6crdTcd0CWNGsAo3nyhPZ7cBMis0sK4ODm15+",
-	"p8SsbMBHFYO6d66ImNqf+JI8IPZy38HKFIkb3lM5YmLZ/I7fnmLGkL7JVA+qpup8NevuYk2jyOA9+T5n",
-	"C6ogi2Y1hRa2rvLyAPMc8sm5okIPlnW1rzP7yBDaqJZ5PvFZp7MhqjjFC2V1y+qELuXtaLDFshIMO1Fw",
-	"tuBw3CCKKHnvkgy4DrwJZdg8q20eWWaXnTgZT7VBw6QsNIbTvizbnL0nK21OIzdZDx4qLCgru4U1rmMB",
-	"r5xNGTdYVh7+219Ozrq9dwgttuHB+0TMAU9ZvgKvjhTPekK1nkmVLFFni6+RWF1jNUnM6wYNF1Unr+D2",
-	"2VzmWBDfadKnmsfAbMsxRqkUiw0ZSqUZ6QPu5JxoQyfgGVmF+VDOYvWLqdxRjP/WIXAyYVzmMcSFn+5V",
-	"N9rcOP58jNFnORMLEegmuWaqTw0fVyaurh+pRdbUyjqWrh2gXQT9RFvf6qCLbrECCxlClNRFsAuAqnk7",
-	"18XszaXdtStyx5uA+Gv1IRGzW+qmDdvExdXlMg0Zq8pcjs1e5ymJZZryhGmg/C9vdnaTht6/6kIdBkwu",
-	"WAw2AACrL2EpM8BkM0jKinA08Jb6XeCouPtG53ZkTDknkeNLrdMkOnLw0VfOt9okRsrivBX7Y9MEWGbU",
-	"fAkUoZpbNgOuYfBqAuaiZncSaF60d386P39L8IGiftR5WqV2GG7SGssZoHKsTFxoDRl228N77S/WZrY5",
-	"ePEcpQDMtmucsgD4X5Prl6Fxl3lMmO7XghJ4hoGytWDycU+CwLUz8AOirOLhuQpZrzhamtXewQ/AA1wQ",
-	"SmZcJHIGIt4xt3KjGxi54shP4IUILV18K9RWwXuL6X2d6mxifLSY7lxAWgRRlxVt4YS5IO4HRQW3s7Kj",
-	"dbaihZErt5a5EOY7a15urGryeOiKVrFe3IrTLHRTkqFpugYeUArVX1KzoGGsmyHq+ov+bs0rwdR9ENJZ",
-	"W4ReyVtkFDUI188/xulU82tmlaRZpdJ7V1kjuA3Lz3hZN/sZ1QQD8Itn5wLz9bfPDcCtoLRLzl+UX49u",
-	"Zfv6uo3M3QGIJJBrKMV2NUeEUZVyBMwXuRuygEoLfjmp2F3tfZa4gKupPoRSr6waj7z9TnsNRE/79ok+",
-	"Fg+SK37tWsPv9550yD//sd/ebXcfhRkAU6EnLOYDzhyk44kcT5Qcc2i9QgcDnnIs8kB/EqRYBK0JY6Y1",
-	"fP9m8GbCFPpTq5IG3sm0zq2jfSDezjmRTdKfEx3LCdOHWaDFFfXCx7haK+U0WIQ0GVvebVmBQ6nQhzPF",
-	"DYsQiyL4K7S6D0dsHjUvRPFDbHoG+CRgqrvfYt6BN+ndhzA6mrU0TYtFpPAx9Cgec5G5ACq35swuamXT",
-	"D+qtXtgky/ARuqfko/VJKm4f7C7lPkqcd8n74J8p783iY9BYrtmALXU/yrc3c274r8L9894N/1047crP",
-	"/K+c58Q/4//0X2cH4r4vHlD1bjOta5z+fSVnOqxg98moBdfEDVz9gPHBr0TLvpneZqGZg9pe1WAJJoAL",
-	"9yrKiDkdj1Yj2KyB9c1BXbTPED4IxNZUsyRP0hCHpNsjQzlV2gWKoTaDaniwmQvcrBTCb5XzLKSW/Orl",
-	"YK93i8kzbpNKMENMb5pMX4F/cuzQLDN3tV8mJO4OFPrY8lG7T3vtTrvX7tbm02vGxMr4EhyGfbzp4rfY",
-	"QQd0HWsuWxbLxdTUC7tuZ+PWZatwZ/Kyz4K3IOjizL845FSYRHXUI4dPo2ZJuGtFDGqqmbqkV5XX8HUW",
-	"WYaibcdgUO8tUEHTQR309g9If27KZTiv5N94mtKd/XaHfP/XbveIvORi+pF8fHJwebB3RNT1YXdvv915",
-	"RH5k8Uju9DrdTqfb6ZIXXLGB/LgD366XSux5ShVuzeKmArEXNqGUGVwg1QJXqdJ7HHtelZ7j7ulD5Od4",
-	"AbJN0LmrBB23w/q5SI7RCtzYyPT0AWYmE0mVlTJibHJZEKDLTM1fGHSO2liOfl6+wKVmUrYKMJJqlsGW",
-	"v6QYo1zpDsC3VZ3KOa/LC5qkVBySgWIMvHu7eabEREnS3W8SyxjiOdnvhDqq/QGuxqqH8ESlxnZuFckq",
-	"eOk8FlREP9AsVsx8ZSkZlzzRde0b07nfskwEWjXfyGk89MlBkGuCJLZBntUaKpw2cqIh152Lq6AkVLAv",
-	"6vH3JY1ZKjAgjBzdpOTQaj+Vq393M13ortqnvJCKTJi0WoaRAIxoj6ZfyjpO2CSV85pmKddcTvUlwBxd",
-	"1nhJStAXeE9yh4nLN1DSF1IjasJCCaZk+g43CIZfcUthnleIrcNmwYW/q54m4I6o7zSLRvn6KgRY/BX3",
-	"FQj/cqJYbRtDiNSQeEgVjQ1T2qswVVuQxNeXHx//8kfv1XqKn89rCieRrb3Ax0q4IYWrVjjBGspcmR4F",
-	"PP+GzTnQT1ILKbKMHZ8m2mfIZju7Hnt2eGWg2a/Fqsf04yl+uR/EATbi3Bhtt/y7xL7Lk7lrVn4rPG2j",
-	"1LLVVzJLRYACXQiYHhEhwa+Lvl+vtUHfKrH55c1PcLcH03V/dVfAq/lCblxALfWvMoHQv/YABhDqY1vz",
-	"567MH9jfd8BDb5DS4/3EV8xgdm1RQFbDK9FKSrO/ZDmGLrz3qDJI1UTGCOD8BLFi+F3qCPKaqZROKjGh",
-	"HIzTEkgomSZe9wEVh5QcPrsHBRwoDzKVwUBVB1Wrz/ELy0zwLG+W03uX/Hfd1F7Yg/fcDM9gv9cHLvJM",
-	"poxZZKqNwfNMBToiOgMwqlOHBudPZy/V3l/Efz7p/xx3f9L/Izn4cfIfnV36fPpXub8amAhnsR4yUZ6w",
-	"mNVV+OvoN0i/g9jKTZ0dLgEWQU/ti27P2eF0KXRgcp+j71o1+ByndVwe4TqXuTzcWsDhUbsYteo1xUhy",
-	"b40kCHxhFQnXZKRnM8Z76gJ1LlecizidJkxnnfeLydQVVZXV6SrOHrbvxDqdK8VYQrDmygm0Ord1tzId",
-	"3Wrp6+R7F171eOUGwmubjfo05fcYmat049AwMlJOD4EmF1+xcyccaF0OvKyy+B1LJXXZ2PZfpE9TKmKX",
-	"Pr4wPNdWUCa1jTOjKylYlAttX1FG9rqdJkIscHEVPBCgYQ34NYPYXEUrcyZgXABXpZr4eZD+3Hc6Dl19",
-	"V9h43I1mCWSliHcD1OuSC4Ti+yVXRDLh0WpghczOc+/DYLt7aYXzLTup35Y2CnDfOTyIyxyLYn3nndut",
-	"y5qEpQBpQMgMN6uA9VNuuIx+kwBG6/5dey5CXxx8NtzUuZd5FZAdrOHwClKO4HQxnA8iucoXhqZC2OLl",
-	"jvbqgXvPTlVaB82yyImrc0GDtO4dyL5w2aHrOZ3sBIpsNLuvORNYZHTl61FHEpvBFDkpdYyXqaa2Gr90",
-	"laFZJ/estQiE8/s0HlVBSdafcZ9dUXGbgmmK2ViX45r6KTCHuD1WOQKvwJinKa/KIn1SWdK1tIbbVzcj",
-	"KBmkoSQcQeuhQK9U0Fx8noss+3aN7teYCtyXyXxJpiIy86wPpO+c4Q+zOJ1PFw2eXDQOL1a03LloNC9g",
-	"RvBsyPFZctH4vCydHlPkvwTivLC0ZmBb8CtBzVShj74C205PpNCsZsNOjXYu5j3yC/+hlIMxqgGswzfe",
-	"0poK96cGp/2yuurFyRikpcXARVwubgXPaw2J1Wm6wEbCy1Wck78Xi0ddotWKjSufzhIOdUPXuJO+rnF1",
-	"he+wrM06I7HRaN61alt2PyxXCNdoV32b+iE+sK6vv9SJbonrP/g6U/t05ikpafKzoWbxJaai9vYAH2sP",
-	"c4Usx+xTzQ72ms7pHQ+lZsJq47mXu9p1B2oOr7KLcLxXg1/+46l68uMv/+MPdT778OvbZ09OX779z1PZ",
-	"e0lf0rPZ5mWWlSoHKBNNNKaHGI9F0xcbP58Kw5QoB7jW0EAKZLW3YdWlnemSS/jMo7lV6gnYVU1inu4M",
-	"4kWw14EGXA00fWmPYomN7p9DJ0lWu1LSUnuVxegPYyTDVlQmAroCDpblVrd4EmXFfYv1D5v3wMOxzUpg",
-	"PXjuxo3glto8HvWv9Pb0+gFAlHNFzPVYEqzmxM8LGDVkv9NZSyHDdL81pDTO9FZFtYutuOWvjJ0qzhLA",
-	"oa3wbywA995uPsFaALUlNpOD1T6wzejRLKs7Sro9vFrIEtnUyq+yFoOhA7ZSuOVBuWCRo1bQZgnttkw9",
-	"NzIe/XGtbBKfOSQeIIZblmDbaO5dRXOrL3Ft5/jINYELWRT4WK0W4Vs52zELpmuxcfv6OLilyb3nZngc",
-	"tLtYL1S3SEuf1m6h8SZNmA7qzzchXu+lWdXOLht9nXhdJqzRoi54CXL0MpSW+Qauuuu+Lunhbvr2ht/1",
-	"Df/CSL83zTFvCSX3Uda4LrPWIMUCoI+5CN/eXWnKf0XW+/2a6/dnoh8HyTZB437MMRuCQmbN8iOXV8h8",
-	"uIFj31NNKDhl7YR7e1gy94AmOSBjspkPzx6Rr8ZGr7uCN0k0yfljWWqt5YhBt0t90snaJ7aiWh/nspYE",
-	"85ykHNvyuatIapi88Rmpeaq4mZ/ZHcGl9xlVVdUeYTrLIYmS+Nptw+4B7kQvSE1u5mbeAaEEm3pOocoR",
-	"Nh9uNQ6ULctSC96wmirdAmp7ATHMEWNC9bAvqUoC2VkuMQTo8NjBRjBl+azLMABqhV8BICrXsEhK9aWb",
-	"UdQm54Aup2TKLoSmc41MGt7p8sBJAAaCnByK3DFJBDpi0xETiM5rBZ6LQYPHQ13zGJOOsaCcCwDAkiOe",
-	"AZ4eNi4vf5LatIpTy3eRTvgvzCpCn+3vBxWwZs8QMyaWwiiZZs2RpYDTPH95FrYi0q7XDc6tTXJ4VIL2",
-	"EcZKAbu1eSGiJUi55L/+3/+PfBpSPfzc/vQ3KdjnqAm35gh3w1jrVYrS6KCDAC4iFcmFcCGW7NA8QLw2",
-	"bNK+EBcCgaIgV6k/NR6TKDVDR4QkpgoiwdHx1Ayl8lXn5AcgR2Lp+r/+5/+KwEXis536c68F+R6/ntIc",
-	"fkQFih0KMXLOx24Z716ckN3d3aeEiwvx6/nJEeEJfmOF1+kzhy7r25GjB+o7TTi0GXadXn0L3+wjAFMi",
-	"AGUFL7sQEZ1MUo4AEh6d579/0FJEAXCZixrZbUJMM4DW0h5Iyy4gQiyuKNjWLFKHW0gLOE+HmWgzpfiU",
-	"9wtYMQjNHbq9J1l3hwtRbO9w2Io8LjGbgapJjrHlMQCKuZKdLnnFf2iT926zJtTyOyjI+/H5eRNim/av",
-	"C/HT8+NnuEfH7im4sfCo67XNzFAmeQPxvc4+bk50nKZy5tYPjfBDbmLvO+Ll6xBWyJcRYSqsLuaEuUq5",
-	"bqfj6uM69l9Y/3Yh9uEvLkh/qjQAPIA2k87bJMpwjVpvZcrjeUSA/WT5Zd9Hf0SPoBVDXkAI0VzyfTSL",
-	"HjWDN0QXInvIUl/KBoZ8H6noERwBKuALrwGUNYXROfJ9ZKJHRx7FDzqT0yw/ME8z6j29ELiT75hR89ax",
-	"fTXu5zsX7QqSboYsTQA8EGeFmJ0AFnboHOraKEbHukmsmRZyzwLrt4vAs8Cxrf0cYej5Qhh5BTpnmxyL",
-	"xfOEtha9DvneHtOjpj0f8v1EyUdAkfv2LzysRzhRKQijUHKqAE6bEs3FVepzJ6XyZZwXYkjTga83b5Mf",
-	"Vu4ciYyULXsELbfsiFTuJaTexUxolqcDN169fdnqQdE3qHeZJjabzdpjrCdvS3W18+rty51eu7MToJA1",
-	"np38hdKzRrNxzRQK4ka33Wl3IPl6wgSd8MZhY7fdae9ak5aaIegNO3TCdwDpo5VK7IR/hSqU9Ogwp0nj",
-	"sGHt5WP72Ev7lH2B61iua/W1/JEdDw+78sETNNrsk+X4TDr3YtvueWykIglPkH3xJEy+lgpaqsDpo4Wq",
-	"TF51hSJxs1JFEOnQqj2X6DAFrxnRkokCKvyCgli5KL+eBRADH8xAh2b9LFCRqJzGwd66s8hSYxIQBdLZ",
-	"8qCzAr4PT9rkzSCTcO4zX3vVRDSfhbdYXvpB9lFMhCpCySGQ6xs162TCcDOv3e5qENEFIxoVFg8zhRte",
-	"NZrPUMoHWw8zqjzgDyVkq7rxfObThuP9nucfwM3tdTqQWCuFcUnjoVLxwaWb5oMss7Lgsj8XxrnFQTOt",
-	"LWxCpEjwr+3hHKpenc115weaeAhc+El39U9+FdRpfizBH+2u/tELqfo8SbD4aa+zt/oXr6V5IacCh+g9",
-	"Xf2DcylfUTF/50H5Pjcb++tsAdreNM3gTPfXWdCvgl5Tjs4xsASn4zFVc3D20KSIdd60qljmq7XkQy2D",
-	"/w2Bnaxl+rGlEckqxHqyry1JhR32cSKVCYRDLZabCdCFodo1BTtWyenVEJhApmVm2DZBNTPikoJp6EOZ",
-	"bfLG66bMajSZCYF2ajycitGFQBW52+2Rf/7jcbv7CAFp7BamzLBDQvXIwYqiNIYLHrXJqSAnZ39xE1ba",
-	"kJQL5qpJEU8znY4FGsYXAtkhav8/n715jVoLJYZ9zDBl9QRwzoYMapWmaQJaq2s8YW/1NKUOZDf6Lsr9",
-	"SagTFIXuc9j2JWJ3oZDWEgbq4cJj3Xptx66sjv84bhMyoDyTKNbXQcQC/xIJcJPfNxIvW8m9ldxbyX0D",
-	"yf2x5e5bQXpXeFnZR7NjL+jS5z5XtdJmwihuTV3LDoGb7nWfdNCCshSRqwOWPVvmt8BYgmzSE1xH6xnX",
-	"E6m5D2nk/lGM6yyZ41aTeDBNAqVOWZeQQdx3c10iZCBLbcywtcpDmZlBD/fvdIld1vEBfHwzLneX6nuw",
-	"j6v19yJ73169B7t69qgKp1GrwxcuVOH6LSLFVt7CnU/BX59r7+SPLLySjfuh2DohFcy4WGI6YvMt3T4g",
-	"3f7IrOkTFwjlRpS6KccPiOb0WePz76spfSeRM5FKmtSS/DP3QJHul1peljhTRgeQDsAwjBoPvbkpXUTL",
-	"PgEKVV+aYR7shR/m+VSbmmeDaZrCWCFQX/CZfX2j2cA/f/9SKTRh41awnS187Wb6pjXopUJcn7fPX5F+",
-	"KmPMtNqqkH8OfuCvUJEpEKrteX/FvGHE5tg860vGaTYmUtd5ybKoUeb+cjkPgaoNBnkWkeU66LqRVw1G",
-	"pwkbT6RhIp63fmHziLTgPSM2d/jhAhD3CRVsBr1+hCSxnAD8BeaqjtjEtKEJUl5vPlH82h6Vfc3M/ghC",
-	"5PB1n8V0qhmh5OTsXRYobi94rfzh/wKI9JvtZbAoyIfY1E627GnAsXHBhhzp7S8nZ//2JGdIbfIa1q6N",
-	"VAiTENN4yBb4lP2wdYJpGZtxqOaWyZWZXGcNJncixSDlmEa21+uts5CJktD3AjjVN8ZLz+mIEfR4B7zq",
-	"Ox1e1aUsVTHwSHtiquGxIzZfx1DYmYxi3e3dHZc8z1QnjBY4joYhAWhZ6LkiE7GaTwx0LkgY9HV2fQKB",
-	"3b2H3ki6SX6m1xQd9ZZVUBEzTWZUQGYdeLoe9572ji7E8fOzVm//oHXywwk8/tOr45PW2U/H9sNHbbIm",
-	"+yYpH2E+jU+QtvN3emElZ78Qa7L2rGHjELqKJCzg7Yz75hEi853jZtRw+guxOauvCFF4Zo99LW+H38OF",
-	"+8FVu9+KbVnsuvm5mKtpr8XnTeVMdgsqHL99LqiqAP2tNmrtqW5lzbcga7q7a0mNl1Rhs+a97v46K9fT",
-	"yUQqw5JXLOH0fD5h/9KSDXgv5OAF/MlaDlY/AxZzX6LO9U+6U1F3cuxlAXYRdzC4aYLZqx9k/4hEDuzu",
-	"kpoIhYZBhCSXnAkhOy3b5NSQmAohDekzKxQhDfN9ptuHm8z1hch7jn6niUMaJCinRGJHnaQ0ZtmQTq4g",
-	"nA8kWhe6j0XNPPnTpanCn84ggXooRG+HnPsKWYJYg0vdLl+HOAmmiHP+cpGy2QR+lv01fKR22/uMiyuP",
-	"y+hbjR5hiMO1mfog+5Z0dHCyBeSxLKXj5Bj1BGmQQudYORIIqJeuA97mgqXX6d3H7nyQ/SDP2VDlGszf",
-	"yhq2wnErHG8xn8te2S/3qjv25KRdwlJ2lZF3ZTKXvSbGnpLBMtLBVECmSmX/L2+jYSaJlt6zJORMhIld",
-	"ruOxfWHieuIsxJme5XNbmejk3ofDgq1oVWbtwkJQf+0d7wpR50giTdO3rrcPHLdS2mfpxvksDgy+njU8",
-	"aNw32MQaFoiWK5SsQn7S1x44+xfQg4euFMtlCSJVewKGU4IyNIE5lgEXcE0uigyg0Ek0v/nu0WXJF8/c",
-	"M/efd/E2SPRblmbxR12GRW9/tzKrqzJHzKONrHmlYFc8lktNzohvNzKDGsVQCYOs1f6a6WQe3h+fv4U8",
-	"Nquj//s1TacM67Ps31i7b1kmfFE3F2CP9fu9v8boxyRlNLHEG7UiYqbKtalHcARltY3aRD6p6iKerQLG",
-	"S5aYGn5YfMSx7Jb7b6ETTquyveH98GqgmdXpOY62vnpG/a0l2iQZu9uAn9YZ8ydDFo8spcsMQswJYrQz",
-	"NOSRGc3SwVHe0AvZPhjY7pOS/YZ+gSaZipRpTSI6NRIxzcAuB4iKRW0KwSaf+Zy0r9KIxtk5WMy17Ofu",
-	"LY9dpyH5POksQ6OsMkGdbX7AUcmCfH5Orzb1zv45rc6tEfmwbO44SbK8/3XZHDZiL+uNO/1pCr0ganIb",
-	"aDzMrLuc04FJGMa7FBtAe+sRYxPISMBi7j6NR4cBEjCWSSMujJqjR9G+oc9i1wCaG48WcSFQm8h6wAOu",
-	"AyBtQtCKvBkQM5POMHTVPR5lQ4qEROwj10ZHoat0klLxncZyZpw3jYdQ15xVCknBXOk+LtqbwrCifKVY",
-	"b2Tf14K3RVlhPIJNZP5aK15c4QtFvy4VZCrQlIY6f/slFiQ1w72EWqLZUKYMarRPzv6C1U/k1/MXrSdB",
-	"Mj96+RbqnLjReZ1TZD9DhBDXKiWa8TSJqUqiJmiPgNln/x1rdTlhY/vPiZIDnrKoeSGiiWIDphRLLiGM",
-	"C09S+7+B6PJ/AS4EjhahNR6R7wOVlUwoV74i/CgifWZmTlCOHx3ZDXKAQbA96Li8EE5TBNwPMpFc+LaL",
-	"dqUsw1wg0Y7dBb0TOdwTuyWAadFtkmgnyk4UN6fKY/3DNB2FslZ/rcLWTtRPcaNKkfvzaQdTfMe01fQr",
-	"xPP7Ihewt/KrT/zdCsGHF4LYqn+/01ml9FuKyoVhYwMB+Qn/8RmFY8oMqwLrB5RVHwQLmgBUlto1s1io",
-	"c8h6sBMhsdo2ROBBdpfnoaCItT8ecm0kghmXkjdgmjc1EwavqImHVTl6e5Ur55pcAQbhnyxU0l3jBr1V",
-	"oGtA1sULRPf85nJ6gVhuqk42a8tLbkh+7+l6LsfTwWspWC2pdu7VpvxiQ9G+fLf+fmnDARWbGhKdDlp2",
-	"5S1YeoS63q2Mv02qf8gim81u380y55GU37EBJq/A3TmsKZVkHoOs0IbNgeihTALw49CvNZBpKmegrY8X",
-	"pRLCst6KVLorr5VDjr1nDXkdDpP18iVCzrbX/fZE9VYrv11udoIomwFiogRq1l/op/Jq+Pol584Rfa+F",
-	"59vS7610r4hIBbfh9qvAv0QLqL1lCadXQmqua/OJXko50ln/vgAlikJCoVVYUylH9olWKXLWdGmHxy4C",
-	"gxbys9dnZ89PSMs5KdEiBkM6A7EZQGT5Qpx6RSQzmQ9JdM0UH8wjGBXfSGOjse9T277d3gvnxfWvp1hn",
-	"LmeCTGiMqU4YzAdIUnQvdDsXwgFvNh0gJ3qkUSDvd3ZJlO0XRPDlFPzBdZiWlAzYzAUUNXPwmFjsMqNz",
-	"AntoX3N0AS14oKCWa8ShzAfqT/U8qqzdwEdyVevOWNLzj3TMRW1a0vviuW3Z0AOyIXcVA05kb4SQs/sz",
-	"OWqZDQQPNs/HL5kzlQGsYwTBYsV8xSF1TYUxb/owyHDPU9oXLZhTO8/bjL7ffxo5NF2dSQXtLQKWU04g",
-	"d77LbR74Ng/8X6UgF253qWZpA/64ym6BmOjdMDmIhyqWNRGF1jRZ5Q9A2WEGZs7jsCKxXVGrI9hsy+K2",
-	"LG7L4v6UxSeWBZTTEW+RyVmrJeWC1VqN2GZ2GQwpee+641j6ztsyAYYphKoSlwZTKM9f5GTW8D730/mm",
-	"HT/Pr5kw66F1Z8p9Fhve2lwPdtveY8LXZMIEgyzTHKq3xu/zUAYYuk7uTjnBSNGQxSOHnR3LMQsTp32H",
-	"Qfgiy6NYvNR/gYlu9ZOtfrLVT/6UwSPLIkplFjdXT/L2lJW6yHtsKxXHbGIOAewff+Fa/ERh4jKUzOLn",
-	"5Pv3Px2fv/+R/HT+6iX55z+etnuPCr3rNeRvXQghrbkFub8+oQu9TuBCjl5SbVog21unz6JDBN3G9DEu",
-	"0AnVxB7s0BNKTk2bRDyJfCE/jAUdyZokgj8izCmbT1jzQkQJNTQiVBAYw8N7Q9M4OR5DMB+YLeZid/d9",
-	"cykM7ru1QpWba0JF04F93VBOFWa4cRH87EL4PRBJju0P/Q7zzkvIGSRKRG4wEQ6rIxXwB3wgkejZh2Q3",
-	"Mp0cklgKweICWl4GZsCTNokwCRtTjn0rW6pytKaUa2h+JjW7EJgrjW2s3G46eHxMYSASewJWedetIvYc",
-	"CeuBcKwdkflOhfa8q/sU5Go15mfXtSzw3dq/rGGB7xvbR1zUDGv7DpG2FyZympEeUAaecNiahPFrlmDb",
-	"V0fhkLgpBemzIYeszFLh+LVZoxMFCrd8MYW7vcnW3pcd4VLFQ363IbZibnjgwWfNPfBtW8vjoYPO/lhC",
-	"WwOFEfI4M2TjzRH/ubjmhmJGx7Lsi9PguW/a+s4XstoEDzanGUJEc0VSLkbbUt/bpvFgw4NERciWtUpG",
-	"raEdxuWLND9m4z5Tq6qCz7GuaJS5orJ+kaCBIOQi6Cpt8t71o/XZkdxNB57EFtBepfmRm5+mfdJnzgwm",
-	"OJsjrAXAdAOoDZtO6oqDc3L9WmuW8hk+TJFwPr41AF5yMaozZXPqygs67KnfJnzjtkB4m4V5B7FMS7nY",
-	"6xxqUgF00JLuRjywZE4HzHbnU/5HqTKqCvuvwJTWKSrCewYoI5DxjI2lxRxyobaq5UODe0LbaeikHZzr",
-	"xnS1sXzKRivg/n+Q/eWq6M/2gT95z6nbgUT6WfZDPKS1fAUr3odM96597atVc0slW8bx0Pq6PYVapRwu",
-	"coFh2E9K9qf9aOfTB9lf2tvqZ9n/9isPlwdZtjWH28v4hTWHH+CWrHX9Nr1MP8v+gpDGa7ujmFE3iDX7",
-	"N9Zn+qaEGsPGE6NdAwUMpgzlDOxvOTCZEU31iEHgoSoDzqj5TfjHVxBexpv7x5RNGWgZaioEQExibBm7",
-	"vgIyD8SffZSGjhkZgfNbL0JIf3vh56bfAXTAbGPP29jzGizxzFBlmeIAakMhjYEOFNPD1SyyZCc7M2ep",
-	"TfLKPfNNu8ZxEat1b7chW+/3LWvTZdju77Tf6tq+zrfh+KZxLKcYOU8l9B+YTgg1znvdzPC13BuHfEL6",
-	"LJXiSmMbe2qyV1j1EoQzuFblFRfe+Y2gZnImmCIDLhLtMeFClHLj0to/GnCkt7jA0cd0TlJGrxmU/p1L",
-	"kjKTO8MAUU5q5gbkLtVAyJloeiTIgnOjKg3gOEmQ/L9WNzvO7jhJ7tu/7ralRj4jUfxLCOWtE/xheeQr",
-	"Ogpc4D6YRvpzF5J10TbgAl/iF3cf73zCfyxFCjuHkV02VB47LLA1JvJ2OuRcjpgPbgICJjSI04bOMU8L",
-	"27kAm3SYk1eyTZx6AYxQsbG8hvLHsWbpNdM518V9UDJlVXaQ/VnG41Z77c/t7KhiREi/1X9aj/3m+vM3",
-	"VSUCBOMvDFiNIE1vcEngG5YOMrFT57GrI7TOPculrVPqgZ1SY08IN1BZN9LDkB5WoGGVWCxWVgLaYTW8",
-	"VUDGd6XSPQxI1Tq3pwRStW2dtdXn7gRaCqntOw2ay5dobnLCBJ3wtr8KdcIJcntobL5UPNEE8cdo+lbZ",
-	"QQxnWVNLZ93I/gcWV/pT3kyYOH57SnbbnfZuG/eGxVPFzbxx+Nvvxc5DEHWOp2M7rXyDAMKbiZg1fs/3",
-	"INy0JZorVEsEWD/WcjaHYLj7JjlX0uut3gfAlYO4zdLjqiBum8SglgsZcV431kZOwE/NxVWTzFh/KOVI",
-	"XwirYkKfQv8q0DBJCPTlUr4Z4OZAA07LuMk1TXmS18PPraaNfoYcXtd1VcaiBE1SKa6QrWkAjwcE+0rQ",
-	"Hdi2N+Fmruh2dr7ovcEOURkXtdRqmKjLE4ilGHA1Xrdp2ZNOp9kYc5ElEqyTff5NQ/7++VmiA+8tOwLX",
-	"4onhN6vhfEuUfWd6RmGcGm0jnPnWqXy7DeuAE39X9Eg0c/ZnOTTkBEDbBZ+PvDm95Sq7U7urlOkFmrt9",
-	"lToc4mEU600J/ptSsrcq8K0DePguN7fC76uUwB2jqNADpurbAp0KhzPEJiQyMsorFoQzlKEO0+p4UIFK",
-	"kzEXDlwR/ZiKEZrOrDHN818tGtXnbipv7Nd6yCdfa7Qlm6Cf8ddlnwPyE27xNmiy5TBLOMxPWb+rUOZI",
-	"iBZIQgWmD93ASbeM40w1vWLLDPBf4YF7ksI4WMVNOpFTqHCG2utvQPp+c2A5C3Q31Szr8GX1z5sqmp7q",
-	"cgdIHSjEqSGCsaTUiwd6pgHlD6U2lW3O32WvXkmmUHo9NOP0ZiXXA6nIhMlJyjbwAmE7uQleo2X+oOyz",
-	"nU8DnrKladbZml/wlK3yd5yawMEBzfjsYoagzhZr7rMptD9o7/uYUDPMXR8DHG8tv8fB3uZuj8oT+0Cv",
-	"KS5o+bm52vpJSrnY8ITPoe9G6j0rG7mol1DCMbw0U74CyLCQQoDuV1CH987V3p/ngCbSV3Kmw+aNcznF",
-	"2lx+BdAfolmIQhdNenJMJkxpiUC91JCx1Ib0Oplv8DATRC7t50IwlyKUt6WcUUzsgYJZe2dSKa6YNnWg",
-	"Hmd+ad90Tp5bxeqkPL+XWyH2xUIsv3WfGm5b7Q38/PtCxt5cThWgzfvdry2GyS7a4t3bYSJp0TRdap+5",
-	"DquFa4WARyPGJpcOHDZyMD0BOM8YkO8BI5KmKVEMm5Q7FCEE99A+ddzB6TORLAICLUrJ5yI5TtMb37N7",
-	"MuX8/HC2923HBaOzpOoG/yRnZGz1EQhvMPvY1qjbGnU35kvPRULsRZeDRe60Jj/65P61okemJrGUI84g",
-	"sqd9aC9vmumbYrICp6nmLeS5SLDjCMuArj0bQ0wNq3HIqankQu6SrVmMDlrIt3HR/oTpQWsTsVX81ifi",
-	"TYWPI5lCURtGrZfWeWD65retUsIa1sAfhqWWcY8QAnCrZd527cfx29Nsx2tUSEeeBd8IfrZGkYeDblwD",
-	"3+gY5+HTj4f2AXv+MKQmUmX5IcYhew+dZYbov3VIRkB2X6uSCJN7GPwiGNqq8mdwRHVuBDyUDLcIz3OL",
-	"XLRVVb/yJL+s/irjcOuxtFJ8AT/dUYA/tNxafiEVmWEmGvojU0ZHLHH6aKE+DL1ZUHkxLySo5VqsgdIy",
-	"OSCMqpQzRZTMEOqkrKqzsDM8TtMbqgr3yfB0Ntn7NovD4dcwi/HYt4bxltusyqewdOKcZRnDybxb1SkW",
-	"GzOhT/DfFdZxtVXcrkk09crRnyld809d3OIo7cZyrT4zs4YUbpn3LlUzc6MvVDW31PawpVQbk9rN6qiA",
-	"PDw0z7J0zpxQ70g9eZgEztXX489dF7XVSe4kx/O2LCCnfOyAGXKDLruF672kw9NsA5cR5DSn6LK1Cg80",
-	"YBhIRSJ5zVRKJ5fOzx/lSaPckJgK0rfK/SSlMUsu4J1zBIcdMypmQ56yI0LJYKogO8CbXtjGhJu8rP40",
-	"abpkFOemsnP0fiqorq/IEngHW/j1+6Vwng/CBzf2S+WEc3u+qc/bytMtS75VdYpfFxmyaxiOhHsj7uzr",
-	"GZdGj977h77p+JFbxeoIkt+TbQzpfmJI+X7XRJAyIi0QtP90RRTpB8DZIWqaYg7vmaEioSohnqpdy7Os",
-	"DdfbN2fnDIP9JHKDtHgSke/L7c4y1EpqnO/GIX8+al6I7KeGj5k2dDxxbcH855pfCWqmikWoiSAoGOY8",
-	"RZDmFDXzFmMwTn9usC1lYbQ2AYxvSnofP3pdx6Uq9DoXwukwBKDO9BFRLOGKxUY7lBzjWoKwBOfhuoLg",
-	"u4udMDE5ArbL6zZWd9onukn2CRTX7Hbwvz0ytJ8Nm6Tbgf/dI8Pmheh1yBBe0tsjQ/L9P///bof8n49c",
-	"azefN4ntdg/zBlqP98mQ7MIIwaMw0TY5Jnu9p0Qqst/ZdacG4KmtY/tkFGSSzShUV4srpppkOiFGXghK",
-	"Ejpvk2NBaJIopn0DF9hGTfa6HddRihqPyWg1xIFlxQmd66Y9soSDQEkOsSjRjqPhMW5A58vB6JDKPA20",
-	"/Q8j7P9lJ1SBpuewUh29Or1VJQAm6/udufDARMkx1yzBEe1mjukc+5yaGQckpyHLljqeamNV2aExE+1+",
-	"gZm5037K4wuB952Zpv3CCl2yt7cL8K2CYUp6t9PbI1IcOe04w+Kz2zBkwqHq2S9c7zzoQdu+EBfCR2z9",
-	"LxWzqpN7AhCzMlXYqtyJzJLh4ZQDNg25vVlBvhz4TCIzZGMYyioJOmwSlhWQImt3XQqHMk006TPNE0Yi",
-	"HPwSrn5U6GKXRE0SfZB99y83E3gSYb2gG9532t2lmVTJo0M7j7/DF+TvxI5H/n4h/t5qteD/7XeR75gH",
-	"wackIn8nEZB7dFhsq+xMBsDIx2ObYGin8Jop+CHwNXilHAfy71zvNa7ddfiatX8q9CU09eXu94jCEC0O",
-	"gE02L/vKUgQ8GsuERd4FHtOpZk0Syb5m6prBrrOPEyAn++8B/1j/UsuA5dTUv3Xx14s9C/HXC0QA13CB",
-	"IGJq/1czxWlq/wVI5fAPaS5x95skcgakLo2tmBWDMGDG+Gsnxz5OuDU3aqYHXzN9Sa0siYZyqvRlygbw",
-	"l+Ve2R90auQljBwd2ZlRLYX9fGx15StPOLBRVkOCltJwWUC22t/R1LLU5ROt3Ub3rZtnMJmKraHpJTJi",
-	"eFew6fZo7bqYoTwt/dIeIhUxu8FPoWH0pbOSiz9dHIOt8yAsY50HkbpCdrCM3pDKqt4QLDp8Af6sevHB",
-	"GbUxjFmacE7dObVkMwJqCfhn3TtrX7X6BSM2v0zkTKSSJsX31Pz4g+y3rWT2t8Vy4owVAF53eSvshKbC",
-	"EWX+vlya2x3MxJd9N2oHh4SSYKrfQQNtCOn32dVUWOlmH3ZdEBWIOhRsLNVQNiKcDnTkJJqIsd4KVC/c",
-	"pGBVCaPJZcqMYf6GrbO20i4dgdwkCUs5KJc8d6EBRG3TweIIY+cvJKir+RwUM4rXjH6LQ3nFqUpERkOp",
-	"4ahQyMO/BKpXsO7MKohKL1spKD0fPrI0Zo3AS3RjJuU3VcrKEhf3zy68iUQTxa65nOpL9x1gBJXHUMxt",
-	"nPuR30YgdZg2rB8pVSoSaS5iOHp8nWWwqb8lCFG/sIxMLf17difJ99GVFPZcFYksQ7H36FEz+/dlNgyz",
-	"xqH9h9uBpt/I0iiGaRTKXsgc5ZQgJMAg/R31RPcLr+R6La/Q6tdl8VX4SzGXx5l7X6vH1E3vYXL53OCr",
-	"vab+IHKzFJ3t3jWOOe/2222K3zbp5muHGLjOOuV7WUMzN8D67qcaj+rOJ/evpQk3rwPwOGh3hJ3CmWKB",
-	"jTqjAFnfZ/g1Np/nmiRKTiYsqUvOyTneNj3n2wJSo57RbkyF9fk5tdRw6x72FcJjm6XzVQIeb0xxN0vT",
-	"cTRSTtSp7FnJyIAzdDL4ntqW/8UAwOrriL2KTzQDFg5qQbH83quz4F23VopjoSH4Zx2Scnht7kzre5iM",
-	"ofWu6zZraKtU3QAc+aYCrF6N2nGGLmdrRauf5U/fR9PdW2h7W5z4PGyBW8Ee890ITGEPpmJtoSKYTa1j",
-	"uwbVd6HBbgnKZnPwmi9mVH5jVkfw870px/B9a8atwvHQUf/wjL4w7n9jBWQtZrPzyXvYloJQlYi0cX/3",
-	"wepBx46u64S5X8KW7h9c0c7c3rMMyt6zpXuk/dXCzZPXjW7KTual3jzV9+azrG3KG7QDgF2ni116i5k2",
-	"YeJPnvxLiWIx44gWRo1DjfN9bSFLwbA0bZM33vzIOlj3GeCEgPWRmyF11VXv/O7dqte6wI56d8WOVrEg",
-	"3xd32xF32xF3rY640IhOuNQpsNxv06q4HUZVy3peSOVS1qggcmroFTt0TB8X1GdmxpjwYToMy7nAnwuh",
-	"GsheymATvWFuuU88lNqnUHmkwSw8COE/zIiDiJ8DYxOsiYHkepZ3RGgKTE9qx8hi+whUNliOF3pVYBQM",
-	"9fmvxjRhbXLsEBO7nWan0yHAPw0fs2JX2CNC9Sh0yGAhBcdK1Er3dpk7vrM259ca2Msmi7Ncy8fTu4PR",
-	"mZ6mZnXJuufN29qFrWPo1rl4lgGrMQPEcoM74OiQUdFyVRF3xtV7ewQS6pCXZlp9TBU4ZbL0bk36c9KX",
-	"ZugLCAodCHKN0mqP6NoGnPN2Td2Xm96Zr/m4bb2w88BZBdtqrK2meFMew69cSV9NXdQXsxbD9B1xlGOv",
-	"4AY6XzlVCmoE5NQE5RhWS0OFKdQMg5KENsHQPhqc1dbmOdPmT2ho5loxpF1u7c0tF1nf3iT2yuGVvBED",
-	"sST4tyVxKvvtHcrenxhNzbDqhpwakkiml/dseD9kUHMEtUB4lsSuKEyLGuIQCMQ7UbKfsrHe+RTLpNCt",
-	"YfF+QpTGVVkRSBb9Tvuk4YnkkNJZBZj7EVoZvMWR1mlrmb0bcp+r4mEt9pFbWqvs7mB/de/dHW6pH8dt",
-	"tm14Hx4VIBxgyc9QzoiRZMwAoG5JxwbwjtZfhnf49cKB0jSVs+fjiZn/haZT5ve/lEBHxx44a0KVyXl+",
-	"VodW17f0mqm+1LVBzv37jXEuvbAxxQaTjrPd8YDHwU5yDf040GlNZ3TuqiFztsCxRe6Ei6v1eIpD0IBC",
-	"rkp2UoZb7jOqmAK05eYi+LJ9jSOYqUobh40dUELcaz9VkItzpcVhp16qWNZwt53TiKs/bCzG4N9LNcqJ",
-	"jcYxmxgH1mjvBTegrQWv+iD7le/xduDJsXZdgoMfhXOs+HGOvhv8xhX/1wwFnjspWJ5dOqSTCROFYaEP",
-	"cdV4mBvrd9Dn3/vELCObvrNKf75YaN0m731IxJVaU+ErnYPBMxm7OP65awcBXbcXW4O6Hl8ZgvskpSJ4",
-	"cQFHr2p7oB2g7/nCdd4lBqpmNSMZ39LE0JF92FFjExyvFA8jGDJD+l4c7gW0gqEJ6dOUitjPGzk4kQIW",
-	"GrzK3Y+qTSn0V/LHChD2lmNrYNnBm3L2/BnUmBADAhWeWozSM8ZIHJZTgNTJfdRZJkp7Lfmc1dIf1tfS",
-	"w4oyJ/28KMXZtbnsdEdP/7Y/e6yesL2+Prju/NFNeuNdsTfxjB+1/gUKa/FkqXhfKERYyMNBU81NtEm4",
-	"8I0BCDjzSffp405hwt3HB73dTgd6YC+dWgYasM4MuTDsCrouLkzxLPdCOcNYT2jMsqiDGbIxZktm5WWF",
-	"kg6N3coPSXTdbWJwok81O9izR/3Tq+OT1tlPx739A2zNB6AIfub4sEzmTfJBcscUBtM0RYjJ9qrTyRxo",
-	"Gx3SHXnxgUut5bz/618rtF5q2QI5ztq3ucLpYj4qqm3dzuoqgRkVxsM1VNn8ZYsmqy/0vB4s2f8dAAD/",
-	"/w==",
+	"7L3rchs5ti74KhjuM1HlOSRFURfbUnRMqGS7SlW+bUvV7rNLNUowEyRhJgEWAIpmuz1xfs0DzEOc/Xte",
+	"oR9lP8kE1gIykclMXmRd7GruiF1tkUkkLgvrvr71qRHL8UQKJoxuHH1qTKiiY2aYgr9OmTK8z2Nq2Nkz",
+	"+0HCdKz4xHApGkeNs4TIPqEkzh9rN5oN9pGOJylrHDViZa46u6Onfz+YPVZP2H5PH153/thNuuM9sT9p",
+	"NBvcDjOhZthoNgQdw2/ywRrNhmJ/TLliSePIqClrNnQ8ZGNqpzKmH18yMTDDxtFup7vfbIy5yD5oNsx8",
+	"YkfTRnExaHz+3GycTpWWanEVkWAfzVUM30Z2QWbIyIQOGOmxvlSsTc4M4Zpc05QnpC8VPKDpmJE+T+1W",
+	"ESoSIlXCFJEinbf9wv6YMjUPVoYTqFlEt7P/pGraz1jKr5maLzuAxD1T3P0kvd549/1It7v1z+SYcvGO",
+	"9auXoIh9u1sKPFpciPtXO5bjmlnDj253zmcJG0+kYSKe/8LmixN/TcdMEzPkmsQ0TZtES2KG1BBuSEwF",
+	"6TGimTCEDigXZMbNUE4N6TEuBiSmSnGWEPuJmfGYHZFdYiTpHhxcimuueS9l5OT89OyMxEOqaGyprEko",
+	"+fXXs2dAglxoQ0XM2uSFVKS7T4ZyqnROmXZK8NL8IyNHTNjNdiQOH041U5fC0u+IzS2VD/g1E/B9nytt",
+	"iBTsO0vgesYUrqWJ40bBBrXesUlK5yw5Inbfo2MYIHrH/pgybVpnSXQpOM5OsBlM7jvdJidCmiFTZMzM",
+	"UCZNYg+1SXoymdtp4nztfDTZ73ZJxIMXjti8pdhUsyRqwvWjbr6wcDwHfSm04WlKpsJezRmdk/3O0+I4",
+	"XLQmSg4U0zpy63rHjJq3TvqGqcjO0S9e9snBx49N2EHBLgXuFPIIWBruOdWkxwZTQb7f73SaZL+z2yT7",
+	"u3v2PwdNst99as9xzLW2hKBjOWH2A1g0TLunGB15wpLC2NN/1IT9E9KQEZuYI/uvof29fVsiBWtfisKN",
+	"ecI6e08fP2Gt/U5y0NrfS5JWL3661zp88nSfHjzuP93r7vurNGQ0YSq/TOG5WsoPb9GEGsOU/dX/9dv/",
+	"1vq/f/+02+weHHz+b43KG9R/RU08XLw671h/qhlu9/5ul8yGzG2h7H1gMXBbIUkqxYAht5WC4e7Atjy/",
+	"oANgGbpdu4h+C19ewwMOdrvVU34tBcumXTe0fehm44trbqjdhiXsXBCePVZkhFxsztHzsW6XP/4se8tE",
+	"0gfZK879g+xtPPcPsne7k/6FscmF5Su6Qg8YMTaJiP0vsipgQBrpjpIJU1oKEitGDUuA58A3MzlNE8vt",
+	"FbuWI8vULU+bcc3q9AAct0A5TEzHjaPfGvbljd+rZv6Sj7lZnPRPckbGVMwJNWQstal7Zwo/D1+ZsD6d",
+	"pqZxdNBp2o3kYzuFbqcDu4h/5XvIhWEDpmAqr9i4x1StNLenP4ZHvtMgX4BlmiHjivzIzU/THknloCzj",
+	"ZWxkTE01HeBwt0sK50zr5feQaHykOFHN9MZ07Aa63QUAHS+bPtBZcfJGjjaePAxzu1N/T6tpOU3g4jmB",
+	"OxWGp6FYGMtrpoGaUAvnGmREk1gFayhTq3HFUiSa6Gk8JFSTqHugozZ5jwpLyLijphufG5Lwft+q8X0l",
+	"x3Cp2+TCynPFEiYMp6kVSPGQxfZ6oz4XiH3F9ESK+us+o6WbFwjR73/bbT39/R+/7bYOfv+tY/952Hmk",
+	"q8Xpe9YbSjladuIzfKR45rPh5mfuBrrNU/9sx8KdAub7A02cfmj/spoOE/BPOpmk1vzjUuxMlOylbPzf",
+	"P2i7zk/B2/+bsvyn8W87uf26g9/qnbf4K3xpcacu4MDgtVZLtxoVsG6atBvWRpSin/L4Xqd0Zkgs05Qn",
+	"TKNKNLNihX3k2uhjEsE/uBhc8SRCpQdJ1E73hVQ9niRM3PcWZrYEXAB781Iaj7TlmajRgg2dUmEFZ0pj",
+	"5mUAKsmyT7QcM1B6NR8IltgrHEu7OLiE1FkGmhsGKz0T9srQ9LlSaMPf12pPCIhJO2VrYR1bfgF8ZzBg",
+	"ibMswNhxVGWPCS0SbjQx7KMh2tA5aBQK1/JamhdyKpL7XMZriTzRK9gi13C+00SqARX8707j/NxsvFXA",
+	"SLn94AXlKUvum8LcRIfUcl4q7GZrLmJkuWAAcAEsHbk5zPpCypdUDdh9zxXo2BKFfbklByrILnnFf/Cz",
+	"ekXF3DE7fa+TkxK1Q0eclp+E5i3QaaTsJ1fURETTuTXGQGlAswem+44aVqN/vkdLm6SsD3eEm6LwuWyE",
+	"tHXZOFZ/6Rybv+wWBOKirMve2HorUx5XuF/svoNSS75PFO2bFmem3xoaM6ET3lLUMPi25ZbxaMW0/vjL",
+	"bqdzPPvLYWfVzPLtW5zUOaof7aoxcg3aDvOroFMzlIr/nd03H4BL790Y3lVCpmIk5Ew0Cfs4sfLefu8s",
+	"mmP770wbxl/Ye8lEwpISqbx//751MjVDqzeBC3fR+H9xSg4fH3TIP/9zr710s90+XVOe0l7K7pfrT6gy",
+	"2eYIxhIrozShMzo/JkbNUQ8sX5TbIo6JkjHT+r6XfWbAo2TVoSbpTQ0Z0xEDX4xmQjOrjVj5qyOSWu2E",
+	"sGum5mSmpBiQPmcpKlG/Cj2dTKQyLHnFEk4vYI0Pw5KtgheFb7NvsdLisz8FOLiT2FSFBt4PJUl4AsoK",
+	"ONzs4U2UnDBlOKqxPFn82Rt0sFrbN3NkHueRg7k2bAzqgSWyDQ200iVpNvhkcQInSaKY1t5l5rSuGEIW",
+	"So6PYVu4sOcnjC7OoNvZa3fau7t77adVrzPuMCvEwIgLtEPsZqKeBEM734bdDjuiMydxG6qdHbnR8Rt+",
+	"27T7nD+KyoGdzsk04ea5MKpCRLwRVrOPpUq8y5tOJkwkLSnSudXgFk+TxvjbyvV5Z2vTWpZ+sU5PsYL0",
+	"mqmSz8sFM6aThBqWVG0n9YS3jNaROu3TnrPQBHUzmr4N5o8WWpWAtlaOPf7C9D416NTIK8UEmzWO+jTV",
+	"7HOzIaapY7c43MKWo+l7g1kElvyM6iVTsSOsMxPni7uilYoJE3bdQzhzlFMhkXcPW7u7rW73ovP0aK9z",
+	"1On8R6PZ6Es1toM17Hm1DB+zqjNLmKE81TfYAZZqZrkSiNpcXVq5UCtNzfyqitcEurKPPnk6JUYukOOG",
+	"zMW9uPrS/+KugNlsChipW+Rj9YyU2fuNRpV7HTCu7G28xMLYtdlwnbnxVjuJPLAU06m22oA5Jmw8MXMX",
+	"vxB2vQkvUZpif2w0lxL345ZrBHTuOUbTs6riGYWkkt1Uzzdyyi0seDlbfcl1xe06wQC57MPZcKb9wVRy",
+	"1YQaWk25dpSmt0ZdBN0NxJ0z27CxXskgcymQiagGVYrC30Oqr8aOZS0wCXAzgG0O6h2uC/YLHYxSANN0",
+	"Y/akTBkVdtQga6BGXhhQmxLwQ/r0Aq8EVLzmmFg+QCRuRkp1STVg85/V2QfJX304mb/mnY+vzjvzV/zn",
+	"p+3J37rjei5SQ1hwJsHeFBdURRM/TNORD+RriBxUrhoFDYhGex+ycH6RJGKZVJ7H3HMPBTHCBGQtJdrY",
+	"lRH7q+KmCDpmLT5ZvXxP/NV0iNkcYOZgnKf4lhNBzt4S6rQqjE7iysAj117r9cj5rNBI0zf9xtFvy2ka",
+	"t7rx+fcq9RYHcxSD7Ke4b4tTstwclPfFHXheVuNh17kgVBD4TQWjQ5671u18YYdEx13F7ezzj/X3J5GE",
+	"9uTULPgVzuFibXwIXCSs4nVvUxozjCI4PU8zYZroi+wU3txZDIk1GykXFdT8kgvm2dnp+V8zcaUNFYm9",
+	"8u4Fu+4cLf39fP7mdeF93dpVBe9Hr/0Ck9aeKOxqlqXULOyTNtRMdaVhYe8k8kuaWkNx3kRXQUZ2Xt93",
+	"Ugtea61FkDrw1GqlH8/JbaxbXzarZq5FABvJrjYSU0bny5nYEv0NVOHytXO/slRJk6RCyOWjFn/468T+",
+	"5qDTWfvC4KtOYf/spMf04xn+7sCFZ92fu+XrVGbybk4rdmJNfm4yxuMsy5mlAk9bJf7uDr8+YA0/pklS",
+	"Us33nz6povBqFcJaePbWMBoP3ZSyu8udpwq0irW3fkHIVXAsR871S8PrMQvuSGGJu1UL9FdjxYaF92zJ",
+	"eNXCfq0bmVPI6cnJCy4Sez+XaU7k9OTE2dk6zOEjKYP0MXJ6QrjWUwYujyC9k3z/7sUpeXJ48LRJ3L8e",
+	"P6qwyZOkKoUI3xekYNA0lbOyoPgt5HRtmGrHzeaykTKjmYjVfGLaUg0uG3YbMjKpcX3kdEBTTnXl1rjI",
+	"8Onrk1fPXUQr6supSMDLnoJ7DRNIWLZzIBUKEt1xWZC4bqxSei2lbb88wcw6AhA2qYrM/IFyQ8Z0jltU",
+	"rfjGtDoZMhN1J16hj6Xo88FUsSRT5/PJB5tfJYGqFcRIjiLCPtLYpPNc7xnT+THa1lFMaasPUVEdNfHP",
+	"VMrRdNLqQxgrIt9TO0Oke4jKCavszFiaPgJJFimmZXrNVGsqlGUsdj+jYspdyqha8CkEr640pT9OWGyq",
+	"t54aooc+j8gFCgv6Z3DHkOQxEFwiYJi/KFos+QQqFS2rTMJ+Em3YBMceM6uelDWukySxcsye69+lYEdk",
+	"o4tVNR93IaonZRfYDEQOxCB68po1yWwodX5vYjkVpvbeCLZM71mtL0ICSCbii85yu1gVqqChWLRUxyBd",
+	"vMSPSnuzGcuRPc3UdS0RofRjwl7AZ6/Pa5dePq/JiHtGUn1WbrOrjio4i9JK68bfaMV6Oh7TKu+ujzxa",
+	"EhlDRk1xuReLkinYASec0jmm65FTqyyXeF6NbhpbUer5aKaCBpQSkLYXEvkONkGe5esKzjTgEXhbK4Vy",
+	"UB5R4ZYJxStYzl74JoSbZpaGbiXxiM0r9Lb7Ye5rOG4tLY9p2d7/MsctXNVaN6q7yblXEZKtF67wDdyo",
+	"fS4GTE0UF+ZKD2n34LDWzfjs+bsmGbKPNGExH9O0SSyhKRJTXdqKp/0nh0nnye6TJ/vx4+Tw4Cnt9hml",
+	"nfjggCad3QO61+vv93d73V6n96TbjZPdg+Qw3j3odfqdDu08qZrokOqrEZsv1/cmil9b+nIVA0OWJsTL",
+	"rEV1YZlL9cZ1Q4uMGpjx4ptO5XgsRVZfYt9qH4UijLq3P39c9YYRy/3gyyyIX9gcAp7OLNf14k2HpNaX",
+	"CrwuJ62U9lha9K6s5JJCmitaHXb294mJZCHS133c6nRb3Y69S92nRwdP179L9o15JKj4yhdW4Z3Z90rh",
+	"lgfFU7d4lSdK9nlaxQJPXz0n7tuCVgBeK8tUqK4SzA09lMqkHBnxSsVAMUhrS65687p0zBKFu2CslCMM",
+	"/dqflx14XJN4qhQTxqfLLbqBV96NNeZ+LTEafqUY1dXxzsAR65JAFn2NQpbmpqcTpjRL1t1DGHmZFNCo",
+	"q2NiPTflSSQ8WZzEJnS1co6aKU4rnMY/rcOhO/t0t9eN95J9dtA/7DzefdJ9ukf3ewfxYfKYPek/7ex2",
+	"14sA5ZLLc5Vsahnva6Jm4m9GwLEKtzVkFpWSKZcChSOqopviPSjI9RW6y6qwUnBx9AMElEItaxtRuquI",
+	"UrDL74DQNnTJWi5VqD62G+5IFh0s4M/vS6usV5BRzv2W0cK7jOzf4fM5+y/U0VRO8Q2QIMWyx3yiroYS",
+	"Px+xeTMzXbn2Rk0mCTCKYJlhHk0rU0/pLNzKKjfd5/VWu1PRyeET34wEj4SaFqpzYbbeW8R1sNUYsgnl",
+	"mWPP5TSb8YYJJGjNfaeJyxYjiYynY7s94ER8/KTz+FEzKCSEGL3fSfvDUrqJDwbCwKAzgBGmcseQdNZr",
+	"kcCywpPA7M8jE0f7nTw+NFXiiDPTP4Kaen1kF30EoYkjxT6AnXcGRmOfszAyFqR9fIHL6Mq+rhUPaZoy",
+	"MWDtovX/+uTVc3L4cbR3ffBHVzye7ZsnanfydNz5cDjcGxz0u8m+pm07RDuJrynVrWumeH8OP78D5xLG",
+	"OnKnKT6bsJQN4Obl1Z4Lb7Zs7coV56w0KJ1XhpoKbvhF+uiYaU0HVbpwbVD5wosI792101pybGTOTOUO",
+	"IJu1O7B0/Txcvv0N6VklT7O0f4sbsaaHClMQXaDE6efIerjGSHRxTq//9uzNq5Oz19XOqWol9rwuaSCG",
+	"rAFXg71J+PN9yPaIlmG403Itu0tWCjSaDZdPXRHqXJpDiSNDzPsIvZ/ZHWiWLQpw91qxAGlzNA1n8+z1",
+	"+TtGE6uUFaQsfvQOf/BGXCgaj9bOwczir5n658m+StA8y2Zek7WWp2e6Ett4qo0cW1Ua2EGFxK4OdOcR",
+	"FzceRtjXZoiVea5UDZipexc3ZCK5MPo4AANxipjwf7Drsk/yhhx3/TxcqM2aTzJfB+5HSBjAaVafuJNr",
+	"7uDdZlSeMqcDITXXK9UJe/XBMdoMytw8P2jmf3qpB1rFUM6sKLZSwwmNkr9yFePHpDQ5gqHlwol8Ea+r",
+	"jlEFbAeqKVLKBTLdyOe6651P9uvP0TGBiNbM5VNAoemMpWkNvxo7yIFFz6bQV0OpTXUKu5r6iP3fEc4D",
+	"SBQVHh1oTXMImliaGQhejjI3TlM5TfopVWsZzuyaJ0zErC7byNX4hgmjQBykN1/bSnsDsgZZTGWc/l9F",
+	"fToTWVyuEOSghuSn1iSamUDFkv2ytuHje3jdmzl+zETJj3Mi+/32F4j8yqDUGvvMUs2ARMNYd+VEvixW",
+	"BC9LGU0wx8dVoOJeVL4O6seXO1xzFYt8HwkQh9esFdN4yJLo0R36rSwpVFPU3wMslUxg9lgqxUCTxZxC",
+	"DztjlZkvCKWWY2gYNFsnCObWEvA4v/PNkPsHHKdSTGXZl2WPE/BCr4AUXQlh+KdkwE6NvAL7sF5JXBjO",
+	"xeHsdZASsg6KCh7olIyJau9QWCCxLDqz4A4RbMaSoq6/XlIH2tzAFNQc4ZWWRflW0mQws9oYnHd63Dw0",
+	"tHoa3gGilzCKgt+DG+/iCNT/9X2JmcOlQkY9UCQ01upqwsY1ZxBQkMdKKCTXAfoYow50YsTmDtbMTpIs",
+	"ytKW/b8fnv949pqcPn93cfbi7PTk4jl59/zff31+fgHf/tf//F/rpXCHJsXSFMr8SdQEuGJ6uZZYQXrA",
+	"wytyS4ApCnaH/HtJ1LQKIW/zkPQNwpkYmFz1g5f4lPfMINNbSd/42B1uaLXl+DKL3DSzyGuTCMvxKE8t",
+	"TSdys8zpiWJ9phRLruJhpcSpiEgrKU1Qq2l/57VTq48QI0PX5umJ1cSYsnfxmimaBunj4CRGh3RJQzx/",
+	"9yN5Z9/zt911tmut+OqXBVAFmy0P/Tm3hr1tk5QKcaf0kbt8Vmdmn+Oz2a+u1vBABSUUIuQizkCWRNP5",
+	"hl4qV1a68m55/IxbdnnOeJrEVCUbqSOWSKP/o22XFvm8yzXiGVngM/RCFTe/IB0KUj6YaiEo6oVgGDMt",
+	"X18XVA30vYImljHFBe2mIHQCcl9gi6XyvuBQ6/VYVxqwWbTsJEtwggqGY/S4OP0exbrXSDMGslzrdYGv",
+	"6nLXe1GC15jB7erEpVy4UDduApyrT/woZseVWHRWk1CnSwfYWof76+i0dfrc219Oz/9tt3OMic5ClpO3",
+	"rATJM7hQzY38HYmAIuiICcxhL7sd1lbswuUcHOwdrrGie9BPaqqmxNwpBKEOABvzq+CWlYOXjMYxmxiW",
+	"tMlrSTx/aYZlglKRybSX8pjoab/PPy5TIxaw1L5RvSLEsz44uC09o5nj+cUp1ZrHUZNEJtXowowgbT9X",
+	"P6Jg4j78Wz37gsqy6Z0ryr9lSQAnelSMDsAt81KQCwiFFAM71yyAGQfX1BpSEgi6XmqsyrlxtV0PkG7j",
+	"a123mTZ3lGlT0FsXq2omDMq8rkDljI5CzyDXZEa5cRmTJHLZs9HRomhHJ4Cz5EhEY8Ov3Wh4QvY8HIRQ",
+	"dJSD6uQOlwS2MioodlFWKZWrdA6ojJowslVYhEuLQ80ZZ+ILQytDsrhBv4LytaFe9WaCczLSadoVmhVA",
+	"ANrJjrkIB9z9l3QsfqNKFJZX2SkYSYb0GpQonXu9ckiwP42KtNU6vm6t4/at7gXR8fzaYbaVXBsZ93Z4",
+	"gA5miZwZItCqkGkCVUZkTA3kKlfibW0Af+X1kPXTBqMscRrECFRY9KlyLNJVCdpjbpLog+wheGtUNOUj",
+	"l5tQAG9ylhLmVDscTYqYmrKPzzu3S/tSvJKKIbCGhuLaWI7LHRuw8qrEwMoBk9XBj6DCaZVPuOqs66Iy",
+	"oIU6Lc9yYkxF0kYxOs7EM50m3HgAoC8BYwqhOSsDRe+h6BAxoCrgn6QabPhGw8dMGzqe3CuO2NqoWll6",
+	"rZ8EZKeaSqy5As2AXrBehYHP9Ml2YvEccuwpuIi/1zGLlZBRGergPZsZyMq2VsZdWRnPP9IxF7Q+uRwS",
+	"sSwrvWZqHkgPKFOd8TT1T1QVptL1UShSZhATZFGRzAp9S/QE4D8cYERcHpRRHK/7elHeHCyjKsxLp5rV",
+	"xZux4whiqZ6eOFcbGi/IaMdSG5LyEUudllzEYyraA673FKxqg/nneXwV0y/GXdfEr8oH/H2pbzbLPgIl",
+	"MkvAyRORjkER9Okd6KWmmZGAjR9SaHuAmXCaxZVgSFCDSI2lOo/xAHZRiDIA1QT7nb0D8s//3G/vPTry",
+	"+PTTiZ8U6LeWJSs+GBpMZMaHHP6CyR++FPbpYz8IMHIFLSvybmG+u5Z22XcAyHKMQ1XN2T0OmkVg/moW",
+	"T+GWcpH9sycHEClZlow8o0pwMVhOnNZWzy02XaBRe29SliVMjen8iFDSpzxFLxZsxNiBtNjdmUk1ug26",
+	"LPOrQviH0kZGDNn9C1Zbxb8CoLJqqCH7fVYbk2Wpr4dsF/wIE+u4pQsIEFZA2gURq1sFsstc1SDLBJHw",
+	"4yK6UxNOiWZGHRjbM1GZAwdZ0FVlxz+fv3lN3LeEC3d3AJYZ7tjh087uo2PMIIGGKSRrPWlJH0G1myTa",
+	"ibJmCqIMYNvYCdOUawWZn2MZLqyKBH5iNDXDahQmlwkZIwZgTS7yElixT1VHWfAzAOa4xJxgqTI3UkZp",
+	"C9Ndo1DBygOwWENfGbR2mQbY6isTwt2bqvYsb2pWpfXN6DzD4ppRaIqByVUUYOhDRIqUi1EtlNi9p0i5",
+	"1y4v8C5gfBffPtVqU7TdJWlKv0KzolmW0s7FCBipvsUlL0k6unFHusXED5mu9Fi9s89Uminw61JsPTip",
+	"lSXIOa3eLIYe9uaDwgQ6Yosk66fHxZXrSFUIEh129p90Os0KFpNKUInD8z2Gvk5sRHrzSnfSk0MoOsw7",
+	"uB087XYKXdz2OpWglTc+CPjh8s1dZQLmm/gQdmDAsLbG4F0Zg/kmv+dm+JKL0fq2Q+GAPpXII3VDlfyR",
+	"Q4BUFzE7siYBeiCp9hLwgyx75ofGTPTRzg4WaPjagp2AMneezPbG6J3P+OdU8ZX6BkxwcUt+X85MnE7o",
+	"pSB22KwgFalGeTZuloWw6Fk1xtqIFbrBC8rTqWJWqSd9qo4zurKK41TBLCxxJwhTSCLXDO7K94aOgl8Y",
+	"JsxwNbrlWqnfZawUSqIcciLK6iIDP7sr0ZhPmL71LPEHgqhiNLlKmTHWwFv6csQzzDiEZQDEjnrsGjpF",
+	"1rhQBm4A7Sumh3eYPbkEWes5eCrQJFkkpS9NY16ismzegba6tpxVG4Tvh/N8491tc4eyiDvk2gKU9/HB",
+	"UREcbKad1zcAkLC6IciSgswyWGfLv6PF85fcrrXtCmgSyTAVAPcr2yFvz65VKpVBXAOVVAnclVhO3OhF",
+	"OP1CXjI32WQ3zEVWGYT0hi1R4szJ4G5N1pXVSm89jWPovVWizk0jY+sQj5qKpQwXqmit1oOA51TcdkL1",
+	"einoP8tenn++Tvj/Z9nz4f8HzRhfEnUK4a0W8qgXUQcy3SY7tAKrrpCiGYFulm39s+ytsmQ+yN5DmDBW",
+	"N9zaLndlu+R3rB7/ATEmjkmU8SiXBuCBpqlCxPMMeNH53v6YMozKqqkQyE6zIQBABNqtVrnq/U1e3n5t",
+	"Zi2Ehe5ridCIEYM3SmEJAhUx89UJgCWXK9yNZqOsrVVOymcXLVJ7gEMRZJ0fkeenz85P7OG/bXUPDi0z",
+	"fdvae7IPbPWd/aZPup39J/bP/c7TQ9LjprAUFiNMHYv3nuzbOWtqn8d/2V9UzvNllvpU550tpxGt8Nae",
+	"YMd9crh/jIlgsk927U043CPIe3STJHyAEZ6ERO2rnRYovGP6MXzz4X4FCWKT/UrOA5qGNXKzsm3nXQ8D",
+	"9ggOo9HC9BkDpDfPe+9v6GWFuKhrBuEb/B/nPdoRFMw9BgjY7s23KCDXKuMMTGr3fGAwUkEwGdQtoGpy",
+	"3Tuv4Jxqu3UmSKzB4K+VdOxLnchu26v91s8q/dYupOUpZcjGXius2jOkrL7vGPul8/0guWDL09nmmG0J",
+	"Pp28XXg95DCQeMXVMeRHbn6a9orhc27IhGqNd8RHMWkMuPLNnMCxUzl0RVpM85SxsWyzsXbh6Yl2c3FO",
+	"qmNIDOsxnNmiGfGm/gXr+3FRl1r5MLKec3i0UmvD/c0K8pxPHsfODrRAiTUe+xq1Cydwgn0/NvDOg36F",
+	"3NGyO3j9IqdbRR11J1uo0UH/evb3bcY5/O7Wutlxe1YppnhZH0I3daJrq57elXoaXtDaYo7oKOPoXuo3",
+	"gdlAcN+lkBwHZRrel4yprUPnXdZWxU1YnNpLHR3lzowZFcaFcjN14FJErn24fRLBmT3SkyUrnuW9Fms2",
+	"whoN/66MZ1TrwrgHNyrYeO+yh/y09ZBPfNqUT9pdxIq99WhZiF5VmW6CG+eaxCFanssAkiqE8Kpw/sMv",
+	"qy+5z5HjgkwU00w4ZclqOZuBzi9xjIbNcrJ0pWKWi/SEMeP2WdIl+uY4Dh5SP4iMVKO8L8ObqhSuS9J5",
+	"IOnZrYHqco/EVRuwDNFSy6mKWTWYW7a4I0Izimhii/6AKPJ4kqtHXQLmtim44KpNRozBlRkluMhmCWtQ",
+	"OYeno+HFoq3gBgX2TmUzFIcneYSZNHImvFvaYRZP6Fx7/21KxVeTexL0ElzGb34F7M3ltkZoE35pmvyS",
+	"NpOQIcaUxjbJ5dz05/gv8tJUJrQpathVysfcrOSwAB1vH4SsfbayduSCV7TDC9EkDLr9/Y4XJrNSUQ0J",
+	"8MtEkSgc1EppVH0SZ0YDoPhiolzxAEJHx0pNdt0a48JeVGMhe67pqkH7C3ngoI+lVGBTL12FQJFwc6WY",
+	"YQKqEhI619WYy0PfNtE+kg+M6az15Sp7hwcr4tf6aq9Tcd0ClN2sIJPnCiTZ68BMir1dK2Plm15+p8Ss",
+	"7EdJFQOnA1dETO1PfIUqEHu5DWdlxtAN76kcMbFsfidvz9ARoW8y1cOqqTrX5bq7WNM3NRgn3+dsQRVk",
+	"0aym0MLWVV4eYJ5DPrlQVOg+8rWN+IgkQ+gqXOb5xCdhz4ao4hQvlNUtq/1EyjsowHTIKpLsRMH3aNxM",
+	"0XsBzixwzbS4QO9STb5aYzjtybI93X2y0p42sjoPs3qeeFgw0ay6HOa+jnW/cjZleGxZeahvfzk93+2+",
+	"QwS9DQ/U5xv3ecryFXg1o3iGE6r1TKpkiZpaHEZiEZnVELF8ATRXVIm84tpjc5lDnnynSY9qHgMTLYfS",
+	"pVIsNmQolWakB/Cq4MucgFtoFbRJOVnbL6ZyRzHNoQ5olgnjEuwh/eHpfnU/2Y3TLE4wyULOxEKiRZNc",
+	"M9Wjho8r87PXT0hAltPKGvOunYewiG2Lfgwwthf8iAXWADa+T9Qo4AbnXYsXnfBLm8hXlEg0Adja6jki",
+	"ZrfUNB62iYvB1TLNF4snXSrZfucpiWWa8oRpoPwv7+l3k771v+pCuRFMLlgM9rkAay5hKTPgnc6QVyuy",
+	"LoC31O8CR4Xc9/O3b8bKChI5vtQ6S6Jjh5I+cM7oJjFSFuet2B+b5nkzo+ZLQjVqbtkM+NIhixqgRTW7",
+	"k3yKRTv2p4uLtwQfKOo9nadV6oThJq2xiAERigsyW+iAGjaVxHvtL9ZmNjd4KB2lAJq86w+00NeiJqU1",
+	"A50v85gwq7UFSA8M48FrdYPAPQnyM5zhHhBlFQ/PVcN6hdDSrPYREcDX4IJQMuMikTMQ8Y65lfs5wZsr",
+	"jvwUBkQE9eKoUEII4xazWDvVSfP4aDGrvwAoCqIuq03ECXNB3A+KimtnZeP2bEULb67cWuYi9e+s2bix",
+	"CsnjoavNRlgEK06zWFdJhqbpGrBXKRQ5Ss2CvshuhqjDL/ryNa/sGeBj7c6KInQgb5FR1AC5P/8Yp1PN",
+	"r5lVkmYLkOh2f+4qOQq3YfkZZxl3NZj7mGeyeHYu/6T+9rkXcCso7ZLzgfLrsfuk6nbUbWRu5iNgRq6h",
+	"FLsyHRNGVcqxL4TI3YsF8GXwt0nF7mrvs/wcXE31IZRawtV42u132msgetqzT/SwRpYM+DVDPfWg+6RD",
+	"/vmfB+299u6jMNFlKvSExbzPmUMuPZXjiZJjDh2GaL/PU461TOgngkyioANnzLSG79/030yYQj9pVTDl",
+	"nUzr3DVajhlUbdo5J7JpzTodywnTR1kAxacv2I9xtVbK6WNIHUjGlndbVuDAWPTRTHHDIoRcCf4Kremj",
+	"EZtHzUtR/BB7+wEMD5jg7reYXuNNdfchvB3NVZqmxbATfAytuMdcZKZ95dac20Wt7G1DXSIFbpJl+IhQ",
+	"VfK9+lwstw92l3LfI8675FXwz5T3ZvEx6J/YbMCWuh/l25s5LfxX4f55r4X/Lpx25Wf+V84j4p/xf/qv",
+	"swNx3xcPqHq3mdY1zvyekjMdAjX4nGtAN/NZITdLbILft+zI9DbrKR2i/Ko+YjABXLhXUUbM6Xi0Gqhp",
+	"jVwobnz+E+H9QGxNNUuCtK0jstslQzlV2gXBoQSJaniwmQvcrOLHb5XzLKSW/OrlYLd7i0WobpNKaFpM",
+	"b5ohVQHzc+JAWzM3tF8m5Lv1FfrO8rfuPu22O+1ue7e2bEQzJlbGjeAw7ONNF5fFRlGg61hz2bJYLqam",
+	"Xtjtdjbu0LcKXimvbi54C4Jm5fyLQ0mFSVRHM3KUQGqWhLFWxJammqkrOqi8hq+ziDFgEzgGg3pvgQqa",
+	"DtGje3BIenNTrjZ7Jf/O05TuHLQ75Pu/7e4ek5dcTD+Sj08Orw73j4m6PtrdP2h3HpEfWTySO93Obqez",
+	"29klL7hifflxB75dL2Pe85QqeKbFTQViL2xCKQG+QKoFrlKl9zj2vCr1yN3Th8g98gJkm3x0V8lHbof1",
+	"c5GcoBW4sZHp6QPMTCaSKitlxNjkqiBAl5mavzBokLaxHP28fIFLzaRsFWAk1SyDLR+kGHtc6Q7A0apO",
+	"5YLX5ftMUiqOSF8xBt69vTwDYqIk2T1oEssY4jk56IQ6qv0Brsaqh/BEpcZ2YRXJKhT1PKpXBPnQLFbM",
+	"fBswH8vSpd0PIfqVNYtjH012tyWYXOXcmM0TpLPiKF3XRzWd+0PNhLQ1RIycxsNCJjdegg0yvNZQMrWR",
+	"Ew1FJ1wMglR7wb6o2eaX5NdXgLEYObpJ7a/VzypX/+5m2tpd9TF6IRWZMGn1ICMBoRSrPUpBDjZJ5bym",
+	"a9E1l1N9BXhjVzV+nBIGDd7k3KXjMh2U9IgGCF+yUAstmb7DDYLXr+AjMM8BglyxWcCS7qq5EDhM6ls+",
+	"o9tgfSUHfBIV9xUI/2qiWG0/UYglkXhIFY0NU9ozuKotSOLrq4+Pf/mj+2o91dRnVIWTyNZe4GOlcoDC",
+	"VSucYA1lbob5AyLqhi1zHMOvA/pZxpvPEu0TdbNtXo9XOxRBMETW4ttj+vEMvzwIwhYbsXFMDrDMvMTL",
+	"y5O5a75+Kwxuowy31fczy5yAsnmI7x4TIcENja5qr2RCNzmx+U3OT3CvC9N1f+2uAD308Aq4gFrqX2Wx",
+	"oTvwAew1VB+31tpdWWuwv++k2Zz3WRPFu7UHzGCSb1FaVoOe0UpKs79kObI1jHtcGVNrImOElhkEEZz4",
+	"XSoM8pqplE4qkdocuNoSoDaZJl4RAn2HlPxTe4cFdDYP/ZaBs1XHgKvP8QurXfAsb5ZafJf8d90MY9iD",
+	"99wMz2G/14cT80ymjCRmqm3Xi0wfOiY6gxWr0436F09nL9X+X8V/POn9HO/+pP9Hcvjj5N87e/T59G/y",
+	"YDVcGM5iPbywzKbOyzv8dfQbpN9BKOimvhmXh4tQxHag2/PNBMZzlplkLz6kYviUrHU8NOE6l3lo3FrA",
+	"P1O7GLVqmGLgu7tGzgYOWEXCNYnx2Yzxnrq4oktZ5yJOpwlDEIHhQk53RYFrdXaNM47tmFguNFCMJQRL",
+	"v5xAq/Oy71ZmxVuVfZ2088JQj1duIAzbbNRnS7/HQGKl14mGgZxyNgu0nvmT+6LQhLi9+vzCNNYVC8vK",
+	"2d+xVFKXqW7/RXo0pSJ2qfULr+faSu+ktsduNJCCRbkm4avtyP5up4loLFwMggcC4Lw+v2YQ3yx4KVAd",
+	"YQLeCzjMVBM/D9Kb+6boobvUTsKBt9iJ/76G3uFeUK/gLlBvPeIBPlqNwZIZn248TFhwg1a4B7OT+m1p",
+	"TxH3nYOOucpha9Z3L7rduqpJ+jq3H6O7ScgMYq8AC1buzY6enQBx7/6djy7Lofjy2XBT92Pm90AetYZL",
+	"LkjbgtPFlAjQE6q8dWi/hN2g7mivHrhN9VSldShOi+KhOp82SI3fgQwWl2G7nlvMTqDIRrP7mjOBRUZX",
+	"vh51JFHvC1sJb+bk6AnerJoidPzSldDac8L4uG9JBPkRPRqPqiBo6w+8xwZU3GbF7BTT267GNYVmYLBx",
+	"e8ZyBH6LMU9TXpWW+6Sy9m1psbsvA0cwQ8jr8egHUMlYqvwuPu+BEdbrmo+51T2ZzJekfiJnzwCGfMcd",
+	"f5jF6Xy6bPDksnF0uaJV12WjeQkzgmdD9s+Sy8bnZfUJWHPwJa0RCktrBtYPHwhqpgpDChWYmHoihWY1",
+	"G3ZmtPOI75Nf+A+lpJZRDdAljnhLayrcn5r+DlfVZURO4CAtLcZZ4nIVMPiGa0isThcHNhJeruKc/L1Y",
+	"POoSrVZsXPl0lnCoGzrvnSh2De8rvJtl1daZsY1G86713LKDZLl2uEab+9tUFvGBdaMRpQ6WS4ITwdeZ",
+	"DqgzX05JrZ8NNYuvMLe3uw+4evuYfGU5Zo9qdrjfdG75eCg1E1Y1z/3w1c5F0Hl4leWG73vV/+Xfn6on",
+	"P/7yP/5QF7MPv7599uTs5dv/OJPdl/QlPZ9tXrdaqX+AZtFEc3+I4WM0zrFh/JkwTIlyPG4NdaRAVvsb",
+	"lrHamS65hM88CmSlnoDdGCUmPs8gogV7HajD1QD1V/YolngR/HPoxsmKgUoqa7eyav9hzHjYisrMSlcR",
+	"w7Jk9RZPoqxacrGgZPPemfhusxKQE567cQPJpQaQRwstjZ5ePwD4eq6Iud5sgtWc+EUBzIccdDprKWSY",
+	"P7mGlMaZ3qqodtEft/yV0V3FWQL41RXOjgXA79tNf1gL2LrEZnKQ6wc2ID0KbnUnWreHg4Wklk1N/irT",
+	"MXh1wFYKtzyovyxy1AraLKFkl6nnRsajP65VEebcO/EAUeayBNvGm+8q3lx9ietBCl3zyJBFgcPVahG+",
+	"Bbx9Z8F0XQAPXBM/uzS599wMT4I2OesFExdp6dParXfepAnTQUH/JsTrvTSr2mBmb18nopgJa7SoC16C",
+	"HOYNpWW+gavuui/0eribvr3hd33DvzAXwZvmmFmFkvs4a3iZWWuQBAKQ6VyEo++uNOW/Iuv9fs31+zPR",
+	"T4J0oLyMymXBDUEhs2b5sct8ZD72wLFfsiYUnLJ2wt19rEF8QJMcIETZzAeQj8lXY6PXXcGbpMLk/LEs",
+	"tdZyxKDbpT4tZu0TWwF/gHNZS4J5TlIOdPnsWiQ1TC/5jNQ8VdzMz+2O4NJ7jKrKXgtBws0RiZL42m3D",
+	"3iHuRDfIpG7mZt4hoQSbAU+hbBQ2H241vihblqUWvGE1Zc/nvvreAZnl6PeOGBOqhz1JVRLIznLNJoDX",
+	"xw6HgynLZ10OBFAr/AqQY7mGRVKqr9yMoja5ABg+JVN2KTSda2TSMKZLWycBugpyckANwDQW6KRPR0wg",
+	"jLEVeC4gDR4Pdc1jTIvGCn0uAFFMjniGDHvUuLr6SWrTKk4t30U64b8wqwhB94N+BU7cMwThiaUwSqZZ",
+	"U3Up4DQvXp6HLcy065GFc2uTHEfW5Vlg4BRAbpuXIloCKUz+6//5f8mnIdXDz+1Pf5eCfY6acGuOcTeM",
+	"tV6lKL0ddBAAkKQiuRQuxJIdmi820oZN2pfiUiDyFmRT9abGgzylZuiIkMRUQVg4OpmaoVS+jJ/8AORI",
+	"LF3/1//8X5FvGQI+tt7ca0G+N7inNAfIgS02CzSJQoxc8LFbxrsXp2Rvb+8p4eJS/Hpxekx4gt9Y4XX2",
+	"zMHwoifCI5F9pwmH9uSuQ7Rv/Z19BOhUBLDBYLBLEdHJJOWIyOHhjv77By1FFCDBuaiR3SYEiQOsMu2R",
+	"yewCIgQ3i4JtzSJ1uIW0AJx1lIk2U4pPeb+AFYPQFGa3+yTrCnMpim1hjlqRB3BmM1A1yQm2SgeENldh",
+	"tEte8R/a5L3brAm1/A4qHH98ftGE2Kb961L89PzkGe7RiXsKbiw86nr0MzOUiUem1mS/c4CbE52kqZy5",
+	"9dN4WOQm9r6P6QiSBgKcJl/1hMm6upi15koPdzsdV3DYsf/CgsJLcQB/cUF6U6UBMQO0mXTeJlEGFNV6",
+	"K1MezyMC7CfLgPs++iN6BI1A8opMiOaS76NZ9KgZjBBdiuwhS30p6xvyfaSiR3AEqIAvDAOwdQqjc+T7",
+	"yESPjj0sohmysWXyLoMxzznqPr0UuJPvmFHz1okdGvfznYt2BRk4Q5YmgMaIs0JwU0BfO3IOdW0Uo2Pd",
+	"JNZMC7lngfXbReBZ4Lut/Rxh6PlSGDkAnbNNTsTieUJnlW6HfG+P6VHTng/5fqLkI6DIA/sXHtYjnKgU",
+	"hFGo4VWAO06J5mKQ+uxOqXxd7KUY0rTvC/jb5IeVO0ciI2XLHkHLLTsilXsJyYExE5rlCcuNV29ftrpQ",
+	"RQ/qXaaJzWaz9hgL9NtSDXZevX250213dgJYt8az079Set5oNq6ZQkHc2G132h1ID58wQSe8cdTYa3fa",
+	"e9akpWYIesMOnfAdgE5ppXIAHw1QhZIebucsaRw1rL18Yh97aZ+yAyg6ZgaixzX6Wv7IjsfRXfngKRpt",
+	"9slyfCade7Ft9zw2UpGEJ8i+eBKmh0sFCYZw+mihKpMXiaFI3KyyEkT6H1Om5rlEhyl4zYiWTBRQ4RcU",
+	"xMpF+fUsoEL4YAY6NOtngYpE5TQO99edRZYak4AokM6WB50VAJN40iZv+pmEc5/56rAmwiMtjGJ56QfZ",
+	"QzERqgglh0Cub9SskwnDzbx2u6tRWReMaFRYPG4XbnjV23y6Uv6y9UC4yi/8oQQVVvc+nwa14ft+z/MP",
+	"4OZ2Ox1I/ZXCuLT2UKn44HJP85css7Lgsj8XxrnFQTOtLb1C6E3wr+3jHKqGzua68wNNPKYw/GR39U9+",
+	"FdRpfizBH+2t/tELqXo8SbA8a7+zv/oXr6V5IacCX9F9uvoHF1K+omL+zqMcfm42DtbZArS9aZrhwx6s",
+	"s6BfBb2mHJ1jYAlOx2Oq5uDsoUkRFL5pVbHMV2vJh1oG/xsiZVnL9GNLIzRYCJ5lhy1JhR32cSKVCYRD",
+	"LTieCeCaoTg3BTtWyelgCEwg0zIzsKCg+BqBXsE09KHMNnnjdVNmNZrMhEA7NR5OxehSoIq8u9sl//zP",
+	"x+3dR4jwY7cwZYYdEapHDqcVpTFc8KhNzgQ5Pf+rm7DShqRcMFfvigCl6XQs0DC+FMgOUfv/+fzNa9Ra",
+	"KGImeIi8CQDHDRlUU03TBLRW16HD3uppSh1qcfRdlPuTUCcoCt3nsO1LxO5Cqa8lDNTDhQcP9tqOXVkd",
+	"/3HcJmRAeSZRrK+DiAX+JRLgJr9vJF62knsrubeS+waS+2PL3beC9K7wsrKPZsde0KXPfa7qOciEUdya",
+	"upYdAjfd333SQQvKUkSuDlj2bJnfAmMJsklPcR2tZ1xPpOY+pJH7RzGus2SOW03iwTQJlDplXUIGcd/N",
+	"dYmQgSy1McMeNA9lZsKl9468Erus4wP4+GZc7i7V92AfV+vvRfa+vXoPdvXsURVOo1aHL1yowvVbhN6t",
+	"vIU7n4K/PtfeyR9ZeCUb90OxdUIqmHGxCHbE5lu6fUC6/ZFZ0ycuEMqNKHVTjh8QzdmzxuffV1P6TiJn",
+	"IpU0qSX5Z+6BIt0vtbwscaaM9iEdgGEYNR56c1O6iJZ9AhSqnjTDPNgLP8zzqTY1z/rTNIV3hciHwWd2",
+	"+EazgX/+/qVSaMLGrWA7WzjsZvqmNeilQuSht89fkV4qY8y02qqQfw5+4K9QkSkQqu15f8W8YcTm2I3s",
+	"S97TbEykrvOSZVGjzP3lch4CVRsM8iwiy3XQxiSvGozOEjaeSMNEPG/9wuYRacE4IzZ3gOwCWhgQKtgM",
+	"micJSWI5AYAOzFUdsYlpQ1epvPh8ovi1PSo7zMz+CELk8HWPxXSqGaHk9PxdFihuL3it/OH/AhD/m+1l",
+	"sCjIh9jUTrbsqc+xE8SGHOntL6fn//YkZ0ht8hrWro1UiJkQ03jIFviU/bB1imkZm3Go5pbJlZlcZw0m",
+	"dypFP+WYRrbf7a6zkImS0EgEONU3xksv6IgR9HgHvOo7HV7VpSxVMfBIe2Kq4bEjNl/HUNiZjGK92707",
+	"LnmRqU4YLXAcDUMC0APSc0UmYjWfGGgFkTBogO0aLwK7ew/NpnST/EyvKTrqLaugImYaO/9zg56ux92n",
+	"3eNLcfL8vNU9OGyd/nAKj//06uS0df7Tif3wUZusyb5JykeYT+MTpO38nV5YydkvxZqsPeuAOYQ2LQkL",
+	"eDvjvhuHyHznuBk1nP5SbM7qK0IUntljo9Db4fdw4X5w1e63YlsW25h+LuZq2mvxeVM5k92CCsdvjwuq",
+	"KjCKq41ae6pbWfMtyJrdvbWkxkuqsKv1/u7BOivX08lEKsOSVyzh9GI+Yf/Skg14L+TgBfzJWg5WPwMW",
+	"c1+izjWkulNRd3riZQG2W3dAvWmC2asfZO+YRA6O74qaCIWGQbgkl5wJITst2+TMkJgKIQ3pMSsUIQ3z",
+	"fabbh5vM9aXIm7h+p4nDQiQop0Ri3zpJacyyVzq5gtg+kGhdaOcWNfPkT5emCn86gwTqoRBsHnLuK2QJ",
+	"oiEudbt8HeIkmCLO+ctFymYT+Fn21vCR2m3vMS4GHjnS9249xhCH69v1QfYs6ejgZAswZFlKx+kJ6gnS",
+	"IIXOsXIkEFAvXUvBzQVLt9O9j935IHtBnrOhynXiv5U1bIXjVjjeYj6XvbJf7lV37MlJu4SlbJCRd2Uy",
+	"l70mxp6SwTLS/lRApkplQzVvo2EmiZbesyTkTISJXa6FtB0wcU2GFuJMz/K5rUx0cuPha8FWtCqzdmEh",
+	"qL/2jneFEHQkkaZJfhUcml1LRU5aKe2xdON8FgdXX88aHjTuG2xiDQtEyxVKViE/6WsPnP0L6MFDV4rl",
+	"sgSRqj0BwylBGZrAHMuAC7g2HEUGUGjNmt989+iy5Itn7pn7z7t4GyT6LUuz+KMuw6J7sFeZ1VWZI+bR",
+	"Rta8UrArHsulJmfEN0SZQY1iqIRB1mpvzXQy34AAn7+FPDaro//lmqZThvVZ9m+s3bcsE76omwuwx/r9",
+	"Pljj7SckZTSxxBu1ImKmyvX9R3AEZbWN2kQ+qeoinq0CxkuWmBp+WHzEseyW+99C455WZb/I++HVQDOr",
+	"03McbX31jPpbS7RJMna3AT+tM+ZPhyweWUqXGYSYE8RoZ2jIIzOapf3jvP8Ysn0wsN0nJfsN/QJNMhUp",
+	"05pEdGokYpqBXQ4QFYvaFIJNPvM5aV+lEY2zc7CYa9nPu7f87joNyedJZxkaZZUJ6mzzA45KFuTzCzrY",
+	"1Dv757Q6t0bkw7K5kyTJ8v7XZXPY2b6sN+70pil0q6jJbaDxMLPuck4HJmEY71KsD/3CR4xNICMBi7l7",
+	"NB4dBUjAWCaNuDBqjh5FO0KPxa6jNjceLeJSoDaRNdUHXAdA2oSgFXnTJ2YmnWHoqns8yoYUCYnYR66N",
+	"jkJX6SSl4juN5cw4bxoPoa45qxSSgrnSfVy0N4VhRflKsd7IjteC0aKsMB7BJjJ/rRUvrvCFol+XCt8A",
+	"A+v87ZdYkNQM9xJqiWZDmTKo0T49/ytWP5FfL160ngTJ/OjlW6hz4kbndU6R/QwRQlwzl2jG0ySmKoma",
+	"oD0CZp/9d6zV1YSN7T8nSvZ5yqLmpYgmivWZUiy5gjAuPEntfwPR5f8CXAh8W4TWeES+D1RWMqFc+Yrw",
+	"44j0mJk5QTl+dGw3yAEGwfag4/JSOE0RcD/IRHLhu0TalbIMc4FEO3YX9E7kcE/slgCmxW6TRDtRdqK4",
+	"OVUe6x+m6SiUtfprFbZ2on6KG1WK3J9PO5jiO6atpl8hnt8XuYC9lV994u9WCD68EJxOrPZ20OmsUvot",
+	"ReXCsLGBgPyE//iMwjFlhlWB9QPKqg+CBU0AKkvtmlks1DlkPdiJkFhtGyLwILvL81BQxNofD7k2EsGM",
+	"S8kbMM2bmgn9V9TEw6ocvf3KlXNNBoBB+CcLleyucYPeKtA1IOviBaJ7fnM5vUAsN1Unm7XlJTckv/d0",
+	"PZfjWf+1FKyWVDv3alN+saFoB9+rv1/acEDFpoZEZ/2WXXkLlh6hrncr798m1T9kkc1mt+9mmfNIyu9Y",
+	"H5NX4O4c1ZRKMo9BVujJ5kD0UCYB+HHo1+rLNJUz0NbHi1IJYVlvRSrdldfKIcfes4a8DofJug0TIWfb",
+	"6357onqrld8uNztFlM0AMVECNesv9FN5NXz9knPniL7XwvNt6fdWuldEpILbcPtV4F+iBdTesoTTgZCa",
+	"69p8opdSjnTWvy9AiaKQUGgV1lTKkX2iVYqcNV3a4YmLwKCF/Oz1+fnzU9JyTkq0iMGQzkBs+hBZvhRn",
+	"XhHJTOYjEl0zxfvzCN6KI9LYaOz71Laj23vhvLh+eIp15nImyITGmOqEwXyAJEX3wm7nUjjgzaYD5ESP",
+	"NArkg84eibL9ggi+nII/uA7TkpI+m7mAomYOHhOLXWZ0TmAP7TDHl9CCBwpquUYcyvxFvameR5W1G/hI",
+	"rmrdGUt6/pGOuahNS3pfPLctG3pANuSuYsCJ7I0QcnZ/Jkcts4Hgweb5+CVzpjKAdYIgWKyYrzikrsMw",
+	"5k0fBRnueUr7ogVzZud5m9H3+08jh6arM6mgvUXAcsoJ5M53uc0D3+aB/6sU5MLtLtUsbcAfV9ktEBO9",
+	"GyYH8VDFsiai0Jomq/wBKDvMwMx5HFYktitqdQSbbVnclsVtWdyfsvjEsoByOuItMjlrtaRcsFqrEdvM",
+	"LoMhJe9ddxxL33lbJsAwhVBV4tJgCuX5i5zMGt4XfjrftOPn+TUTZj207ky5z2LDW5vrwW7be0z4mkyY",
+	"YJBlmkP11vh9HsoAQ9fJ3SknGCkasnjksLNjOWZh4rTvMAhfZHkUi5f6rzDRrX6y1U+2+smfMnhkWUSp",
+	"zOLm6knenrJSF3mPbaXimE3MEYD94y9ci58oTFyGkln8nHz//qeTi/c/kp8uXr0k//zPp+3uo0Lveg35",
+	"W5dCSGtuQe6vT+hCrxO4kKOXVJsWyPbW2bPoCEG3MX2MC3RCNbEHO/SEklPTJhFPIl/ID++CjmRNEsEf",
+	"EeaUzSeseSmihBoaESoIvMPDe0PTODkeQzAfmC3mYu8e+OZSGNx3a4UqN9eEiqZ9O9xQThVmuHER/OxS",
+	"+D0QSY7tD/0O885LyBkkSkRuMBEOqyMV8Ad8IJHo2YdkNzKdHJFYCsHiAlpeBmbAkzaJMAkbU459K1uq",
+	"crSmlGtofiY1uxSYK41trNxuOnh8TGEgEnsCVnnXrSL2HAnrgXCsHZH5ToX2vKv7FORqNeZn17Us8N3a",
+	"v6xhge8b20Nc1Axr+w6RthcmcpaRHlAGnnDYmoTxa5Zg21dH4ZC4KQXpsSGHrMxS4fi1WaMTBQq3fDGF",
+	"u73J1t6XHeFSxUN+tyG2Ym544MFnzT1wtK3l8dBBZ38soa2Bwgh5nBmy8eaI/1xcc0Mxo2NZ9sVZ8Nw3",
+	"bX3nC1ltggeb0wwhorkiKRejbanvbdN4sOFBoiJky1olo9bQDuPyRZofs3GPqVVVwRdYVzTKXFFQt4WT",
+	"xpbB5CKrKJswpaWAPsl2UhoUH+z97HWZH7n5adpzfadAIdWkx5wxTHBOx1gRAFCQlyKVYmAtR6lGTmNT",
+	"Ms0aePpW5zEVZKCowI0xAGIg+yR6++b8gsB9duutTCTAEqj8AnytVVD5DB+m7Dh/vzUpXnIxqjOOc3rN",
+	"S0QsHd0mIOS25Hib13kH0VFLudg9HapcAcbQku5GXLVkoAfse+dT/kep1qoKTbDAlNYpU8J7RoQkBc65",
+	"1VIfHgpNBGzxJtS0sVTK3lboH/BB9partD/bB/7kvatuB1rpZ9kLcZXW8jmsGA9Z7V377Fer+JZKtlzj",
+	"ofV+ewq1yj1c5ALDsJ+U7Fj70c6nD7K3tEfWz7L37VcwLg/WbGsXt5fxC2sXP8AtWev6bXqZfpa9BSGN",
+	"13ZHMaNuELP2I9ZnDKeEGsPG1gbHRgwYlBnKGYD5y75BM5xrQvWIQQCjKpPOqPlN+MdXEKbGm/vHlE0Z",
+	"aBlqKgRAVWKMGrvHAsIPxLF9tIeOGRmBE10vQlF/e2Hspt8BCDptY9jbGPY6LPHcUGWZYh9qTCEdgvYV",
+	"08PVLLJkHTszpzZ+/Qq/z/G0rJYO0eM4nQI654TJScrA80iV8z4hjlcqB0jSi2aOG/bb9trjIlar826P",
+	"t475W1bQy4ji32m/1bUtp2/DJ0/jWE4xqJ9KaI0wnRBqCv51OzU34pBPSI+lUgw0dtinJhuCXVspj+Bi",
+	"cFt8ySF623EEaJcxYcLetuhS5Kn2zuefefkDx/4xItlpxhZ2CQsj8ZqqfLZKpi6WgO8+e+ZS/DOpywWy",
+	"gEsBPABqDyNEwE2iYK6eA2AaRW+ejxDTND0mlEQJi1Mu7M+g9nCqAcXOp976WUg3FKFBeEOzS4FbNZdT",
+	"kkhM4RBy1vQAmwVfT5ucECNHzH3G3Bm49UY0GXMRQTQFzwHKthyns5Rh7y8VBJ5rQlAkQpfHFU90hNsn",
+	"JIFtmAOqnJwJKN6UYJjwgcBGX8HrcXiFoHsL7PEkSZCxfK2REJzdSZLcdwjEbUuNMoUE2CTupvxLqFLb",
+	"gMVXEbDI+BMyO66cLECe/iXBC/fxzif8x1KAuAt4s0uCy0PGhfJwJvIuSsDmgTfqrE/P3DHRxAsGQKTH",
+	"j9zqNGuCouf6Anl46UsR4ViRa+/EJtExiX587mLA+OX/6bHVe/O/RJAv55B8CM4+jLUHL8G5YlchYK8O",
+	"+nQg28Ta0m6b7MeXQrGxvAa5N9YsvbbC9Ex4NFgwKEF+WWaPW6lziehkxhv7Ej8DO1qCIqI3r+fwxygk",
+	"NDZq7M0vBXWSJwNlXSJXyBKxUt3vyk7rhoLiF8YmF3AeayLwXeTaBsekSZ8w8KdzU29ubX5T0TC4GjQT",
+	"llKRlNFrdgMeBd+wtJ/J/Tr/dkakd2yILVcMtvGUB3fhjj0h3MAa24i/IT2swKCDKkHLhb3GSKDlYUnQ",
+	"oA2UfVMSl97qyYSmh+AGCPEKuQkylRrCPsaMJdhGUbAZWiMVUpUsCtWCdHKdfBNnN95ATBF6Ke5OTCHY",
+	"3W2JqbuyZR4Gkm8drlWC5Ns2CtzaL3cCpIfU9p0GRvQlBoucMEEnvO2vQp1SAHmHNDZfqhbQBNEWafpW",
+	"2ZcYzrIWvs6al70PLK500b6ZMHHy9ozstTvtvTbuDYunipt54+i334t91iA3Jp6O7bTyDYKGBUzErPF7",
+	"vgfhpi0x2KA2LEA244JwcwTOQN8SbCC9ueYddVw5QG8PMFYJ6N30ksr+KjMJtZETiKZxMWiSGesNpRzp",
+	"SwF5uzJNsqHGUrE2CWENA7Hm2g1byUiuacqTHP1jbg1MbBWRg4m7HvJYgqUhNQ7ZmoZWGdCvoxJiDLbt",
+	"TbiZK3o7Xiw6hLEfXsZFLbUaJuqymWIp+lyN123R+KTTaTbGXGTpTuvU2nzTAOd/fpbooMrLXvO1eGL4",
+	"zWrw8hJl35meUXhPjbYRznwbp7rd9pzAib/TpSBMxv4sh4bMJWgyA/X6GqooN6S33FRy5k6VJr5Ac7ev",
+	"UoeveBjFelOC/6aU7K0KfOtwRb6n163w+yolcMcoKnSfqfomaGfCoaqxibX5o7wyyxvyUHVudbwosMi1",
+	"zHwRihGazugcEqL8r9oEMrvrw5IxFSSRhJvj3F+NzvVFh4d7u3drlJwZ2azW9WNUqHwXbp/QwzHkky/y",
+	"GTS/lohpthy/vq/L1QCQfUAt23ZYW2ZZwSxzm/hTwxmT1j7+XLSQHW0jK/UUD5BUAsNuK/y/1axzqumA",
+	"LfMk/AoP3JM6gS+ruEencgrAFJAp9w2oEd8cxllZQFstOWvMaBXpm2rMnupyT05dLuSZIYKxpNRCDVpd",
+	"An0PpTaL6Y4/MvMuG3olmQJixtCM05shZfSlcgmZG7izsAvoBK/RMsdW9tnOpz5P2dKqlmzNL3jKVjlu",
+	"zkzgqYHUNruYIejlRaiUbArtD9o7cSbUDHMfTh/ft5YD53B/c/9N5Yl9oNcUF7T83BwkyiSlXGx4wljr",
+	"n3oX0Ua+9iWUcAKD5hGtHOkxpBCg+xXU4d2MtffnOcSVekrOdNhzdy6nCKngldIm2MNQB1G+9W1y4hMR",
+	"oMutIWOpDel2MifnUSZu7HgtLi4F4Etl+EseqEdIA5Y23Bmo19WmDovp3C/tm85XdqtYnbDs93IrxO5H",
+	"dYJs5rmcKmgS4ne/tvYwu2iLd2+HiaRF03SpoelSoQrXCnHqrGF25TC9I4euFmCqjaFhCUD70jQlikGQ",
+	"ou3A3xCTSftKHdcFhYlkEcdtUUo+F8lJmt74nt2TIefnh7O9bysueDtLqm7wT3JGxlYfgTgNs49tTbqt",
+	"SXdjvvRcJMRedNlf5E5r8qNP7l8rWhtrEks54gxClNrHKPNex76XMStwmmreQp5jOg/wKdefwLMxrJWw",
+	"Goecmkou5C7ZmogfmC/zTVy0P2F+2dpEbBW/9Yl4U+HjSKZQQ4zuzqVQH85NucI0QmSOQtoZhojWyDrT",
+	"03hInFe3aEZNtVoDcbIcHc9yt2vxPrpPKuE+viUtGY5lDSR8OJIyAh+C0W4V59su9Tt5e5bteI1W7G5c",
+	"wd2Dn61R0+dAhAOkPZdcAxmOYIpigXZWTuYqEIb2AXv+8Eptr6LP3TGux8TQGZuIQ9+uQcADsvta9V6Y",
+	"3MPg3sGrrXVyDkdU5xnBQ8nw7vA8t4h3W+37K0/AzEpWMw63HksrRZvx0x2Mui53ALyQiswwSxBdrCmj",
+	"IxfO9VkQWFHrHHQQCJ4XkgdzxTyD+2RUpZwpomSGlSplFWKJneFJmtZpP18Rw9PZZO/b0g9fv4al76vk",
+	"trb+ltusAYaI/r+M4WQOu+r0l42Z0Cf43xUGf7Wh365JAvbK0Z8plfZfBHbzZnKtPmu2hhRumfcuVTNz",
+	"oy9UNbfU9rDlhRuT2s1qC4E8PLjbslTbnFDvSD15mOTa1dfjz12zttVJ7iT/9rYsIKd87IAZcoN+74Xr",
+	"vaTX4GwDlxHkm6fohQZEcGj9JBWJ5DVTKZ1cudBFlCf0cgOpuT2r3E9SGrPkEsacY5/5MaNiNuQpOyaU",
+	"9KcKEh686YUNtbjJkT7OkqbLr3FuKjtH76fShlZDTMAWfv1+KZzng/DBjf1SOeHcnm/q87YqeMuSb1Wd",
+	"4tdFhkxoQLg34s6+1nRpQOy9f+ibzrJyq1gdQfJ7so0h3U8MKd/vmghSRqQFgvafrogi/YA4h2qaYlry",
+	"uaEioSohnqpd882sIeTbN+cXDPMXSORe0uJJRL4vN97M8BOpcb4bhx39qHkpsp8aPmba0PHENaj0n2s+",
+	"ENRMFYtQE4HOKg4zOYLMraiZN7uE9/TmBhskF97ma4lI9+NHr+u47Itu51I4HYYAsqU+JoolXLHYIFCJ",
+	"kMb1hPNoXti3yo1d7MmM+R6wXV63sbrTAdFNckCg8Gmvg//bJUP72bBJdjvw330ybF6KbocMYZDuPhmS",
+	"7//5/+12yP/+yDUZ9amg2Pj9KG/l+PiADMkevCF41MFRnpD97lMiFTno7LlTA/jt1ol9MgqS42YUKt/F",
+	"gKkmmU6IkZeCkoTOATKTJoli2jfRgm3UZH+3k4fxHaqv1RD7lhUndK6b9sgSDgIlOcKCUfseDY9xAzpf",
+	"juaJVOZpoO1/GGEnSjuhCvBUh7bt6NXprSoBOHLfedOFByZKjrn2MHEA4knn2HHbzLgHl/NL9QCfQ2Mm",
+	"2v0Ck42nvZTHlwLvOzNN+4UVumR/fw8AwAXDLPvdTnefSHHstOMMetVuw5Chuo1Gp+viCt3Q25fiUpyE",
+	"MGzYQ80o7p6AZkOZKuyq4Xx+P5xywKYhXTkDS5B9nxwFCHb2VVZJ0GG7yqy4F1m765c7lGmiSY9pnrAA",
+	"USci30eFfqpJ1CTRB9lz/3IzgScdrKrVBb/T7i7NpEoeHdl5/AO+IP8g9n3kH5fiH61WC/7ffhf53q2Y",
+	"zxGRf5AIyD06Kjb4dyYDdFnBY5tgaKcwzBT8EDgMXinHgfyY6w3j0F/DYdb+qdBX0F6eu98jQka0+AJs",
+	"93zVU5Yi4NFYJizyLvCYTjVrkkj2NFPXDHadfZwAOdl/9/nH+kEtA5ZTUz/q4q8Xu+firxeIAK7hAkHE",
+	"1P5XM8Vpav8FvS7gH9Jc4e43SeQMSF16t2JWDMILM8ZfOzlAeOJiUDM9RAHWV9TKkmgop0pfpawPf1nu",
+	"lf1Bp0ZewZujYzszqqWwn4+trjzwhAMbZTUkQKSCywKy1f6OppalLp9o7Ta6b908g8lUbA1Nr5ARw1jB",
+	"ptujtetihvK09Et7iFTE7AY/jYcsHl05K7n408V3sHUehGWs8yBSV8gOltEbUlnVCMGiwwHwZ9WLD86o",
+	"jWHM0oRz6s6pJZsRUEvAP+vGrB1q9QAjNr9K5EykkibFcWp+/EH22lYy+9tiOXHGCqDjQ3kr7ISmwhFl",
+	"Pl4uze0OZuLLjo3awRGhJJjqdxoaAQypFS2DqbDSzT7s+vEqEHUo2FiqoRJGOB3o2Ek0EWMJGaheuEnB",
+	"qhJGk6uUGcP8DVtnbaVdOkbMvYSlHJRLnrvQGEnloOkgi4Sx8xcS1NV8DooZxWvefouv8opTlYiMhlLD",
+	"UaGQh38JVK9g3ZlVEJUGWykoPR8+tjRmjcArdGMm5ZEqZWWJi/tnF0Yi0USxay6n+sp9B/hN5Xco5jbO",
+	"/chvI5A6TBvWj5QqFYk0FzEcPQ5nGWzqbwk2OVlYRqaW/iO7k+T7aCCFPVdFIstQ7D161Mz+fZW9hlnj",
+	"0P7D7UDTb2TpLYZpFMpeyBznlACtGgf2B1ZPdL/wSq7X8gpN510WX20nW2fufa0eUze9h8nlcy9f7TX1",
+	"B5Gbpehs965xTOO3325T/LZJN1+37+knes08C/GyhmZugPXdTzUe1Z1P7l9LE25eB8B+AAADExkyxQIb",
+	"dUahPUWP4dfYv4Nrkig5mbCkLjkn53jb9JxvC+SOeka7MRXW5+fUUsOte9hXCI9tls5XCQK+McXdLE3H",
+	"0Ug5Uaey6zEjfc7QyUANQhFY/oeQ2r402qv4RDNg4aAWFBEFvDoL3nVrpTgWGgKztmsgssNrc2da38Nk",
+	"DK13XbdZQ1ul6gbA1TcVYPVq1I4zdDlbK1r9LH/6Ptq230Lj9OLE52ET9Qr2mO9GYAp7fBhrCxULS2sd",
+	"2zU1pQst2kvoPJvj8Xwxo/IbszqCn+9NOYbvm/tuFY6HjvqHZ/SFcf8bKyBrMZudT97DthRXq0Skjfu7",
+	"D1YPOnF0XSfM/RK2dP/ginbm9p5lbQY8W7pH2l8t3Dx53eim7GRe6s1TfW8+y9q27kGrBth1utjnvZhp",
+	"Eyb+5Mm/lCgWM44AaK4pDze+MzpkKRiWpm3yxpsfXBNteJqSHgPoE7A+cjOkrrrqnd+9W/VaF9hR967Y",
+	"0SoW5Durb3uqb3uqr9VTHXpjCpc6BZb7bVoVt8OoalnPC6lcyhoVRE4NHbAjx/RxQT1mZowJH6bDsJwL",
+	"/LkQqoHspQwJ0hvmlvvEQ6l9CpUHT8zCgxD+w4w4iPg5fDnBmhhIrmd5x9iFDIvIYfDYPgKVDZbjhV4V",
+	"eAuG+vxXY5qwNjlxIJC7nWan0yHAPw0fs2IT8GNC9Sh0yGAhBcdK1Er3dpk7vrM259ca2Msmi7Ncy8fT",
+	"vYO3Mz1NzeqSdc+bt7ULW8fQrXPxLANWYwaI5QZ3wNEho6LlqiLujKt39wkk1CEvzbT6mCpwymTp3Zr0",
+	"5qQnzdAXEBS6Q+QapdUe0bVN5DVT7Zq6Lze9c1/zcdt6YeeBswq21VhbTfGmPIYPXElfTV3UF7MWw/Qd",
+	"cZQTr+AGOl85VQpqBOTUBOUYVktDhSnUDIOShDbB0D4anNXW5gXT5k9oaOZaMaRdbu3NLRdZ394k9srh",
+	"lbwRA7Ek+PclcSr77R3K3p8YTc2w6oacGZJIppe3oXg/ZFBzBLVAeJbErihMixriKxBbeKJkL2VjvfMp",
+	"lkmhAcXi/YQojauyIpAs+p32ScMTySGlswoD+CN0Z3iLb1qn5Wg2NuQ+V8XDWuwjt7RW2bDC/ureG1bc",
+	"UouR2+xE8T48KkA4wJKfoZwRI8mYAUDdkiYU4B2tvwzv8OuFA6VpKmfPxxMz/ytNp8zvfymBjo49cNaE",
+	"KpPz/KwOra6n7DVTPalrg5wH9xvjXHphY4rNPx1nu+MXngQ7yTW0GEGnNZ3RuauGzNkCx/bFEy4G6/EU",
+	"h6ABhVyV7KSMIN1jVDEFANLNRTxpO4wjmKlKG0eNHVBC3LCfKsjFudLisIsyVSxrhtzOacTVHzYWY/Dv",
+	"pRrlxEbjmE187z17L7gBbS0Y6oPsVY7j7cDTE+06OAc/CudY8eMcfTf4jcm77FW8Cjx3UrA8u3RIJxMm",
+	"Cq+FHtFV78PcWL+DPv/eJ2YZ2fTNYnrzxULrNnnvQyKu1JoKX+kcvDyTsYvvv3AdLqAj+mLbVtf6PAOl",
+	"n6RUBAMXcPSqtgdaNfo2NmE3Rqia1YxkfEsTQ0f2YUeNTXC8BojePgPEg5cvvu4FdLehCenRlIrYzxs5",
+	"OJECFhoM5e5H1aYUWkb5YwVUfsuxNbDsYKScPX8GNSbEgECFpxaj9Jx5HHN3qCB1ch91lonSXks+Z7X0",
+	"R/W19LCizEk/L0pxdm3WgEtHrX+Bwlo8WSreK/DSS3k4aKq5iTYJF77XAQFnPtl9+rhTmPDu48PuXqcD",
+	"/cmXTi0DDVhnhlwYNoA2kgtTPM+9UM4w1hMasyzqYIZsjNmSWXlZoaRDYyf5IxJd7zYxONGjmh3u26P+",
+	"6dXJaev8p5PuwSG4rBAUwc8cH5bJvEk+SO6YQn+apggx2V51OpkDbaNDuiMvPnCptZz3f/tbhdZLLVsg",
+	"J1lHOlc4XcxHRbVtt7O6SmBGhfFwDVU2f9miyeoLPa8HS/b/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

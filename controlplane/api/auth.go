@@ -75,7 +75,7 @@ func (p principal) mayCall(op *operation) error {
 	switch {
 	case op.session && p.session == nil:
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "session-required",
-			Message: "The operation is about the sessions of a person, and a token has none."}
+			Message: "Only a person who is signed in can do this; a token cannot.", Fix: "Sign in on the dashboard."}
 	case op.session, op.self && p.session != nil:
 		return nil // the handler finds out whether it is about themselves
 	}

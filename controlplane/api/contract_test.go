@@ -191,7 +191,7 @@ func (w *world) drawConflicts() {
 		path, body := op.request(e)
 		if !op.once {
 			// What is left are the members: the last owner stays one.
-			w.do(op.method, "/api/members/"+e.owner.User.ID, body).problem(http.StatusConflict, "last-owner")
+			w.do(op.method, "/api/members/"+e.owner.User.ID, body, e.cookie).problem(http.StatusConflict, "last-owner")
 			continue
 		}
 		k := "busy-" + op.id

@@ -30,10 +30,10 @@ func (a *API) ListInvitations(ctx context.Context, r ListInvitationsRequestObjec
 func (a *API) CreateInvitation(ctx context.Context, r CreateInvitationRequestObject) (CreateInvitationResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return nil, errRestricted("invite anybody")
+		return nil, errRestricted("invite a person")
 	}
 	life := time.Duration(deref(r.Body.ExpiresInSeconds)) * time.Second
-	invitation, secret, err := a.lifecycle.CreateInvitation(ctx, p.actor, p.org(), controlplane.Role(r.Body.Role), life)
+	invitation, secret, err := a.lifecycle.CreateInvitation(ctx, p.actor, p.grant, p.org(), controlplane.Role(r.Body.Role), life)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +49,12 @@ func (a *API) CreateInvitation(ctx context.Context, r CreateInvitationRequestObj
 func (a *API) RevokeInvitation(ctx context.Context, r RevokeInvitationRequestObject) (RevokeInvitationResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return nil, errRestricted("take an invitation back")
+		return nil, errRestricted("revoke an invitation")
 	}
 	if !controlplane.IsID(controlplane.PrefixInvitation, r.Invitation) {
 		return nil, controlplane.NotFound("invitation", r.Invitation)
 	}
-	if err := a.lifecycle.RevokeInvitation(ctx, p.actor, p.org(), r.Invitation); err != nil {
+	if err := a.lifecycle.RevokeInvitation(ctx, p.actor, p.grant, p.org(), r.Invitation); err != nil {
 		return nil, err
 	}
 	return RevokeInvitation204Response{}, nil

@@ -28,7 +28,7 @@ func (a *API) ListMembers(ctx context.Context, r ListMembersRequestObject) (List
 	}
 	data := make([]Member, len(members))
 	for i := range members {
-		data[i] = memberBody(&members[i])
+		data[i] = a.memberBody(&members[i])
 	}
 	return ListMembers200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
@@ -37,20 +37,23 @@ func (a *API) ListMembers(ctx context.Context, r ListMembersRequestObject) (List
 func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMemberResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return nil, errRestricted("make somebody a member")
+		return nil, errRestricted("invite a person")
 	}
 	if a.config.GitHub == nil {
 		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "This installation knows no GitHub to look a login up at."}
+	}
+	if err := p.grant.CanGrantRole(controlplane.Role(r.Body.Role)); err != nil {
+		return nil, err // before GitHub is asked
 	}
 	account, err := a.config.GitHub.LookUp(ctx, r.Body.Login)
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.lifecycle.AddMember(ctx, p.actor, p.org(), account, controlplane.Role(r.Body.Role))
+	m, err := a.lifecycle.InviteMember(ctx, p.actor, p.grant, p.org(), account, controlplane.Role(r.Body.Role))
 	if err != nil {
 		return nil, err
 	}
-	return AddMember201JSONResponse{Body: memberBody(m), Headers: AddMember201ResponseHeaders{Location: "/api/members/" + m.User.ID}}, nil
+	return AddMember201JSONResponse{Body: a.memberBody(m), Headers: AddMember201ResponseHeaders{Location: "/api/members/" + m.User.ID}}, nil
 }
 
 // GetMember implements GET /api/members/{member}.
@@ -59,7 +62,7 @@ func (a *API) GetMember(ctx context.Context, r GetMemberRequestObject) (GetMembe
 	if err != nil {
 		return nil, err
 	}
-	return GetMember200JSONResponse(memberBody(m)), nil
+	return GetMember200JSONResponse(a.memberBody(m)), nil
 }
 
 // UpdateMember implements PATCH /api/members/{member}.
@@ -71,28 +74,29 @@ func (a *API) UpdateMember(ctx context.Context, r UpdateMemberRequestObject) (Up
 	if !controlplane.IsLogin(r.Member) {
 		return nil, controlplane.NotFound("member", r.Member)
 	}
-	m, err := a.lifecycle.SetRole(ctx, p.actor, p.org(), r.Member, controlplane.Role(r.Body.Role))
+	m, err := a.lifecycle.SetRole(ctx, p.actor, p.grant, p.org(), r.Member, controlplane.Role(r.Body.Role), r.Params.Tokens != nil)
 	if err != nil {
 		return nil, err
 	}
-	return UpdateMember200JSONResponse(memberBody(m)), nil
+	return UpdateMember200JSONResponse(a.memberBody(m)), nil
 }
 
-// RemoveMember implements DELETE /api/members/{member}. Whoever is signed in may leave.
+// RemoveMember implements DELETE /api/members/{member}. A signed-in user can leave.
 func (a *API) RemoveMember(ctx context.Context, r RemoveMemberRequestObject) (RemoveMemberResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("remove a member")
 	}
-	if !p.is(r.Member) {
-		if err := p.need(controlplane.ScopeMembersWrite); err != nil {
-			return nil, err
-		}
+	by := p.grant
+	if p.is(r.Member) {
+		by = nil
+	} else if err := p.need(controlplane.ScopeMembersWrite); err != nil {
+		return nil, err
 	}
 	if !controlplane.IsLogin(r.Member) {
 		return nil, controlplane.NotFound("member", r.Member)
 	}
-	if err := a.lifecycle.RemoveMember(ctx, p.actor, p.org(), r.Member); err != nil {
+	if err := a.lifecycle.RemoveMember(ctx, p.actor, by, p.org(), r.Member, r.Params.Tokens != nil); err != nil {
 		return nil, err
 	}
 	return RemoveMember204Response{}, nil
@@ -101,22 +105,20 @@ func (a *API) RemoveMember(ctx context.Context, r RemoveMemberRequestObject) (Re
 // TransferOwnership implements POST /api/organization/transfer.
 func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error) {
 	p, from := principalOf(ctx), deref(r.Body.From)
-	switch {
-	case p.restricted():
-		return nil, errRestricted("hand the organization over")
-	case from == "" && p.session == nil:
-		return nil, controlplane.Invalid("/from", "field-required", "A token must say which owner hands the organization over.", "Send from.")
-	case from == "":
+	if err := p.grant.CanTransferOwnership(); err != nil {
+		return nil, err
+	}
+	if from == "" {
 		from = p.session.User.ID
 	}
-	m, err := a.lifecycle.TransferOwnership(ctx, p.actor, p.org(), from, r.Body.To)
+	m, err := a.lifecycle.TransferOwnership(ctx, p.actor, p.grant, p.org(), from, r.Body.To, r.Params.Tokens != nil)
 	if err != nil {
 		return nil, err
 	}
-	return TransferOwnership200JSONResponse(memberBody(m)), nil
+	return TransferOwnership200JSONResponse(a.memberBody(m)), nil
 }
 
-// is reports whether ref, an id or login, names whoever is signed in.
+// is reports whether ref, an ID or login, names the signed-in user.
 func (p principal) is(ref string) bool {
 	return p.session != nil && (ref == p.session.User.ID || p.session.User.Login != "" && strings.EqualFold(ref, p.session.User.Login))
 }
@@ -130,6 +132,7 @@ func (a *API) member(ctx context.Context, ref string) (*controlplane.Member, err
 }
 
 // memberBody returns a member as the contract describes it.
-func memberBody(m *controlplane.Member) Member {
-	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role), Joined: m.User.JoinedAt != nil, CreatedAt: m.Since.UTC()}
+func (a *API) memberBody(m *controlplane.Member) Member {
+	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role), State: MemberState(m.State(a.now())),
+		Joined: m.User.JoinedAt != nil, InvitedBy: m.InvitedBy, ExpiresAt: timeOrNull(m.ExpiresAt), CreatedAt: m.Since.UTC()}
 }

@@ -12,7 +12,7 @@ var objectProblems = []problemPage{
 	{"name-in-zone", "The name lies in the validation zone", "Nothing but the targets of CNAMEs is answered in the validation zone, so no CNAME for such a name could ever be seen.", "Send the name that the certificate is for."},
 	{"domain-exists", "The domain exists already", "The organization has a domain of this name; existing_id says which.", "Use that one, or delete it first."},
 	{"domain-unknown", "A domain is not there", "One of domain_ids names no domain of this organization.", "Send ids of existing domains."},
-	{"plan-limit", "The plan's limit is reached", "The organization has as many domains as its plan includes.", "Delete a domain that is no longer needed, or move the organization to a larger plan."},
+	{"plan-limit", "The plan's limit is reached", "The organization has as many domains, webhooks, or open invitations as its plan includes.", "Delete what is no longer needed, or move the organization to a larger plan."},
 	{"key-type-unknown", "Unknown key type", "Certificates are made for ec256, ec384, rsa2048 and rsa4096.", "Choose one of them."},
 	{"key-type-mismatch", "Key type and certificate request differ", "The certificate request has a key of another type than key_type says.", "Leave key_type out, or send a request with a key of that type."},
 	{"csr-malformed", "The certificate request cannot be read", "csr_pem is one PKCS#10 request in PEM.", "Send everything from -----BEGIN CERTIFICATE REQUEST----- to the END line, with its line breaks, and nothing else."},

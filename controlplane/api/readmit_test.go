@@ -148,7 +148,7 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 			return nil
 		},
 		"member removed": func(p person, _ *controlplane.Session) error {
-			return w.service.RemoveMember(t.Context(), controlplane.System("test"), w.org, p.id)
+			return w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org, p.id, false)
 		},
 		"switched": func(p person, s *controlplane.Session) error {
 			w.exec(`INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, 'member', now())`, other, p.id)
@@ -255,7 +255,7 @@ func TestWaitEndsWithItsCredential(t *testing.T) {
 			w.exec(`UPDATE api_tokens SET domain_ids = '{dom_another}' WHERE id = $1`, id)
 		}, status: 404, code: "not-found"},
 		"member removed": {signed: true, end: func(_ string, p person) {
-			if err := w.service.RemoveMember(t.Context(), controlplane.System("test"), w.org, p.id); err != nil {
+			if err := w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org, p.id, false); err != nil {
 				t.Error(err)
 			}
 		}, status: 401, code: "session-ended"},

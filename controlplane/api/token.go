@@ -17,7 +17,8 @@ const defaultOverlap = 24 * time.Hour
 // no other domains than it may itself, so its pages are filled from several of the store's.
 func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTokensResponseObject, error) {
 	p, limit := principalOf(ctx), limitOf(r.Params.Limit)
-	l := listing{Operation: "listTokens", Org: p.org()}
+	creator := deref(r.Params.CreatedBy)
+	l := listing{Operation: "listTokens", Org: p.org(), Filters: creator}
 	after, err := a.position(l, r.Params.Cursor)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 		var tokens []controlplane.Token
 		var next *postgres.Cursor
 		// No more than are missing, so that the store's cursor is always this page's.
-		if tokens, next, err = a.store.ListTokens(ctx, p.org(), after, limit-len(data)); err != nil {
+		if tokens, next, err = a.store.ListTokens(ctx, p.org(), creator, after, limit-len(data)); err != nil {
 			return nil, err
 		}
 		for i := range tokens {
@@ -172,7 +173,7 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 	}
 	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix, Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
 		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt), RotatedAt: timeOrNull(t.RotatedAt), PreviousValidUntil: timeOrNull(previous),
-		CreatedAt: t.CreatedAt.UTC()}
+		CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
 	for i, s := range t.Scopes {
 		body.Scopes[i] = Scope(s)
 	}
@@ -186,5 +187,5 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 func (a *API) withSecret(token *controlplane.Token, secret string) TokenWithSecret {
 	t := a.tokenBody(token)
 	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
-		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
+		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt}
 }

@@ -129,7 +129,7 @@ func (a *API) webhook(ctx context.Context, id string) (*controlplane.Webhook, er
 func (a *API) webhookBody(w *controlplane.Webhook) Webhook {
 	body := Webhook{Id: w.ID, Url: w.URL, Description: w.Description, Events: listOf(w.Events), Enabled: w.Enabled,
 		DisabledReason: nullable.NewNullNullable[WebhookDisabledReason](), FailingSince: timeOrNull(w.FailingSince),
-		PreviousSecretUntil: nullable.NewNullNullable[time.Time](), CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC()}
+		PreviousSecretUntil: nullable.NewNullNullable[time.Time](), CreatedBy: w.CreatedBy, CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC()}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookDisabledReason(w.DisabledReason))
 	}
@@ -143,7 +143,7 @@ func (a *API) webhookWithSecret(w *controlplane.Webhook, secret string) WebhookW
 	b := a.webhookBody(w)
 	body := WebhookWithSecret{Secret: secret, Id: b.Id, Url: b.Url, Description: b.Description, Events: b.Events, Enabled: b.Enabled,
 		DisabledReason: nullable.NewNullNullable[WebhookWithSecretDisabledReason](), FailingSince: b.FailingSince,
-		PreviousSecretUntil: b.PreviousSecretUntil, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
+		PreviousSecretUntil: b.PreviousSecretUntil, CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookWithSecretDisabledReason(w.DisabledReason))
 	}

@@ -64,6 +64,7 @@ type Dashboard struct {
 	assets    *assets
 	pages     pages
 	flowKey   []byte
+	guestKey  []byte
 	cursorKey []byte
 	handler   http.Handler
 	heartbeat time.Duration
@@ -85,7 +86,7 @@ func New(c Config) (*Dashboard, error) {
 		return nil, errors.New("dashboard: DevSignIn needs ID and Login")
 	}
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger,
-		flowKey: deriveKey(c.SessionKey, "sign-in"), cursorKey: deriveKey(c.SessionKey, "cursor"),
+		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"), cursorKey: deriveKey(c.SessionKey, "cursor"),
 		heartbeat: heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now

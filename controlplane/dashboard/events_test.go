@@ -59,7 +59,7 @@ func TestEventsEndWithTheSession(t *testing.T) {
 		"signed out": func(b *site, _ *controlplane.Member) { b.post("/logout", nil).to("/login") },
 		"switched":   func(b *site, _ *controlplane.Member) { b.post(switchURL(other.ID), nil).to("/domains") },
 		"removed": func(_ *site, m *controlplane.Member) {
-			s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), s.org.ID, m.User.ID))
+			s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 // invitationView is what templates/invitation.html shows.
 type invitationView struct {
 	Organization string
+	Inviter      string // empty if unknown
 	Role         string
-	RoleWords    string // what it lets somebody do
+	RoleWords    string // what the role permits
 	URL          string // where it is accepted
 	GitHub       string // where it is accepted by signing in; empty where that is not possible
 	Dev          string // who comes in by one click; empty where nobody does
@@ -39,7 +40,11 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := invitationView{Organization: org.Name, Role: string(invitation.Role), RoleWords: roleWords[invitation.Role], URL: v.URL.Path}
+	inviters, err := d.store.UserTitles(v.Context(), []string{invitation.CreatorUserID})
+	if err != nil {
+		return err
+	}
+	view := invitationView{Organization: org.Name, Inviter: inviters[invitation.CreatorUserID], Role: string(invitation.Role), RoleWords: roleWords[invitation.Role], URL: v.URL.Path}
 	if v.session == nil {
 		if d.config.GitHub != nil {
 			view.GitHub = v.URL.Path + "/github"
@@ -92,5 +97,5 @@ func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 
 func invitationGone() error {
 	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "invitation-gone",
-		Message: "This invitation is no longer open: it was used, taken back, or has expired.", Fix: "Ask whoever sent it for a new one."}
+		Message: "This invitation is no longer open: it was used, revoked, or has expired.", Fix: "Ask the person who sent it for a new one."}
 }

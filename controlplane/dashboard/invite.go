@@ -60,7 +60,7 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if form.DaysWrong+form.RoleWrong != "" {
 		return d.showMembers(w, v, http.StatusUnprocessableEntity, form, nil)
 	}
-	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.org.ID, form.Role, time.Duration(days)*day)
+	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID, form.Role, time.Duration(days)*day)
 	if err != nil {
 		return err
 	}
@@ -68,12 +68,12 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	return d.showMembers(w, v, http.StatusOK, newInvite, link)
 }
 
-// revokeInvitation takes an invitation back.
+// revokeInvitation revokes an invitation.
 func (d *Dashboard) revokeInvitation(w http.ResponseWriter, v *visit) error {
 	id := mux.Vars(v.Request)["invitation"]
 	if !controlplane.IsID(controlplane.PrefixInvitation, id) {
 		return controlplane.NotFound("invitation", id)
 	}
-	err := d.lifecycle.RevokeInvitation(v.Context(), d.actor(v), v.org.ID, id)
+	err := d.lifecycle.RevokeInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID, id)
 	return d.toMembersWith(w, v, "invitation-revoked", err)
 }

@@ -17,7 +17,7 @@ import (
 // invite returns the link of a new invitation.
 func (s *site) invite(role controlplane.Role) (link string) {
 	s.t.Helper()
-	_, secret, err := s.life.CreateInvitation(s.t.Context(), controlplane.System("test"), s.org.ID, role, 0)
+	_, secret, err := s.life.CreateInvitation(s.t.Context(), controlplane.System("test"), nil, s.org.ID, role, 0)
 	s.must(err)
 	return controlplane.InvitationPath(secret)
 }
@@ -41,6 +41,14 @@ func (s *site) organizations() int {
 	return len(all)
 }
 
+// own returns how many organizations of their own n newcomers get.
+func (s *site) own(n int) int {
+	if s.life.InvitedOnly {
+		return 0
+	}
+	return n
+}
+
 // everyMode runs a test where anybody may sign up, and where only those who are invited.
 func everyMode(t *testing.T, test func(*site, *devstack.GitHub)) {
 	t.Parallel()
@@ -59,7 +67,8 @@ func (s *site) notIn() {
 	s.get("/organizations").to(signInTo("/organizations"))
 }
 
-// From the link to the organization by one click, and nothing else is made.
+// From the link to the organization by one click. A newcomer also gets an organization of their
+// own if anybody can sign up.
 func TestJoinBySigningIn(t *testing.T) {
 	everyMode(t, func(s *site, _ *devstack.GitHub) {
 		link := s.invite(controlplane.RoleAdmin)
@@ -72,8 +81,8 @@ func TestJoinBySigningIn(t *testing.T) {
 		if session := s.sessionOf(s); session.OrgID != s.org.ID || session.Role != controlplane.RoleAdmin {
 			t.Errorf("%+v", session)
 		}
-		if n := s.organizations(); n != 1 {
-			t.Errorf("there are %d organizations", n)
+		if got, want := s.organizations(), 1+s.own(1); got != want {
+			t.Errorf("there are %d organizations, want %d", got, want)
 		}
 		for kind, want := range map[string]string{"invitation": "invitation.created invitation.accepted", "member": "member.added member.joined", "session": "session.started"} {
 			if got := strings.Join(s.actions(s.org.ID, kind), " "); got != want {
@@ -149,7 +158,7 @@ func TestTwoJoinAtOnce(t *testing.T) {
 			first, second = second, first
 		}
 		first.to("/domains")
-		second.want(http.StatusNotFound, "no longer open", "Ask whoever sent it for a new one")
+		second.want(http.StatusNotFound, "no longer open", "Ask the person who sent it for a new one")
 		in := 0
 		for _, p := range people {
 			if p.get("/domains").status == http.StatusOK {
@@ -158,7 +167,7 @@ func TestTwoJoinAtOnce(t *testing.T) {
 		}
 		members, _, err := s.store.ListMembers(t.Context(), s.org.ID, nil, 10)
 		s.must(err)
-		if in != 1 || len(members) != 2 || s.organizations() != 1 {
+		if in != 1 || len(members) != 2 || s.organizations() != 1+s.own(1) {
 			t.Errorf("%d are in, of %d members with the owner, in %d organizations", in, len(members), s.organizations())
 		}
 	})
@@ -166,11 +175,11 @@ func TestTwoJoinAtOnce(t *testing.T) {
 
 func TestJoinByAnInvitationThatIsGone(t *testing.T) {
 	everyMode(t, func(s *site, _ *devstack.GitHub) {
-		i, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), s.org.ID, controlplane.RoleOwner, 0)
+		i, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, s.org.ID, controlplane.RoleOwner, 0)
 		s.must(err)
 		link := controlplane.InvitationPath(secret)
 		back := s.choose(s.toJoin(link), "&login=alice")
-		s.must(s.life.RevokeInvitation(t.Context(), controlplane.System("test"), s.org.ID, i.ID))
+		s.must(s.life.RevokeInvitation(t.Context(), controlplane.System("test"), nil, s.org.ID, i.ID))
 		for _, path := range []string{link, controlplane.InvitationPath("x"), controlplane.InvitationPath(controlplane.NewRandomSecret())} {
 			s.post(path+"/github", nil).want(http.StatusNotFound, "no longer open").hasNot("github")
 		}
@@ -231,7 +240,7 @@ func TestSignUpClosed(t *testing.T) {
 	m := s.join(s.org, g.Account("alice"), controlplane.RoleMember)
 	alice := s.browser()
 	alice.get(alice.atGitHub("/organizations", "&login=alice")).to("/organizations")
-	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), s.org.ID, m.User.ID))
+	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
 	alice.notIn()
 	refused("alice")
 	if n := s.organizations(); n != 1 {
@@ -247,7 +256,7 @@ func TestSignUpClosed(t *testing.T) {
 func TestInvitationInDevelopment(t *testing.T) {
 	s := newSite(t)
 	other := s.newOrg("Other Ltd")
-	_, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), other.ID, controlplane.RoleAdmin, 0)
+	_, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, other.ID, controlplane.RoleAdmin, 0)
 	s.must(err)
 	link := controlplane.InvitationPath(secret)
 	s.get(link).want(http.StatusOK, "Sign in as developer").hasNot("GitHub")

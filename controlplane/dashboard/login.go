@@ -39,11 +39,7 @@ func (d *Dashboard) signIn(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	if err := d.startSession(w, v, *dev); err != nil {
-		return err
-	}
-	http.Redirect(w, v.Request, safeNext(v.PostForm.Get("next")), http.StatusSeeOther)
-	return nil
+	return d.startSession(w, v, *dev, v.PostForm.Get("next"))
 }
 
 func (d *Dashboard) signOut(w http.ResponseWriter, v *visit) error {

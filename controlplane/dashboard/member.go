@@ -21,6 +21,13 @@ type memberView struct {
 	LastOwner bool
 	Roles     []roleChoice
 	Form      memberForm
+
+	Active    bool          // otherwise the person is invited by login
+	State     pill
+	Inviter   string        // of an invitation
+	Until     moment        // of an invitation
+	CanChange bool          // the invitation can still be accepted
+	Tokens    []memberToken // those that a removal revokes
 }
 
 // memberForm says what is wrong with the page's forms. A role of none is the member's own.
@@ -61,11 +68,28 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 	}
 	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since), You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role), Form: form}
 	view.Seen, view.SeenWords = v.lastSeen(m, seen)
+	if err := d.showConsent(v, m, &view); err != nil {
+		return err
+	}
 	if m.User.Name != "" {
 		view.Facts = append(view.Facts, fact{Name: "Name", Value: m.User.Name})
 	}
 	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)}, fact{Name: "Id", Value: m.User.ID, Mono: true, Copy: true})
 	return d.render(w, v, status, "member", layout{Title: view.Title, Section: "settings", Tab: "members", Page: view})
+}
+
+// showConsent adds to the page of a member whether they accepted, and what a removal revokes.
+func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberView) (err error) {
+	state := m.State(v.now)
+	view.Active, view.State, view.Until = m.Active(), memberPill(state), v.maybeAt(m.ExpiresAt)
+	view.CanChange = state == controlplane.MemberActive || state == controlplane.MemberPending
+	if view.Active {
+		view.Tokens, err = d.memberTokens(v, m.User.ID)
+		return err
+	}
+	names, err := d.names(v.Context(), v, []string{m.InvitedBy})
+	view.Inviter = names.creator(m.InvitedBy)
+	return err
 }
 
 // changeRole gives the member another role.
@@ -78,7 +102,7 @@ func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := memberForm{Role: controlplane.Role(v.PostForm.Get("role"))}
-	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.org.ID, m.User.ID, form.Role)
+	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, form.Role, keepsTokens(v))
 	if words, status := atField(err); words != "" {
 		form.RoleWrong = words
 		return d.showMember(w, v, status, m, form)
@@ -99,7 +123,7 @@ func (d *Dashboard) giveOrganization(w http.ResponseWriter, v *visit) error {
 	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), m.User.Title()) {
 		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{GiveWrong: "That is not who this page is about, so nothing was changed. Type " + m.User.Title() + "."})
 	}
-	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.org.ID, v.session.User.ID, m.User.ID)
+	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID, v.session.User.ID, m.User.ID, keepsTokens(v))
 	if words, status := atField(err); words != "" {
 		return d.showMember(w, v, status, m, memberForm{GiveWrong: words})
 	}
@@ -115,12 +139,22 @@ func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 	if m.User.ID == v.session.User.ID {
 		return d.leaveOrganization(w, v)
 	}
-	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.org.ID, m.User.ID)
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, keepsTokens(v))
 	if words, status := atField(err); words != "" {
 		return d.showMember(w, v, status, m, memberForm{DismissWrong: words})
 	}
-	return d.toMembersWith(w, v, "removed", err)
+	flash := "removed"
+	if !m.Active() {
+		flash = "uninvited"
+	}
+	return d.toMembersWith(w, v, flash, err)
 }
+
+// keepsTokens reports whether a form says that the tokens of a member are kept.
+func keepsTokens(v *visit) bool { return v.PostForm.Get("tokens") == "keep" }
 
 // toMembersWith goes back to the list, which says what was done, unless it was not.
 func (d *Dashboard) toMembersWith(w http.ResponseWriter, v *visit, flash string, err error) error {

@@ -60,7 +60,7 @@ func TestRemoveMember(t *testing.T) {
 	a := s.again(alice)
 	path := "/settings/members/" + m.User.ID
 	s.post(path+"/remove", nil).to("/settings/members")
-	s.get("/settings/members").want(http.StatusOK, "The member is removed").hasNot("alice")
+	s.get("/settings/members").want(http.StatusOK, "Member removed").hasNot("alice")
 	a.notIn()
 	s.get(path).want(http.StatusNotFound)
 	s.post(path+"/remove", nil).want(http.StatusNotFound)

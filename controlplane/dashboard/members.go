@@ -33,6 +33,7 @@ type memberRow struct {
 	Title, Name string // the name where it says more
 	URL         string // of the page to change the member
 	Role        string
+	State       pill // empty for an active member
 	You         bool
 	Since, Seen moment
 	SeenWords   string // where that is no time
@@ -97,6 +98,9 @@ func (d *Dashboard) listMembers(v *visit, view *membersView) error {
 			row.Name = m.User.Name
 		}
 		row.Seen, row.SeenWords = v.lastSeen(m, seen)
+		if !m.Active() {
+			row.State, row.SeenWords = memberPill(m.State(v.now)), "Not a member yet"
+		}
 		view.Members = append(view.Members, row)
 	}
 	view.MembersAt = pagesView{Next: listAt("cursor", d.sealCursor(list, next))}

@@ -74,7 +74,7 @@ func TestMembersBehindTheTenantWall(t *testing.T) {
 	s := newSignedIn(t)
 	other := s.newOrg("Other Ltd")
 	m := s.join(other, alice, controlplane.RoleOwner)
-	i, _, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), other.ID, controlplane.RoleOwner, 0)
+	i, _, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, other.ID, controlplane.RoleOwner, 0)
 	s.must(err)
 	for _, id := range []string{m.User.ID, "alice", "developer", "x", controlplane.NewID(controlplane.PrefixUser)} {
 		s.get("/settings/members/" + id).want(http.StatusNotFound)
@@ -149,7 +149,7 @@ func TestTakeInvitationBack(t *testing.T) {
 	path := "/settings/invitations/" + s.openInvitation().ID + "/revoke"
 	s.get("/settings/members").want(http.StatusOK, "owner By DCVaaS").has(`action="` + path + `"`)
 	s.post(path, nil).to("/settings/members")
-	s.get("/settings/members").want(http.StatusOK, "The invitation is taken back", "No invitation is open")
+	s.get("/settings/members").want(http.StatusOK, "Invitation revoked", "No invitation is open")
 	s.get(link).want(http.StatusNotFound, "no longer open")
 	s.post(path, nil).want(http.StatusNotFound)
 }

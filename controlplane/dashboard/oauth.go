@@ -80,11 +80,7 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := d.startSession(w, v, account); err != nil {
-		return err
-	}
-	http.Redirect(w, v.Request, safeNext(f.Next), http.StatusSeeOther)
-	return nil
+	return d.startSession(w, v, account, f.Next)
 }
 
 // account returns whose account a sign-in came back for.

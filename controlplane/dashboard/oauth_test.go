@@ -183,7 +183,7 @@ func TestCookiesOfASignIn(t *testing.T) {
 func TestInvitation(t *testing.T) {
 	s, _ := newGitHubSite(t)
 	owner := controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_owner"}
-	_, secret, err := s.life.CreateInvitation(t.Context(), owner, s.org.ID, controlplane.RoleAdmin, 0)
+	_, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleAdmin, 0)
 	s.must(err)
 	link := controlplane.InvitationPath(secret)
 
@@ -207,7 +207,7 @@ func TestInvitation(t *testing.T) {
 	}
 
 	// Who is a member already keeps the role, and the link stays good for somebody else.
-	_, secret, err = s.life.CreateInvitation(t.Context(), owner, s.org.ID, controlplane.RoleMember, 0)
+	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, 0)
 	s.must(err)
 	link = controlplane.InvitationPath(secret)
 	alice.get(link).want(http.StatusOK, "belong to this organization already", "admin")
@@ -219,11 +219,11 @@ func TestInvitation(t *testing.T) {
 	bob.post(link, nil).to("/domains")
 	bob.get("/domains").want(http.StatusOK, "Example Ltd").hasNot("Add domain")
 
-	i, secret, err := s.life.CreateInvitation(t.Context(), owner, s.org.ID, controlplane.RoleMember, 0)
+	i, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, 0)
 	s.must(err)
-	s.must(s.life.RevokeInvitation(t.Context(), owner, s.org.ID, i.ID))
+	s.must(s.life.RevokeInvitation(t.Context(), owner, nil, s.org.ID, i.ID))
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)
-	_, secret, err = s.life.CreateInvitation(t.Context(), owner, s.org.ID, controlplane.RoleMember, controlplane.InvitationMinLife)
+	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, controlplane.InvitationMinLife)
 	s.must(err)
 	s.at(controlplane.InvitationMinLife + 1e9)
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)

@@ -20,6 +20,7 @@ type organizationView struct {
 	LastOwner    bool // and the only one
 	Elsewhere    bool // who looks belongs to another organization, too
 	Domains      int
+	Tokens       []memberToken // those that leaving revokes
 	Form         organizationForm
 }
 
@@ -58,6 +59,9 @@ func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int
 		Facts: []fact{{Name: "Name", Value: o.Name}, {Name: "Id", Value: o.ID, Mono: true, Copy: true}, {Name: "Your role", Value: string(v.session.Role)},
 			{Name: "Created", Value: v.at(o.CreatedAt).Date}},
 		Usage: usage(o, n)}
+	if view.Tokens, err = d.memberTokens(v, v.session.User.ID); err != nil {
+		return err
+	}
 	if view.Owner {
 		view.Facts = view.Facts[1:] // the name is in the form
 	}

@@ -53,6 +53,19 @@ func warningPill(d *controlplane.Domain) *pill {
 	return nil
 }
 
+// memberPill is whether a member accepted.
+func memberPill(s controlplane.MemberState) pill {
+	switch s {
+	case controlplane.MemberActive:
+		return pill{"ok", "check", "Active"}
+	case controlplane.MemberPending:
+		return pill{"info", "clock", "Invited"}
+	case controlplane.MemberDeclined:
+		return pill{"neutral", "cross", "Declined"}
+	}
+	return pill{"neutral", "cross", "Invitation expired"}
+}
+
 // jobPill is a job's status.
 func jobPill(j *controlplane.Job) pill {
 	switch j.Status {

@@ -34,6 +34,7 @@ type layout struct {
 	Now   string
 	Org   string
 	User  string
+	Open  int // invitations that the user can accept
 	Nav   navView
 	Tabs  *navView // nil outside of the settings
 }
@@ -68,7 +69,7 @@ func parsePages(a *assets) (pages, error) {
 func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name string, l layout) error {
 	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
 	if v.session != nil {
-		l.User = v.session.User.Title()
+		l.User, l.Open = v.session.User.Title(), v.session.Invitations
 	}
 	if v.org != nil {
 		l.Org = v.org.Name

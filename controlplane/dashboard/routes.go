@@ -23,6 +23,9 @@ func (d *Dashboard) routes() http.Handler {
 
 	get("/organizations", d.signedIn(d.organizationsPage))
 	post("/organizations/{organization}/switch", d.signedIn(d.switchOrganization))
+	get(invitedPath, d.page(d.invitedPage))
+	post(invitedPath+"/{organization}/accept", d.page(d.acceptInvited))
+	post(invitedPath+"/{organization}/decline", d.page(d.declineInvited))
 	get("/invitations/{secret}", d.page(d.invitationPage))
 	post("/invitations/{secret}", d.page(d.acceptInvitation))
 	post("/invitations/{secret}/github", d.page(d.toGitHubToJoin))

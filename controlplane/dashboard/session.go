@@ -15,17 +15,25 @@ import (
 // cookieName returns the name of the session's cookie, which the API takes, too.
 func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.config.Secure) }
 
-// startSession signs in whom GitHub, or the development sign-in, vouches for.
-func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount) error {
-	_, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account, v.replaced()...)
+// startSession signs in the person that GitHub, or the development sign-in, vouches for, and
+// redirects to next. Somebody who can only accept an invitation becomes a guest.
+func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, next string) error {
+	session, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account, v.replaced()...)
+	if controlplane.HasCode(err, "sign-up-closed") {
+		return d.admitGuest(w, v, account, err)
+	}
 	if err != nil {
 		return err
 	}
 	d.keepSession(w, secret)
+	if next, err = d.afterSignIn(v, session, next); err != nil {
+		return err
+	}
+	http.Redirect(w, v.Request, next, http.StatusSeeOther)
 	return nil
 }
 
-// replaced returns the session that the browser has, which a new one takes the place of.
+// replaced returns the session that the browser has, and that a new one replaces.
 func (v *visit) replaced() []*controlplane.Session {
 	if v.session == nil {
 		return nil

@@ -135,7 +135,7 @@ func TestRemovalEndsSessions(t *testing.T) {
 	there := s.again(alice)
 	there.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
 	here.get("/domains").want(http.StatusOK, "Example Ltd")
-	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), s.org.ID, m.User.ID))
+	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
 	here.get("/domains").to("/login")
 	there.get("/domains").want(http.StatusOK, "Other Ltd")
 }

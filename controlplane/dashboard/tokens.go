@@ -64,7 +64,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if err != nil {
 		return err
 	}
-	tokens, next, err := d.store.ListTokens(v.Context(), v.org.ID, after, tokensPerPage)
+	tokens, next, err := d.store.ListTokens(v.Context(), v.org.ID, "", after, tokensPerPage)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func TestCreateWrongToken(t *testing.T) {
 	as.get("/settings/tokens/new").want(http.StatusOK).has(`value="tokens:write"`).hasNot(`value="members:write"`, `value="organization:write"`)
 	good.Set("scope", "members:write")
 	as.post("/settings/tokens", good).want(http.StatusUnprocessableEntity, "does not have the scope members:write")
-	if tokens, _, err := s.store.ListTokens(t.Context(), s.org.ID, nil, 10); err != nil || len(tokens) != 0 {
+	if tokens, _, err := s.store.ListTokens(t.Context(), s.org.ID, "", nil, 10); err != nil || len(tokens) != 0 {
 		t.Errorf("%v, %v", tokens, err)
 	}
 }

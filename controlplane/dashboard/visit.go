@@ -24,7 +24,7 @@ type visit struct {
 	nonce   string // of the page's scripts
 	now     time.Time
 	session *controlplane.Session      // nil where nobody is signed in
-	org     *controlplane.Organization // the session's; set by signedIn
+	org     *controlplane.Organization // the session's
 }
 
 type visitKey struct{}
@@ -58,7 +58,10 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 		v := r.Context().Value(visitKey{}).(*visit)
 		v.Request = r // with mux's variables
 		var err error
-		if v.session, err = d.readSession(v); err == nil {
+		if v.session, err = d.readSession(v); err == nil && v.session != nil {
+			v.org, err = d.store.Organization(r.Context(), v.session.OrgID)
+		}
+		if err == nil {
 			err = h(w, v)
 		}
 		if err != nil {
@@ -74,11 +77,6 @@ func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 		if v.session == nil {
 			return toLogin(w, v)
 		}
-		org, err := d.store.Organization(v.Context(), v.session.OrgID)
-		if err != nil {
-			return err
-		}
-		v.org = org
 		return h(w, v)
 	})
 }
@@ -93,8 +91,11 @@ func (d *Dashboard) allowed(s controlplane.Scope, h handler) http.HandlerFunc {
 	})
 }
 
-// may reports whether whoever is signed in has the scope.
-func (v *visit) may(s controlplane.Scope) bool { return v.session.Role.Grant().Allows(s) }
+// may reports whether the signed-in user has the scope.
+func (v *visit) may(s controlplane.Scope) bool { return v.grant().Allows(s) }
+
+// grant returns what the signed-in user may do.
+func (v *visit) grant() *controlplane.Grant { return v.session.Role.Grant() }
 
 func toLogin(w http.ResponseWriter, v *visit) error {
 	to := "/login"

@@ -24,6 +24,7 @@ type webhookView struct {
 	Facts       []fact
 	Events      []string
 	Created     moment
+	Creator     string // empty if unknown
 	Previous    moment // until when the secret before signs along
 	Samples     []verifySample
 	Chips       []chip
@@ -69,6 +70,13 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 		return err
 	}
 	view := v.webhookView(hook)
+	if hook.CreatedBy != "" {
+		names, err := d.names(v.Context(), v, []string{hook.CreatedBy})
+		if err != nil {
+			return err
+		}
+		view.Creator = names.creator(hook.CreatedBy)
+	}
 	view.Chips, view.Filtered = l.chips(), l.Status != ""
 	for i := range deliveries {
 		view.Rows = append(view.Rows, v.deliveryRow(&deliveries[i]))

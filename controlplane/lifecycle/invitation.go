@@ -9,12 +9,13 @@ import (
 )
 
 // CreateInvitation stores an invitation and returns it with the secret of its link, which is
-// kept nowhere. A life of 0 is InvitationLife.
-func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor, orgID string, role controlplane.Role, life time.Duration) (*controlplane.Invitation, string, error) {
+// kept nowhere. by is what the caller may do, nil for the operator. A life of 0 is
+// InvitationLife.
+func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, role controlplane.Role, life time.Duration) (*controlplane.Invitation, string, error) {
 	if life == 0 {
 		life = controlplane.InvitationLife
 	}
-	if err := validRole(role); err != nil {
+	if err := mayInvite(by, role); err != nil {
 		return nil, "", err
 	}
 	if life < controlplane.InvitationMinLife || life > controlplane.InvitationMaxLife {
@@ -25,6 +26,9 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation), OrgID: orgID, Role: role, Hash: controlplane.HashSecret(secret),
 		ExpiresAt: now.Add(life), CreatedBy: actor.ID, CreatedAt: now}
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if err := roomToInvite(ctx, t, orgID, now); err != nil {
+			return err
+		}
 		if err := t.AddInvitation(ctx, i); err != nil {
 			return err
 		}
@@ -38,11 +42,15 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 	return i, secret, nil
 }
 
-// RevokeInvitation takes an invitation back; its link leads nowhere any more.
-func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+// RevokeInvitation revokes an invitation; its link no longer works. by is what the caller may
+// do, nil for the operator.
+func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		i, err := t.DeleteInvitation(ctx, orgID, id)
 		if err != nil {
+			return err
+		}
+		if err := by.CanGrantRole(i.Role); err != nil {
 			return err
 		}
 		return t.Audit(ctx, s.revokedInvitation(actor, i, s.now()))
@@ -57,7 +65,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 	orgID, joined := "", false
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
-		i, err := t.LockInvitation(ctx, controlplane.HashSecret(secret), now)
+		i, _, err := lockInvitation(ctx, t, controlplane.HashSecret(secret), now)
 		if err != nil {
 			return err
 		}
@@ -71,6 +79,21 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 		return s.switchTo(ctx, t, actor, session, orgID)
 	})
 	return orgID, joined, err
+}
+
+// lockInvitation returns an open invitation and its organization, both locked: whoever changes
+// the members of an organization locks it first.
+func lockInvitation(ctx context.Context, t *postgres.Tx, hash []byte, now time.Time) (*controlplane.Invitation, *controlplane.Organization, error) {
+	i, err := t.InvitationByHash(ctx, hash, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	org, err := t.LockOrganization(ctx, i.OrgID)
+	if err != nil {
+		return nil, nil, err
+	}
+	i, err = t.LockInvitation(ctx, hash, now) // it may have been used meanwhile
+	return i, org, err
 }
 
 // accept makes a user a member by an invitation, which is locked, and returns false where they
@@ -100,15 +123,21 @@ func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor contr
 	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, i.OrgID, &m.User, nil, &m.Role, now))
 }
 
-// revokeInvitationsBy takes back what somebody invited to who may not any more: they would
-// come back by their own link.
+// revokeInvitationsBy revokes the invitations of somebody who can no longer invite: they would
+// come back by their own.
 func (s *Service) revokeInvitationsBy(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, orgID, userID string, now time.Time) error {
-	all, err := t.DeleteInvitationsBy(ctx, orgID, userID)
+	links, members, err := t.DeleteInvitationsBy(ctx, orgID, userID)
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		if err := t.Audit(ctx, s.revokedInvitation(actor, &all[i], now)); err != nil {
+	for i := range links {
+		if err := t.Audit(ctx, s.revokedInvitation(actor, &links[i], now)); err != nil {
+			return err
+		}
+	}
+	for i := range members {
+		m := &members[i]
+		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberRemoved, orgID, &m.User, &m.Role, nil, now)); err != nil {
 			return err
 		}
 	}

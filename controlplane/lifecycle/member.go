@@ -8,39 +8,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// AddMember makes the owner of an account at GitHub a member. Errors: KindConflict with the
-// user's id where they are one.
-func (s *Service) AddMember(ctx context.Context, actor controlplane.Actor, orgID string, account controlplane.GitHubAccount, role controlplane.Role) (*controlplane.Member, error) {
-	if err := validRole(role); err != nil {
-		return nil, err
-	}
-	var m *controlplane.Member
-	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		now := s.now()
-		user, err := t.UserOf(ctx, account, now)
-		if err != nil {
-			return err
-		}
-		m = &controlplane.Member{OrgID: orgID, User: *user, Role: role, Since: now}
-		added, err := t.AddMember(ctx, m)
-		if err != nil {
-			return err
-		}
-		if !added {
-			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "member-exists", ExistingID: user.ID,
-				Message: user.Title() + " is a member of this organization already.", Fix: "Change the role with PATCH /api/members/" + user.ID + "."}
-		}
-		return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, orgID, user, nil, &role, now))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// SetRole changes a member's role; ref is the user's id or login. Errors: KindConflict where
-// nobody would be owner.
-func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, orgID, ref string, role controlplane.Role) (*controlplane.Member, error) {
+// SetRole changes the role of a member, or the one that somebody is invited to; ref is the
+// user's ID or login. by is what the caller may do, nil for the operator. A member's tokens
+// that exceed the new role are revoked, unless keepTokens. It returns KindConflict if the
+// organization would have no owner, the person declined, or the calling token would be revoked.
+func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, ref string, role controlplane.Role, keepTokens bool) (*controlplane.Member, error) {
 	if err := validRole(role); err != nil {
 		return nil, err
 	}
@@ -50,10 +22,19 @@ func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, orgID, 
 		if m, err = lockMember(ctx, t, orgID, ref); err != nil || m.Role == role {
 			return err
 		}
+		now := s.now()
+		if state := m.State(now); state == controlplane.MemberDeclined || state == controlplane.MemberExpired {
+			return notInvitedNow(m, state)
+		}
+		for _, r := range []controlplane.Role{m.Role, role} {
+			if err := by.CanGrantRole(r); err != nil {
+				return err
+			}
+		}
 		if err := keepOwner(ctx, t, m); err != nil {
 			return err
 		}
-		return s.changeRole(ctx, t, actor, m, role, s.now())
+		return s.changeRole(ctx, t, actor, m, role, keepTokens, now)
 	})
 	if err != nil {
 		return nil, err
@@ -61,31 +42,47 @@ func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, orgID, 
 	return m, nil
 }
 
-// RemoveMember ends a membership, with its sessions and the invitations that the member made;
-// ref is the user's id or login. Errors: KindConflict where nobody would be owner.
-func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, orgID, ref string) error {
+// RemoveMember ends a membership, with its sessions, the invitations that the member made and,
+// unless keepTokens, the tokens that they created; or an invitation by login in any state. ref
+// is the user's ID or login. by is what the caller may do, nil for the operator and for somebody
+// who leaves. It returns KindConflict if the organization would have no owner, or the calling
+// token would be revoked.
+func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, ref string, keepTokens bool) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		m, err := lockMember(ctx, t, orgID, ref)
 		if err != nil {
+			return err
+		}
+		if err := by.CanGrantRole(m.Role); err != nil {
 			return err
 		}
 		if err := keepOwner(ctx, t, m); err != nil {
 			return err
 		}
 		now := s.now()
-		if err := t.RemoveMember(ctx, orgID, m.User.ID); err != nil {
+		if err := t.RemoveMember(ctx, m); err != nil {
 			return err
 		}
 		if err := s.revokeInvitationsBy(ctx, t, actor, orgID, m.User.ID, now); err != nil {
 			return err
+		}
+		if m.Active() && !keepTokens {
+			if err := s.revokeTokensOf(ctx, t, actor, m, &controlplane.Grant{}, now); err != nil {
+				return err
+			}
 		}
 		return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberRemoved, orgID, &m.User, &m.Role, nil, now))
 	})
 }
 
 // TransferOwnership makes one member an owner and another, who is one, an admin; both are
-// named by the user's id or login. It returns the new owner.
-func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Actor, orgID, from, to string) (*controlplane.Member, error) {
+// named by the user's ID or login. by is what the caller may do, nil for the operator. The
+// tokens of the former owner that exceed an admin are revoked, unless keepTokens. It returns
+// the new owner.
+func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, from, to string, keepTokens bool) (*controlplane.Member, error) {
+	if err := by.CanTransferOwnership(); err != nil {
+		return nil, err
+	}
 	var heir *controlplane.Member
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		giver, err := lockMember(ctx, t, orgID, from)
@@ -98,16 +95,18 @@ func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Acto
 		switch {
 		case giver.User.ID == heir.User.ID:
 			return controlplane.Invalid("/to", "transfer-to-self", "Nobody hands the organization over to themselves.", "Name another member.")
-		case giver.Role != controlplane.RoleOwner:
+		case !heir.Active():
+			return controlplane.Invalid("/to", "member-unknown", heir.User.Title()+" has not accepted the invitation to this organization.", "Name a member whose state is active.")
+		case giver.Role != controlplane.RoleOwner || !giver.Active():
 			return controlplane.Invalid("/from", "not-an-owner", giver.User.Title()+" is no owner of this organization.", "Name an owner.")
 		}
 		now := s.now()
 		if heir.Role != controlplane.RoleOwner {
-			if err := s.changeRole(ctx, t, actor, heir, controlplane.RoleOwner, now); err != nil {
+			if err := s.changeRole(ctx, t, actor, heir, controlplane.RoleOwner, true, now); err != nil {
 				return err
 			}
 		}
-		if err := s.changeRole(ctx, t, actor, giver, controlplane.RoleAdmin, now); err != nil {
+		if err := s.changeRole(ctx, t, actor, giver, controlplane.RoleAdmin, keepTokens, now); err != nil {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionOrgTransferred, "organization", orgID, now)
@@ -128,9 +127,9 @@ func lockMember(ctx context.Context, t *postgres.Tx, orgID, ref string) (*contro
 	return t.Member(ctx, orgID, ref)
 }
 
-// keepOwner refuses to let the last owner go. The organization is locked.
+// keepOwner returns KindConflict if m is the last owner. The organization is locked.
 func keepOwner(ctx context.Context, t *postgres.Tx, m *controlplane.Member) error {
-	if m.Role != controlplane.RoleOwner {
+	if m.Role != controlplane.RoleOwner || !m.Active() {
 		return nil
 	}
 	n, err := t.Owners(ctx, m.OrgID)
@@ -141,13 +140,19 @@ func keepOwner(ctx context.Context, t *postgres.Tx, m *controlplane.Member) erro
 		Message: m.User.Title() + " is the organization's last owner.", Fix: "Make somebody else an owner first, or delete the organization."}
 }
 
-// changeRole stores a member's role. Who is no owner any more has invited nobody.
-func (s *Service) changeRole(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, m *controlplane.Member, role controlplane.Role, now time.Time) error {
-	if err := t.SetRole(ctx, m.OrgID, m.User.ID, role); err != nil {
+// changeRole stores a member's role. The invitations of somebody who can no longer invite are
+// revoked and, unless keepTokens, their tokens that exceed the role.
+func (s *Service) changeRole(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, m *controlplane.Member, role controlplane.Role, keepTokens bool, now time.Time) error {
+	if err := t.SetRole(ctx, m, role); err != nil {
 		return err
 	}
 	if !role.Grant().Allows(controlplane.ScopeMembersWrite) {
 		if err := s.revokeInvitationsBy(ctx, t, actor, m.OrgID, m.User.ID, now); err != nil {
+			return err
+		}
+	}
+	if m.Active() && !keepTokens {
+		if err := s.revokeTokensOf(ctx, t, actor, m, role.Grant(), now); err != nil {
 			return err
 		}
 	}

@@ -72,7 +72,7 @@ func TestMembers(t *testing.T) {
 	_, err = w.AddMember(ctx, alice, controlplane.NewID("org"), account(2), controlplane.RoleAdmin)
 	wantError(t, "no organization", err, controlplane.KindNotFound, "not-found")
 
-	got, err := w.SetRole(ctx, alice, w.org, "USER-1", controlplane.RoleAdmin)
+	got, err := w.SetRole(ctx, alice, nil, w.org, "USER-1", controlplane.RoleAdmin, false)
 	if err != nil || got.Role != controlplane.RoleAdmin {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -80,14 +80,14 @@ func TestMembers(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	other := w.organization(1)
-	_, err = w.SetRole(ctx, alice, other, m.User.ID, controlplane.RoleOwner)
+	_, err = w.SetRole(ctx, alice, nil, other, m.User.ID, controlplane.RoleOwner, false)
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
-	wantError(t, "another organization", w.RemoveMember(ctx, alice, other, m.User.ID), controlplane.KindNotFound, "not-found")
-	must(t, w.RemoveMember(ctx, alice, w.org, m.User.ID))
+	wantError(t, "another organization", w.RemoveMember(ctx, alice, nil, other, m.User.ID, false), controlplane.KindNotFound, "not-found")
+	must(t, w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false))
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRemoved || e.Before["role"] != "admin" {
 		t.Errorf("%+v", e)
 	}
-	wantError(t, "twice", w.RemoveMember(ctx, alice, w.org, m.User.ID), controlplane.KindNotFound, "not-found")
+	wantError(t, "twice", w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false), controlplane.KindNotFound, "not-found")
 }
 
 func TestLastOwnerStays(t *testing.T) {
@@ -95,13 +95,13 @@ func TestLastOwnerStays(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	owner, admin := w.member(1, controlplane.RoleOwner), w.member(2, controlplane.RoleAdmin)
-	_, err := w.SetRole(ctx, alice, w.org, owner.User.ID, controlplane.RoleAdmin)
+	_, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleAdmin, false)
 	wantError(t, "demoted", err, controlplane.KindConflict, "last-owner")
-	wantError(t, "removed", w.RemoveMember(ctx, alice, w.org, owner.User.Login), controlplane.KindConflict, "last-owner")
-	if _, err := w.SetRole(ctx, alice, w.org, owner.User.ID, controlplane.RoleOwner); err != nil {
+	wantError(t, "removed", w.RemoveMember(ctx, alice, nil, w.org, owner.User.Login, false), controlplane.KindConflict, "last-owner")
+	if _, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleOwner, false); err != nil {
 		t.Errorf("as before: %v", err)
 	}
-	must(t, w.RemoveMember(ctx, alice, w.org, admin.User.ID))
+	must(t, w.RemoveMember(ctx, alice, nil, w.org, admin.User.ID, false))
 }
 
 // However many owners leave, step down and hand over at once, one is left.
@@ -121,11 +121,11 @@ func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
 				var err error
 				switch i % 3 {
 				case 0:
-					err = w.RemoveMember(ctx, alice, w.org, id)
+					err = w.RemoveMember(ctx, alice, nil, w.org, id, false)
 				case 1:
-					_, err = w.SetRole(ctx, alice, w.org, id, controlplane.RoleMember)
+					_, err = w.SetRole(ctx, alice, nil, w.org, id, controlplane.RoleMember, false)
 				case 2:
-					_, err = w.TransferOwnership(ctx, alice, w.org, id, ids[(i+1)%len(ids)])
+					_, err = w.TransferOwnership(ctx, alice, nil, w.org, id, ids[(i+1)%len(ids)], false)
 				}
 				if controlplane.HasCode(err, "last-owner") {
 					refused.Add(1)
@@ -138,7 +138,7 @@ func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
 		}
 		// All that are left, at once.
 		for _, id := range ids {
-			wg.Go(func() { _ = w.RemoveMember(ctx, alice, w.org, id) })
+			wg.Go(func() { _ = w.RemoveMember(ctx, alice, nil, w.org, id, false) })
 		}
 		wg.Wait()
 		if n := w.owners(); n < 1 {
@@ -159,10 +159,10 @@ func TestTransferOwnership(t *testing.T) {
 		"from a member": {"user-2", "user-1", "not-an-owner"},
 		"to oneself":    {"user-1", "USER-1", "transfer-to-self"},
 	} {
-		_, err := w.TransferOwnership(ctx, alice, w.org, tt.from, tt.to)
+		_, err := w.TransferOwnership(ctx, alice, nil, w.org, tt.from, tt.to, false)
 		wantError(t, what, err, controlplane.KindInvalid, tt.code)
 	}
-	m, err := w.TransferOwnership(ctx, alice, w.org, "user-1", "user-2")
+	m, err := w.TransferOwnership(ctx, alice, nil, w.org, "user-1", "user-2", false)
 	if err != nil || m.User.Login != "user-2" || m.Role != controlplane.RoleOwner {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -179,7 +179,7 @@ func TestInvitationIsGoodOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	i, secret, err := w.CreateInvitation(ctx, alice, w.org, controlplane.RoleAdmin, 0)
+	i, secret, err := w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, 0)
 	must(t, err)
 	if i.ExpiresAt != start.Add(controlplane.InvitationLife) || i.CreatedBy != alice.ID || value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret) != 0 {
 		t.Errorf("%+v", i)
@@ -202,7 +202,7 @@ func TestInvitationIsGoodOnce(t *testing.T) {
 		t.Errorf("%d joined, %d came too late, members %v", joined.Load(), gone.Load(), w.roles())
 	}
 	for _, life := range []time.Duration{time.Second, controlplane.InvitationMaxLife + time.Second} {
-		_, _, err = w.CreateInvitation(ctx, alice, w.org, controlplane.RoleAdmin, life)
+		_, _, err = w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, life)
 		wantError(t, "a life out of bounds", err, controlplane.KindInvalid, "out-of-range")
 	}
 }
@@ -214,16 +214,19 @@ func TestInvitationsGoWithTheRole(t *testing.T) {
 	ctx := t.Context()
 	w.member(1, controlplane.RoleOwner)
 	for n, end := range map[int64]func(id string) error{
-		2: func(id string) error { return w.RemoveMember(ctx, alice, w.org, id) },
+		2: func(id string) error { return w.RemoveMember(ctx, alice, nil, w.org, id, false) },
 		3: func(id string) error {
-			_, err := w.SetRole(ctx, alice, w.org, id, controlplane.RoleAdmin)
+			_, err := w.SetRole(ctx, alice, nil, w.org, id, controlplane.RoleAdmin, false)
 			return err
 		},
-		4: func(id string) error { _, err := w.TransferOwnership(ctx, alice, w.org, id, "user-1"); return err },
+		4: func(id string) error {
+			_, err := w.TransferOwnership(ctx, alice, nil, w.org, id, "user-1", false)
+			return err
+		},
 	} {
 		m := w.member(n, controlplane.RoleOwner)
 		by := controlplane.Actor{Type: controlplane.ActorUser, ID: m.User.ID}
-		i, secret, err := w.CreateInvitation(ctx, by, w.org, controlplane.RoleOwner, 0)
+		i, secret, err := w.CreateInvitation(ctx, by, nil, w.org, controlplane.RoleOwner, 0)
 		must(t, err)
 		must(t, end(m.User.ID))
 		if e := w.last(i.ID); e.Action != controlplane.ActionInviteRevoked {
@@ -272,7 +275,7 @@ func TestDeleteOrganization(t *testing.T) {
 	must(t, err)
 	w.member(1, controlplane.RoleOwner)
 	session, _ := w.signIn(1)
-	_, _, err = w.CreateInvitation(ctx, alice, w.org, controlplane.RoleOwner, 0)
+	_, _, err = w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleOwner, 0)
 	must(t, err)
 	w.exec(`LISTEN dcvaas_zone`)
 

@@ -55,7 +55,7 @@ func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.
 	if err != nil {
 		return nil, controlplane.Actor{}, nil, err
 	}
-	actor := controlplane.Actor{Type: controlplane.ActorUser, ID: user.ID, IP: from.IP, RequestID: from.RequestID}
+	actor := userActor(from, user.ID)
 	first, err := t.Join(ctx, user.ID, now)
 	if err != nil {
 		return nil, controlplane.Actor{}, nil, err

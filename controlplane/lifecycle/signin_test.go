@@ -25,7 +25,7 @@ func (w *world) stored() [4]int {
 // invite makes an invitation.
 func (w *world) invite(role controlplane.Role) *controlplane.Invitation {
 	w.t.Helper()
-	i, _, err := w.CreateInvitation(w.t.Context(), alice, w.org, role, 0)
+	i, _, err := w.CreateInvitation(w.t.Context(), alice, nil, w.org, role, 0)
 	must(w.t, err)
 	return i
 }
@@ -47,7 +47,7 @@ func TestSignUpClosed(t *testing.T) {
 	}
 	gone := w.member(2, controlplane.RoleAdmin)
 	w.signIn(2)
-	must(t, w.RemoveMember(ctx, alice, w.org, gone.User.ID))
+	must(t, w.RemoveMember(ctx, alice, nil, w.org, gone.User.ID, false))
 	before = w.stored()
 	renamed := account(2)
 	renamed.Login = "renamed"
@@ -72,8 +72,12 @@ func TestSignInToJoin(t *testing.T) {
 			if !joined || got.ID != s.ID || got.OrgID != w.org || got.Role != controlplane.RoleAdmin || s.Role != controlplane.RoleAdmin || s.Tier != controlplane.TierPro || got.User.JoinedAt == nil {
 				t.Errorf("%v, %+v, stored as %+v", joined, s, got)
 			}
-			if n := value[int](w, `SELECT count(*) FROM organizations`); n != 1 {
-				t.Errorf("there are %d organizations", n)
+			want := 2 // a newcomer gets one of their own
+			if name == "invited" {
+				want = 1
+			}
+			if n := value[int](w, `SELECT count(*) FROM organizations`); n != want {
+				t.Errorf("there are %d organizations, want %d", n, want)
 			}
 			by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID, IP: "192.0.2.9", RequestID: "req-2"}
 			for id, want := range map[string][]string{
@@ -131,8 +135,8 @@ func TestSignInToJoinOfKnownPeople(t *testing.T) {
 		t.Errorf("somebody else: %v, %v", joined, err)
 	}
 	// Who was removed comes back by an invitation.
-	must(t, w.RemoveMember(ctx, alice, w.org, "user-1"))
-	must(t, w.RemoveMember(ctx, alice, other, "user-1"))
+	must(t, w.RemoveMember(ctx, alice, nil, w.org, "user-1", false))
+	must(t, w.RemoveMember(ctx, alice, nil, other, "user-1", false))
 	i = w.invite(controlplane.RoleAdmin)
 	if s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash); err != nil || !joined || s.Role != controlplane.RoleAdmin {
 		t.Errorf("%+v, %v, %v", s, joined, err)
@@ -144,7 +148,7 @@ func TestSignInToJoinByNoInvitation(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	i := w.invite(controlplane.RoleMember)
-	must(t, w.RevokeInvitation(ctx, alice, w.org, i.ID))
+	must(t, w.RevokeInvitation(ctx, alice, nil, w.org, i.ID))
 	expired := w.invite(controlplane.RoleMember)
 	before := w.stored()
 	for _, hash := range [][]byte{i.Hash, controlplane.HashSecret(controlplane.NewRandomSecret()), nil} {
@@ -165,7 +169,7 @@ func TestSignInToJoinIsGoodOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	i, secret, err := w.CreateInvitation(ctx, alice, w.org, controlplane.RoleMember, 0)
+	i, secret, err := w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleMember, 0)
 	must(t, err)
 	var joined, gone atomic.Int64
 	var wg sync.WaitGroup

@@ -112,10 +112,14 @@ func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, org
 		if err := tx.DeleteToken(ctx, orgID, id); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionTokenDeleted, "token", id, s.now())
-		entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
-		return tx.Audit(ctx, entry)
+		return tx.Audit(ctx, s.tokenDeleted(actor, t, s.now()))
 	})
+}
+
+func (s *Service) tokenDeleted(actor controlplane.Actor, t *controlplane.Token, now time.Time) controlplane.AuditEntry {
+	entry := s.audit(t.OrgID, actor, controlplane.ActionTokenDeleted, "token", t.ID, now)
+	entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
+	return entry
 }
 
 // RevokeTokens removes every token of the organization but the one with the id keep, and

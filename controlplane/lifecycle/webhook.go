@@ -35,7 +35,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, o
 	}
 	now := s.now()
 	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: orgID, URL: in.URL, Description: in.Description,
-		Events: unique(in.Events), Enabled: in.Enabled, CreatedAt: now, UpdatedAt: now}
+		Events: unique(in.Events), Enabled: in.Enabled, CreatedBy: actor.ID, CreatedAt: now, UpdatedAt: now}
 	var err error
 	if w.SealedSecret, err = s.Sealer.Seal([]byte(in.Secret), w.ID); err != nil {
 		return nil, "", wrap("sealing a webhook's secret", err)

@@ -9,11 +9,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const invitationColumns = `id, org_id, role, hash, expires_at, created_by, created_at`
+const invitationColumns = `id, org_id, role, hash, expires_at, created_by, creator_user_id, created_at`
 
 func scanInvitation(row pgx.CollectableRow) (controlplane.Invitation, error) {
 	var i controlplane.Invitation
-	err := row.Scan(&i.ID, &i.OrgID, &i.Role, &i.Hash, &i.ExpiresAt, &i.CreatedBy, &i.CreatedAt)
+	err := row.Scan(&i.ID, &i.OrgID, &i.Role, &i.Hash, &i.ExpiresAt, &i.CreatedBy, &i.CreatorUserID, &i.CreatedAt)
 	return i, err
 }
 
@@ -60,7 +60,7 @@ func (q queries) ListInvitations(ctx context.Context, orgID string, now time.Tim
 
 // AddInvitation stores a new invitation.
 func (t *Tx) AddInvitation(ctx context.Context, i *controlplane.Invitation) error {
-	_, err := t.db.Exec(ctx, `INSERT INTO invitations (`+invitationColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err := t.db.Exec(ctx, `INSERT INTO invitations (id, org_id, role, hash, expires_at, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		i.ID, i.OrgID, i.Role, i.Hash, i.ExpiresAt, i.CreatedBy, i.CreatedAt)
 	if violates(err) == "invitations_org_id_fkey" {
 		return controlplane.NotFound("organization", i.OrgID)
@@ -81,12 +81,23 @@ func (t *Tx) DeleteInvitation(ctx context.Context, orgID, id string) (*controlpl
 	return &i, nil
 }
 
-// DeleteInvitationsBy removes the invitations that a user made, and returns them.
-func (t *Tx) DeleteInvitationsBy(ctx context.Context, orgID, userID string) ([]controlplane.Invitation, error) {
-	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND created_by = $2 RETURNING `+invitationColumns, orgID, userID)
+// DeleteInvitationsBy removes the invitations that a user created, themselves or by a token,
+// and returns them: those by link, and those by login that were not declined.
+func (t *Tx) DeleteInvitationsBy(ctx context.Context, orgID, userID string) ([]controlplane.Invitation, []controlplane.Member, error) {
+	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND creator_user_id = $2 RETURNING `+invitationColumns, orgID, userID)
 	if err != nil {
-		return nil, translate(err, "", "")
+		return nil, nil, translate(err, "", "")
 	}
-	all, err := pgx.CollectRows(rows, scanInvitation)
-	return all, translate(err, "", "")
+	links, err := pgx.CollectRows(rows, scanInvitation)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	rows, err = t.db.Query(ctx, `WITH m AS (
+			DELETE FROM member_invitations WHERE org_id = $1 AND creator_user_id = $2 AND declined_at IS NULL RETURNING *)
+		SELECT `+memberColumns+` FROM m JOIN users u ON u.id = m.user_id`, orgID, userID)
+	if err != nil {
+		return nil, nil, translate(err, "", "")
+	}
+	members, err := pgx.CollectRows(rows, scanMember)
+	return links, members, translate(err, "", "")
 }

@@ -322,7 +322,7 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 		return ids(items, func(c controlplane.Certificate) string { return c.ID }), next, err
 	})
 	walk("tokens", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
-		items, next, err := d.ListTokens(t.Context(), d.org, after, 7)
+		items, next, err := d.ListTokens(t.Context(), d.org, "", after, 7)
 		return ids(items, func(t controlplane.Token) string { return t.ID }), next, err
 	})
 }

@@ -5,26 +5,32 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const memberColumns = `m.org_id, m.role, m.created_at, ` + userColumns
+// people are the members of every state, as one table m.
+const people = `(
+	SELECT org_id, user_id, role, created_at, '' AS created_by, NULL::timestamptz AS expires_at, NULL::timestamptz AS declined_at FROM organization_members
+	UNION ALL
+	SELECT org_id, user_id, role, created_at, created_by, expires_at, declined_at FROM member_invitations) m JOIN users u ON u.id = m.user_id`
+
+const memberColumns = `m.org_id, m.role, m.created_at, m.created_by, m.expires_at, m.declined_at, ` + userColumns
 
 func scanMember(row pgx.CollectableRow) (controlplane.Member, error) {
 	var m controlplane.Member
-	err := row.Scan(append([]any{&m.OrgID, &m.Role, &m.Since}, userFields(&m.User)...)...)
+	err := row.Scan(append([]any{&m.OrgID, &m.Role, &m.Since, &m.InvitedBy, &m.ExpiresAt, &m.DeclinedAt}, userFields(&m.User)...)...)
 	return m, err
 }
 
-// Member returns a member by the id of their user, or by their login in any case.
+// Member returns a member of any state by the ID of their user, or by their login in any case.
 func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.Member, error) {
 	by := "u.login <> '' AND lower(u.login) = lower($2)"
 	if controlplane.IsID(controlplane.PrefixUser, ref) {
 		by = "u.id = $2"
 	}
-	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM organization_members m JOIN users u ON u.id = m.user_id
-		WHERE m.org_id = $1 AND `+by, orgID, ref)
+	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM `+people+` WHERE m.org_id = $1 AND `+by, orgID, ref)
 	if err != nil {
 		return nil, translate(err, "member", ref)
 	}
@@ -35,10 +41,11 @@ func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.M
 	return &m, nil
 }
 
-// ListMembers returns one page, oldest first, and the cursor of the next one, nil on the last.
+// ListMembers returns one page of members of every state, oldest first, and the cursor of the
+// next one, nil on the last.
 func (q queries) ListMembers(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Member, *Cursor, error) {
 	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM organization_members m JOIN users u ON u.id = m.user_id
+	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM `+people+`
 		WHERE m.org_id = $1 AND ($2::text IS NULL OR (m.created_at, m.user_id) > ($2::text::timestamptz, $3::text))
 		ORDER BY m.created_at, m.user_id LIMIT $4`, orgID, key, id, limit+1)
 	if err != nil {
@@ -70,32 +77,47 @@ func (q queries) Memberships(ctx context.Context, userID string) ([]controlplane
 	return all, translate(err, "", "")
 }
 
-// AddMember stores a membership, and returns false where there is one already.
+// AddMember stores an active membership in the place of an invitation by login. It returns
+// false if there is a membership already.
 func (t *Tx) AddMember(ctx context.Context, m *controlplane.Member) (bool, error) {
-	tag, err := t.db.Exec(ctx, `INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (org_id, user_id) DO NOTHING`, m.OrgID, m.User.ID, m.Role, m.Since)
+	added := false
+	b := &pgx.Batch{}
+	b.Queue(`DELETE FROM member_invitations WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID)
+	b.Queue(`INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (org_id, user_id) DO NOTHING`, m.OrgID, m.User.ID, m.Role, m.Since).Exec(func(tag pgconn.CommandTag) error {
+		added = tag.RowsAffected() > 0
+		return nil
+	})
+	err := t.db.SendBatch(ctx, b).Close()
 	if violates(err) == "organization_members_org_id_fkey" {
 		return false, controlplane.NotFound("organization", m.OrgID)
 	}
-	return tag.RowsAffected() > 0, translate(err, "member", m.User.ID)
+	return added, translate(err, "member", m.User.ID)
 }
 
-// SetRole changes a member's role.
-func (t *Tx) SetRole(ctx context.Context, orgID, userID string, r controlplane.Role) error {
-	tag, err := t.db.Exec(ctx, `UPDATE organization_members SET role = $3 WHERE org_id = $1 AND user_id = $2`, orgID, userID, r)
+// SetRole changes the role of an active member, or the one that somebody is invited to.
+func (t *Tx) SetRole(ctx context.Context, m *controlplane.Member, r controlplane.Role) error {
+	tag, err := t.db.Exec(ctx, `UPDATE `+memberTable(m)+` SET role = $3 WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID, r)
 	if err == nil && tag.RowsAffected() == 0 {
-		return controlplane.NotFound("member", userID)
+		return controlplane.NotFound("member", m.User.ID)
 	}
-	return translate(err, "member", userID)
+	return translate(err, "member", m.User.ID)
 }
 
-// RemoveMember ends a membership, and the sessions in it.
-func (t *Tx) RemoveMember(ctx context.Context, orgID, userID string) error {
-	tag, err := t.db.Exec(ctx, `DELETE FROM organization_members WHERE org_id = $1 AND user_id = $2`, orgID, userID)
+// RemoveMember ends a membership with the sessions in it, or an invitation by login.
+func (t *Tx) RemoveMember(ctx context.Context, m *controlplane.Member) error {
+	tag, err := t.db.Exec(ctx, `DELETE FROM `+memberTable(m)+` WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID)
 	if err == nil && tag.RowsAffected() == 0 {
-		return controlplane.NotFound("member", userID)
+		return controlplane.NotFound("member", m.User.ID)
 	}
-	return translate(err, "member", userID)
+	return translate(err, "member", m.User.ID)
+}
+
+func memberTable(m *controlplane.Member) string {
+	if m.Active() {
+		return "organization_members"
+	}
+	return "member_invitations"
 }
 
 // Owners returns how many owners the organization has. Who decides by it holds the organization

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -61,6 +62,49 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	}
 	d.org = d.organization(1)
 	d.add(d.org, "example.com")
+}
+
+// A person who was made a member before they ever signed in is asked first; the users behind tokens
+// and links become known.
+func TestMigrationToConsent(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	sqlDB := stdlib.OpenDB(*must(pgx.ParseConfig(d.dsn)))
+	defer func() { _ = sqlDB.Close() }()
+	p := must(goose.NewProvider(goose.DialectPostgres, sqlDB, os.DirFS("migrations")))
+	must(p.DownTo(t.Context(), 18))
+	for _, sql := range []string{
+		`INSERT INTO users (id, login, joined_at) VALUES ('usr_in', 'in', now()), ('usr_out', 'out', NULL)`,
+		`INSERT INTO organization_members (org_id, user_id, role) VALUES ($1, 'usr_in', 'owner'), ($1, 'usr_out', 'admin')`,
+		`INSERT INTO api_tokens (id, org_id, name, token_hash, token_prefix, scopes, created_by) VALUES
+			('tok_a', $1, 'a', sha256('a'), '', '{}', 'usr_in'), ('tok_b', $1, 'b', sha256('b'), '', '{}', 'tok_a'), ('tok_c', $1, 'c', sha256('c'), '', '{}', 'admin')`,
+		`INSERT INTO invitations (id, org_id, role, hash, expires_at, created_by, created_at) VALUES ('inv_a', $1, 'member', sha256('i'), now(), 'tok_b', now())`,
+		`INSERT INTO webhooks (id, org_id, url, sealed_secret) VALUES ('whk_a', $1, 'https://example.com', '')`,
+		`INSERT INTO audit_logs (id, org_id, actor_type, actor_id, action, entity_type, entity_id) VALUES ('evt_a', $1, 'user', 'usr_in', 'webhook.created', 'webhook', 'whk_a')`,
+	} {
+		args := []any{d.org}
+		if !strings.Contains(sql, "$1") {
+			args = nil
+		}
+		if _, err := sqlDB.ExecContext(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	must(d.Migrate(t.Context()))
+	got := value[string](d, `SELECT concat_ws(' ',
+		(SELECT string_agg(user_id, ',') FROM organization_members), (SELECT string_agg(user_id || ':' || role, ',') FROM member_invitations),
+		(SELECT string_agg(id || ':' || creator_user_id, ',' ORDER BY id) FROM api_tokens), (SELECT creator_user_id FROM invitations), (SELECT created_by FROM webhooks))`)
+	if want := "usr_in usr_out:admin tok_a:usr_in,tok_b:usr_in,tok_c: usr_in usr_in"; got != want {
+		t.Errorf("after the migration:\n%s, want\n%s", got, want)
+	}
+}
+
+// must returns v, and panics on an error: the test stops.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // Four replicas that start on an empty database together migrate it once.

@@ -46,13 +46,13 @@ func TestPeopleBehindTheTenantWall(t *testing.T) {
 		ExpiresAt: start.Add(time.Hour), CreatedBy: m.User.ID, CreatedAt: start}
 	d.must(d.InTx(ctx, func(t *postgres.Tx) error { return t.AddInvitation(ctx, i) }))
 	in := func(fn func(t *postgres.Tx) error) error { return d.InTx(ctx, fn) }
-	elsewhere := *s
-	elsewhere.OrgID = other
+	elsewhere, elsewhereMember := *s, *m
+	elsewhere.OrgID, elsewhereMember.OrgID = other, other
 	for what, err := range map[string]error{
 		"Member by id":    func() error { _, err := d.Member(ctx, other, m.User.ID); return err }(),
 		"Member by login": func() error { _, err := d.Member(ctx, other, m.User.Login); return err }(),
-		"SetRole":         in(func(t *postgres.Tx) error { return t.SetRole(ctx, other, m.User.ID, controlplane.RoleMember) }),
-		"RemoveMember":    in(func(t *postgres.Tx) error { return t.RemoveMember(ctx, other, m.User.ID) }),
+		"SetRole":         in(func(t *postgres.Tx) error { return t.SetRole(ctx, &elsewhereMember, controlplane.RoleMember) }),
+		"RemoveMember":    in(func(t *postgres.Tx) error { return t.RemoveMember(ctx, &elsewhereMember) }),
 		"SwitchSession":   in(func(t *postgres.Tx) error { return t.SwitchSession(ctx, s, other) }),
 		"another's session": in(func(t *postgres.Tx) error {
 			return t.SwitchSession(ctx, &elsewhere, d.org)
@@ -67,8 +67,8 @@ func TestPeopleBehindTheTenantWall(t *testing.T) {
 		if ended, err := t.DeleteSession(ctx, &elsewhere); ended || err != nil {
 			return fmt.Errorf("a session of another organization ended: %w", err)
 		}
-		gone, err := t.DeleteInvitationsBy(ctx, other, m.User.ID)
-		if len(gone) > 0 {
+		gone, members, err := t.DeleteInvitationsBy(ctx, other, m.User.ID)
+		if len(gone)+len(members) > 0 {
 			return fmt.Errorf("invitations of another organization are gone")
 		}
 		return err

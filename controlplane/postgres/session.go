@@ -9,17 +9,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Session finds who is signed in by the hash of their cookie, with their role of now. It does
-// not begin with the organization: it finds it. Errors: KindNotFound, also for one that has
+// Session finds who is signed in by the hash of their cookie, with their current role and the
+// number of invitations that they can accept. It does not start with the organization: it
+// finds it. Errors: KindNotFound, also for one that has
 // expired.
 func (q queries) Session(ctx context.Context, hash []byte, now time.Time) (*controlplane.Session, error) {
 	s := controlplane.Session{Hash: hash}
 	err := q.db.QueryRow(ctx, `
-		SELECT s.id, s.org_id, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, m.role, o.subscription_tier, `+userColumns+`
+		SELECT s.id, s.org_id, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, m.role, o.subscription_tier,
+			(SELECT count(*) FROM member_invitations i WHERE i.user_id = s.user_id AND i.expires_at > $2 AND i.declined_at IS NULL), `+userColumns+`
 		FROM sessions s JOIN organization_members m ON m.org_id = s.org_id AND m.user_id = s.user_id
 			JOIN organizations o ON o.id = s.org_id JOIN users u ON u.id = s.user_id
 		WHERE s.hash = $1 AND s.expires_at > $2`, hash, now).
-		Scan(append([]any{&s.ID, &s.OrgID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.Role, &s.Tier}, userFields(&s.User)...)...)
+		Scan(append([]any{&s.ID, &s.OrgID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.Role, &s.Tier, &s.Invitations}, userFields(&s.User)...)...)
 	if err != nil {
 		return nil, translate(err, "session", "")
 	}

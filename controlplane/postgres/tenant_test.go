@@ -73,7 +73,7 @@ func TestTenantWall(t *testing.T) {
 			items, _, err := d.ListCertificates(ctx, other, postgres.CertificateFilter{Limit: 10, DomainID: dom.ID})
 			return len(items), err
 		},
-		"ListTokens": func() (int, error) { items, _, err := d.ListTokens(ctx, other, nil, 10); return len(items), err },
+		"ListTokens": func() (int, error) { items, _, err := d.ListTokens(ctx, other, "", nil, 10); return len(items), err },
 		"TokenNames": func() (int, error) {
 			names, err := d.TokenNames(ctx, other, []string{token.ID})
 			return len(names), err

@@ -62,11 +62,12 @@ func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Tok
 }
 
 // ListTokens returns one page, newest first, and the cursor of the next one, nil on the last.
-func (q queries) ListTokens(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
+// With a creator, it returns only what that user created, and what such a token created.
+func (q queries) ListTokens(ctx context.Context, orgID, creator string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
 	key, id := after.after()
 	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
-		WHERE org_id = $1 AND ($2::text IS NULL OR (created_at, id) < ($2::text::timestamptz, $3::text))
-		ORDER BY created_at DESC, id DESC LIMIT $4`, orgID, key, id, limit+1)
+		WHERE org_id = $1 AND ($5 = '' OR creator_user_id = $5) AND ($2::text IS NULL OR (created_at, id) < ($2::text::timestamptz, $3::text))
+		ORDER BY created_at DESC, id DESC LIMIT $4`, orgID, key, id, limit+1, creator)
 	if err != nil {
 		return nil, nil, translate(err, "", "")
 	}
@@ -92,6 +93,17 @@ func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (ma
 		return nil
 	})
 	return names, translate(err, "", "")
+}
+
+// TokensOf returns the tokens that a user created, and those created by them, newest first.
+func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlplane.Token, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
+		WHERE org_id = $1 AND creator_user_id = $2 AND creator_user_id <> '' ORDER BY created_at DESC, id DESC`, orgID, userID)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	all, err := pgx.CollectRows(rows, scanToken)
+	return all, translate(err, "", "")
 }
 
 // AddToken stores a new token.

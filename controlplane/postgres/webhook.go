@@ -10,7 +10,7 @@ import (
 )
 
 const webhookColumns = `w.id, w.org_id, w.url, w.description, w.events, w.enabled, w.disabled_reason, w.failing_since,
-	w.sealed_secret, w.previous_sealed_secret, w.previous_until, w.created_at, w.updated_at`
+	w.sealed_secret, w.previous_sealed_secret, w.previous_until, w.created_by, w.created_at, w.updated_at`
 
 func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 	var w controlplane.Webhook
@@ -21,7 +21,7 @@ func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 // webhookFields are the places for webhookColumns.
 func webhookFields(w *controlplane.Webhook) []any {
 	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason, &w.FailingSince,
-		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedAt, &w.UpdatedAt}
+		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedBy, &w.CreatedAt, &w.UpdatedAt}
 }
 
 // Webhook returns one webhook.
@@ -79,9 +79,9 @@ func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, err
 // AddWebhook stores a new webhook.
 func (t *Tx) AddWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	_, err := t.db.Exec(ctx, `
-		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`,
-		w.ID, w.OrgID, w.URL, w.Description, w.Events, w.Enabled, w.SealedSecret, w.CreatedAt)
+		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_by, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
+		w.ID, w.OrgID, w.URL, w.Description, w.Events, w.Enabled, w.SealedSecret, w.CreatedBy, w.CreatedAt)
 	return translate(err, "organization", w.OrgID)
 }
 

@@ -1,0 +1,152 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// inviteLogin invites an account to the site's organization, as its owner.
+func (s *site) inviteLogin(account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
+	s.t.Helper()
+	owner, err := s.store.Member(s.t.Context(), s.org.ID, developer.Login)
+	s.must(err)
+	m, err := s.life.InviteMember(s.t.Context(), controlplane.Actor{Type: controlplane.ActorUser, ID: owner.User.ID}, owner.Role.Grant(), s.org.ID, account, role)
+	s.must(err)
+	return m
+}
+
+// A person who is invited by login decides on a page that names organization, inviter, and role.
+// A newcomer has an organization of their own first; with sign-up closed they see nothing else.
+func TestInvitedByLogin(t *testing.T) {
+	everyMode(t, func(s *site, g *devstack.GitHub) {
+		m := s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
+		back := s.atGitHub("", "&login=alice")
+		s.get(back).to("/invitations")
+		s.get("/invitations").want(http.StatusOK, "developer invites you to join Example Ltd with the role admin", "Accept and go to Example Ltd", "Decline")
+		if s.life.InvitedOnly {
+			s.get("/domains").to("/login")
+			s.get("/organizations").to(signInTo("/organizations"))
+			s.get("/invitations").want(http.StatusOK, "the only page that you can see")
+		} else {
+			s.get("/domains").want(http.StatusOK, "1 invitation").hasNot("Example Ltd")
+		}
+		s.browser().get("/invitations").to(signInTo("/invitations"))
+		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "now to the role admin")
+		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
+		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer open")
+		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}).to("/domains")
+		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice", "You are a member of this organization now").hasNot("1 invitation")
+		if got := s.sessionOf(s); got.OrgID != s.org.ID || got.User.ID != m.User.ID || got.Role != controlplane.RoleAdmin {
+			t.Errorf("the session = %+v, want one of %s as admin in %s", got, m.User.ID, s.org.ID)
+		}
+		if got, want := s.organizations(), 1+s.own(1); got != want {
+			t.Errorf("there are %d organizations, want %d", got, want)
+		}
+		s.get("/invitations").want(http.StatusOK, "No invitation is open for alice")
+	})
+}
+
+func TestDeclineInvitedByLogin(t *testing.T) {
+	everyMode(t, func(s *site, g *devstack.GitHub) {
+		m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
+		s.get(s.atGitHub("", "&login=alice")).to("/invitations")
+		s.post("/invitations/"+s.org.ID+"/decline", nil).to("/invitations")
+		s.get("/invitations").want(http.StatusOK, "Invitation declined", "No invitation is open")
+		if got, err := s.store.Member(t.Context(), s.org.ID, m.User.ID); err != nil || got.DeclinedAt == nil {
+			t.Errorf("Member(%s) = %+v, %v, want a declined one", m.User.ID, got, err)
+		}
+		again := s.browser()
+		if a := again.get(again.atGitHub("", "&login=alice")); s.life.InvitedOnly {
+			a.want(http.StatusForbidden, "belongs to no organization here")
+		} else {
+			a.to("/domains")
+		}
+		owner := s.again(developer)
+		owner.get("/settings/members").want(http.StatusOK, "Alice Declined", "Not a member yet")
+		owner.get("/settings/members/"+m.User.ID).want(http.StatusOK, "Declined", "by developer", "can no longer be accepted", "Delete the invitation").hasNot("Hand the organization over")
+		owner.post("/settings/members/"+m.User.ID+"/remove", nil).to("/settings/members")
+		owner.get("/settings/members").want(http.StatusOK, "Invitation deleted").hasNot("alice")
+	})
+}
+
+// A guest's pass is signed, and ends.
+func TestGuestPass(t *testing.T) {
+	s, g := newGitHubSite(t)
+	s.life.InvitedOnly = true
+	m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
+	forged := seal([]byte("another key"), guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
+	s.browser().get("/invitations", "Cookie", "dcvaas_guest="+forged).to(signInTo("/invitations"))
+	s.get(s.atGitHub("", "&login=alice")).to("/invitations")
+	s.get("/invitations").want(http.StatusOK, "Example Ltd")
+	s.at(guestLife)
+	s.get("/invitations").to(signInTo("/invitations"))
+	s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"member"}}).to("/login")
+}
+
+// Before a member goes, the page lists the tokens that go with them, and they can be kept.
+func TestTokensOfAMember(t *testing.T) {
+	s := newSignedIn(t)
+	m := s.join(s.org, alice, controlplane.RoleAdmin)
+	by := controlplane.Actor{Type: controlplane.ActorUser, ID: m.User.ID}
+	_, kept, err := s.life.CreateToken(t.Context(), by, nil, s.org.ID, lifecycle.NewToken{Name: "deploys", Scopes: []controlplane.Scope{controlplane.ScopeDomainsWrite}})
+	s.must(err)
+	page := "/settings/members/" + m.User.ID
+	s.get(page).want(http.StatusOK, "deploys needs the role admin, never used", "The API tokens above are revoked too", "Keep these tokens")
+	s.post(page+"/role", url.Values{"role": {"member"}, "tokens": {"keep"}}).to("/settings/members")
+	if !s.works(kept) {
+		t.Error("the token was revoked, want it kept")
+	}
+	s.post(page+"/role", url.Values{"role": {"admin"}}).to("/settings/members")
+	s.again(alice).get("/settings/organization").want(http.StatusOK, "The API tokens that you created are revoked too", "deploys needs the role admin")
+	s.post(page+"/remove", nil).to("/settings/members")
+	if s.works(kept) {
+		t.Error("the token of a removed member works, want it revoked")
+	}
+}
+
+// Two people in a browser: one invites and names their organization like the other's login; the
+// other signs in for the first time, sees where they are on every page, and decides.
+func TestBrowserNewcomerDecides(t *testing.T) {
+	s, g := newGitHubSite(t, func(c *Config) { c.DevSignIn = &developer })
+	_, err := s.life.RenameOrganization(t.Context(), controlplane.System("test"), s.org.ID, "alice")
+	s.must(err)
+	s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
+	for _, width := range []int64{320, 1280} {
+		b := s.open(width, 800, false, false)
+		b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
+			chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`))
+		b.shot("invited")
+		b.fits()
+		b.contrast()
+		for _, path := range []string{"/invitations", "/domains", "/settings/members"} {
+			var shown string
+			b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`.org a`), chromedp.Text(`.org a`, &shown))
+			if strings.TrimSpace(shown) != "alice" {
+				t.Errorf("%s at width %d shows the organization %q, want alice's own", path, width, shown)
+			}
+		}
+	}
+	alice, err := s.store.Member(t.Context(), s.org.ID, "alice")
+	s.must(err)
+	all, err := s.store.Memberships(t.Context(), alice.User.ID)
+	s.must(err)
+	if len(all) != 1 || all[0].Organization.ID == s.org.ID || alice.Active() {
+		t.Errorf("Memberships(alice) = %+v, want her own organization only before she accepts", all)
+	}
+	b := s.open(1280, 800, true, false)
+	b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
+		chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`), chromedp.Click(`form[action$="/accept"] button`),
+		chromedp.WaitVisible(`.flash`))
+	b.contrast()
+	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || !m.Active() || m.Role != controlplane.RoleAdmin {
+		t.Errorf("Member(alice) = %+v, %v, want an active admin", m, err)
+	}
+}

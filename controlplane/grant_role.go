@@ -1,0 +1,36 @@
+package controlplane
+
+// CanGrantRole returns nil if a caller may give somebody the role, or change or remove
+// somebody who has it. Only an owner who is signed in decides about owners. A token decides
+// about admins only if it has every scope of an admin, for all domains and without expiry:
+// otherwise it would make somebody who may do more, or for longer, than the token. It returns
+// KindForbidden "role-exceeds". It does not check ScopeMembersWrite. A nil grant is the
+// operator's and may do everything.
+func (g *Grant) CanGrantRole(r Role) error {
+	if g == nil || g.Role == RoleOwner || r == RoleMember {
+		return nil
+	}
+	if r == RoleAdmin && g.Role == "" && g.Covers(RoleAdmin.Grant()) && g.ExpiresAt == nil {
+		return nil
+	}
+	fix := "Sign in on the dashboard as an owner, and do it there."
+	if r == RoleAdmin {
+		fix = "Use a token that has every scope of an admin, no domain_ids, and no expiry; or sign in on the dashboard as an owner."
+	}
+	return &Error{Kind: KindForbidden, Code: "role-exceeds",
+		Message: "The caller cannot grant the role " + string(r) + ", or change or remove anyone who has it.", Fix: fix}
+}
+
+// CanTransferOwnership returns nil if a caller may make one member the owner in another's
+// place: only an owner who is signed in may. It returns KindForbidden.
+func (g *Grant) CanTransferOwnership() error {
+	switch {
+	case g == nil || g.Role == RoleOwner:
+		return nil
+	case g.Role != "":
+		return RoleMissing(g.Role, ScopeMembersWrite)
+	}
+	return &Error{Kind: KindForbidden, Code: "session-required",
+		Message: "Only an owner who is signed in can transfer the ownership of the organization.",
+		Fix:     "Sign in on the dashboard as an owner, and transfer the ownership on the page of the new owner."}
+}
