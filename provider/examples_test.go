@@ -58,7 +58,6 @@ func TestExampleQuickstart(t *testing.T) {
 // is kept nowhere.
 func TestExampleTeam(t *testing.T) {
 	a := newAcc(t).organization(t)
-	a.joined(a.login(), client.RoleOwner)
 	tf := a.workspace(a.files(filepath.Join(examples, "team")))
 	secret := webhookSecret(1)
 	tf.env = append(tf.env, "TF_VAR_webhook_secret="+secret)
@@ -211,7 +210,7 @@ func TestQueryExamples(t *testing.T) {
 	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
 		t.Fatal(err)
 	}
-	member := a.joined(a.login(), client.RoleMember)
+	member := a.invited(a.login(), client.RoleMember)
 	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_",
 		"dcvaas_organization_member": member.Login} {
 		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))

@@ -131,7 +131,7 @@ func TestWebhookListResource(t *testing.T) {
 // A member is listed by the login, and as reading it by its identity would give.
 func TestMemberListResource(t *testing.T) {
 	a := newAcc(t).organization(t)
-	first, second := a.joined(a.login(), client.RoleOwner), a.joined(a.login(), client.RoleMember)
+	first, second := a.invited(a.login(), client.RoleAdmin), a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
 	const kind = "dcvaas_organization_member"
 	results := r.list(kind, nil, 100, true)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -46,7 +47,7 @@ func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	plan.Login = state.Login
 	if plan.Role.Equal(state.Role) {
-		plan.Name, plan.Joined = state.Name, state.Joined
+		plan.Name, plan.State, plan.Joined, plan.CreatedAt = state.Name, state.State, state.Joined, state.CreatedAt
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
@@ -88,6 +89,18 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	state.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	warnOfConsent(&state, &resp.Diagnostics)
+}
+
+// warnOfConsent warns about a person who did not accept. They are not invited again automatically.
+func warnOfConsent(m *memberModel, diags *diag.Diagnostics) {
+	const again = "To invite them again, ask them, and replace this resource (terraform apply -replace). To give up, remove it from the configuration."
+	switch client.MemberState(m.State.ValueString()) {
+	case client.MemberStateDeclined:
+		diags.AddAttributeWarning(path.Root("login"), m.label()+" declined the invitation", "The person is not a member of the organization. "+again)
+	case client.MemberStateExpired:
+		diags.AddAttributeWarning(path.Root("login"), "The invitation of "+m.label()+" expired", "The person did not accept it in time, and is not a member of the organization. "+again)
+	}
 }
 
 // Update changes the role; another login is another member.

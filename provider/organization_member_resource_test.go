@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -32,8 +36,8 @@ func (a *acc) memberConfig(login, role string) string {
 	return a.config("resource \"dcvaas_organization_member\" \"test\" {\n  login = %q\n  role = %q\n}", login, role)
 }
 
-// joined adds a member outside Terraform.
-func (a *acc) joined(login string, role client.Role) *client.Member {
+// invited invites a person outside Terraform.
+func (a *acc) invited(login string, role client.Role) *client.Member {
 	a.Helper()
 	m, err := a.client.AddMember(context.Background(), client.MemberAdd{Login: login, Role: role})
 	if err != nil {
@@ -63,11 +67,11 @@ func TestAccMember_basic(t *testing.T) {
 	login := a.login()
 	a.run(resource.TestStep{
 		Config:           a.memberConfig(login, "admin"),
-		ConfigPlanChecks: pre(append(unknownOfMember("id", "name", "joined", "created_at"), memberAction(plancheck.ResourceActionCreate))...),
+		ConfigPlanChecks: pre(append(unknownOfMember("id", "name", "state", "joined", "created_at"), memberAction(plancheck.ResourceActionCreate))...),
 		ConfigStateChecks: []statecheck.StateCheck{
 			memberState("id", knownvalue.StringRegexp(userIDText)), memberState("login", knownvalue.StringExact(login)),
 			memberState("role", knownvalue.StringExact("admin")), memberState("name", knownvalue.StringExact("O"+login[1:])),
-			memberState("joined", knownvalue.Bool(false)), memberState("created_at", knownvalue.NotNull()),
+			memberState("state", knownvalue.StringExact("pending")), memberState("joined", knownvalue.Bool(false)), memberState("created_at", knownvalue.NotNull()),
 		},
 	})
 }
@@ -87,15 +91,13 @@ func TestAccMember_update(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login))},
 		},
 		resource.TestStep{
-			Config:            a.memberConfig(login, "owner"),
-			ConfigPlanChecks:  pre(append(unknownOfMember("name", "joined"), memberAction(plancheck.ResourceActionUpdate))...),
-			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("owner")), kept.AddStateValue(memberAddress, id)},
+			Config:            a.memberConfig(login, "admin"),
+			ConfigPlanChecks:  pre(append(unknownOfMember("name", "state", "joined", "created_at"), memberAction(plancheck.ResourceActionUpdate))...),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("admin")), kept.AddStateValue(memberAddress, id)},
 		},
-		// The organization has no other owner.
-		resource.TestStep{Config: a.memberConfig(login, "admin"), ExpectError: regexp.MustCompile(`(?s)role\s+=.*last\s+owner.*else\s+an\s+owner\s+first.*Status: 409 last-owner\s+.*Request ID: \S+`)},
-		resource.TestStep{Config: a.config("# nobody"), ExpectError: regexp.MustCompile(`(?s)Cannot remove the member.*last\s+owner.*Status: 409 last-owner`)},
+		// No token makes an owner.
+		resource.TestStep{Config: a.memberConfig(login, "owner"), ExpectError: regexp.MustCompile(`(?s)role\s+=.*cannot\s+grant\s+the\s+role\s+owner.*Status: 403 role-exceeds\s+.*Request ID: \S+`)},
 		resource.TestStep{
-			PreConfig:         func() { a.joined(a.login(), client.RoleOwner) },
 			Config:            a.memberConfig(a.login(), "member"),
 			ConfigPlanChecks:  pre(append(unknownOfMember("id"), memberAction(plancheck.ResourceActionDestroyBeforeCreate))...),
 			ConfigStateChecks: []statecheck.StateCheck{replaced.AddStateValue(memberAddress, id)},
@@ -106,7 +108,7 @@ func TestAccMember_update(t *testing.T) {
 func TestAccMember_import(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
-	made := a.joined(login, client.RoleMember)
+	made := a.invited(login, client.RoleMember)
 	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_organization_member.test\n  id = %q\n}\n", strings.ToUpper(login))
 	a.run(
 		resource.TestStep{Config: a.memberConfig(login, "member"), ExpectError: regexp.MustCompile(`(?s)import it by its id ` + made.Id + `.*Status: 409 member-exists`)},
@@ -180,7 +182,7 @@ func TestAccMember_renamedAtGitHub(t *testing.T) {
 				account := plane.dev.GitHub.Account(before)
 				account.Login = after
 				plane.dev.GitHub.SetAccount(account)
-				a.organization(t).joined(after, client.RoleMember) // so that the service hears of it
+				a.organization(t).invited(after, client.RoleMember) // so that the service hears of it
 			},
 			Config:            a.memberConfig(after, "member"),
 			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
@@ -241,4 +243,79 @@ resource "dcvaas_organization_member" "test" {
 		ConfigPlanChecks:  pre(unknownOfMember("login", "role")...),
 		ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login)), memberState("role", knownvalue.StringExact("admin"))},
 	})
+}
+
+// The state follows what the person decides. One who declined is not invited again automatically.
+func TestAccMember_consent(t *testing.T) {
+	for decision, want := range map[string]client.MemberState{"accept": client.MemberStateActive, "decline": client.MemberStateDeclined} {
+		t.Run(decision, func(t *testing.T) {
+			a := newAcc(t).organization(t)
+			login := a.login()
+			config := a.memberConfig(login, "member")
+			id := statecheck.CompareValue(same{})
+			a.run(
+				resource.TestStep{Config: config, ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact("pending"))}},
+				resource.TestStep{
+					PreConfig:         func() { a.decides(login, decision) },
+					Config:            config,
+					ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
+					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact(string(want)))},
+				},
+				resource.TestStep{
+					Taint:             []string{memberAddress},
+					Config:            config,
+					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact("pending"))},
+				},
+			)
+		})
+	}
+}
+
+// decides signs in as the login, and accepts or declines the organization's invitation.
+func (a *acc) decides(login, decision string) {
+	a.Helper()
+	o, err := a.client.Organization(context.Background())
+	if err != nil {
+		a.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		a.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), plane.dev.GitHub.URL()) {
+			r.URL.RawQuery += "&login=" + login
+		}
+		return nil
+	}}
+	for _, step := range []func() (*http.Response, error){
+		func() (*http.Response, error) { return browser.Get(a.endpoint + "/login/github") },
+		func() (*http.Response, error) {
+			return browser.PostForm(a.endpoint+"/invitations/"+o.Id+"/"+decision, url.Values{"role": {"member"}})
+		},
+	} {
+		resp, err := step()
+		if err != nil {
+			a.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			a.Fatalf("%s: status %d", resp.Request.URL, resp.StatusCode)
+		}
+	}
+}
+
+func TestWarnOfConsent(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]string{"pending": "", "active": "", "declined": "octocat declined the invitation", "expired": "The invitation of octocat expired"} {
+		var diags diag.Diagnostics
+		warnOfConsent(&memberModel{Login: types.StringValue("octocat"), State: types.StringValue(state)}, &diags)
+		got := ""
+		if len(diags) > 0 {
+			got = diags[0].Summary()
+		}
+		if got != want || diags.HasError() {
+			t.Errorf("warnOfConsent(%s) warns %q, want %q", state, got, want)
+		}
+	}
 }

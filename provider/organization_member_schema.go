@@ -26,6 +26,7 @@ type memberModel struct {
 	Login     types.String      `tfsdk:"login"`
 	Role      types.String      `tfsdk:"role"`
 	Name      types.String      `tfsdk:"name"`
+	State     types.String      `tfsdk:"state"`
 	Joined    types.Bool        `tfsdk:"joined"`
 	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
 }
@@ -33,9 +34,11 @@ type memberModel struct {
 func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Somebody who belongs to the organization, by their login at GitHub. They find it at their next sign-in; nothing is sent to them. " +
-			"The membership belongs to the account, whatever its login becomes. The last owner can be neither removed nor given another role: add one first, " +
-			"and keep at least one owner out of Terraform, so that a `destroy` comes to its end. Takes a token with the scope `members:write`.",
+		MarkdownDescription: "A member of the organization, by their login at GitHub. Creating it invites the person; they become a member when they sign in and accept " +
+			"(`state`). Nothing is sent to them: tell them. A person who declined is not invited again automatically. The membership belongs to the account, " +
+			"even if its login changes. Destroying it removes the member, revokes the API tokens that they created, or deletes the invitation.\n\n" +
+			"Takes a token with the scope `members:write`. It manages the role `admin` only with a token that has every scope of an admin, no `domain_ids`, and no expiry. " +
+			"No token can make, change, or remove an owner: an owner does that on the dashboard.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the user, `usr_…`.", PlanModifiers: kept},
 			"login": schema.StringAttribute{
@@ -45,13 +48,15 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			},
 			"role": schema.StringAttribute{
 				Required: true,
-				MarkdownDescription: "`member` sees; `admin` also changes domains, tokens and webhooks; `owner` also members, and the organization itself. " +
-					"Another role takes the place of this one without a new membership.",
+				MarkdownDescription: "`member` can view; `admin` can also change domains, tokens, and webhooks; `owner` can also manage members and the organization, " +
+					"and can only be imported. A change updates the member in place, and revokes the API tokens that they created and that exceed the new role.",
 				Validators: []validator.String{stringvalidator.OneOf(string(client.RoleOwner), string(client.RoleAdmin), string(client.RoleMember))},
 			},
-			"name":       schema.StringAttribute{Computed: true, MarkdownDescription: "Name as GitHub has it; may be empty."},
-			"joined":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether they have signed in yet."},
-			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "Since when they are a member.", PlanModifiers: kept},
+			"name": schema.StringAttribute{Computed: true, MarkdownDescription: "Name as GitHub has it; may be empty."},
+			"state": schema.StringAttribute{Computed: true, MarkdownDescription: "`pending` until the person accepts, then `active`; `declined` or `expired` if they did not accept. " +
+				"To invite again after that, ask the person, and replace the resource."},
+			"joined":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether they have ever signed in."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When they became a member; until then, when they were invited."},
 		},
 	}
 }
@@ -72,6 +77,7 @@ func (m *memberModel) fromAPI(a *client.Member) {
 	}
 	m.Role = types.StringValue(string(a.Role))
 	m.Name = types.StringValue(a.Name)
+	m.State = types.StringValue(string(a.State))
 	m.Joined = types.BoolValue(a.Joined)
 	m.CreatedAt = fromTime(a.CreatedAt)
 }

@@ -127,7 +127,7 @@ func TestImportByIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	member := a.joined(a.login(), client.RoleMember)
+	member := a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
 	for _, c := range []struct{ kind, identity, id string }{
 		{"dcvaas_domain", d.Id, d.Id},
@@ -243,7 +243,7 @@ func TestTokenWarnings(t *testing.T) {
 // A member whose account has another login at GitHub comes with a warning that names it.
 func TestMemberRenameWarning(t *testing.T) {
 	a := newAcc(t).organization(t)
-	member := a.joined(a.login(), client.RoleMember)
+	member := a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
 	for known, warnings := range map[string]int{member.Login: 0, strings.ToUpper(member.Login): 0, "former-login": 1} {
 		state := r.value(r.schemas.ResourceSchemas["dcvaas_organization_member"].ValueType(), map[string]any{"id": member.Id, "login": known, "role": "member"})

@@ -1,6 +1,6 @@
 output "members" {
-  description = "Who has signed in already."
-  value       = { for login, member in dcvaas_organization_member.team : login => member.joined }
+  description = "Who has accepted: pending, active, declined, or expired."
+  value       = { for login, member in dcvaas_organization_member.team : login => member.state }
 }
 
 output "pipeline_token" {
