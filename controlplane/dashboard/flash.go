@@ -34,6 +34,8 @@ var flashes = map[string]string{
 	"token-revoked":      "The token is revoked: it works no more.",
 	"tokens-revoked":     "All tokens are revoked: none works any more.",
 	"retry-running":      "That work is under way already.",
+	"session-ended":      "The session has ended.",
+	"session-gone":       "That session had ended already.",
 
 	"revoke":         "The CA is being told to revoke the certificate.",
 	"revoke-running": "The certificate is being revoked already; the last reason counts.",
@@ -47,6 +49,7 @@ var flashes = map[string]string{
 // counts are flashes that say how many: the cookie carries the number, too.
 var counts = map[string]struct{ one, many string }{
 	"redelivered-range": {"1 event is sent again.", "%d events are sent again."},
+	"sessions-ended":    {"1 other session has ended.", "%d other sessions have ended."},
 	"redelivered-part":  {"1 event is sent again, and there are more.", "%d events are sent again, the oldest first. There are more: the form below begins where they end."},
 }
 

@@ -18,6 +18,7 @@ var settings = []stop{
 	{"members", "Members", "/settings/members"},
 	{"tokens", "Tokens", "/settings/tokens"},
 	{"audit", "Audit log", "/settings/audit"},
+	{"sessions", "Sessions", sessionsPath},
 }
 
 // navView is what a navigation shows: its stops, and at which of them the page is.

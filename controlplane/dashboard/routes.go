@@ -70,6 +70,9 @@ func (d *Dashboard) routes() http.Handler {
 	post("/settings/tokens/{token}/rename", d.allowed(controlplane.ScopeTokensWrite, d.renameToken))
 	post("/settings/tokens/{token}/rotate", d.allowed(controlplane.ScopeTokensWrite, d.rotateToken))
 	post("/settings/tokens/{token}/revoke", d.allowed(controlplane.ScopeTokensWrite, d.revokeToken))
+	get(sessionsPath, d.signedIn(d.sessionsPage))
+	post(sessionsPath+"/end-others", d.signedIn(d.endOtherSessions))
+	post(sessionsPath+"/{session}/end", d.signedIn(d.endSession))
 	get("/settings/audit", d.allowed(controlplane.ScopeAuditRead, d.auditPage))
 
 	get("/webhooks", d.signedIn(d.webhooksPage))

@@ -114,7 +114,7 @@ var actionWords = map[string]string{
 	controlplane.ActionInviteRevoked:     "Invitation revoked",
 	controlplane.ActionInviteAccepted:    "Invitation accepted",
 	controlplane.ActionSessionStarted:    "Signed in",
-	controlplane.ActionSessionEnded:      "Signed out",
+	controlplane.ActionSessionEnded:      "Session ended",
 
 	controlplane.ActionWebhookCreated:     "Webhook created",
 	controlplane.ActionWebhookUpdated:     "Webhook changed",

@@ -1,0 +1,92 @@
+package dashboard
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	sessionsPath = "/settings/sessions"
+
+	// sessionsShown is how many sessions the page lists. A person has MaxSessions; those from
+	// before that was the maximum may be more.
+	sessionsShown = 200
+)
+
+// sessionsView is what templates/sessions.html shows.
+type sessionsView struct {
+	Rows   []sessionRow
+	Others bool // there are sessions beside the current one
+	Max    int
+}
+
+// sessionRow is a browser in which somebody is signed in.
+type sessionRow struct {
+	Browser      string
+	Address      string
+	Organization string
+	Used, Began  moment
+	Current      bool
+	End          string // address
+}
+
+// sessionsPage lists the sessions of whoever is signed in: the current one, then those that were
+// used last.
+func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
+	sessions, _, err := d.store.ListSessions(v.Context(), v.session.User.ID, v.now, nil, sessionsShown)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(sessions, func(a, b controlplane.Session) int {
+		switch v.session.ID {
+		case a.ID:
+			return -1
+		case b.ID:
+			return 1
+		}
+		return b.LastSeenAt.Compare(a.LastSeenAt)
+	})
+	view := sessionsView{Max: controlplane.MaxSessions}
+	for i := range sessions {
+		s := &sessions[i]
+		row := sessionRow{Browser: browserWords(s.UserAgent), Address: s.IP, Organization: s.OrgName, Used: v.at(s.LastSeenAt), Began: v.at(s.CreatedAt),
+			Current: s.ID == v.session.ID, End: sessionsPath + "/" + s.ID + "/end"}
+		view.Rows, view.Others = append(view.Rows, row), view.Others || !row.Current
+	}
+	return d.render(w, v, http.StatusOK, "sessions", layout{Title: "Sessions", Section: "settings", Tab: "sessions", Flash: d.takeFlash(w, v), Page: view})
+}
+
+// endSession ends one session of whoever is signed in. Pressing the button twice, or in two
+// tabs, is no error.
+func (d *Dashboard) endSession(w http.ResponseWriter, v *visit) error {
+	id, flash := mux.Vars(v.Request)["session"], "session-ended"
+	err := d.lifecycle.EndSession(v.Context(), d.actor(v), v.session.User.ID, id)
+	switch {
+	case controlplane.IsKind(err, controlplane.KindNotFound):
+		flash = "session-gone"
+	case err != nil:
+		return err
+	case id == v.session.ID:
+		d.forgetSession(w)
+		http.Redirect(w, v.Request, "/login", http.StatusSeeOther)
+		return nil
+	}
+	d.setFlash(w, flash)
+	http.Redirect(w, v.Request, sessionsPath, http.StatusSeeOther)
+	return nil
+}
+
+// endOtherSessions ends every session of whoever is signed in but the current one.
+func (d *Dashboard) endOtherSessions(w http.ResponseWriter, v *visit) error {
+	n, err := d.lifecycle.EndSessions(v.Context(), d.actor(v), v.session.User.ID, v.session.ID)
+	if err != nil {
+		return err
+	}
+	d.setFlash(w, counted("sessions-ended", n))
+	http.Redirect(w, v.Request, sessionsPath, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,153 @@
+package dashboard
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	firefoxAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+	iPhoneAgent  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1"
+)
+
+func TestBrowserWords(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		firefoxAgent: "Firefox on Linux",
+		iPhoneAgent:  "Safari on iPhone",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0": "Edge on Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36":         "Chrome on macOS",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36":               "Chrome on Android",
+		"curl/8.5.0": "curl/8.5.0",
+		"":           "Unknown browser",
+	} {
+		if got := browserWords(agent); got != want {
+			t.Errorf("browserWords(%q) = %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// with returns a browser of the site's that is signed in to the account and sends this User-Agent.
+func (s *site) with(account controlplane.GitHubAccount, ip, agent string) (*site, *controlplane.Session) {
+	s.t.Helper()
+	b := s.browser()
+	session, secret, err := s.life.SignIn(s.t.Context(), controlplane.Actor{IP: ip}, agent, account)
+	s.must(err)
+	u, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL, nil)
+	s.must(err)
+	b.visitor.Jar.SetCookies(u.URL, []*http.Cookie{{Name: "dcvaas_session", Value: secret}})
+	return b, session
+}
+
+func TestSessionsPage(t *testing.T) {
+	s := newSite(t)
+	s.join(s.org, alice, controlplane.RoleMember)
+	_, theirs := s.with(alice, "198.51.100.9", "curl/8.5.0")
+	phone, phones := s.with(developer, "192.0.2.7", iPhoneAgent)
+	s, mine := s.with(developer, "192.0.2.8", firefoxAgent)
+	s.get("/domains").has(`href="/settings/sessions"`)
+	s.get(sessionsPath).want(http.StatusOK, "Firefox on Linux (this browser) 192.0.2.8 In Example Ltd", "Safari on iPhone 192.0.2.7", "End all other sessions").
+		has(`action="`+sessionsPath+"/"+phones.ID+`/end"`, `href="`+sessionsPath+`" aria-current="true"`, `aria-label="End: Safari on iPhone, 192.0.2.7, signed in `).
+		hasNot(mine.ID, theirs.ID, "198.51.100.9")
+
+	// What is not theirs is not ended, and looks like what has ended.
+	for _, id := range []string{theirs.ID, controlplane.NewID(controlplane.PrefixSession), "x"} {
+		s.post(sessionsPath+"/"+id+"/end", nil).to(sessionsPath)
+		s.get(sessionsPath).want(http.StatusOK, "That session had ended already.")
+	}
+	s.post(sessionsPath+"/"+phones.ID+"/end", nil, "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
+	s.browser().post(sessionsPath+"/"+phones.ID+"/end", nil).to("/login")
+	phone.get("/domains").want(http.StatusOK)
+	if _, err := s.store.Session(t.Context(), theirs.Hash, time.Now()); err != nil {
+		t.Errorf("another's session: %v, want it live", err)
+	}
+
+	s.post(sessionsPath+"/"+phones.ID+"/end", nil).to(sessionsPath)
+	s.get(sessionsPath).want(http.StatusOK, "The session has ended.", "Firefox on Linux").hasNot("iPhone", "end-others")
+	phone.get("/domains").to("/login")
+	want := []string{controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}
+	if got := s.actions(s.org.ID, "session"); !slices.Equal(got, want) {
+		t.Errorf("the log has %q, want %q", got, want)
+	}
+
+	// The current one, as a signing out.
+	s.post(sessionsPath+"/"+mine.ID+"/end", nil).to("/login")
+	s.get("/domains").to("/login")
+}
+
+func TestEndOtherSessions(t *testing.T) {
+	s := newSignedIn(t)
+	others := []*site{s.again(developer), s.again(developer)}
+	s.post(sessionsPath+"/end-others", nil).to(sessionsPath)
+	s.get(sessionsPath).want(http.StatusOK, "2 other sessions have ended.", "(this browser)").hasNot("end-others")
+	for _, b := range others {
+		b.get("/domains").to("/login")
+	}
+	s.post(sessionsPath+"/end-others", nil).to(sessionsPath)
+	s.get("/domains").want(http.StatusOK)
+}
+
+// 61 sign-ins leave 20 sessions, and each of the others is in the log.
+func TestManySignIns(t *testing.T) {
+	s := newSignedIn(t)
+	first := s.cookieOf()
+	for range 60 {
+		b := s.browser()
+		b.post("/login", nil).to("/domains")
+	}
+	sessions, _, err := s.store.ListSessions(t.Context(), s.sessionOf(s.again(developer)).User.ID, time.Now(), nil, 200)
+	s.must(err)
+	if len(sessions) != controlplane.MaxSessions {
+		t.Errorf("%d sessions are live, want %d", len(sessions), controlplane.MaxSessions)
+	}
+	s.visitor.Jar = nil
+	s.get("/domains", "Cookie", "dcvaas_session="+first).to("/login")
+	n := 0
+	for _, action := range s.actions(s.org.ID, "session") {
+		if action == controlplane.ActionSessionEnded {
+			n++
+		}
+	}
+	if n != 62-controlplane.MaxSessions {
+		t.Errorf("%d ends are in the log, want %d", n, 62-controlplane.MaxSessions)
+	}
+}
+
+// Sessions are seen and ended by the keyboard, on a wide screen, on a narrow one in the dark, and without scripts.
+func TestBrowserSessions(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct {
+		name          string
+		width, height int64
+		dark, scripts bool
+	}{{"wide", 1200, 800, false, true}, {"narrow-dark", 320, 640, true, true}, {"no-scripts", 1200, 800, false, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			phone, _ := s.with(developer, "2001:db8:1234:5678:9abc:def0:1234:5678", iPhoneAgent)
+			s.with(developer, "192.0.2.7", "An agent with a name that is as long as such names can be, and goes on for longer than anybody would read it, "+firefoxAgent[:60])
+			s.with(developer, "192.0.2.7", firefoxAgent)
+			b := s.open(c.width, c.height, c.dark, c.scripts)
+			b.key(kb.Enter)
+			b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+sessionsPath), chromedp.WaitVisible(`main table`))
+			if c.scripts {
+				b.fits()
+				b.contrast()
+			}
+			b.shot("sessions-" + c.name)
+			b.run(chromedp.Focus(`[aria-label^="End: Safari on iPhone"]`))
+			b.key(kb.Enter)
+			b.run(chromedp.WaitVisible(`.flash`))
+			phone.get("/domains").to("/login")
+			b.run(chromedp.Focus(`form.last button`))
+			b.key(kb.Enter)
+			b.run(chromedp.WaitNotPresent(`form.last`), chromedp.WaitVisible(`.flash`))
+			b.shot("sessions-ended-" + c.name)
+		})
+	}
+}
