@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -18,6 +19,7 @@ type adminCommand struct {
 	CreateOrg    createOrgCommand    `cmd:"" help:"Create an organization and print its id."`
 	CreateToken  createTokenCommand  `cmd:"" help:"Create an API token and print its secret, once."`
 	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
+	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link, once."`
 	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
 	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key; what the old ones sealed still opens."`
 
@@ -99,6 +101,28 @@ func (c *listOrgsCommand) Run(r *run) error {
 		}
 	}
 	return nil
+}
+
+type inviteCommand struct {
+	Config
+	Org       string        `required:"" help:"Id of the organization."`
+	Role      string        `default:"owner" enum:"owner,admin,member" help:"owner, admin or member."`
+	ExpiresIn time.Duration `default:"168h" help:"How long the link works: 5 minutes to 30 days."`
+}
+
+// Run creates the invitation. It is how an organization gets its first owner.
+func (c *inviteCommand) Run(r *run) error {
+	service, done, err := adminService(r, c.Config)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, secret, err := service.CreateInvitation(r.ctx, adminActor(), nil, c.Org, controlplane.Role(c.Role), c.ExpiresIn)
+	if err != nil {
+		return forPeople(err)
+	}
+	_, err = fmt.Fprintln(r.stdout, strings.TrimSuffix(c.PublicURL, "/")+controlplane.InvitationPath(secret))
+	return err
 }
 
 type newKeysetCommand struct{}

@@ -91,14 +91,14 @@ func TestSignUpByInvitation(t *testing.T) {
 	if resp, body := see(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] + "/login/github")); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "mallory belongs to no organization here") {
 		t.Fatalf("%s at %s: %s", resp.Status, resp.Request.URL, body)
 	}
-	resp, body := s.call("POST", "/api/invitations", `{"role":"admin"}`)
-	var invitation struct{ Link string }
-	if err := json.Unmarshal([]byte(body), &invitation); err != nil || resp.StatusCode != http.StatusCreated {
-		t.Fatalf("%s %s", resp.Status, body)
+	// The operator invites the first owner.
+	link, err := s.admin("invite", "--org="+s.OrgID).Output()
+	if err != nil {
+		t.Fatalf("dcvaas admin invite: %v", err)
 	}
-	resp, _ = see(mallory.PostForm(invitation.Link+"/github", url.Values{}))
+	resp, _ := see(mallory.PostForm(strings.TrimSpace(string(link))+"/github", url.Values{}))
 	_, to, _ := strings.Cut(resp.Header.Get("Refresh"), "url=")
-	if resp, body = see(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You are a member of this organization now") {
+	if resp, body := see(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You are a member of this organization now") {
 		t.Fatalf("%s at %s: %s", resp.Status, resp.Request.URL, body)
 	}
 }
