@@ -58,6 +58,10 @@ func (o *Organization) MaxDomains() int {
 	return o.Tier.Domains()
 }
 
+// OrderBudget returns how many orders the organization may place in a BudgetPeriod, beside
+// renewals that are due.
+func (o *Organization) OrderBudget() int { return max(4*o.MaxDomains(), 10) }
+
 // Counts are what an organization uses of its plan.
 type Counts struct {
 	Webhooks, Members, Tokens int

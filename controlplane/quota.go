@@ -9,16 +9,27 @@ const (
 	LimitDuplicates           = "duplicate-certificates"
 	LimitFailedAuthorizations = "failed-authorizations"
 	LimitPace                 = "pace"         // ours: orders a second
+	LimitShare                = "share"        // ours: an organization's share of the orders per account, while it is beyond it
 	LimitByCA                 = "rate-limited" // one that the CA did not name when it refused an order
 )
+
+// ReasonOrderBudget is why a job waits whose organization has used up its budget of orders.
+const ReasonOrderBudget = "order-budget"
+
+// BudgetPeriod is the time for which an organization has its budget of orders.
+const BudgetPeriod = 24 * time.Hour
+
+// RenewalPause is how long after a renewal a certificate is not renewed by request, unless it is due.
+const RenewalPause = time.Hour
 
 // QuotaRequest describes an order that is about to be placed at a CA, to whoever keeps count of the CA's limits.
 type QuotaRequest struct {
 	CA      string   // name in the configured list
 	Account string   // tells accounts at one CA apart; empty for the one that there is
 	Names   []string // identifiers of the order
-	// Renewal says that the order renews a certificate. Of the orders per account a share is kept for renewals, and of the
-	// pace a share for what is none.
+	Org     string   // whose order it is; empty has no share of its own
+	// Renewal says that the order renews a certificate for which that is due. Of the orders per account a share is kept for
+	// such, and of the pace a share for what is none.
 	Renewal bool
 	// Replaces says that the order names the certificate that it replaces (RFC 9773 §5), which Let's Encrypt does not count.
 	Replaces bool

@@ -23,8 +23,12 @@ type GovernorConfig struct {
 	Redis redis.UniversalClient
 	// CAs gives each CA's name its directory and limits. Names with one directory share one count.
 	CAs []CA
-	// RenewalReserve is the share of new orders per account that only renewals may use. Default 0.25; none where negative.
+	// RenewalReserve is the share of new orders per account that only renewals that are due may use. Default 0.25; none where
+	// negative.
 	RenewalReserve float64
+	// OrganizationShare is the share of the rest that one organization has before others. Beyond it, it leaves half of the rest to
+	// those that are not. Default 0.25; none has a share where negative.
+	OrganizationShare float64
 	// ForegroundReserve is the share of the pace that renewals must leave. Default 0.25; none where negative.
 	ForegroundReserve float64
 	// Margin is the share of every limit that is left unused, of its rate and of its count (rounded down): an order reaches the
@@ -66,6 +70,7 @@ func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 		return nil, errors.New("acme: the governor needs Redis")
 	}
 	cfg.RenewalReserve = share(cfg.RenewalReserve, 0.25)
+	cfg.OrganizationShare = share(cfg.OrganizationShare, 0.25)
 	cfg.ForegroundReserve = share(cfg.ForegroundReserve, 0.25)
 	cfg.Margin = share(cfg.Margin, 0.02)
 	cfg.Prefix = cmp.Or(cfg.Prefix, "dcvaas:quota:")
@@ -102,15 +107,16 @@ func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (co
 		return controlplane.QuotaDecision{}, fmt.Errorf("acme: no limits can be kept for %q, which is not configured", q.CA)
 	}
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
+	share, orders, leave := g.share(ca, q, &buckets)
 	got, err := g.eval(ctx, reserveScript, ca.keys(q, buckets), append([]any{
 		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond), rand.Float64(),
-		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets),
+		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets), share, orders, leave,
 	}, bucketArgs(buckets)...)...)
 	d := controlplane.QuotaDecision{}
 	switch {
 	case ctx.Err() != nil:
 		return d, ctx.Err()
-	case err == nil && len(got) == 3:
+	case err == nil && len(got) == 4:
 		d = g.decision(q, buckets, now, got)
 	default:
 		d.OK, d.Bypassed = true, true
@@ -130,8 +136,8 @@ const (
 	queueGrace  = time.Minute    // how long after its time a waiter keeps its place
 )
 
-// decision reads the answer of the script: whether the order was counted, the wait in microseconds, and which bucket it is
-// for, or a negative number where the CA asked for the wait.
+// decision reads the answer of the script: whether the order was counted, the wait in microseconds, which bucket it is for, or
+// a negative number where the CA asked for the wait, and whether the organization is beyond its share.
 func (g *Governor) decision(q controlplane.QuotaRequest, buckets []bucket, now time.Time, got []int64) controlplane.QuotaDecision {
 	if got[0] == 1 {
 		return controlplane.QuotaDecision{OK: true}
@@ -140,6 +146,10 @@ func (g *Governor) decision(q controlplane.QuotaRequest, buckets []bucket, now t
 	if i := got[2]; i > 0 && int(i) <= len(buckets) {
 		d.Limit = buckets[i-1].name
 		d.Message = buckets[i-1].message(q.CA)
+		if d.Limit == controlplane.LimitNewOrders && got[3] == 1 {
+			d.Limit = controlplane.LimitShare
+			d.Message += " The organization has used its share of them, and what is left is kept for others."
+		}
 		return d
 	}
 	d.Message = q.CA + " asked us to wait."
@@ -211,6 +221,25 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 		b.check, b.key = true, b.key+":"+digest(q.Account)
 	}
 	return list
+}
+
+// share adds the bucket of the organization's share to buckets, and returns its number, that of the orders per account, and
+// how many of these an organization beyond its share must leave. All are 0 where it has no share: renewals that are due go by
+// the reserve that is kept for them.
+func (g *Governor) share(ca governed, q controlplane.QuotaRequest, buckets *[]bucket) (number, orders, leave int) {
+	i := slices.IndexFunc(*buckets, func(b bucket) bool { return b.name == controlplane.LimitNewOrders })
+	if i < 0 || q.Org == "" || q.Renewal || g.cfg.OrganizationShare == 0 {
+		return 0, 0, 0
+	}
+	all := (*buckets)[i]
+	rest := all.burst - all.keep
+	own := all
+	own.name, own.key, own.keep = controlplane.LimitShare, all.key+":share:"+digest(q.Org), 0
+	own.queue = own.key + ":queue"
+	own.burst = max(float64(int(rest*g.cfg.OrganizationShare)), 1)
+	own.every = time.Duration(float64(all.every) * all.burst / own.burst).Truncate(time.Microsecond) // as it is counted in
+	*buckets = append(*buckets, own)
+	return len(*buckets), i + 1, int(min(all.keep+float64(int(rest/2)), all.burst-1))
 }
 
 // identifiers returns the names that authorizations are for: those of wildcards without "*.".

@@ -15,6 +15,7 @@ import (
 //	{limit}:{subject}         time in µs at which the bucket is full again; it is not there while it is full
 //	{limit}:{subject}:queue…  sorted set of waiters, in the order in which they came
 //	{limit}:{subject}:queue…:told  the same, by the time until which each was last told to wait
+//	{limit}:{subject}:share:{organization}  the same as a limit, for the share of one organization
 //	wait:…                    time until which the CA asked us to wait, and how often it did
 //	order:{id}                an order that was let through: "counted", or "exempt" where it replaces a certificate
 
@@ -63,14 +64,20 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// reserveScript decides on one order. It answers {1, 0, 0} where the order is counted, now or before, and else
-// {0, wait in µs, which}: the number of the bucket that it waits for longest, or -1 or -2 for a wait that the CA asked for.
+// reserveScript decides on one order. It answers {1, 0, 0, over} where the order is counted, now or before, and else
+// {0, wait in µs, which, over}: the number of the bucket that it waits for longest, or -1 or -2 for a wait that the CA asked
+// for. over is 1 where the organization is beyond its share.
 //
 // A bucket whose full time is T holds burst - (T - now) / every tokens. With a others ahead, an order that must leave k tokens
 // gets its own when there are a + k + 1.
+//
+// The bucket of a share makes nobody wait. One that is empty makes the order leave more tokens in the bucket of all orders, and
+// wait in a queue of its own there: those within their share go before.
 var reserveScript = redis.NewScript(`
 local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] ~= '', tonumber(ARGV[8])
+local share, orders, rest, over = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), 0
+local function at(i) return 7 + 4 * i end
 local function int(x) return string.format('%.0f', x) end
 local function leave(queue)
   if waiter ~= '' and redis.call('ZREM', queue, waiter) == 1 then redis.call('ZREM', queue .. ':told', waiter) end
@@ -88,9 +95,13 @@ local function join(queue, wait)
   end
 end
 
-if known and redis.call('EXISTS', KEYS[3]) == 1 then return {1, 0, 0} end
+if known and redis.call('EXISTS', KEYS[3]) == 1 then return {1, 0, 0, 0} end
 
-local wait, which, full = 0, 0, {}
+local wait, which, full, queues = 0, 0, {}, {}
+if share > 0 then
+  local left = math.max(tonumber(redis.call('GET', KEYS[2 + 2 * share]) or 0), now) - now
+  if left + tonumber(ARGV[at(share) + 1]) * (1 - tonumber(ARGV[at(share) + 2])) >= 1 then over = 1 end
+end
 for i = 1, 2 do
   local left = tonumber(redis.call('HGET', KEYS[i], 'until') or 0) - now
   if left > 0 then
@@ -99,9 +110,15 @@ for i = 1, 2 do
   end
 end
 for i = 1, n do
-  local bucket, queue, arg = KEYS[2 + 2 * i], KEYS[3 + 2 * i], 4 + 4 * i
+  local bucket, queue, arg = KEYS[2 + 2 * i], KEYS[3 + 2 * i], at(i)
   local every, burst, keep, take = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), ARGV[arg + 4] == '1'
   full[i] = math.max(tonumber(redis.call('GET', bucket) or 0), now)
+  if i == orders then
+    local other = queue .. ':over'
+    if over == 1 then queue, other, keep = other, queue, rest end
+    leave(other)
+  end
+  queues[i] = queue
   local ahead = 0
   if take and redis.call('EXISTS', queue) == 1 then
     local absent = redis.call('ZRANGEBYSCORE', queue .. ':told', '-inf', int(now - grace), 'LIMIT', 0, 1000)
@@ -112,30 +129,29 @@ for i = 1, n do
     ahead = (waiter ~= '' and redis.call('ZRANK', queue, waiter)) or redis.call('ZCARD', queue)
   end
   local left = full[i] - now + every * (ahead + keep + 1 - burst)
-  if left > wait then wait, which = left, i end
+  if i ~= share and left > wait then wait, which = left, i end
 end
 
 if wait < 1 then
   for i = 1, n do
-    local bucket, queue, arg = KEYS[2 + 2 * i], KEYS[3 + 2 * i], 4 + 4 * i
-    if ARGV[arg + 4] == '1' then
+    local arg = at(i)
+    if ARGV[arg + 4] == '1' and not (i == share and over == 1) then
       full[i] = full[i] + tonumber(ARGV[arg + 1])
-      redis.call('SET', bucket, int(full[i]), 'PX', int(math.ceil((full[i] - now) / 1000) + 60000))
-      leave(queue)
+      redis.call('SET', KEYS[2 + 2 * i], int(full[i]), 'PX', int(math.ceil((full[i] - now) / 1000) + 60000))
+      leave(queues[i])
     end
   end
   if known then redis.call('SET', KEYS[3], ARGV[7], 'PX', memory) end
-  return {1, 0, 0}
+  return {1, 0, 0, over}
 end
 
 wait = math.ceil(wait)
 if waiter ~= '' then
   for i = 1, n do
-    local queue, arg = KEYS[3 + 2 * i], 4 + 4 * i
-    if i == which and wait <= patience and ARGV[arg + 4] == '1' then join(queue, wait) else leave(queue) end
+    if i == which and wait <= patience and ARGV[at(i) + 4] == '1' then join(queues[i], wait) else leave(queues[i]) end
   end
 end
-return {0, wait, which}
+return {0, wait, which, over}
 `)
 
 // refundScript gives the tokens of an order back, if it is known to be counted and to have taken them. It answers whether it

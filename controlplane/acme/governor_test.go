@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -182,6 +183,83 @@ func TestGovernorLimits(t *testing.T) {
 			if d := reserve(t, g, tt.request(n+1)); d.OK {
 				t.Errorf("%s: two for one token", tt.name)
 			}
+		}
+	})
+}
+
+// TestGovernorShare has one organization order as much as it may: it leaves half of what is not reserved to others, keeps
+// nobody else waiting, and goes on as the limit refills.
+func TestGovernorShare(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
+			limits, _ := acme.DefaultLimits(letsEncrypt)
+			limits.Pace = acme.Limit{}
+			cfg.CAs[0].Limits = &limits
+		})
+		n := 0
+		order := func(org, waiter string) controlplane.QuotaRequest {
+			n++
+			return controlplane.QuotaRequest{CA: "letsencrypt", Org: org, Waiter: waiter, Names: []string{fmt.Sprintf("www.d%d.example", n)}}
+		}
+		from := func(org string) func(int) controlplane.QuotaRequest {
+			return func(int) controlplane.QuotaRequest { return order(org, "") }
+		}
+		// 300 orders, of which 75 are kept for renewals that are due. Half of the other 225 are left.
+		first, d := until(t, g, from("noisy"))
+		if first != 113 || d.Limit != controlplane.LimitShare || !strings.Contains(d.Message, "share") {
+			t.Fatalf("a noisy organization got %d orders, then %+v; want 113, then its share", first, d)
+		}
+		start := c.now()
+		for i := range 50 {
+			d := reserve(t, g, order("noisy", fmt.Sprintf("noisy%d", i)))
+			if want := time.Duration(i+1) * 36 * time.Second; d.OK || d.WaitUntil.Sub(start) != want {
+				t.Fatalf("job %d of the noisy one is told %s, want %s", i, d.WaitUntil.Sub(start), want)
+			}
+		}
+		// Those within their share do not wait behind it.
+		if got, _ := until(t, g, from("quiet")); got != 56 {
+			t.Errorf("a quiet organization got %d orders at once, want its share of 56", got)
+		}
+		if got, d := until(t, g, from("second")); got != 56 || d.Limit != controlplane.LimitShare {
+			t.Errorf("a second one got %d orders, then %+v, want 56", got, d)
+		}
+		if d := reserve(t, g, order("third", "third")); d.OK || d.Limit != controlplane.LimitNewOrders {
+			t.Errorf("a third one, when all are used: %+v, want a wait for the limit of all", d)
+		}
+		renewal := order("noisy", "")
+		renewal.Renewal = true
+		if got, _ := until(t, g, func(int) controlplane.QuotaRequest {
+			n++
+			renewal.Names = []string{fmt.Sprintf("www.d%d.example", n)}
+			return renewal
+		}); got != 75 {
+			t.Errorf("%d renewals that are due were let through, want the 75 that are kept for them", got)
+		}
+	})
+}
+
+// TestGovernorShareGoesOn has an organization that is alone order as fast as the limit refills.
+func TestGovernorShareGoesOn(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 100, Per: 100 * time.Minute}}
+		})
+		end, got := c.now().Add(24*time.Hour), 0
+		for i := 0; c.now().Before(end); i++ {
+			q := controlplane.QuotaRequest{CA: "own", Org: "alone", Waiter: "job", Names: []string{fmt.Sprintf("www.d%d.example", i)}}
+			d := reserve(t, g, q)
+			if !d.OK {
+				c.set(d.WaitUntil)
+				continue
+			}
+			got++
+		}
+		if want := 24 * 60; got < want {
+			t.Errorf("%d orders in a day, want the %d that the limit allows", got, want)
 		}
 	})
 }
