@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// maxRetryAfter caps one wait that a server asks for.
+	// maxRetryAfter caps one wait that a server asks for. A 429 that asks for longer is no rate limit of calls, and is
+	// returned at once.
 	maxRetryAfter = time.Minute
 	// maxLimited bounds how long one call waits for a rate limit altogether.
 	maxLimited = 15 * time.Minute
@@ -24,7 +25,7 @@ const (
 // idempotencyKey names a POST, so that the server carries it out once however often it is sent.
 const idempotencyKey = "Idempotency-Key"
 
-// retrier sends requests again where that is safe: on 429, where nothing was done, every method; on 5xx and broken
+// retrier sends requests again where that is safe: on 429, where nothing was done, every method, unless that would be long; on 5xx and broken
 // connections GET, PUT, DELETE, and POST with an Idempotency-Key; where no connection came about, every method. It stops with the request's context.
 type retrier struct {
 	client     *retryablehttp.Client
@@ -76,6 +77,9 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 		return false, nil
 	}
 	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
+		if d, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok && d > maxRetryAfter {
+			return false, nil
+		}
 		if c.limited.IsZero() {
 			c.limited = time.Now()
 		}

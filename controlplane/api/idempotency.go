@@ -42,7 +42,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if held.status == 0 {
 			held.status = http.StatusOK
 		}
-		if held.status >= statusClientGone { // 499, or 5xx
+		if held.status == http.StatusTooManyRequests || held.status >= statusClientGone { // nothing was done, 499, or 5xx
 			return nil, errNotKept
 		}
 		body := held.body.Bytes()
@@ -79,7 +79,7 @@ func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, k
 	answer.send(w)
 }
 
-// errNotKept says that the call failed for a reason of ours: nothing of it stays.
+// errNotKept says that the call may succeed when it is sent again: nothing of it stays.
 var errNotKept = httpError(http.StatusInternalServerError, "internal", "The answer is not kept.")
 
 // answerKey names the call. Who calls is part of it: a key that came to be known gives
