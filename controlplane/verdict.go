@@ -47,4 +47,6 @@ type Journal interface {
 	// name server of ours answers all of them. It is called again for the same values when an
 	// order is resumed.
 	Publish(ctx context.Context, o *Order) error
+	// Ready is called before each time the CSR is sent: an error keeps the CA from issuing.
+	Ready(ctx context.Context, o *Order) error
 }

@@ -8,9 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// finalise sends the CSR (RFC 8555 §7.4). An order that is not ready is one whose CA has not noticed its authorizations
+// finalise sends the CSR (RFC 8555 §7.4), unless the journal objects. An order that is not ready is one whose CA has not noticed its authorizations
 // yet, or one that a worker before this one has finalised: both are read again.
 func (r *run) finalise(state *lego.Order) error {
+	if err := r.journal.Ready(r.ctx, r.order); err != nil {
+		return r.journalError("look again", err)
+	}
 	if err := r.save(controlplane.StepReady); err != nil {
 		return err
 	}

@@ -216,12 +216,14 @@ type journal struct {
 	killAt  controlplane.OrderStep // kill at the save of this step …
 	written bool                   // … after it is written, or before
 	killPub bool                   // kill while publishing
+	objects error                  // of Ready
 
 	mu     sync.Mutex
 	dead   bool
 	stored controlplane.Order
 	steps  []controlplane.OrderStep
 	pubs   int
+	ready  int
 }
 
 func (j *journal) Save(ctx context.Context, o *controlplane.Order) error {
@@ -264,6 +266,17 @@ func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 	j.pubs++
 	for _, name := range o.Names {
 		j.zone.set(strings.TrimPrefix(name, "*."), o.Values)
+	}
+	return ctx.Err()
+}
+
+// Ready counts how often the CSR was about to be sent.
+func (j *journal) Ready(ctx context.Context, _ *controlplane.Order) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ready++
+	if j.objects != nil {
+		return j.objects
 	}
 	return ctx.Err()
 }

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// freshCheck is how old a good look at the delegation may be to count as the preflight.
+	// freshCheck is how old a good look at the delegation may be to count as the preflight, if
+	// nobody has asked for the order since.
 	freshCheck = time.Minute
 	// maxOrders bounds how many orders one run of a job may begin.
 	maxOrders = 4
@@ -38,26 +39,31 @@ func (w *work) issue(ctx context.Context) error {
 		}
 		order = nil
 	}
-	checked := false
+	w.resumed = order != nil
 	tried := map[string]controlplane.Verdict{} // CAs that gave no certificate in this run
 	for range maxOrders {
-		if ready, err := w.preflight(ctx, order != nil || checked); err != nil || !ready {
+		if ready, err := w.preflight(ctx, order != nil); err != nil || !ready {
 			return err
 		}
 		if order == nil {
-			checked = true
+			w.resumed = false
+			if ok, err := w.spend(ctx); err != nil || !ok {
+				return err
+			}
 			place, err := w.choose(ctx, tried)
-			if err != nil {
-				return err
+			if err == nil && place.wait == nil && place.quota.CA != "" {
+				order, err = w.begin(ctx, place.quota)
 			}
-			if place.wait != nil {
+			switch {
+			case err != nil:
+				w.giveBack(ctx)
+				return err
+			case place.wait != nil:
+				w.giveBack(ctx)
 				return w.waitForQuota(ctx, place)
-			}
-			if place.quota.CA == "" {
-				break
-			}
-			if order, err = w.begin(ctx, place.quota); err != nil {
-				return err
+			case order == nil:
+				w.giveBack(ctx)
+				return w.noneLeft(ctx, tried)
 			}
 		}
 		cert, err := w.Issuer.Run(ctx, order, &journal{w})
@@ -66,6 +72,9 @@ func (w *work) issue(ctx context.Context) error {
 		}
 		if ctx.Err() != nil || errors.Is(err, postgres.ErrClaimLost) {
 			return err
+		}
+		if errors.Is(err, errLost) {
+			return w.lose(ctx, order)
 		}
 		judged, ok := errors.AsType[controlplane.Judged](err)
 		if !ok {
@@ -101,8 +110,7 @@ func (w *work) outdated(o *controlplane.Order) bool {
 // that was done already, and says that it is being issued for. Where the DNS is not right
 // the job waits, and false is returned.
 func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
-	was := w.domain.Condition(controlplane.DNSReady)
-	done = done || was.Status == "true" && was.LastCheckedAt != nil && w.now().Sub(*was.LastCheckedAt) < freshCheck
+	done = done || w.fresh()
 	if shown := w.domain.Status == controlplane.DomainActive || w.domain.Status == controlplane.DomainIssuing; done && shown {
 		return true, nil
 	}
@@ -137,4 +145,32 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		return t.Audit(ctx, w.verified(d, now)...)
 	})
 	return done || seen.OK(), err
+}
+
+// fresh reports whether the DNS was seen to be right within the last minute, and after a person
+// or a token asked last.
+func (w *work) fresh() bool {
+	c := w.domain.Condition(controlplane.DNSReady)
+	return c.Status == "true" && c.LastCheckedAt != nil && !c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
+}
+
+// lose ends the run of an order before its certificate was asked for. The order is given up,
+// unless nothing was learned: then it stands, and is resumed.
+func (w *work) lose(ctx context.Context, o *controlplane.Order) error {
+	if !w.lost.Transient() {
+		cause := w.lost.Cause()
+		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code, Message: cause.Summary, Fix: cause.Fix, Over: true}
+		w.tellGovernor(ctx, o, v)
+		if err := w.abandon(ctx, o, v); err != nil {
+			return err
+		}
+	}
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := w.now()
+		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
+		if err != nil {
+			return err
+		}
+		return t.Conclude(ctx, w.claim, w.waitForDNS(d, w.lost, now), now)
+	})
 }

@@ -309,8 +309,11 @@ func TestAnInterruptedOrderIsResumed(t *testing.T) {
 				t.Errorf("%+v, %v", values, err)
 			}
 			w.ca.answer(nil)
-			w.doctor.finds(controlplane.CauseCNAMEMissing) // no preflight: the order is there
+			looked := w.doctor.looked()
 			w.runDue(d, controlplane.JobStartIssuance)
+			if n := w.doctor.looked() - looked; n != 1 {
+				t.Errorf("the DNS was looked at %d times before the order was finished, want 1", n)
+			}
 			first, second := w.ca.order(0), w.ca.order(1)
 			if second.ID != first.ID || second.Step != controlplane.StepAuthorized || second.OrderURL != "https://ca.example/1" || string(second.SealedKey) != string(first.SealedKey) {
 				t.Errorf("%+v", second)
@@ -514,5 +517,125 @@ func TestAZoneThatDoesNotAnswerIsAFailureOfOurs(t *testing.T) {
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if w.ca.order(0).ID != w.ca.order(1).ID {
 		t.Error("another order was begun")
+	}
+}
+
+// What was seen before somebody asked for a certificate is no preflight for it, however lately.
+func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
+	t.Parallel()
+	for what, ask := range map[string]func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error){
+		"renew": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
+			return w.RequestRenew(w.t.Context(), alice, w.org, d.ID)
+		},
+		"issue": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
+			return w.RequestIssue(w.t.Context(), alice, w.org, d.ID)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.active("example.com")
+			w.clock.add(time.Second)
+			w.doctor.finds(controlplane.CauseCNAMEMissing)
+			j, _, err := ask(w, d)
+			must(t, err)
+			looked := w.doctor.looked()
+			wantJob(t, w.run(d, j.Type), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+			if n := len(w.ca.runs()); n != 1 || w.doctor.looked() != looked+1 {
+				t.Errorf("%d orders were run, want 1; %d looks, want 1", n, w.doctor.looked()-looked)
+			}
+			wantCondition(t, w.domain(d), controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
+
+			// Asked for again while it waits, it looks again.
+			w.doctor.finds(controlplane.CauseOK)
+			if _, _, err := ask(w, d); err != nil {
+				t.Fatal(err)
+			}
+			wantJob(t, w.run(d, j.Type), controlplane.JobSucceeded, "", 0)
+		})
+	}
+}
+
+// A job that was dead and is retried looks first, too.
+func TestARetriedJobLooksFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.active("example.com")
+	over := says(controlplane.VerdictRejected)
+	over.Over = true
+	w.ca.refuse(map[string]verdict{"primary": over})
+	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	for range controlplane.MaxAttempts {
+		w.runDue(d, controlplane.JobRenewal)
+	}
+	_, _, err = w.RequestCheck(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	w.run(d, controlplane.JobDNSCheck) // all is well
+	w.clock.add(time.Second)
+	w.ca.answer(nil)
+	w.doctor.finds(controlplane.CauseCNAMEMissing)
+	orders := len(w.ca.runs())
+	_, _, err = w.RetryJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRenewal).ID)
+	must(t, err)
+	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	if n := len(w.ca.runs()); n != orders {
+		t.Errorf("%d orders were run, want none", n-orders)
+	}
+}
+
+// An order that has waited is not finished for a domain whose CNAME is gone meanwhile: a CA that
+// still holds the proof would issue.
+func TestAnOrderThatWaitedIsNotFinishedWithoutTheCNAME(t *testing.T) {
+	t.Parallel()
+	for what, wait := range map[string]func(w *world, d *controlplane.Domain){
+		"resumed at once": func(w *world, d *controlplane.Domain) {
+			w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+			w.run(d, controlplane.JobStartIssuance)
+			w.ca.answer(nil)
+		},
+		"slow in one run": func(w *world, _ *controlplane.Domain) {
+			w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
+				w.clock.add(2 * time.Minute)
+				return nil
+			})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.issuing("example.com")
+			wait(w, d)
+			w.doctor.finds(controlplane.CauseResolverUnreachable)
+			j := w.runDue(d, controlplane.JobStartIssuance)
+			wantJob(t, j, controlplane.JobQueued, controlplane.CauseResolverUnreachable, 0)
+			if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open == nil || err != nil {
+				t.Fatalf("OpenOrder = %+v, %v; want the order, as nothing was learned", open, err)
+			}
+			w.ca.answer(nil)
+			w.doctor.finds(controlplane.CauseCNAMEMissing)
+			j = w.runDue(d, controlplane.JobStartIssuance)
+			wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+			got := w.domain(d)
+			wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
+			wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
+			if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil || err != nil || got.CertificateID != "" {
+				t.Errorf("OpenOrder = %+v, %v; want none, and no certificate", open, err)
+			}
+			if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
+				t.Errorf("%d challenges are left", n)
+			}
+			if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 || value[string](w, `SELECT error_code FROM acme_orders`) != controlplane.CauseCNAMEMissing {
+				t.Errorf("%d orders failed", n)
+			}
+			if !slices.Equal(g.told, []string{"refund primary true"}) {
+				t.Errorf("the governor was told %q", g.told)
+			}
+			w.doctor.finds(controlplane.CauseOK)
+			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+			if runs := w.ca.runs(); w.ca.order(len(runs)-1).ID == w.ca.order(0).ID {
+				t.Error("the order that was given up was resumed")
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -28,4 +29,21 @@ func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 			Fix:     "Nothing for now: it is tried again. The operator can look at the replicas of the zone.", Err: err}
 	}
 	return nil
+}
+
+// errLost is the error of a run whose order is not finished, since what a CA looks at in DNS is
+// not right any more.
+var errLost = errors.New("lifecycle: the DNS is not right any more")
+
+// Ready implements controlplane.Journal: where the order has waited, the DNS is looked at again. A
+// CA that still holds the proof of another order would issue without it.
+func (j *journal) Ready(ctx context.Context, _ *controlplane.Order) error {
+	if !j.resumed && j.fresh() {
+		return nil
+	}
+	seen, err := j.Examine(ctx, j.domain)
+	if err == nil && !seen.OK() {
+		j.lost, err = seen, errLost
+	}
+	return err
 }

@@ -373,6 +373,9 @@ func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.
 	if err := j.Publish(ctx, o); err != nil {
 		return nil, err
 	}
+	if err := j.Ready(ctx, o); err != nil {
+		return nil, err
+	}
 	o.Step = controlplane.StepIssued
 	if err := j.Save(ctx, o); err != nil {
 		return nil, err

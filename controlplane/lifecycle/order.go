@@ -86,20 +86,27 @@ func (w *work) preference() []string {
 
 // quota describes a new order at a CA to the governor.
 func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest, error) {
-	q := controlplane.QuotaRequest{CA: ca, Names: controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard), Renewal: w.domain.CertificateID != "",
+	q := controlplane.QuotaRequest{CA: ca, Org: w.domain.OrgID, Names: controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
+	due, revoked, err := w.due(ctx)
+	if err != nil {
+		return q, err
+	}
+	q.Renewal = due || revoked
 	replaces, err := w.replaces(ctx, ca)
-	q.Replaces = replaces != ""
+	if err != nil || replaces == "" {
+		return q, err
+	}
+	// The CA leaves a renewal out of its limits from the time on that it suggested for it.
+	start, err := w.Store.RenewalWindowStart(ctx, w.domain.OrgID, w.domain.ID)
+	q.Replaces = start != nil && !start.After(w.now())
 	return q, err
 }
 
 // replaces returns the ARI id of the certificate that an order at the CA would replace.
 func (w *work) replaces(ctx context.Context, ca string) (string, error) {
-	if w.domain.CertificateID == "" {
-		return "", nil
-	}
-	old, err := w.Store.Certificate(ctx, w.domain.OrgID, w.domain.CertificateID)
-	if err != nil || old.CA != ca {
+	old, err := w.current(ctx)
+	if err != nil || old == nil || old.CA != ca {
 		return "", err
 	}
 	return old.ARIID, nil
@@ -134,7 +141,7 @@ func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v contro
 	if w.Governor == nil {
 		return
 	}
-	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Renewal: w.domain.CertificateID != "", Replaces: o.Replaces != "", OrderID: o.ID}
+	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Replaces: o.Replaces != "", OrderID: o.ID}
 	var err error
 	switch v.Class {
 	case controlplane.VerdictRateLimited:

@@ -129,12 +129,14 @@ func TestChooseByTheLimits(t *testing.T) {
 	}
 }
 
-// A renewal says so, and which certificate it replaces only where that is the same CA's. While
-// it waits the domain is active and says until when.
+// A renewal that is due says so, and that it replaces a certificate only where that is the same
+// CA's, and the CA suggested the time. While it waits the domain is active and says until when.
 func TestChooseForARenewal(t *testing.T) {
 	t.Parallel()
 	w, g := newGoverned(t)
 	d := w.active("example.com")
+	w.clock.set(*d.RenewAt)
+	w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, *d.RenewAt, d.RenewAt.Add(day))
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	g.set(func(g *governor) {
@@ -293,5 +295,49 @@ func TestRenewalHasPatience(t *testing.T) {
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	if len(g.asked) != 2 || g.asked[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
 		t.Errorf("%+v, then at %s", g.asked, w.ca.order(1).CA)
+	}
+}
+
+// A renewal that is requested before it is due takes nothing of what is kept for those that are,
+// and counts towards the CA's limits as long as the CA has not suggested it. A revoked certificate is
+// replaced as if it were due.
+func TestChooseForARenewalThatIsNotDue(t *testing.T) {
+	t.Parallel()
+	for what, tt := range map[string]struct {
+		change   func(w *world, d *controlplane.Domain)
+		renewal  bool
+		replaces bool
+	}{
+		"nothing suggested": {func(*world, *controlplane.Domain) {}, false, false},
+		"before the window": {func(w *world, d *controlplane.Domain) {
+			w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, start.Add(day), start.Add(2*day))
+		}, false, false},
+		"in the window": {func(w *world, d *controlplane.Domain) {
+			w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, start, start.Add(2*day))
+		}, false, true},
+		"to be revoked": {func(w *world, d *controlplane.Domain) {
+			w.exec(`UPDATE certificates SET revocation_requested = 'superseded'`)
+		}, true, false},
+		"revoked": {func(w *world, d *controlplane.Domain) { w.exec(`UPDATE certificates SET revoked_at = $1`, start) }, true, false},
+		"due by the CA's word": {func(w *world, d *controlplane.Domain) {
+			w.exec(`UPDATE domains SET renew_at = $1, ari_start = $1, ari_end = $2`, start, start.Add(day))
+		}, true, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.active("example.com")
+			tt.change(w, d)
+			_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+			must(t, err)
+			g.set(func(g *governor) { g.asked = nil })
+			wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+			if len(g.asked) != 1 || g.asked[0].Renewal != tt.renewal || g.asked[0].Replaces != tt.replaces || g.asked[0].Org != w.org {
+				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.asked, tt.renewal, tt.replaces)
+			}
+			if o := w.ca.order(1); o.Replaces == "" {
+				t.Errorf("the order does not name its predecessor: %+v", o)
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -14,7 +16,8 @@ func (s *Service) RequestCheck(ctx context.Context, actor controlplane.Actor, or
 }
 
 // RequestIssue orders a certificate now, also where there is one. Where the domain's
-// certificate request holds a compromised key, the error is KindInvalid; so it is of RequestRenew.
+// certificate request holds a compromised key, the error is KindInvalid, and where the present
+// certificate is a renewal that has just come, KindRateLimited; so they are of RequestRenew.
 func (s *Service) RequestIssue(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
 	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance, controlplane.ActionIssueRequested)
 }
@@ -46,6 +49,13 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 			if err := invalid(problem); err != nil {
 				return err
 			}
+			_, err := t.OpenJob(ctx, orgID, d.ID, kind.Slot())
+			if controlplane.IsKind(err, controlplane.KindNotFound) {
+				err = renewedRecently(ctx, t, d, now)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		if job, started, err = t.AddJob(ctx, newJob(kind, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
 			return err
@@ -72,7 +82,8 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 
 // RetryJob starts a failed job afresh with all its attempts, once, however often it is asked
 // for: where it, or other work of its kind on the domain, is queued or running, that job is
-// returned, and false. A job that succeeded is KindConflict.
+// returned, and false. A job that succeeded is KindConflict, and one for a certificate that was
+// renewed meanwhile KindRateLimited.
 func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
 	var job *controlplane.Job
 	var started bool
@@ -98,6 +109,11 @@ func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID,
 		if err != nil {
 			return err
 		}
+		if job.Slot() == controlplane.JobRenewal.Slot() {
+			if err := renewedRecently(ctx, t, d, now); err != nil {
+				return err
+			}
+		}
 		if d.Status == controlplane.DomainError && job.Type == controlplane.JobDNSCheck {
 			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
 		}
@@ -110,4 +126,42 @@ func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID,
 		return t.Audit(ctx, entry)
 	})
 	return job, started, err
+}
+
+// renewedRecently is the error of a request for a certificate within an hour of the domain's last renewal,
+// nil where that is longer ago, where a new certificate is due, and where its options have changed.
+func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
+	if d.CertificateID == "" {
+		return nil
+	}
+	at, err := t.RenewedAt(ctx, d.OrgID, d.CertificateID)
+	if err != nil || at == nil || now.Sub(*at) >= controlplane.RenewalPause {
+		return err
+	}
+	cert, err := t.Certificate(ctx, d.OrgID, d.CertificateID)
+	if err != nil {
+		return err
+	}
+	if due, revoked, err := isDue(ctx, t, d, cert, now); due || revoked || err != nil {
+		return err
+	}
+	order, err := t.Order(ctx, d.OrgID, cert.OrderID)
+	if err != nil || !isWanted(d, order, cert) {
+		return err
+	}
+	again := at.Add(controlplane.RenewalPause)
+	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
+		Message: "The certificate of " + d.Name + " was renewed at " + at.UTC().Format("2006-01-02 15:04 MST") + " and is not due. One that is not due is renewed at most once an hour.",
+		Fix:     "Use the present certificate, or request the renewal again at " + again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
+}
+
+// isWanted reports whether the certificate, which came of the order, is as the domain's options want it.
+func isWanted(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate) bool {
+	if d.CA != "" && d.CA != o.CA && !slices.Contains(d.ForbiddenCAs, d.CA) {
+		return false
+	}
+	if d.CSRPEM == "" && !cert.HasKey() || d.CSRPEM != "" && !holdsKeyOf(d.CSRPEM, cert) {
+		return false
+	}
+	return slices.Equal(o.Names, controlplane.CertificateNames(d.Name, d.Wildcard)) && o.KeyType == d.KeyType && o.Profile == d.Profile && o.PreferredChain == d.PreferredChain
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -173,6 +174,7 @@ func TestRevokeAndReplace(t *testing.T) {
 
 			// One that is not current any more is only revoked.
 			d = now
+			w.clock.add(time.Hour)
 			_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
 			must(t, err)
 			w.run(d, controlplane.JobStartIssuance)

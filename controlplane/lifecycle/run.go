@@ -39,7 +39,11 @@ type work struct {
 	claim  *postgres.Claim
 	domain *controlplane.Domain
 
-	uncounted bool // the last order was not counted: the CA's own word is the limit
+	uncounted   bool                      // the last order was not counted: the CA's own word is the limit
+	unit        *unit                     // what was spent of the organization's budget
+	certificate *controlplane.Certificate // the domain's, where it was read
+	resumed     bool                      // the order was begun by an earlier run
+	lost        controlplane.Examination  // with errLost
 }
 
 // RunJob does the job of the given generation, if it still is to be done. It returns nil

@@ -100,6 +100,9 @@ func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor con
 	if err := s.addOrganization(ctx, t, actor, o); err != nil {
 		return nil, err
 	}
+	if err := t.FoundOrganization(ctx, o.ID, user.ID, now); err != nil {
+		return nil, err
+	}
 	m := &controlplane.Member{OrgID: o.ID, User: *user, Role: controlplane.RoleOwner, Since: now}
 	if _, err := t.AddMember(ctx, m); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 }
 
 // Tidy removes what has expired: challenges, sessions, invitations, webhooks' former secrets,
-// deliveries, and answers kept for idempotency keys.
+// deliveries, orders that no longer count in a budget, and answers kept for idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
 	now := s.now()
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
@@ -69,6 +69,9 @@ func (s *Service) Tidy(ctx context.Context) error {
 		return err
 	}
 	if err := s.tidyWebhooks(ctx, now); err != nil {
+		return err
+	}
+	if err := s.Store.SweepBudgets(ctx, now); err != nil {
 		return err
 	}
 	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))

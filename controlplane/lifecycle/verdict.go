@@ -107,6 +107,10 @@ func (w *work) waitUntil(ctx context.Context, next time.Time, why waitReason, fi
 
 // abandon ends an order that gives no certificate, so that another can be begun.
 func (w *work) abandon(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
+	if w.unit != nil {
+		w.unit.counted = w.unit.counted || o.OrderURL != ""
+	}
+	w.giveBack(ctx)
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if err := t.HoldClaim(ctx, w.claim); err != nil {
 			return err

@@ -117,6 +117,14 @@ func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) er
 	return translate(err, "certificate", id)
 }
 
+// RenewedAt returns when a certificate was stored that renews another, nil for one that renews none.
+func (q queries) RenewedAt(ctx context.Context, orgID, id string) (*time.Time, error) {
+	var at *time.Time
+	err := q.db.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM certificates b WHERE b.domain_id = c.domain_id AND b.replaced_by = c.id) THEN c.created_at END
+		FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id).Scan(&at)
+	return at, translate(err, "certificate", id)
+}
+
 // RevocationRequested returns the reason for which a certificate is to be revoked, "" where
 // nobody asked.
 func (q queries) RevocationRequested(ctx context.Context, orgID, id string) (reason string, err error) {

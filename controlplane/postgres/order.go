@@ -38,6 +38,19 @@ func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*contro
 	return &orders[0], nil
 }
 
+// Order returns one order.
+func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Order, error) {
+	rows, err := q.db.Query(ctx, `SELECT `+orderColumns+` FROM acme_orders o WHERE o.org_id = $1 AND o.id = $2`, orgID, id)
+	if err != nil {
+		return nil, translate(err, "order", id)
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, scanOrder)
+	if err != nil {
+		return nil, translate(err, "order", id)
+	}
+	return &o, nil
+}
+
 // BeginOrder stores a new order with its audit entry, while the claim holds. A domain can have
 // one under way at a time.
 func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {

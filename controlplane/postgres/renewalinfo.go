@@ -57,6 +57,14 @@ func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info contr
 	return translate(err, "domain", r.DomainID)
 }
 
+// RenewalWindowStart returns from when on the CA suggested that the domain's certificate is
+// renewed, nil where it suggested nothing.
+func (q queries) RenewalWindowStart(ctx context.Context, orgID, domainID string) (*time.Time, error) {
+	var start *time.Time
+	err := q.db.QueryRow(ctx, `SELECT ari_start FROM domains WHERE org_id = $1 AND id = $2`, orgID, domainID).Scan(&start)
+	return start, translate(err, "domain", domainID)
+}
+
 // StopRenewalChecks says that the CA of the domain's certificate is not to be asked.
 func (q queries) StopRenewalChecks(ctx context.Context, r RenewalCheck) error {
 	_, err := q.db.Exec(ctx, `UPDATE domains SET ari_check_at = NULL WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, r.OrgID, r.DomainID, r.CertificateID)

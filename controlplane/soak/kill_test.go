@@ -63,6 +63,13 @@ func (j mortalJournal) Publish(ctx context.Context, o *controlplane.Order) error
 	return err
 }
 
+// Ready implements controlplane.Journal.
+func (j mortalJournal) Ready(ctx context.Context, o *controlplane.Order) error {
+	err := j.Journal.Ready(ctx, o)
+	step(ctx)
+	return err
+}
+
 // mortalGovernor lets workers die after an order was counted and before it is stored.
 type mortalGovernor struct{ *acme.Governor }
 

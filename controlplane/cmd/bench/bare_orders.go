@@ -106,6 +106,9 @@ func (b *bareOrders) Publish(_ context.Context, o *controlplane.Order) error {
 	return nil
 }
 
+// Ready implements controlplane.Journal.
+func (b *bareOrders) Ready(context.Context, *controlplane.Order) error { return nil }
+
 // memoryAccounts holds the one account.
 type memoryAccounts struct {
 	mu      sync.Mutex

@@ -1,0 +1,293 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// in makes an organization that may have as many domains the world's.
+func (w *world) in(limit int) *world {
+	w.org = w.organization(limit)
+	return w
+}
+
+// spend uses up n orders of the organization's budget, until the given time.
+func (w *world) spend(n int, until time.Time) {
+	w.t.Helper()
+	w.exec(`INSERT INTO order_budget (org_id, until, orders) VALUES ($1, $2, $3)`, w.org, until, n)
+}
+
+func (w *world) spent() int {
+	w.t.Helper()
+	return value[int](w, `SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1`, w.org)
+}
+
+// To add, issue and delete gives no more certificates than the budget, which outlives the domains
+// and knows nothing of Redis. What is over it waits until the time that is shown, in its turn.
+func TestBudgetOutlivesDomains(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).in(3)
+	var waiting []*controlplane.Domain
+	issued := 0
+	for n := 0; n < 25 && len(waiting) < 3; n++ {
+		w.clock.add(10 * time.Minute)
+		d := w.issuing(fmt.Sprintf("d%d.example.com", n))
+		if w.run(d, controlplane.JobStartIssuance).Status != controlplane.JobSucceeded {
+			waiting = append(waiting, d)
+			continue
+		}
+		issued++
+		must(t, w.DeleteDomain(t.Context(), alice, w.org, d.ID, 0))
+	}
+	if issued != 12 || len(w.ca.runs()) != 12 {
+		t.Fatalf("%d certificates were issued of %d orders, want 12 each", issued, len(w.ca.runs()))
+	}
+	for i, d := range waiting {
+		j := w.job(d, controlplane.JobStartIssuance)
+		wantJob(t, j, controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
+		placed := start.Add(time.Duration(i+1) * 10 * time.Minute)
+		if over := j.RunAt.Sub(placed.Add(day)); over < 0 || over > 5*time.Minute {
+			t.Errorf("job %d waits until %s, which is not within 5 minutes after %s", i, j.RunAt, placed.Add(day))
+		}
+		c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", controlplane.ReasonOrderBudget)
+		if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Message, "12 orders") {
+			t.Errorf("the condition is %+v, and the job runs at %s", c, j.RunAt)
+		}
+		if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting || e.Details["code"] != controlplane.ReasonOrderBudget {
+			t.Errorf("the log says %+v", e)
+		}
+	}
+
+	// Who asks again keeps the place, and gets no other.
+	first, last := w.job(waiting[0], controlplane.JobStartIssuance).RunAt, w.job(waiting[2], controlplane.JobStartIssuance).RunAt
+	_, _, err := w.RequestIssue(t.Context(), alice, w.org, waiting[2].ID)
+	must(t, err)
+	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) || j.Reason != controlplane.ReasonOrderBudget {
+		t.Errorf("asked for again, it waits until %s, want %s (%s)", j.RunAt, last, j.Reason)
+	}
+	w.clock.set(first)
+	_, _, err = w.RequestIssue(t.Context(), alice, w.org, waiting[2].ID)
+	must(t, err)
+	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) {
+		t.Errorf("it took what is the first one's, or waits until %s, want %s", j.RunAt, last)
+	}
+	for _, d := range waiting {
+		wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+	}
+}
+
+// Deleting the organization and signing in again resets nothing.
+func TestBudgetOutlivesTheOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sign := func() {
+		t.Helper()
+		session, _, err := w.SignIn(t.Context(), controlplane.Actor{}, "test", controlplane.GitHubAccount{ID: 7, Login: "mallory"})
+		must(t, err)
+		w.org = session.OrgID
+	}
+	for round := range 3 {
+		sign()
+		for n := range 4 {
+			d := w.issuing(fmt.Sprintf("d%d.example.com", n%3))
+			w.run(d, controlplane.JobStartIssuance)
+			must(t, w.DeleteDomain(t.Context(), alice, w.org, d.ID, 0))
+		}
+		if got := w.spent(); got != 4*(round+1) {
+			t.Errorf("round %d: %d orders count, want %d", round, got, 4*(round+1))
+		}
+		must(t, w.DeleteOrganization(t.Context(), alice, w.org, "mallory"))
+	}
+	sign()
+	d := w.issuing("last.example.com")
+	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
+	if n := len(w.ca.runs()); n != 12 {
+		t.Errorf("%d orders were placed, want 12", n)
+	}
+	w.clock.add(day + 5*time.Minute)
+	must(t, w.Tidy(t.Context()))
+	if n := value[int](w, `SELECT count(*) FROM order_budget`); n != 0 {
+		t.Errorf("%d rows are left that count no more", n)
+	}
+	wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+}
+
+// What is due passes over an exhausted budget and counts in none. A revoked certificate is replaced
+// beyond it, but not without end: to revoke is in the customer's hand.
+func TestBudgetAndWhatIsDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).in(1)
+	d := w.active("example.com")
+	if got := w.spent(); got != 1 {
+		t.Errorf("%d orders count after the first certificate, want 1", got)
+	}
+	w.clock.set(*d.RenewAt)
+	w.spend(10, w.clock.Now().Add(day))
+	before := w.spent()
+	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d renewals, %v", n, err)
+	}
+	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+	if got := w.spent(); got != before {
+		t.Errorf("a renewal that was due counts: %d orders, want %d", got, before)
+	}
+
+	// One that is not waits, and no longer than until it is.
+	w.clock.add(2 * time.Hour)
+	soon := w.clock.Now().Add(time.Hour)
+	w.exec(`UPDATE domains SET renew_at = $1`, soon)
+	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	if j := w.run(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.Equal(soon) {
+		t.Errorf("it waits until %s (%s), want %s", j.RunAt, j.Reason, soon)
+	}
+	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+
+	replaced := 0
+	for ; replaced < 30; replaced++ {
+		w.exec(`UPDATE certificates SET revoked_at = $1 WHERE replaced_by = ''`, w.clock.Now())
+		if _, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); err != nil {
+			t.Fatalf("renewing a revoked certificate: %v", err)
+		}
+		if w.run(d, controlplane.JobRenewal).Status != controlplane.JobSucceeded {
+			break
+		}
+	}
+	if replaced != 10 {
+		t.Errorf("%d certificates were revoked and replaced, want 10", replaced)
+	}
+	if j := w.job(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.After(w.clock.Now()) {
+		t.Errorf("the last one waits until %s (%s)", j.RunAt, j.Reason)
+	}
+}
+
+// A job's order counts once, whichever CA makes it, and not where none does.
+func TestBudgetCountsOrdersThatCAsMade(t *testing.T) {
+	t.Parallel()
+	made := func(v verdict) func(context.Context, *controlplane.Order, controlplane.Journal) error {
+		return func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+			if o.CA == "backup" {
+				return nil
+			}
+			o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/order/"+o.ID
+			if err := j.Save(ctx, o); err != nil {
+				return err
+			}
+			v.CA = o.CA
+			return v
+		}
+	}
+	away := says(controlplane.VerdictUnreachable)
+	for what, tt := range map[string]struct {
+		answer func(context.Context, *controlplane.Order, controlplane.Journal) error
+		refuse map[string]verdict
+		wait   bool // for the CAs' limits
+		status controlplane.JobStatus
+		want   int
+	}{
+		"all well":                      {nil, nil, false, controlplane.JobSucceeded, 1},
+		"the first is away":             {nil, map[string]verdict{"primary": away}, false, controlplane.JobSucceeded, 1},
+		"both are away":                 {nil, map[string]verdict{"primary": away, "backup": away}, false, controlplane.JobQueued, 0},
+		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
+		"rejected with an order":        {made(says(controlplane.VerdictRejected)), nil, false, controlplane.JobQueued, 1},
+		"the CAs' limits are reached":   {nil, nil, true, controlplane.JobQueued, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			d := w.issuing("example.com")
+			if w.ca.answer(tt.answer); tt.refuse != nil {
+				w.ca.refuse(tt.refuse)
+			}
+			if tt.wait {
+				g.set(func(g *governor) { g.waits = map[string]time.Duration{"primary": time.Hour, "backup": time.Hour} })
+			}
+			if j := w.run(d, controlplane.JobStartIssuance); j.Status != tt.status {
+				t.Errorf("the job is %s (%s), want %s", j.Status, j.Reason, tt.status)
+			}
+			if got := w.spent(); got != tt.want {
+				t.Errorf("%d orders count, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// A certificate that is not due is renewed by request once an hour, however it is asked for.
+func TestRenewedOnceAnHour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.active("example.com")
+	renew := func() error { _, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); return err }
+	issue := func() error { _, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID); return err }
+	run := func() {
+		t.Helper()
+		j, err := w.Store.OpenJob(t.Context(), w.org, d.ID, controlplane.JobRenewal.Slot())
+		must(t, err)
+		wantJob(t, w.run(d, j.Type), controlplane.JobSucceeded, "", 0)
+	}
+	must(t, renew())
+	must(t, renew()) // it is under way
+	run()
+	renewed := w.clock.Now()
+	for n := range 11 {
+		w.clock.add(2 * time.Second)
+		for what, err := range map[string]error{"renew": renew(), "issue": issue()} {
+			e := wantError(t, fmt.Sprintf("%s %d", what, n), err, controlplane.KindRateLimited, "renewed-recently")
+			if !e.RetryAt.Equal(renewed.Add(time.Hour)) {
+				t.Errorf("%s: again at %s, want %s", what, e.RetryAt, renewed.Add(time.Hour))
+			}
+		}
+	}
+	if n := len(w.ca.runs()); n != 2 {
+		t.Errorf("%d orders, want 2", n)
+	}
+
+	// Other options want another certificate, a revoked one a successor, and what is due is renewed.
+	kt := controlplane.KeyEC384
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
+	must(t, err)
+	must(t, renew())
+	run()
+	wantError(t, "with these options", renew(), controlplane.KindRateLimited, "renewed-recently")
+	w.exec(`UPDATE certificates SET revoked_at = $1 WHERE replaced_by = ''`, w.clock.Now())
+	must(t, issue())
+	run()
+	wantError(t, "after the replacement", issue(), controlplane.KindRateLimited, "renewed-recently")
+	w.exec(`UPDATE domains SET renew_at = $1`, w.clock.Now())
+	must(t, renew())
+	run()
+	wantError(t, "after it was due", renew(), controlplane.KindRateLimited, "renewed-recently")
+	w.clock.add(time.Hour)
+	must(t, renew())
+	run()
+}
+
+// A dead job is no way around the pause.
+func TestRetryWithinTheHour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.active("example.com")
+	over := says(controlplane.VerdictRejected)
+	over.Over = true
+	w.ca.refuse(map[string]verdict{"primary": over})
+	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	for range controlplane.MaxAttempts {
+		w.runDue(d, controlplane.JobRenewal)
+	}
+	dead := w.job(d, controlplane.JobRenewal)
+	wantJob(t, dead, controlplane.JobFailed, "dead-lettered", 4)
+	w.ca.answer(nil)
+	w.clock.add(time.Second)
+	_, _, err = w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+	_, _, err = w.RetryJob(t.Context(), alice, w.org, dead.ID)
+	wantError(t, "retrying the dead one", err, controlplane.KindRateLimited, "renewed-recently")
+}

@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// budgetSpan is how exactly it is known when an order was placed: an organization has few rows, whatever it orders.
+const budgetSpan = 5 * time.Minute
+
+// SpendOrder counts an order against its organization's budget, unless as many as most count at
+// now, with those that jobs wait for that were added before this one. It returns when the order
+// no longer counts, or false and when the job's turn comes. Whoever spends from one budget does
+// so one at a time, so that no two get the last of it.
+func (s *Store) SpendOrder(ctx context.Context, j *controlplane.Job, most int, now time.Time) (ok bool, until time.Time, err error) {
+	b := &pgx.Batch{} // one transaction, in which the second statement sees what others have spent until the first had the lock
+	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-order-budget:' || $1, 0))`, j.OrgID)
+	b.Queue(spendOrder, j.OrgID, now, j.CreatedAt, j.ID, now.Add(controlplane.BudgetPeriod+budgetSpan).Truncate(budgetSpan), most)
+	results := s.lazy.SendBatch(ctx, b)
+	_, lock := results.Exec()
+	err = errors.Join(lock, results.QueryRow().Scan(&until))
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	switch {
+	case err == nil:
+		return true, until, nil
+	case !errors.Is(err, pgx.ErrNoRows):
+		return false, until, translate(err, "organization", j.OrgID)
+	}
+	until, err = s.nextInBudget(ctx, j, most, now)
+	return false, until, err
+}
+
+const (
+	spendOrder = `
+		INSERT INTO order_budget AS b (org_id, until, orders, founder_id)
+		SELECT id, $5, 1, founder_id FROM organizations
+		WHERE id = $1 AND (SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1 AND until > $2) + ` + aheadInBudget + ` < $6
+		ON CONFLICT (org_id, until) DO UPDATE SET orders = b.orders + 1
+		RETURNING until`
+
+	// aheadInBudget is how many jobs wait for the budget that were added before the one of $3 and $4.
+	aheadInBudget = `(SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND reason = '` + controlplane.ReasonOrderBudget + `' AND (created_at, id) < ($3, $4))`
+)
+
+// nextInBudget returns when the job's turn comes: those ahead of it take what becomes free first.
+func (s *Store) nextInBudget(ctx context.Context, j *controlplane.Job, most int, now time.Time) (time.Time, error) {
+	rows, err := s.db.Query(ctx, `SELECT until, orders, `+aheadInBudget+` FROM order_budget
+		WHERE org_id = $1 AND until > $2 AND orders > 0 ORDER BY until`, j.OrgID, now, j.CreatedAt, j.ID)
+	if err != nil {
+		return time.Time{}, translate(err, "", "")
+	}
+	var spans []span
+	free := most
+	var one span
+	var ahead int
+	_, err = pgx.ForEachRow(rows, []any{&one.until, &one.orders, &ahead}, func() error {
+		spans = append(spans, one)
+		free -= one.orders
+		return nil
+	})
+	if err != nil {
+		return time.Time{}, translate(err, "", "")
+	}
+	return turn(spans, ahead+1-free, now), nil
+}
+
+// span is orders that count until the same time.
+type span struct {
+	until  time.Time
+	orders int
+}
+
+// turn returns when as many of the orders in spans no longer count as are needed. What is free
+// then is taken at once by those ahead, and is free again a period later.
+func turn(spans []span, needed int, now time.Time) time.Time {
+	if len(spans) == 0 || needed <= 0 {
+		return now.Add(time.Second) // somebody has just given back what they had
+	}
+	for later := time.Duration(0); ; later += controlplane.BudgetPeriod {
+		for _, s := range spans {
+			if needed -= s.orders; needed <= 0 {
+				return s.until.Add(later)
+			}
+		}
+	}
+}
+
+// UnspendOrder gives back an order that SpendOrder counted until the given time.
+func (s *Store) UnspendOrder(ctx context.Context, orgID string, until time.Time) error {
+	_, err := s.lazy.Exec(ctx, `UPDATE order_budget SET orders = orders - 1 WHERE org_id = $1 AND until = $2 AND orders > 0`, orgID, until)
+	return translate(err, "", "")
+}
+
+// FoundOrganization records whose sign-in created an organization. The orders of those that they
+// founded before count in it, as far as none has inherited them yet.
+func (t *Tx) FoundOrganization(ctx context.Context, orgID, userID string, now time.Time) error {
+	_, err := t.db.Exec(ctx, `
+		WITH founded AS (
+			UPDATE organizations SET founder_id = $2 WHERE id = $1
+		), before AS (
+			UPDATE order_budget SET founder_id = '' WHERE founder_id = $2 AND until > $3 RETURNING until, orders
+		)
+		INSERT INTO order_budget (org_id, until, orders, founder_id) SELECT $1, until, sum(orders), $2 FROM before GROUP BY until`, orgID, userID, now)
+	return translate(err, "organization", orgID)
+}
+
+// SweepBudgets removes what no longer counts at now.
+func (s *Store) SweepBudgets(ctx context.Context, now time.Time) error {
+	_, err := s.db.Exec(ctx, `DELETE FROM order_budget WHERE until <= $1`, now)
+	return translate(err, "", "")
+}
