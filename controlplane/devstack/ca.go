@@ -39,6 +39,8 @@ type CAConfig struct {
 	// Strict makes the CA as unkind as a real one may be: it refuses good nonces now and then, takes its time before it
 	// validates, and gives back valid authorizations in new orders.
 	Strict bool
+	// Reuse makes the CA give back an account's valid authorizations in each of its new orders, as Let's Encrypt does for 30 days.
+	Reuse bool
 	// StateDir keeps, over restarts, the certificate of the HTTPS listener (clients need not learn a new one) and the
 	// certificates of all former issuing roots (RootsPEM). Accounts, orders and the issuing keys live in memory: a restart is
 	// a new CA that knows no account. Empty means that nothing is kept.

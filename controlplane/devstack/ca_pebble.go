@@ -48,12 +48,12 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 		retryAfter = 1
 	}
 	var front wfe.WebFrontEndImpl
-	withPebbleEnv(cfg.Strict, func() {
+	withPebbleEnv(cfg.Strict, cfg.Reuse, func() {
 		validator := va.New(logger, 5002, 5001, cfg.Strict, cfg.Resolver, store)
 		front = wfe.New(logger, store, validator, authority, cfg.CAAIdentities, cfg.Strict, len(cfg.EAB) > 0, retryAfter, retryAfter)
 	})
 	p := &pebble{handler: front.Handler(), management: front.ManagementHandler()}
-	if !cfg.Strict {
+	if !cfg.Strict && !cfg.Reuse {
 		p.fresh = &freshAuthorizations{store: store}
 	}
 	for i := range authority.GetNumberOfRootCerts() {
@@ -67,7 +67,7 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 var pebbleEnv sync.Mutex
 
 // withPebbleEnv calls build with the variables that va.New and wfe.New read, and puts the environment back.
-func withPebbleEnv(strict bool, build func()) {
+func withPebbleEnv(strict, reuse bool, build func()) {
 	settings := map[string]string{
 		"PEBBLE_VA_NOSLEEP":          "1",
 		"PEBBLE_VA_SLEEPTIME":        "",
@@ -81,6 +81,9 @@ func withPebbleEnv(strict bool, build func()) {
 		settings["PEBBLE_VA_SLEEPTIME"] = "2" // 0 or 1 second
 		settings["PEBBLE_WFE_NONCEREJECT"] = "15"
 		settings["PEBBLE_AUTHZREUSE"] = "50"
+	}
+	if reuse {
+		settings["PEBBLE_AUTHZREUSE"] = "100"
 	}
 	pebbleEnv.Lock()
 	defer pebbleEnv.Unlock()

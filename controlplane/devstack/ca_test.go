@@ -127,6 +127,25 @@ func TestCANeverUsesAnAuthorizationAgain(t *testing.T) {
 	client.issue(t, zone, "classic", "again.example.com", "*.again.example.com")
 }
 
+// A CA that uses authorizations again does so in every order.
+func TestCAUsesAuthorizationsAgain(t *testing.T) {
+	t.Parallel()
+	zone := startTXTZone(t)
+	ca := startCA(t, devstack.CAConfig{Resolver: zone.addr, Reuse: true})
+	client := newACME(t, ca)
+	client.register(t)
+	client.issue(t, zone, "classic", "again.example.com")
+	for n := range 200 {
+		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"}, &api.OrderOptions{Profile: "classic"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if order.Status != acme.StatusReady {
+			t.Fatalf("order %d is %s, want %s at once", n, order.Status, acme.StatusReady)
+		}
+	}
+}
+
 func TestCAExternalAccountBinding(t *testing.T) {
 	t.Parallel()
 	mac := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))

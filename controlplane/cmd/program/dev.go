@@ -36,6 +36,7 @@ type DevConfig struct {
 	EmbeddedRedis bool   // in-process, also where redis-server is found
 	Fast          bool   // Postgres without fsync, for tests
 	StrictCA      bool   // CAs that refuse some nonces and take their time, as real ones do
+	ReuseCA       bool   // CAs that give back valid authorizations in every new order
 	NoWork        bool   // no workers in this process, for tests that kill workers
 	Database      string // a Postgres that runs already, for tests that share one
 	LogLevel      string
@@ -154,7 +155,7 @@ func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 		if err != nil {
 			return err
 		}
-		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir, Strict: c.StrictCA}
+		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir, Strict: c.StrictCA, Reuse: c.ReuseCA}
 		if c.WrapCA != nil {
 			cfg.Wrap = c.WrapCA(ca.name)
 		}

@@ -1,0 +1,67 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+)
+
+// isCode reports whether err is the API's problem with the code.
+func isCode(err error, code string) bool {
+	e, ok := err.(*client.Error)
+	return ok && e.Code == code
+}
+
+// An organization of three domains that adds, issues and deletes gets as many certificates as its
+// budget allows, also when Redis loses all that it counted, and the next one waits until it is
+// told. Another organization has its own.
+func TestAddIssueDeleteIsBounded(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, DevConfig{EmbeddedRedis: true})
+	limit := 3
+	org, err := s.App.lifecycle.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Noisy", Tier: controlplane.TierFree, DomainLimit: &limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := s.App.lifecycle.CreateToken(t.Context(), controlplane.System("test"), nil, org.ID, lifecycle.NewToken{Name: "noisy", Scopes: controlplane.Scopes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := client.New(client.Options{Endpoint: s.Env()["DCVAAS_ENDPOINT"], Token: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noisy := &stack{Dev: s.Dev, t: t, api: api}
+	issued := 0
+	var last *client.Domain
+	for n := range 25 {
+		if n == 6 {
+			if err := s.Redis.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := noisy.waitDomain(noisy.add(fmt.Sprintf("noisy%d.example.com", n)).Id, "active or waiting", func(d *client.Domain) bool {
+			return d.Status == client.DomainStatusActive || conditionOf(d, client.ConditionTypeCertificateReady).Reason == controlplane.ReasonOrderBudget
+		})
+		if last = d; d.Status != client.DomainStatusActive {
+			break
+		}
+		issued++
+		if err := api.DeleteDomain(t.Context(), d.Id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if issued != 12 || s.Primary.Orders() != 12 {
+		t.Errorf("%d certificates of %d orders, want 12 each", issued, s.Primary.Orders())
+	}
+	job := noisy.latestJob(last.Id, "start_issuance")
+	if job.Status != client.JobStatusQueued || job.Reason != controlplane.ReasonOrderBudget || job.RunAt.Before(time.Now().Add(23*time.Hour)) {
+		t.Errorf("the next job is %s", toJSON(job))
+	}
+	s.waitActive(s.add("quiet.example.com").Id)
+}

@@ -1,0 +1,92 @@
+package program
+
+import (
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// undelegate removes the domain's CNAME from the playground.
+func (s *stack) undelegate(d *client.Domain) {
+	s.t.Helper()
+	if _, err := s.Playground.Remove(d.Delegation.Name, "CNAME"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wantUndelegated waits until the domain says that its CNAME is gone, and counts certificates.
+func (s *stack) wantUndelegated(d *client.Domain, certificates int) {
+	s.t.Helper()
+	s.waitDomain(d.Id, "without its CNAME", func(d *client.Domain) bool {
+		return conditionOf(d, client.ConditionTypeDNSReady).Reason == controlplane.CauseCNAMEMissing
+	})
+	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, d.Id); n != certificates {
+		s.t.Errorf("%s has %d certificates, want %d", d.Name, n, certificates)
+	}
+}
+
+// A CA that still holds the proof of control would issue for whoever asks. A domain whose CNAME
+// is gone gets no certificate all the same, though all was well a moment ago.
+func TestNoCertificateWithoutTheCNAME(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, DevConfig{EmbeddedRedis: true, ReuseCA: true})
+	d := s.waitActive(s.add("gone.example.com").Id)
+	s.undelegate(d)
+	job, err := s.api.RenewDomain(t.Context(), d.Id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantUndelegated(d, 1)
+	if n := s.Primary.OrdersFor(d.Name); n != 1 {
+		t.Errorf("the CA made %d orders, want 1", n)
+	}
+	s.eventually("the job to wait for the CNAME", func() error {
+		if j, err := s.api.Job(t.Context(), job.Id); err != nil || j.Status != client.JobStatusQueued || j.Reason != controlplane.CauseCNAMEMissing {
+			return errNotYet
+		}
+		return nil
+	})
+
+	// Back in place, it is renewed by the proof that the CA still holds.
+	s.delegate(d.Name)
+	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
+		t.Fatal(err)
+	}
+	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return now.CertificateId.MustGet() != d.CertificateId.MustGet() })
+	if _, err := s.api.RenewDomain(t.Context(), d.Id); !isCode(err, "renewed-recently") {
+		t.Errorf("renewed again at once: %v, want renewed-recently", err)
+	}
+}
+
+// An order that waits right before its CSR is sent, for a worker here, is given up when the CNAME
+// is gone by then.
+func TestAnOrderThatWaitedIsGivenUpWithoutTheCNAME(t *testing.T) {
+	t.Parallel()
+	g := newGate(false, pathHas("/finalize-order/"))
+	s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: primaryOnly(g)})
+	first := s.startWorker()
+	d := s.add("waited.example.com")
+	select {
+	case <-g.reached:
+	case <-t.Context().Done():
+	}
+	first.kill()
+	s.undelegate(d)
+	s.startWorker()
+	s.wantUndelegated(d, 0)
+	if step := s.orderStep(d.Id); step != controlplane.StepFailed {
+		t.Errorf("the order is at step %s, want %s", step, controlplane.StepFailed)
+	}
+	if n := query[int](s, `SELECT count(*) FROM challenges`); n != 0 {
+		t.Errorf("%d challenges were left behind", n)
+	}
+	s.delegate(d.Name)
+	if _, err := s.api.VerifyDomain(t.Context(), d.Id); err != nil {
+		t.Fatal(err)
+	}
+	s.waitActive(d.Id)
+	if n := s.Primary.OrdersFor(d.Name); n != 2 {
+		t.Errorf("the CA made %d orders, want 2", n)
+	}
+}
