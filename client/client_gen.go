@@ -1462,7 +1462,7 @@ type Job struct {
 		Detail string `json:"detail"`
 	}] `json:"last_error"`
 
-	// Reason Why it waits, as a stable code; empty when it does not.
+	// Reason Why it waits, as a stable code: a cause in DNS; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty when it does not.
 	//
 	// Example: cname-missing
 	Reason string `json:"reason"`
@@ -3368,14 +3368,21 @@ type ClientInterface interface {
 
 	// IssueDomain Issue a certificate now
 	//
-	// Also where the domain has one already: a new one is ordered.
+	// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
+	// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+	//
+	// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
+	// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
 	//
 	// Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
 	IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RenewDomain Renew the certificate now
 	//
-	// The present one stays current until the new one is stored.
+	// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
+	// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
+	// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
+	// applies unless the renewal is due, as for `issue`.
 	//
 	// Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
 	RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4328,7 +4335,11 @@ func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEdi
 
 // IssueDomain Issue a certificate now
 //
-// Also where the domain has one already: a new one is ordered.
+// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
+// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+//
+// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
+// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
 //
 // Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
 func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4345,7 +4356,10 @@ func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, params *I
 
 // RenewDomain Renew the certificate now
 //
-// The present one stays current until the new one is stored.
+// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
+// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
+// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
+// applies unless the renewal is due, as for `issue`.
 //
 // Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
 func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9447,7 +9461,11 @@ type ClientWithResponsesInterface interface {
 
 	// IssueDomainWithResponse Issue a certificate now
 	//
-	// Also where the domain has one already: a new one is ordered.
+	// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
+	// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+	//
+	// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
+	// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9456,7 +9474,10 @@ type ClientWithResponsesInterface interface {
 
 	// RenewDomainWithResponse Renew the certificate now
 	//
-	// The present one stays current until the new one is stored.
+	// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
+	// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
+	// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
+	// applies unless the renewal is due, as for `issue`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17969,7 +17990,11 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 
 // IssueDomainWithResponse Issue a certificate now
 //
-// Also where the domain has one already: a new one is ordered.
+// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
+// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+//
+// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
+// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17984,7 +18009,10 @@ func (c *ClientWithResponses) IssueDomainWithResponse(ctx context.Context, domai
 
 // RenewDomainWithResponse Renew the certificate now
 //
-// The present one stays current until the new one is stored.
+// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
+// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
+// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
+// applies unless the renewal is due, as for `issue`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -239,6 +239,7 @@ func TestRetries(t *testing.T) {
 		"503 with no retries":           {get, []answer{{503, "0"}}, 0, 1, 503},
 		"delete after 503":              {remove, []answer{{503, "0"}}, 4, 2, 0},
 		"post after 429":                {post, []answer{{429, "0"}}, 4, 2, 0},
+		"429 for an hour":               {post, []answer{{429, "3600"}}, 4, 1, 429},
 		"post after 503":                {post, []answer{{503, "0"}, {500, "0"}}, 4, 3, 0},
 		"post while it is under way":    {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
 		"post that collides":            {post, []answer{{409, ""}}, 4, 1, 409},

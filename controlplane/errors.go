@@ -32,7 +32,7 @@ type Error struct {
 	Message    string
 	Fix        string // what to do about it
 	Fields     []FieldError
-	ExistingID string          // of the object that a KindConflict collides with
+	ExistingID string          // of the object that a KindConflict collides with, or that a KindRateLimited is about
 	RetryAt    time.Time       // when trying again makes sense; zero if unknown
 	ACME       json.RawMessage // a CA's problem document, verbatim
 	Err        error

@@ -80,6 +80,10 @@ func TestRenewAction(t *testing.T) {
 	if err != nil || now.CertificateId.MustGet() == before {
 		t.Errorf("the certificate is still %s, %v", before, err)
 	}
+	said, diags = r.invoke(t.Context(), "dcvaas_renew", map[string]any{"domain": d.Name})
+	if len(said) != 0 || len(diags) != 1 || !strings.Contains(diags[0].Detail, "Status: 429 renewed-recently") || !strings.Contains(diags[0].Detail, "Retry at ") {
+		t.Errorf("renewed again at once: it says %v, %v", said, diags)
+	}
 }
 
 // A renewal that cannot come in time says so, and one that nobody waits for any more is left alone.

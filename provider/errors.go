@@ -93,7 +93,7 @@ func (p problem) detail(e *client.Error, text string) string {
 	case imports:
 		parts = append(parts, fmt.Sprintf("To manage what exists, import it by its id %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
 	case e.Status == 429 && !e.RetryAt.IsZero():
-		parts = append(parts, "The API takes calls again at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
+		parts = append(parts, "Retry at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
 	}
 	status := fmt.Sprintf("Status: %d", e.Status)
 	if e.Code != "" {

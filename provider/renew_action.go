@@ -36,6 +36,7 @@ func (a *renewAction) Metadata(_ context.Context, req action.MetadataRequest, re
 func (a *renewAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Has the certificate of a domain renewed now, and waits for the new one. The service renews by itself in time, so this is for a change that needs a new certificate at once. " +
+			"A certificate that is neither due nor revoked, and fits the domain's options, is renewed this way at most once an hour: sooner, the action fails and states the time. " +
 			"The provider's token needs the scope `jobs:read` beside `domains:write` to see what comes of it. Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{Required: true, MarkdownDescription: domainDescription},

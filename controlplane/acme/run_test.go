@@ -9,9 +9,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -339,4 +341,38 @@ func TestRunRefuses(t *testing.T) {
 
 func publicKey(private any) any {
 	return private.(crypto.Signer).Public()
+}
+
+// TestJournalObjects keeps an order from being finalised while its journal objects, also where the CA has validated all of
+// it before; then the same order goes on.
+func TestJournalObjects(t *testing.T) {
+	t.Parallel()
+	var finalized atomic.Int32
+	w := newWorld(t, devstack.CAConfig{Reuse: true, Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/finalize-order/") {
+				finalized.Add(1)
+			}
+			next.ServeHTTP(rw, r)
+		})
+	}})
+	e := w.engine(t, nil)
+	w.issue(t, e, "objected.example.com")
+	o := w.order(t, e, "objected.example.com")
+	j := w.journal(o)
+	j.objects = errors.New("the CNAME is gone")
+	for range 2 {
+		if _, err := e.Run(t.Context(), o, j); !errors.Is(err, j.objects) {
+			t.Fatalf("Run = %v, want the journal's error", err)
+		}
+	}
+	if n := finalized.Load(); n != 1 || j.pubs != 0 || j.ready != 2 {
+		t.Errorf("%d finalize requests, want that of the first order alone; published %d times, asked %d times", n, j.pubs, j.ready)
+	}
+	j.objects = nil
+	cert, err := e.Run(t.Context(), o, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.verify(t, cert, o)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -87,6 +88,28 @@ func TestWorkOnADomain(t *testing.T) {
 	if r := w.do("POST", "/api/domains/"+d.ID+"/renew", nil).is(202); r.string("type") != "renewal" {
 		t.Errorf("renew: %s", r.body)
 	}
+}
+
+// A certificate that has just been renewed is renewed again an hour later, also by a call with the
+// same Idempotency-Key: a refusal is not kept.
+func TestRenewedRecently(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.newDomain(w.org, "renewed.example.com")
+	first, second := w.newCertificate(d, false), w.newCertificate(d, false)
+	w.exec(`UPDATE certificates SET names = '{renewed.example.com}', replaced_by = CASE id WHEN $1 THEN $2 ELSE '' END WHERE domain_id = $3`, first.ID, second.ID, d.ID)
+	w.exec(`UPDATE domains SET certificate_id = $2, renew_at = now() + interval '60 days' WHERE id = $1`, d.ID, second.ID)
+	w.exec(`UPDATE jobs SET status = 'succeeded'`)
+	again := second.CreatedAt.Add(controlplane.RenewalPause).Format(time.RFC3339Nano)
+	for _, verb := range []string{"renew", "issue"} {
+		a := w.do("POST", "/api/domains/"+d.ID+"/"+verb, nil, key("k-"+verb)).problem(429, "renewed-recently")
+		if a.string("retry_at") != again || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: retry_at is %s, want %s: %s", verb, a.string("retry_at"), again, a.body)
+		}
+	}
+	w.exec(`UPDATE certificates SET created_at = created_at - interval '1 hour'`)
+	w.do("POST", "/api/domains/"+d.ID+"/renew", nil, key("k-renew")).is(202)
+	w.do("POST", "/api/domains/"+d.ID+"/issue", nil).is(200)
 }
 
 func TestDownloads(t *testing.T) {

@@ -4,6 +4,8 @@ package api
 // domain's conditions.
 var issuanceProblems = []problemPage{
 	{"ca-rate-limited", "A limit of the CA is reached", "The CA issues only so many certificates in a time.", "Nothing: the order waits until the CA allows it, or goes to another CA."},
+	{"order-budget", "The organization's orders of the day are used up", "The organization has placed as many orders within 24 hours as its plan allows beside renewals that are due: four for each domain that it may have, at least 10. Deleted domains count.", "Nothing: the job goes on at its run_at. A larger plan allows more orders."},
+	{"renewed-recently", "The certificate was renewed within the last hour", "A certificate that is not due is renewed by request at most once an hour. One that is revoked, or of which the options were changed, is renewed at once.", "Use the present certificate, or request the renewal again at retry_at."},
 	{"ca-caa", "CAA records forbid the CA", "The CA has seen CAA records that do not allow it.", "Add a CAA record that allows this CA, or remove those that forbid it."},
 	{"ca-dns", "The CA could not look up the challenge", "The CA's look-up of the challenge record failed.", "Check that the domain's DNS answers from everywhere, and that the CNAME is in place."},
 	{"ca-connection", "The CA could not connect", "The CA could not reach what it validates by.", "Check that the name servers of the domain and of the validation zone can be reached from everywhere."},

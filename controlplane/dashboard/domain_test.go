@@ -125,6 +125,19 @@ func TestAskForWork(t *testing.T) {
 	s.post(page+"/renew", nil).to(page)
 }
 
+// A certificate that has just been renewed is not renewed again, and the page says when it can be.
+func TestRenewedRecently(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	page := "/domains/" + d.ID
+	s.issue(d)
+	now := time.Now().UTC().Truncate(time.Second)
+	c := newCertificate(s.t, d, now, now.Add(90*24*time.Hour))
+	c.SealedKey, c.CreatedAt = []byte("sealed"), now
+	again := s.hold(d, c).CreatedAt.Add(controlplane.RenewalPause)
+	s.post(page+"/renew", nil).want(http.StatusTooManyRequests, "Too soon", "was renewed at", again.UTC().Format("2006-01-02 15:04:05 MST"), "Back to the domain").has(`href="` + page + `"`)
+}
+
 func TestRetryAJob(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")

@@ -31,7 +31,7 @@ var statuses = map[controlplane.Kind]struct {
 	controlplane.KindConflict:     {http.StatusConflict, "That cannot be done now"},
 	controlplane.KindPrecondition: {http.StatusPreconditionFailed, "It has changed meanwhile"},
 	controlplane.KindInvalid:      {http.StatusUnprocessableEntity, "That does not work"},
-	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too many at once"},
+	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too soon"},
 	controlplane.KindUnavailable:  {http.StatusServiceUnavailable, "Back in a moment"},
 	controlplane.KindInternal:     {http.StatusInternalServerError, "Something went wrong on our side"},
 }
@@ -71,7 +71,7 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if status >= http.StatusInternalServerError {
 		view.RequestID = v.id
 	}
-	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixDomain, e.ExistingID) {
+	if (e.Kind == controlplane.KindConflict || e.Kind == controlplane.KindRateLimited) && controlplane.IsID(controlplane.PrefixDomain, e.ExistingID) {
 		view.Back, view.BackWords = "/domains/"+e.ExistingID, "Back to the domain"
 	}
 	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixCertificate, e.ExistingID) {

@@ -50,6 +50,7 @@ var reasonWords = map[string]string{
 	"rate-limited":                        "The CA’s limit is reached",
 	"ca-rate-limited":                     "The CA’s limit is reached",
 	"ca-quota":                            "The CA’s limit is reached",
+	controlplane.ReasonOrderBudget:        "The organization’s orders of the day are used up",
 	"ca-unreachable":                      "The CA does not answer",
 	"ca-slow":                             "The CA takes its time",
 	"certificate-expiring":                "The certificate’s end is near",

@@ -147,6 +147,7 @@ func TestBudgetAndWhatIsDue(t *testing.T) {
 	if j := w.run(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.Equal(soon) {
 		t.Errorf("it waits until %s (%s), want %s", j.RunAt, j.Reason, soon)
 	}
+	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 
 	replaced := 0

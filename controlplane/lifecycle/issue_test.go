@@ -530,6 +530,10 @@ func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
 		"issue": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
 			return w.RequestIssue(w.t.Context(), alice, w.org, d.ID)
 		},
+		"revoke and replace": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
+			_, started, err := w.RevokeCertificate(w.t.Context(), alice, w.org, d.CertificateID, "superseded", true)
+			return w.job(d, controlplane.JobStartIssuance), started, err
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -551,8 +555,27 @@ func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
 			if _, _, err := ask(w, d); err != nil {
 				t.Fatal(err)
 			}
-			wantJob(t, w.run(d, j.Type), controlplane.JobSucceeded, "", 0)
+			wantJob(t, w.runDue(d, j.Type), controlplane.JobSucceeded, "", 0)
 		})
+	}
+}
+
+// So it is for the order that takes the place of one for other options.
+func TestAnOrderForOtherOptionsIsPrecededByALook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+	w.run(d, controlplane.JobStartIssuance)
+	w.ca.answer(nil)
+	w.clock.add(time.Second)
+	kt := controlplane.KeyEC384
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
+	must(t, err)
+	w.doctor.finds(controlplane.CauseCNAMEMissing)
+	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	if n := len(w.ca.runs()); n != 1 {
+		t.Errorf("%d orders were run, want the first alone", n)
 	}
 }
 

@@ -146,8 +146,11 @@ func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain
 		return err
 	}
 	order, err := t.Order(ctx, d.OrgID, cert.OrderID)
-	if err != nil || !isWanted(d, order, cert) {
+	if err != nil && !controlplane.IsKind(err, controlplane.KindNotFound) {
 		return err
+	}
+	if !isWanted(d, cert, order) {
+		return nil
 	}
 	again := at.Add(controlplane.RenewalPause)
 	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
@@ -155,13 +158,17 @@ func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain
 		Fix:     "Use the present certificate, or request the renewal again at " + again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
 }
 
-// isWanted reports whether the certificate, which came of the order, is as the domain's options want it.
-func isWanted(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate) bool {
-	if d.CA != "" && d.CA != o.CA && !slices.Contains(d.ForbiddenCAs, d.CA) {
+// isWanted reports whether the certificate is as the domain's options want it: what it shows itself,
+// and what its order, nil where that is gone, was placed for.
+func isWanted(d *controlplane.Domain, cert *controlplane.Certificate, o *controlplane.Order) bool {
+	names := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	switch {
+	case d.CA != "" && d.CA != cert.CA && !slices.Contains(d.ForbiddenCAs, d.CA),
+		d.CSRPEM == "" && !cert.HasKey(),
+		d.CSRPEM != "" && !holdsKeyOf(d.CSRPEM, cert),
+		d.KeyType != cert.KeyType,
+		!slices.Equal(names(cert.Names), names(controlplane.CertificateNames(d.Name, d.Wildcard))):
 		return false
 	}
-	if d.CSRPEM == "" && !cert.HasKey() || d.CSRPEM != "" && !holdsKeyOf(d.CSRPEM, cert) {
-		return false
-	}
-	return slices.Equal(o.Names, controlplane.CertificateNames(d.Name, d.Wildcard)) && o.KeyType == d.KeyType && o.Profile == d.Profile && o.PreferredChain == d.PreferredChain
+	return o == nil || o.Profile == d.Profile && o.PreferredChain == d.PreferredChain
 }

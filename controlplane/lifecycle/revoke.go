@@ -67,6 +67,10 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		if d.CertificateID != cert.ID || spoilt || !replace && reason != "keyCompromise" {
 			return nil
 		}
+		d.CheckSince, d.CheckAttempts = now, 0 // the DNS is looked at before the order
+		if err := t.SaveDomain(ctx, d, now); err != nil {
+			return err
+		}
 		// However often it is asked for, one such job is open at a time.
 		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, actor.RequestID, now))
 		return err

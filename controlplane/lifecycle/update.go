@@ -61,6 +61,9 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 				return err
 			}
 		}
+		if otherCertificate(d.Options, old) {
+			d.CheckSince = now // the DNS is looked at before the next order
+		}
 		if d.AutoIssue && !old.AutoIssue && d.StatusReason == "awaiting-issue" {
 			// The CNAME was seen, and only this was waited for.
 			if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
@@ -75,6 +78,11 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		return t.Audit(ctx, entry)
 	})
 	return d, err
+}
+
+// otherCertificate reports whether the options differ in what the certificate is to be.
+func otherCertificate(a, b controlplane.Options) bool {
+	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType || a.CSRPEM != b.CSRPEM || a.Profile != b.Profile || a.PreferredChain != b.PreferredChain || a.CA != b.CA
 }
 
 // DeleteDomain removes a domain with everything that belongs to it. Its target answers

@@ -92,7 +92,9 @@ func (w *work) waitUntil(ctx context.Context, next time.Time, why waitReason, fi
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}
-		d.SetCondition(c)
+		if why.code != controlplane.ReasonOrderBudget || c.Type != controlplane.RenewalOnTrack {
+			d.SetCondition(c) // else the renewal is on track: when it is due it needs no budget
+		}
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

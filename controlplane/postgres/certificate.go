@@ -120,8 +120,8 @@ func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) er
 // RenewedAt returns when a certificate was stored that renews another, nil for one that renews none.
 func (q queries) RenewedAt(ctx context.Context, orgID, id string) (*time.Time, error) {
 	var at *time.Time
-	err := q.db.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT FROM certificates b WHERE b.domain_id = c.domain_id AND b.replaced_by = c.id) THEN c.created_at END
-		FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id).Scan(&at)
+	err := q.db.QueryRow(ctx, `SELECT max(c.created_at) FROM certificates c WHERE c.org_id = $1 AND c.id = $2
+		AND EXISTS (SELECT FROM certificates b WHERE b.domain_id = c.domain_id AND b.replaced_by = c.id)`, orgID, id).Scan(&at)
 	return at, translate(err, "certificate", id)
 }
 

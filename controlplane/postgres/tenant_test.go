@@ -45,12 +45,14 @@ func TestTenantWall(t *testing.T) {
 		"RestartJob": func() error {
 			return d.InTx(ctx, func(tx *postgres.Tx) error { _, _, err := tx.RestartJob(ctx, other, j.ID, start); return err })
 		},
-		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
-		"Token":        func() error { _, err := d.Token(ctx, other, token.ID); return err },
-		"RenameToken":  func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
-		"DeleteToken":  func() error { return d.DeleteToken(ctx, other, token.ID) },
-		"Organization": func() error { _, err := d.Organization(ctx, "org_none"); return err },
-		"DomainCount":  func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
+		"Order":              func() error { _, err := d.Order(ctx, other, o.ID); return err },
+		"RenewalWindowStart": func() error { _, err := d.RenewalWindowStart(ctx, other, dom.ID); return err },
+		"Certificate":        func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
+		"Token":              func() error { _, err := d.Token(ctx, other, token.ID); return err },
+		"RenameToken":        func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
+		"DeleteToken":        func() error { return d.DeleteToken(ctx, other, token.ID) },
+		"Organization":       func() error { _, err := d.Organization(ctx, "org_none"); return err },
+		"DomainCount":        func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
 	}
 	for what, call := range refused {
 		wantKind(t, what, call(), controlplane.KindNotFound)
