@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // isCode reports whether err is the API's problem with the code.
 func isCode(err error, code string) bool {
-	e, ok := err.(*client.Error)
+	e, ok := errors.AsType[*client.Error](err)
 	return ok && e.Code == code
 }
 
