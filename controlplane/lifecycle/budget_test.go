@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -291,4 +292,32 @@ func TestRetryWithinTheHour(t *testing.T) {
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	_, _, err = w.RetryJob(t.Context(), alice, w.org, dead.ID)
 	wantError(t, "retrying the dead one", err, controlplane.KindRateLimited, "renewed-recently")
+}
+
+// What is due is not due any more once its job is dead: to request it again counts, also where the
+// certificate has expired and is renewed by request only.
+func TestBudgetCountsWhatFailsForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).in(1)
+	d := w.active("example.com", func(o *controlplane.Options) { o.AutoRenew = false })
+	w.clock.set(d.ExpiresAt.Add(day))
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/order/"+o.ID
+		over := says(controlplane.VerdictRejected)
+		over.CA, over.Over = o.CA, true
+		return errors.Join(j.Save(ctx, o), over)
+	})
+	orders := 0
+	for orders < 100 {
+		_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+		must(t, err)
+		j := w.run(d, controlplane.JobRenewal)
+		if j.Reason == controlplane.ReasonOrderBudget {
+			break
+		}
+		orders++
+	}
+	if orders != 4+10 {
+		t.Errorf("%d orders were placed, want the 4 of the renewal that was due and the 10 of the budget", orders)
+	}
 }

@@ -77,8 +77,8 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 		if last {
 			d.Status, d.StatusReason = controlplane.DomainError, code
 		}
-		if last && d.CertificateID != "" && d.AutoRenew {
-			again := now.Add(24 * time.Hour) // what had a certificate is to have one again
+		if last && d.CertificateID != "" {
+			again := now.Add(24 * time.Hour) // what had a certificate is to have one again; until then it is not due
 			d.RenewAt = &again
 		}
 		return
