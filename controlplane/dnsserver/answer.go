@@ -11,7 +11,7 @@ type reply struct {
 
 // answer handles one message, into out's memory. now is in nanoseconds since 1970.
 func (s *Server) answer(out, pkt []byte, tcp bool, now int64) reply {
-	if q, ok := parse(pkt); ok {
+	if q, ok := parse(pkt, false); ok {
 		if r, ok := s.fast(out, pkt, q, tcp, now); ok {
 			return r
 		}

@@ -40,12 +40,11 @@ type Config struct {
 	Source Source
 
 	// RateLimit is how many answers per second over UDP one client network (/24 or /56) gets,
-	// with a burst of one second's worth. Of those beyond, every other is sent empty and
-	// truncated, so that a real client comes again over TCP, and the rest are dropped. 0 is
-	// off.
+	// with a burst of one second's worth. Those beyond are sent empty and truncated, so that a
+	// real client comes again over TCP, which has no such limit. 0 is off.
 	RateLimit int
-	// RateLimitExempt are networks without that limit, such as those of the workers that
-	// watch this server.
+	// RateLimitExempt are networks without that limit and with none for TCP but the total, such
+	// as those of the workers that watch this server, or of a proxy that hides its clients.
 	RateLimitExempt []netip.Prefix
 
 	// Sockets is the number of UDP sockets, each with a goroutine, per address. 0 means one
@@ -57,8 +56,9 @@ type Config struct {
 	LookupRate        int
 	LookupConcurrency int
 
-	// MaxTCPConns is how many TCP connections are served at once; 0 means 2,048. Beyond that
-	// new ones are closed.
+	// MaxTCPConns is how many TCP connections are served at once; 0 means 2,048. An IPv4 address
+	// or IPv6 /64 has at most an eighth of them, an IPv4 /24 or IPv6 /48 a quarter. Beyond a
+	// limit, each new connection takes the place of an idle one (see tcpConns).
 	MaxTCPConns int
 	// TCPIdleTimeout is how long a connection may stay without a whole question, and how
 	// long a write may take; 0 means 10 s (RFC 7766 §6.2.3).

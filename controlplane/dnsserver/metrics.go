@@ -17,7 +17,7 @@ var (
 const (
 	dropIgnored = iota // too short, or not a question
 	dropLimited
-	dropBusy // too many wait for a look-up, or too many connections
+	dropBusy // too many wait for a look-up
 	dropKinds
 )
 
@@ -40,6 +40,7 @@ type metrics struct {
 	restarts atomic.Uint64
 	changes  atomic.Uint64
 	tcpConns atomic.Int64
+	evicted  [evictedKinds]atomic.Uint64
 
 	mu       sync.Mutex
 	counters []*counters
@@ -104,7 +105,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descResponses  = desc("responses_total", "Answers sent, by transport, type asked for and response code.", "transport", "type", "rcode")
 	descTruncated  = desc("truncated_total", "Answers sent with TC set.", "transport")
-	descDropped    = desc("dropped_total", "Messages not answered, and connections not served, by reason.", "transport", "reason")
+	descDropped    = desc("dropped_total", "Messages not answered, by reason.", "transport", "reason")
 	descLookups    = desc("lookups_total", "Look-ups of single targets in the source, by result.", "result")
 	descRestarts   = desc("feed_lost_total", "How often the feed was lost.")
 	descChanges    = desc("changes_total", "Changes that the feed sent after a snapshot.")
@@ -112,12 +113,13 @@ var (
 	descTargets    = desc("targets", "Targets in memory.")
 	descChallenges = desc("challenges", "Challenges in memory.")
 	descTCP        = desc("tcp_connections", "TCP connections open.")
+	descEvicted    = desc("tcp_evicted_total", "TCP connections cut to make room for a new one, by the limit that was reached: of an IPv4 address or IPv6 /64 (network), of an IPv4 /24 or IPv6 /48 (aggregate), or of all (total).", "limit")
 )
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descResponses, descTruncated, descDropped, descLookups, descRestarts,
-		descChanges, descInSync, descTargets, descChallenges, descTCP} {
+		descChanges, descInSync, descTargets, descChallenges, descTCP, descEvicted} {
 		ch <- d
 	}
 }
@@ -157,6 +159,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descTargets, m.memory.targets.Load())
 	gauge(descChallenges, m.memory.challenges.Load())
 	gauge(descTCP, m.tcpConns.Load())
+	for i := range evictedNames {
+		counter(descEvicted, m.evicted[i].Load(), evictedNames[i])
+	}
 }
 
 func (m *metrics) sum(transport string) *counters {

@@ -18,7 +18,6 @@ type limiter struct {
 	exempt []netip.Prefix
 	seed   maphash.Seed
 	at     []atomic.Int64
-	over   atomic.Uint32
 }
 
 // newLimiter returns nil, which lets everything pass, where rate is 0.
@@ -30,35 +29,29 @@ func newLimiter(rate int, exempt []netip.Prefix) *limiter {
 		seed: maphash.MakeSeed(), at: make([]atomic.Int64, limiterSlots)}
 }
 
-// verdict is what becomes of an answer.
-type verdict int
-
-const (
-	pass verdict = iota
-	slip         // send it truncated
-	drop
-)
-
-// check counts one answer to a client.
-func (l *limiter) check(client netip.Addr, now int64) verdict {
+// allow counts one answer to a client. Over the limit it reports false, and the client gets a
+// truncated answer: no larger than the question, so that a spoofed flood gains nothing from it,
+// while the real client in the spoofed network learns to come over TCP. (To drop some of these
+// answers would cost that client a timeout each time.)
+func (l *limiter) allow(client netip.Addr, now int64) bool {
 	if l == nil {
-		return pass
+		return true
 	}
 	client = client.Unmap()
 	a, n := client.As16(), 7 // /56
 	if client.Is4() {
 		n = 15 // /24, behind the 96 bits of the mapping
 	}
-	if take(&l.at[maphash.Bytes(l.seed, a[:n])%limiterSlots], now, l.every, int64(time.Second)) {
-		return pass
-	}
-	for _, p := range l.exempt {
-		if p.Contains(client) {
-			return pass
+	return take(&l.at[maphash.Bytes(l.seed, a[:n])%limiterSlots], now, l.every, int64(time.Second)) ||
+		within(l.exempt, client)
+}
+
+// within reports whether an address is in one of the networks.
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	for _, p := range networks {
+		if p.Contains(a) {
+			return true
 		}
 	}
-	if l.over.Add(1)%2 == 0 {
-		return slip
-	}
-	return drop
+	return false
 }

@@ -27,7 +27,7 @@ type Server struct {
 	ctx      context.Context // ends when the work in the background is to end
 	cancel   context.CancelFunc
 	listen   *listeners
-	tcp      tcpConns
+	tcp      *tcpConns
 	stopping atomic.Bool
 	serving  sync.WaitGroup // goroutines that read questions, and those that wait for look-ups
 	keeping  sync.WaitGroup // goroutines that keep memory
@@ -49,7 +49,7 @@ func New(c Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.metrics = &metrics{memory: s.memory}
 	s.through = newThrough(c, s.metrics)
-	s.tcp.conns = make(map[net.Conn]struct{})
+	s.tcp = newTCPConns(c, s.metrics)
 	if c.Registerer != nil {
 		if err := c.Registerer.Register(s.metrics); err != nil {
 			return nil, fmt.Errorf("dnsserver: metrics: %w", err)

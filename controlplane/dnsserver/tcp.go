@@ -4,23 +4,18 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	tcpReadBuffer = 4 << 10
+	tcpReadBuffer = 4 << 10  // of a connection; no longer question is taken
 	tcpFlushAt    = 16 << 10 // answers are gathered while more questions are at hand
+	tcpKernel     = 64 << 10 // octets each way that the kernel holds of a connection
+	tcpLate       = 64       // answers of one connection that wait for look-ups beside it
 )
-
-// tcpConns are the connections that are open.
-type tcpConns struct {
-	mu       sync.Mutex
-	conns    map[net.Conn]struct{}
-	draining bool
-}
 
 // serveTCP accepts connections until the listener is closed.
 func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
@@ -34,16 +29,21 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 			time.Sleep(10 * time.Millisecond) // such as out of files
 			continue
 		}
-		if !s.tcp.add(conn, s.config.MaxTCPConns) {
-			count.dropped[dropBusy].Add(1)
+		c := &tcpConn{server: s, conn: conn.(*net.TCPConn), count: count}
+		evicted, ok := s.tcp.add(c)
+		if !ok { // the server stops
 			_ = conn.Close()
 			continue
 		}
+		if evicted != nil {
+			evicted.cut()
+		}
 		s.metrics.tcpConns.Add(1)
 		s.serving.Go(func() {
-			c := &tcpConn{server: s, conn: conn, count: count}
+			_ = c.conn.SetReadBuffer(tcpKernel) // else it grows to megabytes for one who reads nothing
+			_ = c.conn.SetWriteBuffer(tcpKernel)
 			c.serve()
-			s.tcp.remove(conn)
+			s.tcp.remove(c)
 			s.metrics.tcpConns.Add(-1)
 		})
 	}
@@ -53,9 +53,11 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 // look-up does not hold up those behind it (RFC 7766 §6.2.1.1).
 type tcpConn struct {
 	server *Server
-	conn   net.Conn
+	conn   *net.TCPConn
 	count  *counters
+	places [3]place // in the groups that count it; held by tcpConns.mu
 	late   sync.WaitGroup
+	lateN  atomic.Int32 // answers that wait for a look-up, each in a goroutine
 
 	mu  sync.Mutex // held while out is changed or written
 	out []byte
@@ -66,58 +68,85 @@ func (c *tcpConn) serve() {
 	defer func() { _ = c.conn.Close() }()
 	defer c.late.Wait()
 	in := bufio.NewReaderSize(c.conn, tcpReadBuffer)
-	var pkt, scratch []byte
+	var scratch []byte
 	for {
-		if in.Buffered() < 2 || in.Buffered() < 2+peekLen(in) {
-			if !c.flush() || !c.server.tcp.await(c.conn, c.server.config.TCPIdleTimeout) {
-				return
-			}
-		}
-		var size [2]byte
-		if _, err := io.ReadFull(in, size[:]); err != nil {
+		waited := in.Buffered() < 2 || in.Buffered() < 2+peekLen(in)
+		if waited && (!c.flush() || !c.server.tcp.await(c.conn, c.server.config.TCPIdleTimeout)) {
 			return
 		}
-		n := int(binary.BigEndian.Uint16(size[:]))
-		if cap(pkt) < n {
-			pkt = make([]byte, max(n, 512))
-		}
-		pkt = pkt[:n]
-		if _, err := io.ReadFull(in, pkt); err != nil {
+		pkt, ok := c.next(in)
+		if !ok {
 			return
+		}
+		if waited {
+			c.server.tcp.touch(c)
 		}
 		now := c.server.now().UnixNano()
 		r := c.server.answer(scratch, pkt, true, now)
 		if r.wait != nil {
-			if !c.answerLate(pkt, r.wait) {
+			if r, ok = c.answerLate(pkt, r.wait); !ok {
 				return
 			}
-			continue
-		}
-		if len(r.wire) == 0 { // not a question: this is no client of ours
+		} else if len(r.wire) == 0 { // not a question: this is no client of ours
 			c.count.dropped[dropIgnored].Add(1)
 			return
 		}
-		scratch = r.wire[:0]
-		if !c.append(&r) {
-			return
+		if len(r.wire) > 0 {
+			scratch = r.wire[:0]
+			if !c.append(&r) {
+				return
+			}
 		}
+		_, _ = in.Discard(2 + len(pkt))
 	}
 }
 
-// answerLate answers a question when its look-up is done.
-func (c *tcpConn) answerLate(pkt []byte, wait *call) bool {
-	if !c.server.through.wait() {
-		c.count.dropped[dropBusy].Add(1)
-		return false
+// next returns the next question, in the memory of in. It reports false at the end, and for a
+// message that is longer than any question: the length alone takes no memory.
+func (c *tcpConn) next(in *bufio.Reader) ([]byte, bool) {
+	if _, err := in.Peek(2); err != nil {
+		return nil, false
+	}
+	n := peekLen(in)
+	if 2+n > in.Size() {
+		c.count.dropped[dropIgnored].Add(1)
+		return nil, false
+	}
+	framed, err := in.Peek(2 + n)
+	if err != nil {
+		return nil, false
+	}
+	return framed[2:], true
+}
+
+// answerLate answers a question when its look-up is done: in a goroutine, or, where too many
+// of those wait, at once, so that the questions behind it wait too. Only that answer is in
+// the reply.
+func (c *tcpConn) answerLate(pkt []byte, wait *call) (reply, bool) {
+	t := c.server.through
+	if c.lateN.Load() >= tcpLate || !t.enter(&t.waitingTCP) {
+		if !c.flush() {
+			return reply{}, false
+		}
+		<-wait.done
+		return c.server.slow(nil, pkt, true, c.server.now().UnixNano(), wait), true
 	}
 	question := append([]byte(nil), pkt...)
+	c.lateN.Add(1)
 	c.late.Go(func() {
-		defer c.server.through.leave()
+		defer t.leave(&t.waitingTCP)
+		defer c.lateN.Add(-1)
 		<-wait.done
 		r := c.server.slow(nil, question, true, c.server.now().UnixNano(), wait)
 		_ = c.append(&r) && c.flush()
 	})
-	return true
+	return reply{}, true
+}
+
+// cut ends the connection at once and leaves nothing of it in the kernel.
+func (c *tcpConn) cut() {
+	_ = c.conn.SetLinger(0)
+	_ = c.conn.Close()
 }
 
 // append queues an answer, and writes when there is much.
@@ -151,47 +180,4 @@ func peekLen(in *bufio.Reader) int {
 		return 0
 	}
 	return int(binary.BigEndian.Uint16(b))
-}
-
-// add takes a new connection, unless there are too many or the server stops.
-func (t *tcpConns) add(conn net.Conn, most int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.draining || len(t.conns) >= most {
-		return false
-	}
-	t.conns[conn] = struct{}{}
-	return true
-}
-
-func (t *tcpConns) remove(conn net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.conns, conn)
-}
-
-// await sets the time within which the next message is to be there. It reports false when
-// the server stops.
-func (t *tcpConns) await(conn net.Conn, idle time.Duration) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !t.draining && conn.SetReadDeadline(time.Now().Add(idle)) == nil
-}
-
-// drain makes every connection end when what it has read is answered.
-func (t *tcpConns) drain() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.draining = true
-	for conn := range t.conns {
-		_ = conn.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-func (t *tcpConns) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for conn := range t.conns {
-		_ = conn.Close()
-	}
 }

@@ -10,7 +10,7 @@ import (
 const (
 	lookupTimeout = time.Second // of one Source.Lookup
 	lookupMemory  = time.Second // how long its result is answered again
-	lookupWaiters = 1024        // questions that wait for one, at most
+	lookupWaiters = 1024        // questions of one transport that wait for one, at most
 	throughShards = 16
 	sweepInterval = 10 * time.Second // of challenges that have expired
 )
@@ -26,8 +26,11 @@ type through struct {
 	every   int64 // nanoseconds of budget that one look-up costs
 	spent   atomic.Int64
 	slots   chan struct{}
-	waiting atomic.Int64
-	shards  [throughShards]throughShard
+	// Those who wait, counted apart: a flood of spoofed questions over UDP takes no place from
+	// TCP, nor one client's connections from UDP.
+	waitingUDP, waitingTCP atomic.Int64
+
+	shards [throughShards]throughShard
 }
 
 type throughShard struct {
@@ -131,16 +134,16 @@ func (t *through) forget(k key) {
 	s.mu.Unlock()
 }
 
-// wait reserves a place among those who wait; the caller gives it back with leave.
-func (t *through) wait() bool {
-	if t.waiting.Add(1) > lookupWaiters {
-		t.waiting.Add(-1)
+// enter reserves a place among those who wait; the caller gives it back with leave.
+func (t *through) enter(waiting *atomic.Int64) bool {
+	if waiting.Add(1) > lookupWaiters {
+		waiting.Add(-1)
 		return false
 	}
 	return true
 }
 
-func (t *through) leave() { t.waiting.Add(-1) }
+func (t *through) leave(waiting *atomic.Int64) { waiting.Add(-1) }
 
 // take draws one from a bucket that refills every so many nanoseconds and holds burst
 // nanoseconds' worth (GCRA). at is the bucket's state: when it is full again.

@@ -62,12 +62,8 @@ func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
 		count.dropped[dropIgnored].Add(1)
 		return
 	}
-	switch s.limiter.check(from.Addr(), now) {
-	case drop:
-		count.dropped[dropLimited].Add(1)
-		return
-	case slip:
-		q, ok := parse(pkt)
+	if !s.limiter.allow(from.Addr(), now) {
+		q, ok := parse(pkt, true)
 		if !ok {
 			count.dropped[dropLimited].Add(1)
 			return
@@ -78,7 +74,7 @@ func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
 	}
 	r := s.answer(p.buffer(), pkt, false, now)
 	switch {
-	case r.wait != nil && !s.through.wait():
+	case r.wait != nil && !s.through.enter(&s.through.waitingUDP):
 		count.dropped[dropBusy].Add(1)
 	case r.wait != nil:
 		s.answerLate(append([]byte(nil), pkt...), r.wait, p.later(i), count)
@@ -93,7 +89,7 @@ func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
 // answerLate answers a question when the look-up that it needs is done.
 func (s *Server) answerLate(pkt []byte, wait *call, send func([]byte), count *counters) {
 	s.serving.Go(func() {
-		defer s.through.leave()
+		defer s.through.leave(&s.through.waitingUDP)
 		<-wait.done
 		r := s.slow(make([]byte, 0, udpSize), pkt, false, s.now().UnixNano(), wait)
 		count.count(&r)

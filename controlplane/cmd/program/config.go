@@ -68,8 +68,8 @@ type DNSConfig struct {
 	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" default:"127.0.0.1:5300" help:"Addresses to answer on, UDP and TCP; a public server listens on :53."`
 	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" placeholder:"HOST=IP/IP6" help:"The zone's NS records with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
 	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" placeholder:"HOST:PORT" help:"Every replica of the name server. A CA is told of a challenge only when all of them answer it."`
-	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks without that limit, such as those of workers on other machines."`
-	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Answers per second that one client network gets over UDP; 0 for no limit."`
+	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks without that limit and without a limit of TCP connections, such as those of workers on other machines."`
+	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Answers per second that one client network gets over UDP; those beyond are truncated, so that it comes over TCP. 0 for no limit."`
 }
 
 // CheckConfig is about looking at customers' delegations.
