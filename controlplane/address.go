@@ -26,8 +26,14 @@ var notPublic4 = prefixes(
 	"240.0.0.0/4",     // reserved (RFC 1112), and the broadcast address
 )
 
-// global6 is all that is handed out of IPv6 (RFC 4291 §2.4). Loopback, mapped addresses,
-// NAT64 (64:ff9b::/96, 64:ff9b:1::/48), unique local, link local and multicast are outside.
+// nat64 is the prefix by which a translator is reached: the IPv4 address is in the last 32 bits
+// (RFC 6052 §2.1).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// global6 is all that is handed out of IPv6 (RFC 4291 §2.4). Outside are unspecified and loopback
+// (::/128, ::1/128), IPv4-compatible addresses (::/96), local-use NAT64 (64:ff9b:1::/48),
+// discard-only (100::/64, 100:0:0:1::/64), segment routing (5f00::/16), unique local (fc00::/7),
+// link and site local (fe80::/10, fec0::/10), and multicast (ff00::/8).
 var global6 = netip.MustParsePrefix("2000::/3")
 
 // notPublic6 are the networks within global6 that are not on the public Internet (IANA IPv6
@@ -49,12 +55,17 @@ func prefixes(texts ...string) []netip.Prefix {
 }
 
 // IsPublicAddr reports whether an address is one of the public Internet, so that a customer
-// may have us connect to it. An IPv4 address in IPv6 form is taken as what it is.
+// may have us connect to it: a webhook's receiver, or a name server. A mapped IPv4 address
+// (::ffff:0:0/96) and one behind NAT64 are judged as the IPv4 address.
 func IsPublicAddr(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false
 	}
 	a = a.Unmap()
+	if nat64.Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	if a.Is4() {
 		return !within(notPublic4, a)
 	}

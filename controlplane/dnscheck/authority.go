@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 const (
@@ -114,20 +116,10 @@ func publicDial(ctx context.Context, network, address string) (net.Conn, error) 
 		if err != nil {
 			return err
 		}
-		if !public(ap.Addr().Unmap()) {
+		if !controlplane.IsPublicAddr(ap.Addr()) {
 			return errPrivate
 		}
 		return nil
 	}}
 	return d.DialContext(ctx, network, address)
-}
-
-var (
-	sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
-	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")     // RFC 791 §3.2
-	nat64       = netip.MustParsePrefix("64:ff9b::/96")  // RFC 6052: an IPv4 address of any kind inside
-)
-
-func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a) && !thisNetwork.Contains(a) && !nat64.Contains(a)
 }
