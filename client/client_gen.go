@@ -1153,7 +1153,7 @@ type DomainCreate struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address or public suffix.
+	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address, public suffix, or name reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion).
 	//
 	// Example: example.com
 	Name string `json:"name"`

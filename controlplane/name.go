@@ -82,14 +82,38 @@ func ParseName(pointer, s string) (string, error) {
 	if !strings.Contains(ascii, ".") {
 		return bad("name-public-suffix", quote(s)+" has a single label.", "Send a full name such as example.com.")
 	}
-	if last := ascii[strings.LastIndexByte(ascii, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+	if strings.Trim(lastLabel(ascii), "0123456789") == "" {
 		return bad("name-ip", quote(s)+" ends in a number, like an IP address.", "A DNS-01 challenge proves control of names only: send a domain name.")
+	}
+	if last := lastLabel(ascii); isSpecialUse(last) {
+		return bad("name-special-use", quote(s)+" ends in ."+last+", which is reserved for special use: CAs issue no certificates for such names.",
+			"Send a name that is registered in the public DNS, such as example.com.")
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(ascii); suffix == ascii {
 		return bad("name-public-suffix", quote(s)+" is a public suffix: nobody registers names under it but its registry.", "Send a name below it, such as example."+ascii+".")
 	}
 	return ascii, nil
 }
+
+// isSpecialUse reports whether names under a top-level label are never on the public Internet,
+// so that no CA issues for them: those of IANA's Special-Use Domain Names registry (RFC 6761)
+// and .internal, which ICANN keeps for private use. Names of the registry that are for
+// documentation and tests (.test, .example) are accepted: a CA for tests issues for them.
+func isSpecialUse(topLevel string) bool {
+	switch topLevel {
+	case "alt", // RFC 9476
+		"arpa",      // RFC 3172: home.arpa, in-addr.arpa, ip6.arpa, resolver.arpa and others
+		"internal",  // ICANN Board resolution 2024.07.29.06
+		"invalid",   // RFC 6761 §6.4
+		"local",     // RFC 6762
+		"localhost", // RFC 6761 §6.3
+		"onion":     // RFC 7686: not in DNS, so DNS-01 proves nothing
+		return true
+	}
+	return false
+}
+
+func lastLabel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 // hasSymbol reports whether a name has a character that IDNA2008 does not allow and the
 // mapping of UTS 46 lets pass: what is no letter, mark or digit, nor one of the exceptions

@@ -38,6 +38,9 @@ func TestParseNameGivesTheStoredForm(t *testing.T) {
 		"123.com":                      "123.com",
 		strings.ToUpper(longName(237)): longName(237),
 		longName(237) + ".":            longName(237),
+		"onion.com":                    "onion.com",
+		"local.example.com":            "local.example.com",
+		"arpa.example.org":             "arpa.example.org",
 	} {
 		if got, err := controlplane.ParseName("/name", in); err != nil || got != want {
 			t.Errorf("%q: %q, %v, want %q", in, got, err, want)
@@ -52,7 +55,9 @@ func TestParseNameRefuses(t *testing.T) {
 		"name-wildcard": {"*", "*.", "*.example.com", "*.*.example.com"},
 		"name-ip": {"192.0.2.1", "192.0.2.1.", "2001:db8::1", "[2001:db8::1]", "::1", "fe80::1%eth0", "::ffff:192.0.2.1",
 			"192.0.2", "1.2.3.4.5", "１.２.３.４", "example.123"},
-		"name-public-suffix": {"com", "COM.", "localhost", "co.uk", "github.io", "foo.ck", "公司.cn", "xn--55qx5d.cn"},
+		"name-special-use": {"shop.onion", "a.b.onion", "SHOP.Onion.", "shop。onion", "shop.ｏｎｉｏｎ", "printer.local", "x.invalid", "app.localhost", "db.internal", "x.alt",
+			"home.arpa", "nas.home.arpa", "in-addr.arpa", "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa", "resolver.arpa", "ipv4only.arpa"},
+		"name-public-suffix": {"onion", "arpa", "com", "COM.", "localhost", "co.uk", "github.io", "foo.ck", "公司.cn", "xn--55qx5d.cn"},
 		"name-too-long": {longName(238), longName(253), longName(254), longName(300), strings.Repeat("a", 300),
 			strings.Repeat("a", 300) + ".com", strings.Repeat("x", 1<<20), strings.Repeat("ü.", 200) + "com"},
 		"name-challenge": {"_acme-challenge.example.com", "_ACME-Challenge.example.com."},
@@ -92,7 +97,7 @@ func TestParseNameSaysWhatToSendForAChallengeName(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"example.com", "*.a", "[::1]", "bücher.example", "xn--bcher-kva.example", "a..b", "example.com。", "_acme-challenge.a.b", "1.2.3.4", "ex\u00adample.com", "a\u200d.com", "אב1.com"} {
+	for _, s := range []string{"example.com", "*.a", "[::1]", "bücher.example", "xn--bcher-kva.example", "a..b", "example.com。", "_acme-challenge.a.b", "1.2.3.4", "ex\u00adample.com", "a\u200d.com", "אב1.com", "a.onion", "a.home.arpa", "onion.com"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -24,7 +24,7 @@ func TestCheckWebhookURL(t *testing.T) {
 	}
 	for _, url := range []string{"", "example.com", "/hook", "http://example.com", "ftp://example.com", "javascript:alert(1)", "https:example.com", "https://", "https://:443/", "https://user@example.com", "https://user:pw@example.com",
 		"https://example.com#x", "https://example.com/#", "https://example.com:22/", "https://example.com:0/", "https://example.com:99999/", "https://example.com:x/", "https://127.0.0.1/", "https://[::1]/",
-		"https://[::ffff:10.0.0.1]/", "https://[fe80::1%25eth0]/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data", "https://localhost/", "https://db/", "https://a.local", "https://a.internal/", "https://2130706433/",
+		"https://[::ffff:10.0.0.1]/", "https://[fe80::1%25eth0]/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data", "https://localhost/", "https://db/", "https://a.local", "https://a.internal/", "https://a.onion/", "https://a.home.arpa/", "https://a.invalid/", "https://2130706433/",
 		"https://127.1/", "https://0x7f.1/", "https://exa mple.com/", "https://example.com/\n", "https://-a.example.com/", "https://a..example.com/", "https://" + strings.Repeat("a", 64) + ".example.com/", "https://example.com/" + strings.Repeat("a", 2048)} {
 		if err := controlplane.CheckWebhookURL(url, false); !controlplane.HasCode(err, "webhook-url") {
 			t.Errorf("%s: %v", url, err)

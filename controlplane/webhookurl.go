@@ -63,8 +63,7 @@ func webhookHostFault(host string) (why, fix string) {
 	if err != nil {
 		return "The host is not a valid name.", "Check its spelling."
 	}
-	last := ascii[strings.LastIndexByte(ascii, '.')+1:]
-	if last == ascii || last == "localhost" || last == "local" || last == "internal" || strings.Trim(last, "0123456789") == "" {
+	if last := lastLabel(ascii); last == ascii || isSpecialUse(last) || strings.Trim(last, "0123456789") == "" {
 		return "The host is no name of the public Internet.", "Send a name that everyone can resolve."
 	}
 	return "", ""

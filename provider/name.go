@@ -66,6 +66,10 @@ func canonicalName(s string) (string, error) {
 	if len(challengeLabel)+1+len(ascii) > 253 {
 		return "", fmt.Errorf("%q is too long: at most 237 characters leave room for %s", s, challengeLabel)
 	}
+	switch last := ascii[strings.LastIndexByte(ascii, '.')+1:]; last {
+	case "alt", "arpa", "internal", "invalid", "local", "localhost", "onion": // as the API does (IANA's special-use names)
+		return "", fmt.Errorf("%q ends in .%s, which is reserved for special use: CAs issue no certificates for such names", s, last)
+	}
 	return ascii, nil
 }
 

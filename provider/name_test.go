@@ -44,6 +44,15 @@ var badNames = map[string]string{ // name to a part of what is said
 	"r3---sn.example.com":             "not a domain name",
 	"example.com..":                   "not a domain name",
 	"_acme-challenge.example.com":     "",
+	"shop.onion":                      "special use",
+	"Printer.LOCAL.":                  "special use",
+	"nas.home.arpa":                   "special use",
+	"2.0.192.in-addr.arpa":            "special use",
+	"x.invalid":                       "special use",
+	"app.localhost":                   "special use",
+	"localhost":                       "special use",
+	"db.internal":                     "special use",
+	"x.alt":                           "special use",
 }
 
 // The provider's idea of a name is the control plane's, or a plan could differ from what is stored.

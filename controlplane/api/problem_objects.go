@@ -8,6 +8,7 @@ var objectProblems = []problemPage{
 	{"name-wildcard", "The name is a wildcard", "A wildcard is an option of the domain, not a name of its own.", `Send the name without "*." and set wildcard to true: the certificate then covers both.`},
 	{"name-ip", "The name is an IP address", "A DNS-01 challenge proves control of names only.", "Send a domain name."},
 	{"name-public-suffix", "The name is a public suffix", "Nobody registers names under it but its registry, so nobody gets a certificate for it.", "Send a name below it, such as example.com rather than com."},
+	{"name-special-use", "The name is reserved for special use", "Names under .alt, .arpa, .internal, .invalid, .local, .localhost and .onion are not on the public Internet, so CAs issue no certificates for them.", "Send a name that is registered in the public DNS, such as example.com. A private name needs a private CA."},
 	{"name-challenge", "The name is a challenge name", "_acme-challenge is where the proof stands, not what it is for.", "Send the name that the certificate is for."},
 	{"name-in-zone", "The name lies in the validation zone", "Nothing but the targets of CNAMEs is answered in the validation zone, so no CNAME for such a name could ever be seen.", "Send the name that the certificate is for."},
 	{"domain-exists", "The domain exists already", "The organization has a domain of this name; existing_id says which.", "Use that one, or delete it first."},

@@ -48,6 +48,8 @@ func TestWrongInput(t *testing.T) {
 		{"name IPv4", "POST", "/api/domains", `{"name":"192.0.2.1"}`, nil, 422, "name-ip", []string{"/name name-ip"}},
 		{"name IPv6", "POST", "/api/domains", `{"name":"[2001:db8::1]"}`, nil, 422, "name-ip", []string{"/name name-ip"}},
 		{"name public suffix", "POST", "/api/domains", `{"name":"co.uk"}`, nil, 422, "name-public-suffix", []string{"/name name-public-suffix"}},
+		{"name special use", "POST", "/api/domains", `{"name":"shop.onion"}`, nil, 422, "name-special-use", []string{"/name name-special-use"}},
+		{"delegation of a special-use name", "GET", "/api/delegation?name=nas.home.arpa", nil, nil, 422, "name-special-use", []string{"/name name-special-use"}},
 		{"name in the validation zone", "POST", "/api/domains", `{"name":"Shop.acme.dcvaas.test"}`, nil, 422, "name-in-zone", []string{"/name name-in-zone"}},
 		{"delegation in the validation zone", "GET", "/api/delegation?name=acme.dcvaas.test", nil, nil, 422, "name-in-zone", []string{"/name name-in-zone"}},
 		{"chain of white space", "POST", "/api/domains", `{"name":"a.example.com","preferred_chain":" "}`, nil, 422, "chain-invalid", []string{"/preferred_chain chain-invalid"}},
