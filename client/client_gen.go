@@ -796,12 +796,17 @@ type CAAFinding struct {
 	// Example: ["letsencrypt.org"]
 	Identities []string `json:"identities"`
 
-	// Observed What was seen in DNS.
+	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
 	//
 	// Example: example.com. CAA 0 issue "pki.example"
 	Observed string `json:"observed"`
 
-	// Records Those records.
+	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	//
+	// Example: 1
+	ObservedCount int `json:"observed_count"`
+
+	// Records Those records: at most 10, of at most 255 characters each.
 	//
 	// Example: ["0 issue \"pki.example\""]
 	Records []string `json:"records"`
@@ -944,10 +949,15 @@ type Condition struct {
 	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
 
-	// Observed What was seen; not there where nothing is wrong.
+	// Observed What was seen: at most 10 values of 255 characters, separated by `; `, and how many more there are. Not there where nothing is wrong.
 	//
 	// Example: NXDOMAIN
 	Observed *string `json:"observed,omitempty"`
+
+	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	//
+	// Example: 1
+	ObservedCount *int `json:"observed_count,omitempty"`
 
 	// Reason Stable code.
 	//
@@ -1016,10 +1026,15 @@ type Diagnosis struct {
 	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
 	Fix string `json:"fix"`
 
-	// Observed What was seen in DNS.
+	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
 	//
 	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
 	Observed string `json:"observed"`
+
+	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	//
+	// Example: 1
+	ObservedCount int `json:"observed_count"`
 
 	// Summary What is the matter.
 	//
@@ -1598,8 +1613,13 @@ type MemberUpdate struct {
 
 // Observation One answer, from one resolver or name server.
 type Observation struct {
-	// Answer The records in presentation form.
+	// Answer The records in presentation form: at most 10, of at most 255 characters each.
 	Answer []string `json:"answer"`
+
+	// AnswerCount How many records were answered, with those that `answer` leaves out.
+	//
+	// Example: 1
+	AnswerCount int `json:"answer_count"`
 
 	// Error Why nothing was answered.
 	//
@@ -3743,7 +3763,7 @@ type ClientInterface interface {
 	// | `domain.updated` | `before` and `after`: name, status and options |
 	// | `domain.deleted` | `before`: name, status and options |
 	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
@@ -3797,7 +3817,7 @@ type ClientInterface interface {
 	// | `domain.updated` | `before` and `after`: name, status and options |
 	// | `domain.deleted` | `before`: name, status and options |
 	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
@@ -5160,7 +5180,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.updated` | `before` and `after`: name, status and options |
 // | `domain.deleted` | `before`: name, status and options |
 // | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
@@ -5224,7 +5244,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.updated` | `before` and `after`: name, status and options |
 // | `domain.deleted` | `before`: name, status and options |
 // | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
@@ -9886,7 +9906,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.updated` | `before` and `after`: name, status and options |
 	// | `domain.deleted` | `before`: name, status and options |
 	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
@@ -9940,7 +9960,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.updated` | `before` and `after`: name, status and options |
 	// | `domain.deleted` | `before`: name, status and options |
 	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
@@ -18685,7 +18705,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.updated` | `before` and `after`: name, status and options |
 // | `domain.deleted` | `before`: name, status and options |
 // | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
@@ -18745,7 +18765,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.updated` | `before` and `after`: name, status and options |
 // | `domain.deleted` | `before`: name, status and options |
 // | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `expected`, `fix` |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |

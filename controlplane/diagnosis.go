@@ -38,7 +38,8 @@ func IsCause(code string) bool {
 type Diagnosis struct {
 	Code      string        `json:"code"` // CauseOK or one of the causes above
 	Summary   string        `json:"summary"`
-	Observed  string        `json:"observed"`
+	Observed  string        `json:"observed"`       // see Observed: at most 10 values of 255 characters
+	Count     int           `json:"observed_count"` // of all values
 	Expected  string        `json:"expected"`
 	Fix       string        `json:"fix"`
 	Zone      string        `json:"zone,omitempty"`     // apex of the zone that the record belongs in; empty if unknown
@@ -59,8 +60,9 @@ type Observation struct {
 	Source string   `json:"source"` // resolver URL, or name server with its address
 	Name   string   `json:"name"`   // what was asked
 	Type   string   `json:"type"`
-	RCode  string   `json:"rcode"`  // "NOERROR", "NXDOMAIN" …; empty where nothing was answered
-	Answer []string `json:"answer"` // records in presentation form
+	RCode  string   `json:"rcode"`        // "NOERROR", "NXDOMAIN" …; empty where nothing was answered
+	Answer []string `json:"answer"`       // records in presentation form: MaxObserved at most, each shortened
+	Count  int      `json:"answer_count"` // of all records
 	Error  string   `json:"error,omitempty"`
 }
 
@@ -88,10 +90,11 @@ type CAAFinding struct {
 	Identities []string `json:"identities"`         // issuer domain names that were looked for
 	FoundAt    string   `json:"found_at,omitempty"` // the name, at the domain or above, whose records count; empty: there are none
 	Alias      string   `json:"alias,omitempty"`    // where the CNAMEs from FoundAt lead, and the records stand
-	Records    []string `json:"records"`            // those records: `0 issue "letsencrypt.org"`
+	Records    []string `json:"records"`            // those records, MaxObserved at most, each shortened: `0 issue "letsencrypt.org"`
 	Add        []string `json:"add,omitempty"`      // records that would allow it: `example.com. CAA 0 issue "letsencrypt.org"`
 	Summary    string   `json:"summary"`
 	Observed   string   `json:"observed"`
+	Count      int      `json:"observed_count"` // of all values
 	Expected   string   `json:"expected"`
 	Fix        string   `json:"fix"`
 }

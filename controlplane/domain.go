@@ -43,7 +43,8 @@ type Condition struct {
 	Status        string        `json:"status"` // "true", "false" or "unknown"
 	Reason        string        `json:"reason"` // stable code
 	Message       string        `json:"message"`
-	Observed      string        `json:"observed,omitempty"`
+	Observed      string        `json:"observed,omitempty"`       // see Observed: at most 10 values of 255 characters
+	ObservedCount int           `json:"observed_count,omitempty"` // of all values
 	Expected      string        `json:"expected,omitempty"`
 	Fix           string        `json:"fix,omitempty"`
 	LastCheckedAt *time.Time    `json:"last_checked_at,omitempty"`

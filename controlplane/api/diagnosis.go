@@ -80,7 +80,7 @@ func examinationBody(e controlplane.Examination) Examination {
 		Causes: diagnosisBodies(e.Causes), Warnings: diagnosisBodies(e.Warnings)}
 	for i, f := range e.CAA {
 		body.Caa[i] = CAAFinding{Ca: f.CA, Allowed: f.Allowed, Code: f.Code, Identities: listOf(f.Identities), FoundAt: orNull(f.FoundAt), Alias: orNull(f.Alias),
-			Records: listOf(f.Records), Add: listOf(f.Add), Summary: f.Summary, Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}
+			Records: listOf(f.Records), Add: listOf(f.Add), Summary: f.Summary, Observed: f.Observed, ObservedCount: f.Count, Expected: f.Expected, Fix: f.Fix}
 	}
 	return body
 }
@@ -94,13 +94,13 @@ func diagnosisBodies(list []controlplane.Diagnosis) []Diagnosis {
 }
 
 func diagnosisBody(d controlplane.Diagnosis) Diagnosis {
-	body := Diagnosis{Code: d.Code, Summary: d.Summary, Observed: d.Observed, Expected: d.Expected, Fix: d.Fix, Zone: orNull(d.Zone), DnsHost: orNull(d.DNSHost),
+	body := Diagnosis{Code: d.Code, Summary: d.Summary, Observed: d.Observed, ObservedCount: d.Count, Expected: d.Expected, Fix: d.Fix, Zone: orNull(d.Zone), DnsHost: orNull(d.DNSHost),
 		Until: nullable.NewNullNullable[time.Time](), CheckedAt: d.CheckedAt.UTC(), Evidence: make([]Observation, len(d.Evidence))}
 	if !d.Until.IsZero() {
 		body.Until.Set(d.Until.UTC())
 	}
 	for i, o := range d.Evidence {
-		body.Evidence[i] = Observation{Source: o.Source, Name: o.Name, Type: o.Type, Rcode: o.RCode, Answer: listOf(o.Answer), Error: orNull(o.Error)}
+		body.Evidence[i] = Observation{Source: o.Source, Name: o.Name, Type: o.Type, Rcode: o.RCode, Answer: listOf(o.Answer), AnswerCount: o.Count, Error: orNull(o.Error)}
 	}
 	return body
 }

@@ -197,7 +197,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 	conditions := make([]Condition, len(d.Conditions))
 	for i, c := range d.Conditions {
 		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: c.Reason, Message: c.Message,
-			Observed: optional(c.Observed), Expected: optional(c.Expected), Fix: optional(c.Fix),
+			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount), Expected: optional(c.Expected), Fix: optional(c.Fix),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
 		if len(c.ACME) > 0 {
 			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // it was one when it was stored

@@ -16,11 +16,12 @@ func deref[T any](v *T) T {
 }
 
 // optional returns a pointer to s, nil where it is empty: the field is left out.
-func optional(s string) *string {
-	if s == "" {
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
 		return nil
 	}
-	return &s
+	return &v
 }
 
 // What is null in every answer is made once: a nullable is a map, and nothing writes to one.

@@ -3,7 +3,6 @@ package dnscheck
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,9 +10,6 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
-
-// shownRecords is how many CAA records a finding repeats.
-const shownRecords = 20
 
 // caaFindings says for each CA whether it may issue. The zone's own name servers count,
 // where they answer; each of them does, as a CA may ask any. Where no resolver gets an
@@ -66,10 +62,11 @@ func (l *look) applySets(ctx context.Context, f *controlplane.CAAFinding, sets [
 	i := max(0, slices.IndexFunc(verdicts, func(v caaVerdict) bool { return v.why != "" }))
 	s, v := sets[i], verdicts[i]
 	f.FoundAt, f.Alias = display0(s.at), display0(s.alias)
-	for _, rr := range s.rrs[:min(len(s.rrs), shownRecords)] {
+	for _, rr := range s.rrs[:min(len(s.rrs), controlplane.MaxObserved)] {
 		f.Records = append(f.Records, caaData(rr))
 	}
-	f.Observed = s.String()
+	observed := s.seen()
+	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
 	switch {
 	case s.at == "":
 		f.Summary = "No CAA records stand at " + display(l.domain) + " or above it, so every CA may issue."
@@ -138,13 +135,14 @@ func (l *look) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, set
 	if i < 0 {
 		f.Code = controlplane.CauseResolverUnreachable
 		f.Summary = "No resolver could be asked, so nothing is known about CAA records of " + display(l.domain) + " now."
-		f.Observed, f.Expected = "no answer", "an answer from a resolver"
+		f.Observed, f.Count, f.Expected = "no answer", 1, "an answer from a resolver"
 		f.Fix = unreachableFix
 		return ""
 	}
 	s := sets[i]
 	f.Code = controlplane.CauseCAALookupFailed
-	f.Observed = s.String()
+	observed := s.seen()
+	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
 	f.Expected = display(s.failedAt) + " CAA answered, if only by saying that there is none"
 	f.Summary = "The CAA records of " + display(s.failedAt) + " cannot be looked up, and then CAs do not issue."
 	z := l.theZone(ctx)
@@ -163,32 +161,31 @@ func (l *look) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, set
 	return ""
 }
 
-// String is what was seen, as a part of a sentence.
-func (s relevantSet) String() string {
+// seen is what was observed, the first value with who saw it.
+func (s relevantSet) seen() []string {
+	who := []string{s.source.label}
 	switch {
 	case s.failedAt != "" && s.reply.msg == nil:
-		return display(s.failedAt) + " CAA: " + plainError(s.reply.err) + " [" + s.source.label + "]"
+		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+plainError(s.reply.err), who)}
 	case s.failedAt != "":
 		why := dns.RcodeToString[s.reply.msg.Rcode]
 		if more := extendedError(s.reply.msg); more != "" {
 			why += ": " + more
 		}
-		return display(s.failedAt) + " CAA: " + why + " [" + s.source.label + "]"
+		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+why, who)}
 	case s.at == "":
-		return "no CAA records [" + s.source.label + "]"
+		return []string{controlplane.SeenBy("no CAA records", who)}
 	}
-	var rrs []dns.RR
-	for _, rr := range s.rrs[:min(len(s.rrs), shownRecords)] {
-		rrs = append(rrs, rr)
+	rrs := make([]dns.RR, len(s.rrs))
+	for i, rr := range s.rrs {
+		rrs[i] = rr
 	}
-	text := data(rrs)
-	if more := len(s.rrs) - len(rrs); more > 0 {
-		text += fmt.Sprintf("; and %d more", more)
-	}
+	values := data(rrs)
 	if s.alias != "" {
-		text = display(s.at) + " → " + text
+		values[0] = display(s.at) + " → " + values[0]
 	}
-	return text + " [" + s.source.label + "]"
+	values[0] = controlplane.SeenBy(values[0], who)
+	return values
 }
 
 func caName(ca CAIdentity) string {

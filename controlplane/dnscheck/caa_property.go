@@ -75,21 +75,21 @@ func (p property) refusal(ca controlplane.CAIdentity) string {
 	methods, limited := p.params["validationmethods"]
 	switch {
 	case p.malformed != "":
-		return "is malformed, as " + p.malformed + ", and CAs take it to allow nobody (RFC 8659 §4.2)"
+		return "is malformed, as " + controlplane.Shorten(p.malformed) + ", and CAs take it to allow nobody (RFC 8659 §4.2)"
 	case p.issuer == "":
 		return "allows nobody"
 	case !p.names(ca):
-		return "allows " + p.issuer + " only"
+		return "allows " + controlplane.Shorten(p.issuer) + " only"
 	case !slices.Contains(ca.Identities, p.issuer):
 		return "is not in lower case, and CAs compare it letter by letter"
 	case bound && (len(accounts) != 1 || !isURI(accounts[0])):
 		return "has no single account URI, and CAs take it to allow nobody (RFC 8657 §3)"
 	case bound && ca.AccountURI == "":
-		return "allows the account " + accounts[0] + " only (RFC 8657 §3), and ours is not registered yet"
+		return "allows the account " + controlplane.Shorten(accounts[0]) + " only (RFC 8657 §3), and ours is not registered yet"
 	case bound && accounts[0] != ca.AccountURI:
-		return "allows the account " + accounts[0] + " only (RFC 8657 §3), and ours is " + ca.AccountURI
+		return "allows the account " + controlplane.Shorten(accounts[0]) + " only (RFC 8657 §3), and ours is " + ca.AccountURI
 	case limited && !allowsMethod(methods):
-		return "allows the validation methods \"" + strings.Join(methods, "; ") + "\" only (RFC 8657 §4), and names are proved by " + challengeMethod + " here"
+		return "allows the validation methods \"" + controlplane.Shorten(strings.Join(methods, "; ")) + "\" only (RFC 8657 §4), and names are proved by " + challengeMethod + " here"
 	}
 	return ""
 }

@@ -66,14 +66,14 @@ func explain(tag string, properties []property, ca controlplane.CAIdentity) stri
 	var others []string
 	for _, p := range properties {
 		if p.names(ca) {
-			return what + " that names " + p.issuer + " " + p.refusal(ca) + "."
+			return what + " that names " + controlplane.Shorten(p.issuer) + " " + p.refusal(ca) + "."
 		}
 		if p.issuer != "" && p.malformed == "" && !slices.Contains(others, p.issuer) {
 			others = append(others, p.issuer)
 		}
 	}
 	if len(others) > 0 {
-		return what + " allows " + strings.Join(others, ", ") + " only."
+		return what + " allows " + controlplane.Observed(others, ", ") + " only."
 	}
 	for _, p := range properties {
 		if p.malformed != "" {
@@ -103,7 +103,7 @@ func proposal(properties []property, ca controlplane.CAIdentity) (value string, 
 	return value, bound && ca.AccountURI == ""
 }
 
-// caaData is a record as zone files have it, without the name.
+// caaData is a record as zone files have it, without the name, shortened.
 func caaData(rr *dns.CAA) string {
-	return strings.TrimPrefix(rr.String(), rr.Hdr.String())
+	return controlplane.Shorten(strings.TrimPrefix(rr.String(), rr.Hdr.String()))
 }

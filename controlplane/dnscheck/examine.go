@@ -89,7 +89,7 @@ func caaDiagnosis(code string, findings []controlplane.CAAFinding) (controlplane
 		switch {
 		case f.Code != code:
 		case d.Code == "":
-			d = controlplane.Diagnosis{Code: code, Summary: f.Summary, Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}
+			d = controlplane.Diagnosis{Code: code, Summary: f.Summary, Observed: f.Observed, Count: f.Count, Expected: f.Expected, Fix: f.Fix}
 		case code == controlplane.CauseCAAForbids:
 			others = append(others, f.CA)
 			if len(f.Add) > 0 {

@@ -16,9 +16,9 @@ import (
 func (l *look) say(f findings, code, summary, fix string) controlplane.Diagnosis {
 	d := controlplane.Diagnosis{
 		Code: code, Summary: summary, Fix: fix,
-		Observed: seen(slices.Concat(f.resolvers, f.servers)),
 		Expected: display(l.challenge) + " → " + display(l.target),
 	}
+	observe(&d, seen(slices.Concat(f.resolvers, f.servers)))
 	if f.zone.known {
 		d.Zone = display(f.zone.apex)
 		if h, ok := hostOf(f.zone.servers); ok {
@@ -75,7 +75,7 @@ func (l *look) mismatch(f findings, c chain) controlplane.Diagnosis {
 
 func (l *look) chainCause(f findings, c chain, code, summary string) controlplane.Diagnosis {
 	d := l.say(f, code, fmt.Sprintf(summary, display(l.challenge)), l.instruct("Let "+display(l.challenge)+" lead straight to its target: replace the CNAME there by this record", f.zone))
-	d.Observed = seen([]chain{c})
+	observe(&d, seen([]chain{c}))
 	return d
 }
 
@@ -84,7 +84,7 @@ func (l *look) doubled(f findings, c chain) controlplane.Diagnosis {
 	d := l.say(f, controlplane.CauseCNAMEDoubledLabel,
 		"The record stands at "+wrong+": the DNS host appended the zone's name to a host field that had it already.",
 		"Remove the record at "+wrong+", and "+l.create(f.zone))
-	d.Observed = c.String()
+	observe(&d, []string{c.String()})
 	return d
 }
 
@@ -92,7 +92,7 @@ func (l *look) conflict(f findings, txt []dns.RR) controlplane.Diagnosis {
 	d := l.say(f, controlplane.CauseTXTConflict,
 		"A TXT record stands at "+display(l.challenge)+", and a CNAME cannot stand beside it (RFC 1034 §3.6.2).",
 		"Remove the TXT record at "+display(l.challenge)+"; another ACME client or the DNS host itself left it there. Then "+l.create(f.zone))
-	d.Observed = data(txt)
+	observe(&d, data(txt))
 	return d
 }
 
@@ -100,7 +100,7 @@ func (l *look) proxied(f findings, addresses []dns.RR) controlplane.Diagnosis {
 	d := l.say(f, controlplane.CauseCNAMEProxied,
 		"The DNS host answers "+display(l.challenge)+" with addresses: it hides the CNAME behind its proxy, or there are address records in its place.",
 		"Switch proxying or flattening off for this record (at Cloudflare: \"DNS only\"), or remove the address records. Where the CNAME is not there, "+l.create(f.zone))
-	d.Observed = data(addresses)
+	observe(&d, data(addresses))
 	return d
 }
 
@@ -152,7 +152,7 @@ func (l *look) disagree(f findings) controlplane.Diagnosis {
 		"Some name servers of "+display(f.zone.apex)+" have the record and some do not; a CA may ask either.",
 		"Wait until the DNS host has brought "+joined(without)+" up to date. If that takes longer than an hour, compare the zone's SOA serial there with that at "+
 			joined(with)+", and remove name servers at the registrar that no longer belong to the zone.")
-	d.Observed = seen(f.servers)
+	observe(&d, seen(f.servers))
 	return d
 }
 
@@ -173,8 +173,12 @@ func (l *look) oldAnswer(f findings, c chain) controlplane.Diagnosis {
 	return d
 }
 
-// seen says what was observed, with those who saw the same named together.
-func seen(chains []chain) string {
+func observe(d *controlplane.Diagnosis, values []string) {
+	d.Observed, d.Count = controlplane.Observed(values, "; "), len(values)
+}
+
+// seen is what was observed, with those who saw the same named together.
+func seen(chains []chain) []string {
 	var what []string
 	who := map[string][]string{}
 	for _, c := range chains {
@@ -185,19 +189,19 @@ func seen(chains []chain) string {
 		who[s] = append(who[s], c.source.label)
 	}
 	for i, s := range what {
-		what[i] = s + " [" + strings.Join(who[s], ", ") + "]"
+		what[i] = controlplane.SeenBy(s, who[s])
 	}
-	return strings.Join(what, "; ")
+	return what
 }
 
 // data is records as "name TYPE value".
-func data(rrs []dns.RR) string {
+func data(rrs []dns.RR) []string {
 	var out []string
 	for _, rr := range rrs {
 		h := rr.Header()
 		out = append(out, display(h.Name)+" "+dns.TypeToString[h.Rrtype]+" "+strings.TrimPrefix(rr.String(), h.String()))
 	}
-	return strings.Join(out, "; ")
+	return out
 }
 
 func joined(names []string) string {
@@ -205,7 +209,7 @@ func joined(names []string) string {
 	for i, n := range names {
 		shown[i] = display(n)
 	}
-	return strings.Join(shown, ", ")
+	return controlplane.Observed(shown, ", ")
 }
 
 // upper makes s begin a sentence.

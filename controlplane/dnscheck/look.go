@@ -144,8 +144,9 @@ func (l *look) remember(s source, q question, r reply) {
 	if r.msg != nil {
 		o.RCode = dns.RcodeToString[r.msg.Rcode]
 		o.Error = extendedError(r.msg)
-		for _, rr := range r.msg.Answer {
-			o.Answer = append(o.Answer, strings.ReplaceAll(rr.String(), "\t", " "))
+		o.Count = len(r.msg.Answer)
+		for _, rr := range r.msg.Answer[:min(len(r.msg.Answer), controlplane.MaxObserved)] {
+			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t", " ")))
 		}
 	}
 	if r.err != nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // reply is what came of a question. Both fields are set where a name server answered that
@@ -93,5 +95,5 @@ func extendedError(m *dns.Msg) string {
 		}
 		parts = append(parts, text)
 	}
-	return strings.Join(parts, "; ")
+	return controlplane.Shorten(strings.Join(parts, "; "))
 }

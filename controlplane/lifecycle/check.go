@@ -202,7 +202,7 @@ func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now
 	}
 	cause := seen.Cause()
 	return w.about(d, controlplane.ActionDelegationBroken,
-		map[string]any{"code": cause.Code, "observed": cause.Observed, "expected": cause.Expected, "fix": cause.Fix}, now)
+		map[string]any{"code": cause.Code, "observed": cause.Observed, "observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
 }
 
 // giveUpChecking ends a round of checks: nothing more happens until somebody asks.

@@ -43,7 +43,7 @@ func showIssuing(d *controlplane.Domain, now time.Time) {
 // condition returns a condition that is false for one of the doctor's causes.
 func condition(t controlplane.ConditionType, g controlplane.Diagnosis, before string, now time.Time, next *time.Time) controlplane.Condition {
 	return controlplane.Condition{Type: t, Status: "false", Reason: g.Code, Message: before + g.Summary,
-		Observed: g.Observed, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
+		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
 }
 
 // showFailure writes a job's failure into the domain: a domain whose certificate is still
