@@ -694,8 +694,13 @@ type BulkDomainResult struct {
 	// Domain The domain; null where it was refused.
 	Domain nullable.Nullable[Domain] `json:"domain"`
 
-	// Errors Every wrong field, as in an error; empty where none is.
+	// Errors The wrong fields, as in an error, but at most 10; empty without any.
 	Errors []FieldError `json:"errors"`
+
+	// ErrorsTotal How many fields are wrong, listed in `errors` or not.
+	//
+	// Example: 1
+	ErrorsTotal int `json:"errors_total"`
 
 	// Fix What to do about it.
 	//
@@ -1750,8 +1755,13 @@ type Problem struct {
 	// Example: The organization has a domain example.com already.
 	Detail *string `json:"detail,omitempty"`
 
-	// Errors Every field that is wrong, all at once.
+	// Errors The fields that are wrong, all at once, but at most 50.
 	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// ErrorsTotal How many fields are wrong, listed in `errors` or not. Not sent without `errors`.
+	//
+	// Example: 1
+	ErrorsTotal *int `json:"errors_total,omitempty"`
 
 	// ExistingId Of the object that a 409 collides with.
 	//

@@ -144,7 +144,7 @@ func TestRevokeCertificate(t *testing.T) {
 func TestError(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
 		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Mend them.",
-			"existing_id":"dom_2","retry_at":"2026-01-02T03:04:05Z","errors":[{"pointer":"/name","code":"name-ip","detail":"It is an IP address."},{"pointer":"/labels/a","code":"x","detail":"y"}]}`)
+			"existing_id":"dom_2","retry_at":"2026-01-02T03:04:05Z","errors":[{"pointer":"/name","code":"name-ip","detail":"It is an IP address."},{"pointer":"/labels/a","code":"x","detail":"y"}],"errors_total":7}`)
 	})
 	_, err := c.CreateDomain(t.Context(), DomainCreate{Name: "127.0.0.1"})
 	var e *Error
@@ -152,7 +152,7 @@ func TestError(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	want := Error{Method: "POST", Path: "/api/domains", Status: 422, Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Mend them.", RequestID: "req_1", ExistingID: "dom_2",
-		RetryAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Fields: []FieldError{{Pointer: "/name", Code: "name-ip", Detail: "It is an IP address."}, {Pointer: "/labels/a", Code: "x", Detail: "y"}}}
+		RetryAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Fields: []FieldError{{Pointer: "/name", Code: "name-ip", Detail: "It is an IP address."}, {Pointer: "/labels/a", Code: "x", Detail: "y"}}, FieldsTotal: 7}
 	if got, want := fmt.Sprintf("%+v", *e), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -16,15 +16,16 @@ import (
 type Error struct {
 	Method, Path string // of the call
 
-	Status     int    // HTTP status
-	Code       string // stable, e.g. "domain-exists"; empty where the answer is no problem document
-	Title      string
-	Detail     string
-	Fix        string // what to do about it
-	RequestID  string
-	ExistingID string       // of the object that a 409 collides with
-	RetryAt    time.Time    // when to come back
-	Fields     []FieldError // every wrong field of the body
+	Status      int    // HTTP status
+	Code        string // stable, e.g. "domain-exists"; empty where the answer is no problem document
+	Title       string
+	Detail      string
+	Fix         string // what to do about it
+	RequestID   string
+	ExistingID  string       // of the object that a 409 collides with
+	RetryAt     time.Time    // when to come back
+	Fields      []FieldError // the wrong fields of the body, at most 50
+	FieldsTotal int          // how many are wrong, listed in Fields or not
 }
 
 // Error says what was called, how it was answered and why.
@@ -89,6 +90,7 @@ func newError(resp *http.Response, body []byte) *Error {
 	e.Code = p.Code
 	e.Detail, e.Fix, e.ExistingID = deref(p.Detail), deref(p.Fix), deref(p.ExistingId)
 	e.Fields = deref(p.Errors)
+	e.FieldsTotal = max(deref(p.ErrorsTotal), len(e.Fields))
 	if p.Title != "" {
 		e.Title = p.Title
 	}

@@ -27,15 +27,16 @@ const (
 // Error is the one error type that people see. Message, Fix and Fields are written for
 // them; Err is the cause, logged and never sent.
 type Error struct {
-	Kind       Kind
-	Code       string // stable, e.g. "invalid-name"; the page /problems/{code} explains it
-	Message    string
-	Fix        string // what to do about it
-	Fields     []FieldError
-	ExistingID string          // of the object that a KindConflict collides with, or that a KindRateLimited is about
-	RetryAt    time.Time       // when trying again makes sense; zero if unknown
-	ACME       json.RawMessage // a CA's problem document, verbatim
-	Err        error
+	Kind        Kind
+	Code        string // stable, e.g. "invalid-name"; the page /problems/{code} explains it
+	Message     string
+	Fix         string // what to do about it
+	Fields      []FieldError
+	FieldsTotal int             // how many fields are wrong, if Fields does not list all
+	ExistingID  string          // of the object that a KindConflict collides with, or that a KindRateLimited is about
+	RetryAt     time.Time       // when trying again makes sense; zero if unknown
+	ACME        json.RawMessage // a CA's problem document, verbatim
+	Err         error
 }
 
 // FieldError names one wrong field by JSON pointer (RFC 6901).

@@ -35,8 +35,8 @@ type problem struct {
 	at     path.Path         // where an error without a usable pointer goes; empty: to the whole resource
 }
 
-// add makes diagnostics of an error of the client: one for each wrong field, at its attribute, or one for the whole. Each
-// detail ends with the request id.
+// add makes diagnostics of an error of the client: one for each wrong field, at its attribute, and one for those
+// that the API counts but does not list; or one for the whole. Each detail ends with the request id.
 func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 	if err == nil {
 		return
@@ -67,6 +67,9 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 			}
 		}
 		p.put(diags, at, summary, p.detail(e, text))
+	}
+	if more := e.FieldsTotal - len(e.Fields); more > 0 {
+		p.put(diags, p.at, summary, p.detail(e, fmt.Sprintf("%d more fields are wrong", more)))
 	}
 }
 

@@ -81,6 +81,11 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 		t.Errorf("two fields give %v", diags)
 	}
 	diags = nil
+	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags, &client.Error{Status: 422, RequestID: "req_1", FieldsTotal: 60, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"}}})
+	if want := "59 more fields are wrong.\n\nStatus: 422\nRequest ID: req_1"; len(diags) != 2 || diags[1].Detail() != want {
+		t.Errorf("one of 60 fields gives %v, want a second diagnostic %q", diags, want)
+	}
+	diags = nil
 	if (problem{}).add(t.Context(), &diags, nil); len(diags) != 0 {
 		t.Errorf("no error gives %v", diags)
 	}

@@ -40,6 +40,9 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return malformed("body-incomplete", "The body ended, or the connection stalled, before all of it was here.")
 	}
+	if err := r.Context().Err(); err != nil {
+		return err
+	}
 	var value map[string]any
 	if media == mediaCSV {
 		value, callOf(r.Context()).lines, err = op.decodeCSV(raw)
@@ -50,13 +53,11 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	fields := op.bodyErrors(value)
-	if op.each != "" {
-		callOf(r.Context()).refused, fields = op.setAside(value, fields)
+	refused, err := op.checkValue(r.Context(), value)
+	if err != nil {
+		return err
 	}
-	if len(fields) > 0 {
-		return fieldsError(fields, op)
-	}
+	callOf(r.Context()).refused = refused
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		if at := findNUL(value, nil); at != nil {
 			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...), Code: "invalid-character", Detail: "It contains the character U+0000, which no text here may have."}}, op)
@@ -128,32 +129,6 @@ func position(raw []byte, offset int64) (line, column int) {
 	return line, max(len(before)-1-bytes.LastIndexByte(before, '\n'), 1)
 }
 
-// bodyErrors returns every way in which a body breaks the contract, one for each pointer and
-// code.
-func (op *operation) bodyErrors(value map[string]any) []controlplane.FieldError {
-	var fields []controlplane.FieldError
-	add := func(f controlplane.FieldError) {
-		if !slices.Contains(fields, f) {
-			fields = append(fields, f)
-		}
-	}
-	for _, e := range schemaErrors(op.body.VisitJSON(value, visitOptions...)) {
-		path := e.JSONPointer()
-		if e.SchemaField == "properties" { // one error for each unknown name, none of which says which
-			object, _ := e.Value.(map[string]any)
-			for name := range object {
-				if _, known := e.Schema.Properties[name]; !known {
-					add(controlplane.FieldError{Pointer: pointer(append(slices.Clone(path), name)...), Code: codeUnknownField, Detail: "There is no such field here."})
-				}
-			}
-			continue
-		}
-		code, detail := describe(e)
-		add(controlplane.FieldError{Pointer: pointer(path...), Code: code, Detail: detail})
-	}
-	return fields
-}
-
 func schemaErrors(err error) []*openapi3.SchemaError {
 	switch e := err.(type) { //nolint:errorlint // the tree is walked, not searched
 	case nil:
@@ -193,9 +168,9 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 	case "minLength":
 		return "too-short", fmt.Sprintf("It has fewer than %d characters.", e.Schema.MinLength)
 	case "maxItems":
-		return "too-many", fmt.Sprintf("It has more than %d entries.", *e.Schema.MaxItems)
+		return "too-many", tooMany(*e.Schema.MaxItems)
 	case "maxProperties":
-		return "too-many", fmt.Sprintf("It has more than %d entries.", *e.Schema.MaxProps)
+		return "too-many", tooMany(*e.Schema.MaxProps)
 	case "minItems", "minProperties":
 		return "too-few", "It is empty."
 	case "format":

@@ -34,7 +34,7 @@ func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestO
 			one.Line = nullable.NewNullableWithValue(c.lines[i])
 		}
 		if wrong := c.refused[i]; wrong != nil {
-			a.refuse(c, one, fieldsError(wrong, nil))
+			a.refuse(c, one, wrong.err(nil))
 			result.Refused++
 			continue
 		}
@@ -64,7 +64,9 @@ func (a *API) refuse(c *call, one *BulkDomainResult, err error) {
 	if p.Fix == "" {
 		one.Fix = orNull(a.pages.page(p.Code).Fix)
 	}
-	for _, f := range p.Fields {
+	fields, total := listed(p, maxEntryErrors)
+	one.ErrorsTotal = total
+	for _, f := range fields {
 		one.Errors = append(one.Errors, FieldError{Pointer: c.pointerOf(one.Index, f.Pointer), Code: f.Code, Detail: f.Detail})
 	}
 }

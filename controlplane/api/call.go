@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // call is what is known of the request that is being served. There is one in the context of
@@ -30,8 +28,8 @@ type call struct {
 	takesGzip   bool
 
 	// Of a body whose entries are taken or refused by themselves (operation.each).
-	lines   []int                             // of CSV, by entry; nil for JSON
-	refused map[int][]controlplane.FieldError // by entry
+	lines   []int           // of CSV, by entry; nil for JSON
+	refused map[int]*faults // by entry
 }
 
 type callKey struct{}

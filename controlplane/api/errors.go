@@ -88,6 +88,7 @@ type document struct {
 	ExistingID string                    `json:"existing_id,omitempty"`
 	RetryAt    *time.Time                `json:"retry_at,omitempty"`
 	Errors     []controlplane.FieldError `json:"errors,omitempty"`
+	Total      int                       `json:"errors_total,omitempty"`
 	ACME       json.RawMessage           `json:"acme,omitempty"`
 }
 
@@ -111,8 +112,9 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	page := a.pages.page(p.Code)
 	doc := document{
 		Type: a.config.PublicURL + "/problems/" + p.Code, Title: page.Title, Status: e.status, Detail: p.Message,
-		Code: p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID, Errors: p.Fields,
+		Code: p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID,
 	}
+	doc.Errors, doc.Total = listed(p, maxErrors)
 	if doc.Title == "" {
 		doc.Title = http.StatusText(e.status)
 	}

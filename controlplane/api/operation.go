@@ -119,6 +119,9 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 			return nil, fmt.Errorf("its body is not application/json")
 		}
 		op.body = media.Schema.Value
+		if err := checkBounds(op.body, ""); err != nil {
+			return nil, err
+		}
 		op.each, _ = o.Extensions["x-each"].(string)
 		op.csv = o.RequestBody.Value.Content[mediaCSV] != nil
 		if (op.csv || op.each != "") && op.entry() == nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -45,7 +46,11 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 // CreateToken implements POST /api/tokens.
 func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (CreateTokenResponseObject, error) {
 	p, b := principalOf(ctx), r.Body
-	in := lifecycle.NewToken{Name: b.Name, DomainIDs: a.domainIDs(ctx, deref(b.DomainIds))}
+	ids, err := a.domainIDs(ctx, deref(b.DomainIds))
+	if err != nil {
+		return nil, err
+	}
+	in := lifecycle.NewToken{Name: b.Name, DomainIDs: ids}
 	for _, s := range b.Scopes {
 		in.Scopes = append(in.Scopes, controlplane.Scope(s))
 	}
@@ -151,18 +156,28 @@ func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error)
 
 // domainIDs puts ids in the place of names. What names no domain is left for lifecycle to
 // refuse, with its place in the list.
-func (a *API) domainIDs(ctx context.Context, refs []string) []string {
-	ids := make([]string, len(refs))
+func (a *API) domainIDs(ctx context.Context, refs []string) ([]string, error) {
+	var names []string
+	canonical := make([]string, len(refs))
 	for i, ref := range refs {
-		ids[i] = ref
 		if controlplane.IsID(controlplane.PrefixDomain, ref) {
 			continue
 		}
-		if d, err := a.domain(ctx, ref); err == nil {
-			ids[i] = d.ID
+		if name, err := canonicalRef(ref); err == nil {
+			canonical[i], names = name, append(names, name)
 		}
 	}
-	return ids
+	known, err := a.store.DomainIDs(ctx, principalOf(ctx).org(), names)
+	if err != nil {
+		return nil, err
+	}
+	ids := slices.Clone(refs)
+	for i, name := range canonical {
+		if id, ok := known[name]; ok {
+			ids[i] = id
+		}
+	}
+	return ids, nil
 }
 
 // tokenBody returns a token as the contract describes it.

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,17 +24,17 @@ const (
 	codeRequired         = "field-required"
 )
 
-// check holds a request to the operation's parameters and body. What it returns lists all
-// that is wrong of one of the two, and nothing of what was sent but names.
+// check validates a request's parameters, then its body. Its error is about one of the two: it
+// counts all that is wrong, lists the first maxErrors, and repeats nothing that was sent but
+// names. Its work is linear in the request's size and stops when the caller is gone.
 func (op *operation) check(w http.ResponseWriter, r *http.Request) error {
-	var fields []controlplane.FieldError
-	query, err := op.checkQuery(r)
-	if err != nil {
+	var wrong faults
+	if err := op.checkQuery(r, &wrong); err != nil {
 		return err
 	}
-	fields = append(query, op.checkHeaders(r)...)
-	if len(fields) > 0 {
-		return fieldsError(fields, op)
+	op.checkHeaders(r, &wrong)
+	if err := wrong.err(op); err != nil {
+		return err
 	}
 	if op.body == nil {
 		return nil
@@ -43,39 +42,36 @@ func (op *operation) check(w http.ResponseWriter, r *http.Request) error {
 	return op.checkBody(w, r)
 }
 
-func (op *operation) checkQuery(r *http.Request) ([]controlplane.FieldError, error) {
+func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 	values := url.Values{}
 	if r.URL.RawQuery != "" {
 		var err error
 		if values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return nil, malformed("malformed-query", "The query cannot be read.")
+			return malformed("malformed-query", "The query cannot be read.")
 		}
 	}
-	var fields []controlplane.FieldError
 	for name, sent := range values {
 		p, known := op.query[name]
 		switch {
 		case !known:
-			fields = append(fields, controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter,
-				Detail: "There is no such parameter here."})
+			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter, Detail: "There is no such parameter here."})
 		case len(sent) > 1:
-			fields = append(fields, p.wrong(name+" was sent more than once."))
+			wrong.add(p.wrong(name + " was sent more than once."))
 		default:
 			if detail := p.check(sent[0]); detail != "" {
-				fields = append(fields, p.wrong(detail))
+				wrong.add(p.wrong(detail))
 			}
 		}
 	}
 	for name, p := range op.query {
 		if p.required && len(values[name]) == 0 {
-			fields = append(fields, controlplane.FieldError{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " is required."})
+			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " is required."})
 		}
 	}
-	return fields, nil
+	return nil
 }
 
-func (op *operation) checkHeaders(r *http.Request) []controlplane.FieldError {
-	var fields []controlplane.FieldError
+func (op *operation) checkHeaders(r *http.Request, wrong *faults) {
 	for name, p := range op.headers {
 		sent := r.Header[name]
 		if len(sent) > 1 { // several lines are one list (RFC 9110 §5.3)
@@ -84,11 +80,10 @@ func (op *operation) checkHeaders(r *http.Request) []controlplane.FieldError {
 		}
 		if len(sent) == 1 {
 			if detail := p.check(sent[0]); detail != "" {
-				fields = append(fields, p.wrong(detail))
+				wrong.add(p.wrong(detail))
 			}
 		}
 	}
-	return fields
 }
 
 // check returns what is wrong with a value, or "".
@@ -139,33 +134,6 @@ var visitOptions = []openapi3.SchemaValidationOption{
 			return err
 		}),
 	}),
-}
-
-// fieldsError returns the error about fields, in the order of their pointers. What cannot be
-// read decides: one unknown field makes the whole request malformed.
-func fieldsError(fields []controlplane.FieldError, op *operation) error {
-	slices.SortFunc(fields, func(x, y controlplane.FieldError) int { return strings.Compare(x.Pointer, y.Pointer) })
-	e := &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-fields", Fields: fields}
-	deciding := fields
-	if unreadable := slices.DeleteFunc(slices.Clone(fields), func(f controlplane.FieldError) bool { return !isMalformed(f.Code) }); len(unreadable) > 0 {
-		e.Kind, e.Code, deciding = controlplane.KindMalformed, "malformed-request", unreadable
-	}
-	if !slices.ContainsFunc(deciding, func(f controlplane.FieldError) bool { return f.Code != deciding[0].Code }) {
-		e.Code = deciding[0].Code
-	}
-	e.Message = deciding[0].Pointer + ": " + deciding[0].Detail
-	if len(fields) > 1 {
-		e.Message = "Several fields are wrong: see errors."
-	}
-	if op != nil {
-		switch e.Code {
-		case codeUnknownParameter:
-			e.Fix = "Parameters of this operation: " + names(op.query) + "."
-		case codeUnknownField:
-			e.Fix = "Fields of this request: " + names(op.body.Properties) + "."
-		}
-	}
-	return e
 }
 
 func isMalformed(code string) bool {

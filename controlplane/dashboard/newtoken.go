@@ -11,9 +11,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// maxTokenDomains is how many domains a token can be restricted to, as in the API.
-const maxTokenDomains = 500
-
 // tokenForm is the form to create a token, with what was typed and what is wrong with it.
 type tokenForm struct {
 	Name    string
@@ -71,8 +68,8 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	switch {
 	case end < 0:
 		form.EndsError = "Choose when the token ends."
-	case len(named) > maxTokenDomains:
-		form.DomainsError = fmt.Sprintf("These are %d domains; a token can be restricted to %d.", len(named), maxTokenDomains)
+	case len(named) > controlplane.MaxTokenDomains:
+		form.DomainsError = fmt.Sprintf("These are %d domains; a token can be restricted to %d.", len(named), controlplane.MaxTokenDomains)
 	default:
 		var err error
 		if in.DomainIDs, err = d.domainIDs(v, named); err != nil {
@@ -95,19 +92,17 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 // domainIDs returns the ids of the domains that are named. In the place of what names
 // none is "", which lifecycle refuses.
 func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
-	ids := make([]string, len(named))
+	names := make([]string, len(named))
 	for i, line := range named {
-		name, err := controlplane.ParseName("/name", line)
-		if err != nil {
-			continue
-		}
-		domain, err := d.store.Domain(v.Context(), v.org.ID, name)
-		switch {
-		case err == nil:
-			ids[i] = domain.ID
-		case !controlplane.IsKind(err, controlplane.KindNotFound):
-			return nil, err
-		}
+		names[i], _ = controlplane.ParseName("/name", line) // "" if it is not a name
+	}
+	known, err := d.store.DomainIDs(v.Context(), v.org.ID, names)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(named))
+	for i, name := range names {
+		ids[i] = known[name]
 	}
 	return ids, nil
 }

@@ -25,6 +25,9 @@ func (s *Service) AddDomains(ctx context.Context, actor controlplane.Actor, orgI
 	var names []string
 	now := s.now()
 	for i := range in {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		a, err := s.addition(ctx, actor, orgID, in[i], now)
 		if err != nil {
 			out[i].Err = err

@@ -52,6 +52,7 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 	}
 	if len(o.Labels) > 64 {
 		add("/labels", "labels-too-many", "A domain has at most 64 labels.")
+		return
 	}
 	keys := make([]string, 0, len(o.Labels))
 	for k := range o.Labels {
@@ -83,7 +84,11 @@ func invalid(e *controlplane.Error) error {
 	return e
 }
 
-// pointerEscape writes a key as part of a JSON pointer (RFC 6901 §3).
+// pointerEscape writes a key as part of a JSON pointer (RFC 6901 §3), cut at 64 bytes, as it
+// is one that a caller made up.
 func pointerEscape(s string) string {
+	if len(s) > 64 {
+		s = strings.ToValidUTF8(s[:64], "") + "…"
+	}
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
 }

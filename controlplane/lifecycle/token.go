@@ -12,6 +12,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
+// maxTokenScopes is how many scopes a new token can be given, repeated ones included, as in
+// the API's contract.
+const maxTokenScopes = 32
+
 // NewToken is what an API token is made of.
 type NewToken struct {
 	Name      string
@@ -35,9 +39,14 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	if len(in.Scopes) == 0 {
 		add("/scopes", "scopes-empty", "A token needs at least one scope.")
 	}
+	if len(in.Scopes) > maxTokenScopes {
+		add("/scopes", "too-many", fmt.Sprintf("A token has at most %d scopes.", maxTokenScopes))
+		in.Scopes = nil
+	}
 	for i, sc := range in.Scopes {
 		if !slices.Contains(controlplane.Scopes(), sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("There is no scope %q; there are %s.", sc, scopeList()))
+			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("There is no scope %.64q.", sc))
+			problem.Fix = "Send one of the scopes " + scopeList() + "."
 		} else if by != nil && !by.Allows(sc) {
 			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The caller does not have the scope "+string(sc)+", so it cannot be handed out.")
 		}
@@ -51,13 +60,19 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
 		add("/domain_ids", "domains-exceed", "The token that asks is restricted to some domains, so the new one must be, too.")
 	}
+	if len(in.DomainIDs) > controlplane.MaxTokenDomains {
+		add("/domain_ids", "too-many", fmt.Sprintf("A token is restricted to at most %d domains.", controlplane.MaxTokenDomains))
+		in.DomainIDs = nil
+	}
+	known, err := s.Store.DomainIDs(ctx, orgID, in.DomainIDs)
+	if err != nil {
+		return nil, "", err
+	}
 	for i, id := range in.DomainIDs {
 		if by != nil && !by.AllowsDomain(id) {
 			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The token that asks may not touch this domain.")
-		} else if _, err := s.Store.Domain(ctx, orgID, id); !controlplane.IsID(controlplane.PrefixDomain, id) || controlplane.IsKind(err, controlplane.KindNotFound) {
+		} else if known[id] != id {
 			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "There is no such domain in this organization.")
-		} else if err != nil {
-			return nil, "", err
 		}
 	}
 	if err := invalid(problem); err != nil {
@@ -66,7 +81,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	secret := controlplane.NewSecret()
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
 		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt)}
-	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		if err := tx.AddToken(ctx, t); err != nil {
 			return err
 		}
@@ -149,10 +164,10 @@ func scopeList() string {
 
 // unique returns the values once each, in the order of their first place.
 func unique[T comparable](in []T) []T {
-	out := make([]T, 0, len(in))
+	out, seen := make([]T, 0, len(in)), make(map[T]bool, len(in))
 	for _, v := range in {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
+		if !seen[v] {
+			out, seen[v] = append(out, v), true
 		}
 	}
 	return out

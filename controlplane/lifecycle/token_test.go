@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,46 @@ func TestCreateTokenNamesEveryWrongField(t *testing.T) {
 	wantError(t, "another organization's domain", err, controlplane.KindInvalid, "domain-unknown")
 	if n := value[int](w, `SELECT count(*) FROM api_tokens`); n != 0 {
 		t.Errorf("%d tokens were stored", n)
+	}
+}
+
+// However many scopes, domains, or events are sent, the error is as small as for one.
+func TestListsOfInputAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const n = 10_000
+	scopes, ids := make([]controlplane.Scope, n), make([]string, n)
+	for i := range n {
+		scopes[i], ids[i] = controlplane.Scope(fmt.Sprint("scope", i)), fmt.Sprint("dom_", i)
+	}
+	_, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: scopes, DomainIDs: ids})
+	e := wantError(t, "10,000 scopes and domains", err, controlplane.KindInvalid, "invalid-fields")
+	if got, want := pointers(e), []string{"/scopes too-many", "/domain_ids too-many"}; !slices.Equal(got, want) {
+		t.Errorf("CreateToken with %d scopes and domains: errors %q, want %q", n, got, want)
+	}
+	_, _, err = w.CreateWebhook(t.Context(), alice, w.org, lifecycle.NewWebhook{URL: "https://example.com/", Events: ids})
+	e = wantError(t, "10,000 events", err, controlplane.KindInvalid, "too-many")
+	if got, want := pointers(e), []string{"/events too-many"}; !slices.Equal(got, want) {
+		t.Errorf("CreateWebhook with %d events: errors %q, want %q", n, got, want)
+	}
+	labels := make(map[string]string, n)
+	for i := range n {
+		labels[fmt.Sprint("!", i)] = ""
+	}
+	_, err = w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "a.example.com", Options: controlplane.Options{Labels: labels}})
+	e = wantError(t, "10,000 labels", err, controlplane.KindInvalid, "labels-too-many")
+	if got, want := pointers(e), []string{"/labels labels-too-many"}; !slices.Equal(got, want) {
+		t.Errorf("AddDomain with %d labels: errors %q, want %q", n, got, want)
+	}
+	long := map[string]string{strings.Repeat("!", 1<<20): ""}
+	_, err = w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "a.example.com", Options: controlplane.Options{Labels: long}})
+	e = wantError(t, "a label of 1 MiB", err, controlplane.KindInvalid, "label-key-invalid")
+	if got := len(e.Fields[0].Pointer); got > 100 {
+		t.Errorf("AddDomain with a label key of 1 MiB: a pointer of %d bytes, want at most 100", got)
+	}
+	_, _, err = w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: scopes[:1]})
+	if e := wantError(t, "an unknown scope", err, controlplane.KindInvalid, "scope-unknown"); !strings.Contains(e.Fix, string(read)) {
+		t.Errorf("CreateToken with an unknown scope: fix %q, want the list of scopes", e.Fix)
 	}
 }
 

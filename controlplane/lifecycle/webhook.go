@@ -12,7 +12,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const maxWebhookDescription = 200
+const (
+	maxWebhookDescription = 200
+	// maxWebhookEvents is how many types of events a webhook can list, repeated ones included,
+	// as in the API's contract.
+	maxWebhookEvents = 64
+)
 
 // NewWebhook is what a webhook is made of. An empty secret means that one is made.
 type NewWebhook struct {
@@ -193,9 +198,13 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 	if description != nil && utf8.RuneCountInString(*description) > maxWebhookDescription {
 		add(controlplane.Invalid("/description", "description-too-long", "A webhook's description has at most 200 characters.", "Shorten it."))
 	}
+	if len(events) > maxWebhookEvents {
+		add(controlplane.Invalid("/events", "too-many", fmt.Sprintf("A webhook lists at most %d types of events.", maxWebhookEvents), "Send fewer, or none for all."))
+		events = nil
+	}
 	for i, e := range events {
 		if !slices.Contains(controlplane.EventTypes(), e) {
-			nearest := controlplane.NearestEvent(e)
+			nearest := controlplane.NearestEvent(e[:min(len(e), 64)])
 			add(controlplane.Invalid(fmt.Sprintf("/events/%d", i), "event-unknown",
 				fmt.Sprintf("There is no event %.64q; the nearest is %s.", e, nearest), "Send types of events such as "+nearest+", or none for all."))
 		}

@@ -34,6 +34,26 @@ func (q queries) Domain(ctx context.Context, orgID, ref string) (*controlplane.D
 	return q.domain(ctx, orgID, ref, "")
 }
 
+// DomainIDs returns the ids of the organization's domains among refs, each an id or a canonical
+// name, by ref. The map lacks those that name no domain.
+func (q queries) DomainIDs(ctx context.Context, orgID string, refs []string) (map[string]string, error) {
+	found := make(map[string]string, len(refs))
+	if len(refs) == 0 {
+		return found, nil
+	}
+	rows, err := q.db.Query(ctx, `SELECT id, name FROM domains WHERE org_id = $1 AND id = ANY($2)
+		UNION ALL SELECT id, name FROM domains WHERE org_id = $1 AND name = ANY($2)`, orgID, refs)
+	if err != nil {
+		return nil, translate(err, "domain", "")
+	}
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		found[id], found[name] = id, id
+		return nil
+	})
+	return found, translate(err, "domain", "")
+}
+
 // LockDomain is Domain, with the row locked until the transaction ends.
 func (t *Tx) LockDomain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
 	return t.domain(ctx, orgID, ref, " FOR NO KEY UPDATE")

@@ -57,6 +57,13 @@ func TestTenantWall(t *testing.T) {
 	for what, call := range refused {
 		wantKind(t, what, call(), controlplane.KindNotFound)
 	}
+	refs := []string{dom.ID, dom.Name, "nothing.example.com"}
+	if found, err := d.DomainIDs(ctx, other, refs); err != nil || len(found) > 0 {
+		t.Errorf("DomainIDs(%s, %q) = %v, %v, want none", other, refs, found, err)
+	}
+	if found, err := d.DomainIDs(ctx, d.org, refs); err != nil || len(found) != 2 || found[dom.ID] != dom.ID || found[dom.Name] != dom.ID {
+		t.Errorf("DomainIDs(%s, %q) = %v, %v, want %s for the first two", d.org, refs, found, err, dom.ID)
+	}
 	d.must(d.TouchToken(ctx, other, token.ID, start))
 	if after := state(); after != before {
 		t.Errorf("something changed:\n%s\nwas\n%s", after, before)

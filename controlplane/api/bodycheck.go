@@ -1,0 +1,181 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// checkEvery is after how many names and items a check asks whether the caller is still there.
+const checkEvery = 256
+
+// checkValue validates a decoded body. It returns what is wrong with single entries of
+// op.each, by entry, and an error about the rest. It may change value, as follows: an entry
+// with a fault keeps only its name, and a value with an error is not used again.
+//
+// kin-openapi makes an error of several hundred bytes for each unknown name and each wrong
+// item, however many there are. So what exceeds the contract is counted and taken out first;
+// the library sees a value whose size the contract limits (checkBounds).
+func (op *operation) checkValue(ctx context.Context, value map[string]any) (refused map[int]*faults, err error) {
+	c := &bodyCheck{ctx: ctx, op: op, value: value, cut: make(map[string]bool)}
+	if op.each != "" {
+		c.refused = make(map[int]*faults)
+	}
+	c.trim(op.body, value, nil)
+	if c.err != nil {
+		return nil, c.err
+	}
+	for i, e := range schemaErrors(op.body.VisitJSON(value, visitOptions...)) {
+		if i%checkEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		path := e.JSONPointer()
+		if at := pointer(path...); !c.cut[at] {
+			code, detail := describe(e)
+			c.add(path, controlplane.FieldError{Pointer: at, Code: code, Detail: detail})
+		}
+	}
+	c.setAside()
+	return c.refused, c.wrong.err(op)
+}
+
+// bodyCheck is one check of a body.
+type bodyCheck struct {
+	ctx     context.Context
+	op      *operation
+	value   map[string]any
+	wrong   faults
+	refused map[int]*faults // by entry of op.each; nil without it
+	cut     map[string]bool // pointers of the lists and maps that were too long, and are now empty
+	seen    int
+	err     error // the context's; set once the check has stopped
+}
+
+// trim takes out of value the fields that the contract does not know, and empties each list
+// and map that is longer than the contract allows. It adds an error for each, and returns the
+// value.
+func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
+	if c.gone() {
+		return value
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		if !s.Type.Is(openapi3.TypeObject) {
+			return value // the library rejects it without looking inside
+		}
+		if s.MaxProps != nil && uint64(len(v)) > *s.MaxProps {
+			c.tooMany(path, *s.MaxProps)
+			return map[string]any{}
+		}
+		for name, item := range v {
+			if c.gone() {
+				break
+			}
+			at := append(slices.Clip(path), name)
+			switch field := s.Properties[name]; {
+			case field != nil:
+				v[name] = c.trim(field.Value, item, at)
+			case s.AdditionalProperties.Schema != nil:
+				v[name] = c.trim(s.AdditionalProperties.Schema.Value, item, at)
+			default:
+				c.add(at, controlplane.FieldError{Pointer: pointer(at...), Code: codeUnknownField, Detail: "There is no such field here."})
+				delete(v, name)
+			}
+		}
+	case []any:
+		if !s.Type.Is(openapi3.TypeArray) {
+			return value
+		}
+		if uint64(len(v)) > *s.MaxItems {
+			c.tooMany(path, *s.MaxItems)
+			return []any{}
+		}
+		for i, item := range v {
+			v[i] = c.trim(s.Items.Value, item, append(slices.Clip(path), strconv.Itoa(i)))
+		}
+	}
+	return value
+}
+
+// gone reports whether the check has stopped, because its caller is gone or out of time.
+func (c *bodyCheck) gone() bool {
+	if c.seen++; c.err == nil && c.seen%checkEvery == 1 {
+		c.err = c.ctx.Err()
+	}
+	return c.err != nil
+}
+
+func (c *bodyCheck) tooMany(path []string, limit uint64) {
+	at := pointer(path...)
+	c.cut[at] = true
+	c.add(path, controlplane.FieldError{Pointer: at, Code: "too-many", Detail: tooMany(limit)})
+}
+
+// add counts an error: with its entry of op.each, its pointer within that, where it is in one
+// and the rest of the request can still be accepted.
+func (c *bodyCheck) add(path []string, e controlplane.FieldError) {
+	if c.refused == nil || len(path) < 3 || path[0] != c.op.each || isMalformed(e.Code) {
+		c.wrong.add(e)
+		return
+	}
+	i, _ := strconv.Atoi(path[1])
+	if c.refused[i] == nil {
+		c.refused[i] = &faults{}
+	}
+	e.Pointer = pointer(path[2:]...)
+	c.refused[i].add(e)
+}
+
+// setAside leaves nothing but its name of an entry with a fault, so that it keeps no other
+// entry from being accepted.
+func (c *bodyCheck) setAside() {
+	entries, _ := c.value[c.op.each].([]any)
+	for i := range c.refused {
+		entry, _ := entries[i].(map[string]any)
+		name, _ := entry["name"].(string)
+		entries[i] = map[string]any{"name": name}
+	}
+}
+
+func tooMany(limit uint64) string { return fmt.Sprintf("It has more than %d entries.", limit) }
+
+// checkBounds makes sure that a body's schema limits every list and map, and knows all of its
+// fields: trim relies on it. path names the schema in the error.
+func checkBounds(s *openapi3.Schema, path string) error {
+	if len(s.AllOf)+len(s.OneOf)+len(s.AnyOf) > 0 || s.Not != nil {
+		return fmt.Errorf("body%s: allOf, oneOf, anyOf, and not are not supported in a request", path)
+	}
+	if s.Type.Is(openapi3.TypeArray) {
+		if s.MaxItems == nil || s.Items == nil {
+			return fmt.Errorf("body%s: a list in a request needs items and maxItems", path)
+		}
+		return checkBounds(s.Items.Value, path+"/items")
+	}
+	if !s.Type.Is(openapi3.TypeObject) {
+		if s.Type == nil {
+			return fmt.Errorf("body%s: it has no type", path)
+		}
+		return nil
+	}
+	if more := s.AdditionalProperties.Schema; more != nil {
+		if s.MaxProps == nil {
+			return fmt.Errorf("body%s: a map in a request needs maxProperties", path)
+		}
+		if err := checkBounds(more.Value, path+"/additionalProperties"); err != nil {
+			return err
+		}
+	} else if known := s.AdditionalProperties.Has; known == nil || *known {
+		return fmt.Errorf("body%s: an object in a request needs additionalProperties: false", path)
+	}
+	for name, field := range s.Properties {
+		if err := checkBounds(field.Value, path+"/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
