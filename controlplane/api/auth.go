@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -193,7 +194,7 @@ func (a *API) touch(ctx context.Context, c *call, token *controlplane.Token) {
 	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) < touchEvery || !a.touched.first(token.ID, now) {
 		return
 	}
-	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil {
+	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "last use of a token was not recorded",
 			slog.String("request_id", c.requestID), slog.String("token_id", token.ID), slog.Any("error", err))
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -21,6 +22,7 @@ type call struct {
 
 	waited bool  // held open by `wait` or a stream: its duration says nothing of ours
 	err    error // what the problem that was answered came from
+	gone   bool  // the caller did not wait for the whole answer
 
 	connection  context.Context // ends when the caller goes, and no sooner
 	head        bool            // only headers are wanted
@@ -80,17 +82,19 @@ func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Conte
 	return ctx, func() { stop(); cancel() }
 }
 
-// setHeaders sets what every answer carries. Nothing here may be kept by a cache, guessed to
-// be of another type, or shown as a page of its own (problem pages set their own policy). The
-// names are in canonical form and the values lie side by side, so that they cost one
-// allocation; none has room behind it for another.
+// setHeaders sets what every answer carries. DCVaaS-API tells the API's own answers from those
+// of proxies. Nothing here may be kept by a cache, guessed to be of another type, or shown as
+// a page of its own (problem pages set their own policy). The names are in canonical form and
+// the values lie side by side, so that they cost one allocation; none has room behind it for
+// another.
 func setHeaders(h http.Header, requestID string) {
-	v := []string{requestID, "no-store", "nosniff", "no-referrer", "default-src 'none'; frame-ancestors 'none'"}
+	v := []string{requestID, "no-store", "nosniff", "no-referrer", "default-src 'none'; frame-ancestors 'none'", "1"}
 	h["Request-Id"] = v[0:1:1]
 	h["Cache-Control"] = v[1:2:2]
 	h["X-Content-Type-Options"] = v[2:3:3]
 	h["Referrer-Policy"] = v[3:4:4]
 	h["Content-Security-Policy"] = v[4:5:5]
+	h["Dcvaas-Api"] = v[5:6:6]
 }
 
 // writer remembers what was answered.
@@ -98,6 +102,7 @@ type writer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	broken bool // a write failed: the caller is gone
 }
 
 func (w *writer) WriteHeader(status int) {
@@ -113,6 +118,7 @@ func (w *writer) Write(b []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
+	w.broken = w.broken || err != nil && !errors.Is(err, http.ErrBodyNotAllowed)
 	return n, err
 }
 

@@ -95,14 +95,19 @@ type document struct {
 // problem answers err. It is the only place where an error becomes an HTTP answer.
 func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
+	out, _ := w.(*writer)
+	begun := out != nil && out.status != 0
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		// The caller is gone, or the connection failed: net/http cancels the context then, too.
+		if c.gone = true; !begun {
+			w.WriteHeader(statusClientGone)
+		}
+		return
+	}
 	c.err = err
-	if out, ok := w.(*writer); ok && out.status != 0 {
+	if begun {
 		a.logError(r.Context(), c, err)
 		return // too late to say so
-	}
-	if errors.Is(r.Context().Err(), context.Canceled) {
-		w.WriteHeader(statusClientGone)
-		return
 	}
 	e := asHTTPError(err)
 	p := e.problem

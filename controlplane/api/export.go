@@ -98,6 +98,10 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 			e.filter.After = e.next
 			e.entries, e.next, err = e.a.store.ListLog(ctx, c.principal.org(), e.filter)
 		}
+		if err != nil && c.connection.Err() != nil {
+			c.gone = true
+			return nil
+		}
 		if err != nil {
 			e.a.log.LogAttrs(ctx, slog.LevelWarn, "an export was cut off", slog.String("request_id", c.requestID), slog.Any("error", err))
 			panic(http.ErrAbortHandler)

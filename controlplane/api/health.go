@@ -29,7 +29,11 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 	if !ready {
 		checks["server"] = "stopping"
 	}
-	for part, err := range a.checkParts(ctx) {
+	parts := a.checkParts(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err // the caller is gone, so that nothing was found out
+	}
+	for part, err := range parts {
 		checks[part] = "ok"
 		if err == nil {
 			continue

@@ -51,6 +51,10 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	status := w.status
+	if c.gone || w.broken {
+		status = statusClientGone // also where the answer had already begun
+	}
 	route, level := "none", slog.LevelInfo
 	if c.op != nil {
 		route = c.op.path
@@ -60,7 +64,7 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	}
 	took := a.now().Sub(c.began)
 	label := methodLabel(method)
-	a.metrics.requests.WithLabelValues(label, route, strconv.Itoa(w.status)).Inc()
+	a.metrics.requests.WithLabelValues(label, route, strconv.Itoa(status)).Inc()
 	if !c.waited {
 		a.metrics.seconds.WithLabelValues(label, route).Observe(took.Seconds())
 	}
@@ -69,7 +73,7 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	}
 	attrs := append(make([]slog.Attr, 0, 11), // of all below, so that it need not grow
 		slog.String("request_id", c.requestID), slog.String("method", label), slog.String("route", route),
-		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", status), slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took), slog.String("ip", c.ip))
 	if p := c.principal; p.orgID != "" {
 		attrs = append(attrs, slog.String("org_id", p.orgID), slog.String(string(p.actor.Type)+"_id", p.actor.ID))

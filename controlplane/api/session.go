@@ -30,7 +30,7 @@ func (a *API) fromSession(c *call, r *http.Request, secret string) error {
 	}
 	c.identify(p, hash)
 	s, now := p.session, a.now()
-	if err := a.store.TouchSession(ctx, s, now); err != nil { // the call does not fail for it
+	if err := a.store.TouchSession(ctx, s, now); err != nil && !errors.Is(ctx.Err(), context.Canceled) { // the call does not fail for it
 		a.log.LogAttrs(ctx, slog.LevelWarn, "use of a session was not recorded",
 			slog.String("request_id", c.requestID), slog.String("session_id", s.ID), slog.Any("error", err))
 	}

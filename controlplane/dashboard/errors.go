@@ -48,10 +48,15 @@ func statusOf(e *controlplane.Error) (int, string) {
 	return s.status, s.title
 }
 
+// statusClientGone is the status of a request whose visitor did not wait for the answer.
+const statusClientGone = 499
+
 // showError answers with the page for an error. Causes are logged and never shown.
 func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
-	if v.Context().Err() != nil {
-		return // the visitor has gone
+	if v.Context().Err() != nil { // the visitor is gone, or the connection failed
+		d.log.DebugContext(v.Context(), "dashboard: visitor did not wait", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientGone)
+		w.WriteHeader(statusClientGone)
+		return
 	}
 	e := controlplane.AsError(err)
 	status, title := statusOf(e)
