@@ -10,7 +10,7 @@ import (
 // setHeaders sets what every answer carries. Nothing is taken from another host, nothing is
 // framed, and only scripts of this very page run. The referrer policy leaves the Origin of
 // our own forms in place, by which browsers without Sec-Fetch-Site are told apart.
-func setHeaders(h http.Header, v *visit, secure bool) {
+func setHeaders(h http.Header, v *visit) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+v.nonce+"' 'self'; style-src 'self'; img-src 'self'; "+
 		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -19,9 +19,6 @@ func setHeaders(h http.Header, v *visit, secure bool) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Request-Id", v.id)
-	if secure {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 }
 
 // referrerPolicy returns what a page's requests say of where they come from. Those of an

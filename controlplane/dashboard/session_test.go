@@ -181,9 +181,6 @@ func TestCookieFlags(t *testing.T) {
 			t.Errorf("the cookie %q lacks %s", got, flag)
 		}
 	}
-	if a.header.Get("Strict-Transport-Security") == "" {
-		t.Error("there is no Strict-Transport-Security")
-	}
 }
 
 func TestConfigThatLacksSomething(t *testing.T) {

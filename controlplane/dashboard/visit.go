@@ -37,7 +37,7 @@ type handler func(w http.ResponseWriter, v *visit) error
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{id: requestID(r), nonce: rand.Text(), now: d.now().UTC()}
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
-	setHeaders(w.Header(), v, d.config.Secure)
+	setHeaders(w.Header(), v)
 	defer func() {
 		switch p := recover(); p {
 		case nil:

@@ -23,6 +23,7 @@ func (a *App) startWeb() error {
 	if err != nil {
 		return fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
 	}
+	secure := strings.HasPrefix(c.PublicURL, "https:")
 	limits, streams := "", (*edge.Streams)(nil)
 	if c.HTTP.RateLimits {
 		limits, streams = c.Redis, edge.NewStreams()
@@ -30,7 +31,7 @@ func (a *App) startWeb() error {
 	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, Streams: streams, PublicURL: c.PublicURL,
-		Secure: strings.HasPrefix(c.PublicURL, "https:"), TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
+		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
 	pages.DevSignIn = c.HTTP.devSignIn
 	if c.GitHub.ClientID != "" {
 		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret, WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,
@@ -50,6 +51,7 @@ func (a *App) startWeb() error {
 	a.webAddr = l.Addr().String()
 	a.log.Info("serving the API and the dashboard", "address", a.webAddr)
 	a.web = newServer(split(a.api, a.pages), a.log)
+	l = withFront(a.web, l, secure, a.api.Unparsed)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil
 }

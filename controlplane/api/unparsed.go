@@ -1,0 +1,40 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// unparsed are the errors that net/http itself answers, before any handler is called, by
+// status; every other status is like 400.
+var unparsed = map[int]error{
+	http.StatusBadRequest:                  httpError(http.StatusBadRequest, "malformed-http", "The request is not HTTP/1.1 as RFC 9112 defines it."),
+	http.StatusExpectationFailed:           httpError(http.StatusExpectationFailed, "expectation-failed", "The header Expect has a value other than 100-continue."),
+	http.StatusRequestHeaderFieldsTooLarge: httpError(http.StatusRequestHeaderFieldsTooLarge, "headers-too-large", "The request line and the headers are larger than 64 KiB."),
+	http.StatusNotImplemented:              httpError(http.StatusNotImplemented, "transfer-encoding-unsupported", "The request has a Transfer-Encoding other than chunked."),
+	http.StatusHTTPVersionNotSupported:     httpError(http.StatusHTTPVersionNotSupported, "http-version-unsupported", "The request is neither HTTP/1.1 nor HTTP/1.0."),
+}
+
+// Unparsed returns the response to a request that net/http could not parse, and rejects with
+// status: a problem document like every other error. It logs and counts the request. peer is
+// the address of the connection. The connection must be closed after the response.
+func (a *API) Unparsed(status int, peer string) *http.Response {
+	err, ok := unparsed[status]
+	if !ok {
+		err = unparsed[http.StatusBadRequest]
+	}
+	r := &http.Request{RemoteAddr: peer}
+	c := &call{requestID: controlplane.NewID("req"), ip: a.clientIP(r), began: a.now()}
+	ctx := context.WithValue(context.Background(), callKey{}, c)
+	held := &heldAnswer{header: make(http.Header)}
+	setHeaders(held.header, c.requestID)
+	w := &writer{ResponseWriter: held}
+	a.problem(w, r.WithContext(ctx), err)
+	a.done(ctx, c, "", "", w)
+	return &http.Response{StatusCode: held.status, ProtoMajor: 1, ProtoMinor: 1, Header: held.header, Close: true,
+		Body: io.NopCloser(bytes.NewReader(held.body.Bytes())), ContentLength: int64(held.body.Len())}
+}
