@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -13,12 +14,13 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
 // wrongInputs are requests with n faults each, by what is wrong.
 var wrongInputs = []struct {
 	what, method, path string
-	total              int // errors_total; 0: n
+	total              int // errors_total; 0: n; -1: none, since all is malformed
 	build              func(n int) (query, body string)
 }{
 	{"unknown fields", "POST", "/api/domains", 0, func(n int) (string, string) {
@@ -47,6 +49,15 @@ var wrongInputs = []struct {
 	}},
 	{"an object in place of a text", "POST", "/api/domains", 1, func(n int) (string, string) {
 		return "", `{"name":{` + list(n, `"f%06d":1`) + `}}`
+	}},
+	{"rows of CSV", "POST", "/api/domains/bulk", 1, func(n int) (string, string) {
+		return "", "name\n" + strings.ReplaceAll(list(n, `a%06d`), ",", "\n")
+	}},
+	{"columns of CSV", "POST", "/api/domains/bulk", -1, func(n int) (string, string) {
+		return "", list(n, `c%06d`) + "\nx"
+	}},
+	{"fields of a row of CSV", "POST", "/api/domains/bulk", -1, func(n int) (string, string) {
+		return "", "name,ca\na.example.com," + list(n, "k%06d")
 	}},
 	{"unknown parameters", "GET", "/livez", 0, func(n int) (string, string) {
 		return strings.ReplaceAll(list(n, `p%06d`), ",", "&"), ""
@@ -94,8 +105,11 @@ func TestCostOfWrongInput(t *testing.T) { // not parallel: it measures the proce
 				n int
 			}{{problem, small}, {last, small * times}} {
 				total := c.total
-				if total == 0 {
+				switch total {
+				case 0:
 					total = p.n
+				case -1:
+					total = 0
 				}
 				if got := max(p.e.FieldsTotal, len(p.e.Fields)); got != total {
 					t.Errorf("%d faults: errors_total = %d, want %d", p.n, got, total)
@@ -137,6 +151,9 @@ func (op *operation) refuses(t testing.TB, ctx context.Context, query, body stri
 	r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}), op.method, op.path, strings.NewReader(body))
 	r.URL.RawQuery = query
 	r.Header.Set("Content-Type", mediaJSON)
+	if op.csv && !strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", mediaCSV)
+	}
 	err := op.check(httptest.NewRecorder(), r)
 	problem, ok := errors.AsType[*controlplane.Error](err)
 	if !ok {
@@ -185,7 +202,7 @@ func TestCheckStopsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, c := range wrongInputs {
-		if c.method != http.MethodPost {
+		if c.method != http.MethodPost || strings.Contains(c.what, "CSV") {
 			continue
 		}
 		t.Run(c.what, func(t *testing.T) {
@@ -206,5 +223,44 @@ func TestCheckStopsWithItsCaller(t *testing.T) {
 				t.Errorf("check with a canceled context = %v, want context.Canceled", err)
 			}
 		})
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+// Nothing of a body is read before its caller is known and counted: who may not call costs
+// nothing.
+func TestBodyIsReadAfterAdmission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limited(t))
+	free := w.newTier(controlplane.TierFree)
+	send := func(token string, body io.Reader) int {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/domains", body)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", mediaJSON)
+		rec := httptest.NewRecorder()
+		w.api.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	if got := send("nonsense", unread{t}); got != http.StatusUnauthorized {
+		t.Errorf("a call with a wrong token = %d, want 401", got)
+	}
+	readOnly := w.newToken(w.org, lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}})
+	if got := send(readOnly, unread{t}); got != http.StatusForbidden {
+		t.Errorf("a call without the scope = %d, want 403", got)
+	}
+	for range 2 * controlplane.TierFree.RateLimit().Calls {
+		if send(free, strings.NewReader("{}")) == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if got := send(free, unread{t}); got != http.StatusTooManyRequests {
+		t.Errorf("a call beyond the limit = %d, want 429", got)
 	}
 }

@@ -60,12 +60,14 @@ func (op *operation) decodeCSV(raw []byte) (value map[string]any, lines []int, e
 
 // checkText makes sure that a body is text that can be stored. Its error names the line.
 func checkText(raw []byte) error {
-	for line, text := range bytes.Split(raw, []byte{'\n'}) {
+	line := 0
+	for text := range bytes.Lines(raw) {
+		line++
 		if !utf8.Valid(text) {
-			return malformed("malformed-csv", fmt.Sprintf("Line %d is not UTF-8.", line+1))
+			return malformed("malformed-csv", fmt.Sprintf("Line %d is not UTF-8.", line))
 		}
 		if bytes.IndexByte(text, 0) >= 0 {
-			return malformed("malformed-csv", fmt.Sprintf("Line %d contains the character U+0000, which no text here may have.", line+1))
+			return malformed("malformed-csv", fmt.Sprintf("Line %d contains the character U+0000, which no text here may have.", line))
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ var requestProblems = []problemPage{
 		"The request is neither HTTP/1.1 nor HTTP/1.0.",
 		"Send the request as HTTP/1.1."},
 	{"malformed-query", "The query cannot be read",
-		"The part of the URL after the question mark is not well encoded.",
+		"The part of the URL after the question mark is not well encoded, or has more than 10,000 parameters.",
 		"Encode each name and value by percent-encoding, and join them with &."},
 	{"malformed-request", "The request cannot be read",
 		"Several parameters or fields are unknown or unreadable.",

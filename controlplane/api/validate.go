@@ -47,7 +47,7 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 	if r.URL.RawQuery != "" {
 		var err error
 		if values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return malformed("malformed-query", "The query cannot be read.")
+			return malformed("malformed-query", "The query is not well encoded, or has more than 10,000 parameters.")
 		}
 	}
 	for name, sent := range values {
