@@ -156,7 +156,9 @@ func TestFrontLeavesHandlersAlone(t *testing.T) {
 	go func() { served <- server.Serve(front) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve = %v, want http.ErrServerClosed", err)
+		}
 	})
 	conn := dialRaw(t, l.Addr().String())
 	for path, want := range map[string]string{"/large": large, "/flushed": strings.Repeat(looks, 3), "/copied": large, "/error": "mine\n"} {
