@@ -11,7 +11,7 @@ var webhookProblems = []problemPage{
 	{"webhook-disabled", "The webhook is disabled",
 		"Nothing is sent to a webhook that is disabled, but tests: somebody disabled it, its address answered 410, or it failed for five days.",
 		`Mend the receiver, then PATCH the webhook with {"enabled": true}.`},
-	{"webhook-busy", "The webhook is busy", "As many deliveries as one receiver gets at a time are under way already.", "Nothing: it goes on by itself. Answer at once and do the work afterwards."},
+	{"webhook-busy", "The webhook is busy", "As many deliveries as one receiver, or one organization, gets at a time are in progress.", "No action needed. The delivery is retried automatically, and this does not count as a failure. Respond immediately and do the work afterwards."},
 	{"not-delivered", "The event was not delivered",
 		"The receiver did not answer with a status from 200 to 299 within 20 seconds. The attempts of the delivery say what came instead.",
 		"Mend the receiver; the event is sent again by itself, or at once with redeliver."},

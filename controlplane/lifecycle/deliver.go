@@ -40,11 +40,11 @@ func (w *work) deliver(ctx context.Context) error {
 	if !hook.Enabled && d.EventType != controlplane.EventTest {
 		return w.dropDelivery(ctx, d)
 	}
-	leave, ok := w.posts.enter(hook.ID)
+	leave, wait, ok := w.posts.enter(w.now(), d.OrgID, hook.ID, w.claim.Job.ID)
 	if !ok {
-		return w.putOffDelivery(ctx)
+		return w.putOffDelivery(ctx, d, wait)
 	}
-	defer leave()
+	defer func() { leave(w.now()) }()
 	m, err := w.message(ctx, d, hook)
 	if err != nil {
 		return err

@@ -133,7 +133,7 @@ func New(c Config) (*Service, error) {
 	if c.Deliveries == 0 {
 		c.Deliveries = 16
 	}
-	return &Service{Config: c, posts: posts{most: c.Deliveries, byWebhook: make(map[string]int)}}, nil
+	return &Service{Config: c, posts: newPosts(c.Deliveries)}, nil
 }
 
 // now returns the time to the microsecond, which is what Postgres keeps.

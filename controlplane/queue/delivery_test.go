@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -84,6 +87,51 @@ func TestDeliveriesComeOnceFromTwoReplicas(t *testing.T) {
 			t.Errorf("%d events came by %d requests, of %d", events, requests, want)
 		}
 	})
+}
+
+// Five webhooks of one organization, to a receiver that does not respond, do not hold up
+// another organization's: all of its events come while those attempts are under way.
+func TestHangingWebhooksHoldUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	r, hook := w.hook()
+	w.exec(`UPDATE webhooks SET events = '{domain.created}'`)
+	silent := make(chan struct{})
+	var held, most atomic.Int32
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		most.Store(max(most.Load(), held.Add(1)))
+		defer held.Add(-1)
+		<-silent
+	}))
+	t.Cleanup(slow.Close)
+	t.Cleanup(func() { close(silent) })
+	limit := 1000
+	noisy, err := w.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "noisy", DomainLimit: &limit, Tier: controlplane.TierFree})
+	must(t, err)
+	for range 5 {
+		_, _, err := w.CreateWebhook(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewWebhook{URL: slow.URL, Events: []string{controlplane.ActionDomainCreated}, Enabled: true})
+		must(t, err)
+	}
+	for i := range 8 { // 40 deliveries
+		_, err := w.AddDomain(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewDomain{Name: fmt.Sprintf("noisy%d.example.com", i)})
+		must(t, err)
+	}
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://" + w.redis.Addr(), SweepEvery: time.Hour}) // 32 workers, 16 places
+	must(t, err)
+	w.run(q)
+	w.eventually("the silent receiver's attempts", func() bool { return held.Load() >= 4 })
+	const n = 12
+	for i := range n {
+		w.add(fmt.Sprintf("quiet%d.example.com", i))
+	}
+	w.eventually("the quiet organization's events", func() bool { events, _ := r.counts(); return events == n })
+	w.eventually("the quiet organization's deliveries", func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == n })
+	if now := held.Load(); now != 4 || most.Load() != 4 {
+		t.Errorf("the silent receiver holds %d attempts, %d at most; want a quarter of 16", now, most.Load())
+	}
+	if failed := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE type = 'webhook_delivery'`); failed != 0 {
+		t.Errorf("%d failures were counted, want 0: to wait for a place is not one", failed)
+	}
 }
 
 // A delivery that waits for its next attempt outlives the loss of all of Redis, with as many
