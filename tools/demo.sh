@@ -25,6 +25,7 @@ trap finish EXIT
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 say '1. The stack: Postgres, Redis, two test CAs, the validation zone, a playground DNS'
+(umask 077 && : >"$work/dev.log") # it has the passwords of Postgres and Redis
 bin/dcvaas dev --dir "$work/state" --free-ports >"$work/dev.log" 2>&1 &
 dev=$!
 for _ in $(seq 600); do

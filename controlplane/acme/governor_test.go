@@ -61,10 +61,20 @@ func startRedis(t testing.TB, embedded bool) *devstack.Redis {
 	return server
 }
 
+func redisClient(t testing.TB, server *devstack.Redis) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.PoolSize = 64
+	return redis.NewClient(options)
+}
+
 // governor returns a Governor for "letsencrypt", "free" without limits, and "own" with configured ones, without margin.
 func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.GovernorConfig)) *acme.Governor {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
+	client := redisClient(t, server)
 	t.Cleanup(func() { _ = client.Close() })
 	cfg := acme.GovernorConfig{Redis: client, Now: c.now, Timeout: 20 * time.Second, Margin: -1, CAs: []acme.CA{
 		{Name: "letsencrypt", DirectoryURL: letsEncrypt},
@@ -589,7 +599,7 @@ func TestGovernorForgets(t *testing.T) {
 		if after, _ := until(t, g, request); after != before {
 			t.Errorf("%d orders after Redis lost everything, want %d", after, before)
 		}
-		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		client := redisClient(t, server)
 		defer client.Close()
 		for _, key := range client.Keys(t.Context(), "*").Val() {
 			if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 {

@@ -270,7 +270,7 @@ func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *Config) { c.RedisURL, c.LimiterTimeout = "redis://"+r.Addr(), time.Second })
+	w := newWorld(t, func(c *Config) { c.RedisURL, c.LimiterTimeout = r.URL(), time.Second })
 	body := map[string]any{"name": "lost", "scopes": []string{"domains:read"}}
 	first := w.do("POST", "/api/tokens", body, key("k")).is(201)
 	if first.header.Get("RateLimit") == "" {

@@ -26,7 +26,7 @@ func limited(t testing.TB) func(*Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop(t.Context()) })
-	return func(c *Config) { c.RedisURL, c.LimiterTimeout = "redis://"+r.Addr(), 10*time.Second }
+	return func(c *Config) { c.RedisURL, c.LimiterTimeout = r.URL(), 10*time.Second }
 }
 
 func (w *world) newTier(tier controlplane.Tier) string {
@@ -171,11 +171,11 @@ func TestRedisComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, func(c *Config) {
-		c.RedisURL, c.LimiterTimeout = "redis://127.0.0.1:"+strconv.Itoa(port), time.Second
+		c.RedisURL, c.LimiterTimeout = "redis://default:known@127.0.0.1:"+strconv.Itoa(port), time.Second
 	})
 	free := as(w.newTier(controlplane.TierFree))
 	w.do("GET", "/api/delegation?name=example.com", nil, free).is(200)
-	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{Port: port})
+	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{Port: port, Password: "known"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,17 +32,18 @@ type PostgresConfig struct {
 	Log io.Writer
 }
 
-// Postgres is a running Postgres server, a child of this process. It listens on 127.0.0.1 only, and trusts whoever reaches it
-// there.
+// Postgres is a running Postgres server, a child of this process. It listens on 127.0.0.1 only, and lets in nobody without the
+// password in DSN, which is kept in the data directory: a superuser runs programs as the server's user.
 type Postgres struct {
 	cfg  PostgresConfig
 	bin  postgresPrograms
 	data dataDir
 
 	// mu is held for the whole of a start, stop or restart.
-	mu      sync.Mutex
-	port    int
-	process *child
+	mu       sync.Mutex
+	port     int
+	password string
+	process  *child
 }
 
 const (
@@ -92,7 +93,7 @@ func (p *Postgres) open(ctx context.Context) error {
 func (p *Postgres) DSN() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", p.port)
+	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", p.password, p.port)
 }
 
 // PID returns the process id of the postmaster, also when it has ended.
@@ -152,6 +153,9 @@ func (p *Postgres) start(ctx context.Context) error {
 	giveUp := time.Now().Add(handoverPatience)
 	for {
 		err := p.data.claim()
+		if err == nil {
+			p.password, err = p.data.secure(ctx, p.bin, p.cfg.Log)
+		}
 		if err == nil {
 			err = p.spawn(ctx)
 		}
@@ -225,10 +229,15 @@ func (p *Postgres) explain(process *child, port int) error {
 		return &passingError{failure}
 	case strings.Contains(output, "could not create any TCP/IP sockets"):
 		return fmt.Errorf("port %d of 127.0.0.1 is taken: %w", port, failure)
-	case strings.Contains(output, "pre-existing shared memory block"), strings.Contains(output, `lock file "postmaster.pid"`):
-		return &passingError{failure} // of a server that was killed, or is just ending
+	case isEnding(output):
+		return &passingError{failure}
 	}
 	return failure
+}
+
+// isEnding reports whether a server did not start since another, which was killed or is just ending, has the directory.
+func isEnding(output string) bool {
+	return strings.Contains(output, "pre-existing shared memory block") || strings.Contains(output, `lock file "postmaster.pid"`)
 }
 
 // passingError is what may be gone when tried again.

@@ -220,10 +220,15 @@ func (d dataDir) choose(installed []postgresPrograms) (postgresPrograms, error) 
 // create makes the database. It is made beside its place and then moved there, so that a start that is killed in the middle
 // leaves nothing that looks like a database.
 func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer) error {
-	unfinished := d.path + ".new"
+	unfinished, verifier := d.path+".new", d.path+".new-verifier"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
+	password, err := d.initPassword(verifier)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(verifier)
 	// macOS has no C.UTF-8 before version 15.
 	for _, locale := range []string{"--locale=C.UTF-8", "--no-locale"} {
 		if err := os.Mkdir(unfinished, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -233,13 +238,16 @@ func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer
 			return err
 		}
 		initdb := exec.Command(filepath.Join(bin.dir, "initdb"),
-			"-D", unfinished, "-U", "postgres", "-A", "trust", "-E", "UTF8", locale, "--no-sync")
+			"-D", unfinished, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", verifier, "-E", "UTF8", locale, "--no-sync")
 		initdb.Dir = unfinished
 		process, err := startChild(initdb, d.owner, syscall.SIGKILL, log)
 		if err != nil {
 			return err
 		}
 		if process.wait(ctx) == nil {
+			if err := d.write(filepath.Join(unfinished, passwordFile), password); err != nil {
+				return err
+			}
 			return os.Rename(unfinished, d.path)
 		}
 		if ctx.Err() != nil || !strings.Contains(process.tail.String(), "invalid locale") {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,9 @@ type RedisConfig struct {
 	Dir string
 	// Port is the port on 127.0.0.1. 0 means a free one.
 	Port int
+	// Password lets clients in. Empty means the one in the file "password" in Dir, which is made if it does not exist, or else
+	// a new one.
+	Password string
 	// Embedded asks for the server in this process even where redis-server or valkey-server is installed.
 	Embedded bool
 	// Log gets what a child logs. Nil means nobody.
@@ -30,8 +34,10 @@ type RedisConfig struct {
 }
 
 // Redis is a running Redis server on 127.0.0.1: redis-server or valkey-server as a child process, or miniredis in this process.
+// It lets in nobody without the password in URL.
 type Redis struct {
 	addr     string
+	password string
 	process  *child // nil if embedded
 	embedded *embeddedRedis
 }
@@ -44,16 +50,43 @@ func StartRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 		program = findRedis()
 	}
 	var r *Redis
-	var err error
-	if program == "" {
-		r, err = startEmbeddedRedis(cfg.Port)
-	} else {
+	err := cfg.choosePassword()
+	switch {
+	case err != nil:
+	case program == "":
+		r, err = startEmbeddedRedis(cfg.Port, cfg.Password)
+	default:
 		r, err = startRedisChild(ctx, program, cfg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("devstack: redis: %w", err)
 	}
 	return r, nil
+}
+
+func (c *RedisConfig) choosePassword() (err error) {
+	if c.Password != "" {
+		return nil
+	}
+	c.Password = newPassword()
+	if c.Dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(c.Dir, "password")
+	kept, err := readPassword(path)
+	if kept == "" && err == nil {
+		return writePassword(path, c.Password)
+	}
+	c.Password = kept
+	return err
+}
+
+// URL returns how to reach the server, with the password.
+func (r *Redis) URL() string {
+	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", r.password), Host: r.addr}).String()
 }
 
 // Addr returns host:port.
@@ -101,7 +134,7 @@ func (r *Redis) Stop(ctx context.Context) error {
 }
 
 func (r *Redis) client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1, DialTimeout: time.Second})
+	return redis.NewClient(&redis.Options{Addr: r.addr, Password: r.password, MaxRetries: -1, DialTimeout: time.Second})
 }
 
 func findRedis() string {
@@ -134,6 +167,7 @@ func startRedisChild(ctx context.Context, program string, cfg RedisConfig) (*Red
 
 func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) (*Redis, error) {
 	args := []string{
+		"-", // the password comes by standard input, where ps does not show it
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--save", "", "--daemonize", "no", "--logfile", "",
 	}
@@ -150,11 +184,12 @@ func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) 
 		cmd = exec.Command(program, append(args, "--dir", cfg.Dir, "--appendonly", "yes", "--appendfsync", "everysec")...)
 		cmd.ExtraFiles = []*os.File{lock}
 	}
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("requirepass %q\n", cfg.Password))
 	process, err := startChild(cmd, nil, syscall.SIGTERM, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: process}
+	r := &Redis{password: cfg.Password, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: process}
 	client := r.client()
 	defer client.Close()
 	for !redisReady(ctx, client, process.pid()) {

@@ -17,14 +17,15 @@ type embeddedRedis struct {
 	done   chan struct{}
 }
 
-func startEmbeddedRedis(port int) (*Redis, error) {
+func startEmbeddedRedis(port int, password string) (*Redis, error) {
 	server := miniredis.NewMiniRedis()
+	server.RequireAuth(password)
 	if err := server.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
 		return nil, err
 	}
 	e := &embeddedRedis{server: server, stop: make(chan struct{}), done: make(chan struct{})}
 	go e.run()
-	return &Redis{addr: server.Addr(), embedded: e}, nil
+	return &Redis{addr: server.Addr(), password: password, embedded: e}, nil
 }
 
 // run moves the server's clock by the time that has passed, about every second, until stop is closed.

@@ -98,7 +98,12 @@ func startRedis(t *testing.T, cfg devstack.RedisConfig) *devstack.Redis {
 
 func redisClient(t *testing.T, r *devstack.Redis) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	options, err := redis.ParseURL(r.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.MaxRetries = -1
+	client := redis.NewClient(options)
 	t.Cleanup(func() { client.Close() })
 	return client
 }

@@ -116,7 +116,7 @@ func TestHangingWebhooksHoldUpNobodyElse(t *testing.T) {
 		_, err := w.AddDomain(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewDomain{Name: fmt.Sprintf("noisy%d.example.com", i)})
 		must(t, err)
 	}
-	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://" + w.redis.Addr(), SweepEvery: time.Hour}) // 32 workers, 16 places
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), SweepEvery: time.Hour}) // 32 workers, 16 places
 	must(t, err)
 	w.run(q)
 	w.eventually("the silent receiver's attempts", func() bool { return held.Load() >= 4 })

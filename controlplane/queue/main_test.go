@@ -67,7 +67,7 @@ func newWorld(t *testing.T, embedded bool) *world {
 
 func (w *world) startRedis(embedded bool, port int) *devstack.Redis {
 	w.t.Helper()
-	r, err := devstack.StartRedis(w.t.Context(), devstack.RedisConfig{Embedded: embedded, Port: port})
+	r, err := devstack.StartRedis(w.t.Context(), devstack.RedisConfig{Embedded: embedded, Port: port, Password: "known"})
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = r.Stop(context.Background()) })
 	return r
@@ -76,7 +76,7 @@ func (w *world) startRedis(embedded bool, port int) *devstack.Redis {
 // queue returns a Queue as one process has it.
 func (w *world) queue() *Queue {
 	w.t.Helper()
-	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://" + w.redis.Addr(), Concurrency: 4, SweepEvery: time.Hour, ReconcileEvery: 50 * time.Millisecond, StuckAfter: time.Minute})
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), Concurrency: 4, SweepEvery: time.Hour, ReconcileEvery: 50 * time.Millisecond, StuckAfter: time.Minute})
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = q.redis.Close() })
 	return q

@@ -26,7 +26,7 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 	if _, err := MonitorOpt("redis://:hunter2@host:port"); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}
-	if _, err := MonitorOpt("redis://" + w.redis.Addr()); err != nil {
+	if _, err := MonitorOpt(w.redis.URL()); err != nil {
 		t.Error(err)
 	}
 }

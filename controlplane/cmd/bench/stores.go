@@ -95,7 +95,11 @@ func (b *bench) noteVersions(pg *devstack.Postgres, rd *devstack.Redis) error {
 		b.table.Machine.Redis = "in-process"
 		return nil
 	}
-	client := redis.NewClient(&redis.Options{Addr: rd.Addr()})
+	options, err := redis.ParseURL(rd.URL())
+	if err != nil {
+		return err
+	}
+	client := redis.NewClient(options)
 	defer func() { _ = client.Close() }()
 	info, err := client.Info(b.ctx, "server").Result()
 	for line := range strings.Lines(info) {
@@ -201,4 +205,4 @@ func createDatabase(ctx context.Context, dsn, name string) error {
 }
 
 // redisDB returns the URL of one of the server's databases.
-func (s *stores) redisDB(n int) string { return fmt.Sprintf("redis://%s/%d", s.redis.Addr(), n) }
+func (s *stores) redisDB(n int) string { return fmt.Sprintf("%s/%d", s.redis.URL(), n) }

@@ -218,7 +218,7 @@ func (d *Dev) configure(c DevConfig) error {
 	if cfg.Database = c.Database; cfg.Database == "" {
 		cfg.Database = d.Postgres.DSN()
 	}
-	cfg.Redis = "redis://" + d.Redis.Addr() + "/0"
+	cfg.Redis = d.Redis.URL() + "/0"
 	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
 	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
 	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]), []string{loopback(ports[2])}

@@ -3,6 +3,8 @@ package program
 import (
 	"context"
 	"net"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,10 +34,20 @@ func TestDevKeepsItsState(t *testing.T) {
 	}
 	s := &stack{Dev: first, t: t, api: api}
 	d := s.waitActive(s.add("kept.example.com").Id)
+	for _, printed := range []string{first.Config.Database, first.Config.Redis} {
+		if u, err := url.Parse(printed); err != nil || u.User == nil || !strings.Contains(first.describe(0), printed) {
+			t.Errorf("what is printed lacks the URL with the password of %s: %v", u.Redacted(), err)
+		}
+	}
 	stop(first)
 
 	second := start()
 	defer stop(second)
+	for what, stays := range map[string]bool{"Postgres": passwordIn(first.Config.Database) == passwordIn(second.Config.Database), "Redis": passwordIn(first.Config.Redis) == passwordIn(second.Config.Redis)} {
+		if !stays {
+			t.Errorf("the password of %s is another after a restart: URLs that were copied no longer work", what)
+		}
+	}
 	if second.Token != first.Token || second.OrgID != first.OrgID {
 		t.Error("organization or token changed")
 	}
@@ -55,6 +67,15 @@ func TestDevKeepsItsState(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
+}
+
+func passwordIn(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	password, _ := u.User.Password()
+	return password
 }
 
 // A port that is taken between the choice and the start is no reason not to start.

@@ -117,7 +117,7 @@ func (d *Dev) describe(took time.Duration) string {
   For a shell:        . %s
 `, took.Round(time.Millisecond), d.dir, env["DCVAAS_ENDPOINT"], env["DCVAAS_OPS_URL"],
 		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"], env["DCVAAS_PLAYGROUND_URL"],
-		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database, d.Redis.Addr(), redis, filepath.Join(d.dir, "dev.env"))
+		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database, d.Config.Redis, redis, filepath.Join(d.dir, "dev.env"))
 }
 
 func digArgs(addr string) string {
