@@ -132,8 +132,8 @@ func TestReleaseIsPublishable(t *testing.T) {
 	}
 }
 
-// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands beside it; jobs may only
-// read unless they say why not; the make targets that they run are there.
+// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands beside it; the program that
+// builds and signs a release is pinned to a version; jobs may only read unless they say why not; the make targets that they run are there.
 func TestWorkflowsArePinned(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	if err != nil || len(files) != 2 {
@@ -173,6 +173,10 @@ func TestWorkflowsArePinned(t *testing.T) {
 				t.Errorf("%s: there is no make %s", name, m[1])
 			}
 		}
+	}
+	release := readFile(&acc{T: t}, "../.github/workflows/release.yml")
+	if !regexp.MustCompile(`goreleaser-action@.*\n\s+with:\n\s+version: v\d+\.\d+\.\d+( #.*)?\n`).MatchString(release) {
+		t.Error("release.yml does not pin GoReleaser to an exact version such as v2.8.2")
 	}
 	if len(pins) < 3 {
 		t.Errorf("found only the actions %v", pins)

@@ -1,0 +1,154 @@
+package program
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readText(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(repository, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Images are named by exact versions, or digests: what is deployed is what was tested.
+func TestDeployImagesArePinned(t *testing.T) {
+	t.Parallel()
+	images := regexp.MustCompile(`(?m)^(?:FROM|\s+image:) +(\S+)`)
+	exact := map[string]*regexp.Regexp{
+		"golang":   regexp.MustCompile(`^golang:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
+		"redis":    regexp.MustCompile(`^redis:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
+		"postgres": regexp.MustCompile(`^postgres:\d\d\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`), // has no third number
+	}
+	found := 0
+	for _, file := range []string{"controlplane/deploy/Dockerfile", "controlplane/deploy/compose.yaml"} {
+		for _, m := range images.FindAllStringSubmatch(readText(t, file), -1) {
+			image := m[1]
+			if image == "scratch" || image == "dcvaas" { // empty, and built here
+				continue
+			}
+			name, _, _ := strings.Cut(image, ":")
+			if found++; exact[name] == nil || !exact[name].MatchString(image) {
+				t.Errorf("%s: the image %s is not pinned to an exact version", file, image)
+			}
+		}
+	}
+	if found != len(exact) {
+		t.Errorf("found %d images, want %d", found, len(exact))
+	}
+	minor := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readText(t, "go.mod"))[1]
+	if !strings.Contains(readText(t, "controlplane/deploy/Dockerfile"), "FROM golang:"+minor+".") {
+		t.Errorf("the Dockerfile does not build with Go %s, which go.mod asks for", minor)
+	}
+}
+
+// Git does not see the secrets of a deployment, and neither does the build of the image.
+func TestDeploySecretsAreIgnored(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	git := func(args ...string) error { return exec.Command("git", append([]string{"-C", dir}, args...)...).Run() }
+	must(t, git("init", "-q"))
+	must(t, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte(readText(t, ".gitignore")), 0o600))
+	for _, file := range []string{"controlplane/deploy/secrets/keyset", "controlplane/deploy/.env", ".env", "dcvaas.env", "secret-key", "keyset"} {
+		if git("check-ignore", "-q", file) != nil {
+			t.Errorf("git does not ignore %s", file)
+		}
+	}
+	if git("check-ignore", "-q", "controlplane/deploy/compose.yaml") == nil {
+		t.Error("git ignores controlplane/deploy/compose.yaml")
+	}
+	ignored := readText(t, "controlplane/deploy/Dockerfile.dockerignore")
+	for _, line := range []string{"controlplane/deploy/secrets", "**/.env", "secret-key", "keyset"} {
+		if !strings.Contains("\n"+ignored, "\n"+line+"\n") {
+			t.Errorf("Dockerfile.dockerignore lacks %s", line)
+		}
+	}
+}
+
+// Wherever people are told to write a secret to a file, the file is its owner's alone from the start.
+func TestDeploySecretsAreWrittenPrivately(t *testing.T) {
+	t.Parallel()
+	writes := regexp.MustCompile(`>\s*\S*(secret-key|keyset|database-url|postgres-password|staff-login|\.env\b)`)
+	var files []string
+	for _, top := range []string{"README.md", "controlplane/deploy", "provider/templates/guides"} {
+		must(t, filepath.WalkDir(filepath.Join(repository, top), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		}))
+	}
+	found := 0
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		must(t, err)
+		private := false
+		for n, line := range strings.Split(string(b), "\n") {
+			private = private || strings.Contains(line, "umask 077")
+			if !writes.MatchString(line) {
+				continue
+			}
+			if found++; !private {
+				t.Errorf("%s:%d writes a secret before umask 077: %s", file, n+1, line)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("found %d lines that write a secret", found)
+	}
+}
+
+// The commands of the compose file leave nothing that others can read, also before the chmod.
+func TestDeployComposeCommands(t *testing.T) {
+	t.Parallel()
+	text := readText(t, "controlplane/deploy/compose.yaml")
+	_, commands, ok := strings.Cut(text, "#   cd controlplane/deploy && ")
+	commands, _, ok2 := strings.Cut(commands, "#   docker compose up")
+	if !ok || !ok2 {
+		t.Fatal("the commands at the top of compose.yaml were not found")
+	}
+	commands = regexp.MustCompile(`(?m)^#   `).ReplaceAllString(commands, "")
+	commands = regexp.MustCompile(`(?m)^chmod .*$`).ReplaceAllString(commands, "")
+	dir, bin := t.TempDir(), t.TempDir()
+	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho keyset\n"), 0o700)) //nolint:gosec // a program
+	sh := exec.Command("sh", "-euc", commands)
+	sh.Dir, sh.Env = dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	if out, err := sh.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, commands)
+	}
+	files := 0
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if files++; info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %o, want none for others", d.Name(), info.Mode().Perm())
+		}
+		return nil
+	}))
+	if files != 7 { // secrets/, its five files, and .env
+		t.Errorf("the commands wrote %d files, want 7", files)
+	}
+	if !strings.Contains(text, "DCVAAS_TRUSTED_PROXY: ${DCVAAS_TRUSTED_PROXY:-true}") || !strings.Contains(text, `"127.0.0.1:8080:8080"`) {
+		t.Error("compose.yaml describes a proxy and must set DCVAAS_TRUSTED_PROXY, and publish port 8080 on loopback alone")
+	}
+}
