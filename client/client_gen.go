@@ -3220,7 +3220,8 @@ type ClientInterface interface {
 	//
 	// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
 	// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it.
+	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
+	// exports in progress at a time; one more is 429 `export-busy`.
 	//
 	// Corresponds with GET /api/audit-logs/export (the `ExportAuditLogs` operationId).
 	ExportAuditLogs(ctx context.Context, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3390,7 +3391,7 @@ type ClientInterface interface {
 	//
 	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
 	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
 	// one more is 429 `diagnosis-busy`.
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
@@ -3977,7 +3978,8 @@ func (c *rawClient) ListAuditLogs(ctx context.Context, params *ListAuditLogsPara
 //
 // Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
 // (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it.
+// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
+// exports in progress at a time; one more is 429 `export-busy`.
 //
 // Corresponds with GET /api/audit-logs/export (the `ExportAuditLogs` operationId).
 func (c *rawClient) ExportAuditLogs(ctx context.Context, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4347,7 +4349,7 @@ func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef
 //
 // Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
 // It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
 // one more is 429 `diagnosis-busy`.
 //
 // Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
@@ -9291,7 +9293,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
 	// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it.
+	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
+	// exports in progress at a time; one more is 429 `export-busy`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9481,7 +9484,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
 	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
 	// one more is 429 `diagnosis-busy`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -17694,7 +17697,8 @@ func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, par
 //
 // Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
 // (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it.
+// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
+// exports in progress at a time; one more is 429 `export-busy`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18004,7 +18008,7 @@ func (c *ClientWithResponses) ListDomainCertificatesWithResponse(ctx context.Con
 //
 // Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
 // It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-// seconds, after which it is 503 `diagnosis-timeout`. An organization may have a few of these calls under way at a time;
+// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
 // one more is 429 `diagnosis-busy`.
 //
 // Returns a wrapper object for the known response body format(s).

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/oapi-codegen/nullable"
@@ -14,10 +13,11 @@ import (
 const (
 	// diagnosisTimeout bounds one look at a domain's DNS.
 	diagnosisTimeout = 10 * time.Second
-	// diagnosesAtOnce is how many looks of one organization this process has under way at most:
-	// each holds a connection and asks dozens of questions.
-	diagnosesAtOnce = 4
-	// diagnosisRetry is when to come again where they are all taken.
+	// diagnosesAtOnce is how many diagnoses this process runs at a time: each sends dozens of queries.
+	diagnosesAtOnce = 64
+	// diagnosesOfOne is how many of them one organization has.
+	diagnosesOfOne = 4
+	// diagnosisRetry is when to retry while all are taken.
 	diagnosisRetry = 2 * time.Second
 )
 
@@ -27,11 +27,12 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	if !a.diagnoses.begin(d.OrgID) {
+	leave, ok := a.diagnoses.Enter(d.OrgID)
+	if !ok {
 		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
-			Message: "As many of the organization's domains as may be at a time are being looked at."}
+			Message: "As many diagnoses as are possible at a time are in progress."}
 	}
-	defer a.diagnoses.end(d.OrgID)
+	defer leave()
 	callOf(ctx).waited = true // for others' DNS
 	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
 	defer cancel()
@@ -44,34 +45,6 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 		return nil, err
 	}
 	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
-}
-
-// underWay counts what each organization has under way.
-type underWay struct {
-	mu sync.Mutex
-	of map[string]int // by organization; none is left at 0
-}
-
-// begin reports whether the organization may have one more under way, and counts it.
-func (u *underWay) begin(org string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.of[org] >= diagnosesAtOnce {
-		return false
-	}
-	if u.of == nil {
-		u.of = make(map[string]int)
-	}
-	u.of[org]++
-	return true
-}
-
-func (u *underWay) end(org string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.of[org]--; u.of[org] == 0 {
-		delete(u.of, org)
-	}
 }
 
 // examinationBody returns an examination as the contract describes it.

@@ -91,7 +91,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 		return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK}, DNSSEC: controlplane.DNSSECUnknown}, nil
 	})
 	ended := make(chan int)
-	for range diagnosesAtOnce {
+	for range diagnosesOfOne {
 		go func() { ended <- w.do("GET", path, nil).status }()
 		<-began
 	}
@@ -105,16 +105,17 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	go func() { ended <- w.do("GET", "/api/domains/"+e.ID+"/diagnosis", nil, other).status }()
 	<-began
 	close(release)
-	for range diagnosesAtOnce + 1 {
+	for range diagnosesOfOne + 1 {
 		if status := <-ended; status != 200 {
 			t.Errorf("status %d", status)
 		}
 	}
 	w.doctor.does(nil)
 	w.do("GET", path, nil).is(200)
-	w.api.diagnoses.mu.Lock()
-	defer w.api.diagnoses.mu.Unlock()
-	if n := len(w.api.diagnoses.of); n != 0 {
-		t.Errorf("%d organizations are still counted", n)
+	for n := range diagnosesAtOnce { // every place was given back
+		if _, ok := w.api.diagnoses.Enter(string(rune('a' + n))); !ok {
+			t.Fatalf("after %d diagnoses there is no place, want %d", n, diagnosesAtOnce)
+		}
 	}
+	w.do("GET", path, nil).problem(429, "diagnosis-busy")
 }

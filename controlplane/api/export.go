@@ -19,6 +19,12 @@ const (
 	// exportPage is how many entries are read and written at a time: no connection to the
 	// database is held while the caller reads.
 	exportPage = 500
+	// exportsAtOnce is how many exports this process writes at a time: each holds a page in memory.
+	exportsAtOnce = 64
+	// exportsOfOne is how many of them one organization has.
+	exportsOfOne = 2
+	// exportRetry is when to retry while all are taken.
+	exportRetry = 5 * time.Second
 	// exportLife bounds an export altogether.
 	exportLife = time.Hour
 	// writeLimit is how long a reader may take to accept what is written at a time.
@@ -37,10 +43,18 @@ func (a *API) ExportAuditLogs(ctx context.Context, r ExportAuditLogsRequestObjec
 		filter.Until = &now // so that it ends
 	}
 	filter.Oldest, filter.Limit = true, exportPage
-	e := &export{a: a, ctx: ctx, filter: filter, csv: deref(q.Format) != Ndjson}
+	leave, ok := a.exports.Enter(principalOf(ctx).org())
+	if !ok {
+		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "export-busy", RetryAt: now.Add(exportRetry),
+			Message: "As many exports as are possible at a time are in progress."}
+	}
+	e := &export{a: a, ctx: ctx, filter: filter, csv: deref(q.Format) != Ndjson, leave: leave}
 	// The first page is read before anything is written: what is wrong is still answered so.
-	e.entries, e.next, err = a.store.ListLog(ctx, principalOf(ctx).org(), filter)
-	return e, err
+	if e.entries, e.next, err = a.store.ListLog(ctx, principalOf(ctx).org(), filter); err != nil {
+		leave()
+		return nil, err
+	}
+	return e, nil
 }
 
 // export is an answer that is written while it is read.
@@ -51,12 +65,14 @@ type export struct {
 	csv     bool
 	entries []controlplane.AuditEntry
 	next    *postgres.Cursor
+	leave   func() // gives back the place among exports
 }
 
 // VisitExportAuditLogsResponse writes every page. What goes wrong in between breaks the
 // connection, so that nobody takes half for the whole; so does the end of the caller's credential,
 // within one heartbeat.
 func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
+	defer e.leave()
 	c := callOf(e.ctx)
 	c.waited = true
 	ctx, stop := c.untilGone(e.ctx, exportLife)

@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -88,7 +89,8 @@ type API struct {
 	limiter    *limiter // nil: calls are not limited
 	feeds      *feeds
 	heartbeat  time.Duration
-	diagnoses  underWay
+	diagnoses  *controlplane.Gate
+	exports    *controlplane.Gate
 	stopping   chan struct{}
 	stop       sync.Once
 
@@ -139,6 +141,8 @@ func New(c Config) (*API, error) {
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
 	a.diagnosisTimeout = diagnosisTimeout
+	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
+	a.exports = controlplane.NewGate(exportsAtOnce, exportsOfOne)
 	return a, a.route(table)
 }
 

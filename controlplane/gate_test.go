@@ -1,0 +1,151 @@
+package controlplane_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+func enter(t *testing.T, g *controlplane.Gate, org string) (leave func()) {
+	t.Helper()
+	leave, ok := g.Enter(org)
+	if !ok {
+		t.Fatalf("Enter(%s) = false, want a place", org)
+	}
+	return leave
+}
+
+func refuse(t *testing.T, g *controlplane.Gate, org string) {
+	t.Helper()
+	if _, ok := g.Enter(org); ok {
+		t.Fatalf("Enter(%s) = true, want no place", org)
+	}
+}
+
+func TestGateLeavesPlacesToOthers(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(3, 2)
+	a := enter(t, g, "a")
+	enter(t, g, "a")
+	refuse(t, g, "a") // has its share
+	enter(t, g, "b")
+	refuse(t, g, "c") // all are taken
+	a()
+	a() // a repeat gives nothing back
+	enter(t, g, "c")
+	refuse(t, g, "b")
+}
+
+// lineUp starts a call of Wait that reports its name when it has a place, and returns when it waits.
+func lineUp(t *testing.T, g *controlplane.Gate, org string, waiting int, got chan<- string) {
+	t.Helper()
+	go func() {
+		leave, err := g.Wait(t.Context(), org)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		got <- org
+		leave()
+	}()
+	for g.Waiting() < waiting {
+		runtime.Gosched()
+	}
+}
+
+func TestGateOrganizationsTakeTurns(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(1, 1)
+	leave := enter(t, g, "a")
+	got := make(chan string, 10)
+	for i, org := range []string{"a", "a", "a", "b", "c", "b"} {
+		lineUp(t, g, org, i+1, got)
+	}
+	leave()
+	var order []string
+	for range 6 {
+		order = append(order, <-got)
+	}
+	if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(order, want) {
+		t.Errorf("Wait let in %v, want %v", order, want)
+	}
+}
+
+// An organization that has its share does not hold up those behind it.
+func TestGatePassesWhoHasItsShare(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(2, 1)
+	mine := enter(t, g, "a")
+	theirs := enter(t, g, "b")
+	got := make(chan string, 10)
+	lineUp(t, g, "a", 1, got)
+	lineUp(t, g, "c", 2, got)
+	theirs()
+	if org := <-got; org != "c" {
+		t.Errorf("Wait let in %s, want c: a has its share", org)
+	}
+	mine()
+	if org := <-got; org != "a" {
+		t.Errorf("Wait let in %s, want a", org)
+	}
+}
+
+func TestGateForgetsWhoIsGone(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(1, 1)
+	leave := enter(t, g, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { _, err := g.Wait(ctx, "b"); done <- err }()
+	for g.Waiting() == 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait = %v, want context.Canceled", err)
+	}
+	leave()
+	enter(t, g, "c")
+	if _, err := g.Wait(ctx, "d"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait with a context that has ended = %v, want context.Canceled", err)
+	}
+}
+
+// Under load, with callers that give up at any moment, the limits hold and no place is lost.
+func TestGateHoldsItsLimits(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(4, 2)
+	var all atomic.Int32
+	var of [5]atomic.Int32
+	var callers sync.WaitGroup
+	for n := range 200 {
+		callers.Go(func() {
+			org := n % len(of)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if n%3 == 0 {
+				go cancel()
+			}
+			leave, err := g.Wait(ctx, string(rune('a'+org)))
+			if err != nil {
+				return
+			}
+			defer leave()
+			if a, o := all.Add(1), of[org].Add(1); a > 4 || o > 2 {
+				t.Errorf("%d places are taken, %d by one organization; want 4 and 2 at most", a, o)
+			}
+			all.Add(-1)
+			of[org].Add(-1)
+		})
+	}
+	callers.Wait()
+	for _, org := range []string{"x", "x", "y", "y"} {
+		enter(t, g, org)
+	}
+}
