@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"crypto/x509"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,9 @@ const (
 	KeyRSA2048 KeyType = "rsa2048"
 	KeyRSA4096 KeyType = "rsa4096"
 )
+
+// IsRSA reports whether the key is an RSA key.
+func (k KeyType) IsRSA() bool { return strings.HasPrefix(string(k), "rsa") }
 
 // Valid reports whether k is one of the key types on offer.
 func (k KeyType) Valid() bool {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 
@@ -71,6 +72,9 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Breaker says when a CA that does not answer is left alone.
 	Breaker Breaker
+	// RSAKeys bounds how many RSA keys are generated at a time, each of which keeps a core busy for up to seconds.
+	// Default: half of the cores, a quarter for one organization, at least one.
+	RSAKeys *controlplane.Gate
 	// Proxy names the proxy for a request; nil takes none.
 	Proxy func(*http.Request) (*url.URL, error)
 }
@@ -130,6 +134,10 @@ func setDefaults(cfg *Config) {
 	}
 	if cfg.RequestTimeout <= 0 {
 		cfg.RequestTimeout = 30 * time.Second
+	}
+	if cfg.RSAKeys == nil {
+		cores := runtime.GOMAXPROCS(0)
+		cfg.RSAKeys = controlplane.NewGate(cores/2, cores/4)
 	}
 	cfg.Poll = cfg.Poll.withDefaults()
 	cfg.Breaker = cfg.Breaker.withDefaults()

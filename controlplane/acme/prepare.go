@@ -15,7 +15,7 @@ import (
 //
 // Without csrDER a new key is made, and sealed as PKCS#8 PEM with the order's id as associated data. With csrDER (checked
 // by controlplane.ValidateCSR) the customer has the key: KeyType is that of the request, and SealedKey stays empty.
-// An RSA key of 4096 bits takes a second or more.
+// An RSA key of 4096 bits takes a second or more. Few are generated at a time, and organizations take turns (Config.RSAKeys).
 func (e *Engine) Prepare(ctx context.Context, o *controlplane.Order, csrDER []byte) error {
 	ca, err := e.authority(o.CA)
 	if err != nil {
@@ -29,6 +29,13 @@ func (e *Engine) Prepare(ctx context.Context, o *controlplane.Order, csrDER []by
 	}
 	if o.ID == "" {
 		o.ID = controlplane.NewID(controlplane.PrefixOrder)
+	}
+	if len(csrDER) == 0 && o.KeyType.IsRSA() {
+		leave, err := e.cfg.RSAKeys.Wait(ctx, o.OrgID)
+		if err != nil {
+			return ca.interrupted(ctx)
+		}
+		defer leave()
 	}
 	if err := e.request(o, csrDER); err != nil {
 		return internal(o.CA, err)

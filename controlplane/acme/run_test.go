@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -375,4 +377,46 @@ func TestJournalObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.verify(t, cert, o)
+}
+
+// Few RSA keys are generated at a time, and organizations take turns; a key on an elliptic curve waits for none of them.
+func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, devstack.CAConfig{})
+	gate := controlplane.NewGate(1, 1)
+	e := w.engine(t, func(c *acme.Config) { c.RSAKeys = gate })
+	leave, ok := gate.Enter("org_noisy")
+	if !ok {
+		t.Fatal("Enter = false, want a place")
+	}
+	prepare := func(ctx context.Context, kt controlplane.KeyType) error {
+		return e.Prepare(ctx, &controlplane.Order{OrgID: "org_quiet", DomainID: "dom_1", CA: "pebble", Names: []string{"example.com"}, KeyType: kt}, nil)
+	}
+	done := make(chan error, 1)
+	go func() { done <- prepare(t.Context(), controlplane.KeyRSA2048) }()
+	for gate.Waiting() == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("Prepare(rsa2048) = %v, want it to wait for a place", err)
+		default:
+			runtime.Gosched()
+		}
+	}
+	if err := prepare(t.Context(), controlplane.KeyEC256); err != nil {
+		t.Errorf("Prepare(ec256) = %v, want no wait", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- prepare(ctx, controlplane.KeyRSA4096) }()
+	for gate.Waiting() < 2 {
+		runtime.Gosched()
+	}
+	cancel()
+	if e, ok := errors.AsType[*acme.Error](<-stopped); !ok || e.Class != acme.Interrupted {
+		t.Errorf("Prepare of a worker that stops = %v, want an interruption", e)
+	}
+	leave()
+	if err := <-done; err != nil {
+		t.Errorf("Prepare(rsa2048) = %v", err)
+	}
 }
