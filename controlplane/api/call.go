@@ -24,6 +24,8 @@ type call struct {
 	err    error // what the problem that was answered came from
 	gone   bool  // the caller did not wait for the whole answer
 
+	leavePlace func() // gives back its place among those that are carried out; nil where it has none
+
 	connection  context.Context // ends when the caller goes, and no sooner
 	head        bool            // only headers are wanted
 	wantsStream bool            // events, as they come

@@ -34,6 +34,7 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 	}
 	defer leave()
 	callOf(ctx).waited = true // for others' DNS
+	callOf(ctx).leave()
 	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
 	defer cancel()
 	seen, err := a.lifecycle.Examine(bounded, d)

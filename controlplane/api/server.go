@@ -89,6 +89,7 @@ type API struct {
 	limiter    *limiter // nil: calls are not limited
 	feeds      *feeds
 	heartbeat  time.Duration
+	places     *controlplane.Gate // of calls that are carried out
 	diagnoses  *controlplane.Gate
 	exports    *controlplane.Gate
 	stopping   chan struct{}
@@ -141,6 +142,7 @@ func New(c Config) (*API, error) {
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
 	a.diagnosisTimeout = diagnosisTimeout
+	a.places = controlplane.NewGate(callsAtOnce, callsOfOne)
 	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
 	a.exports = controlplane.NewGate(exportsAtOnce, exportsOfOne)
 	return a, a.route(table)
@@ -173,7 +175,7 @@ func (a *API) isStopping() bool {
 // only where no subrouter is in between. Each route is tied to its operation in the contract
 // here, once, so that a request is routed once.
 func (a *API) route(table map[string]*operation) error {
-	strict := NewStrictHandlerWithOptions(a, nil, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(a, []StrictMiddlewareFunc{leaves}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.requestProblem,
 		ResponseErrorHandlerFunc: a.problem,
 	})
@@ -224,6 +226,11 @@ func (a *API) guard(next http.Handler) http.Handler {
 			a.problem(w, r, err)
 			return
 		}
+		if err := a.enter(r, c); err != nil {
+			a.problem(w, r, err)
+			return
+		}
+		defer c.leave()
 		if c.op.once && r.Header.Get(headerIdempotencyKey) != "" {
 			a.once(w, r, next)
 			return
