@@ -3503,7 +3503,8 @@ type ClientInterface interface {
 	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+	// and a person 300; more are 429 `too-many-lookups`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3516,7 +3517,8 @@ type ClientInterface interface {
 	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+	// and a person 300; more are 429 `too-many-lookups`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4601,7 +4603,8 @@ func (c *rawClient) ListMembers(ctx context.Context, params *ListMembersParams, 
 // until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 // state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 // login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+// and a person 300; more are 429 `too-many-lookups`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4624,7 +4627,8 @@ func (c *rawClient) AddMemberWithBody(ctx context.Context, params *AddMemberPara
 // until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 // state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 // login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+// and a person 300; more are 429 `too-many-lookups`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9620,7 +9624,8 @@ type ClientWithResponsesInterface interface {
 	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+	// and a person 300; more are 429 `too-many-lookups`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9633,7 +9638,8 @@ type ClientWithResponsesInterface interface {
 	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+	// and a person 300; more are 429 `too-many-lookups`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18228,7 +18234,8 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, param
 // until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 // state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 // login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+// and a person 300; more are 429 `too-many-lookups`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18247,7 +18254,8 @@ func (c *ClientWithResponses) AddMemberWithBodyWithResponse(ctx context.Context,
 // until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
 // state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
 // login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role.
+// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
+// and a person 300; more are 429 `too-many-lookups`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -1,15 +1,76 @@
 package controlplane
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // AnswersKept is how long the answer to a call with an Idempotency-Key is given again.
 const AnswersKept = 24 * time.Hour
 
-// RateLimit is how many calls an organization may make: Calls in Window, evenly (GCRA). All
-// of them may come at once after a time of quiet.
+// RateLimit is how many calls may be made: Calls in Window, evenly (GCRA). All of them may
+// come at once after a time of quiet.
 type RateLimit struct {
 	Calls  int
 	Window time.Duration
+}
+
+// Policy is a rate limit with the name under which it is counted and reported, and the error
+// of a request over it. Whom it counts (an organization, a session, a network) is the
+// caller's to say; counts of different policies are independent.
+type Policy struct {
+	Name string // in RateLimit headers, metrics, and Redis's keys
+	RateLimit
+	Code    string // of the error
+	Message string // of the error
+}
+
+// Exceeded returns the error of a request over the limit, which passes again at retryAt.
+func (p Policy) Exceeded(retryAt time.Time) *Error {
+	return &Error{Kind: KindRateLimited, Code: p.Code, Message: p.Message, RetryAt: retryAt}
+}
+
+// CodeRateLimited is the code of a request over a limit of requests as such.
+const CodeRateLimited = "rate-limited"
+
+// Limits are the rate limits other than those of the plans.
+type Limits struct {
+	Session  Policy // requests of one session, to dashboard and API
+	Person   Policy // requests of one person, over all sessions and organizations
+	Network  Policy // requests of one client network that carry no credential
+	Failures Policy // failed authentications of one client network: tokens, sessions, sign-ins
+	SignIns  Policy // sign-ins of one client network that start or come back from GitHub
+
+	OrganizationLookups Policy // of logins at GitHub, for one organization
+	PersonLookups       Policy // of logins at GitHub, for one person
+	AllLookups          Policy // of logins at GitHub, for all organizations together
+
+	NewOrganizations Policy // organizations that one person creates
+}
+
+// DefaultLimits returns the limits of a service on the public Internet. GitHub lets an OAuth
+// app look up 5,000 logins an hour, of which one organization can use at most a quarter.
+func DefaultLimits() Limits {
+	return Limits{
+		Session: Policy{"session", RateLimit{300, time.Minute}, CodeRateLimited,
+			"This session has made 300 requests within a minute."},
+		Person: Policy{"person", RateLimit{600, time.Minute}, CodeRateLimited,
+			"Your sessions have made 600 requests within a minute."},
+		Network: Policy{"network", RateLimit{300, time.Minute}, CodeRateLimited,
+			"Your network has made 300 requests without a credential within a minute."},
+		Failures: Policy{"failed-authentication", RateLimit{30, time.Minute}, "too-many-failures",
+			"Too many requests from your network had an invalid or expired credential."},
+		SignIns: Policy{"sign-in", RateLimit{60, time.Minute}, "too-many-sign-ins",
+			"Too many sign-ins were started from your network."},
+		OrganizationLookups: Policy{"organization-lookups", RateLimit{200, time.Hour}, "too-many-lookups",
+			"The organization has looked up 200 logins at GitHub within an hour."},
+		PersonLookups: Policy{"person-lookups", RateLimit{300, time.Hour}, "too-many-lookups",
+			"You have looked up 300 logins at GitHub within an hour."},
+		AllLookups: Policy{"lookups", RateLimit{4000, time.Hour}, "too-many-lookups",
+			"The service has used up its lookups at GitHub for now."},
+		NewOrganizations: Policy{"new-organizations", RateLimit{5, 24 * time.Hour}, "too-many-organizations",
+			"You have created 5 organizations within a day."},
+	}
 }
 
 // RateLimit returns the limit that the tier includes.
@@ -40,6 +101,13 @@ func (t Tier) StreamLimit() StreamLimit {
 		n = 500
 	}
 	return StreamLimit{Organization: n, Credential: n / 2}
+}
+
+// CallPolicy returns the policy by which an organization's API calls are counted.
+func (t Tier) CallPolicy() Policy {
+	limit := t.RateLimit()
+	return Policy{"organization", limit, CodeRateLimited, "The organization's plan includes " + strconv.Itoa(limit.Calls) +
+		" calls in " + strconv.Itoa(int(limit.Window/time.Second)) + " seconds, and they are used up for now."}
 }
 
 // LogKept returns how long the tier keeps the audit log, in whole days. That of an

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // Codes that headers depend on.
@@ -57,15 +58,12 @@ func (p principal) seesToken(t *controlplane.Token) bool {
 	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.grant.AllowsDomain(id) })
 }
 
-// admit finds who calls, counts the call, and finds whether they have the operation's scope. Unsecured operations let everyone in.
+// admit counts the call, finds who calls, and whether they have the operation's scope. Unsecured operations let everyone in.
 func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if !c.op.secured {
 		return nil
 	}
-	if err := a.authenticate(c, r); err != nil {
-		return err
-	}
-	if err := a.limit(w, r, c); err != nil {
+	if err := a.authenticate(w, r, c); err != nil {
 		return err
 	}
 	return c.principal.mayCall(c.op)
@@ -97,25 +95,48 @@ func (p principal) need(s controlplane.Scope) error {
 }
 
 // authenticate finds who calls: whose token the request carries, or, where it carries none,
-// who is signed in.
-func (a *API) authenticate(c *call, r *http.Request) error {
+// who is signed in. The call is counted before anything is looked up, as far as it is known
+// by then whose it is.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) error {
 	if r.Header.Get("Authorization") == "" {
 		if cookie, err := r.Cookie(a.cookie); err == nil {
-			return a.fromSession(c, r, cookie.Value)
+			return a.fromSession(w, r, c, cookie.Value)
 		}
 	}
 	secret, err := bearer(r.Header)
 	if err != nil {
+		return a.countRefused(r, c, err)
+	}
+	if err := a.recognize(w, r, c, controlplane.HashSecret(secret), a.tokenPrincipal); err != nil {
 		return err
 	}
-	hash := controlplane.HashSecret(secret)
-	p, err := a.tokenPrincipal(r.Context(), hash)
+	a.touch(r.Context(), c, c.principal.token)
+	return nil
+}
+
+// recognize looks up who calls by their credential's hash. The call is counted before, as far
+// as it is known by then whose it is, and after.
+func (a *API) recognize(w http.ResponseWriter, r *http.Request, c *call, hash []byte, lookUp func(context.Context, []byte) (principal, error)) error {
+	ctx := r.Context()
+	attempt, err := a.limiter.Try(ctx, hash, c.ip)
 	if err != nil {
 		return err
 	}
+	if err := a.countCaller(w, r, c, attempt.Caller); err != nil {
+		return err
+	}
+	p, err := lookUp(ctx, hash)
+	if err != nil {
+		attempt.Ended(ctx, err)
+		return err
+	}
+	caller := edge.Caller{OrgID: p.orgID, Tier: p.tier}
+	if p.session != nil {
+		caller.UserID = p.session.User.ID
+	}
+	attempt.Verified(ctx, caller)
 	c.identify(p, hash)
-	a.touch(r.Context(), c, p.token)
-	return nil
+	return a.countCaller(w, r, c, caller)
 }
 
 // tokenPrincipal returns what the secret with this hash admits to now.

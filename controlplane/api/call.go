@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // call is what is known of the request that is being served. There is one in the context of
@@ -18,7 +20,8 @@ type call struct {
 	op        *operation // nil until routed, and where nothing is at the path
 	principal principal
 
-	credential []byte // hash of the secret that came with it: the token's or the session's
+	credential []byte      // hash of the secret that came with it: the token's or the session's
+	counted    edge.Caller // against whose limits
 
 	waited bool  // held open by `wait` or a stream: its duration says nothing of ours
 	err    error // what the problem that was answered came from
@@ -47,7 +50,7 @@ func callOf(ctx context.Context) *call {
 
 // ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{requestID: requestID(r), ip: a.clientIP(r), began: a.now(), connection: r.Context(),
+	c := &call{requestID: requestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now(), connection: r.Context(),
 		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header), takesGzip: acceptsGzip(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)

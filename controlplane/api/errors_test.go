@@ -191,29 +191,3 @@ func TestEveryAnswer(t *testing.T) {
 		t.Error("the metrics have an id, or a method that a caller made up")
 	}
 }
-
-func TestClientIP(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		trusted         bool
-		peer, forwarded string
-		want            string
-	}{
-		{false, "192.0.2.1:5", "203.0.113.9", "192.0.2.1"},
-		{true, "192.0.2.1:5", "198.51.100.1, 203.0.113.9", "203.0.113.9"},
-		{true, "192.0.2.1:5", "", "192.0.2.1"},
-		{true, "192.0.2.1:5", "203.0.113.9, nonsense", "192.0.2.1"},
-		{true, "[2001:db8::1]:5", "2001:db8::2", "2001:db8::2"},
-		{false, "@", "", ""},
-	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = c.peer
-		if c.forwarded != "" {
-			r.Header.Set("X-Forwarded-For", c.forwarded)
-		}
-		a := &API{config: Config{TrustedProxy: c.trusted}}
-		if got := a.clientIP(r); got != c.want {
-			t.Errorf("%+v: %q", c, got)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -270,7 +271,9 @@ func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *Config) { c.RedisURL, c.LimiterTimeout = r.URL(), time.Second })
+	w := newWorld(t, func(c *Config) {
+		c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: r.URL(), Timeout: time.Second})
+	})
 	body := map[string]any{"name": "lost", "scopes": []string{"domains:read"}}
 	first := w.do("POST", "/api/tokens", body, key("k")).is(201)
 	if first.header.Get("RateLimit") == "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -26,7 +27,19 @@ func limited(t testing.TB) func(*Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop(t.Context()) })
-	return func(c *Config) { c.RedisURL, c.LimiterTimeout = r.URL(), 10*time.Second }
+	return func(c *Config) {
+		c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: r.URL(), Timeout: 10 * time.Second})
+	}
+}
+
+func newLimiter(t testing.TB, c edge.LimiterConfig) *edge.Limiter {
+	t.Helper()
+	l, err := edge.NewLimiter(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
 }
 
 func (w *world) newTier(tier controlplane.Tier) string {
@@ -132,7 +145,9 @@ func TestRedisAway(t *testing.T) {
 	t.Cleanup(func() { _ = silent.Close() })
 	for name, addr := range map[string]string{"refusing": "127.0.0.1:1", "silent": silent.Addr().String()} {
 		reg := prometheus.NewRegistry()
-		w := newWorld(t, func(c *Config) { c.RedisURL, c.Registerer = "redis://"+addr, reg })
+		w := newWorld(t, func(c *Config) {
+			c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://" + addr, Registerer: reg})
+		})
 		free := as(w.newTier(controlplane.TierFree))
 		began := time.Now()
 		for range 150 {
@@ -171,7 +186,7 @@ func TestRedisComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, func(c *Config) {
-		c.RedisURL, c.LimiterTimeout = "redis://default:known@127.0.0.1:"+strconv.Itoa(port), time.Second
+		c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://default:known@127.0.0.1:" + strconv.Itoa(port), Timeout: time.Second})
 	})
 	free := as(w.newTier(controlplane.TierFree))
 	w.do("GET", "/api/delegation?name=example.com", nil, free).is(200)

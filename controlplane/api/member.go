@@ -39,13 +39,13 @@ func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMembe
 	if p.restricted() {
 		return nil, errRestricted("invite a person")
 	}
-	if a.config.GitHub == nil {
+	if a.lookups == nil {
 		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "This installation knows no GitHub to look a login up at."}
 	}
 	if err := p.grant.CanGrantRole(controlplane.Role(r.Body.Role)); err != nil {
 		return nil, err // before GitHub is asked
 	}
-	account, err := a.config.GitHub.LookUp(ctx, r.Body.Login)
+	account, err := a.lookups.LookUp(ctx, p.org(), p.person(), r.Body.Login)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +116,18 @@ func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestO
 		return nil, err
 	}
 	return TransferOwnership200JSONResponse(a.memberBody(m)), nil
+}
+
+// person returns the ID of the user who acts: the signed-in user, or the creator of the token.
+// It is empty if there is none.
+func (p principal) person() string {
+	switch {
+	case p.session != nil:
+		return p.session.User.ID
+	case controlplane.IsID(controlplane.PrefixUser, p.token.CreatedBy):
+		return p.token.CreatedBy
+	}
+	return ""
 }
 
 // is reports whether ref, an ID or login, names the signed-in user.

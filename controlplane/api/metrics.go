@@ -14,8 +14,6 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
-
-	limiterAway prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -30,14 +28,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dcvaas_http_requests_in_flight", Help: "API requests being answered.",
 		}),
-		limiterAway: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "dcvaas_rate_limiter_away_total", Help: "API requests that were let through uncounted, because Redis did not answer.",
-		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.limiterAway} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

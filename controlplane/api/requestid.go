@@ -1,10 +1,7 @@
 package api
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -33,24 +30,4 @@ func isRequestID(s string) bool {
 		}
 	}
 	return true
-}
-
-// clientIP returns the caller's address, for the audit log: the peer's, or what our own
-// proxy put last into X-Forwarded-For. It is empty where that is no address.
-func (a *API) clientIP(r *http.Request) string {
-	if a.config.TrustedProxy {
-		lines := r.Header.Values("X-Forwarded-For")
-		if len(lines) > 0 {
-			last := lines[len(lines)-1]
-			last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-			if addr, err := netip.ParseAddr(last); err == nil {
-				return addr.Unmap().String()
-			}
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }

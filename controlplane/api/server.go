@@ -38,12 +38,9 @@ type Config struct {
 	// process, so that a page's successor may be asked of another one.
 	CursorKey []byte
 
-	// RedisURL is where the calls of each organization are counted, redis://…, the same for
-	// every process. Empty: they are not limited.
-	RedisURL string
-	// LimiterTimeout is how long a call waits to be counted before it goes through uncounted;
-	// 50 ms where zero.
-	LimiterTimeout time.Duration
+	// Limiter counts calls by organization, session, person, and client network. Nil: they are
+	// not limited. Its owner closes it.
+	Limiter *edge.Limiter
 
 	// Streams limits the event streams and the calls with wait that are held open; the dashboard
 	// of the process has the same one. Nil: they are not limited.
@@ -86,7 +83,9 @@ type API struct {
 	cookie     string                      // name of the session's
 	origins    *http.CrossOriginProtection // of calls by those who are signed in
 	touched    touched
-	limiter    *limiter // nil: calls are not limited
+	limiter    *edge.Limiter // nil: calls are not limited
+	lookups    *edge.Lookups // nil without GitHub
+	readiness  readiness
 	feeds      *feeds
 	heartbeat  time.Duration
 	places     *controlplane.Gate // of calls that are carried out
@@ -112,7 +111,7 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("api: CursorKey has %d bytes, and needs %d", len(c.CursorKey), minCursorKey)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, stopping: make(chan struct{})}
+	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter, stopping: make(chan struct{})}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -130,10 +129,8 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: contract: %w", err)
 	}
-	if c.RedisURL != "" {
-		if a.limiter, err = newLimiter(c.RedisURL, c.LimiterTimeout); err != nil {
-			return nil, err
-		}
+	if c.GitHub != nil {
+		a.lookups = edge.NewLookups(c.Limiter, a.now, c.GitHub.LookUp)
 	}
 	a.contract = &asset{contentType: mediaJSON, cacheControl: "no-cache", zipped: compress(contract)}
 	if a.reference, err = newReference(); err != nil {
@@ -157,9 +154,6 @@ func (a *API) SetStopping() { a.stop.Do(func() { close(a.stopping) }) }
 func (a *API) Close() {
 	a.SetStopping()
 	a.feeds.close()
-	if a.limiter != nil {
-		_ = a.limiter.client.Close()
-	}
 }
 
 func (a *API) isStopping() bool {
@@ -247,11 +241,19 @@ func (a *API) guard(next http.Handler) http.Handler {
 }
 
 func (a *API) noSuchPath(w http.ResponseWriter, r *http.Request) {
+	if err := a.countNetwork(r.Context()); err != nil {
+		a.problem(w, r, err)
+		return
+	}
 	a.problem(w, r, httpError(http.StatusNotFound, "no-such-path", "There is nothing at this path."))
 }
 
 // methodNotAllowed answers with the methods that the path takes (RFC 9110 §15.5.6).
 func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	if err := a.countNetwork(r.Context()); err != nil {
+		a.problem(w, r, err)
+		return
+	}
 	var allow []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		asked := *r

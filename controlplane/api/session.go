@@ -15,21 +15,24 @@ import (
 // fromSession finds who is signed in on the dashboard, where the request carries its cookie. A
 // browser sends that along whoever makes it: what changes something must come from a page of
 // ours.
-func (a *API) fromSession(c *call, r *http.Request, secret string) error {
+func (a *API) fromSession(w http.ResponseWriter, r *http.Request, c *call, secret string) error {
 	if err := a.origins.Check(r); err != nil {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
 			Message: "The call comes from a page of another site, so who is signed in here is not taken to have made it."}
 	}
 	if !controlplane.IsRandomSecret(secret) {
-		return errSessionEnded()
+		return a.countRefused(r, c, errSessionEnded())
 	}
-	ctx, hash := r.Context(), controlplane.HashSecret(secret)
-	p, err := a.sessionPrincipal(ctx, hash)
+	err := a.recognize(w, r, c, controlplane.HashSecret(secret), func(ctx context.Context, hash []byte) (principal, error) {
+		if err := a.countSession(ctx, hash); err != nil {
+			return principal{}, err
+		}
+		return a.sessionPrincipal(ctx, hash)
+	})
 	if err != nil {
 		return err
 	}
-	c.identify(p, hash)
-	s, now := p.session, a.now()
+	ctx, s, now := r.Context(), c.principal.session, a.now()
 	if err := a.store.TouchSession(ctx, s, now); err != nil && !errors.Is(ctx.Err(), context.Canceled) { // the call does not fail for it
 		a.log.LogAttrs(ctx, slog.LevelWarn, "use of a session was not recorded",
 			slog.String("request_id", c.requestID), slog.String("session_id", s.ID), slog.Any("error", err))

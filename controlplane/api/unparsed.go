@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // unparsed are the errors that net/http itself answers, before any handler is called, by
@@ -28,7 +29,7 @@ func (a *API) Unparsed(status int, peer string) *http.Response {
 		err = unparsed[http.StatusBadRequest]
 	}
 	r := &http.Request{RemoteAddr: peer}
-	c := &call{requestID: controlplane.NewID("req"), ip: a.clientIP(r), began: a.now()}
+	c := &call{requestID: controlplane.NewID("req"), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now()}
 	ctx := context.WithValue(context.Background(), callKey{}, c)
 	held := &heldAnswer{header: make(http.Header)}
 	setHeaders(held.header, c.requestID)

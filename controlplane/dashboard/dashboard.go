@@ -50,6 +50,10 @@ type Config struct {
 	// is the caller. Otherwise that header is ignored, as anyone can send it.
 	TrustedProxy bool
 
+	// Limiter counts requests by session, person, and client network, and sign-ins by client
+	// network. Nil: they are not limited. Its owner closes it.
+	Limiter *edge.Limiter
+
 	Now    func() time.Time // time.Now where nil
 	Logger *slog.Logger     // discards where nil
 }
@@ -63,6 +67,8 @@ type Dashboard struct {
 	log       *slog.Logger
 	assets    *assets
 	pages     pages
+	limiter   *edge.Limiter // nil: requests are not limited
+	devHosts  []string      // names by which the development sign-in is reached
 	flowKey   []byte
 	guestKey  []byte
 	cursorKey []byte
@@ -85,7 +91,7 @@ func New(c Config) (*Dashboard, error) {
 	if c.DevSignIn != nil && (c.DevSignIn.ID == 0 || c.DevSignIn.Login == "") {
 		return nil, errors.New("dashboard: DevSignIn needs ID and Login")
 	}
-	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger,
+	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"), cursorKey: deriveKey(c.SessionKey, "cursor"),
 		heartbeat: heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
@@ -108,6 +114,7 @@ func New(c Config) (*Dashboard, error) {
 		if err != nil || u.Host == "" {
 			return nil, errors.New("dashboard: PublicURL is no URL")
 		}
+		d.devHosts = []string{u.Host}
 		if err := guard.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
 			return nil, fmt.Errorf("dashboard: PublicURL: %w", err)
 		}

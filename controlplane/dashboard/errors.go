@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -41,6 +42,9 @@ func statusOf(e *controlplane.Error) (int, string) {
 	if e.Code == "method-not-allowed" {
 		return http.StatusMethodNotAllowed, "That cannot be done here"
 	}
+	if e.Code == "wrong-host" {
+		return http.StatusMisdirectedRequest, "Not at this address"
+	}
 	s, ok := statuses[e.Kind]
 	if !ok {
 		s = statuses[controlplane.KindInternal]
@@ -63,7 +67,10 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if status >= http.StatusInternalServerError {
 		d.log.ErrorContext(v.Context(), "dashboard: a page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
 	}
-	if status == http.StatusServiceUnavailable {
+	switch {
+	case status == http.StatusTooManyRequests && !e.RetryAt.IsZero():
+		w.Header().Set("Retry-After", strconv.Itoa(max(int((e.RetryAt.Sub(d.now())+time.Second-1)/time.Second), 1)))
+	case status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
 	}
 	if !e.RetryAt.IsZero() {
@@ -72,6 +79,9 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	view := errorView{Status: status, Message: e.Message, Fix: remedy(e), Code: e.Code, Back: "/domains", BackWords: "Go to your domains"}
 	if v.session == nil {
 		view.Back, view.BackWords = "/login", "Go to the sign-in"
+	}
+	if status == http.StatusTooManyRequests && v.Method == http.MethodGet && v.URL.Path != CallbackPath {
+		view.Back, view.BackWords = v.URL.RequestURI(), "Try again"
 	}
 	if status >= http.StatusInternalServerError {
 		view.RequestID = v.id
@@ -90,15 +100,20 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 
 // remedies say in the dashboard's terms what the errors' own texts say in the API's.
 var remedies = map[string]string{
-	"no-certificate":      "Order the first one with “Issue now”.",
-	"job-succeeded":       "Start new work with the buttons on the domain’s page.",
-	"name-wildcard":       "Enter the name without “*.” and tick “Also cover all names one level below”.",
-	"webhook-disabled":    "Enable it first, with the form on the webhook’s page.",
-	"range-invalid":       "Choose a start within the last 30 days, and before the end.",
-	"password-empty":      "Type the password that the file is to be opened with.",
-	"csr-key-compromised": "Revoke it without ordering a new one. Then send a request made with another key, as csr_pem through the API or Terraform: a certificate follows.",
-	"role-unknown":        "Choose one of them.",
-	"not-found":           "It may have been deleted, or belong to another organization. Check the address.",
+	controlplane.CodeRateLimited: "Wait a moment, then try again.",
+	"too-many-failures":          "Wait a minute, then sign in again. If a program on your network uses an expired token, replace or stop it.",
+	"too-many-sign-ins":          "Wait a minute, then sign in again.",
+	"too-many-lookups":           "Try again later, or invite the person with a link.",
+	"too-many-organizations":     "Try again tomorrow, or use an organization that you have.",
+	"no-certificate":             "Order the first one with “Issue now”.",
+	"job-succeeded":              "Start new work with the buttons on the domain’s page.",
+	"name-wildcard":              "Enter the name without “*.” and tick “Also cover all names one level below”.",
+	"webhook-disabled":           "Enable it first, with the form on the webhook’s page.",
+	"range-invalid":              "Choose a start within the last 30 days, and before the end.",
+	"password-empty":             "Type the password that the file is to be opened with.",
+	"csr-key-compromised":        "Revoke it without ordering a new one. Then send a request made with another key, as csr_pem through the API or Terraform: a certificate follows.",
+	"role-unknown":               "Choose one of them.",
+	"not-found":                  "It may have been deleted, or belong to another organization. Check the address.",
 }
 
 // remedy returns what a person at the dashboard can do about an error.
@@ -125,6 +140,11 @@ func crossOrigin(http.ResponseWriter, *visit) error {
 func noSignIn() error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-not-configured",
 		Message: "No way to sign in is configured.", Fix: "The operator of this installation sets one up."}
+}
+
+func wrongHost() error {
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "wrong-host",
+		Message: "The development sign-in works only at an address of this machine.", Fix: "Open the dashboard at localhost, or at its public URL."}
 }
 
 func badForm(err error) error {

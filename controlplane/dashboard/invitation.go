@@ -88,10 +88,17 @@ func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 	if !controlplane.IsRandomSecret(secret) {
 		return nil, invitationGone()
 	}
-	i, err := d.store.InvitationByHash(v.Context(), controlplane.HashSecret(secret), v.now)
+	hash := controlplane.HashSecret(secret)
+	attempt, err := d.limiter.Try(v.Context(), hash, d.clientIP(v.Request))
+	if err != nil {
+		return nil, err
+	}
+	i, err := d.store.InvitationByHash(v.Context(), hash, v.now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		attempt.Failed(v.Context())
 		return nil, invitationGone()
 	}
+	attempt.Unknown(v.Context())
 	return i, err
 }
 

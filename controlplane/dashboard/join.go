@@ -28,6 +28,9 @@ func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
 	if v.session != nil { // in another tab meanwhile
 		return toInvitation(w, v)
 	}
+	if err := d.countSignIn(v); err != nil {
+		return err
+	}
 	invitation, err := d.invitation(v)
 	if err != nil {
 		return err

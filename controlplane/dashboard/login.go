@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // loginView is what templates/login.html shows.
@@ -30,11 +32,18 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "login", layout{Title: "Sign in", Page: view})
 }
 
-// signIn lets the developer in.
+// signIn lets the developer in, from a page at an address of this machine: any site can have
+// its own name resolve here (DNS rebinding), and would be signed in by that name.
 func (d *Dashboard) signIn(w http.ResponseWriter, v *visit) error {
 	dev := d.config.DevSignIn
 	if dev == nil {
 		return noSignIn()
+	}
+	if !edge.HostIs(v.Request, d.devHosts, false) {
+		return wrongHost()
+	}
+	if err := d.countSignIn(v); err != nil {
+		return err
 	}
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)

@@ -45,11 +45,14 @@ func (d *Dashboard) toGitHub(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return noSignIn()
 	}
+	if err := d.countSignIn(v); err != nil {
+		return err
+	}
 	http.Redirect(w, v.Request, d.begin(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}), http.StatusSeeOther)
 	return nil
 }
 
-// begin remembers a sign-in, and returns where it goes on at GitHub.
+// begin remembers a sign-in, and returns where it goes on at GitHub. The caller has counted it.
 func (d *Dashboard) begin(w http.ResponseWriter, v *visit, f flow) string {
 	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
 	d.setCookie(w, d.flowCookie(), seal(d.flowKey, f), int(flowLife/time.Second))
@@ -57,7 +60,7 @@ func (d *Dashboard) begin(w http.ResponseWriter, v *visit, f flow) string {
 }
 
 // fromGitHub ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
-// is good once.
+// is good once. Without it nothing is looked up, stored, or sent to GitHub.
 func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return noSignIn()
@@ -65,6 +68,9 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	f, ok := d.readFlow(v)
 	if !ok || subtle.ConstantTimeCompare([]byte(v.URL.Query().Get("state")), []byte(f.State)) != 1 {
 		return wrongState()
+	}
+	if err := d.countSignIn(v); err != nil {
+		return err
 	}
 	d.setCookie(w, d.flowCookie(), "", -1)
 	first, err := d.store.UseState(v.Context(), controlplane.HashSecret(f.State), time.Unix(f.Expires, 0))
@@ -89,7 +95,12 @@ func (d *Dashboard) account(v *visit, f flow) (controlplane.GitHubAccount, error
 	if code == "" {
 		return controlplane.GitHubAccount{}, signInDenied()
 	}
+	exchange, err := d.limiter.Try(v.Context(), controlplane.HashSecret(code), d.clientIP(v.Request))
+	if err != nil {
+		return controlplane.GitHubAccount{}, err
+	}
 	account, err := d.config.GitHub.Exchange(v.Context(), code, f.Verifier)
+	exchange.Ended(v.Context(), err)
 	if err != nil {
 		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // cookieName returns the name of the session's cookie, which the API takes, too.
@@ -55,18 +56,36 @@ func (d *Dashboard) keepSession(w http.ResponseWriter, secret string) {
 // forgetSession makes the browser forget who was signed in.
 func (d *Dashboard) forgetSession(w http.ResponseWriter) { d.setCookie(w, d.cookieName(), "", -1) }
 
-// readSession returns who is signed in, nil where nobody is.
-func (d *Dashboard) readSession(v *visit) (*controlplane.Session, error) {
+// readSession counts a visit and returns who is signed in, nil where nobody is. It looks
+// nobody up whose session, person, or network is known by then to be over a limit.
+func (d *Dashboard) readSession(w http.ResponseWriter, v *visit) (*controlplane.Session, error) {
 	c, err := v.Cookie(d.cookieName())
 	if err != nil || !controlplane.IsRandomSecret(c.Value) {
-		return nil, nil
+		return nil, d.countNetwork(v)
 	}
-	s, err := d.store.Session(v.Context(), controlplane.HashSecret(c.Value), v.now)
+	hash := controlplane.HashSecret(c.Value)
+	attempt, err := d.limiter.Try(v.Context(), hash, d.clientIP(v.Request))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.countSession(v, hash, attempt.Caller.UserID); err != nil {
+		return nil, err
+	}
+	s, err := d.store.Session(v.Context(), hash, v.now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		attempt.Failed(v.Context())
+		d.forgetSession(w) // it would count as a failure each time
 		return nil, nil
 	}
 	if err != nil {
+		attempt.Unknown(v.Context())
 		return nil, err
+	}
+	attempt.Verified(v.Context(), edge.Caller{OrgID: s.OrgID, Tier: s.Tier, UserID: s.User.ID})
+	if attempt.Caller.UserID == "" {
+		if err := d.countPerson(v, s.User.ID); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.store.TouchSession(v.Context(), s, v.now); err != nil { // the visit does not fail for it
 		d.log.WarnContext(v.Context(), "dashboard: use of a session was not recorded", "request_id", v.id, "session_id", s.ID, "error", err)

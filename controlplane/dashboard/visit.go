@@ -3,14 +3,13 @@ package dashboard
 import (
 	"context"
 	"crypto/rand"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // maxForm is what a form may have; the largest has the names of the domains that a token is
@@ -58,7 +57,7 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 		v := r.Context().Value(visitKey{}).(*visit)
 		v.Request = r // with mux's variables
 		var err error
-		if v.session, err = d.readSession(v); err == nil && v.session != nil {
+		if v.session, err = d.readSession(w, v); err == nil && v.session != nil {
 			v.org, err = d.store.Organization(r.Context(), v.session.OrgID)
 		}
 		if err == nil {
@@ -127,22 +126,8 @@ func loggedPath(r *http.Request) string {
 	return r.URL.Path
 }
 
-// clientIP returns the caller's address, for the audit log: the peer's, or what our own
-// proxy put last into X-Forwarded-For. It is empty where that is no address.
-func (d *Dashboard) clientIP(r *http.Request) string {
-	if lines := r.Header.Values("X-Forwarded-For"); d.config.TrustedProxy && len(lines) > 0 {
-		last := lines[len(lines)-1]
-		last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-		if addr, err := netip.ParseAddr(last); err == nil {
-			return addr.Unmap().String()
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
-}
+// clientIP returns the client's address, for limits and the audit log.
+func (d *Dashboard) clientIP(r *http.Request) string { return edge.ClientIP(r, d.config.TrustedProxy) }
 
 // requestID returns the caller's Request-Id where it is fit to be logged and shown, or a new
 // one.

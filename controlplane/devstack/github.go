@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // GitHubConfig says how the stand-in is run.
@@ -52,7 +53,7 @@ func StartGitHub(ctx context.Context, cfg GitHubConfig) (*GitHub, error) {
 	mux.HandleFunc("GET /playground.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, playgroundFiles, "playground.css")
 	})
-	g.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	g.http = &http.Server{Handler: edge.OnlyHosts([]string{orLoopback(cfg.Listen)}, false, mux), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = g.http.Serve(l) }()
 	return g, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // PlaygroundConfig says how the playground DNS is run. Only Zone is required.
@@ -113,7 +115,7 @@ func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Li
 		})
 	}
 	p.http = &http.Server{
-		Handler:           p.routes(),
+		Handler:           edge.OnlyHosts([]string{cfg.HTTPListen}, false, p.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}

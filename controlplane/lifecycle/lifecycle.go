@@ -90,6 +90,10 @@ type Config struct {
 	// belongs to no organization is given one of their own.
 	InvitedOnly bool
 
+	// MayCreate returns an error, such as KindRateLimited, if a person may create no further
+	// organization for now. Any number may be created where nil.
+	MayCreate func(ctx context.Context, userID string) error
+
 	// WebhookLoopback lets webhooks be on this machine, and without TLS then. For development.
 	WebhookLoopback bool
 }

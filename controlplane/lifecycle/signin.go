@@ -94,8 +94,14 @@ func (s *Service) sessionStarted(actor controlplane.Actor, session *controlplane
 	return entry
 }
 
-// ownOrganization makes an organization of which the user is the owner.
+// ownOrganization makes an organization of which the user is the owner. How many one person
+// creates is limited, as everything that a plan includes would be there again with each.
 func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, user *controlplane.User, now time.Time) (*controlplane.Membership, error) {
+	if s.MayCreate != nil {
+		if err := s.MayCreate(ctx, user.ID); err != nil {
+			return nil, err
+		}
+	}
 	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: user.Login, Tier: controlplane.TierFree, CreatedAt: now}
 	if err := s.addOrganization(ctx, t, actor, o); err != nil {
 		return nil, err

@@ -44,12 +44,12 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 	// The second part runs only where the first finds nothing.
 	err := q.db.QueryRow(ctx, `
 		SELECT t.*, o.subscription_tier FROM (
-			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
+			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
 			UNION ALL
-			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, previous_until FROM api_tokens WHERE previous_hash = $1
+			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, previous_until FROM api_tokens WHERE previous_hash = $1
 			LIMIT 1) t
 		JOIN organizations o ON o.id = t.org_id`, hash).
-		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.SecretUntil, (*string)(&t.Tier))
+		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.SecretUntil, (*string)(&t.Tier))
 	if err != nil {
 		return nil, translate(err, "token", "")
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsserver"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
@@ -38,6 +39,7 @@ type App struct {
 	store     *postgres.Store
 	engine    *acme.Engine
 	redis     *redis.Client // of the count of the CAs' limits
+	limiter   *edge.Limiter // nil where nothing is limited
 	lifecycle *lifecycle.Service
 	queue     *queue.Queue
 	zone      *dnsserver.Server
@@ -93,6 +95,11 @@ func (a *App) build() error {
 			return errors.New("redis-url (DCVAAS_REDIS_URL) cannot be read; it is like redis://localhost:6379/0")
 		}
 		a.redis = redis.NewClient(opt)
+	}
+	if a.parts.Serve && c.Redis != "" && c.HTTP.RateLimits {
+		if a.limiter, err = edge.NewLimiter(edge.LimiterConfig{RedisURL: c.Redis, Key: a.keys.limits, Limits: c.HTTP.limits, Logger: a.log, Registerer: a.metrics}); err != nil {
+			return err
+		}
 	}
 	if a.lifecycle, a.engine, err = a.newLifecycle(); err != nil {
 		return err
@@ -206,6 +213,7 @@ func (a *App) Stop(ctx context.Context) {
 	if a.redis != nil {
 		_ = a.redis.Close()
 	}
+	a.limiter.Close()
 	a.store.Close()
 }
 

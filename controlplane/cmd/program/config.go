@@ -12,17 +12,18 @@ import (
 // Config is everything that can be configured. A wrong value is refused at start, by name.
 // Secrets can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY.
 type Config struct {
-	Database   string `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
-	Redis      string `name:"redis-url" env:"DCVAAS_REDIS_URL" placeholder:"URL" help:"Redis, as redis://:password@host:6379/0. A secret."`
-	SecretKey  string `env:"DCVAAS_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes, base64. Targets, cursors and sessions are made with keys derived from it: it must stay the same for ever. A secret. Make one with: openssl rand -base64 32"`
-	Keyset     string `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Keyset that seals private keys; make one with: dcvaas admin new-keyset. A secret."`
-	Zone       string `env:"DCVAAS_ZONE" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
-	PublicURL  string `env:"DCVAAS_PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Where people reach the API and dashboard."`
-	LogLevel   string `env:"DCVAAS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
-	LogFormat  string `env:"DCVAAS_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
-	OpsListen  string `env:"DCVAAS_OPS_LISTEN" default:"127.0.0.1:9090" help:"Operator's listener: metrics, health, queues. Empty for none."`
-	StaffLogin string `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator's listener; needed where that is not on a loopback address. A secret."`
-	QueueWrite bool   `env:"DCVAAS_QUEUE_WRITE" help:"Let staff pause queues and delete tasks in the queue monitor."`
+	Database   string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
+	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" placeholder:"URL" help:"Redis, as redis://:password@host:6379/0. A secret."`
+	SecretKey  string   `env:"DCVAAS_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes, base64. Targets, cursors and sessions are made with keys derived from it: it must stay the same for ever. A secret. Make one with: openssl rand -base64 32"`
+	Keyset     string   `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Keyset that seals private keys; make one with: dcvaas admin new-keyset. A secret."`
+	Zone       string   `env:"DCVAAS_ZONE" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
+	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Where people reach the API and dashboard."`
+	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	LogFormat  string   `env:"DCVAAS_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
+	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" default:"127.0.0.1:9090" help:"Operator's listener: metrics, health, queues. Empty for none."`
+	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" placeholder:"NAME" help:"Host names by which the operator's listener is reached, such as those that Prometheus scrapes. Health checks take any; other requests need one of these, the name in ops-listen, localhost, or an IP address: a loopback one if ops-listen is."`
+	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator's listener; needed where that is not on a loopback address. A secret."`
+	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" help:"Let staff pause queues and delete tasks in the queue monitor."`
 
 	HTTP   HTTPConfig   `embed:""`
 	GitHub GitHubConfig `embed:""`
@@ -40,10 +41,11 @@ const signUpOpen, signUpInvited = "open", "invited"
 type HTTPConfig struct {
 	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Where the API and dashboard listen."`
 	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who may sign in. open, the default: anybody with an account at GitHub; who belongs to no organization is given one of their own. invited: members and people with an invitation."`
-	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Hold each organization to its plan's API calls per minute, and to its plan's open streams. Calls are counted in Redis; without one they are not limited."`
+	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization by its plan, and requests of a session, person, and client network. Requests are counted in Redis; without one they are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
 
 	devSignIn *controlplane.GitHubAccount // set by dev: who comes in without a password
+	limits    controlplane.Limits         // set by tests; controlplane.DefaultLimits where zero
 }
 
 // GitHubConfig is about signing in at GitHub. Without a client nobody signs in.

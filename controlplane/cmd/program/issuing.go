@@ -58,8 +58,12 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var mayCreate func(context.Context, string) error
+	if l := a.limiter; l != nil {
+		mayCreate = func(ctx context.Context, userID string) error { return l.Check(ctx, l.NewOrganizations, userID) }
+	}
 	service, err := lifecycle.New(lifecycle.Config{Store: a.store, Zone: c.Zone, TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer, Governor: governor,
-		Poster: webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}), WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited, Deliveries: max(c.Work.Concurrency/2, 1),
+		Poster: webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}), WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited, MayCreate: mayCreate, Deliveries: max(c.Work.Concurrency/2, 1),
 		Visible: func(ctx context.Context, name string, values []string) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
 
@@ -42,7 +44,7 @@ func (a *App) startOps() error {
 	}
 	a.opsAddr = l.Addr().String()
 	a.log.Info("serving the operator", "address", a.opsAddr)
-	a.ops = newServer(staffOnly(c.StaffLogin, r), a.log)
+	a.ops = newServer(opsHosts(c, staffOnly(c.StaffLogin, r)), a.log)
 	a.ops.WriteTimeout = 30 * time.Second
 	a.running.Go(func() { a.serve(a.ops.Serve(l)) })
 	return nil
@@ -75,6 +77,26 @@ func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
 	})), nil
 }
 
+// opsHosts refuses requests for other hosts than the operator's listener has: a page of
+// another site can have its name resolve to this machine, and would read what is here. Health
+// is for load balancers, which send any name.
+func opsHosts(c *Config, next http.Handler) http.Handler {
+	names := c.OpsHosts
+	if host, _, err := net.SplitHostPort(c.OpsListen); err == nil {
+		names = append(slices.Clip(names), host)
+	}
+	checked := edge.OnlyHosts(names, !isLoopback(c.OpsListen), next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isHealth(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		checked.ServeHTTP(w, r)
+	})
+}
+
+func isHealth(r *http.Request) bool { return r.URL.Path == "/livez" || r.URL.Path == "/readyz" }
+
 // staffOnly asks for the login, user:password, where one is configured. Health is for load
 // balancers, which have none.
 func staffOnly(login string, next http.Handler) http.Handler {
@@ -85,7 +107,7 @@ func staffOnly(login string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
 		got := sha256.Sum256([]byte(user + ":" + password))
-		if r.URL.Path != "/livez" && r.URL.Path != "/readyz" && subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		if !isHealth(r) && subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", `Basic realm="dcvaas staff", charset="UTF-8"`)
 			http.Error(w, "staff only", http.StatusUnauthorized)
 			return

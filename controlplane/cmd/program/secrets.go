@@ -34,7 +34,7 @@ func secretFiles(lookup func(string) (string, bool)) kong.Resolver {
 }
 
 // keys are derived from the one secret key, each for one purpose (RFC 5869).
-type keys struct{ target, cursor, session []byte }
+type keys struct{ target, cursor, session, limits []byte }
 
 func deriveKeys(secret string) (keys, error) {
 	if secret == "" {
@@ -45,7 +45,7 @@ func deriveKeys(secret string) (keys, error) {
 		return keys{}, errors.New("secret-key (DCVAAS_SECRET_KEY): it must be at least 32 bytes in base64; make one with: openssl rand -base64 32")
 	}
 	var k keys
-	for purpose, into := range map[string]*[]byte{"dcvaas target": &k.target, "dcvaas cursor": &k.cursor, "dcvaas session": &k.session} {
+	for purpose, into := range map[string]*[]byte{"dcvaas target": &k.target, "dcvaas cursor": &k.cursor, "dcvaas session": &k.session, "dcvaas limits": &k.limits} {
 		if *into, err = hkdf.Key(sha256.New, master, nil, purpose, 32); err != nil {
 			return keys{}, err
 		}

@@ -24,15 +24,15 @@ func (a *App) startWeb() error {
 		return fmt.Errorf("keyset (DCVAAS_KEYSET): %w", err)
 	}
 	secure := strings.HasPrefix(c.PublicURL, "https:")
-	limits, streams := "", (*edge.Streams)(nil)
+	var streams *edge.Streams
 	if c.HTTP.RateLimits {
-		limits, streams = c.Redis, edge.NewStreams()
+		streams = edge.NewStreams()
 	}
-	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, RedisURL: limits, Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, Limiter: a.limiter, Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, Streams: streams, PublicURL: c.PublicURL,
 		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
-	pages.DevSignIn = c.HTTP.devSignIn
+	pages.DevSignIn, pages.Limiter = c.HTTP.devSignIn, a.limiter
 	if c.GitHub.ClientID != "" {
 		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret, WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,
 			RedirectURL: strings.TrimSuffix(c.PublicURL, "/") + dashboard.CallbackPath}

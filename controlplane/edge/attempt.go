@@ -1,0 +1,116 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	// callerLife is for how long a verified credential is exempt from its network's limit, at
+	// least.
+	callerLife = 10 * time.Minute
+	// maxCallers bounds the credentials that are remembered.
+	maxCallers = 20_000
+	// verifiedKey is the kind of the keys by which processes share what they verified.
+	verifiedKey = "verified"
+)
+
+// Caller is what is remembered of a credential that was verified. It serves to count calls
+// before the store is queried, and never to authenticate.
+type Caller struct {
+	OrgID  string
+	Tier   controlplane.Tier
+	UserID string // empty for a token
+}
+
+// Attempt is the use of one credential. It ends with one of Verified, Failed, and
+// Unknown.
+type Attempt struct {
+	Caller Caller // of the last time
+	Known  bool   // the credential was verified here a short time ago
+
+	limiter  *Limiter
+	hash     string
+	network  string
+	reserved bool // a failure is counted already, and is given back if it is none
+}
+
+// Try starts the use of a credential, given its hash, before anything is looked up by it. A
+// credential that was verified a short time ago is exempt; of the others, a client network
+// has only so many that fail. It returns an error of the policy Failures.
+func (l *Limiter) Try(ctx context.Context, hash []byte, ip string) (*Attempt, error) {
+	a := &Attempt{limiter: l, hash: string(hash), network: Network(ip)}
+	if l == nil {
+		return a, nil
+	}
+	if a.Caller, a.Known = l.callers.get(a.hash, l.now()); a.Known {
+		return a, nil
+	}
+	err := l.Check(ctx, l.Failures, a.network)
+	switch {
+	case err == nil:
+		a.reserved = true
+	case !l.verifiedElsewhere(ctx, a.hash):
+		return nil, err
+	}
+	return a, nil
+}
+
+// Verified ends an attempt with a valid credential.
+func (a *Attempt) Verified(ctx context.Context, c Caller) {
+	l := a.limiter
+	if l == nil {
+		return
+	}
+	if !a.Known {
+		l.ask(ctx, func(ctx context.Context) error {
+			return l.client.Set(ctx, l.redisKey(verifiedKey, a.hash), 1, 2*callerLife).Err()
+		})
+	}
+	l.callers.put(a.hash, c, l.now())
+	a.Unknown(ctx)
+}
+
+// Failed ends an attempt with a credential that is not valid, or no longer.
+func (a *Attempt) Failed(ctx context.Context) {
+	l := a.limiter
+	if l == nil || a.reserved {
+		return
+	}
+	l.callers.drop(a.hash) // it was exempt until now
+	l.ask(ctx, func(ctx context.Context) error { return l.client.Del(ctx, l.redisKey(verifiedKey, a.hash)).Err() })
+	l.Take(ctx, l.Failures, a.network)
+}
+
+// Unknown ends an attempt in which it was not found out whether the credential is valid, or of
+// one that is good once.
+func (a *Attempt) Unknown(ctx context.Context) {
+	if a.reserved {
+		a.limiter.GiveBack(ctx, a.limiter.Failures, a.network)
+		a.reserved = false
+	}
+}
+
+// Ended ends an attempt that came to err: Failed where it is KindUnauthorized, and Unknown
+// otherwise.
+func (a *Attempt) Ended(ctx context.Context, err error) {
+	if controlplane.IsKind(err, controlplane.KindUnauthorized) {
+		a.Failed(ctx)
+		return
+	}
+	a.Unknown(ctx)
+}
+
+// verifiedElsewhere reports whether another process, or this one before it was restarted,
+// verified the credential a short time ago.
+func (l *Limiter) verifiedElsewhere(ctx context.Context, hash string) bool {
+	found := false
+	l.ask(ctx, func(ctx context.Context) error {
+		n, err := l.client.Exists(ctx, l.redisKey(verifiedKey, hash)).Result()
+		found = n > 0
+		return err
+	})
+	return found
+}

@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	// limiterTimeout is how long a request waits for Redis at most.
+	limiterTimeout = 50 * time.Millisecond
+	// limiterPause is how long Redis is left alone after it failed to respond.
+	limiterPause = time.Second
+	// deniedFor is how long a subject over its limit is denied at most before Redis is queried
+	// again: a flood costs one query a second.
+	deniedFor = time.Second
+	// maxDenied bounds the subjects that are known to be over a limit.
+	maxDenied = 50_000
+)
+
+// LimiterConfig is what a Limiter needs.
+type LimiterConfig struct {
+	// RedisURL is where requests are counted, redis://…, the same for every process.
+	RedisURL string
+	// Key makes the keys in Redis, so that no address can be read from them.
+	Key []byte
+	// Limits are the policies; controlplane.DefaultLimits where zero.
+	Limits controlplane.Limits
+	// Timeout is how long a request waits to be counted before it passes uncounted; 50 ms
+	// where zero.
+	Timeout time.Duration
+
+	Now        func() time.Time      // time.Now where nil
+	Logger     *slog.Logger          // discards where nil
+	Registerer prometheus.Registerer // no metrics are registered where nil
+}
+
+// Limiter counts requests by policy and subject in Redis (GCRA), so that all processes count
+// together. If Redis is unreachable, requests pass uncounted: one a second checks whether it
+// is back, and the others do not wait. A nil Limiter lets every request pass.
+type Limiter struct {
+	controlplane.Limits
+
+	client  *redis.Client
+	rate    *redis_rate.Limiter
+	key     []byte
+	timeout time.Duration
+	now     func() time.Time
+	log     *slog.Logger
+	pause   atomic.Int64 // Unix nanoseconds until which Redis is left alone; 0 while it responds
+	denied  recent[denial]
+	callers recent[Caller] // by the credential's hash
+
+	away    prometheus.Counter
+	refused *prometheus.CounterVec
+}
+
+// Verdict is what became of one count.
+type Verdict struct {
+	Allowed bool
+	Counted bool          // false where Redis is unreachable, or nothing is limited
+	Left    int           // how many requests may follow at once
+	Reset   time.Duration // until all may; 0 unless Allowed
+	Retry   time.Duration // until one may; 0 if Allowed
+}
+
+// denial is what is known of a subject over its limit.
+type denial struct {
+	until time.Time // one request passes then
+	asks  time.Time // when Redis is queried again
+}
+
+// NewLimiter returns a Limiter. It does not connect to Redis.
+func NewLimiter(c LimiterConfig) (*Limiter, error) {
+	opt, err := redis.ParseURL(c.RedisURL)
+	if err != nil {
+		return nil, errors.New("edge: the Redis URL cannot be read") // its text may hold a password
+	}
+	l := &Limiter{Limits: c.Limits, key: c.Key, timeout: c.Timeout, now: c.Now, log: c.Logger,
+		denied: recent[denial]{life: deniedFor, max: maxDenied}, callers: recent[Caller]{life: callerLife, max: maxCallers},
+		away: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dcvaas_rate_limiter_away_total", Help: "Requests that passed a rate limit uncounted, because Redis did not respond.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dcvaas_rate_limited_total", Help: "Requests over a rate limit, by its policy.",
+		}, []string{"policy"})}
+	if l.Limits == (controlplane.Limits{}) {
+		l.Limits = controlplane.DefaultLimits()
+	}
+	if l.timeout == 0 {
+		l.timeout = limiterTimeout
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if c.Registerer != nil {
+		for _, m := range []prometheus.Collector{l.away, l.refused} {
+			if err := c.Registerer.Register(m); err != nil {
+				return nil, fmt.Errorf("edge: metrics: %w", err)
+			}
+		}
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = l.timeout, l.timeout, l.timeout, l.timeout
+	opt.ContextTimeoutEnabled, opt.MaxRetries, opt.DialerRetries = true, -1, 1
+	l.client = redis.NewClient(opt)
+	l.rate = redis_rate.NewLimiter(l.client)
+	return l, nil
+}
+
+// Close closes the connections to Redis.
+func (l *Limiter) Close() {
+	if l != nil {
+		_ = l.client.Close()
+	}
+}
+
+// Take counts one request of subject by the policy.
+func (l *Limiter) Take(ctx context.Context, p controlplane.Policy, subject string) Verdict {
+	if l == nil {
+		return Verdict{Allowed: true}
+	}
+	key, now := l.keyOf(p, subject), l.now()
+	if d, ok := l.denied.get(key, now); ok && now.Before(d.asks) {
+		l.refused.WithLabelValues(p.Name).Inc()
+		return Verdict{Counted: true, Retry: d.until.Sub(now)}
+	}
+	result, ok := l.allow(ctx, key, p.RateLimit, 1)
+	if !ok {
+		return Verdict{Allowed: true}
+	}
+	if result.Allowed > 0 {
+		return Verdict{Allowed: true, Counted: true, Left: callsLeft(p.RateLimit, result.ResetAfter), Reset: result.ResetAfter}
+	}
+	l.refused.WithLabelValues(p.Name).Inc()
+	l.denied.put(key, denial{now.Add(result.RetryAfter), now.Add(min(result.RetryAfter, deniedFor))}, now)
+	return Verdict{Counted: true, Retry: result.RetryAfter}
+}
+
+// Check is Take for a caller that needs only the error: nil, or p.Exceeded.
+func (l *Limiter) Check(ctx context.Context, p controlplane.Policy, subject string) error {
+	if v := l.Take(ctx, p, subject); !v.Allowed {
+		return p.Exceeded(l.now().Add(v.Retry))
+	}
+	return nil
+}
+
+// GiveBack takes back one count.
+func (l *Limiter) GiveBack(ctx context.Context, p controlplane.Policy, subject string) {
+	if l == nil {
+		return
+	}
+	key := l.keyOf(p, subject)
+	l.denied.drop(key)
+	l.allow(ctx, key, p.RateLimit, -1)
+}
+
+// allow has Redis count n. It returns false where Redis does not respond.
+func (l *Limiter) allow(ctx context.Context, key string, limit controlplane.RateLimit, n int) (*redis_rate.Result, bool) {
+	var result *redis_rate.Result
+	ok := l.ask(ctx, func(ctx context.Context) (err error) {
+		result, err = l.rate.AllowN(ctx, key, redis_rate.Limit{Rate: limit.Calls, Burst: limit.Calls, Period: limit.Window}, n)
+		return err
+	})
+	return result, ok
+}
+
+// ask queries Redis, unless it is left alone for now. It returns false, and counts that,
+// where Redis does not respond.
+func (l *Limiter) ask(ctx context.Context, query func(context.Context) error) bool {
+	until := l.pause.Load()
+	if now := time.Now(); until != 0 && (now.UnixNano() < until || !l.pause.CompareAndSwap(until, now.Add(limiterPause).UnixNano())) {
+		l.away.Inc()
+		return false
+	}
+	bounded, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	err := query(bounded)
+	if err == nil {
+		if until != 0 {
+			l.pause.Store(0)
+		}
+		return true
+	}
+	l.away.Inc()
+	if ctx.Err() == nil { // otherwise the client has gone, which says nothing of Redis
+		l.pause.Store(time.Now().Add(limiterPause).UnixNano())
+		l.log.LogAttrs(ctx, slog.LevelWarn, "edge: rate limits are not enforced: Redis is unreachable", slog.Any("error", err))
+	}
+	return false
+}
+
+// keyOf returns the key under which a subject is counted. It is a keyed hash.
+func (l *Limiter) keyOf(p controlplane.Policy, subject string) string {
+	return l.redisKey(p.Name, subject)
+}
+
+func (l *Limiter) redisKey(kind, subject string) string {
+	mac := hmac.New(sha256.New, l.key)
+	mac.Write([]byte(kind + "\x00" + subject))
+	return "dcvaas:" + kind + ":" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// callsLeft returns how many requests may follow at once when all may after the given time.
+// Redis's own figure is one too low where its arithmetic falls just short of a whole number.
+func callsLeft(limit controlplane.RateLimit, reset time.Duration) int {
+	each := float64(limit.Window) / float64(limit.Calls)
+	return max(limit.Calls-int(math.Ceil(float64(reset)/each-0.001)), 0)
+}

@@ -1,0 +1,63 @@
+package edge
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+const (
+	// lookupLife is for how long the account of a login is remembered.
+	lookupLife = 5 * time.Minute
+	maxLookups = 10_000
+)
+
+// Lookups finds accounts at GitHub by login, within the limits of the organization, the person,
+// and the service: GitHub counts all of them together.
+type Lookups struct {
+	limiter *Limiter
+	lookUp  func(ctx context.Context, login string) (controlplane.GitHubAccount, error)
+	now     func() time.Time
+	found   recent[lookup]
+}
+
+// lookup is what was found.
+type lookup struct {
+	account controlplane.GitHubAccount
+	at      time.Time
+}
+
+// NewLookups returns Lookups that call lookUp.
+func NewLookups(l *Limiter, now func() time.Time, lookUp func(ctx context.Context, login string) (controlplane.GitHubAccount, error)) *Lookups {
+	return &Lookups{limiter: l, lookUp: lookUp, now: now, found: recent[lookup]{life: lookupLife, max: maxLookups}}
+}
+
+// LookUp returns the account of a login, for an organization and, where userID is not empty, a
+// person. An account that was found a short time ago is not looked up again. Errors: of the
+// policies, and those of lookUp.
+func (s *Lookups) LookUp(ctx context.Context, orgID, userID, login string) (controlplane.GitHubAccount, error) {
+	key, now := strings.ToLower(login), s.now()
+	if l, ok := s.found.get(key, now); ok && now.Before(l.at.Add(lookupLife)) {
+		return l.account, nil
+	}
+	if l := s.limiter; l != nil && controlplane.IsLogin(login) { // another never reaches GitHub
+		if err := l.Check(ctx, l.OrganizationLookups, orgID); err != nil {
+			return controlplane.GitHubAccount{}, err
+		}
+		if userID != "" {
+			if err := l.Check(ctx, l.PersonLookups, userID); err != nil {
+				return controlplane.GitHubAccount{}, err
+			}
+		}
+		if err := l.Check(ctx, l.AllLookups, ""); err != nil {
+			return controlplane.GitHubAccount{}, err
+		}
+	}
+	account, err := s.lookUp(ctx, login)
+	if err == nil {
+		s.found.put(key, lookup{account, now}, now)
+	}
+	return account, err
+}
