@@ -40,6 +40,7 @@ func (noIssuer) CAs() []string { return []string{"letsencrypt", "zerossl"} }
 // site is a dashboard with its database, its clock and one visitor.
 type site struct {
 	t       *testing.T
+	dsn     string
 	store   *postgres.Store
 	life    *lifecycle.Service
 	org     *controlplane.Organization
@@ -60,8 +61,11 @@ type clock struct {
 func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, store: postgrestest.New(t), log: &lockedBuffer{}, clock: &clock{}}
+	s := &site{t: t, dsn: postgrestest.DSN(t), log: &lockedBuffer{}, clock: &clock{}}
 	var err error
+	s.store, err = postgres.Open(t.Context(), postgres.Config{DSN: s.dsn, MaxConns: 8})
+	s.must(err)
+	t.Cleanup(s.store.Close)
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store, Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")

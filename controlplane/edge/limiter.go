@@ -197,11 +197,12 @@ func (l *Limiter) ask(ctx context.Context, query func(context.Context) error) bo
 		}
 		return true
 	}
-	l.away.Inc()
-	if ctx.Err() == nil { // otherwise the client has gone, which says nothing of Redis
-		l.pause.Store(time.Now().Add(limiterPause).UnixNano())
-		l.log.LogAttrs(ctx, slog.LevelWarn, "edge: rate limits are not enforced: Redis is unreachable", slog.Any("error", err))
+	if ctx.Err() != nil {
+		return false // the client has gone, which says nothing of Redis
 	}
+	l.away.Inc()
+	l.pause.Store(time.Now().Add(limiterPause).UnixNano())
+	l.log.LogAttrs(ctx, slog.LevelWarn, "edge: rate limits are not enforced: Redis is unreachable", slog.Any("error", err))
 	return false
 }
 
