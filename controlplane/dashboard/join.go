@@ -44,9 +44,9 @@ func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "leaving", layout{Title: "On to GitHub", Page: view})
 }
 
-// join ends such a sign-in: whoever came back is a member and signed in, or neither.
-func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow) error {
-	account, err := d.account(v, f)
+// join ends such a sign-in, which came back for the account or with err: whoever came back is
+// a member and signed in, or neither.
+func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error) error {
 	if err != nil {
 		// A mere sign-in would make an organization of their own.
 		e := *controlplane.AsError(err)

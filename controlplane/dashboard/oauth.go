@@ -72,35 +72,38 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	if err := d.countSignIn(v); err != nil {
 		return err
 	}
+	code := v.URL.Query().Get("code")
+	attempt, err := d.limiter.Try(v.Context(), controlplane.HashSecret(code), d.clientIP(v.Request))
+	if err != nil {
+		return err
+	}
 	d.setCookie(w, d.flowCookie(), "", -1)
 	first, err := d.store.UseState(v.Context(), controlplane.HashSecret(f.State), time.Unix(f.Expires, 0))
 	switch {
 	case err != nil:
+		attempt.Unknown(v.Context())
 		return err
 	case !first:
+		attempt.Failed(v.Context())
 		return wrongState()
-	case f.Invitation != nil:
-		return d.join(w, v, f)
 	}
-	account, err := d.account(v, f)
+	account, err := d.account(v, f, code)
+	attempt.Ended(v.Context(), err)
+	if f.Invitation != nil {
+		return d.join(w, v, f, account, err)
+	}
 	if err != nil {
 		return err
 	}
 	return d.startSession(w, v, account, f.Next)
 }
 
-// account returns whose account a sign-in came back for.
-func (d *Dashboard) account(v *visit, f flow) (controlplane.GitHubAccount, error) {
-	code := v.URL.Query().Get("code")
+// account returns whose account a sign-in came back for with the code.
+func (d *Dashboard) account(v *visit, f flow, code string) (controlplane.GitHubAccount, error) {
 	if code == "" {
 		return controlplane.GitHubAccount{}, signInDenied()
 	}
-	exchange, err := d.limiter.Try(v.Context(), controlplane.HashSecret(code), d.clientIP(v.Request))
-	if err != nil {
-		return controlplane.GitHubAccount{}, err
-	}
 	account, err := d.config.GitHub.Exchange(v.Context(), code, f.Verifier)
-	exchange.Ended(v.Context(), err)
 	if err != nil {
 		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
 	}
