@@ -71,7 +71,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	for i, id := range in.DomainIDs {
 		if by != nil && !by.AllowsDomain(id) {
 			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The token that asks may not touch this domain.")
-		} else if known[id] != id {
+		} else if id == "" || known[id] != id { // "" is also what the map has for an unknown id
 			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "There is no such domain in this organization.")
 		}
 	}

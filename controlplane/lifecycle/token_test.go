@@ -45,9 +45,9 @@ func TestCreateTokenNamesEveryWrongField(t *testing.T) {
 	past := start
 	d := w.add("example.com")
 	_, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: strings.Repeat("ü", 201), Scopes: []controlplane.Scope{read, "everything"},
-		DomainIDs: []string{d.ID, d.ID, "dom_none", "example.com"}, ExpiresAt: &past})
+		DomainIDs: []string{d.ID, d.ID, "dom_none", "example.com", ""}, ExpiresAt: &past})
 	e := wantError(t, "all wrong", err, controlplane.KindInvalid, "invalid-fields")
-	want := []string{"/name name-invalid", "/scopes/1 scope-unknown", "/expires_at expires-in-past", "/domain_ids/2 domain-unknown", "/domain_ids/3 domain-unknown"}
+	want := []string{"/name name-invalid", "/scopes/1 scope-unknown", "/expires_at expires-in-past", "/domain_ids/2 domain-unknown", "/domain_ids/3 domain-unknown", "/domain_ids/4 domain-unknown"}
 	if !slices.Equal(pointers(e), want) {
 		t.Errorf("%q, want %q", pointers(e), want)
 	}
