@@ -143,7 +143,7 @@ func TestWrongSessions(t *testing.T) {
 	mine.get("/domains", "X-Forwarded-For", ip).want(http.StatusOK)
 
 	// So are the secrets of invitations, of which a valid one uses nothing up.
-	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), f.org.ID, controlplane.RoleMember, 0)
+	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, f.org.ID, controlplane.RoleMember, 0)
 	f.must(err)
 	open := func(secret string) answer {
 		return f.get(controlplane.InvitationPath(secret), "X-Forwarded-For", "192.0.2.1")
@@ -209,7 +209,7 @@ func TestBogusCallbacks(t *testing.T) {
 		b.get(b.choose(to, fmt.Sprint("&login=user-", i)), "X-Forwarded-For", "203.0.113.1").to("/domains")
 	}
 	f.post("/login", nil, "X-Forwarded-For", ip).want(http.StatusTooManyRequests) // the development sign-in, too
-	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), f.org.ID, controlplane.RoleMember, 0)
+	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, f.org.ID, controlplane.RoleMember, 0)
 	f.must(err)
 	f.browser().post(controlplane.InvitationPath(secret)+"/github", nil, "X-Forwarded-For", ip).want(http.StatusTooManyRequests)
 }

@@ -23,7 +23,9 @@ func (d *Dashboard) leaveOrganization(w http.ResponseWriter, v *visit) error {
 		form.LeaveWrong = "Nothing was changed."
 		return d.showOrganization(w, v, http.StatusConflict, form)
 	}
-	err = d.part(w, v, "left", func() error { return d.lifecycle.RemoveMember(v.Context(), d.actor(v), nil, v.org.ID, v.session.User.ID, false) })
+	err = d.part(w, v, "left", func() error {
+		return d.lifecycle.RemoveMember(v.Context(), d.actor(v), nil, v.org.ID, v.session.User.ID, false)
+	})
 	if words, status := atField(err); words != "" {
 		form.LeaveWrong = words
 		return d.showOrganization(w, v, status, form)

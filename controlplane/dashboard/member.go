@@ -22,7 +22,7 @@ type memberView struct {
 	Roles     []roleChoice
 	Form      memberForm
 
-	Active    bool          // otherwise the person is invited by login
+	Active    bool // otherwise the person is invited by login
 	State     pill
 	Inviter   string        // of an invitation
 	Until     moment        // of an invitation
