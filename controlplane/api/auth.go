@@ -107,20 +107,26 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return a.countRefused(r, c, err)
 	}
-	if err := a.recognize(w, r, c, controlplane.HashSecret(secret), a.tokenPrincipal); err != nil {
+	if err := a.recognize(w, r, c, controlplane.HashSecret(secret), nil, a.tokenPrincipal); err != nil {
 		return err
 	}
 	a.touch(r.Context(), c, c.principal.token)
 	return nil
 }
 
-// recognize looks up who calls by their credential's hash. The call is counted before, as far
-// as it is known by then whose it is, and after.
-func (a *API) recognize(w http.ResponseWriter, r *http.Request, c *call, hash []byte, lookUp func(context.Context, []byte) (principal, error)) error {
+// recognize looks up who calls by their credential's hash. The call is counted before, with
+// count and as far as it is known by then whose it is, and after.
+func (a *API) recognize(w http.ResponseWriter, r *http.Request, c *call, hash []byte, count func(context.Context, []byte) error, lookUp func(context.Context, []byte) (principal, error)) error {
 	ctx := r.Context()
 	attempt, err := a.limiter.Try(ctx, hash, c.ip)
 	if err != nil {
 		return err
+	}
+	if count != nil {
+		if err := count(ctx, hash); err != nil {
+			attempt.Unknown(ctx)
+			return err
+		}
 	}
 	if err := a.countCaller(w, r, c, attempt.Caller); err != nil {
 		return err

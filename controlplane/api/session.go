@@ -23,13 +23,7 @@ func (a *API) fromSession(w http.ResponseWriter, r *http.Request, c *call, secre
 	if !controlplane.IsRandomSecret(secret) {
 		return a.countRefused(r, c, errSessionEnded())
 	}
-	err := a.recognize(w, r, c, controlplane.HashSecret(secret), func(ctx context.Context, hash []byte) (principal, error) {
-		if err := a.countSession(ctx, hash); err != nil {
-			return principal{}, err
-		}
-		return a.sessionPrincipal(ctx, hash)
-	})
-	if err != nil {
+	if err := a.recognize(w, r, c, controlplane.HashSecret(secret), a.countSession, a.sessionPrincipal); err != nil {
 		return err
 	}
 	ctx, s, now := r.Context(), c.principal.session, a.now()

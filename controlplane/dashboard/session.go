@@ -69,6 +69,7 @@ func (d *Dashboard) readSession(w http.ResponseWriter, v *visit) (*controlplane.
 		return nil, err
 	}
 	if err := d.countSession(v, hash, attempt.Caller.UserID); err != nil {
+		attempt.Unknown(v.Context())
 		return nil, err
 	}
 	s, err := d.store.Session(v.Context(), hash, v.now)
