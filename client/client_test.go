@@ -164,15 +164,19 @@ func TestError(t *testing.T) {
 func TestErrorKinds(t *testing.T) {
 	for _, c := range []struct {
 		status int
+		code   string
 		is     func(error) bool
-	}{{404, IsNotFound}, {409, IsConflict}, {401, IsUnauthorized}, {403, IsForbidden}} {
-		err := error(&Error{Status: c.status, Code: "x"})
-		if !c.is(fmt.Errorf("wrapped: %w", err)) || c.is(&Error{Status: 400, Code: "x"}) || c.is(errors.New("x")) || c.is(nil) {
+	}{{404, "not-found", IsNotFound}, {409, "x", IsConflict}, {401, "x", IsUnauthorized}, {403, "x", IsForbidden}} {
+		err := error(&Error{Status: c.status, Code: c.code})
+		if !c.is(fmt.Errorf("wrapped: %w", err)) || c.is(&Error{Status: 400, Code: c.code}) || c.is(errors.New("x")) || c.is(nil) {
 			t.Errorf("%d is told wrongly", c.status)
 		}
 		if c.is(&Error{Status: c.status}) {
 			t.Errorf("a proxy's %d is taken for the API's", c.status)
 		}
+	}
+	if err := (&Error{Status: 404, Code: "no-such-path"}); IsNotFound(err) {
+		t.Errorf("IsNotFound(%v) = true, want false: the path is missing, not the object", err)
 	}
 }
 
@@ -191,6 +195,11 @@ func TestForeignAnswers(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(404)
 			_, _ = io.WriteString(w, `{"message":"secret"}`)
+		}, "answered 404 Not Found"},
+		"another service's json": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(404)
+			_, _ = io.WriteString(w, `{"code":"not-found","message":"secret"}`)
 		}, "answered 404 Not Found"},
 		"broken json": {func(w http.ResponseWriter, _ *http.Request) { problemJSON(w, 422, `{"secret`) }, "answered 422"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {

@@ -50,8 +50,12 @@ func (e *Error) Message() string {
 	return e.Title
 }
 
-// IsNotFound reports whether the API said that there is no such object.
-func IsNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
+// IsNotFound reports whether the API said that there is no such object. A 404 of any other kind (no-such-path, a proxy's
+// page) says nothing about an object.
+func IsNotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == "not-found"
+}
 
 // IsConflict reports whether the call collides with what exists.
 func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
@@ -62,7 +66,7 @@ func IsUnauthorized(err error) bool { return hasStatus(err, http.StatusUnauthori
 // IsForbidden reports whether the token may not do this.
 func IsForbidden(err error) bool { return hasStatus(err, http.StatusForbidden) }
 
-// hasStatus reports whether the API itself answered with the status. A proxy's 404 says nothing about an object.
+// hasStatus reports whether the API itself answered with the status, and not a proxy.
 func hasStatus(err error, status int) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == status && e.Code != ""
@@ -83,7 +87,7 @@ func newError(resp *http.Response, body []byte) *Error {
 
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	var p Problem
-	if (kind != "application/problem+json" && kind != "application/json") || json.Unmarshal(body, &p) != nil || p.Code == "" {
+	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || p.Code == "" {
 		e.Detail = foreignDetail(resp, kind)
 		return e
 	}

@@ -23,6 +23,28 @@ func (g *Grant) AllowsDomain(id string) bool {
 	return len(g.DomainIDs) == 0 || slices.Contains(g.DomainIDs, id)
 }
 
+// CheckDomain returns nil if the grant allows the domain, or else a KindForbidden error about its object: the domain, or
+// something that belongs to it, as the caller named it. domainID is empty for an object that belongs to no domain. The
+// object must be in the caller's organization, since the error shows that it exists.
+func (g *Grant) CheckDomain(noun, ref, domainID string) error {
+	if g.AllowsDomain(domainID) {
+		return nil
+	}
+	object := noun + " " + quote(ref)
+	switch domainID {
+	case "":
+		return &Error{Kind: KindForbidden, Code: "token-restricted",
+			Message: "The token is restricted to some domains, and the " + object + " belongs to none of them.",
+			Fix:     "Use a token without domain_ids."}
+	case ref:
+	default:
+		object += " (domain " + domainID + ")"
+	}
+	return &Error{Kind: KindForbidden, Code: "domain-not-allowed",
+		Message: "The token is restricted to some domains, and the " + object + " is outside of them.",
+		Fix:     "Use a token whose domain_ids include " + domainID + ", or one without domain_ids."}
+}
+
 // Covers reports whether the grant has every scope and domain of another one.
 func (g *Grant) Covers(other *Grant) bool {
 	if len(g.DomainIDs) > 0 && len(other.DomainIDs) == 0 {

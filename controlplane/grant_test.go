@@ -32,6 +32,28 @@ func TestGrantOfARole(t *testing.T) {
 	}
 }
 
+func TestCheckDomain(t *testing.T) {
+	t.Parallel()
+	g := &controlplane.Grant{DomainIDs: []string{"dom_a"}}
+	if err := g.CheckDomain("job", "job_1", "dom_a"); err != nil {
+		t.Errorf("CheckDomain of an allowed domain = %v, want nil", err)
+	}
+	if err := (&controlplane.Grant{}).CheckDomain("job", "job_1", "dom_b"); err != nil {
+		t.Errorf("CheckDomain without a restriction = %v, want nil", err)
+	}
+	for _, c := range []struct{ noun, ref, domain, code, message string }{
+		{"domain", "dom_b", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the domain "dom_b" is outside of them.`},
+		{"domain", "b.example.com", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the domain "b.example.com" (domain dom_b) is outside of them.`},
+		{"job", "job_1", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the job "job_1" (domain dom_b) is outside of them.`},
+		{"job", "job_2", "", "token-restricted", `The token is restricted to some domains, and the job "job_2" belongs to none of them.`},
+	} {
+		err := controlplane.AsError(g.CheckDomain(c.noun, c.ref, c.domain))
+		if err.Kind != controlplane.KindForbidden || err.Code != c.code || err.Message != c.message || err.Fix == "" {
+			t.Errorf("CheckDomain(%q, %q, %q) = %+v, want %s: %s", c.noun, c.ref, c.domain, err, c.code, c.message)
+		}
+	}
+}
+
 // The contract says the same as the table of roles.
 func TestContractDescribesRoles(t *testing.T) {
 	t.Parallel()

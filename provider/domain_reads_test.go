@@ -51,6 +51,50 @@ func (r *rpc) readDomain(id string) string {
 	return r.attribute(resp.NewState, typ, "status")
 }
 
+// A token that may no longer touch an object says nothing about whether the object exists: the state keeps it.
+func TestReadWithoutAccessIsAnError(t *testing.T) {
+	a := newAcc(t)
+	mine, other := a.added(a.domain()), a.added(a.domain())
+	otherToken, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "unrestricted", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrowed, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "narrowed", DomainIds: &[]string{mine.Id},
+		Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeDomainsWrite, client.ScopeTokensRead, client.ScopeTokensWrite, client.ScopeWebhooksRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.token = narrowed.Token
+	r := a.rpc()
+	for name, state := range map[string]map[string]any{
+		"dcvaas_domain":            {"id": other.Id, "name": other.Name},
+		"dcvaas_domain_validation": {"id": other.Id, "domain_id": other.Id},
+		"dcvaas_api_token":         {"id": otherToken.Id, "name": "unrestricted"},
+		"dcvaas_webhook":           {"id": "whk_01k9z5w7r8e4bs6v0q1d2m3n4p", "url": "https://example.com"},
+	} {
+		typ := r.schemas.ResourceSchemas[name].ValueType()
+		resp, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: name, CurrentState: r.value(typ, state)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail, "Status: 403") {
+			t.Errorf("ReadResource(%s) = diagnostics %v, want one with status 403", name, resp.Diagnostics)
+		}
+		if v, err := resp.NewState.Unmarshal(typ); err != nil || v.IsNull() {
+			t.Errorf("ReadResource(%s) removed the state, %v", name, err)
+		}
+	}
+	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
+	resp, err := r.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain", PriorState: r.value(typ, map[string]any{"id": other.Id, "name": other.Name}),
+		PlannedState: r.null(typ), Config: r.null(typ)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail, "domain-not-allowed") {
+		t.Errorf("deletion = diagnostics %v, want domain-not-allowed", resp.Diagnostics)
+	}
+}
+
 // A refresh of many domains takes a few calls, whichever order they come in; one that is gone is found to be.
 func TestRefreshReadsByTheList(t *testing.T) {
 	a := newAcc(t).organization(t)

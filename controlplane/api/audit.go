@@ -61,21 +61,54 @@ type logQuery struct {
 // id names a domain.
 func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, error) {
 	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since, Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
-	entity := deref(q.entity)
-	switch {
+	var err error
+	switch entity := deref(q.entity); {
 	case entity == "":
-	case controlplane.IsID(controlplane.PrefixDomain, entity): // it may have been deleted
-		f.DomainID = entity
 	case isOtherID(entity):
-		f.EntityID = entity
+		f.EntityID, err = entity, a.checkLogged(ctx, entity)
 	default:
-		d, err := a.domain(ctx, entity)
-		if err != nil {
-			return f, err
-		}
-		f.DomainID = d.ID
+		f.DomainID, err = a.loggedDomain(ctx, entity)
 	}
-	return f, nil
+	return f, err
+}
+
+// loggedDomain returns the id of the domain that a filter of the log names. A deleted domain is still found by its id.
+func (a *API) loggedDomain(ctx context.Context, ref string) (string, error) {
+	if principalOf(ctx).grant.AllowsDomain(ref) && controlplane.IsID(controlplane.PrefixDomain, ref) {
+		return ref, nil
+	}
+	d, err := a.domain(ctx, ref)
+	switch {
+	case err == nil:
+		return d.ID, nil
+	case controlplane.IsID(controlplane.PrefixDomain, ref) && controlplane.IsKind(err, controlplane.KindNotFound):
+		return ref, nil
+	}
+	return "", err
+}
+
+// checkLogged returns the error of a restricted token that names an object, by which the log is filtered, outside of its
+// domains. An object that does not exist, or no longer, is not an error.
+func (a *API) checkLogged(ctx context.Context, id string) error {
+	p := principalOf(ctx)
+	if !p.restricted() {
+		return nil
+	}
+	var err error
+	switch {
+	case controlplane.IsID(controlplane.PrefixJob, id):
+		_, err = a.job(ctx, id)
+	case controlplane.IsID(controlplane.PrefixCertificate, id):
+		_, err = a.certificate(ctx, id)
+	case controlplane.IsID(controlplane.PrefixToken, id):
+		_, err = a.token(ctx, id)
+	case controlplane.IsID(controlplane.PrefixWebhook, id):
+		_, err = a.unrestricted(ctx)
+	}
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil
+	}
+	return err
 }
 
 func isOtherID(s string) bool {

@@ -142,6 +142,7 @@ func (a *API) recognize(w http.ResponseWriter, r *http.Request, c *call, hash []
 	}
 	attempt.Verified(ctx, caller)
 	c.identify(p, hash)
+	w.Header().Set("DCVaaS-Organization", p.orgID)
 	return a.countCaller(w, r, c, caller)
 }
 

@@ -156,8 +156,8 @@ func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certifi
 	if err != nil {
 		return nil, err
 	}
-	if !p.grant.AllowsDomain(c.DomainID) {
-		return nil, controlplane.NotFound("certificate", id)
+	if err := p.grant.CheckDomain("certificate", id, c.DomainID); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

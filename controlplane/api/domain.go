@@ -123,7 +123,7 @@ func (a *API) DeleteDomain(ctx context.Context, r DeleteDomainRequestObject) (De
 	return DeleteDomain204Response{}, nil
 }
 
-// domain returns a domain by id, or by name in any spelling, where the token may touch it.
+// domain returns a domain by id, or by name in any spelling. With a KindForbidden error, the token may not touch it.
 func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, error) {
 	p := principalOf(ctx)
 	canonical, err := canonicalRef(ref)
@@ -134,8 +134,8 @@ func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, err
 	if err != nil {
 		return nil, err
 	}
-	if !p.grant.AllowsDomain(d.ID) {
-		return nil, controlplane.NotFound("domain", ref)
+	if err := p.grant.CheckDomain("domain", ref, d.ID); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

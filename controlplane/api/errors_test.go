@@ -155,6 +155,9 @@ func TestEveryAnswer(t *testing.T) {
 		if len(a.header.Get("Request-Id")) < 10 {
 			t.Errorf("%s: Request-Id %q", path, a.header.Get("Request-Id"))
 		}
+		if got := a.header.Get("DCVaaS-API"); got != "1" {
+			t.Errorf("GET %s: DCVaaS-API %q, want 1", path, got)
+		}
 		if h := w.do("HEAD", path, nil).is(a.status); h.body != "" {
 			t.Errorf("HEAD %s has a body", path)
 		}

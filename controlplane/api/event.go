@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -12,14 +11,11 @@ import (
 func (a *API) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEventsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
 	filter := postgres.EventFilter{Type: deref(q.Type), DomainIDs: p.onlyDomains()}
-	if ref := deref(q.Domain); controlplane.IsID(controlplane.PrefixDomain, ref) {
-		filter.DomainID = ref // it may have been deleted
-	} else if ref != "" {
-		d, err := a.domain(ctx, ref)
-		if err != nil {
+	if ref := deref(q.Domain); ref != "" {
+		var err error
+		if filter.DomainID, err = a.loggedDomain(ctx, ref); err != nil {
 			return nil, err
 		}
-		filter.DomainID = d.ID
 	}
 	if callOf(ctx).wantsStream {
 		return a.streamEvents(ctx, filter, deref(q.LastEventID))

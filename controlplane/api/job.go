@@ -84,8 +84,8 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.grant.AllowsDomain(j.DomainID) {
-		return nil, controlplane.NotFound("job", id)
+	if err := p.grant.CheckDomain("job", id, j.DomainID); err != nil {
+		return nil, err
 	}
 	return j, nil
 }

@@ -12,6 +12,7 @@ var objectProblems = []problemPage{
 	{"name-challenge", "The name is a challenge name", "_acme-challenge is where the proof stands, not what it is for.", "Send the name that the certificate is for."},
 	{"name-in-zone", "The name lies in the validation zone", "Nothing but the targets of CNAMEs is answered in the validation zone, so no CNAME for such a name could ever be seen.", "Send the name that the certificate is for."},
 	{"domain-exists", "The domain exists already", "The organization has a domain of this name; existing_id says which.", "Use that one, or delete it first."},
+	{"domain-not-allowed", "The token may not touch the domain", "The domain, or the object that belongs to it, is in the token's organization, but the token is restricted to other domains.", "Use a token whose domain_ids include the domain, or one without domain_ids."},
 	{"domain-unknown", "A domain is not there", "One of domain_ids names no domain of this organization.", "Send ids of existing domains."},
 	{"plan-limit", "The plan's limit is reached", "The organization has as many domains, webhooks, or open invitations as its plan includes.", "Delete what is no longer needed, or move the organization to a larger plan."},
 	{"key-type-unknown", "Unknown key type", "Certificates are made for ec256, ec384, rsa2048 and rsa4096.", "Choose one of them."},

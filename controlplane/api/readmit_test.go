@@ -253,7 +253,7 @@ func TestWaitEndsWithItsCredential(t *testing.T) {
 		}, status: 403, code: "scope-missing"},
 		"narrowed": {end: func(id string, _ person) {
 			w.exec(`UPDATE api_tokens SET domain_ids = '{dom_another}' WHERE id = $1`, id)
-		}, status: 404, code: "not-found"},
+		}, status: 403, code: "domain-not-allowed"},
 		"member removed": {signed: true, end: func(_ string, p person) {
 			if err := w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org, p.id, false); err != nil {
 				t.Error(err)

@@ -222,8 +222,8 @@ func (w *world) newTokenElsewhere(scopes []controlplane.Scope) string {
 	return w.newToken(w.newOrg("Elsewhere"), lifecycle.NewToken{Scopes: scopes})
 }
 
-// A token that is restricted to some domains finds the others no more than if they were
-// another organization's.
+// A token that is restricted to some domains is not allowed the others. Those of another organization do not exist for it
+// either.
 func TestRestrictedToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -247,12 +247,30 @@ func TestRestrictedToken(t *testing.T) {
 			w.do(op.method, path, body, restricted).is(http.StatusOK) // members are no domain's
 			continue
 		}
-		w.do(op.method, path, body, restricted).problem(http.StatusNotFound, "not-found")
+		if strings.Contains(op.path, "{token}") {
+			w.do(op.method, path, body, restricted).problem(http.StatusForbidden, "token-restricted")
+			continue
+		}
+		w.do(op.method, path, body, restricted).problem(http.StatusForbidden, "domain-not-allowed")
 	}
-	w.do("GET", "/api/domains/OTHERS.example.com", nil, restricted).problem(404, "not-found")
-	w.do("DELETE", "/api/domains/others.example.com", nil, restricted).problem(404, "not-found")
-	w.do("POST", "/api/domains/others.example.com/verify", nil, restricted).problem(404, "not-found")
-	w.do("GET", "/api/jobs?domain=others.example.com", nil, restricted).problem(404, "not-found")
+	for _, ref := range []string{others.domain.ID, "OTHERS.example.com"} {
+		for _, call := range []struct{ method, path string }{{"GET", "/api/domains/%s"}, {"DELETE", "/api/domains/%s"}, {"POST", "/api/domains/%s/verify"},
+			{"GET", "/api/jobs?domain=%s"}, {"GET", "/api/certificates?domain=%s"}, {"GET", "/api/events?domain=%s"}, {"GET", "/api/audit-logs?entity=%s"}} {
+			a := w.do(call.method, fmt.Sprintf(call.path, ref), nil, restricted).problem(403, "domain-not-allowed")
+			if !strings.Contains(a.string("detail"), others.domain.ID) || !strings.Contains(a.string("detail"), ref) {
+				t.Errorf("%s %s: detail %q names not %s and %s", call.method, call.path, a.string("detail"), ref, others.domain.ID)
+			}
+		}
+	}
+	for id, code := range map[string]string{others.job.ID: "domain-not-allowed", others.certificate.ID: "domain-not-allowed", others.token.ID: "token-restricted", others.webhook.ID: "token-restricted"} {
+		w.do("GET", "/api/audit-logs?entity="+id, nil, restricted).problem(403, code)
+		w.do("GET", "/api/audit-logs/export?entity="+id, nil, restricted).problem(403, code)
+	}
+	for _, id := range []string{mine.domain.ID, mine.job.ID, mine.certificate.ID, mine.token.ID, controlplane.NewID(controlplane.PrefixDomain), controlplane.NewID(controlplane.PrefixJob)} {
+		w.do("GET", "/api/audit-logs?entity="+id, nil, restricted).is(200)
+	}
+	w.do("GET", "/api/domains/nowhere.example.com", nil, restricted).problem(404, "not-found")
+	w.do("GET", "/api/domains/"+controlplane.NewID(controlplane.PrefixDomain), nil, restricted).problem(404, "not-found")
 	w.do("POST", "/api/domains", map[string]any{"name": "new.example.com"}, restricted).problem(403, "token-restricted")
 	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}}, restricted).problem(422, "domains-exceed")
 	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{others.domain.ID}}, restricted).problem(422, "domains-exceed")

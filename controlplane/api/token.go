@@ -149,7 +149,7 @@ func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error)
 		return nil, err
 	}
 	if !p.seesToken(t) {
-		return nil, controlplane.NotFound("token", id)
+		return nil, errRestricted("see or change the token " + id + ", which reaches others")
 	}
 	return t, nil
 }

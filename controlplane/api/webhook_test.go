@@ -145,8 +145,8 @@ func TestRestrictedTokenSeesNothingOfWebhooks(t *testing.T) {
 	}
 	job := "/api/jobs/" + jobs.ids()[0]
 	w.do("GET", job, nil).is(200)
-	w.do("GET", job, nil, restricted).problem(404, "not-found")
-	w.do("POST", job+"/retry", nil, restricted).problem(404, "not-found")
+	w.do("GET", job, nil, restricted).problem(403, "token-restricted")
+	w.do("POST", job+"/retry", nil, restricted).problem(403, "token-restricted")
 	if got := w.do("GET", "/api/jobs?type=webhook_delivery", nil, restricted).is(200).ids(); len(got) != 0 {
 		t.Errorf("jobs %v", got)
 	}
