@@ -3294,7 +3294,7 @@ type ClientInterface interface {
 
 	// GetDelegation The CNAME for a name, without creating anything
 	//
-	// The target is a function of the organization and the name, so it is known before the domain is added.
+	// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
 	//
 	// Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 	GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4144,7 +4144,7 @@ func (c *rawClient) RevokeCertificate(ctx context.Context, certificate Certifica
 
 // GetDelegation The CNAME for a name, without creating anything
 //
-// The target is a function of the organization and the name, so it is known before the domain is added.
+// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
 //
 // Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 func (c *rawClient) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9381,7 +9381,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetDelegationWithResponse The CNAME for a name, without creating anything
 	//
-	// The target is a function of the organization and the name, so it is known before the domain is added.
+	// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17841,7 +17841,7 @@ func (c *ClientWithResponses) RevokeCertificateWithResponse(ctx context.Context,
 
 // GetDelegationWithResponse The CNAME for a name, without creating anything
 //
-// The target is a function of the organization and the name, so it is known before the domain is added.
+// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
 //
 // Returns a wrapper object for the known response body format(s).
 //

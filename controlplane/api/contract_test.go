@@ -157,13 +157,7 @@ func (w *world) drawSuccesses() {
 		org := w.newOrg("Test")
 		caller := as(w.newToken(org, lifecycle.NewToken{Scopes: controlplane.Scopes()}))
 		e := w.newEstate(org, "success.example.com")
-		switch op.id {
-		case "retryJob":
-			w.exec(`UPDATE jobs SET status = 'failed', dead_lettered_at = now() WHERE org_id = $1`, org)
-		default:
-			w.exec(`UPDATE jobs SET status = 'succeeded' WHERE org_id = $1`, org)
-			w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org, e.certificate.ID)
-		}
+		w.settle(op, org, e)
 		path, body := op.request(e)
 		caller = op.caller(e, caller)
 		a := w.do(op.method, path, body, caller)

@@ -6,11 +6,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// GetDelegation implements GET /api/delegation.
+// GetDelegation implements GET /api/delegation. A restricted token gets the records of its domains only.
 func (a *API) GetDelegation(ctx context.Context, r GetDelegationRequestObject) (GetDelegationResponseObject, error) {
-	record, err := a.lifecycle.Delegation(principalOf(ctx).org(), r.Params.Name)
+	p := principalOf(ctx)
+	record, err := a.lifecycle.Delegation(p.org(), r.Params.Name)
 	if err != nil {
 		return nil, err
+	}
+	if p.restricted() {
+		_, err := a.domain(ctx, r.Params.Name)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			err = errRestricted("see the record of a name that it cannot add")
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	return GetDelegation200JSONResponse(delegationBody(record)), nil
 }

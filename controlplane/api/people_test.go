@@ -46,42 +46,6 @@ func (w *world) signIn(a controlplane.GitHubAccount) option {
 	return cookie(secret)
 }
 
-// Every operation is open to exactly the roles that the table gives its scope.
-func TestRoles(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
-		org := w.newOrg("Roles")
-		e, p := w.newEstate(org, "roles.example.com"), w.person(org, role)
-		before := w.rows(org)
-		for _, op := range w.secured() {
-			if op.id == "transferOwnership" && role != controlplane.RoleOwner {
-				continue // TestGranting: it takes an owner, and names no scope
-			}
-			path, body := op.request(e)
-			if !op.session && !role.Grant().Allows(op.scope) { // everyone has sessions
-				a := w.do(op.method, path, body, p.cookie).problem(http.StatusForbidden, "role-missing")
-				if !strings.Contains(a.string("detail"), string(role)) || !strings.Contains(a.string("detail"), string(op.scope)) {
-					t.Errorf("%s as %s does not name both: %s", op.id, role, a.body)
-				}
-				continue
-			}
-			caller := p
-			if op.method != http.MethodGet { // it changes what the others need
-				org := w.newOrg("Roles")
-				caller = w.person(org, role)
-				path, body = op.request(w.newEstate(org, "roles.example.com"))
-			}
-			if a := w.do(op.method, path, body, caller.cookie); a.status == 401 || a.json["code"] == "role-missing" {
-				t.Errorf("%s as %s: %s", op.id, role, a.body)
-			}
-		}
-		if w.rows(org) != before {
-			t.Errorf("a row was touched as %s", role)
-		}
-	}
-}
-
 // Somebody who is signed in is a user to the log, in the organization of their session.
 func TestSessionActs(t *testing.T) {
 	t.Parallel()
