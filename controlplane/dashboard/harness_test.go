@@ -118,7 +118,7 @@ func (s *site) browser() *site {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	s.must(err)
-	other := &site{t: s.t, store: s.store, life: s.life, org: s.org, dash: s.dash, server: s.server, log: s.log, clock: s.clock}
+	other := &site{t: s.t, dsn: s.dsn, store: s.store, life: s.life, org: s.org, dash: s.dash, server: s.server, log: s.log, clock: s.clock}
 	other.visitor = &http.Client{Jar: jar, CheckRedirect: s.visitor.CheckRedirect}
 	return other
 }

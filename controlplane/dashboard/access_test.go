@@ -1,0 +1,380 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
+)
+
+// access is who may use a route, and how.
+type access struct {
+	open   bool                      // to those who are not signed in
+	scope  controlplane.Scope        // that the role needs; empty: each role may
+	form   func(premises) url.Values // of a POST that succeeds; nil: it needs none
+	status int                       // of success; 0: 200 to GET, 303 to POST
+	gone   int                       // status for what does not exist; 0: 404
+	stream bool                      // the response does not end
+	pages  int                       // lists on the page that continue on another
+}
+
+// accesses has each route of the dashboard.
+var accesses = map[string]access{
+	"GET /":                             {open: true, status: http.StatusSeeOther},
+	"GET /login":                        {open: true},
+	"POST /login":                       {open: true},
+	"GET /login/github":                 {open: true},
+	"GET " + CallbackPath:               {open: true},
+	"POST /logout":                      {open: true},
+	"GET /invitations/{secret}":         {open: true},
+	"POST /invitations/{secret}":        {open: true},
+	"POST /invitations/{secret}/github": {open: true},
+	"GET " + farewellPath:               {open: true},
+	"GET /static/{file}":                {open: true},
+
+	"GET " + invitedPath: {},
+	// Nobody here is invited.
+	"POST " + invitedPath + "/{organization}/accept":  {status: http.StatusNotFound, form: fields("role", "member")},
+	"POST " + invitedPath + "/{organization}/decline": {status: http.StatusNotFound},
+
+	"GET " + sessionsPath:                     {},
+	"POST " + sessionsPath + "/end-others":    {},
+	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther}, // it may have ended
+
+	"GET /organizations":                        {},
+	"POST /organizations/{organization}/switch": {},
+
+	"GET /domains":                 {pages: 1},
+	"POST /domains":                {scope: controlplane.ScopeDomainsWrite, form: newName},
+	"GET /domains/{domain}":        {},
+	"GET /domains/{domain}/events": {stream: true},
+	"POST /domains/{domain}/check": {scope: controlplane.ScopeDomainsWrite},
+	"POST /domains/{domain}/issue": {scope: controlplane.ScopeDomainsWrite},
+	"POST /domains/{domain}/renew": {scope: controlplane.ScopeDomainsWrite},
+	"GET /jobs":                    {pages: 1},
+	"POST /jobs/{job}/retry":       {scope: controlplane.ScopeJobsWrite},
+	"GET /expiry":                  {},
+
+	"GET /certificates/{certificate}":                                 {},
+	"GET /certificates/{certificate}/{part:fullchain|leaf|chain}.pem": {},
+	"GET /certificates/{certificate}/key":                             {scope: controlplane.ScopeCertificatesKey},
+	"POST /certificates/{certificate}/key":                            {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK},
+	"POST /certificates/{certificate}/pkcs12":                         {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: fields("password", "a password")},
+	"GET /certificates/{certificate}/revoke":                          {scope: controlplane.ScopeCertificatesRevoke},
+	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke, form: func(p premises) url.Values {
+		return url.Values{"reason": {"superseded"}, "name": {p.domain.Name}}
+	}},
+
+	"GET /settings":                      {status: http.StatusSeeOther},
+	"GET /settings/organization":         {},
+	"POST /settings/organization":        {scope: controlplane.ScopeOrganizationWrite, form: fields("name", "Renamed")},
+	"POST /settings/organization/delete": {scope: controlplane.ScopeOrganizationWrite, form: func(p premises) url.Values { return url.Values{"confirm": {p.org.Name}} }},
+	"POST /settings/organization/leave":  {},
+
+	"GET " + membersPath:                     {pages: 2},
+	"POST " + membersPath:                    {scope: controlplane.ScopeMembersWrite, status: http.StatusOK, form: fields("role", "member", "days", "7")},
+	"GET " + membersPath + "/{member}":       {scope: controlplane.ScopeMembersWrite},
+	"POST " + membersPath + "/{member}/role": {scope: controlplane.ScopeMembersWrite, form: fields("role", "admin")},
+	"POST " + membersPath + "/{member}/transfer": {scope: controlplane.ScopeMembersWrite, form: func(p premises) url.Values {
+		return url.Values{"confirm": {p.member.User.Title()}}
+	}},
+	"POST " + membersPath + "/{member}/remove":       {scope: controlplane.ScopeMembersWrite},
+	"POST /settings/invitations/{invitation}/revoke": {scope: controlplane.ScopeMembersWrite},
+
+	"GET /settings/tokens":                 {scope: controlplane.ScopeTokensRead, pages: 1},
+	"POST /settings/tokens":                {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("name", "new", "scope", "domains:read", "end", "90d")},
+	"GET /settings/tokens/new":             {scope: controlplane.ScopeTokensWrite},
+	"POST /settings/tokens/revoke-all":     {scope: controlplane.ScopeTokensWrite, form: fields("confirm", revokeAllWords)},
+	"GET /settings/tokens/{token}":         {scope: controlplane.ScopeTokensRead},
+	"POST /settings/tokens/{token}/rename": {scope: controlplane.ScopeTokensWrite, form: fields("name", "renamed")},
+	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("overlap", "24h")},
+	"POST /settings/tokens/{token}/revoke": {scope: controlplane.ScopeTokensWrite},
+	"GET /settings/audit":                  {scope: controlplane.ScopeAuditRead, pages: 1},
+
+	"GET /webhooks":                   {pages: 1},
+	"POST /webhooks":                  {scope: controlplane.ScopeWebhooksWrite, status: http.StatusCreated, form: fields("url", "https://example.com/new", "all", "1", "enabled", "1")},
+	"GET /webhooks/{webhook}":         {pages: 1},
+	"POST /webhooks/{webhook}":        {scope: controlplane.ScopeWebhooksWrite, form: fields("url", "https://example.com/changed", "all", "1", "enabled", "1")},
+	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite, status: http.StatusOK},
+	"POST /webhooks/{webhook}/delete": {scope: controlplane.ScopeWebhooksWrite},
+	"POST /webhooks/{webhook}/test":   {scope: controlplane.ScopeWebhooksWrite},
+	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite, form: func(premises) url.Values {
+		return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04")}}
+	}},
+	"GET /webhooks/{webhook}/deliveries/{delivery}":            {},
+	"POST /webhooks/{webhook}/deliveries/{delivery}/redeliver": {scope: controlplane.ScopeWebhooksWrite},
+}
+
+// fields returns a form of names and values.
+func fields(pairs ...string) func(premises) url.Values {
+	return func(premises) url.Values {
+		form := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			form.Set(pairs[i], pairs[i+1])
+		}
+		return form
+	}
+}
+
+func newName(premises) url.Values {
+	return url.Values{"name": {strings.TrimPrefix(controlplane.NewID("new"), "new_") + ".example.com"}}
+}
+
+// premises are an organization with one of everything, and an owner who is signed in.
+type premises struct {
+	org         *controlplane.Organization
+	owner       *site
+	domain      *controlplane.Domain
+	job         *controlplane.Job
+	certificate *controlplane.Certificate
+	token       *controlplane.Token
+	member      *controlplane.Member
+	invitation  string
+	webhook     string
+	delivery    string
+	session     string // of the owner
+}
+
+// newPremises makes an organization whose names have the word.
+func (s *site) newPremises(word string) premises {
+	s.t.Helper()
+	p := premises{org: s.newOrg(word + " Incorporated")}
+	s.exec(`UPDATE organizations SET subscription_tier = 'agency', domain_limit = 1000 WHERE id = $1`, p.org.ID)
+	p.owner, _ = s.visitorAs(p.org, controlplane.RoleOwner)
+	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"}, "description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(http.StatusCreated)
+	p.domain = s.add(p.org, word+".example.net")
+	p.job = s.kill(p.domain)
+	p.certificate = s.issueWithKey(p.domain)
+	p.token, _ = s.token(p.org, lifecycle.NewToken{Name: "the token of " + word, DomainIDs: []string{p.domain.ID}})
+	_, p.member = s.visitorAs(p.org, controlplane.RoleMember)
+	p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
+	p.invitation = s.one(`SELECT id FROM invitations WHERE org_id = $1`, p.org.ID)
+	p.webhook = s.one(`SELECT id FROM webhooks WHERE org_id = $1`, p.org.ID)
+	p.session = s.one(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
+	p.delivery = s.one(`SELECT id FROM webhook_deliveries WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
+	return p
+}
+
+// visitorAs makes somebody a member who is signed in to the organization.
+func (s *site) visitorAs(org *controlplane.Organization, role controlplane.Role) (*site, *controlplane.Member) {
+	s.t.Helper()
+	id := rand.Int64N(1 << 50)
+	account := controlplane.GitHubAccount{ID: id, Login: fmt.Sprintf("user-%d", id)}
+	m := s.join(org, account, role)
+	visitor := s.again(account)
+	visitor.post(switchURL(org.ID), nil).want(http.StatusSeeOther)
+	return visitor, m
+}
+
+// path returns a route's path with the organization's objects in it.
+func (p premises) path(template string) string {
+	return strings.NewReplacer("{organization}", p.org.ID, "{domain}", p.domain.ID, "{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}", "fullchain",
+		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation, "{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
+		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css").Replace(template)
+}
+
+// connect returns a connection behind the store's back.
+func (s *site) connect() *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.dsn)
+	s.must(err)
+	return conn
+}
+
+func (s *site) exec(sql string, args ...any) {
+	s.t.Helper()
+	conn := s.connect()
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err := conn.Exec(context.Background(), sql, args...)
+	s.must(err)
+}
+
+// one returns the one text that a query finds.
+func (s *site) one(sql string, args ...any) string {
+	s.t.Helper()
+	conn := s.connect()
+	defer func() { _ = conn.Close(context.Background()) }()
+	var text string
+	s.must(conn.QueryRow(context.Background(), sql, args...).Scan(&text))
+	return text
+}
+
+// in returns the site as a subtest's, with the same visitor.
+func (s *site) in(t *testing.T) *site {
+	sub := *s
+	sub.t = t
+	return &sub
+}
+
+// route is a method and a path of the dashboard.
+type route struct{ method, template string }
+
+func (r route) String() string { return r.method + " " + r.template }
+
+func (r route) access(t *testing.T) access {
+	t.Helper()
+	a, ok := accesses[r.String()]
+	if !ok {
+		t.Fatalf("%s is routed and not in accesses (access_test.go). Add who may use it: open, the scope, a form that works", r)
+	}
+	return a
+}
+
+// params returns the names of the path's parameters that take any text.
+func (r route) params() []string {
+	var found []string
+	for _, part := range strings.Split(r.template, "/") {
+		if strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}") && !strings.Contains(part, ":") {
+			found = append(found, part)
+		}
+	}
+	return found
+}
+
+// allRoutes reads the routes from the router. HEAD is GET without a body.
+func (s *site) allRoutes() []route {
+	s.t.Helper()
+	var found []route
+	s.must(s.dash.routes().(*mux.Router).Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		template, err := r.GetPathTemplate()
+		if err != nil {
+			return err
+		}
+		methods, err := r.GetMethods()
+		if err != nil {
+			return err
+		}
+		for _, method := range methods {
+			if method != http.MethodHead {
+				found = append(found, route{method, template})
+			}
+		}
+		return nil
+	}))
+	for name := range accesses {
+		if !slices.ContainsFunc(found, func(r route) bool { return r.String() == name }) {
+			s.t.Errorf("accesses has %s, which is not routed", name)
+		}
+	}
+	return found
+}
+
+// ask sends a request. Of a stream it reads nothing.
+func (s *site) ask(r route, path string, form url.Values) answer {
+	s.t.Helper()
+	if r.method == http.MethodPost {
+		return s.post(path, form)
+	}
+	if !accesses[r.String()].stream {
+		return s.get(path)
+	}
+	ctx, stop := context.WithCancel(s.t.Context())
+	defer stop()
+	q, err := http.NewRequestWithContext(ctx, r.method, s.server.URL+path, nil)
+	s.must(err)
+	res, err := s.visitor.Do(q)
+	s.must(err)
+	defer func() { _ = res.Body.Close() }()
+	return answer{t: s.t, status: res.StatusCode, header: res.Header}
+}
+
+// The walk of the dashboard's routes with each role, and with those who are not signed in, or no longer.
+func TestAccessOfVisitors(t *testing.T) {
+	s := newSite(t, withSealer(t))
+	shared := s.newPremises("shared")
+	roles := map[controlplane.Role]*site{}
+	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
+		roles[role], _ = s.visitorAs(shared.org, role)
+	}
+	strangers := map[string]*site{"nobody": s.browser()}
+	removed, m := s.visitorAs(shared.org, controlplane.RoleMember)
+	shared.owner.post(memberURL(m.User.ID)+"/remove", nil).to(membersPath)
+	strangers["a removed member"] = removed
+	expired, m := s.visitorAs(shared.org, controlplane.RoleOwner)
+	s.exec(`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = $1`, m.User.ID)
+	strangers["a session that expired"] = expired
+
+	before := postgrestest.RowsOf(t, s.dsn, shared.org.ID)
+	t.Run("walk", func(t *testing.T) {
+		for _, r := range s.allRoutes() {
+			t.Run(r.String(), func(t *testing.T) {
+				t.Parallel()
+				s, a := s.in(t), r.access(t)
+				for name, stranger := range strangers {
+					stranger.in(t).turnedAway(r, a, shared, name)
+				}
+				for role, visitor := range roles {
+					s.walkRole(r, a, shared, role, visitor.in(t))
+				}
+			})
+		}
+	})
+	if diff := postgrestest.RowsOf(t, s.dsn, shared.org.ID).Diff(before); diff != "" {
+		t.Errorf("requests that only read, or were refused, changed rows:\n%s", diff)
+	}
+}
+
+// turnedAway fails the test unless those who are not signed in are sent to the sign-in.
+func (s *site) turnedAway(r route, a access, at premises, name string) {
+	s.t.Helper()
+	if a.open {
+		return
+	}
+	got := s.ask(r, at.path(r.template), a.formOf(at))
+	if a.stream {
+		got.want(http.StatusUnauthorized)
+		return
+	}
+	if to := got.header.Get("Location"); got.status != http.StatusSeeOther || to != "/login" && !strings.HasPrefix(to, "/login?") {
+		s.t.Errorf("%s as %s: status %d, Location %q, want 303 to /login", r, name, got.status, to)
+	}
+}
+
+func (a access) formOf(at premises) url.Values {
+	if a.form == nil {
+		return nil
+	}
+	return a.form(at)
+}
+
+// walkRole fails the test unless the role may use the route exactly if it has the scope.
+func (s *site) walkRole(r route, a access, shared premises, role controlplane.Role, visitor *site) {
+	s.t.Helper()
+	if a.open {
+		if r.method == http.MethodGet && len(r.params()) == 0 {
+			if got := visitor.ask(r, r.template, nil); got.status >= http.StatusInternalServerError {
+				s.t.Errorf("%s as %s: status %d", r, role, got.status)
+			}
+		}
+		return
+	}
+	at, want := shared, http.StatusForbidden
+	if a.scope == "" || role.Grant().Allows(a.scope) {
+		if want = a.status; want == 0 {
+			want = map[string]int{http.MethodGet: http.StatusOK, http.MethodPost: http.StatusSeeOther}[r.method]
+		}
+		if r.method == http.MethodPost { // it will change what it names
+			at = s.newPremises("own")
+			visitor, _ = s.visitorAs(at.org, role)
+		}
+	}
+	got := visitor.ask(r, at.path(r.template), a.formOf(at))
+	if got.status != want {
+		s.t.Errorf("%s as %s: status %d, want %d: %.600s", r, role, got.status, want, got.text)
+	}
+	if want == http.StatusForbidden && !strings.Contains(got.text, "lacks the scope "+string(a.scope)) {
+		s.t.Errorf("%s as %s: the page does not name the scope %s: %.600s", r, role, a.scope, got.text)
+	}
+}
