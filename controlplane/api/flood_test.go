@@ -40,7 +40,7 @@ func newFloodable(t *testing.T, change ...func(*controlplane.Limits)) *floodable
 	for _, f := range change {
 		f(&limits)
 	}
-	f := &floodable{world: newWorld(t), limiter: newLimiter(t, edge.LimiterConfig{RedisURL: "redis://" + r.Addr(), Limits: limits,
+	f := &floodable{world: newWorld(t), limiter: newLimiter(t, edge.LimiterConfig{RedisURL: r.URL(), Limits: limits,
 		Timeout: 10 * time.Second, Now: func() time.Time { return stands }})}
 	dsn, statements := postgrestest.Counted(t, f.dsn)
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, MaxConns: 8})

@@ -45,7 +45,7 @@ func newFloodable(t *testing.T, change ...func(*controlplane.Limits)) *floodable
 	for _, f := range change {
 		f(&limits)
 	}
-	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: "redis://" + r.Addr(), Limits: limits, Timeout: 10 * time.Second,
+	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: r.URL(), Limits: limits, Timeout: 10 * time.Second,
 		Now: func() time.Time { return stands }})
 	s.must(err)
 	t.Cleanup(limiter.Close)

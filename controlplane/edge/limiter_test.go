@@ -28,7 +28,7 @@ func startRedis(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop(context.WithoutCancel(t.Context())) })
-	return "redis://" + r.Addr()
+	return r.URL()
 }
 
 // newLimiter returns a limiter that waits for Redis however slow the machine is, and whose
