@@ -1710,7 +1710,7 @@ type OrganizationUsage struct {
 	// RateLimit How many calls may be made in a window of time.
 	RateLimit RateLimit `json:"rate_limit"`
 
-	// Tokens How many API tokens there are; their number is not limited.
+	// Tokens How many API tokens there are. The plan includes 100, 1000, or 5000.
 	//
 	// Example: 6
 	Tokens int `json:"tokens"`

@@ -123,6 +123,17 @@ func (t Tier) LogKept() time.Duration {
 	return time.Duration(days) * 24 * time.Hour
 }
 
+// Tokens returns how many API tokens the tier includes.
+func (t Tier) Tokens() int {
+	switch t {
+	case TierPro:
+		return 1000
+	case TierAgency:
+		return 5000
+	}
+	return 100
+}
+
 // Webhooks returns how many webhooks the tier includes.
 func (t Tier) Webhooks() int {
 	switch t {

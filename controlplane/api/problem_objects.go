@@ -14,7 +14,7 @@ var objectProblems = []problemPage{
 	{"domain-exists", "The domain exists already", "The organization has a domain of this name; existing_id says which.", "Use that one, or delete it first."},
 	{"domain-not-allowed", "The token may not touch the domain", "The domain, or the object that belongs to it, is in the token's organization, but the token is restricted to other domains.", "Use a token whose domain_ids include the domain, or one without domain_ids."},
 	{"domain-unknown", "A domain is not there", "One of domain_ids names no domain of this organization.", "Send ids of existing domains."},
-	{"plan-limit", "The plan's limit is reached", "The organization has as many domains, webhooks, or open invitations as its plan includes.", "Delete what is no longer needed, or move the organization to a larger plan."},
+	{"plan-limit", "The plan's limit is reached", "The organization has as many domains, webhooks, API tokens, or open invitations as its plan includes.", "Delete what is no longer needed, or move the organization to a larger plan."},
 	{"key-type-unknown", "Unknown key type", "Certificates are made for ec256, ec384, rsa2048 and rsa4096.", "Choose one of them."},
 	{"key-type-mismatch", "Key type and certificate request differ", "The certificate request has a key of another type than key_type says.", "Leave key_type out, or send a request with a key of that type."},
 	{"csr-malformed", "The certificate request cannot be read", "csr_pem is one PKCS#10 request in PEM.", "Send everything from -----BEGIN CERTIFICATE REQUEST----- to the END line, with its line breaks, and nothing else."},

@@ -26,7 +26,7 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation), OrgID: orgID, Role: role, Hash: controlplane.HashSecret(secret),
 		ExpiresAt: now.Add(life), CreatedBy: actor.ID, CreatedAt: now}
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := roomToInvite(ctx, t, orgID, now); err != nil {
+		if err := roomToInvite(ctx, t, actor, by, orgID, now); err != nil {
 			return err
 		}
 		if err := t.AddInvitation(ctx, i); err != nil {

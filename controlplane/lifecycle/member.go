@@ -18,8 +18,11 @@ func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, by *con
 	}
 	var m *controlplane.Member
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		var err error
-		if m, err = lockMember(ctx, t, orgID, ref); err != nil || m.Role == role {
+		_, err := lockGrantor(ctx, t, actor, by, orgID)
+		if err != nil {
+			return err
+		}
+		if m, err = t.Member(ctx, orgID, ref); err != nil || m.Role == role {
 			return err
 		}
 		now := s.now()
@@ -85,7 +88,10 @@ func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Acto
 	}
 	var heir *controlplane.Member
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		giver, err := lockMember(ctx, t, orgID, from)
+		if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
+			return err
+		}
+		giver, err := t.Member(ctx, orgID, from)
 		if err != nil {
 			return unknownMember(err, "/from")
 		}

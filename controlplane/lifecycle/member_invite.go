@@ -19,7 +19,7 @@ func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by
 	var m *controlplane.Member
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
-		if err := roomToInvite(ctx, t, orgID, now); err != nil {
+		if err := roomToInvite(ctx, t, actor, by, orgID, now); err != nil {
 			return err
 		}
 		user, err := t.UserOf(ctx, account, now)
@@ -87,10 +87,10 @@ func mayInvite(by *controlplane.Grant, role controlplane.Role) error {
 	return by.CanGrantRole(role)
 }
 
-// roomToInvite locks the organization, and returns KindForbidden if it has invited as many
-// people as it can.
-func roomToInvite(ctx context.Context, t *postgres.Tx, orgID string, now time.Time) error {
-	if _, err := t.LockOrganization(ctx, orgID); err != nil {
+// roomToInvite is lockGrantor, and returns KindForbidden if the organization has invited as
+// many people as it can.
+func roomToInvite(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string, now time.Time) error {
+	if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
 		return err
 	}
 	n, err := t.OpenInvitations(ctx, orgID, now)

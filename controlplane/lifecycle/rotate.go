@@ -24,6 +24,9 @@ func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by 
 	secret := controlplane.NewSecret()
 	var t *controlplane.Token
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		if _, err := lockGrantor(ctx, tx, actor, by, orgID); err != nil {
+			return err
+		}
 		old, err := tx.Token(ctx, orgID, id)
 		if err != nil {
 			return err

@@ -91,7 +91,7 @@ func TestRotateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
 		tt.change(&in)
 		tok, secret, err := w.CreateToken(t.Context(), alice, nil, w.org, in)
 		must(t, err)
-		_, _, err = w.RotateToken(t.Context(), alice, by, w.org, tok.ID, tt.rotation)
+		_, _, err = w.RotateToken(t.Context(), controlplane.System("test"), by, w.org, tok.ID, tt.rotation)
 		if tt.code == "" {
 			must(t, err)
 			continue

@@ -82,6 +82,19 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
 		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt)}
 	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		org, err := lockGrantor(ctx, tx, actor, by, orgID)
+		if err != nil {
+			return err
+		}
+		used, err := tx.TokenCount(ctx, orgID)
+		if err != nil {
+			return err
+		}
+		if used >= org.Tier.Tokens() {
+			return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
+				Message: fmt.Sprintf("The %s plan includes %d API tokens, and %d exist.", org.Tier, org.Tier.Tokens(), used),
+				Fix:     "Revoke tokens that are no longer needed, or move the organization to a larger plan."}
+		}
 		if err := tx.AddToken(ctx, t); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
 	} {
 		in := good
 		tt.change(&in)
-		tok, _, err := w.CreateToken(t.Context(), alice, by, w.org, in)
+		tok, _, err := w.CreateToken(t.Context(), controlplane.System("test"), by, w.org, in)
 		if tt.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)

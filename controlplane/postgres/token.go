@@ -106,6 +106,13 @@ func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlp
 	return all, translate(err, "", "")
 }
 
+// TokenCount returns how many tokens the organization has, expired ones included.
+func (q queries) TokenCount(ctx context.Context, orgID string) (int, error) {
+	var n int
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM api_tokens WHERE org_id = $1`, orgID).Scan(&n)
+	return n, translate(err, "", "")
+}
+
 // AddToken stores a new token.
 func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	if t.DomainIDs == nil {
