@@ -10,6 +10,7 @@ import (
 // organization's, so that none uses up what all share. It is safe for concurrent use.
 type Gate struct {
 	total, each int
+	spare       int // what is left for others when an organization has more than each
 
 	mu      sync.Mutex
 	all     int
@@ -21,7 +22,16 @@ type Gate struct {
 // NewGate returns a Gate with a total of places, of which one organization holds at most each.
 // Both are at least 1.
 func NewGate(total, each int) *Gate {
-	return &Gate{total: max(total, 1), each: max(each, 1), of: make(map[string]int), waiting: make(map[string][]chan struct{})}
+	total = max(total, 1)
+	return &Gate{total: total, each: max(each, 1), spare: total, of: make(map[string]int), waiting: make(map[string][]chan struct{})}
+}
+
+// Lend lets an organization hold more places than each, while at least spare others stay free for
+// the rest. It is for what costs more when it is idle than when it is shared, and is called before
+// the Gate is used.
+func (g *Gate) Lend(spare int) *Gate {
+	g.spare = spare
+	return g
 }
 
 // Enter takes a place until leave is called, which may be repeated. It does not wait: ok is
@@ -62,7 +72,9 @@ func (g *Gate) Wait(ctx context.Context, org string) (leave func(), err error) {
 	}
 }
 
-func (g *Gate) free(org string) bool { return g.all < g.total && g.of[org] < g.each }
+func (g *Gate) free(org string) bool {
+	return g.all < g.total && (g.of[org] < g.each || g.all < g.total-g.spare)
+}
 
 func (g *Gate) take(org string) (leave func()) {
 	g.all++

@@ -42,6 +42,25 @@ func TestGateLeavesPlacesToOthers(t *testing.T) {
 	refuse(t, g, "b")
 }
 
+// What others do not use is lent, but for what stays free for those who come next.
+func TestGateLends(t *testing.T) {
+	t.Parallel()
+	g := controlplane.NewGate(5, 1).Lend(2)
+	a := enter(t, g, "a")
+	enter(t, g, "a")
+	enter(t, g, "a")
+	refuse(t, g, "a") // two are left for others
+	enter(t, g, "b")
+	refuse(t, g, "b") // beyond its share, and less than two are free
+	c := enter(t, g, "c")
+	refuse(t, g, "d") // all are taken
+	c()
+	refuse(t, g, "a")
+	a()
+	enter(t, g, "d")
+	refuse(t, g, "a") // it has two, its share is one
+}
+
 // lineUp starts a call of Wait that reports its name when it has a place, and returns when it waits.
 func lineUp(t *testing.T, g *controlplane.Gate, org string, waiting int, got chan<- string) {
 	t.Helper()

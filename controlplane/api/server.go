@@ -139,7 +139,7 @@ func New(c Config) (*API, error) {
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
 	a.diagnosisTimeout = diagnosisTimeout
-	a.places = controlplane.NewGate(callsAtOnce, callsOfOne)
+	a.places = newPlaces(a.store.MaxConns())
 	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
 	a.exports = controlplane.NewGate(exportsAtOnce, exportsOfOne)
 	return a, a.route(table)

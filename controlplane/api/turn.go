@@ -3,15 +3,16 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const (
-	// callsAtOnce is how many calls this process carries out at a time. The store has as many
-	// connections to Postgres.
-	callsAtOnce = 12
-	// callsOfOne is how many of them are one organization's.
-	callsOfOne = 4
-)
+// newPlaces returns the places for calls: as many as the store has connections to Postgres. A
+// third are one organization's in any case; it has more while a third stay free for others.
+func newPlaces(connections int) *controlplane.Gate {
+	third := max(connections/3, 1)
+	return controlplane.NewGate(connections, third).Lend(third)
+}
 
 // enter waits for the call's place among those that are carried out. Organizations take turns,
 // so that what one sends at a time holds up nobody else. A call that waits for a change does

@@ -51,6 +51,9 @@ type Store struct {
 	adding     group // one at a time: the next would find the organizations locked
 }
 
+// MaxConns returns how many connections the store opens for what its callers wait for.
+func (s *Store) MaxConns() int { return int(s.pool.Config().MaxConns) }
+
 // Tx is one transaction, with every query on it.
 type Tx struct{ queries }
 
