@@ -43,6 +43,11 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err := r.Context().Err(); err != nil {
 		return err
 	}
+	leave, err := op.takeTurn(r.Context(), len(raw))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var value map[string]any
 	if media == mediaCSV {
 		value, callOf(r.Context()).lines, err = op.decodeCSV(raw)

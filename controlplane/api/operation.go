@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -30,6 +31,8 @@ type operation struct {
 	once    bool // takes an Idempotency-Key
 	self    bool // needs no scope of somebody signed in where it is about themselves (x-self)
 	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
+
+	checks *controlplane.Gate // of large requests that are checked, shared by all operations
 
 	deprecated *deprecation // nil where it is not
 	deprecates bool         // it, or one of its parameters, is deprecated
@@ -62,6 +65,7 @@ func readContract() (map[string]*operation, []byte, error) {
 
 func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	table := make(map[string]*operation)
+	checks := newCheckGate(runtime.GOMAXPROCS(0))
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
 			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator has made it a Go name
@@ -69,6 +73,7 @@ func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
 			}
+			op.checks = checks
 			table[method+" "+path] = op
 		}
 	}

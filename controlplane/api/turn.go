@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // newPlaces returns the places for calls: as many as the store has connections to Postgres. A
@@ -39,4 +41,33 @@ func leaves(next StrictHandlerFunc, _ string) StrictHandlerFunc {
 		defer callOf(ctx).leave()
 		return next(ctx, w, r, request)
 	}
+}
+
+// largeRequest is the size in bytes from which a query or body waits for its turn to be
+// checked. Checking a smaller one takes a millisecond or two, and one of maxBody up to a tenth
+// of a second.
+const largeRequest = 32 << 10
+
+// newCheckGate bounds how many large requests are checked at a time, each of which keeps a core
+// busy: on half of the cores, for one organization on a quarter, at least one at a time.
+func newCheckGate(cores int) *controlplane.Gate { return controlplane.NewGate(cores/2, cores/4) }
+
+// takeTurn waits for the turn of a call's organization, or of its client network where it has
+// none, to have a query or body of a size checked. The place stays taken for as long again as
+// the check took, so that a burst of such requests leaves the core idle half of the time.
+func (op *operation) takeTurn(ctx context.Context, size int) (leave func(), err error) {
+	if size < largeRequest {
+		return func() {}, nil
+	}
+	c := callOf(ctx)
+	sender := c.principal.org()
+	if sender == "" {
+		sender = edge.Network(c.ip)
+	}
+	free, err := op.checks.Wait(ctx, sender)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	return func() { time.AfterFunc(time.Since(began), free) }, nil
 }

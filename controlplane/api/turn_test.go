@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,4 +82,80 @@ func (w *world) locked() (n int) {
 		w.t.Fatal(err)
 	}
 	return n
+}
+
+// Large queries and bodies of one organization are checked one at a time. Its other calls, and
+// those of others, do not wait for them.
+func TestLargeRequestsTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gate := controlplane.NewGate(2, 1)
+	for _, op := range w.api.operations {
+		op.checks = gate
+	}
+	quiet := as(w.newToken(w.newOrg("Quiet"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))
+	large := map[string]any{"name": "large.example.com", "unknown": strings.Repeat("x", largeRequest)}
+	leave, ok := gate.Enter(w.org)
+	if !ok {
+		t.Fatal("Enter = false before any call, want a place")
+	}
+	const n = 5
+	done := make(chan int, n)
+	for i := range n {
+		method, path, body := "POST", "/api/domains", any(large)
+		if i == 0 {
+			method, path, body = "GET", "/api/domains?unknown="+strings.Repeat("x", largeRequest), nil
+		}
+		go func() { done <- w.do(method, path, body).status }()
+	}
+	for deadline := time.Now().Add(20 * time.Second); gate.Waiting() < n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d large requests wait, want %d", gate.Waiting(), n)
+		}
+	}
+	w.do("POST", "/api/domains", map[string]any{"name": "small.example.com"}).is(201)
+	w.do("GET", "/api/domains", nil).is(200)
+	w.do("POST", "/api/domains", large, quiet).is(400)
+	if got := gate.Waiting(); got != n {
+		t.Errorf("%d large requests wait after the other calls, want %d", got, n)
+	}
+	leave()
+	for range n {
+		if status := <-done; status != http.StatusBadRequest {
+			t.Errorf("a large request: status %d, want 400", status)
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; { // every place is given back
+		if leave, ok := gate.Enter(w.org); ok {
+			leave()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("Enter = false after all calls, want a place")
+		}
+	}
+}
+
+// All organizations together get half of the cores, and one a quarter, at least one each.
+func TestCheckGate(t *testing.T) {
+	t.Parallel()
+	for cores, want := range map[int][2]int{1: {1, 1}, 2: {1, 1}, 4: {2, 1}, 16: {8, 4}} {
+		g := newCheckGate(cores)
+		var got [2]int
+		for ; got[1] < 100; got[1]++ {
+			if _, ok := g.Enter("org_1"); !ok {
+				break
+			}
+		}
+		got[0] = got[1]
+		for i := 0; i < 100; i++ {
+			if _, ok := g.Enter("org_" + strconv.Itoa(2+i)); !ok {
+				break
+			}
+			got[0]++
+		}
+		if got != want {
+			t.Errorf("newCheckGate(%d) has %v places (all, of one), want %v", cores, got, want)
+		}
+	}
 }

@@ -45,7 +45,11 @@ func (op *operation) check(w http.ResponseWriter, r *http.Request) error {
 func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 	values := url.Values{}
 	if r.URL.RawQuery != "" {
-		var err error
+		leave, err := op.takeTurn(r.Context(), len(r.URL.RawQuery))
+		if err != nil {
+			return err
+		}
+		defer leave()
 		if values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 			return malformed("malformed-query", "The query is not well encoded, or has more than 10,000 parameters.")
 		}
