@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,28 @@ func TestReadDNSPerf(t *testing.T) {
 	}
 	if _, err := readDNSPerf(out, "NXDOMAIN"); err == nil {
 		t.Error("answers of another rcode were taken")
+	}
+}
+
+// Each part of the group has its noise, and what is filled is as large as it can be.
+func TestNoises(t *testing.T) {
+	for _, f := range figures() {
+		if f.name != "noisy" {
+			continue
+		}
+		if len(f.items) != len(noises) {
+			t.Errorf("the group noisy has %d parts, want %d", len(f.items), len(noises))
+		}
+		for _, item := range f.items {
+			if noises[item].start == nil {
+				t.Errorf("noises[%q] is missing", item)
+			}
+		}
+	}
+	for size, want := range map[int]string{4: "[]!", 9: "[0,1,2,]!", 10: "[0,1,2,]!", 11: "[0,1,2,3,]!"} {
+		if got := string(filled(size, "[", func(i int) string { return strconv.Itoa(i) + "," }, "]!")); got != want {
+			t.Errorf("filled(%d) = %q, want %q", size, got, want)
+		}
 	}
 }
 

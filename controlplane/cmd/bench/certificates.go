@@ -26,6 +26,7 @@ type pipeline struct {
 	dev      *program.Dev
 	http     *http.Client
 	endpoint string
+	token    string
 	db       *pgx.Conn
 	serial   int
 	names    []string // delegated, for the next round
@@ -74,7 +75,7 @@ func (b *bench) newPipeline(dev *program.Dev) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{ctx: b.ctx, dev: dev, db: db, endpoint: dev.Env()["DCVAAS_ENDPOINT"],
+	return &pipeline{ctx: b.ctx, dev: dev, db: db, endpoint: dev.Env()["DCVAAS_ENDPOINT"], token: dev.Token,
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}, nil
 }
 
@@ -179,23 +180,41 @@ func (p *pipeline) postgresCPU() time.Duration {
 	return used
 }
 
+// addedDomain is a domain as a call returned it.
+type addedDomain struct {
+	ID           string `json:"id"`
+	Status       string `json:"status"`
+	StatusReason string `json:"status_reason"`
+	etag         string
+}
+
 // addAndWait adds a domain and returns its id when it is active.
 func (p *pipeline) addAndWait(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var d struct {
-		ID           string `json:"id"`
-		Status       string `json:"status"`
-		StatusReason string `json:"status_reason"`
+	d, err := p.add(ctx, name)
+	if err != nil {
+		return "", err
 	}
-	etag, err := p.call(ctx, http.MethodPost, "/api/domains", nil, map[string]any{"name": name}, &d)
+	return d.ID, p.waitActive(ctx, name, d)
+}
+
+func (p *pipeline) add(ctx context.Context, name string) (*addedDomain, error) {
+	d := new(addedDomain)
+	var err error
+	d.etag, err = p.call(ctx, http.MethodPost, "/api/domains", nil, map[string]any{"name": name}, d)
+	return d, err
+}
+
+// waitActive returns when the domain is active.
+func (p *pipeline) waitActive(ctx context.Context, name string, d *addedDomain) (err error) {
 	for err == nil && d.Status != string(controlplane.DomainActive) {
 		if d.Status == string(controlplane.DomainError) {
-			return "", fmt.Errorf("%s came to nothing: %s", name, d.StatusReason)
+			return fmt.Errorf("%s came to nothing: %s", name, d.StatusReason)
 		}
-		etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+"?wait=20s", http.Header{"If-None-Match": {etag}}, nil, &d)
+		d.etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+"?wait=20s", http.Header{"If-None-Match": {d.etag}}, nil, d)
 	}
-	return d.ID, err
+	return err
 }
 
 // call makes a call and returns the answer's ETag.
@@ -215,7 +234,7 @@ func (p *pipeline) call(ctx context.Context, method, path string, header http.He
 	if header != nil {
 		r.Header = header
 	}
-	r.Header.Set("Authorization", "Bearer "+p.dev.Token)
+	r.Header.Set("Authorization", "Bearer "+p.token)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -48,6 +48,7 @@ func figures() []figure {
 		{"renewals", []string{"sweep"}, renewals},
 		{"terraform", []string{"domains"}, terraform},
 		{"revocation", []string{"all"}, revocation},
+		{"noisy", []string{"bodies", "requests", "work", "dns"}, noisy},
 	}
 }
 

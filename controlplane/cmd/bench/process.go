@@ -105,3 +105,25 @@ func eachStat(leader int, f func(pid string, fields []string) error) error {
 	}
 	return nil
 }
+
+// busyTime returns what all processes have used of the processors, and the hypervisor has kept
+// from this machine, since it started. It returns 0 where /proc does not tell.
+func busyTime() time.Duration {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(raw), "\n")
+	var ticks int64
+	for i, field := range strings.Fields(line) {
+		if i < 1 || i == 4 || i == 5 || i > 8 { // the name; idle and iowait; guests, which user includes
+			continue
+		}
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * (time.Second / 100)
+}
