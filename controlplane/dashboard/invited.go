@@ -23,6 +23,7 @@ type invitedView struct {
 // invitedRow is one invitation by login.
 type invitedRow struct {
 	Organization string
+	ID           string // of the organization: two can have one name
 	Role         string
 	RoleWords    string // what the role permits
 	Inviter      string // empty if unknown
@@ -46,7 +47,7 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	}
 	for i := range all {
 		m := &all[i].Member
-		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, Role: string(m.Role), RoleWords: roleWords[m.Role], Inviter: all[i].Inviter.Title(),
+		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID, Role: string(m.Role), RoleWords: roleWords[m.Role], Inviter: all[i].Inviter.Title(),
 			Made: v.at(m.Since), Until: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" + m.OrgID})
 	}
 	return d.render(w, v, http.StatusOK, "invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})

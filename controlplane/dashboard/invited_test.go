@@ -30,7 +30,7 @@ func TestInvitedByLogin(t *testing.T) {
 		m := s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
 		back := s.atGitHub("", "&login=alice")
 		s.get(back).to("/invitations")
-		s.get("/invitations").want(http.StatusOK, "developer invites you to join Example Ltd with the role admin", "Accept and go to Example Ltd", "Decline")
+		s.get("/invitations").want(http.StatusOK, "developer invites you to join Example Ltd with the role admin", "Accept and go to Example Ltd", "Decline", s.org.ID)
 		if s.life.InvitedOnly {
 			s.get("/domains").to("/login")
 			s.get("/organizations").to(signInTo("/organizations"))
