@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Rows are the rows of one organization as JSON, by table. Times of last use are left out: each call moves them.
+// Rows are the rows of one organization as JSON, by table. Times of last use, and the expiry of sessions, are left
+// out: a call moves them.
 type Rows map[string][]string
 
 // RowsOf returns all rows of an organization. The tables are read from the catalog: each with a column org_id, and
@@ -37,11 +38,14 @@ func RowsOf(t testing.TB, dsn, orgID string) Rows {
 	}
 	rows := Rows{}
 	for _, table := range append(tables, "organizations") {
-		column := "org_id"
-		if table == "organizations" {
+		column, moves := "org_id", ""
+		switch table {
+		case "organizations":
 			column = "id"
+		case "sessions":
+			moves = ` - 'expires_at'` // by a use that is a minute after the last one
 		}
-		found, err := conn.Query(ctx, fmt.Sprintf(`SELECT (to_jsonb(r) - 'last_used_at' - 'last_seen_at')::text FROM %s r WHERE %s = $1 ORDER BY 1`, pgx.Identifier{table}.Sanitize(), column), orgID)
+		found, err := conn.Query(ctx, fmt.Sprintf(`SELECT (to_jsonb(r) - 'last_used_at' - 'last_seen_at'%s)::text FROM %s r WHERE %s = $1 ORDER BY 1`, moves, pgx.Identifier{table}.Sanitize(), column), orgID)
 		if err != nil {
 			t.Fatalf("postgrestest: %v", err)
 		}
