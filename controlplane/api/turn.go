@@ -48,13 +48,17 @@ func leaves(next StrictHandlerFunc, _ string) StrictHandlerFunc {
 // of a second.
 const largeRequest = 32 << 10
 
+// checkRest is how many times as long as a check took its place rests after it: a burst of large
+// requests keeps one core busy for a fifth of the time at most.
+const checkRest = 4
+
 // newCheckGate bounds how many large requests are checked at a time, each of which keeps a core
 // busy: on half of the cores, for one organization on a quarter, at least one at a time.
 func newCheckGate(cores int) *controlplane.Gate { return controlplane.NewGate(cores/2, cores/4) }
 
 // takeTurn waits for the turn of a call's organization, or of its client network where it has
-// none, to have a query or body of a size checked. The place stays taken for as long again as
-// the check took, so that a burst of such requests leaves the core idle half of the time.
+// none, to have a query or body of a size checked. The place stays taken for checkRest times as
+// long as the check took.
 func (op *operation) takeTurn(ctx context.Context, size int) (leave func(), err error) {
 	if size < largeRequest {
 		return func() {}, nil
@@ -69,5 +73,5 @@ func (op *operation) takeTurn(ctx context.Context, size int) (leave func(), err 
 		return nil, err
 	}
 	began := time.Now()
-	return func() { time.AfterFunc(time.Since(began), free) }, nil
+	return func() { time.AfterFunc(checkRest*time.Since(began), free) }, nil
 }
