@@ -3633,7 +3633,7 @@ type ClientInterface interface {
 
 	// ListSessions List your own sessions, newest first
 	//
-	// Every browser in which you are signed in, whatever the organization. A person has at most 20 sessions: another sign-in
+	// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
 	// ends the one that was not used for longest.
 	//
 	// Corresponds with GET /api/sessions (the `ListSessions` operationId).
@@ -4893,7 +4893,7 @@ func (c *rawClient) GetReferenceFile(ctx context.Context, file string, reqEditor
 
 // ListSessions List your own sessions, newest first
 //
-// Every browser in which you are signed in, whatever the organization. A person has at most 20 sessions: another sign-in
+// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
 // ends the one that was not used for longest.
 //
 // Corresponds with GET /api/sessions (the `ListSessions` operationId).
@@ -9770,7 +9770,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List your own sessions, newest first
 	//
-	// Every browser in which you are signed in, whatever the organization. A person has at most 20 sessions: another sign-in
+	// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
 	// ends the one that was not used for longest.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -18476,7 +18476,7 @@ func (c *ClientWithResponses) GetReferenceFileWithResponse(ctx context.Context, 
 
 // ListSessionsWithResponse List your own sessions, newest first
 //
-// Every browser in which you are signed in, whatever the organization. A person has at most 20 sessions: another sign-in
+// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
 // ends the one that was not used for longest.
 //
 // Returns a wrapper object for the known response body format(s).

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -28,6 +29,7 @@ type memberView struct {
 	Until     moment        // of an invitation
 	CanChange bool          // the invitation can still be accepted
 	Tokens    []memberToken // those that a removal revokes
+	Yours     []memberToken // those of the signed-in owner that a transfer to the member revokes
 }
 
 // memberForm says what is wrong with the page's forms. A role of none is the member's own.
@@ -78,13 +80,18 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 	return d.render(w, v, status, "member", layout{Title: view.Title, Section: "settings", Tab: "members", Page: view})
 }
 
-// showConsent adds to the page of a member whether they accepted, and what a removal revokes.
+// showConsent adds to the page of a member whether they accepted, and which tokens a removal or
+// a transfer revokes.
 func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberView) (err error) {
 	state := m.State(v.now)
 	view.Active, view.State, view.Until = m.Active(), memberPill(state), v.maybeAt(m.ExpiresAt)
 	view.CanChange = state == controlplane.MemberActive || state == controlplane.MemberPending
 	if view.Active {
-		view.Tokens, err = d.memberTokens(v, m.User.ID)
+		if view.Tokens, err = d.memberTokens(v, m.User.ID); err != nil || view.You {
+			return err
+		}
+		view.Yours, err = d.memberTokens(v, v.session.User.ID)
+		view.Yours = slices.DeleteFunc(view.Yours, func(t memberToken) bool { return t.Role != string(controlplane.RoleOwner) })
 		return err
 	}
 	names, err := d.names(v.Context(), v, []string{m.InvitedBy})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
 // roleOf returns a member's role.
@@ -75,6 +76,14 @@ func TestTransferOwnership(t *testing.T) {
 	s := newSignedIn(t)
 	m := s.join(s.org, alice, controlplane.RoleMember)
 	path := "/settings/members/" + m.User.ID
+	by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.sessionOf(s).User.ID}
+	secrets := map[string]string{}
+	for name, scope := range map[string]controlplane.Scope{"members": controlplane.ScopeMembersWrite, "domains": controlplane.ScopeDomainsWrite} {
+		var err error
+		_, secrets[name], err = s.life.CreateToken(t.Context(), by, nil, s.org.ID, lifecycle.NewToken{Name: name + "-token", Scopes: []controlplane.Scope{scope}})
+		s.must(err)
+	}
+	s.get(path).want(http.StatusOK, "that you created exceed an admin, and are revoked: members-token needs the role owner").hasNot("domains-token")
 	for _, typed := range []string{"", "developer", m.User.ID, `<script>alert(1)</script>`} {
 		s.post(path+"/transfer", url.Values{"confirm": {typed}}).want(http.StatusUnprocessableEntity, "nothing was changed. Type alice.").
 			has("<details open>", `aria-describedby="confirm-error"`, `id="confirm-error"`).hasNot("<script>alert")
@@ -86,6 +95,9 @@ func TestTransferOwnership(t *testing.T) {
 	s.get("/settings/members").want(http.StatusOK, "The organization is handed over. You are an admin now.").hasNot("Invite somebody")
 	if a, d := s.roleOf("alice"), s.roleOf("developer"); a != controlplane.RoleOwner || d != controlplane.RoleAdmin {
 		t.Errorf("alice is %s, and who gave it %s", a, d)
+	}
+	if s.works(secrets["members"]) || !s.works(secrets["domains"]) {
+		t.Errorf("after the transfer members-token works: %v, domains-token: %v; want only the second", s.works(secrets["members"]), s.works(secrets["domains"]))
 	}
 	s.post(path+"/transfer", url.Values{"confirm": {"alice"}}).want(http.StatusForbidden)
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // lockGrantor locks the organization and checks that the caller still has what it was admitted
-// with: a call that started before its member was removed, or its token revoked, must not
-// create a credential after that. by is nil for the operator. It returns KindUnauthorized.
+// with: a call that started before its member was removed, or its token revoked, must neither
+// create a credential nor change a member after that. by is nil for the operator. It returns KindUnauthorized.
 func lockGrantor(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string) (*controlplane.Organization, error) {
 	org, err := t.LockOrganization(ctx, orgID)
 	if err != nil || by == nil {

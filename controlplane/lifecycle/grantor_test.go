@@ -14,6 +14,7 @@ func TestNothingIsGrantedAfterAccessEnded(t *testing.T) {
 	ctx := t.Context()
 	w.member(1, controlplane.RoleOwner)
 	w.member(2, controlplane.RoleOwner)
+	w.member(4, controlplane.RoleMember)
 	_, user := w.signIn(2)
 	target := w.token(alice, read)
 	token := asToken(w.token(user, controlplane.Scopes()...))
@@ -40,6 +41,9 @@ func TestNothingIsGrantedAfterAccessEnded(t *testing.T) {
 			"CreateInvitation": func() error {
 				_, _, err := w.CreateInvitation(ctx, caller.actor, caller.by, w.org, controlplane.RoleMember, 0)
 				return err
+			},
+			"RemoveMember": func() error {
+				return w.RemoveMember(ctx, caller.actor, caller.by, w.org, "user-4", false)
 			},
 			"SetRole": func() error {
 				_, err := w.SetRole(ctx, caller.actor, caller.by, w.org, "user-1", controlplane.RoleMember, false)

@@ -52,7 +52,10 @@ func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, by *con
 // token would be revoked.
 func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, ref string, keepTokens bool) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		m, err := lockMember(ctx, t, orgID, ref)
+		if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
+			return err
+		}
+		m, err := t.Member(ctx, orgID, ref)
 		if err != nil {
 			return err
 		}
