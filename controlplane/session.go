@@ -65,6 +65,6 @@ func NewRandomSecret() string {
 
 // IsRandomSecret reports whether s has the form of one, so that any other costs no query.
 func IsRandomSecret(s string) bool {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := DecodeBase64URL(s)
 	return err == nil && len(b) == randomBytes
 }

@@ -46,7 +46,7 @@ func (a *API) position(l listing, cursor *string) (*postgres.Cursor, error) {
 	if cursor == nil || *cursor == "" {
 		return nil, nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	b, err := controlplane.DecodeBase64URL(*cursor)
 	if err != nil || len(b) < 1+cursorMAC || b[0] != cursorVersion {
 		return nil, errCursor()
 	}

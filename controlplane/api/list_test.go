@@ -172,6 +172,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add(ours)
 	f.Add("")
 	f.Add("AQ")
+	f.Add(ours[:16] + "\r" + ours[16:]) // the decoder of the standard library skips it
 	f.Fuzz(func(t *testing.T, cursor string) {
 		at, err := a.position(l, &cursor)
 		switch {

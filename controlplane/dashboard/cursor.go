@@ -29,7 +29,7 @@ func (d *Dashboard) openCursor(list any, cursor string) (*postgres.Cursor, error
 	}
 	bad := &controlplane.Error{Kind: controlplane.KindMalformed, Code: "invalid-cursor",
 		Message: "This link to a further page of the list is damaged or out of date.", Fix: "Begin at the first page again."}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	raw, err := controlplane.DecodeBase64URL(cursor)
 	if err != nil || len(raw) <= cursorMAC {
 		return nil, bad
 	}

@@ -118,11 +118,11 @@ func seal(key []byte, v any) string {
 // unseal reads what seal wrote, and reports whether it did.
 func unseal(key []byte, value string, v any) bool {
 	head, tail, _ := strings.Cut(value, ".")
-	body, err := base64.RawURLEncoding.Strict().DecodeString(head)
+	body, err := controlplane.DecodeBase64URL(head)
 	if err != nil {
 		return false
 	}
-	mac, err := base64.RawURLEncoding.Strict().DecodeString(tail)
+	mac, err := controlplane.DecodeBase64URL(tail)
 	return err == nil && hmac.Equal(mac, sign(key, body)) && json.Unmarshal(body, v) == nil
 }
 
