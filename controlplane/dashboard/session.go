@@ -109,14 +109,14 @@ func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string, maxAge 
 		HttpOnly: true, Secure: d.config.Secure, SameSite: http.SameSiteLaxMode})
 }
 
-// seal returns v as a cookie carries it: as JSON, signed.
-func seal(key []byte, v any) string {
+// signCookie returns v as the value of a cookie: JSON with an HMAC.
+func signCookie(key []byte, v any) string {
 	body, _ := json.Marshal(v) // of strings and numbers only
 	return base64.RawURLEncoding.EncodeToString(body) + "." + base64.RawURLEncoding.EncodeToString(sign(key, body))
 }
 
-// unseal reads what seal wrote, and reports whether it did.
-func unseal(key []byte, value string, v any) bool {
+// verifyCookie reads a value that signCookie returned into v. It reports whether the signature is valid.
+func verifyCookie(key []byte, value string, v any) bool {
 	head, tail, _ := strings.Cut(value, ".")
 	body, err := controlplane.DecodeBase64URL(head)
 	if err != nil {

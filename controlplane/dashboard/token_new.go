@@ -45,7 +45,7 @@ func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, f
 	for _, e := range tokenEnds {
 		form.Ends = append(form.Ends, choice{e.value, e.word, e.value == end})
 	}
-	return d.render(w, v, status, "newtoken", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
+	return d.render(w, v, status, "token_new", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
 }
 
 // createToken creates a token, and shows its secret this once.

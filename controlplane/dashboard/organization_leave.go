@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// farewellView is what templates/farewell.html shows.
+// farewellView is what templates/organization_left.html shows.
 type farewellView struct {
 	Closed bool // only members come in here, and who is invited by their link
 }
@@ -98,5 +98,5 @@ func (d *Dashboard) farewellPage(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
 		return home(w, v)
 	}
-	return d.render(w, v, http.StatusOK, "farewell", layout{Title: "Goodbye", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
+	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Goodbye", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
 }

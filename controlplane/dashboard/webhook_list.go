@@ -11,7 +11,7 @@ import (
 // webhooksPerPage is how many rows a page of the list has.
 const webhooksPerPage = 50
 
-// webhooksView is what templates/webhooks.html shows.
+// webhooksView is what templates/webhook_list.html shows.
 type webhooksView struct {
 	Used, Limit int
 	Tier        string
@@ -68,7 +68,7 @@ func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, fo
 	if next != nil {
 		view.Next = "/webhooks?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
-	return d.render(w, v, status, "webhooks", layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "webhook_list", layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webhookRow, error) {

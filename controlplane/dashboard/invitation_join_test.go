@@ -206,11 +206,11 @@ func TestJoiningThatIsNotOurs(t *testing.T) {
 	for _, c := range s.visitor.Jar.Cookies(u) {
 		if c.Name == s.dash.flowCookie() {
 			var f flow
-			if !unseal(s.dash.flowKey, c.Value, &f) {
+			if !verifyCookie(s.dash.flowKey, c.Value, &f) {
 				t.Fatal("the cookie cannot be read")
 			}
 			f.Invitation = controlplane.HashSecret(strings.TrimPrefix(s.invite(controlplane.RoleOwner), controlplane.InvitationPath("")))
-			forged, _, _ := strings.Cut(seal([]byte("another key"), f), ".")
+			forged, _, _ := strings.Cut(signCookie([]byte("another key"), f), ".")
 			_, mac, _ := strings.Cut(c.Value, ".")
 			thief := s.browser()
 			thief.visitor.Jar.SetCookies(u, []*http.Cookie{{Name: c.Name, Value: forged + "." + mac}})

@@ -18,7 +18,7 @@ const (
 	revokeAllWords = "revoke all"
 )
 
-// tokensView is what templates/tokens.html shows.
+// tokensView is what templates/token_list.html shows.
 type tokensView struct {
 	Rows        []tokenRow
 	First, Next string // addresses of pages; empty where there are none
@@ -82,7 +82,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if next != nil {
 		view.Next = tokensURL + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
-	return d.render(w, v, status, "tokens", layout{Title: "API tokens", Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "token_list", layout{Title: "API tokens", Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {

@@ -12,7 +12,7 @@ import (
 // maxPassword is as long as a PKCS#12 file's password may be, in bytes.
 const maxPassword = 1024
 
-// keyView is what templates/key.html shows.
+// keyView is what templates/certificate_key.html shows.
 type keyView struct {
 	Name      string
 	URL       string // of the certificate
@@ -44,7 +44,7 @@ func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *
 	if wrong != nil {
 		view.Error, view.Fix = wrong.Message, remedy(wrong)
 	}
-	return d.render(w, v, status, "key", layout{Title: "Private key of " + view.Name, Section: "domains", Page: view})
+	return d.render(w, v, status, "certificate_key", layout{Title: "Private key of " + view.Name, Section: "domains", Page: view})
 }
 
 // downloadKey gives out a private key as PEM. That it does is recorded first.

@@ -13,7 +13,7 @@ import (
 // invitedPath is the page where people accept or decline invitations by login.
 const invitedPath = "/invitations"
 
-// invitedView is what templates/invited.html shows.
+// invitedView is what templates/member_invited.html shows.
 type invitedView struct {
 	User  string
 	Guest bool // nobody is signed in: the person belongs to no organization yet
@@ -50,7 +50,7 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID, Role: string(m.Role), RoleWords: roleWords[m.Role], Inviter: all[i].Inviter.Title(),
 			Made: v.at(m.Since), Until: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" + m.OrgID})
 	}
-	return d.render(w, v, http.StatusOK, "invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK, "member_invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
 }
 
 // acceptInvited makes a person a member of an organization that they are invited to by login,
@@ -107,7 +107,7 @@ func (d *Dashboard) invitee(v *visit) (userID string, guest bool) {
 	}
 	var g guestPass
 	c, err := v.Cookie(d.guestCookie())
-	if err != nil || !unseal(d.guestKey, c.Value, &g) || v.now.Unix() >= g.Expires {
+	if err != nil || !verifyCookie(d.guestKey, c.Value, &g) || v.now.Unix() >= g.Expires {
 		return "", false
 	}
 	return g.User, true
@@ -141,7 +141,7 @@ func (d *Dashboard) admitGuest(w http.ResponseWriter, v *visit, account controlp
 		return err
 	}
 	pass := guestPass{User: user.ID, Expires: v.now.Add(guestLife).Unix()}
-	d.setCookie(w, d.guestCookie(), seal(d.guestKey, pass), int(guestLife/time.Second))
+	d.setCookie(w, d.guestCookie(), signCookie(d.guestKey, pass), int(guestLife/time.Second))
 	http.Redirect(w, v.Request, invitedPath, http.StatusSeeOther)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // jobsPerPage is how many rows a page of the list has.
 const jobsPerPage = 50
 
-// jobsView is what templates/jobs.html shows.
+// jobsView is what templates/job_list.html shows.
 type jobsView struct {
 	List        jobList
 	Here        string // the list, as a form that comes back to it carries it
@@ -89,7 +89,7 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 }
 
 func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view jobsView) error {
-	return d.render(w, v, status, "jobs", layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "job_list", layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// organizationsView is what templates/organizations.html shows.
+// organizationsView is what templates/organization_list.html shows.
 type organizationsView struct {
 	Rows []organizationRow
 }
@@ -29,7 +29,7 @@ func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 		o := m.Organization
 		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role), Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})
 	}
-	return d.render(w, v, http.StatusOK, "organizations", layout{Title: "Your organizations", Page: view})
+	return d.render(w, v, http.StatusOK, "organization_list", layout{Title: "Your organizations", Page: view})
 }
 
 // switchOrganization takes the session to another organization.

@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// revokeView is what templates/revoke.html shows: the form, with what was chosen and what is
+// revokeView is what templates/certificate_revoke.html shows: the form, with what was chosen and what is
 // wrong with it.
 type revokeView struct {
 	Name         string // to be typed
@@ -105,5 +105,5 @@ func (v *visit) revokeView(c *controlplane.Certificate, d *controlplane.Domain, 
 }
 
 func (d *Dashboard) showRevokePage(w http.ResponseWriter, v *visit, status int, view revokeView) error {
-	return d.render(w, v, status, "revoke", layout{Title: "Revoke the certificate of " + view.Name, Section: "domains", Page: view})
+	return d.render(w, v, status, "certificate_revoke", layout{Title: "Revoke the certificate of " + view.Name, Section: "domains", Page: view})
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// webhookSecretView is what templates/webhooksecret.html shows.
+// webhookSecretView is what templates/webhook_secret.html shows.
 type webhookSecretView struct {
 	URL, Address string
 	Title        string
@@ -21,7 +21,7 @@ func (d *Dashboard) showSecret(w http.ResponseWriter, v *visit, status int, hook
 	if hook.PreviousUntil != nil {
 		view.Title, view.Until = "A new secret", v.at(*hook.PreviousUntil)
 	}
-	return d.render(w, v, status, "webhooksecret", layout{Title: view.Title, Section: "webhooks", Page: view})
+	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title, Section: "webhooks", Page: view})
 }
 
 // rotateWebhook gives a webhook a new secret, and shows it this once.

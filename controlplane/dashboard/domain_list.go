@@ -14,7 +14,7 @@ import (
 // domainsPerPage is how many rows a page of the list has.
 const domainsPerPage = 50
 
-// domainsView is what templates/domains.html shows.
+// domainsView is what templates/domain_list.html shows.
 type domainsView struct {
 	Used, Limit int
 	Tier        string
@@ -101,7 +101,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if next != nil {
 		view.Next = l.url(d.sealCursor(l, next))
 	}
-	return d.render(w, v, status, "domains", layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "domain_list", layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {

@@ -55,7 +55,7 @@ func (d *Dashboard) toGitHub(w http.ResponseWriter, v *visit) error {
 // begin remembers a sign-in, and returns where it goes on at GitHub. The caller has counted it.
 func (d *Dashboard) begin(w http.ResponseWriter, v *visit, f flow) string {
 	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
-	d.setCookie(w, d.flowCookie(), seal(d.flowKey, f), int(flowLife/time.Second))
+	d.setCookie(w, d.flowCookie(), signCookie(d.flowKey, f), int(flowLife/time.Second))
 	return d.config.GitHub.AuthURL(f.State, f.Verifier)
 }
 
@@ -113,7 +113,7 @@ func (d *Dashboard) account(v *visit, f flow, code string) (controlplane.GitHubA
 func (d *Dashboard) readFlow(v *visit) (flow, bool) {
 	var f flow
 	c, err := v.Cookie(d.flowCookie())
-	if err != nil || !unseal(d.flowKey, c.Value, &f) || v.now.Unix() >= f.Expires {
+	if err != nil || !verifyCookie(d.flowKey, c.Value, &f) || v.now.Unix() >= f.Expires {
 		return flow{}, false
 	}
 	return f, true

@@ -82,7 +82,7 @@ func TestGuestPass(t *testing.T) {
 	s, g := newGitHubSite(t)
 	s.life.InvitedOnly = true
 	m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
-	forged := seal([]byte("another key"), guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
+	forged := signCookie([]byte("another key"), guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
 	s.browser().get("/invitations", "Cookie", "dcvaas_guest="+forged).to(signInTo("/invitations"))
 	s.get(s.atGitHub("", "&login=alice")).to("/invitations")
 	s.get("/invitations").want(http.StatusOK, "Example Ltd")

@@ -13,7 +13,7 @@ const membersPath = "/settings/members"
 // peoplePerPage is how many rows a page of members has, and one of invitations.
 const peoplePerPage = 50
 
-// membersView is what templates/members.html shows.
+// membersView is what templates/member_list.html shows.
 type membersView struct {
 	MayChange   bool
 	Invite      inviteForm
@@ -70,7 +70,7 @@ func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, for
 	if err := d.listInvitations(v, &view); err != nil {
 		return err
 	}
-	return d.render(w, v, status, "members", layout{Title: "Members", Section: "settings", Tab: "members", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "member_list", layout{Title: "Members", Section: "settings", Tab: "members", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) listMembers(v *visit, view *membersView) error {

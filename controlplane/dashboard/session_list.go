@@ -17,7 +17,7 @@ const (
 	sessionsShown = 200
 )
 
-// sessionsView is what templates/sessions.html shows.
+// sessionsView is what templates/session_list.html shows.
 type sessionsView struct {
 	Rows   []sessionRow
 	Others bool // there are sessions beside the current one
@@ -57,7 +57,7 @@ func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 			Current: s.ID == v.session.ID, End: sessionsPath + "/" + s.ID + "/end"}
 		view.Rows, view.Others = append(view.Rows, row), view.Others || !row.Current
 	}
-	return d.render(w, v, http.StatusOK, "sessions", layout{Title: "Sessions", Section: "settings", Tab: "sessions", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK, "session_list", layout{Title: "Sessions", Section: "settings", Tab: "sessions", Flash: d.takeFlash(w, v), Page: view})
 }
 
 // endSession ends one session of whoever is signed in. Pressing the button twice, or in two

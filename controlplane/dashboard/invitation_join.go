@@ -8,7 +8,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// leavingView is what templates/leaving.html shows.
+// leavingView is what templates/invitation_github.html shows.
 type leavingView struct {
 	Organization string
 	Role         string
@@ -41,7 +41,7 @@ func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
 	}
 	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.begin(w, v, flow{Invitation: invitation.Hash})}
 	w.Header().Set("Refresh", "0; url="+view.GitHub)
-	return d.render(w, v, http.StatusOK, "leaving", layout{Title: "On to GitHub", Page: view})
+	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "On to GitHub", Page: view})
 }
 
 // join ends such a sign-in, which came back for the account or with err: whoever came back is
