@@ -17,7 +17,7 @@ const (
 	StepPublished  OrderStep = "published"  // every name server of ours answers the TXT values
 	StepAccepted   OrderStep = "accepted"   // the CA was told to validate
 	StepReady      OrderStep = "ready"      // the CA has validated every authorization
-	StepFinalised  OrderStep = "finalised"  // the CSR was sent
+	StepFinalized  OrderStep = "finalised"  // the CSR was sent; the stored value keeps its spelling
 	StepIssued     OrderStep = "issued"     // the certificate URL is stored; it can be downloaded
 	StepStored     OrderStep = "stored"     // the certificate is ours; the order is over
 	StepFailed     OrderStep = "failed"     // the order is over without a certificate

@@ -32,7 +32,7 @@ func (r *run) authorize(state *lego.Order) error {
 			return err
 		}
 	}
-	state.Status = lego.StatusReady // finalise finds out where the CA has not noticed yet
+	state.Status = lego.StatusReady // finalize finds out where the CA has not noticed yet
 	return nil
 }
 

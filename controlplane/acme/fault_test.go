@@ -251,7 +251,7 @@ func TestRetryAfter(t *testing.T) {
 // TestShortRetryAfter sits a short wait out, in the same run.
 func TestShortRetryAfter(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{pathNewOrder, pathAuthz, pathFinalise, pathCert} {
+	for _, path := range []string{pathNewOrder, pathAuthz, pathFinalize, pathCert} {
 		t.Run(strings.Trim(path, "/"), func(t *testing.T) {
 			t.Parallel()
 			w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -272,7 +272,7 @@ func TestShortRetryAfter(t *testing.T) {
 func TestPollingKeepsToRetryAfter(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	f.rewrite(pathFinalise, processing(""))
+	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, func(n int, order map[string]any, header http.Header) {
 		if n == 1 {
 			processing("1")(n, order, header)
@@ -302,7 +302,7 @@ func TestStuckInProcessing(t *testing.T) {
 	e := w.engine(t, func(cfg *acme.Config) { cfg.RunTimeout = 3 * time.Second })
 	o := w.order(t, e, "stuck.example.com")
 	j := w.journal(o)
-	f.rewrite(pathFinalise, processing(""))
+	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, processing(""))
 	_, err := e.Run(t.Context(), o, j)
 	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second || e.RetryAt.IsZero() {
@@ -360,7 +360,7 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		"in a request":            func() { f.on(pathNewOrder, hang) },
 		"in the body":             func() { f.on(pathCert, hang) },
 		"waiting to be validated": func() { f.rewrite(pathAuthz, pending) },
-		"waiting for the order":   func() { f.rewrite(pathFinalise, processing("3")) },
+		"waiting for the order":   func() { f.rewrite(pathFinalize, processing("3")) },
 		"nonces refused":          func() { f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce"}`, urn)) },
 		"waiting for a limit": func() {
 			f.answer(pathNewOrder, 0, 429, map[string]string{"Retry-After": "4"}, fmt.Sprintf(`{"type":"%srateLimited"}`, urn))
@@ -388,7 +388,7 @@ func TestCancelStopsAtOnce(t *testing.T) {
 func TestNonceRefusedAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	for _, path := range []string{pathAccount, pathNewOrder, pathChallenge, pathFinalise} {
+	for _, path := range []string{pathAccount, pathNewOrder, pathChallenge, pathFinalize} {
 		f.answer(path, 3, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
 	}
 	w.issue(t, w.engine(t, nil), "nonce.example.com")
@@ -464,12 +464,12 @@ func TestFailedChallengeWithSubProblems(t *testing.T) {
 	}
 }
 
-func TestFinaliseFails(t *testing.T) {
+func TestFinalizeFails(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
 
-	f.answer(pathFinalise, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadCSR","detail":"weak key"}`, urn))
+	f.answer(pathFinalize, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadCSR","detail":"weak key"}`, urn))
 	o := w.order(t, e, "csr.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.Rejected, "ca-bad-csr"); !e.Over {
@@ -483,7 +483,7 @@ func TestFinaliseFails(t *testing.T) {
 				order["error"] = map[string]any{"type": urn + embedded, "detail": "too late", "status": 403}
 			}
 		}
-		f.rewrite(pathFinalise, invalid)
+		f.rewrite(pathFinalize, invalid)
 		f.rewrite(pathOrder, invalid)
 		o = w.order(t, e, fmt.Sprintf("late%d.example.com", i))
 		_, err = e.Run(t.Context(), o, w.journal(o))
@@ -504,15 +504,15 @@ func TestFinaliseFails(t *testing.T) {
 func TestNotReadyYet(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	f.answer(pathFinalise, 1, 403, nil, fmt.Sprintf(`{"type":"%sorderNotReady","detail":"pending"}`, urn))
+	f.answer(pathFinalize, 1, 403, nil, fmt.Sprintf(`{"type":"%sorderNotReady","detail":"pending"}`, urn))
 	f.rewrite(pathOrder, func(n int, order map[string]any, _ http.Header) {
 		if n <= 2 {
 			order["status"] = "pending"
 		}
 	})
 	w.issue(t, w.engine(t, nil), "late.example.com")
-	if n := f.requests(pathFinalise); n != 2 {
-		t.Errorf("finalised %d times, want 2", n)
+	if n := f.requests(pathFinalize); n != 2 {
+		t.Errorf("finalized %d times, want 2", n)
 	}
 }
 
@@ -520,7 +520,7 @@ func TestNotReadyYet(t *testing.T) {
 func TestValidWithoutCertificate(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	f.rewrite(pathFinalise, processing(""))
+	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, func(n int, order map[string]any, _ http.Header) {
 		if n <= 2 {
 			delete(order, "certificate")

@@ -21,13 +21,13 @@ const (
 	pathAccount   = "/sign-me-up"
 	pathNewOrder  = "/order-plz"
 	pathOrder     = "/my-order/"
-	pathFinalise  = "/finalize-order/"
+	pathFinalize  = "/finalize-order/"
 	pathAuthz     = "/authZ/"
 	pathChallenge = "/chalZ/"
 	pathCert      = "/certZ/"
 )
 
-var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalise, pathAuthz, pathChallenge, pathCert}
+var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert}
 
 // faulty is a handler in front of the CA that a test makes misbehave. It sees requests of one path, counted from 1.
 type faulty struct {

@@ -24,7 +24,7 @@ func (r *run) carryOn() (*controlplane.Certificate, error) {
 		case lego.StatusPending:
 			err = r.authorize(&state)
 		case lego.StatusReady:
-			err = r.finalise(&state)
+			err = r.finalize(&state)
 		case lego.StatusProcessing:
 			err = r.awaitOrder(&state, lego.StatusProcessing)
 		case lego.StatusValid:

@@ -182,6 +182,6 @@ func (r *run) journalError(what string, err error) error {
 func rank(step controlplane.OrderStep) int {
 	return slices.Index([]controlplane.OrderStep{
 		controlplane.StepCreated, controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepPublished,
-		controlplane.StepAccepted, controlplane.StepReady, controlplane.StepFinalised, controlplane.StepIssued,
+		controlplane.StepAccepted, controlplane.StepReady, controlplane.StepFinalized, controlplane.StepIssued,
 	}, step)
 }

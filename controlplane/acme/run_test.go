@@ -345,7 +345,7 @@ func publicKey(private any) any {
 	return private.(crypto.Signer).Public()
 }
 
-// TestJournalObjects keeps an order from being finalised while its journal objects, also where the CA has validated all of
+// TestJournalObjects keeps an order from being finalized while its journal objects, also where the CA has validated all of
 // it before; then the same order goes on.
 func TestJournalObjects(t *testing.T) {
 	t.Parallel()

@@ -168,7 +168,7 @@ func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v contro
 func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 	switch v.Class {
 	case controlplane.VerdictUnreachable, controlplane.VerdictOrderGone:
-		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalised || o.Step == controlplane.StepIssued
+		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalized || o.Step == controlplane.StepIssued
 	}
 	return o.Step == controlplane.StepIssued
 }

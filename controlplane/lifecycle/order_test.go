@@ -235,7 +235,7 @@ func TestTheGovernorKeepsWhatMayBeIssued(t *testing.T) {
 		"away at the answer to the CSR": {controlplane.StepReady, says(controlplane.VerdictUnreachable), nil},
 		"away at the download":          {controlplane.StepIssued, says(controlplane.VerdictUnreachable), nil},
 		"the CSR refused":               {controlplane.StepReady, invalid, back},
-		"invalid after the CSR":         {controlplane.StepFinalised, invalid, back},
+		"invalid after the CSR":         {controlplane.StepFinalized, invalid, back},
 		"not what was ordered":          {controlplane.StepIssued, mismatch, nil},
 	} {
 		t.Run(what, func(t *testing.T) {

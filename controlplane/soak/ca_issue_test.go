@@ -65,7 +65,7 @@ func (s signer) sign(csr *x509.CertificateRequest, profile string, now time.Time
 	return cert, text.String(), b64.EncodeToString(s.cert.SubjectKeyId) + "." + b64.EncodeToString(serial), err
 }
 
-func (a *ca) finalise(r *request) answer {
+func (a *ca) finalize(r *request) answer {
 	o, refusal := a.own(r)
 	if o == nil {
 		return refusal

@@ -79,7 +79,7 @@ func (a *ca) handler() http.Handler {
 	for path, fn := range map[string]func(*request) answer{
 		"POST /account": a.newAccount, "POST /order": a.newOrder, "POST /order/{id}": a.getOrder,
 		"POST /authorization/{id}/{n}": a.getAuthorization, "POST /challenge/{id}/{n}": a.validate,
-		"POST /finalize/{id}": a.finalise, "POST /certificate/{id}": a.download,
+		"POST /finalize/{id}": a.finalize, "POST /certificate/{id}": a.download,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { a.signed(w, r, fn) })
 	}

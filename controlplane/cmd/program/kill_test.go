@@ -24,7 +24,7 @@ func TestWorkerKilledAtEachStep(t *testing.T) {
 		"accepted":                        {controlplane.StepAuthorized, newGate(false, pathAfter("/chalZ/", "/authZ/")), 0},
 		"ready":                           {controlplane.StepReady, newGate(false, pathHas("/finalize-order/")), 0},
 		"ready, the CA's answer lost":     {controlplane.StepReady, newGate(true, pathHas("/finalize-order/")), 0},
-		"finalised":                       {controlplane.StepReady, newGate(false, pathAfter("/finalize-order/", "/my-order/")), 0},
+		"finalized":                       {controlplane.StepReady, newGate(false, pathAfter("/finalize-order/", "/my-order/")), 0},
 		"issued":                          {controlplane.StepReady, newGate(false, pathHas("/certZ/")), 0},
 		"issued, the certificate lost on its way": {controlplane.StepReady, newGate(true, pathHas("/certZ/")), 0},
 	} {

@@ -36,41 +36,41 @@ var (
 	rateLimited  = problemOf("rateLimited", "too many requests")
 	primary      = ending{by: "primary"}
 	backup       = ending{by: "backup"}
-	allFourTimes = map[request]int{forNewOrder: 4, forChallenge: 4, forFinalise: 4}
-	twice        = map[request]int{forNewOrder: 2, forChallenge: 2, forFinalise: 2}
+	allFourTimes = map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}
+	twice        = map[request]int{forNewOrder: 2, forChallenge: 2, forFinalize: 2}
 )
 
 // misbehaviours are matched by the domain, so that one stack serves for all of them.
 func misbehaviours() map[string]misbehaviour {
 	fails := func(code string) ending { return ending{failed: code} }
 	all := map[string]misbehaviour{
-		"nothing": {by: func(*unruly, string) {}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalise: 1}},
+		"nothing": {by: func(*unruly, string) {}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}},
 		"nonces refused": {by: func(u *unruly, domain string) {
-			for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalise, forOrder, forCertificate} {
+			for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder, forCertificate} {
 				u.on(domain, asked, refuse(3, 400, badNonce))
 			}
-		}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 4, forChallenge: 4, forFinalise: 4}},
-		"503 with HTML, twice": {by: at(forFinalise, page(2, 503)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalise: 3}},
+		}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}},
+		"503 with HTML, twice": {by: at(forFinalize, page(2, 503)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 3}},
 		"503 with HTML and a time": {by: at(forNewOrder, page(always, 503, "Retry-After", "120")), backed: backup,
 			alone: ending{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute}, asked: map[request]int{forNewOrder: 1}},
-		"a short wait in seconds":            {by: at(forFinalise, refuse(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalise: 2}},
-		"badCSR":                             {by: at(forFinalise, refuse(always, 400, badCSR)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4, asked: allFourTimes, details: "weak kind"},
-		"badCSR with what no database takes": {by: at(forFinalise, refuse(always, 400, unstorable)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4, asked: allFourTimes},
+		"a short wait in seconds":            {by: at(forFinalize, refuse(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
+		"badCSR":                             {by: at(forFinalize, refuse(always, 400, badCSR)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4, asked: allFourTimes, details: "weak kind"},
+		"badCSR with what no database takes": {by: at(forFinalize, refuse(always, 400, unstorable)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4, asked: allFourTimes},
 		"dns":                                {by: at(forAuthz, invalidates(dnsProblem)), alone: fails("ca-dns"), backed: fails("ca-dns"), acme: dnsProblem, orders: 4, asked: allFourTimes, details: "SERVFAIL"},
 		"unauthorized, with the reason":      {by: at(forAuthz, invalidates(subProblems)), alone: fails("ca-unauthorized"), backed: fails("ca-unauthorized"), acme: subProblems, orders: 4, asked: allFourTimes, details: "not proved"},
 		"caa":                                {by: at(forAuthz, invalidates(caaProblem)), alone: fails("ca-caa"), acme: caaProblem, orders: 4, asked: allFourTimes, details: "prevents issuance"},
-		"caa of one CA":                      {by: at(forAuthz, invalidates(caaProblem)), backed: backup, acme: caaProblem, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalise: 0}},
+		"caa of one CA":                      {by: at(forAuthz, invalidates(caaProblem)), backed: backup, acme: caaProblem, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 0}},
 		"wrong key": {by: func(u *unruly, domain string) { u.on(domain, forCertificate, u.mistakes(domain, domain, true)) },
 			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "key is not that of the CSR"},
 		"wrong names": {by: func(u *unruly, domain string) {
 			u.on(domain, forCertificate, u.mistakes(domain, "other.example.net", false))
 		},
 			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "other.example.net"},
-		"account forgotten at the order":    {by: at(forNewOrder, refuse(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 2, forFinalise: 1}},
-		"account forgotten in the middle":   {by: at(forFinalise, refuse(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalise: 2}},
+		"account forgotten at the order":    {by: at(forNewOrder, refuse(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 2, forFinalize: 1}},
+		"account forgotten in the middle":   {by: at(forFinalize, refuse(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
 		"account forgotten again and again": {by: at(forNewOrder, refuse(always, 400, noAccount)), alone: fails("ca-account"), backed: fails("ca-account"), acme: noAccount, asked: map[request]int{forNewOrder: 8}},
 	}
-	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalise, forOrder, forCertificate} {
+	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder, forCertificate} {
 		early := misbehaviour{by: at(asked, cut(1, false)), backed: primary, asked: twice}
 		late := misbehaviour{by: at(asked, cut(1, true)), backed: primary, asked: twice}
 		if asked == forNewOrder {

@@ -25,7 +25,7 @@ const (
 	forNewOrder    request = "new order"
 	forAuthz       request = "authorization"
 	forChallenge   request = "challenge"
-	forFinalise    request = "finalise"
+	forFinalize    request = "finalize"
 	forOrder       request = "order"
 	forCertificate request = "certificate"
 )
@@ -33,7 +33,7 @@ const (
 // paths of Pebble's endpoints.
 var paths = map[string]request{
 	"/dir": forDirectory, "/nonce-plz": forNonce, "/sign-me-up": forAccount, "/order-plz": forNewOrder, "/authZ/": forAuthz,
-	"/chalZ/": forChallenge, "/finalize-order/": forFinalise, "/my-order/": forOrder, "/certZ/": forCertificate,
+	"/chalZ/": forChallenge, "/finalize-order/": forFinalize, "/my-order/": forOrder, "/certZ/": forCertificate,
 }
 
 const acmeErrors = "urn:ietf:params:acme:error:"

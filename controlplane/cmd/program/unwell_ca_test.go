@@ -53,7 +53,7 @@ func TestCAThatStaysAwayBesideAnother(t *testing.T) {
 	}{
 		{"503 for the order", forNewOrder, page(always, 503), 4},
 		{"502 for the challenge", forChallenge, page(always, 502), 4},
-		{"finalising is cut off", forFinalise, cut(always, false), 4},
+		{"finalizing is cut off", forFinalize, cut(always, false), 4},
 		{"every nonce is refused", forNewOrder, refuse(always, 400, badNonce), 10},
 		{"an order without an answer", forNewOrder, cut(always, true), 2},
 	} {
@@ -165,7 +165,7 @@ func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	invalid := rewrite(func(order map[string]any, _ http.Header) {
 		order["status"], order["error"] = "invalid", map[string]any{"type": acmeErrors + "rateLimited", "detail": "too late"}
 	})
-	u.on(name, forFinalise, invalid)
+	u.on(name, forFinalize, invalid)
 	u.on(name, forOrder, invalid)
 	d := s.add(name)
 	s.wantWait(d.Id, ending{waits: "ca-rate-limited", wait: 30 * time.Second})
@@ -183,11 +183,11 @@ func TestOrderStuckInProcessing(t *testing.T) {
 	u := newUnruly()
 	s := startUnruly(t, u, false)
 	const name = "stuck.example.com"
-	u.on(name, forFinalise, rewrite(processing))
+	u.on(name, forFinalize, rewrite(processing))
 	u.on(name, forOrder, rewrite(processing))
 	d := s.add(name)
 	s.wantWait(d.Id, ending{waits: "ca-slow", wait: 10 * time.Minute})
-	if step := s.orderStep(d.Id); step != controlplane.StepFinalised {
+	if step := s.orderStep(d.Id); step != controlplane.StepFinalized {
 		t.Errorf("the order is at step %s", step)
 	}
 	u.on(name, forOrder, nil)
@@ -195,7 +195,7 @@ func TestOrderStuckInProcessing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantIssuer(s.waitActive(d.Id), "primary")
-	s.wantOrders(u, name, misbehaviour{asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalise: 1}})
+	s.wantOrders(u, name, misbehaviour{asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}})
 }
 
 // A CA that thinks that the certificate has its successor already is asked for one that
@@ -211,7 +211,7 @@ func TestAlreadyReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
-	s.wantOrders(u, name, misbehaviour{orders: 2, asked: map[request]int{forNewOrder: 3, forFinalise: 2}})
+	s.wantOrders(u, name, misbehaviour{orders: 2, asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
 	old, err := s.api.Certificate(t.Context(), d.CertificateId.MustGet())
 	if err != nil || old.ReplacedBy.IsNull() {
 		t.Errorf("the old certificate is %s, %v", toJSON(old), err)

@@ -8,9 +8,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// finalise sends the CSR (RFC 8555 §7.4), unless the journal objects. An order that is not ready is one whose CA has not noticed its authorizations
-// yet, or one that a worker before this one has finalised: both are read again.
-func (r *run) finalise(state *lego.Order) error {
+// finalize sends the CSR (RFC 8555 §7.4), unless the journal objects. An order that is not ready is one whose CA has not noticed its authorizations
+// yet, or one that a worker before this one has finalized: both are read again.
+func (r *run) finalize(state *lego.Order) error {
 	if err := r.journal.Ready(r.ctx, r.order); err != nil {
 		return r.journalError("look again", err)
 	}
@@ -26,15 +26,15 @@ func (r *run) finalise(state *lego.Order) error {
 		return r.awaitOrder(state, lego.StatusPending)
 	}
 	if err != nil {
-		return r.finaliseError(err)
+		return r.finalizeError(err)
 	}
 	*state = got.Order
-	r.reach(controlplane.StepFinalised)
+	r.reach(controlplane.StepFinalized)
 	return nil
 }
 
-// finaliseError looks behind the error of lego for an order that came back invalid: the order itself says more.
-func (r *run) finaliseError(err error) error {
+// finalizeError looks behind the error of lego for an order that came back invalid: the order itself says more.
+func (r *run) finalizeError(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Class != Internal {
 		return err
