@@ -64,7 +64,7 @@ func (a *API) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobRe
 	if _, err := a.job(ctx, r.Job); err != nil {
 		return nil, err
 	}
-	job, started, err := a.lifecycle.RetryJob(ctx, p.actor, p.org(), r.Job)
+	job, started, err := a.lifecycle.RestartJob(ctx, p.actor, p.org(), r.Job)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	job, started, err := d.lifecycle.RetryJob(v.Context(), d.actor(v), v.org.ID, id)
+	job, started, err := d.lifecycle.RestartJob(v.Context(), d.actor(v), v.org.ID, id)
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func TestRetryAJob(t *testing.T) {
 	s.get(page).want(http.StatusOK, "That work is under way already")
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation+1, "w", time.Minute, time.Now())
 	s.must(err)
-	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), claim, time.Now(), nil) }))
+	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), claim, time.Now(), nil) }))
 	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job has succeeded")
 }
 

@@ -39,7 +39,7 @@ func TestTheCAsOwnWords(t *testing.T) {
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, time.Now())
 	s.must(err)
 	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error {
-		return tx.JobDies(t.Context(), claim, time.Now(), "ca-rejected-identifier", "It refuses the name.", words)
+		return tx.DeadLetterJob(t.Context(), claim, time.Now(), "ca-rejected-identifier", "It refuses the name.", words)
 	}))
 	s.get(page).want(http.StatusOK).has(`<details id="acme-` + j.ID + `"`)
 }

@@ -241,7 +241,7 @@ func (s *site) kill(d *controlplane.Domain) *controlplane.Job {
 	claim, err := s.store.ClaimJob(ctx, j.ID, j.Generation, "w", time.Minute, now)
 	s.must(err)
 	s.must(s.store.InTx(ctx, func(t *postgres.Tx) error {
-		return t.JobDies(ctx, claim, now, controlplane.CauseResolverUnreachable, "No resolver could be asked.", nil)
+		return t.DeadLetterJob(ctx, claim, now, controlplane.CauseResolverUnreachable, "No resolver could be asked.", nil)
 	}))
 	return j
 }

@@ -86,7 +86,7 @@ func TestHostileWordsOfAJob(t *testing.T) {
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, time.Now())
 	s.must(err)
 	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error {
-		return tx.JobDies(t.Context(), claim, time.Now(), "ca-rejected", "<script>alert(1)</script>", []byte(`{"detail":"</pre><script>alert(2)"}`))
+		return tx.DeadLetterJob(t.Context(), claim, time.Now(), "ca-rejected", "<script>alert(1)</script>", []byte(`{"detail":"</pre><script>alert(2)"}`))
 	}))
 	s.get("/jobs").want(http.StatusOK, "In the CA’s own words", "<script>alert(1)</script>").hasNot("<script>alert")
 }

@@ -39,17 +39,17 @@ func (w *work) spend(ctx context.Context) (bool, error) {
 		w.unit = &unit{until: until}
 		return true, nil
 	}
-	return false, w.waitForBudget(ctx, org, most, until)
+	return false, w.deferForBudget(ctx, org, most, until)
 }
 
-// waitForBudget puts the job off until the organization may place another order, or until the
+// deferForBudget puts the job off until the organization may place another order, or until the
 // renewal is due, which needs no budget.
-func (w *work) waitForBudget(ctx context.Context, org *controlplane.Organization, most int, until time.Time) error {
+func (w *work) deferForBudget(ctx context.Context, org *controlplane.Organization, most int, until time.Time) error {
 	message := fmt.Sprintf("The organization has placed %d orders within 24 hours, as many as its %s plan allows beside renewals that are due.", most, org.Tier)
 	if at := w.domain.RenewAt; at != nil && at.After(w.now()) && at.Before(until) {
 		until = *at
 	}
-	return w.waitUntil(ctx, until.UTC(), waitReason{code: controlplane.ReasonOrderBudget, message: message},
+	return w.deferUntil(ctx, until.UTC(), deferReason{code: controlplane.ReasonOrderBudget, message: message},
 		"Nothing: the order is placed then. A larger plan allows more.", nil)
 }
 

@@ -290,7 +290,7 @@ func TestRetryWithinTheHour(t *testing.T) {
 	_, _, err = w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
-	_, _, err = w.RetryJob(t.Context(), alice, w.org, dead.ID)
+	_, _, err = w.RestartJob(t.Context(), alice, w.org, dead.ID)
 	wantError(t, "retrying the dead one", err, controlplane.KindRateLimited, "renewed-recently")
 }
 

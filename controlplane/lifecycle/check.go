@@ -81,7 +81,7 @@ func (w *work) leadOn(ctx context.Context, t *postgres.Tx, d *controlplane.Domai
 	case err != nil:
 		return nil, err
 	case controlplane.IsCause(open.Reason):
-		if open, _, err = t.Hasten(ctx, d.OrgID, open.ID, now); err != nil {
+		if open, _, err = t.ExpediteJob(ctx, d.OrgID, open.ID, now); err != nil {
 			return nil, err
 		}
 	}
@@ -104,11 +104,11 @@ func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination,
 	case seen.OK():
 		return w.delegated(d, seen, next, now)
 	case d.Status == controlplane.DomainActive && seen.Transient():
-		return w.lookAgain(d, seen, now)
+		return w.deferRehearsal(d, seen, now)
 	case d.Status == controlplane.DomainActive:
 		return w.rehearsalFailed(d, seen, now)
 	}
-	return w.waitForDNS(d, seen, now)
+	return w.deferForDNS(d, seen, now)
 }
 
 // delegated records that the CNAME was seen, and that the issuance starts.
@@ -132,12 +132,12 @@ func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, 
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
 			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
-	k.End = postgres.Done(result)
+	k.Outcome = postgres.Completed(result)
 	return k
 }
 
-// waitForDNS puts the job off to its next turn, or gives up when the round of checks is over.
-func (w *work) waitForDNS(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+// deferForDNS puts the job off to its next turn, or gives up when the round of checks is over.
+func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	pause := resolverPause
 	if !seen.Transient() {
@@ -146,10 +146,10 @@ func (w *work) waitForDNS(d *controlplane.Domain, seen controlplane.Examination,
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
 	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) && !seen.Transient() {
-		return w.giveUpChecking(d, seen, now)
+		return w.abandonChecks(d, seen, now)
 	}
-	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now), End: postgres.Waits(next, cause.Code)}
-	if entry := w.waiting(next, waitReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
+	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now), Outcome: postgres.Deferred(next, cause.Code)}
+	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
 		k.Entries = append(k.Entries, *entry)
 	}
 	showDNS(d, seen, &next)
@@ -166,14 +166,14 @@ func (w *work) waitForDNS(d *controlplane.Domain, seen controlplane.Examination,
 	return k
 }
 
-// lookAgain puts off the look at an active domain that taught nothing: what was known stands.
-func (w *work) lookAgain(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+// deferRehearsal puts off the look at an active domain that taught nothing: what was known stands.
+func (w *work) deferRehearsal(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	next := now.Add(resolverPause)
 	if w.claim.Job.Queue == controlplane.QueueBulk {
 		next = now.Add(rehearsalPause)
 	}
 	showDNS(d, seen, &next)
-	return postgres.Conclusion{Domain: d, End: postgres.Waits(next, seen.Cause().Code)}
+	return postgres.Conclusion{Domain: d, Outcome: postgres.Deferred(next, seen.Cause().Code)}
 }
 
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate still
@@ -181,9 +181,9 @@ func (w *work) lookAgain(d *controlplane.Domain, seen controlplane.Examination, 
 func (w *work) rehearsalFailed(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
-		End: postgres.Done(map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})}
+		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})}
 	showDNS(d, seen, nil)
-	if !isHeldBack(d) { // that comes first
+	if !isSuspended(d) { // that comes first
 		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
 	}
 	return k
@@ -205,14 +205,14 @@ func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now
 		map[string]any{"code": cause.Code, "observed": cause.Observed, "observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
 }
 
-// giveUpChecking ends a round of checks: nothing more happens until somebody asks.
-func (w *work) giveUpChecking(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+// abandonChecks ends a round of checks: nothing more happens until somebody asks.
+func (w *work) abandonChecks(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
 	d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
 	return postgres.Conclusion{Domain: d,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout, map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
-		End:     postgres.GaveUp("delegation-timeout", "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
+		Outcome: postgres.Abandoned("delegation-timeout", "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
 }
 
 // about returns an entry of the worker's on the domain.

@@ -206,7 +206,7 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 }
 
 // An issuance that waits for the CNAME comes at once when a check sees it.
-func TestCheckHastensTheIssuanceThatWaitsForIt(t *testing.T) {
+func TestCheckExpeditesTheIssuanceThatWaitsForIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)

@@ -53,14 +53,14 @@ func checkKey(ctx context.Context, q keys, orgID, csrPEM string, e *controlplane
 	return nil
 }
 
-// isHeldBack reports whether the domain waits for a certificate request with another key.
-func isHeldBack(d *controlplane.Domain) bool {
+// isSuspended reports whether the domain waits for a certificate request with another key.
+func isSuspended(d *controlplane.Domain) bool {
 	return d.Condition(controlplane.RenewalOnTrack).Reason == csrKeyCompromised || d.Condition(controlplane.CertificateReady).Reason == csrKeyCompromised
 }
 
-// holdBack says that nothing is ordered for the domain until a request with another key comes:
+// suspendOrders says that nothing is ordered for the domain until a request with another key comes:
 // no renewal is due until then.
-func holdBack(d *controlplane.Domain, now time.Time) {
+func suspendOrders(d *controlplane.Domain, now time.Time) {
 	d.RenewAt = nil
 	c := controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: csrKeyCompromised, Message: whyCompromised,
 		Fix: fixCompromised + ": PATCH /api/domains/" + d.ID, LastCheckedAt: &now}
@@ -74,9 +74,9 @@ func holdBack(d *controlplane.Domain, now time.Time) {
 	}
 }
 
-// release lets certificates be ordered again: what had one is renewed now, and what had none
+// resumeOrders lets certificates be ordered again: what had one is renewed now, and what had none
 // has its DNS looked at.
-func (s *Service) release(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time) error {
+func (s *Service) resumeOrders(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time) error {
 	if d.CertificateID != "" {
 		d.RenewAt = &now
 		d.SetCondition((&work{Service: s}).renewalPlan(d, now))
@@ -97,7 +97,7 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 		return false, err
 	}
 	if order != nil {
-		if err := w.abandon(ctx, order, controlplane.Verdict{Code: csrKeyCompromised, Message: whyCompromised}); err != nil {
+		if err := w.failOrder(ctx, order, controlplane.Verdict{Code: csrKeyCompromised, Message: whyCompromised}); err != nil {
 			return true, err
 		}
 	}
@@ -108,9 +108,9 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 			return err
 		}
 		if d.CSRPEM != w.domain.CSRPEM { // another has just come
-			return t.JobWaits(ctx, w.claim, now, now.Add(busyPause), "handed-back")
+			return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), "handed-back")
 		}
-		holdBack(d, now)
+		suspendOrders(d, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
@@ -119,6 +119,6 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
-		return t.JobGaveUp(ctx, w.claim, now, csrKeyCompromised, whyCompromised)
+		return t.AbandonJob(ctx, w.claim, now, csrKeyCompromised, whyCompromised)
 	})
 }

@@ -42,7 +42,7 @@ func (w *work) deliver(ctx context.Context) error {
 	}
 	leave, wait, ok := w.posts.enter(w.now(), d.OrgID, hook.ID, w.claim.Job.ID)
 	if !ok {
-		return w.putOffDelivery(ctx, d, wait)
+		return w.deferDelivery(ctx, d, wait)
 	}
 	defer func() { leave(w.now()) }()
 	m, err := w.message(ctx, d, hook)
@@ -99,7 +99,7 @@ func (w *work) delivered(ctx context.Context, d *controlplane.Delivery, a *contr
 		if err := t.AddAttempt(ctx, d, a, now); err != nil {
 			return err
 		}
-		return t.JobDone(ctx, w.claim, now, map[string]any{"delivery_id": d.ID, "status_code": a.StatusCode})
+		return t.CompleteJob(ctx, w.claim, now, map[string]any{"delivery_id": d.ID, "status_code": a.StatusCode})
 	})
 }
 
@@ -129,9 +129,9 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 		}
 		switch {
 		case !over:
-			return t.JobFails(ctx, w.claim, now, next, codeNotDelivered, a.Error, nil)
+			return t.FailJob(ctx, w.claim, now, next, codeNotDelivered, a.Error, nil)
 		case !last:
-			return t.JobGaveUp(ctx, w.claim, now, codeNotDelivered, a.Error)
+			return t.AbandonJob(ctx, w.claim, now, codeNotDelivered, a.Error)
 		}
 		return w.deliveryDies(ctx, t, d, codeNotDelivered, a.Error, now)
 	})
@@ -172,7 +172,7 @@ func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Web
 	if err := t.SaveWebhook(ctx, hook); err != nil {
 		return err
 	}
-	if err := t.EndDeliveries(ctx, hook, now, codeWebhookDisabled, whyDisabled); err != nil {
+	if err := t.AbandonDeliveries(ctx, hook, now, codeWebhookDisabled, whyDisabled); err != nil {
 		return err
 	}
 	return t.Audit(ctx, entry)
@@ -181,7 +181,7 @@ func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Web
 // deliveryDies counts the last failure.
 func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
 	j := w.claim.Job
-	if err := t.JobDies(ctx, w.claim, now, code, detail, nil); err != nil {
+	if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
 		return err
 	}
 	entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
@@ -193,10 +193,10 @@ func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane
 func (w *work) dropDelivery(ctx context.Context, d *controlplane.Delivery) error {
 	now := w.now()
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := t.EndDelivery(ctx, d, now, whyDisabled); err != nil {
+		if err := t.AbandonDelivery(ctx, d, now, whyDisabled); err != nil {
 			return err
 		}
-		return t.JobGaveUp(ctx, w.claim, now, codeWebhookDisabled, whyDisabled)
+		return t.AbandonJob(ctx, w.claim, now, codeWebhookDisabled, whyDisabled)
 	})
 }
 
@@ -217,9 +217,9 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 			if err := t.DelayDelivery(ctx, d, now, next); err != nil {
 				return err
 			}
-			return t.JobFails(ctx, w.claim, now, next, code, detail, nil)
+			return t.FailJob(ctx, w.claim, now, next, code, detail, nil)
 		}
-		if err := t.EndDelivery(ctx, d, now, detail); err != nil {
+		if err := t.AbandonDelivery(ctx, d, now, detail); err != nil {
 			return err
 		}
 		return w.deliveryDies(ctx, t, d, code, detail, now)

@@ -171,7 +171,7 @@ func TestDeliverGivesUpAfterTenAttempts(t *testing.T) {
 	}
 	// A retry of the job sends it again.
 	r.answers(http.StatusOK)
-	if _, started, err := w.RetryJob(t.Context(), alice, w.org, j.ID); err != nil || !started {
+	if _, started, err := w.RestartJob(t.Context(), alice, w.org, j.ID); err != nil || !started {
 		t.Fatal(started, err)
 	}
 	must(t, w.deliver(&d))
@@ -214,7 +214,7 @@ func TestDeliverDisablesWhatIsGone(t *testing.T) {
 	}
 	_, err := w.Redeliver(t.Context(), alice, w.org, hook.ID, all[0].ID)
 	wantError(t, "redelivering to one that is disabled", err, controlplane.KindConflict, "webhook-disabled")
-	_, _, err = w.RetryJob(t.Context(), alice, w.org, w.jobOf(&all[0]).ID)
+	_, _, err = w.RestartJob(t.Context(), alice, w.org, w.jobOf(&all[0]).ID)
 	wantError(t, "retrying its job", err, controlplane.KindConflict, "webhook-disabled")
 }
 

@@ -34,7 +34,7 @@ func (w *work) issue(ctx context.Context) error {
 		return err
 	}
 	if order != nil && w.outdated(order) {
-		if err := w.abandon(ctx, order, outdated); err != nil {
+		if err := w.failOrder(ctx, order, outdated); err != nil {
 			return err
 		}
 		order = nil
@@ -60,7 +60,7 @@ func (w *work) issue(ctx context.Context) error {
 				return err
 			case place.wait != nil:
 				w.giveBack(ctx)
-				return w.waitForQuota(ctx, place)
+				return w.deferForQuota(ctx, place)
 			case order == nil:
 				w.giveBack(ctx)
 				return w.noneLeft(ctx, tried)
@@ -128,7 +128,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 			return err
 		}
 		if !done && !seen.OK() {
-			return t.Conclude(ctx, w.claim, w.waitForDNS(d, seen, now), now)
+			return t.Conclude(ctx, w.claim, w.deferForDNS(d, seen, now), now)
 		}
 		news := !done && d.Condition(controlplane.DNSReady).Status != "true"
 		if !done {
@@ -161,7 +161,7 @@ func (w *work) lose(ctx context.Context, o *controlplane.Order) error {
 		cause := w.lost.Cause()
 		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code, Message: cause.Summary, Fix: cause.Fix, Over: true}
 		w.tellGovernor(ctx, o, v)
-		if err := w.abandon(ctx, o, v); err != nil {
+		if err := w.failOrder(ctx, o, v); err != nil {
 			return err
 		}
 	}
@@ -171,6 +171,6 @@ func (w *work) lose(ctx context.Context, o *controlplane.Order) error {
 		if err != nil {
 			return err
 		}
-		return t.Conclude(ctx, w.claim, w.waitForDNS(d, w.lost, now), now)
+		return t.Conclude(ctx, w.claim, w.deferForDNS(d, w.lost, now), now)
 	})
 }

@@ -327,7 +327,7 @@ func TestAnInterruptedOrderIsResumed(t *testing.T) {
 }
 
 // An order that was begun for other options is not finished: its certificate is not wanted.
-func TestAnOrderForOtherOptionsIsAbandoned(t *testing.T) {
+func TestAnOrderForOtherOptionsIsFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	wild, profile, kt, request, chain := true, "shortlived", controlplane.KeyRSA2048, csr(t, "csr.example.com"), "Other Root"
@@ -599,7 +599,7 @@ func TestARetriedJobLooksFirst(t *testing.T) {
 	w.ca.answer(nil)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	orders := len(w.ca.runs())
-	_, _, err = w.RetryJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRenewal).ID)
+	_, _, err = w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRenewal).ID)
 	must(t, err)
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if n := len(w.ca.runs()); n != orders {

@@ -182,8 +182,8 @@ func isValidation(code string) bool {
 	return false
 }
 
-// waitForQuota puts the job off until the CA's limits allow the order.
-func (w *work) waitForQuota(ctx context.Context, p place) error {
+// deferForQuota puts the job off until the CA's limits allow the order.
+func (w *work) deferForQuota(ctx context.Context, p place) error {
 	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.waitUntil(ctx, next, waitReason{"ca-quota", p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
+	return w.deferUntil(ctx, next, deferReason{"ca-quota", p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
 }

@@ -161,8 +161,8 @@ func (p *posts) pause(hook *hookPosts, now time.Time) time.Duration {
 	return at.Sub(now)
 }
 
-// putOffDelivery puts the job back for the wait. It is not a failure.
-func (w *work) putOffDelivery(ctx context.Context, d *controlplane.Delivery, wait time.Duration) error {
+// deferDelivery puts the job back for the wait. It is not a failure.
+func (w *work) deferDelivery(ctx context.Context, d *controlplane.Delivery, wait time.Duration) error {
 	now := w.now()
 	if wait == postPauseMost {
 		wait -= time.Duration(w.Rand() * float64(wait) / 2) // so that they do not return at once
@@ -172,6 +172,6 @@ func (w *work) putOffDelivery(ctx context.Context, d *controlplane.Delivery, wai
 		if err := t.DelayDelivery(ctx, d, now, next); err != nil {
 			return err
 		}
-		return t.JobWaits(ctx, w.claim, now, next, "webhook-busy")
+		return t.DeferJob(ctx, w.claim, now, next, "webhook-busy")
 	})
 }

@@ -93,7 +93,7 @@ func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info
 		if err != nil || d.CertificateID != r.CertificateID {
 			return err
 		}
-		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || isHeldBack(d) || d.RenewAt != nil && d.RenewAt.Equal(at) {
+		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || isSuspended(d) || d.RenewAt != nil && d.RenewAt.Equal(at) {
 			return err
 		}
 		d.RenewAt = &at

@@ -62,7 +62,7 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 		}
 		if !started {
 			// The same work is under way: where it waits for its time, that is now.
-			if job, started, err = t.Hasten(ctx, orgID, job.ID, now); err != nil || !started {
+			if job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now); err != nil || !started {
 				return err
 			}
 		}
@@ -80,11 +80,11 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 	return job, started, err
 }
 
-// RetryJob starts a failed job afresh with all its attempts, once, however often it is asked
+// RestartJob starts a failed job afresh with all its attempts, once, however often it is asked
 // for: where it, or other work of its kind on the domain, is queued or running, that job is
 // returned, and false. A job that succeeded is KindConflict, and one for a certificate that was
 // renewed meanwhile KindRateLimited.
-func (s *Service) RetryJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
+func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
 	var job *controlplane.Job
 	var started bool
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {

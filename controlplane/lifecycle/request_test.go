@@ -117,7 +117,7 @@ func TestRetryJobStartsADeadJobOnce(t *testing.T) {
 	w.clock.add(time.Hour)
 	started := 0
 	for range 3 {
-		j, ok, err := w.RetryJob(t.Context(), alice, w.org, dead.ID)
+		j, ok, err := w.RestartJob(t.Context(), alice, w.org, dead.ID)
 		if err != nil || j.ID != dead.ID {
 			t.Fatalf("%+v, %v", j, err)
 		}
@@ -136,11 +136,11 @@ func TestRetryJobStartsADeadJobOnce(t *testing.T) {
 		t.Errorf("%+v, %v", j, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
-	_, _, err := w.RetryJob(t.Context(), alice, w.org, dead.ID)
+	_, _, err := w.RestartJob(t.Context(), alice, w.org, dead.ID)
 	if e := wantError(t, "a job that succeeded", err, controlplane.KindConflict, "job-succeeded"); e.ExistingID != dead.ID {
 		t.Errorf("%+v", e)
 	}
-	_, _, err = w.RetryJob(t.Context(), alice, w.organization(1), dead.ID)
+	_, _, err = w.RestartJob(t.Context(), alice, w.organization(1), dead.ID)
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
 }
 
@@ -159,7 +159,7 @@ func TestRetryJobGivesWayToOtherWork(t *testing.T) {
 	if err != nil || !started || other.ID == dead.ID {
 		t.Fatalf("%+v, %v, %v", other, started, err)
 	}
-	if j, started, err := w.RetryJob(t.Context(), alice, w.org, dead.ID); err != nil || started || j.ID != other.ID {
+	if j, started, err := w.RestartJob(t.Context(), alice, w.org, dead.ID); err != nil || started || j.ID != other.ID {
 		t.Errorf("%+v, %v, %v", j, started, err)
 	}
 }
@@ -174,7 +174,7 @@ func TestRetryOfACheckThatFailedBeginsARound(t *testing.T) {
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainError, "internal")
 	w.doctor.fails(nil)
-	j, started, err := w.RetryJob(t.Context(), alice, w.org, w.job(d, controlplane.JobDNSCheck).ID)
+	j, started, err := w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobDNSCheck).ID)
 	if err != nil || !started {
 		t.Fatalf("%+v, %v", j, err)
 	}
@@ -193,7 +193,7 @@ func TestRequestsWhileTheJobRunsReturnIt(t *testing.T) {
 	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil || started || got.ID != j.ID || got.Status != controlplane.JobRunning {
 		t.Errorf("%+v, %v, %v", got, started, err)
 	}
-	must(t, w.Store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), c, start, nil) }))
+	must(t, w.Store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }))
 	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil || !started || got.ID == j.ID {
 		t.Errorf("afterwards: %+v, %v, %v", got, started, err)
 	}

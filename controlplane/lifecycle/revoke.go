@@ -83,12 +83,12 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 func (s *Service) followKey(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, spoilt bool, requestID string, now time.Time) error {
 	switch {
 	case spoilt:
-		holdBack(d, now)
-	case isHeldBack(d):
+		suspendOrders(d, now)
+	case isSuspended(d):
 		if bad, err := isCompromised(ctx, t, d.OrgID, d.CSRPEM); err != nil || bad {
 			return err
 		}
-		if err := s.release(ctx, t, d, requestID, now); err != nil {
+		if err := s.resumeOrders(ctx, t, d, requestID, now); err != nil {
 			return err
 		}
 	default:
@@ -135,7 +135,7 @@ func (w *work) revoke(ctx context.Context) error {
 		}
 		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
 		if spoilt {
-			holdBack(d, now)
+			suspendOrders(d, now)
 		}
 		if d.CertificateID == cert.ID {
 			fix := "Order a new one: POST /api/domains/" + d.ID + "/issue"
@@ -150,7 +150,7 @@ func (w *work) revoke(ctx context.Context) error {
 				return err
 			}
 		}
-		return t.JobDone(ctx, w.claim, now, map[string]any{"certificate_id": cert.ID, "revoked": true})
+		return t.CompleteJob(ctx, w.claim, now, map[string]any{"certificate_id": cert.ID, "revoked": true})
 	})
 }
 

@@ -269,7 +269,7 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 		t.Errorf("%+v", now)
 	}
 	ca.fails(nil)
-	_, started, err := w.RetryJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRevocation).ID)
+	_, started, err := w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRevocation).ID)
 	if err != nil || !started {
 		t.Fatal(started, err)
 	}

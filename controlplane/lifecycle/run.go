@@ -57,20 +57,20 @@ func (s *Service) RunJob(ctx context.Context, id string, generation int) error {
 		return nil
 	case errors.Is(err, postgres.ErrBusy):
 		now := s.now()
-		return s.Store.JobBusy(ctx, claim.Job, now, now.Add(busyPause))
+		return s.Store.DeferBusyJob(ctx, claim.Job, now, now.Add(busyPause))
 	case err != nil:
 		return err
 	}
 	w := &work{Service: s, claim: claim, domain: claim.Domain}
-	held, release := w.hold(ctx)
+	held, stop := w.heartbeat(ctx)
 	err = w.do(held)
-	release()
+	stop()
 	return w.conclude(ctx, held, err)
 }
 
-// hold keeps the claim alive until release is called. The context that it returns ends when
+// heartbeat keeps the claim alive until stop is called. The context that it returns ends when
 // the claim is lost.
-func (w *work) hold(ctx context.Context) (held context.Context, release func()) {
+func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -126,7 +126,7 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 		// The worker is stopping: another takes the job up where this one left it.
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if herr := w.Store.HandBack(back, w.claim, w.now()); herr != nil && !errors.Is(herr, postgres.ErrClaimLost) {
+		if herr := w.Store.RequeueJob(back, w.claim, w.now()); herr != nil && !errors.Is(herr, postgres.ErrClaimLost) {
 			w.Logger.WarnContext(back, "lifecycle: a job could not be handed back; its lease will run out", "job", w.claim.Job.ID, "error", herr)
 		}
 		return nil
@@ -165,9 +165,9 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			return err
 		}
 		if last {
-			err = t.JobDies(ctx, w.claim, now, code, detail, problemOf(cause))
+			err = t.DeadLetterJob(ctx, w.claim, now, code, detail, problemOf(cause))
 		} else {
-			err = t.JobFails(ctx, w.claim, now, runAt, code, detail, problemOf(cause))
+			err = t.FailJob(ctx, w.claim, now, runAt, code, detail, problemOf(cause))
 		}
 		if err != nil {
 			return err
@@ -180,7 +180,7 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			if asked == "" {
 				return nil
 			}
-			return t.Audit(ctx, w.putOff(runAt, waitReason{code, detail, asked}, now))
+			return t.Audit(ctx, w.deferralEntry(runAt, deferReason{code, detail, asked}, now))
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
 		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}

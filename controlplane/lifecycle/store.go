@@ -28,7 +28,7 @@ func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlpl
 // issuance says what becomes of the domain, the order and the job.
 func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time) postgres.Issuance {
 	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
-	draw, heldBack := w.Rand(), isHeldBack(d)
+	draw, suspended := w.Rand(), isSuspended(d)
 	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o, Watch: w.renewalWatch(cert, draw, now),
 		Result: map[string]any{"certificate_id": cert.ID, "ca": cert.CA}}
 	action := controlplane.ActionCertificateIssued
@@ -44,8 +44,8 @@ func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *con
 	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "true", Reason: "issued",
 		Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
-	if d.SetCondition(w.renewalPlan(d, now)); heldBack && holdsKeyOf(d.CSRPEM, cert) {
-		holdBack(d, now) // the key was found compromised while the order was under way
+	if d.SetCondition(w.renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
+		suspendOrders(d, now) // the key was found compromised while the order was under way
 	}
 	return k
 }

@@ -56,8 +56,8 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
 			d.SetCondition((&work{Service: s}).renewalPlan(d, now))
 		}
-		if p.CSRPEM != nil && isHeldBack(d) {
-			if err := s.release(ctx, t, d, actor.RequestID, now); err != nil {
+		if p.CSRPEM != nil && isSuspended(d) {
+			if err := s.resumeOrders(ctx, t, d, actor.RequestID, now); err != nil {
 				return err
 			}
 		}

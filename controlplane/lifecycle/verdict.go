@@ -27,32 +27,32 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 	w.tellGovernor(ctx, o, v)
 	switch v.Class {
 	case controlplane.VerdictInterrupted:
-		return false, w.waitForCA(ctx, v)
+		return false, w.deferForCA(ctx, v)
 	case controlplane.VerdictRateLimited:
 		if w.Governor != nil && !w.uncounted && o.OrderURL == "" {
 			// The governor has learned of it: it gives another place, or a time of its own to
 			// each that waits.
-			return true, w.abandon(ctx, o, v)
+			return true, w.failOrder(ctx, o, v)
 		}
 		tried[o.CA] = v
 		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < w.patience() || len(w.left(tried)) == 0
 		if v.Over || !wait {
-			if err := w.abandon(ctx, o, v); err != nil {
+			if err := w.failOrder(ctx, o, v); err != nil {
 				return false, err
 			}
 		}
 		if wait {
-			return false, w.waitForCA(ctx, soonest(v, tried, w.now()))
+			return false, w.deferForCA(ctx, soonest(v, tried, w.now()))
 		}
 		return true, nil
 	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids:
 		tried[o.CA] = v
-		return true, w.abandon(ctx, o, v)
+		return true, w.failOrder(ctx, o, v)
 	case controlplane.VerdictOrderGone:
-		return true, w.abandon(ctx, o, v)
+		return true, w.failOrder(ctx, o, v)
 	case controlplane.VerdictRejected:
 		if v.Over {
-			if err := w.abandon(ctx, o, v); err != nil {
+			if err := w.failOrder(ctx, o, v); err != nil {
 				return false, err
 			}
 		}
@@ -70,18 +70,18 @@ func (w *work) patience() time.Duration {
 	return min(max(d.ExpiresAt.Sub(w.now())/24, shortWait), longWait)
 }
 
-// waitForCA puts the job off until the CA may be asked again; the order stands.
-func (w *work) waitForCA(ctx context.Context, v controlplane.Verdict) error {
+// deferForCA puts the job off until the CA may be asked again; the order stands.
+func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	next := v.RetryAt
 	if now := w.now(); next.Before(now.Add(time.Second)) {
 		next = now.Add(30 * time.Second)
 	}
-	return w.waitUntil(ctx, next.Truncate(time.Microsecond), waitReason{v.Code, v.Message, v.CA}, v.Fix, v.Problem)
+	return w.deferUntil(ctx, next.Truncate(time.Microsecond), deferReason{v.Code, v.Message, v.CA}, v.Fix, v.Problem)
 }
 
-// waitUntil puts the job off: what it waits for is no failure, and the domain says until when.
+// deferUntil puts the job off: what it waits for is no failure, and the domain says until when.
 // problem is the CA's word, where it is the CA that asks for the wait.
-func (w *work) waitUntil(ctx context.Context, next time.Time, why waitReason, fix string, problem json.RawMessage) error {
+func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, fix string, problem json.RawMessage) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
@@ -98,17 +98,17 @@ func (w *work) waitUntil(ctx context.Context, next time.Time, why waitReason, fi
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		if entry := w.waiting(next, why, now); entry != nil {
+		if entry := w.newDeferralEntry(next, why, now); entry != nil {
 			if err := t.Audit(ctx, *entry); err != nil {
 				return err
 			}
 		}
-		return t.JobWaits(ctx, w.claim, now, next, why.code)
+		return t.DeferJob(ctx, w.claim, now, next, why.code)
 	})
 }
 
-// abandon ends an order that gives no certificate, so that another can be begun.
-func (w *work) abandon(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
+// failOrder ends an order that gives no certificate, so that another can be begun.
+func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
 	if w.unit != nil {
 		w.unit.counted = w.unit.counted || o.OrderURL != ""
 	}
@@ -150,7 +150,7 @@ func soonest(v controlplane.Verdict, tried map[string]controlplane.Verdict, now 
 func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdict) error {
 	for _, ca := range w.preference() {
 		if v, ok := tried[ca]; ok && v.Class == controlplane.VerdictRateLimited {
-			return w.waitForCA(ctx, soonest(v, tried, w.now()))
+			return w.deferForCA(ctx, soonest(v, tried, w.now()))
 		}
 	}
 	for _, ca := range w.preference() {

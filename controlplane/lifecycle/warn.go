@@ -54,7 +54,7 @@ func (s *Service) warnAll(ctx context.Context, due []postgres.DueWarning, now ti
 	if len(quiet) == 0 {
 		return told, nil
 	}
-	return told, s.Store.PutOffWarnings(ctx, quiet, later)
+	return told, s.Store.RescheduleWarnings(ctx, quiet, later)
 }
 
 // warn tells of one certificate, unless another has done so or it is not current any more.

@@ -110,7 +110,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, o
 			entry.Details = map[string]any{"secret_rotated": true}
 		}
 		if !w.Enabled {
-			if err := t.EndDeliveries(ctx, w, now, codeWebhookDisabled, whyDisabled); err != nil {
+			if err := t.AbandonDeliveries(ctx, w, now, codeWebhookDisabled, whyDisabled); err != nil {
 				return err
 			}
 		}

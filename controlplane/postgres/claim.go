@@ -190,46 +190,47 @@ func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
 	return err
 }
 
-// JobDone ends a job with success (Done).
-func (t *Tx) JobDone(ctx context.Context, c *Claim, now time.Time, result map[string]any) error {
-	return t.End(ctx, c, Done(result), now)
+// CompleteJob releases the claim with the outcome Completed.
+func (t *Tx) CompleteJob(ctx context.Context, c *Claim, now time.Time, result map[string]any) error {
+	return t.EndRun(ctx, c, Completed(result), now)
 }
 
-// JobWaits puts a job back until runAt (Waits).
-func (t *Tx) JobWaits(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
-	return t.End(ctx, c, Waits(runAt, reason), now)
+// DeferJob releases the claim with the outcome Deferred.
+func (t *Tx) DeferJob(ctx context.Context, c *Claim, now, runAt time.Time, reason string) error {
+	return t.EndRun(ctx, c, Deferred(runAt, reason), now)
 }
 
-// JobGaveUp ends a job without success (GaveUp).
-func (t *Tx) JobGaveUp(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
-	return t.End(ctx, c, GaveUp(code, detail), now)
+// AbandonJob releases the claim with the outcome Abandoned.
+func (t *Tx) AbandonJob(ctx context.Context, c *Claim, now time.Time, code, detail string) error {
+	return t.EndRun(ctx, c, Abandoned(code, detail), now)
 }
 
-// JobFails counts a failure. The queue runs the job again at runAt; the dispatch stands. problem
-// is the CA's word, where the failure is the CA's.
-func (t *Tx) JobFails(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string, problem json.RawMessage) error {
+// FailJob counts a failure and releases the claim. Asynq retries the same task at runAt: the
+// generation stays. problem is the CA's problem document, if the CA caused the failure.
+func (t *Tx) FailJob(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string, problem json.RawMessage) error {
 	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = $4, last_error_code = $5, last_error = $6, last_error_acme = $7`,
 		runAt, code, detail, problem)
 }
 
-// JobDies counts the last failure: the job is dead until somebody restarts it. problem is the
-// CA's word, where the failure is the CA's.
-func (t *Tx) JobDies(ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage) error {
+// DeadLetterJob counts the last failure and releases the claim: the job stays failed until it is
+// restarted. problem is the CA's problem document, if the CA caused the failure.
+func (t *Tx) DeadLetterJob(ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage) error {
 	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = $3, last_error_code = $4, last_error = $5, last_error_acme = $6`,
 		code, detail, problem)
 }
 
-// JobBusy puts back, until runAt, a job that found its domain held by another. It is not
-// claimed.
-func (s *Store) JobBusy(ctx context.Context, j *controlplane.Job, now, runAt time.Time) error {
+// DeferBusyJob defers until runAt a queued job that could not be claimed because another job holds
+// its domain.
+func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runAt time.Time) error {
 	_, err := s.db.Exec(ctx, `
 		UPDATE jobs SET reason = 'domain-busy', run_at = $3, generation = generation + 1, dispatched_at = NULL, updated_at = $4
 		WHERE id = $1 AND generation = $2 AND status = 'queued'`, j.ID, j.Generation, runAt, now)
 	return translate(err, "", "")
 }
 
-// HandBack gives a job up so that another worker can take it at once: the worker is stopping.
-func (s *Store) HandBack(ctx context.Context, c *Claim, now time.Time) error {
+// RequeueJob releases the claim without an outcome, for another worker to claim the job at once: this
+// worker is shutting down.
+func (s *Store) RequeueJob(ctx context.Context, c *Claim, now time.Time) error {
 	return s.InTx(ctx, func(t *Tx) error {
 		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`)
 	})

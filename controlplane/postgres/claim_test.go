@@ -27,13 +27,13 @@ func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
 	if c.Job.Status != controlplane.JobRunning || c.Job.Reason != "" || c.Worker != "w" {
 		t.Errorf("%+v", c.Job)
 	}
-	d.must(d.HandBack(t.Context(), c, start))
+	d.must(d.RequeueJob(t.Context(), c, start))
 	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
 		t.Errorf("the generation that was handed back: %v", err)
 	}
 	again := d.claim(d.job(d.org, j.ID), "w2")
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
-		return tx.JobDone(t.Context(), again, start, map[string]any{"a": "b"})
+		return tx.CompleteJob(t.Context(), again, start, map[string]any{"a": "b"})
 	}))
 	if j = d.job(d.org, j.ID); j.Status != controlplane.JobSucceeded || j.Result["a"] != "b" {
 		t.Errorf("%+v", j)
@@ -75,12 +75,12 @@ func TestADomainIsHeldByOneJob(t *testing.T) {
 	if !errors.Is(err, postgres.ErrBusy) || busy == nil || busy.Job.ID != issue.ID || busy.Job.Status != controlplane.JobQueued {
 		t.Fatalf("%+v, %v", busy, err)
 	}
-	d.must(d.JobBusy(t.Context(), busy.Job, start, start.Add(time.Second)))
-	d.must(d.JobBusy(t.Context(), busy.Job, start, start.Add(time.Hour))) // of an earlier generation by now
+	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Second)))
+	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Hour))) // of an earlier generation by now
 	if j := d.job(d.org, issue.ID); j.Status != controlplane.JobQueued || j.Reason != "domain-busy" || !j.RunAt.Equal(start.Add(time.Second)) || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 {
 		t.Errorf("%+v", j)
 	}
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), held, start, nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), held, start, nil) }))
 	d.claim(d.job(d.org, issue.ID), "w2")
 }
 
@@ -136,7 +136,7 @@ func TestALostClaimWritesNothing(t *testing.T) {
 			}
 		},
 		"the domain was deleted": func(d *db, c *postgres.Claim) { d.must(d.DeleteDomain(ctx, d.org, c.Job.DomainID)) },
-		"the worker ended it":    func(d *db, c *postgres.Claim) { d.must(d.HandBack(ctx, c, start)) },
+		"the worker ended it":    func(d *db, c *postgres.Claim) { d.must(d.RequeueJob(ctx, c, start)) },
 	}
 	inTx := func(d *db, fn func(tx *postgres.Tx) error) error { return d.InTx(ctx, fn) }
 	writes := map[string]func(d *db, c *postgres.Claim, o *controlplane.Order) error{
@@ -144,22 +144,22 @@ func TestALostClaimWritesNothing(t *testing.T) {
 		"HoldClaim": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
 			return inTx(d, func(tx *postgres.Tx) error { return tx.HoldClaim(ctx, c) })
 		},
-		"JobDone": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDone(ctx, c, start, nil) })
+		"CompleteJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.CompleteJob(ctx, c, start, nil) })
 		},
-		"JobWaits": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobWaits(ctx, c, start, start, "x") })
+		"DeferJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.DeferJob(ctx, c, start, start, "x") })
 		},
-		"JobGaveUp": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobGaveUp(ctx, c, start, "x", "y") })
+		"AbandonJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.AbandonJob(ctx, c, start, "x", "y") })
 		},
-		"JobFails": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobFails(ctx, c, start, start, "x", "y", nil) })
+		"FailJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.FailJob(ctx, c, start, start, "x", "y", nil) })
 		},
-		"JobDies": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.JobDies(ctx, c, start, "x", "y", nil) })
+		"DeadLetterJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
+			return inTx(d, func(tx *postgres.Tx) error { return tx.DeadLetterJob(ctx, c, start, "x", "y", nil) })
 		},
-		"HandBack": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.HandBack(ctx, c, start) },
+		"RequeueJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.RequeueJob(ctx, c, start) },
 		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
 			o.Step = controlplane.StepOrdered
 			return d.SaveOrder(ctx, c, o, start)
@@ -202,28 +202,28 @@ func TestHowAJobEnds(t *testing.T) {
 		end   func(tx *postgres.Tx, c *postgres.Claim) error
 		check func(j *controlplane.Job) bool
 	}{
-		"JobDone": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobDone(ctx, c, later, map[string]any{"k": "v"})
+		"CompleteJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.CompleteJob(ctx, c, later, map[string]any{"k": "v"})
 		}, func(j *controlplane.Job) bool {
 			return j.Status == controlplane.JobSucceeded && j.Result["k"] == "v" && j.Attempts == 0 && j.Reason == ""
 		}},
-		"JobWaits": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobWaits(ctx, c, later, later, "cname-missing")
+		"DeferJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.DeferJob(ctx, c, later, later, "cname-missing")
 		}, func(j *controlplane.Job) bool {
 			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" && j.WaitedFor == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 && j.DispatchedAt == nil && j.Attempts == 0
 		}},
-		"JobGaveUp": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobGaveUp(ctx, c, later, "delegation-timeout", "d")
+		"AbandonJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.AbandonJob(ctx, c, later, "delegation-timeout", "d")
 		}, func(j *controlplane.Job) bool {
 			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" && j.LastErrorCode == "delegation-timeout" && j.LastError == "d" && j.LastErrorACME == nil && j.DeadLetteredAt == nil && j.Attempts == 0
 		}},
-		"JobFails": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobFails(ctx, c, start, later, "code", "detail", json.RawMessage(`{"type": "caa"}`))
+		"FailJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.FailJob(ctx, c, start, later, "code", "detail", json.RawMessage(`{"type": "caa"}`))
 		}, func(j *controlplane.Job) bool {
 			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 && j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil && j.LastErrorCode == "code" && j.LastError == "detail" && string(j.LastErrorACME) == `{"type": "caa"}`
 		}},
-		"JobDies": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.JobDies(ctx, c, later, "code", "detail", nil)
+		"DeadLetterJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
+			return tx.DeadLetterJob(ctx, c, later, "code", "detail", nil)
 		}, func(j *controlplane.Job) bool {
 			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" && j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) && j.LastErrorCode == "code" && j.LastErrorACME == nil
 		}},

@@ -14,42 +14,44 @@ import (
 type Conclusion struct {
 	Domain  *controlplane.Domain // as it becomes; its Version is that of what it was made from
 	Entries []controlplane.AuditEntry
-	End     Ending
+	Outcome Outcome
 }
 
-// Ending is what becomes of a job whose run is over.
-type Ending struct {
-	how  *endingKind
+// Outcome is how the run of a job ends.
+type Outcome struct {
+	how  *outcomeKind
 	args []any
 }
 
-// Done ends a job with success.
-func Done(result map[string]any) Ending { return Ending{&done, []any{result}} }
+// Completed is the outcome of a job that succeeded.
+func Completed(result map[string]any) Outcome { return Outcome{&completed, []any{result}} }
 
-// Waits puts a job back until runAt: no failure, only not yet. The reason is a stable code.
-// What has to wait goes on behind what a person has just asked for.
-func Waits(runAt time.Time, reason string) Ending { return Ending{&waits, []any{reason, runAt}} }
+// Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason is
+// a stable code. The job leaves the critical queue, which is for work that was just requested.
+func Deferred(runAt time.Time, reason string) Outcome {
+	return Outcome{&deferred, []any{reason, runAt}}
+}
 
-// GaveUp ends a job without success and without its being anybody's fault to look into: what
-// it waited for did not come.
-func GaveUp(code, detail string) Ending { return Ending{&gaveUp, []any{code, detail}} }
+// Abandoned is the outcome of a job that failed without a dead letter: there is nothing to inspect
+// or to retry.
+func Abandoned(code, detail string) Outcome { return Outcome{&abandoned, []any{code, detail}} }
 
-// endingKind is a way to end. Its texts are made once, since the statements are kept prepared
-// by them.
-type endingKind struct {
+// outcomeKind holds the statements of an outcome. They are built once, because prepared statements
+// are cached by their text.
+type outcomeKind struct {
 	set      string // of the job's UPDATE; its arguments are $4 and on
 	conclude string
 	logged   string // with an entry of the log
 }
 
 var (
-	done  = newEndingKind(`status = 'succeeded', reason = '', result = $4`, 1)
-	waits = newEndingKind(`status = 'queued', reason = $4, waited_for = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
+	completed = newOutcomeKind(`status = 'succeeded', reason = '', result = $4`, 1)
+	deferred  = newOutcomeKind(`status = 'queued', reason = $4, waited_for = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
 		queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`, 2)
-	gaveUp = newEndingKind(`status = 'failed', reason = $4, last_error_code = $4, last_error = $5, last_error_acme = NULL`, 2)
+	abandoned = newOutcomeKind(`status = 'failed', reason = $4, last_error_code = $4, last_error = $5, last_error_acme = NULL`, 2)
 )
 
-func newEndingKind(set string, args int) endingKind {
+func newOutcomeKind(set string, args int) outcomeKind {
 	domain := 3 + args + 1
 	entry := domain + domainArgs + 1
 	// A domain that is locked is left to who comes with a lock of their own: a group must not
@@ -65,7 +67,7 @@ func newEndingKind(set string, args int) endingKind {
 			UPDATE domains d SET claimed_by = '', claimed_until = NULL, %[5]s
 			FROM job WHERE d.id = $%[2]d
 		)`, domain, domain+1, domain+domainArgs, set, setDomain(domain))
-	return endingKind{set: set,
+	return outcomeKind{set: set,
 		conclude: conclude + `SELECT id FROM job`,
 		logged:   conclude + `, entry AS (` + insertAudit + ` SELECT ` + auditPlaces(entry) + ` FROM job) SELECT id FROM job`,
 	}
@@ -80,11 +82,11 @@ func (s *Store) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.T
 	if err != nil || len(k.Entries) > 1 {
 		return false, err
 	}
-	sql := k.End.how.conclude
-	args := append([]any{c.Job.ID, c.Worker, now}, k.End.args...)
+	sql := k.Outcome.how.conclude
+	args := append([]any{c.Job.ID, c.Worker, now}, k.Outcome.args...)
 	args = append(append(args, domain...), k.Domain.Version)
 	if len(k.Entries) == 1 {
-		sql, args = k.End.how.logged, append(args, auditArgs(&k.Entries[0])...)
+		sql, args = k.Outcome.how.logged, append(args, auditArgs(&k.Entries[0])...)
 	}
 	return s.conclude(ctx, c, sql, args)
 }
@@ -108,10 +110,11 @@ func (t *Tx) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time
 	if err := t.Audit(ctx, k.Entries...); err != nil {
 		return err
 	}
-	return t.End(ctx, c, k.End, now)
+	return t.EndRun(ctx, c, k.Outcome, now)
 }
 
-// End gives the domain back and ends the job's run. Errors: ErrClaimLost.
-func (t *Tx) End(ctx context.Context, c *Claim, e Ending, now time.Time) error {
-	return t.release(ctx, c, now, e.how.set, e.args...)
+// EndRun releases the claim on the job and its domain with the outcome o. It returns ErrClaimLost if
+// the worker no longer holds it.
+func (t *Tx) EndRun(ctx context.Context, c *Claim, o Outcome, now time.Time) error {
+	return t.release(ctx, c, now, o.how.set, o.args...)
 }

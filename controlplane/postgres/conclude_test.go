@@ -14,7 +14,7 @@ func conclusionOf(c *postgres.Claim, reason string) postgres.Conclusion {
 	dom.StatusReason = reason
 	_, _, entry := newDomain(dom.OrgID, dom.Name)
 	entry.Action, entry.EntityID = controlplane.ActionDNSVerified, dom.ID
-	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry}, End: postgres.Done(map[string]any{"by": reason})}
+	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry}, Outcome: postgres.Completed(map[string]any{"by": reason})}
 }
 
 func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
@@ -30,9 +30,9 @@ func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
 		k := conclusionOf(claims[i], fmt.Sprint("by", i))
 		switch i % 4 {
 		case 1:
-			k.Entries, k.End = nil, postgres.Waits(start.Add(time.Hour), "cname-missing")
+			k.Entries, k.Outcome = nil, postgres.Deferred(start.Add(time.Hour), "cname-missing")
 		case 2:
-			k.Entries, k.End = nil, postgres.GaveUp("delegation-timeout", "It is not there.")
+			k.Entries, k.Outcome = nil, postgres.Abandoned("delegation-timeout", "It is not there.")
 		}
 		if ended, err := d.Conclude(t.Context(), claims[i], k, start); err != nil || !ended {
 			t.Errorf("%d: %v, %v", i, ended, err)

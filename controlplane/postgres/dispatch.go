@@ -64,8 +64,8 @@ const dispatchSQL = `
 	))
 	RETURNING ` + jobColumns
 
-// RequeueLost puts back jobs whose worker's lease ran out: it was killed, or lost the
-// network. It returns how many.
+// RequeueLost requeues up to limit running jobs whose lease expired: their worker was killed or lost
+// the network. It returns how many.
 func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		UPDATE jobs j SET status = 'queued', reason = 'worker-lost', generation = generation + 1, dispatched_at = NULL,
@@ -92,7 +92,9 @@ func (s *Store) Dispatched(ctx context.Context, now time.Time, age time.Duration
 	return jobs, translate(err, "", "")
 }
 
-// Redispatch puts back jobs that the queue has lost, each only at the generation named.
+// Redispatch makes queued jobs due for dispatch again under a new generation: the queue lost their
+// tasks. It skips a job whose generation differs from the given one, and one that is locked. It
+// returns how many it changed.
 func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, error) {
 	ids, generations := make([]string, len(jobs)), make([]int, len(jobs))
 	for i, j := range jobs {
@@ -108,7 +110,7 @@ func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, e
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// RedispatchAll puts back every job that was dispatched and is not running: the queue lost
+// RedispatchAll makes every dispatched job that is not running due for dispatch again: the queue lost
 // everything. It returns how many.
 func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
 	tag, err := s.db.Exec(ctx, `

@@ -34,9 +34,9 @@ func (s *Store) DueWarnings(ctx context.Context, now time.Time, limit int) ([]Du
 	return due, translate(err, "", "")
 }
 
-// PutOffWarnings writes when each of the certificates is looked at next, where it still is
+// RescheduleWarnings writes when each of the certificates is looked at next, where it still is
 // its domain's.
-func (s *Store) PutOffWarnings(ctx context.Context, due []DueWarning, next []time.Time) error {
+func (s *Store) RescheduleWarnings(ctx context.Context, due []DueWarning, next []time.Time) error {
 	orgs, domains, certs := make([]string, len(due)), make([]string, len(due)), make([]string, len(due))
 	for i, w := range due {
 		orgs[i], domains[i], certs[i] = w.OrgID, w.DomainID, w.CertificateID

@@ -111,11 +111,11 @@ func TestTakeWarningByManyAtOnce(t *testing.T) {
 			t.Errorf("%s was taken", what)
 		}
 	}
-	d.must(d.PutOffWarnings(t.Context(), []postgres.DueWarning{{OrgID: d.org, DomainID: due[0].DomainID, CertificateID: "crt_x"}}, []time.Time{start}))
+	d.must(d.RescheduleWarnings(t.Context(), []postgres.DueWarning{{OrgID: d.org, DomainID: due[0].DomainID, CertificateID: "crt_x"}}, []time.Time{start}))
 	if at := value[time.Time](d, `SELECT warn_at FROM domains`); !at.Equal(next) {
 		t.Errorf("looked at next at %s", at)
 	}
-	d.must(d.PutOffWarnings(t.Context(), due, []time.Time{start.Add(2 * day)}))
+	d.must(d.RescheduleWarnings(t.Context(), due, []time.Time{start.Add(2 * day)}))
 	if at := value[time.Time](d, `SELECT warn_at FROM domains`); !at.Equal(start.Add(2 * day)) {
 		t.Errorf("looked at next at %s", at)
 	}

@@ -20,8 +20,8 @@ type Lane struct {
 	Room  int    // how many jobs it takes at most
 	After string // the organization whose turn was last; DispatchDue moves it on
 
-	HeldBack []string // organizations that get less, however much room there is
-	Few      int      // how many jobs each of those gets at most
+	Throttled []string // organizations whose jobs hang: each gets at most Few jobs
+	Few       int      // maximum number of jobs for each throttled organization
 
 	// Next is when a job is due that is not dispatched, as DispatchDue found and left it: the
 	// zero time for none, and no later than now where something that is due was left.
@@ -65,7 +65,7 @@ func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, err
 }
 
 func (t *turns) add(l *Lane, org string, share int) {
-	if slices.Contains(l.HeldBack, org) {
+	if slices.Contains(l.Throttled, org) {
 		share = min(share, l.Few)
 	}
 	if share > 0 {

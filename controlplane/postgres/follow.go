@@ -40,16 +40,16 @@ var concludeFollowed = fmt.Sprintf(`
 	)
 	SELECT id FROM job`,
 	followedDomain, followedDomain+1, followedVersion, followedNext, followedNext+1, followedNext+2, followedNext+3, followedNext+4, followedNext+5,
-	done.set, setDomain(followedDomain), insertAudit, auditPlaces(followedEntry))
+	completed.set, setDomain(followedDomain), insertAudit, auditPlaces(followedEntry))
 
 // ConcludeFollowed is Conclude for a job that is done, with one entry, and that another job of
 // its domain follows. It writes nothing, either, where the domain has an open one in that slot.
 func (s *Store) ConcludeFollowed(ctx context.Context, c *Claim, k Conclusion, next *controlplane.Job, now time.Time) (bool, error) {
 	domain, err := saveDomainArgs(k.Domain, now)
-	if err != nil || len(k.Entries) != 1 || k.End.how != &done {
+	if err != nil || len(k.Entries) != 1 || k.Outcome.how != &completed {
 		return false, err
 	}
-	args := append([]any{c.Job.ID, c.Worker, now}, k.End.args...)
+	args := append([]any{c.Job.ID, c.Worker, now}, k.Outcome.args...)
 	args = append(append(args, domain...), k.Domain.Version)
 	args = append(args, auditArgs(&k.Entries[0])...)
 	args = append(args, next.ID, next.Type, next.Slot(), next.Queue, next.RunAt, next.RequestID)

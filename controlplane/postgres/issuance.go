@@ -9,7 +9,7 @@ import (
 )
 
 // Issuance is what a certificate that has come changes, all in one transaction: it is stored,
-// its order is over, the domain has it, and the job is done.
+// its order is over, the domain has it, and the job is completed.
 type Issuance struct {
 	Domain      *controlplane.Domain // as it becomes; its Version is that of what it was made from
 	Certificate *controlplane.Certificate
@@ -53,7 +53,7 @@ var concludeIssuance = fmt.Sprintf(`
 		%[13]s SELECT %[14]s FROM job
 	)
 	SELECT id FROM job`,
-	issuanceDomain, issuanceDomain+1, issuanceVersion, done.set, setDomain(issuanceDomain), setWatch(issuanceWatch),
+	issuanceDomain, issuanceDomain+1, issuanceVersion, completed.set, setDomain(issuanceDomain), setWatch(issuanceWatch),
 	insertCertificate, places(issuanceCertificate, certificateArgs), issuanceCertificate, issuanceRest, issuanceRest+1, issuanceRest+2,
 	insertAudit, auditPlaces(issuanceEntry))
 
@@ -74,7 +74,7 @@ func (s *Store) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now 
 // ErrClaimLost.
 func (t *Tx) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now time.Time) error {
 	// First that the job is still this worker's: another may have stored what comes next.
-	if err := t.JobDone(ctx, c, now, k.Result); err != nil {
+	if err := t.CompleteJob(ctx, c, now, k.Result); err != nil {
 		return err
 	}
 	if err := t.AddCertificate(ctx, k.Certificate, k.Replaces); err != nil {

@@ -106,7 +106,7 @@ func TestConcludeFollowed(t *testing.T) {
 		}
 		next, changed := newJob(dom, controlplane.JobStartIssuance), *claim.Domain
 		changed.Status = controlplane.DomainIssuing
-		k := postgres.Conclusion{Domain: &changed, End: postgres.Done(map[string]any{"next_job_id": next.ID}),
+		k := postgres.Conclusion{Domain: &changed, Outcome: postgres.Completed(map[string]any{"next_job_id": next.ID}),
 			Entries: []controlplane.AuditEntry{d.happened(controlplane.ActionDNSVerified, "domain", dom.ID, nil)}}
 		if ended, err := d.ConcludeFollowed(t.Context(), claim, k, next, start); err != nil || ended == taken {
 			t.Fatalf("taken %v: %v, %v", taken, ended, err)

@@ -133,9 +133,9 @@ func (q queries) OpenJob(ctx context.Context, orgID, domainID, slot string) (*co
 		WHERE j.org_id = $1 AND j.domain_id = $2 AND j.slot = $3 AND j.status IN ('queued', 'running')`, orgID, domainID, slot)
 }
 
-// Hasten makes a job that waits run at now, at the front. It returns false where the job is
-// running, over, or about to run by itself.
-func (q queries) Hasten(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
+// ExpediteJob makes a queued job that is scheduled for later due now, in the critical queue. It
+// returns false if the job is due already, running, or over.
+func (q queries) ExpediteJob(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
 	j, err := q.oneJob(ctx, id, `
 		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3

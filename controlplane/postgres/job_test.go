@@ -36,28 +36,28 @@ func TestADomainHasOneOpenJobPerSlot(t *testing.T) {
 	wantKind(t, "for a domain that is gone", err, controlplane.KindNotFound)
 }
 
-func TestHasten(t *testing.T) {
+func TestExpediteJob(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
 	d.exec(`UPDATE jobs SET run_at = $1, dispatched_at = now(), queue = 'bulk', attempts = 2`, start.Add(time.Hour))
-	var hastened count
+	var expedited count
 	atOnce(10, func(int) {
-		if _, ok, err := d.Hasten(t.Context(), d.org, j.ID, start); err != nil {
+		if _, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start); err != nil {
 			t.Error(err)
 		} else if ok {
-			hastened.Add(1)
+			expedited.Add(1)
 		}
 	})
-	if hastened.Load() != 1 {
-		t.Errorf("%d of 10 calls hastened the job", hastened.Load())
+	if expedited.Load() != 1 {
+		t.Errorf("%d of 10 calls expedited the job", expedited.Load())
 	}
 	got := d.job(d.org, j.ID)
 	if !got.RunAt.Equal(start) || got.Queue != controlplane.QueueCritical || got.Generation != 2 || got.DispatchedAt != nil || got.Attempts != 2 {
 		t.Errorf("%+v", got)
 	}
 	d.claim(got, "w")
-	if j, ok, err := d.Hasten(t.Context(), d.org, j.ID, start.Add(-time.Hour)); ok || err != nil || j.Status != controlplane.JobRunning {
+	if j, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start.Add(-time.Hour)); ok || err != nil || j.Status != controlplane.JobRunning {
 		t.Errorf("a job that runs: %+v, %v, %v", j, ok, err)
 	}
 }
@@ -68,10 +68,10 @@ func TestRestartJobOnceHoweverOftenItIsAsked(t *testing.T) {
 	_, j := d.add(d.org, "example.com")
 	for range 4 {
 		c := d.claim(d.job(d.org, j.ID), "w")
-		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobFails(t.Context(), c, start, start, "code", "detail", nil) }))
+		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.FailJob(t.Context(), c, start, start, "code", "detail", nil) }))
 	}
 	c := d.claim(d.job(d.org, j.ID), "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail", nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.DeadLetterJob(t.Context(), c, start, "code", "detail", nil) }))
 	later := start.Add(time.Hour)
 	replica := d.replica()
 	var restarted count
@@ -106,7 +106,7 @@ func TestRestartJobGivesWayToOtherWork(t *testing.T) {
 	dom, _ := d.add(d.org, "example.com")
 	dead := d.newJobOf(dom, controlplane.JobStartIssuance)
 	c := d.claim(dead, "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDies(t.Context(), c, start, "code", "detail", nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.DeadLetterJob(t.Context(), c, start, "code", "detail", nil) }))
 	open := d.newJobOf(dom, controlplane.JobRenewal)
 	restart := func(id string) (j *controlplane.Job, ok bool) {
 		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) (err error) {

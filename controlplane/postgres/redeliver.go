@@ -73,9 +73,9 @@ func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since,
 	return len(ids), until, translate(err, "", "")
 }
 
-// EndDeliveries makes the deliveries fail that a webhook still has to get, but those that are
+// AbandonDeliveries makes the deliveries fail that a webhook still has to get, but those that are
 // being tried at this moment. The caller has locked the webhook.
-func (t *Tx) EndDeliveries(ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string) error {
+func (t *Tx) AbandonDeliveries(ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string) error {
 	_, err := t.db.Exec(ctx, `
 		WITH ended AS (
 			UPDATE webhook_deliveries d SET status = 'failed', next_attempt_at = NULL, last_error = $4, updated_at = $3
@@ -93,8 +93,8 @@ func (t *Tx) EndDeliveries(ctx context.Context, w *controlplane.Webhook, now tim
 	return translate(err, "webhook", w.ID)
 }
 
-// EndDelivery makes one delivery fail without an attempt.
-func (t *Tx) EndDelivery(ctx context.Context, d *controlplane.Delivery, now time.Time, why string) error {
+// AbandonDelivery makes one delivery fail without an attempt.
+func (t *Tx) AbandonDelivery(ctx context.Context, d *controlplane.Delivery, now time.Time, why string) error {
 	_, err := t.db.Exec(ctx, `
 		UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, last_error = $3, updated_at = $4
 		WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, why, now)

@@ -41,7 +41,7 @@ func TestTenantWall(t *testing.T) {
 		"DeleteDomain": func() error { return d.DeleteDomain(ctx, other, dom.ID) },
 		"Job":          func() error { _, err := d.Job(ctx, other, j.ID); return err },
 		"OpenJob":      func() error { _, err := d.OpenJob(ctx, other, dom.ID, "check"); return err },
-		"Hasten":       func() error { _, _, err := d.Hasten(ctx, other, j.ID, start); return err },
+		"ExpediteJob":  func() error { _, _, err := d.ExpediteJob(ctx, other, j.ID, start); return err },
 		"RestartJob": func() error {
 			return d.InTx(ctx, func(tx *postgres.Tx) error { _, _, err := tx.RestartJob(ctx, other, j.ID, start); return err })
 		},

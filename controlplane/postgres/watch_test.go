@@ -51,7 +51,7 @@ func TestWatchWakesOnChangeAndDeletion(t *testing.T) {
 	stopAgain()
 	c := d.claim(j, "w")
 	soon(t, "the job's start", job)
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), c, start, nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }))
 	soon(t, "the job's end", job)
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	soon(t, "the domain's deletion", domain)
@@ -132,7 +132,7 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 	marker, stopMarker := d.Watch(j.ID)
 	defer stopMarker()
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
-		return tx.JobFails(t.Context(), c, start, start.Add(time.Hour), "x", "y", nil)
+		return tx.FailJob(t.Context(), c, start, start.Add(time.Hour), "x", "y", nil)
 	}))
 	soon(t, "the job's failure", marker)
 	select {
@@ -140,7 +140,7 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 		t.Error("woken for a job that the queue has")
 	default:
 	}
-	if _, ok, err := d.Hasten(t.Context(), d.org, j.ID, start); !ok || err != nil {
+	if _, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	soon(t, "a job that comes sooner", queued)

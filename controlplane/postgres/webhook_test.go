@@ -174,7 +174,7 @@ func TestClaimOfADelivery(t *testing.T) {
 	if err := d.ExtendClaim(t.Context(), c); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
 		t.Errorf("%v", err)
 	}
-	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.JobDone(t.Context(), c, start, nil) }); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
+	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
 		t.Errorf("%v", err)
 	}
 }

@@ -43,12 +43,12 @@ func (c *crowded) is(queue string) bool {
 // need none. Replicas that look at the same moment each find the same
 // need: together they hand over at most what is meant for the workers of all of them.
 func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Duration, err error) {
-	pending, heldBack, err := q.look(ctx)
+	pending, throttled, err := q.look(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	here, free := q.hanging.heldBack()
-	heldBack = append(heldBack, here...)
+	here, free := q.hanging.throttled()
+	throttled = append(throttled, here...)
 	enough := pendingPerWorker * q.Concurrency
 	var open []postgres.Lane
 	full := false
@@ -59,7 +59,7 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Dur
 			continue
 		}
 		open = append(open, postgres.Lane{Queue: name, Room: min(enough-pending[i], relayBatch), After: last[i],
-			HeldBack: heldBack, Few: max(free-pending[i], 0)})
+			Throttled: throttled, Few: max(free-pending[i], 0)})
 	}
 	if len(open) == 0 {
 		return 0, refillEvery, nil
@@ -91,12 +91,12 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Dur
 }
 
 // look returns how many tasks wait for a worker in each queue, and the organizations that are
-// held back (see holdBack). A Redis that was emptied holds none.
-func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, heldBack []string, err error) {
+// held back (see throttle). A Redis that was emptied holds none.
+func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, throttled []string, err error) {
 	var lengths [len(queues)]*redis.IntCmd
 	var held *redis.ZSliceCmd
 	_, err = q.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		held = p.ZRangeWithScores(ctx, heldBackKey, 0, -1)
+		held = p.ZRangeWithScores(ctx, throttledKey, 0, -1)
 		for i, name := range queues {
 			lengths[i] = p.LLen(ctx, pendingKey(name))
 		}
@@ -108,20 +108,20 @@ func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, heldBack []
 	now := float64(time.Now().UnixMilli())
 	for _, z := range held.Val() {
 		if org, ok := z.Member.(string); ok && z.Score > now {
-			heldBack = append(heldBack, org)
+			throttled = append(throttled, org)
 		}
 	}
-	return pending, heldBack, err
+	return pending, throttled, err
 }
 
 // pendingKey is Asynq's list of the tasks that wait for a worker. Its Inspector would tell
 // the length, too, but measures all tasks' memory for it.
 func pendingKey(q controlplane.Queue) string { return "asynq:{" + string(q) + "}:pending" }
 
-// giveWay puts a job that has failed back among those that are due, where others wait for
+// redispatchFailed puts a job that has failed back among those that are due, where others wait for
 // their turn: Asynq's own retry would come before theirs. err is what came of the job; what
 // is returned is for Asynq.
-func (q *Queue) giveWay(ctx context.Context, queue string, p payload, err error) error {
+func (q *Queue) redispatchFailed(ctx context.Context, queue string, p payload, err error) error {
 	if _, failed := errors.AsType[*lifecycle.RetryLater](err); !failed || !q.crowded.is(queue) {
 		return err
 	}
@@ -152,9 +152,9 @@ func urgentWeights() map[string]int {
 func (q *Queue) newServers(base context.Context) (servers []*asynq.Server) {
 	urgent := urgentShare(q.Concurrency)
 	if urgent > 0 {
-		servers = append(servers, q.newServer(base, urgent, urgentWeights(), handBackTime))
+		servers = append(servers, q.newServer(base, urgent, urgentWeights(), requeueTimeout))
 	}
 	all := urgentWeights()
 	all[string(controlplane.QueueBulk)] = 1
-	return append(servers, q.newServer(base, q.Concurrency-urgent, all, handBackTime))
+	return append(servers, q.newServer(base, q.Concurrency-urgent, all, requeueTimeout))
 }

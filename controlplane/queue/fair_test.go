@@ -159,17 +159,17 @@ func TestFailuresGiveWay(t *testing.T) {
 	must(t, w.RunJob(t.Context(), check.ID, check.Generation))
 	j := w.dispatched(q, d, controlplane.JobStartIssuance)
 	failed := w.RunJob(t.Context(), j.ID, j.Generation)
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); failed == nil || !errors.Is(err, failed) {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); failed == nil || !errors.Is(err, failed) {
 		t.Errorf("with nobody waiting: %v", err)
 	}
 	q.crowded[0].Store(true)
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); err != nil {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); err != nil {
 		t.Errorf("%v", err)
 	}
 	if now := w.job(d, j.Type); now.Generation != j.Generation+1 || now.DispatchedAt != nil || now.Attempts != 1 || now.Status != controlplane.JobQueued {
 		t.Errorf("%+v", now)
 	}
-	if err := q.giveWay(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); !errors.Is(err, failed) {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); !errors.Is(err, failed) {
 		t.Errorf("a stale one: %v", err)
 	}
 	w.run(q)

@@ -62,9 +62,9 @@ func (h *hanging) full() bool { return h.share > 0 && h.all >= h.share }
 // those whose jobs hang have evenly.
 func (h *hanging) hasItsPart(jobs int) bool { return jobs*max(len(h.hang), 1) >= h.share }
 
-// heldBack returns the organizations whose jobs that hang are their part of the share, while
+// throttled returns the organizations whose jobs that hang are their part of the share, while
 // it is held, and how many workers are free.
-func (h *hanging) heldBack() (orgs []string, free int) {
+func (h *hanging) throttled() (orgs []string, free int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for org, jobs := range h.hang {

@@ -43,7 +43,7 @@ func TestTheReserveIsCalledWhenTheShareIsHeld(t *testing.T) {
 	if !h.isFull() || !wanted(h.call) {
 		t.Error("the share is held, and nobody was called")
 	}
-	if orgs, free := h.heldBack(); !slices.Equal(orgs, []string{"a"}) || free != 2 {
+	if orgs, free := h.throttled(); !slices.Equal(orgs, []string{"a"}) || free != 2 {
 		t.Errorf("%v, %d free", orgs, free)
 	}
 	if _, ok := h.begin("a", true); ok {
@@ -53,13 +53,13 @@ func TestTheReserveIsCalledWhenTheShareIsHeld(t *testing.T) {
 	if !ok {
 		t.Fatal("the reserve takes nobody's")
 	}
-	if _, free := h.heldBack(); free != 2 {
+	if _, free := h.throttled(); free != 2 {
 		t.Errorf("%d free: the reserve counts among the others", free)
 	}
 	r.end()
 	wanted(h.freed)
 	runs[0].end()
-	if orgs, free := h.heldBack(); h.isFull() || len(orgs) != 0 || free != 3 || !wanted(h.freed) {
+	if orgs, free := h.throttled(); h.isFull() || len(orgs) != 0 || free != 3 || !wanted(h.freed) {
 		t.Errorf("%v, %d free", orgs, free)
 	}
 	if _, ok := h.begin("b", true); ok {
@@ -83,7 +83,7 @@ func TestTheShareIsDividedEvenly(t *testing.T) {
 			begun(t, h, org, true)
 		}
 	}
-	if orgs, _ := h.heldBack(); !slices.Equal(orgs, []string{"a", "b"}) {
+	if orgs, _ := h.throttled(); !slices.Equal(orgs, []string{"a", "b"}) {
 		t.Errorf("%v", orgs)
 	}
 	for org, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true} {
@@ -100,7 +100,7 @@ func TestASingleWorkerHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
 	h := newHanging(time.Hour, 1)
 	begun(t, h, "a", true)
-	if orgs, _ := h.heldBack(); h.isFull() || wanted(h.call) || len(orgs) != 0 {
+	if orgs, _ := h.throttled(); h.isFull() || wanted(h.call) || len(orgs) != 0 {
 		t.Errorf("%+v", h)
 	}
 }

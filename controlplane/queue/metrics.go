@@ -17,7 +17,7 @@ type metrics struct {
 	due     prometheus.Gauge
 	running prometheus.Gauge
 
-	handedBack prometheus.Counter
+	declined prometheus.Counter
 
 	expiring *prometheus.GaugeVec
 }
@@ -32,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Jobs that are queued and due, in all of the database."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
 			Help: "Jobs that a worker holds, in all of the database."}),
-		handedBack: prometheus.NewCounter(prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
+		declined: prometheus.NewCounter(prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
 			Help: "Jobs that went back into their row because others of their organization hang."}),
 		expiring: newExpiring(),
 	}
@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.handedBack, m.expiring)
+		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.declined, m.expiring)
 	}
 	return m
 }

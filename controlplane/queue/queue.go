@@ -26,8 +26,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// handBackTime is more than a job that is interrupted takes to be handed back.
-const handBackTime = 5 * time.Second
+// requeueTimeout is more than a job that is interrupted takes to be handed back.
+const requeueTimeout = 5 * time.Second
 
 // Config is what a Queue is made of. Store, Lifecycle and RedisURL are needed.
 type Config struct {
@@ -162,7 +162,7 @@ func (h *handlers) wait() {
 	h.mu.Unlock()
 	select {
 	case <-idle:
-	case <-time.After(handBackTime):
+	case <-time.After(requeueTimeout):
 	}
 }
 

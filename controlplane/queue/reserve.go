@@ -14,12 +14,12 @@ const (
 	reserveLooks = 100 * time.Millisecond
 	// reserveRests is how long it is not called again when it was not.
 	reserveRests = time.Second
-	// handBackEvery is how often at most a worker of the reserve hands a job back.
-	handBackEvery = 25 * time.Millisecond
-	// heldBackKey has the organizations of which a job was handed back, each with the time in
+	// declineEvery is how often at most a worker of the reserve hands a job back.
+	declineEvery = 25 * time.Millisecond
+	// throttledKey has the organizations of which a job was handed back, each with the time in
 	// Unix milliseconds until when the relays of all processes know it.
-	heldBackKey   = "dcvaas:held-back"
-	heldBackStays = 10 * time.Second
+	throttledKey = "dcvaas:held-back"
+	throttledFor = 10 * time.Second
 )
 
 // reserve adds workers while jobs that hang hold their share of the others, until ctx ends.
@@ -50,28 +50,28 @@ func (q *Queue) reserve(ctx, base context.Context) {
 	}
 }
 
-// handBack puts a job that the reserve must not take back into its row: it keeps its place
+// redispatchDeclined puts a job that the reserve must not take back into its row: it keeps its place
 // among its organization's, of which the relays hand over no more than can run.
-func (q *Queue) handBack(ctx context.Context, p payload) error {
-	q.metrics.handedBack.Inc()
-	if q.hanging.isFull() && q.holdBack(ctx, p.Org) {
+func (q *Queue) redispatchDeclined(ctx context.Context, p payload) error {
+	q.metrics.declined.Inc()
+	if q.hanging.isFull() && q.throttle(ctx, p.Org) {
 		q.Logger.WarnContext(ctx, "queue: jobs of an organization hang; others pass the rest of its jobs", "organization", p.Org)
 	}
-	sleep(ctx, handBackEvery)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
+	sleep(ctx, declineEvery)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requeueTimeout)
 	defer cancel()
-	return q.Store.PutBack(ctx, p.Job, p.Generation)
+	return q.Store.RedispatchDeclined(ctx, p.Job, p.Generation)
 }
 
-// holdBack tells the relays of all processes that the organization's jobs hang. It returns
+// throttle tells the relays of all processes that the organization's jobs hang. It returns
 // whether that is new to them. Where it fails, more is handed back.
-func (q *Queue) holdBack(ctx context.Context, org string) bool {
+func (q *Queue) throttle(ctx context.Context, org string) bool {
 	now := time.Now()
 	var added *redis.IntCmd
 	_, err := q.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZRemRangeByScore(ctx, heldBackKey, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
-		added = p.ZAdd(ctx, heldBackKey, redis.Z{Score: float64(now.Add(heldBackStays).UnixMilli()), Member: org})
-		p.Expire(ctx, heldBackKey, 2*heldBackStays)
+		p.ZRemRangeByScore(ctx, throttledKey, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
+		added = p.ZAdd(ctx, throttledKey, redis.Z{Score: float64(now.Add(throttledFor).UnixMilli()), Member: org})
+		p.Expire(ctx, throttledKey, 2*throttledFor)
 		return nil
 	})
 	return err == nil && added.Val() > 0

@@ -74,11 +74,11 @@ func (w *world) ranOnce(org string, h *orders, n int) {
 	}
 }
 
-// handedBack returns how many jobs the process has handed back.
-func (w *world) handedBack(q *Queue) int {
+// declined returns how many jobs the process has handed back.
+func (w *world) declined(q *Queue) int {
 	w.t.Helper()
 	r := prometheus.NewRegistry()
-	must(w.t, r.Register(q.metrics.handedBack))
+	must(w.t, r.Register(q.metrics.declined))
 	families, err := r.Gather()
 	must(w.t, err)
 	return int(families[0].GetMetric()[0].GetCounter().GetValue())
@@ -101,14 +101,14 @@ func TestHangingJobsHoldUpNobodyElse(t *testing.T) {
 		w.eventually("what stood before it to be handed back", func() bool {
 			return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND dispatched_at IS NOT NULL`, org) == 0
 		})
-		before := w.handedBack(q)
+		before := w.declined(q)
 		for i := range 3 {
 			w.waitDomain(w.add(fmt.Sprintf("passes%d.example.com", i)), controlplane.DomainActive)
 		}
 		if n := h.count(); n != q.Concurrency {
 			t.Errorf("%d jobs of the organization that hangs run on %d workers", n, q.Concurrency)
 		}
-		if n := w.handedBack(q); n != before || n == 0 {
+		if n := w.declined(q); n != before || n == 0 {
 			t.Errorf("%d jobs were handed back, and then %d", before, n-before)
 		}
 		if n := w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND run_at > now()`, org); n != 0 {
@@ -166,7 +166,7 @@ func TestSlowJobsKeepAllWorkers(t *testing.T) {
 }
 
 // Jobs that do not hang are never handed back, and one organization's have all the workers.
-func TestFastJobsAreNotHandedBack(t *testing.T) {
+func TestFastJobsAreNotDeclined(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	const jobs = 40
@@ -178,7 +178,7 @@ func TestFastJobsAreNotHandedBack(t *testing.T) {
 	w.eventually("a job on every worker", func() bool { return h.count() == q.Concurrency })
 	h.releaseAll(0)
 	w.ranOnce(w.org, h, jobs)
-	if n := w.handedBack(q); n != 0 {
+	if n := w.declined(q); n != 0 {
 		t.Errorf("%d jobs were handed back", n)
 	}
 }
@@ -199,7 +199,7 @@ func TestASingleWorkerHandsNothingBack(t *testing.T) {
 		h.release(i)
 	}
 	w.ranOnce(w.org, h, jobs)
-	if n := w.handedBack(q); n != 0 {
+	if n := w.declined(q); n != 0 {
 		t.Errorf("%d jobs were handed back", n)
 	}
 }

@@ -151,7 +151,7 @@ func TestDeadLetteredIsArchivedAtOnce(t *testing.T) {
 		}
 		// Started afresh it has a task of its own beside the archived one.
 		w.ca.refuse(false)
-		if _, started, err := w.RetryJob(t.Context(), controlplane.System("test"), w.org, j.ID); err != nil || !started {
+		if _, started, err := w.RestartJob(t.Context(), controlplane.System("test"), w.org, j.ID); err != nil || !started {
 			t.Fatal(started, err)
 		}
 		w.waitDomain(d, controlplane.DomainActive)

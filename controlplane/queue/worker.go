@@ -46,7 +46,7 @@ func (q *Queue) handler(reserve bool) asynq.Handler {
 		}
 		run, ok := q.hanging.begin(p.Org, reserve)
 		if !ok {
-			return q.handBack(ctx, p)
+			return q.redispatchDeclined(ctx, p)
 		}
 		defer run.end()
 		began := time.Now()
@@ -57,7 +57,7 @@ func (q *Queue) handler(reserve bool) asynq.Handler {
 			return fmt.Errorf("%w: %w", dead, asynq.SkipRetry)
 		}
 		queue, _ := asynq.GetQueueName(ctx)
-		return q.giveWay(ctx, queue, p, err)
+		return q.redispatchFailed(ctx, queue, p, err)
 	})
 }
 

@@ -219,7 +219,7 @@ func (w *world) serveCustomers() {
 		d, err := w.store.Domain(ctx, w.org, j.DomainID)
 		must(w.t, err)
 		if d.CertificateID == "" {
-			_, started, err := w.workers.RetryJob(ctx, controlplane.System("customer"), w.org, a.job)
+			_, started, err := w.workers.RestartJob(ctx, controlplane.System("customer"), w.org, a.job)
 			must(w.t, err)
 			if started {
 				w.seen.asked++

@@ -10,7 +10,7 @@ import (
 
 // A job that was not taken up is due again at its place, as a new generation; only the last
 // dispatch can say so, and only while nobody runs the job.
-func TestPutBack(t *testing.T) {
+func TestRedispatchDeclined(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.backlog(d.org, critical, 2, start.Add(-time.Hour))
@@ -23,14 +23,14 @@ func TestPutBack(t *testing.T) {
 		job        controlplane.Job
 		generation int
 	}{{stale, stale.Generation - 1}, {stale, stale.Generation + 1}, {running, running.Generation}} {
-		if err := d.PutBack(t.Context(), p.job.ID, p.generation); err != nil {
+		if err := d.RedispatchDeclined(t.Context(), p.job.ID, p.generation); err != nil {
 			t.Fatal(err)
 		}
 		if now, err := d.Job(t.Context(), d.org, p.job.ID); err != nil || now.Generation != p.job.Generation || now.DispatchedAt == nil {
 			t.Errorf("generation %d: %+v, %v", p.generation, now, err)
 		}
 	}
-	if err := d.PutBack(t.Context(), stale.ID, stale.Generation); err != nil {
+	if err := d.RedispatchDeclined(t.Context(), stale.ID, stale.Generation); err != nil {
 		t.Fatal(err)
 	}
 	again := d.batch(d.Store, room(10))
@@ -40,7 +40,7 @@ func TestPutBack(t *testing.T) {
 }
 
 // A worker may have the task before its dispatch is committed.
-func TestPutBackWaitsForTheDispatch(t *testing.T) {
+func TestRedispatchDeclinedWaitsForTheDispatch(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.backlog(d.org, critical, 1, start.Add(-time.Hour))
@@ -48,7 +48,7 @@ func TestPutBackWaitsForTheDispatch(t *testing.T) {
 	returned := make(chan error, 1)
 	_, err := d.DispatchDue(t.Context(), start, room(1), func(jobs []controlplane.Job) error {
 		id = jobs[0].ID
-		go func() { returned <- d.PutBack(t.Context(), id, jobs[0].Generation) }()
+		go func() { returned <- d.RedispatchDeclined(t.Context(), id, jobs[0].Generation) }()
 		for value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
 			if len(returned) > 0 {
 				t.Error("it did not wait")
@@ -70,7 +70,7 @@ func TestPutBackWaitsForTheDispatch(t *testing.T) {
 }
 
 // Who is held back gets the few that are named, whether or not there is room for all.
-func TestHeldBackOrganizationsGetFew(t *testing.T) {
+func TestThrottledOrganizationsGetFew(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ room, few, held, other int }{
 		{100, 0, 0, 20}, {100, 3, 3, 20}, {100, 50, 20, 20}, // room for all
@@ -80,7 +80,7 @@ func TestHeldBackOrganizationsGetFew(t *testing.T) {
 		held, other := d.org, d.organization(1000)
 		d.backlog(held, critical, 20, start.Add(-2*time.Hour))
 		d.backlog(other, critical, 20, start.Add(-time.Hour))
-		lane := postgres.Lane{Queue: critical, Room: tt.room, HeldBack: []string{held}, Few: tt.few}
+		lane := postgres.Lane{Queue: critical, Room: tt.room, Throttled: []string{held}, Few: tt.few}
 		n := perOrganization(d.batch(d.Store, []postgres.Lane{lane}))
 		if n[held] != tt.held || n[other] != tt.other {
 			t.Errorf("%+v: %d of the one that is held back, %d of the other", tt, n[held], n[other])
