@@ -17,15 +17,16 @@ import (
 // account is a registered account, ready to sign.
 type account struct {
 	key    crypto.Signer
-	sealed []byte // the key, as it is stored
+	sealed []byte // the key as stored
 	url    string // the kid
 }
 
-// registered returns the account at a CA: from memory, from the store, or by registering one. An account whose URL is
-// forgotten is not taken: it is the one that the CA has just said it does not know. Its error is an *Error, or the store's.
+// registered returns the account at the CA: from memory, from the store, or by registering one. It
+// does not return an account whose URL is forgotten, because the CA has just rejected that URL as
+// unknown. It returns an *Error or the store's error.
 //
-// The key is stored, sealed, before the CA hears of it. Two workers therefore register the same key, and the CA gives both
-// the same account (RFC 8555 §7.3.1).
+// The sealed key is stored before it is sent to the CA. Two workers therefore register the same
+// key, and the CA returns the same account to both (RFC 8555 §7.3.1).
 func (a *authority) registered(ctx context.Context, forgotten string) (*account, error) {
 	select {
 	case a.accountLock <- struct{}{}:
@@ -52,7 +53,7 @@ func (a *authority) registered(ctx context.Context, forgotten string) (*account,
 			}
 		}
 		stored.URL, err = a.register(ctx, key)
-		if isDead(err) && a.isSpent(ctx, key) {
+		if isAccountRejected(err) && a.isKeyDeactivated(ctx, key) {
 			if key, stored, err = a.replaceKey(ctx, stored); err == nil {
 				stored.URL, err = a.register(ctx, key)
 			}
@@ -68,7 +69,7 @@ func (a *authority) registered(ctx context.Context, forgotten string) (*account,
 	return a.account, nil
 }
 
-// storedAccount returns the account in the store, put there with a new key where there was none.
+// storedAccount returns the account in the store. It creates one with a new key if there is none.
 func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, error) {
 	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
 	if err != nil {
@@ -113,8 +114,8 @@ func (a *authority) openKey(stored *controlplane.Account) (crypto.Signer, error)
 	return key, nil
 }
 
-// register makes the account known to the CA and returns its URL. For a key that the CA knows it is the URL of the account
-// that there is.
+// register registers the key with the CA and returns the account's URL. If the CA knows the key,
+// that is the URL of the existing account.
 func (a *authority) register(ctx context.Context, key crypto.Signer) (string, error) {
 	dir, err := a.directory(ctx)
 	if err != nil {
@@ -122,8 +123,8 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 	}
 	if dir.Meta.ExternalAccountRequired && a.EABKeyID == "" {
 		return "", &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Over: true,
-			Message: a.Name + " takes accounts only with an external account binding.",
-			Fix:     "The operator must get a key id and an HMAC key from the CA and configure them."}
+			Message: a.Name + " requires an external account binding.",
+			Fix:     "Ask the operator to get a key ID and an HMAC key from the CA and to configure them."}
 	}
 	s, err := a.open(ctx, key, "")
 	if err != nil {
@@ -146,13 +147,13 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 		return "", err
 	}
 	if got.Location == "" {
-		return "", unreachable(a.Name, errors.New("a new account without a Location"))
+		return "", unreachable(a.Name, errors.New("the new-account response has no Location header"))
 	}
 	a.cfg.Logger.InfoContext(ctx, "registered an ACME account", "ca", a.Name, "account", got.Location)
 	return got.Location, nil
 }
 
-// storeError wraps an error of Accounts.
+// storeError wraps an error of the account store.
 func (a *authority) storeError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return a.interrupted(ctx)

@@ -11,13 +11,14 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 )
 
-// directoryLife is how long a directory is believed; it hardly ever changes.
+// directoryLife is how long a directory is cached. Directories rarely change.
 const directoryLife = 10 * time.Minute
 
-// directoryGrace is how long an old directory serves while a new one is asked for.
+// directoryGrace is how long an expired directory remains in use while a new one is fetched.
 const directoryGrace = 30 * time.Second
 
-// authority is what all sessions with one CA share: connections, nonces, the directory and the account.
+// authority is the state that all sessions with one CA share: connections, nonces, the directory,
+// and the account.
 type authority struct {
 	CA
 	cfg       *Config
@@ -25,16 +26,16 @@ type authority struct {
 	nonces    nonces
 	breaker   breaker
 
-	dirMu sync.Mutex // held for looking only, never during a request
+	dirMu sync.Mutex // held only to read or replace dir, never during a request
 	dir   *directory
 
-	// account is guarded by its lock, which is held while the account is looked up or registered: a channel, so that waiting
-	// for it ends with the context.
+	// accountLock guards account and is held while the account is read from the store or
+	// registered. It is a channel, so that waiting for it stops when the context is done.
 	accountLock chan struct{}
 	account     *account
 }
 
-// directory is a CA's directory, as read and as it came.
+// directory is a CA's directory, parsed and as received.
 type directory struct {
 	lego.Directory
 	raw []byte
@@ -47,8 +48,8 @@ func newAuthority(ca CA, cfg *Config) *authority {
 
 func (a *authority) now() time.Time { return a.cfg.Now() }
 
-// directory returns the CA's directory, asking for it where it is not known or too old. While one caller asks for one that is
-// too old, the others make do with it. Its error is an *Error.
+// directory returns the CA's directory and fetches it if it is missing or expired. While one caller
+// fetches a new one, the others use the expired one. It returns an *Error.
 func (a *authority) directory(ctx context.Context) (*directory, error) {
 	a.dirMu.Lock()
 	dir, now := a.dir, a.now()
@@ -63,7 +64,7 @@ func (a *authority) directory(ctx context.Context) (*directory, error) {
 	return a.fetchDirectory(ctx)
 }
 
-// fetchDirectory asks the CA for its directory, and keeps it. Its error is an *Error.
+// fetchDirectory fetches and caches the CA's directory. It returns an *Error.
 func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.DirectoryURL, nil)
 	if err != nil {
@@ -75,14 +76,14 @@ func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, a.useless(resp, body)
+		return nil, a.unusable(resp, body)
 	}
 	dir := &directory{raw: body, at: a.now()}
 	if err := json.Unmarshal(body, &dir.Directory); err != nil {
 		return nil, unreachable(a.Name, err)
 	}
 	if dir.NewNonceURL == "" || dir.NewAccountURL == "" || dir.NewOrderURL == "" {
-		return nil, unreachable(a.Name, errors.New("the directory lacks newNonce, newAccount or newOrder"))
+		return nil, unreachable(a.Name, errors.New("the directory lacks newNonce, newAccount, or newOrder"))
 	}
 	a.dirMu.Lock()
 	a.dir = dir
@@ -90,7 +91,8 @@ func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 	return dir, nil
 }
 
-// distrust forgets what the CA may have changed meanwhile, after it could not be understood.
+// distrust drops the cached directory and nonces. It is called after a response that could not be
+// understood, because the CA may have changed them.
 func (a *authority) distrust() {
 	a.nonces.clear()
 	a.dirMu.Lock()
@@ -98,16 +100,17 @@ func (a *authority) distrust() {
 	a.dirMu.Unlock()
 }
 
-// Directory is what a CA says of itself (RFC 8555 §7.1.1).
+// Directory is a CA's description of itself (RFC 8555 §7.1.1).
 type Directory struct {
-	CAAIdentities  []string          // issuer domain names that allow it in CAA records
-	Profiles       map[string]string // certificate profiles on offer, with a description; empty if it has none
+	CAAIdentities  []string          // issuer domain names that authorize the CA in CAA records
+	Profiles       map[string]string // certificate profiles by name, with a description; empty if the CA offers none
 	TermsOfService string
 	Website        string
-	RenewalInfo    bool // it answers RFC 9773 requests
+	RenewalInfo    bool // whether the CA serves renewal information (RFC 9773)
 }
 
-// Directory returns what the CA of that name says of itself, at most 10 minutes old. Its error is an *Error.
+// Directory returns the directory of the CA with the given name, at most 10 minutes old. It returns
+// an *Error.
 func (e *Engine) Directory(ctx context.Context, ca string) (Directory, error) {
 	a, err := e.authority(ca)
 	if err != nil {

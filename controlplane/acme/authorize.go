@@ -13,15 +13,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// pending is an authorization that is still to be proved.
+// pending is an authorization that is not valid yet.
 type pending struct {
 	url       string
 	challenge lego.Challenge
 	value     string // of the TXT record
 }
 
-// authorize proves control for every authorization that is not valid yet, by DNS-01 (RFC 8555 §8.4), and leaves the order
-// ready. Apex and wildcard have an authorization each, whose two values stand at one target.
+// authorize proves control for each pending authorization by DNS-01 (RFC 8555 §8.4) and sets the
+// order's status to ready. Apex and wildcard have separate authorizations, with two values at one
+// target.
 func (r *run) authorize(state *lego.Order) error {
 	open, err := r.pendingAuthorizations(state.Authorizations)
 	if err != nil {
@@ -32,17 +33,17 @@ func (r *run) authorize(state *lego.Order) error {
 			return err
 		}
 	}
-	state.Status = lego.StatusReady // finalize finds out where the CA has not noticed yet
+	state.Status = lego.StatusReady // finalize detects that the CA has not updated the order yet
 	return nil
 }
 
 func (r *run) prove(open []pending) error {
-	unsaid := slices.DeleteFunc(slices.Clone(open), func(p pending) bool { return p.challenge.Status != lego.StatusPending })
-	if len(unsaid) > 0 {
+	unaccepted := slices.DeleteFunc(slices.Clone(open), func(p pending) bool { return p.challenge.Status != lego.StatusPending })
+	if len(unaccepted) > 0 {
 		if err := r.publish(open); err != nil {
 			return err
 		}
-		for _, p := range unsaid {
+		for _, p := range unaccepted {
 			if err := r.accept(p); err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ func (r *run) prove(open []pending) error {
 	return r.awaitAuthorizations(open)
 }
 
-// publish has the TXT values recorded and answered.
+// publish stores the TXT values and has them served.
 func (r *run) publish(open []pending) error {
 	values := make([]string, 0, len(open))
 	for _, p := range open {
@@ -71,7 +72,7 @@ func (r *run) publish(open []pending) error {
 	return nil
 }
 
-// pendingAuthorizations reads the authorizations and returns those that are still to be proved.
+// pendingAuthorizations fetches the authorizations and returns those that are still pending.
 func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
 	var open []pending
 	for _, url := range urls {
@@ -102,12 +103,13 @@ func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err erro
 	return authz, err
 }
 
-// dnsChallenge picks the DNS-01 challenge and computes its TXT value: base64url(SHA-256(key authorization)).
+// dnsChallenge selects the DNS-01 challenge and computes its TXT value: base64url(SHA-256(key
+// authorization)).
 func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error) {
 	i := slices.IndexFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Type == "dns-01" })
 	if i < 0 {
 		return pending{}, &Error{Class: Rejected, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
-			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)), Fix: "Order from another CA."}
+			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)), Fix: "Use another CA."}
 	}
 	challenge := authz.Challenges[i]
 	keyAuthorization, err := r.session.core.GetKeyAuthorization(challenge.Token)
@@ -118,8 +120,9 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 	return pending{url: url, challenge: challenge, value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
 }
 
-// accept tells the CA to validate. A refusal counts only where the challenge still waits to be accepted: a worker before
-// this one may have been heard, and its validation may end at this moment.
+// accept requests validation from the CA. A rejection is returned only if the challenge is still
+// pending: a previous worker's request may have reached the CA, and the validation may finish at
+// any moment.
 func (r *run) accept(p pending) error {
 	err := r.session.do(func() error {
 		_, err := r.session.core.Challenges.New(p.challenge.URL)
@@ -140,7 +143,7 @@ func (r *run) accept(p pending) error {
 	return nil
 }
 
-// awaitAuthorizations polls until the CA has validated all of them, or one is invalid.
+// awaitAuthorizations polls until all authorizations are valid or one is invalid.
 func (r *run) awaitAuthorizations(open []pending) error {
 	return r.poll(func() (bool, error) {
 		for len(open) > 0 {
@@ -159,7 +162,8 @@ func (r *run) awaitAuthorizations(open []pending) error {
 	})
 }
 
-// failedAuthorization says why an authorization came to nothing. It must follow the request that fetched it.
+// failedAuthorization returns the reason why an authorization failed. Call it right after the
+// request that fetched the authorization.
 func (r *run) failedAuthorization(authz lego.Authorization) error {
 	if e := r.challengeError(authz); e != nil {
 		return e
@@ -167,8 +171,8 @@ func (r *run) failedAuthorization(authz lego.Authorization) error {
 	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "authorization is " + clip(authz.Status, 50)})
 }
 
-// challengeError makes an Error of the challenge that failed, or returns nil if none says why. It must follow the request
-// that fetched the authorization.
+// challengeError returns an Error for the failed challenge, or nil if no challenge has an error.
+// Call it right after the request that fetched the authorization.
 func (r *run) challengeError(authz lego.Authorization) *Error {
 	if !slices.ContainsFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Error != nil }) {
 		return nil

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Breaker says when a CA that does not answer is left alone for a while.
+// Breaker configures the circuit breaker of each CA.
 type Breaker struct {
-	Failures int           // runs in a row that found it Unreachable; default 5, none where negative
-	Open     time.Duration // how long it is left alone at first, and twice as long after each probe that fails; default 30 s
-	MaxOpen  time.Duration // no longer than that; default 5 minutes
+	Failures int           // consecutive Unreachable runs that open it; default 5, disabled if negative
+	Open     time.Duration // first open period, doubled after each failed probe; default 30 s
+	MaxOpen  time.Duration // longest open period; default 5 minutes
 }
 
 func (b Breaker) withDefaults() Breaker {
@@ -27,27 +27,28 @@ func (b Breaker) withDefaults() Breaker {
 	return b
 }
 
-// breaker is the circuit breaker of one CA. It counts runs, not requests: a run resumes by itself after a fault that passes.
-// Answers of any kind, a refusal with them, show that the CA is there.
+// breaker is the circuit breaker of one CA. It counts runs, not requests, because a run retries
+// after transient faults. Any response, including a rejection, shows that the CA is reachable.
 //
-// It belongs to one process. What is out of reach is so from where the process stands: a replica whose way out is broken must
-// not stop the others, and none of them should need Redis in order to find out that a CA is away. Each learns it at the cost
-// of a few runs. It is not gobreaker because the time is injected here, and because a stopped run is neither success nor
+// It is local to one process. Reachability depends on the process's network: a replica with a
+// broken outbound connection must not stop the others, and no replica should need Redis to detect
+// that a CA is unreachable. Each replica finds out at the cost of a few runs. gobreaker does not
+// fit because the clock is injected here, and because an interrupted run is neither a success nor a
 // failure.
 type breaker struct {
 	cfg Breaker
 
 	mu       sync.Mutex
-	failures int           // in a row
-	until    time.Time     // the CA is left alone until then; zero while it is in use
-	open     time.Duration // length of the present or last pause
-	probing  bool          // one run is finding out whether the CA is back
-	trial    bool          // its directory answered; that orders go through no run has shown yet
-	doubted  time.Time     // until then its directory's answer says nothing: it answered before, and orders failed
+	failures int           // consecutive
+	until    time.Time     // end of the open period; zero while the breaker is closed
+	open     time.Duration // length of the current or last open period
+	probing  bool          // one run is checking whether the CA is reachable again
+	trial    bool          // the directory was fetched again, but no run has succeeded since
+	doubted  time.Time     // until then a fetched directory does not close the breaker (doubtFor)
 }
 
-// enter asks for leave to begin a run. Where it is given, leave must be called with how the run ended; probe tells leave
-// what was agreed.
+// enter requests permission to start a run. If ok is true, the caller must pass probe and the run's
+// result to leave.
 func (b *breaker) enter(now time.Time) (ok, probe bool, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,7 +64,7 @@ func (b *breaker) enter(now time.Time) (ok, probe bool, until time.Time) {
 	return true, true, time.Time{}
 }
 
-// leave says how a run ended. It returns whether the CA has been given up, or taken back, by it.
+// leave records the result of a run. It reports whether the run opened or closed the breaker.
 func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +77,7 @@ func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bo
 		if probe || b.until.IsZero() {
 			b.failures, b.until, b.open, b.trial, b.doubted = 0, time.Time{}, 0, false, time.Time{}
 		}
-	case unanswered:
+	case failed:
 		b.failures++
 		switch {
 		case probe || b.trial:
@@ -94,7 +95,7 @@ func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bo
 	return opened, closed
 }
 
-// healthy reports whether a run would be let in; it takes nobody's place.
+// healthy reports whether a run would be permitted. It does not start a probe.
 func (b *breaker) healthy(now time.Time) (bool, time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,30 +113,30 @@ func (b *breaker) healthy(now time.Time) (bool, time.Time) {
 type result int
 
 const (
-	unsaid     result = iota // nothing was learned of the CA
-	answered                 // the CA is there
-	unanswered               // it is not
+	inconclusive result = iota // the run does not show whether the CA is reachable
+	answered                   // the CA responded
+	failed                     // the CA is unreachable
 )
 
-// outcome says what the end of a run tells of the CA.
+// outcome returns what the result of a run shows about the CA.
 func outcome(err error) result {
 	if err == nil {
 		return answered
 	}
 	e, ok := errors.AsType[*Error](err)
 	switch {
-	case !ok: // the journal's
-		return unsaid
+	case !ok: // an error of the journal
+		return inconclusive
 	case e.Class == Unreachable:
-		return unanswered
+		return failed
 	case e.Class == Interrupted || e.Class == Internal:
-		return unsaid
+		return inconclusive
 	}
 	return answered
 }
 
-// guarded calls do unless the CA is given up for now, and counts how it ends. Its error is do's, or an *Error of class
-// Unreachable.
+// guarded calls do unless the breaker is open, and records the result. It returns do's error, or an
+// *Error of class Unreachable.
 func (a *authority) guarded(ctx context.Context, do func() error) error {
 	ok, probe, until := a.breaker.enter(a.now())
 	if !ok {
@@ -146,27 +147,27 @@ func (a *authority) guarded(ctx context.Context, do func() error) error {
 		opened, closed := a.breaker.leave(a.now(), probe, err)
 		switch {
 		case opened:
-			a.cfg.Logger.WarnContext(ctx, "the CA does not answer; it is left alone for a while", "ca", a.Name, "error", err)
+			a.cfg.Logger.WarnContext(ctx, "acme: CA unreachable, circuit breaker opened", "ca", a.Name, "error", err)
 		case closed:
-			a.cfg.Logger.InfoContext(ctx, "the CA answers again", "ca", a.Name)
+			a.cfg.Logger.InfoContext(ctx, "acme: CA reachable again, circuit breaker closed", "ca", a.Name)
 		}
 	}()
 	err = do()
 	return err
 }
 
-// errPanicked stands for the end of a run that did not return.
+// errPanicked is the result of a run that panicked.
 var errPanicked = errors.New("the run panicked")
 
-// down is the Error for a CA that is left alone.
+// down is the Error for a CA with an open breaker.
 func (a *authority) down(until time.Time) *Error {
 	e := unreachable(a.Name, errors.New("the circuit breaker is open"))
 	e.RetryAt, e.RetryAfter = until, max(until.Sub(a.now()), 0)
 	return e
 }
 
-// Healthy reports whether the CA of that name is in use. Where it is not, because it did not answer several times in a row,
-// until is when it is tried again. A CA that is not configured is not healthy.
+// Healthy reports whether the CA with the given name accepts runs. If its breaker is open, until is
+// the time of the next probe. An unconfigured CA is not healthy.
 func (e *Engine) Healthy(ca string) (ok bool, until time.Time) {
 	a, err := e.authority(ca)
 	if err != nil {
@@ -175,8 +176,8 @@ func (e *Engine) Healthy(ca string) (ok bool, until time.Time) {
 	return a.breaker.healthy(a.now())
 }
 
-// Answering reports whether the CA of that name is not given up: false from when it is left alone until a run or a look at its
-// directory finds it back, between the pauses too.
+// Answering reports whether the breaker of the CA with the given name is closed. It stays false
+// between the open periods, until a run or a fetch of the directory succeeds.
 func (e *Engine) Answering(ca string) bool {
 	a, err := e.authority(ca)
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// clockSkew is how far a CA's clock may be ahead of ours.
+// clockSkew is how far a CA's clock may be ahead of the local clock.
 const clockSkew = 5 * time.Minute
 
-// download fetches the chain (RFC 8555 §7.4.2), checks it, and makes the certificate of it.
+// download fetches the chain (RFC 8555 §7.4.2), checks it, and returns it as a certificate.
 func (r *run) download() (*controlplane.Certificate, error) {
 	var got []byte
 	err := r.session.do(func() (err error) {
@@ -38,14 +38,14 @@ func (r *run) download() (*controlplane.Certificate, error) {
 	}
 	if err != nil {
 		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA, Over: true, Err: err,
-			Message: r.order.CA + " gave a certificate that is not the one that was ordered: " + err.Error() + ".",
-			Fix:     "It was not stored. A new order is made; when it happens again, tell the operator."}
+			Message: r.order.CA + " issued a certificate that does not match the order: " + err.Error() + ".",
+			Fix:     "No action needed. The certificate was discarded, and a new order is placed. If this happens again, contact the operator."}
 	}
 	return r.certificate(chain), nil
 }
 
-// preferred returns the chain that ends at the wanted root, out of the CA's alternates. Where there is none, the CA's
-// default is taken: a certificate with another chain is better than none.
+// preferred returns the alternate chain that ends at the preferred root. If there is none, it
+// returns the CA's default chain, because a certificate with another chain is better than none.
 func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 	want := r.order.PreferredChain
 	if want == "" || endsAt(chain, want) {
@@ -61,17 +61,18 @@ func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 			return parsed
 		}
 	}
-	r.engine.cfg.Logger.WarnContext(r.ctx, "the CA has no chain to the preferred root", "ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
+	r.engine.cfg.Logger.WarnContext(r.ctx, "acme: CA offers no chain to the preferred root", "ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
 	return chain
 }
 
-// endsAt reports whether a chain leads to the root of that common name, which is mostly left out of the chain.
+// endsAt reports whether a chain ends at the root with the given common name. The root itself is
+// usually not in the chain.
 func endsAt(chain []*x509.Certificate, root string) bool {
 	last := chain[len(chain)-1]
 	return strings.EqualFold(last.Issuer.CommonName, root) || len(chain) > 1 && strings.EqualFold(last.Subject.CommonName, root)
 }
 
-// parseChain reads PEM certificates, of which there must be one at least.
+// parseChain parses one or more PEM certificates.
 func parseChain(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for {
@@ -80,22 +81,22 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("a PEM block of type %q in the chain", clip(block.Type, 50))
+			return nil, fmt.Errorf("the chain has a PEM block of type %q, want CERTIFICATE", clip(block.Type, 50))
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d of the chain cannot be read", len(chain)+1)
+			return nil, fmt.Errorf("certificate %d of the chain is malformed", len(chain)+1)
 		}
 		chain = append(chain, cert)
 	}
 	if len(chain) == 0 {
-		return nil, errors.New("there is no certificate in the answer")
+		return nil, errors.New("the response contains no certificate")
 	}
 	return chain, nil
 }
 
-// checkChain refuses a chain whose leaf has other names, another key, or is not valid now, or in which a signature is not
-// that of the next certificate.
+// checkChain returns an error if the leaf's names or key differ from the order, if the leaf is not
+// valid now, or if a certificate is not signed by the next one.
 func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time) error {
 	leaf := chain[0]
 	if err := checkNames(leaf, o.Names); err != nil {
@@ -103,26 +104,27 @@ func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time)
 	}
 	csr, err := x509.ParseCertificateRequest(o.CSR)
 	if err != nil {
-		return errors.New("the order's CSR cannot be read")
+		return errors.New("the order's CSR is malformed")
 	}
 	if !bytes.Equal(csr.RawSubjectPublicKeyInfo, leaf.RawSubjectPublicKeyInfo) {
-		return errors.New("its key is not that of the CSR")
+		return errors.New("its key does not match the CSR")
 	}
 	if leaf.IsCA {
 		return errors.New("it is a CA certificate")
 	}
 	if now.Add(clockSkew).Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
-		return fmt.Errorf("it is valid from %s to %s, which is not now", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("it is not valid now, only from %s to %s", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	for i, cert := range chain[:len(chain)-1] {
 		if !bytes.Equal(cert.RawIssuer, chain[i+1].RawSubject) || cert.CheckSignatureFrom(chain[i+1]) != nil {
-			return fmt.Errorf("certificate %d of the chain is not signed by the next", i+1)
+			return fmt.Errorf("certificate %d of the chain is not signed by the next certificate", i+1)
 		}
 	}
 	return nil
 }
 
-// checkNames compares the names of a certificate with those ordered. A common name must be one of them.
+// checkNames returns an error unless the certificate's names are the ordered ones. A common name
+// must be one of them.
 func checkNames(leaf *x509.Certificate, names []string) error {
 	got := make([]string, len(leaf.DNSNames))
 	for i, name := range leaf.DNSNames {
@@ -132,15 +134,15 @@ func checkNames(leaf *x509.Certificate, names []string) error {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(slices.Compact(got), slices.Compact(want)) || len(leaf.IPAddresses)+len(leaf.EmailAddresses)+len(leaf.URIs) > 0 {
-		return fmt.Errorf("it is for %s", clip(strings.Join(got, ", "), 300))
+		return fmt.Errorf("its names are %s", clip(strings.Join(got, ", "), 300))
 	}
 	if cn := strings.ToLower(leaf.Subject.CommonName); cn != "" && !slices.Contains(want, cn) {
-		return fmt.Errorf("its common name is %q", clip(cn, 253))
+		return fmt.Errorf("its common name %q was not ordered", clip(cn, 253))
 	}
 	return nil
 }
 
-// certificate describes a checked chain.
+// certificate returns the certificate of a checked chain.
 func (r *run) certificate(chain []*x509.Certificate) *controlplane.Certificate {
 	leaf, o := chain[0], r.order
 	var text bytes.Buffer

@@ -16,80 +16,85 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
-// CA is one certificate authority that certificates can be had from.
+// CA configures one certificate authority.
 type CA struct {
-	// Name is what orders and certificates are recorded with, such as "letsencrypt". It must stay the same.
+	// Name identifies the CA in orders and certificates, such as "letsencrypt". It must not change.
 	Name string
-	// DirectoryURL is the ACME directory (RFC 8555 §7.1.1); https is required.
+	// DirectoryURL is the ACME directory (RFC 8555 §7.1.1). It must be an https URL.
 	DirectoryURL string
-	// Email is the account's contact; empty gives none.
+	// Email is the account's contact. If empty, the account has no contact.
 	Email string
-	// EABKeyID and EABHMAC bind new accounts to one that the CA knows from elsewhere (RFC 8555 §7.3.4). The key is
-	// base64url, with or without padding. Both or neither.
+	// EABKeyID and EABHMAC bind new accounts to an existing customer account at the CA (RFC 8555
+	// §7.3.4). The HMAC key is base64url, with or without padding. Set both or neither.
 	EABKeyID string
 	EABHMAC  string
-	// Profile is asked for where an order names none. It is left out at a CA that offers no profiles.
+	// Profile is requested for orders that do not name one. It is omitted if the CA offers no
+	// profiles.
 	Profile string
-	// Limits are the CA's, for the Governor; nil takes DefaultLimits for the directory.
+	// Limits are the CA's rate limits, for the Governor. If nil, DefaultLimits for the directory
+	// apply.
 	Limits *Limits
-	// RootCAs are trusted for the directory's TLS; nil takes the system's. They have nothing to do with what the CA issues.
+	// RootCAs verify the TLS certificate of the directory. If nil, the system's roots apply. They
+	// are unrelated to the certificates that the CA issues.
 	RootCAs *x509.CertPool
 }
 
-// Accounts keeps the accounts at CAs, one for each directory, shared by all workers.
+// Accounts stores the ACME accounts, one per directory, shared by all workers.
 type Accounts interface {
-	// Account returns the account for a directory, or nil and no error if there is none.
+	// Account returns the account for a directory, or nil if there is none.
 	Account(ctx context.Context, directoryURL string) (*controlplane.Account, error)
-	// CreateAccount stores a unless there is an account for its directory already, and returns what is stored: two workers end
-	// up with one key.
+	// CreateAccount stores a unless the directory already has an account, and returns the stored
+	// account, so that two workers use the same key.
 	CreateAccount(ctx context.Context, a *controlplane.Account) (*controlplane.Account, error)
-	// SetAccountURL records what the CA named the account; "" says that the CA has forgotten it.
+	// SetAccountURL stores the account's URL. An empty URL means that the CA no longer knows the
+	// account.
 	SetAccountURL(ctx context.Context, directoryURL, url string) error
 }
 
-// Journal is handed to Run by the caller. Its errors stop the run and come back from it, wrapped.
+// Journal records the progress of a run. Its errors stop the run, which returns them wrapped.
 type Journal = controlplane.Journal
 
-// Config is what an Engine is made of. CAs, Accounts and Sealer are needed; the rest has defaults.
+// Config configures an Engine. CAs, Accounts, and Sealer are required.
 type Config struct {
-	// CAs in order of preference.
+	// CAs are the certificate authorities, in order of preference.
 	CAs []CA
-	// Accounts keeps the accounts.
+	// Accounts stores the ACME accounts.
 	Accounts Accounts
 	// Sealer seals private keys.
 	Sealer *seal.Sealer
-	// UserAgent goes before lego's own (RFC 8555 §6.1). Default "dcvaas".
+	// UserAgent precedes lego's own (RFC 8555 §6.1). Default "dcvaas".
 	UserAgent string
-	// Now tells the time for validity, expiry and Retry-After. Default time.Now. Waiting is by the real clock.
+	// Now returns the current time for validity, expiry, and Retry-After. Default time.Now. Waiting
+	// uses the real clock.
 	Now func() time.Time
-	// Logger gets what an operator should know. Default: nothing is logged.
+	// Logger receives messages for operators. Default: no logging.
 	Logger *slog.Logger
-	// Poll says how often a CA that is at work is asked.
+	// Poll configures the intervals at which the status of an order is polled.
 	Poll Schedule
-	// RunTimeout bounds one Run, waiting for the CA included. Default 5 minutes.
+	// RunTimeout is the limit for one Run, including waiting for the CA. Default 5 minutes.
 	RunTimeout time.Duration
-	// RequestTimeout bounds one request with its answer. Default 30 seconds.
+	// RequestTimeout is the limit for one request, including its response. Default 30 seconds.
 	RequestTimeout time.Duration
-	// Breaker says when a CA that does not answer is left alone.
+	// Breaker configures the circuit breaker of each CA.
 	Breaker Breaker
-	// RSAKeys bounds how many RSA keys are generated at a time, each of which keeps a core busy for up to seconds.
+	// RSAKeys limits how many RSA keys are generated at a time. Each can occupy a core for seconds.
 	// Default: half of the cores, a quarter for one organization, at least one.
 	RSAKeys *controlplane.Gate
-	// Proxy names the proxy for a request; nil takes none.
+	// Proxy returns the proxy for a request. If nil, no proxy is used.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// Engine carries out orders. Its methods may be called from any goroutine, for many orders at once.
+// Engine runs orders. Its methods are safe for concurrent use.
 type Engine struct {
 	cfg   Config
 	cas   map[string]*authority
 	names []string
 }
 
-// New returns an Engine, or an error that names what the configuration lacks. It asks nothing of any CA.
+// New returns an Engine, or an error that names the invalid field. It sends no requests.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Accounts == nil || cfg.Sealer == nil {
-		return nil, errors.New("acme: Accounts and Sealer are needed")
+		return nil, errors.New("acme: Accounts and Sealer are required")
 	}
 	if len(cfg.CAs) == 0 {
 		return nil, errors.New("acme: no CA is configured")
@@ -101,7 +106,7 @@ func New(cfg Config) (*Engine, error) {
 			return nil, err
 		}
 		if e.cas[ca.Name] != nil {
-			return nil, fmt.Errorf("acme: two CAs are named %q", ca.Name)
+			return nil, fmt.Errorf("acme: duplicate CA name %q", ca.Name)
 		}
 		e.cas[ca.Name] = newAuthority(ca, &e.cfg)
 		e.names = append(e.names, ca.Name)
@@ -112,7 +117,7 @@ func New(cfg Config) (*Engine, error) {
 // CAs returns the names of the configured CAs, in order of preference.
 func (e *Engine) CAs() []string { return append([]string(nil), e.names...) }
 
-// Close drops idle connections. Runs under way are not disturbed.
+// Close closes idle connections. It does not affect active runs.
 func (e *Engine) Close() {
 	for _, a := range e.cas {
 		a.transport.CloseIdleConnections()
@@ -147,23 +152,23 @@ func (ca CA) check() error {
 	u, err := url.Parse(ca.DirectoryURL)
 	switch {
 	case ca.Name == "":
-		return errors.New("acme: a CA has no name")
+		return errors.New("acme: a CA has an empty name")
 	case err != nil || u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("acme: CA %s: the directory must be an https URL", ca.Name)
+		return fmt.Errorf("acme: CA %s: invalid directory URL: must be an https URL", ca.Name)
 	case (ca.EABKeyID == "") != (ca.EABHMAC == ""):
-		return fmt.Errorf("acme: CA %s: an external account binding needs both key id and HMAC key", ca.Name)
+		return fmt.Errorf("acme: CA %s: an external account binding requires both a key ID and an HMAC key", ca.Name)
 	case strings.ContainsAny(ca.Email, " \t\r\n,;"):
-		return fmt.Errorf("acme: CA %s: the contact must be one e-mail address", ca.Name)
+		return fmt.Errorf("acme: CA %s: invalid contact: must be one email address", ca.Name)
 	}
 	return nil
 }
 
-// authority returns the state of the CA that is named.
+// authority returns the state of the CA with the given name.
 func (e *Engine) authority(name string) (*authority, error) {
 	if a := e.cas[name]; a != nil {
 		return a, nil
 	}
 	return nil, &Error{Class: OrderGone, Code: "ca-unknown", CA: name, Over: true,
-		Message: fmt.Sprintf("The CA %q is not configured any more.", name),
-		Fix:     "Order from one of: " + strings.Join(e.names, ", ") + "."}
+		Message: fmt.Sprintf("The CA %q is no longer configured.", name),
+		Fix:     "Use one of these CAs: " + strings.Join(e.names, ", ") + "."}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Class says what a caller should do about an Error.
+// Class tells the caller how to handle an Error.
 type Class = controlplane.VerdictClass
 
 // The classes of Error.
@@ -24,29 +24,32 @@ const (
 	Internal    = controlplane.VerdictInternal
 )
 
-// Error is the one error type of this package. Message and Fix are written for people and hold nothing secret; Err is for logs.
+// Error is the only error type of this package. Message and Fix are for users and contain no
+// secrets; Err is for logs.
 type Error struct {
 	Class   Class
 	Code    string // stable, such as "ca-rate-limited"
-	CA      string // name in the configured list
+	CA      string // name in the configuration
 	Message string
 	Fix     string
-	// RetryAfter and RetryAt are when the CA wants to be asked again (RFC 8555 §6.6); zero if it did not say.
+	// RetryAfter and RetryAt are when the CA permits the next request (RFC 8555 §6.6). They are
+	// zero if the CA did not state a time.
 	RetryAfter time.Duration
 	RetryAt    time.Time
-	// Problem is the CA's problem document (RFC 7807), verbatim; nil if there was none.
+	// Problem is the CA's problem document (RFC 7807), unchanged; nil if there was none.
 	Problem json.RawMessage
-	// Over reports that this order gives no certificate any more; a new one is needed.
+	// Over reports that the order can no longer produce a certificate and that a new order is
+	// required.
 	Over bool
-	// Status is the HTTP status of the answer; 0 if there was none.
+	// Status is the HTTP status of the response; 0 if there was none.
 	Status int
 	Err    error
 
 	problemType string // last part of the problem's type, such as "badNonce"
-	passing     bool   // resuming at once, or after RetryAfter, may help
+	passing     bool   // resuming at once, or after RetryAfter, may succeed
 }
 
-// Error returns the code and message, and the cause where there is one.
+// Error returns the code, the message, and the cause if there is one.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("acme: %s: %s: %s", e.CA, e.Code, e.Message)
 	if e.Err != nil {
@@ -58,38 +61,39 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// errSlow is the cause of a context that RunTimeout ended.
+// errSlow is the cause of a context that RunTimeout canceled.
 var errSlow = errors.New("the CA took too long")
 
-// interrupted is the Error for a context that is done.
+// interrupted returns the Error for a context that is done.
 func (a *authority) interrupted(ctx context.Context) *Error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errSlow) {
 		return a.slow(0)
 	}
 	return &Error{Class: Interrupted, Code: "order-interrupted", CA: a.Name, Err: cause,
-		Message: "The work on the order was interrupted.", Fix: "Nothing: it goes on where it stopped."}
+		Message: "The order was interrupted.", Fix: "No action needed. The order resumes automatically."}
 }
 
-// slow is the Error for a CA that is at work for longer than a run may take.
+// slow returns the Error for a CA that has not finished an order within RunTimeout.
 func (a *authority) slow(retryAfter time.Duration) *Error {
 	retryAfter = max(retryAfter, 30*time.Second)
 	return &Error{Class: Interrupted, Code: "ca-slow", CA: a.Name, Err: errSlow, RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
-		Message: a.Name + " has not finished with the order yet.", Fix: "Nothing: the same order is looked at again."}
+		Message: a.Name + " has not finished processing the order.", Fix: "No action needed. The order is polled again automatically."}
 }
 
 func internal(ca string, err error) *Error {
-	return &Error{Class: Internal, Code: "internal", CA: ca, Err: err, Message: "Something went wrong on our side.",
-		Fix: "Try again; when it persists, tell the operator the request id."}
+	return &Error{Class: Internal, Code: "internal", CA: ca, Err: err, Message: "Internal error.",
+		Fix: "Retry. If the error persists, send the request ID to the operator."}
 }
 
-// gone is the Error for an order that the CA does not have, or not for us.
+// gone returns the Error for an order that the CA no longer has or that belongs to another account.
 func gone(ca string, err *Error) *Error {
 	return &Error{Class: OrderGone, Code: "order-expired", CA: ca, Over: true, Status: err.Status, Problem: err.Problem, Err: err,
-		Message: ca + " no longer has this order.", Fix: "Nothing: a new order is made."}
+		Message: ca + " no longer has this order.", Fix: "No action needed. A new order is placed automatically."}
 }
 
-// asError returns err as an *Error. lego wraps what the transport returns; its wrapping, which quotes URLs, is left out.
+// asError returns err as an *Error. It drops lego's wrapping of the transport's errors, which
+// quotes URLs.
 func (a *authority) asError(ctx context.Context, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -112,6 +116,6 @@ func isBadJSON(err error) bool {
 }
 
 func unreachable(ca string, err error) *Error {
-	return &Error{Class: Unreachable, Code: "ca-unreachable", CA: ca, Err: err, Message: ca + " cannot be reached, or does not answer as an ACME server does.",
-		Fix: "Nothing for now: it is tried again, and another CA is asked where one is configured. The operator can look at the CA's status page and at the way out of the network."}
+	return &Error{Class: Unreachable, Code: "ca-unreachable", CA: ca, Err: err, Message: ca + " is unreachable or does not respond like an ACME server.",
+		Fix: "No action needed. The order is retried automatically, with another CA if one is configured. The operator can check the CA's status page and the outbound network connection."}
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// finalize sends the CSR (RFC 8555 §7.4), unless the journal objects. An order that is not ready is one whose CA has not noticed its authorizations
-// yet, or one that a worker before this one has finalized: both are read again.
+// finalize sends the CSR (RFC 8555 §7.4) unless the journal returns an error. If the CA reports
+// that the order is not ready, it has not processed the authorizations yet, or a previous worker
+// has already finalized the order. In both cases finalize polls the order.
 func (r *run) finalize(state *lego.Order) error {
 	if err := r.journal.Ready(r.ctx, r.order); err != nil {
-		return r.journalError("look again", err)
+		return r.journalError("check before finalizing", err)
 	}
 	if err := r.save(controlplane.StepReady); err != nil {
 		return err
@@ -33,7 +34,7 @@ func (r *run) finalize(state *lego.Order) error {
 	return nil
 }
 
-// finalizeError looks behind the error of lego for an order that came back invalid: the order itself says more.
+// finalizeError replaces lego's error for an order that became invalid with the order's own error.
 func (r *run) finalizeError(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Class != Internal {

@@ -17,57 +17,65 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// GovernorConfig is what a Governor is made of. Redis and CAs are needed; the rest has defaults.
+// GovernorConfig configures a Governor. Redis and CAs are required.
 type GovernorConfig struct {
-	// Redis holds the count, for all workers.
+	// Redis stores the counts for all workers.
 	Redis redis.UniversalClient
-	// CAs gives each CA's name its directory and limits. Names with one directory share one count.
+	// CAs maps each CA's name to its directory and limits. Names with the same directory share
+	// their counts.
 	CAs []CA
-	// RenewalReserve is the share of new orders per account that only renewals that are due may use. Default 0.25; none where
-	// negative.
+	// RenewalReserve is the share of new orders per account that is reserved for due renewals.
+	// Default 0.25; disabled if negative.
 	RenewalReserve float64
-	// OrganizationShare is the share of the rest that one organization has before others. Beyond it, it leaves half of the rest to
-	// those that are not. Default 0.25; none has a share where negative.
+	// OrganizationShare is the share of the remaining orders that one organization may use before
+	// others. An organization above its share must leave half of the remaining orders to those
+	// below theirs. Default 0.25; disabled if negative.
 	OrganizationShare float64
-	// ForegroundReserve is the share of the pace that renewals must leave. Default 0.25; none where negative.
+	// ForegroundReserve is the share of the pace that renewals must not use. Default 0.25; disabled
+	// if negative.
 	ForegroundReserve float64
-	// Margin is the share of every limit that is left unused, of its rate and of its count (rounded down): an order reaches the
-	// CA later than it is counted here, and clocks differ. Default 0.02; none where negative.
+	// Margin is the share of every limit, of its rate and of its count (rounded down), that is left
+	// unused. It covers clock differences, and that an order reaches the CA later than it is
+	// counted here. Default 0.02; disabled if negative.
 	Margin float64
-	// Prefix begins every key in Redis. Default "dcvaas:quota:".
+	// Prefix is the prefix of every key in Redis. Default "dcvaas:quota:".
 	Prefix string
-	// Timeout bounds what a Redis that does not answer costs an order. Default 500 ms.
+	// Timeout is the longest time that an unavailable Redis delays an order. Default 500 ms.
 	Timeout time.Duration
-	// Now tells the time. Default time.Now. Workers whose clocks differ by less than the margin do no harm.
+	// Now returns the current time. Default time.Now. Workers' clocks may differ by less than the
+	// margin.
 	Now func() time.Time
-	// Observe is told every decision, for metrics: err is why Redis could not be asked, where Bypassed is set.
+	// Observe receives each decision, for metrics. If Bypassed is set, err is the error from Redis.
 	Observe func(ca string, d controlplane.QuotaDecision, err error)
 }
 
-// Governor keeps orders within the limits of CAs, so that these need not refuse any. Its methods may be called from any
-// goroutine.
+// Governor keeps orders within the rate limits of the CAs, so that CAs do not have to reject them.
+// Its methods are safe for concurrent use.
 //
-// Every limit is a token bucket, as at Let's Encrypt, kept as one number in Redis: the time at which the bucket will be full
-// again (the generic cell rate algorithm). Beside it stands a queue, in which those who were told to wait keep their place:
-// each is told when the tokens will reach it, so that they come back one by one, as the bucket refills, and nobody who comes
-// later goes before them. One script makes one decision over all limits: an order takes from each of them or from none.
+// Each limit is a token bucket, as at Let's Encrypt. It is stored as one number in Redis: the time
+// at which the bucket will be full again (the generic cell rate algorithm). Each bucket has a
+// queue, in which waiting orders keep their place. Each is given the time at which its token
+// becomes available, so that orders return one by one as the bucket refills, and later orders do
+// not overtake earlier ones. One script decides over all limits at once: an order takes a token
+// from every bucket or from none.
 //
-// Redis is not needed. Without it nothing is counted, and the CA's own refusal is the limit.
+// Redis is optional. Without it nothing is counted, and orders are limited by the CA's rejections.
 type Governor struct {
 	cfg GovernorConfig
 	cas map[string]governed
 }
 
-// governed is what a Governor knows of one CA.
+// governed is the configuration of one CA.
 type governed struct {
-	prefix string // of its keys; the braces keep them in one slot of a Redis Cluster
+	prefix string // of the CA's keys; the braces keep them in one slot of a Redis Cluster
 	limits Limits
 }
 
-// NewGovernor returns a Governor, or an error that names what the configuration lacks. It does not ask Redis for anything.
+// NewGovernor returns a Governor, or an error that names the missing configuration. It does not
+// connect to Redis.
 func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 	if cfg.Redis == nil {
-		return nil, errors.New("acme: the governor needs Redis")
+		return nil, errors.New("acme: GovernorConfig.Redis is required")
 	}
 	cfg.RenewalReserve = share(cfg.RenewalReserve, 0.25)
 	cfg.OrganizationShare = share(cfg.OrganizationShare, 0.25)
@@ -92,19 +100,21 @@ func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 	return g, nil
 }
 
-// share returns a share between 0 and 0.9.
+// share returns the configured share, or standard if it is 0, limited to between 0 and 0.9.
 func share(configured, standard float64) float64 {
 	return min(max(cmp.Or(configured, standard), 0), 0.9)
 }
 
-// Reserve counts an order that is about to be placed against every limit of its CA, or against none of them and says when to
-// ask again. It is asked before the order is stored; an order that is resumed was counted already.
+// Reserve counts an order against every limit of its CA, or against none of them and returns the
+// time of the next attempt. It is called before a new order is stored. A resumed order is already
+// counted.
 //
-// Its error is that of ctx, or that of a CA that is not configured; a Redis that is away is no error, but Bypassed.
+// It returns ctx's error, or an error for an unconfigured CA. If Redis is unavailable, it returns a
+// decision with Bypassed set instead of an error.
 func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
 	ca, ok := g.cas[q.CA]
 	if !ok {
-		return controlplane.QuotaDecision{}, fmt.Errorf("acme: no limits can be kept for %q, which is not configured", q.CA)
+		return controlplane.QuotaDecision{}, fmt.Errorf("acme: reserve an order: CA %q is not configured", q.CA)
 	}
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
 	share, orders, leave := g.share(ca, q, &buckets)
@@ -128,16 +138,15 @@ func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (co
 	return d, nil
 }
 
-var errScript = errors.New("acme: the governor's script gave a strange answer")
+var errScript = errors.New("acme: the governor's script returned an unexpected number of values")
 
 const (
 	forever     = 100 * 365 * 24 * time.Hour
-	orderMemory = 24 * time.Hour // how long an order is known to be counted
-	queueGrace  = time.Minute    // how long after its time a waiter keeps its place
+	orderMemory = 24 * time.Hour // how long a counted order is remembered
+	queueGrace  = time.Minute    // how long after its time a waiting order keeps its place
 )
 
-// decision reads the answer of the script: whether the order was counted, the wait in microseconds, which bucket it is for, or
-// a negative number where the CA asked for the wait, and whether the organization is beyond its share.
+// decision interprets the result of reserveScript.
 func (g *Governor) decision(q controlplane.QuotaRequest, buckets []bucket, now time.Time, got []int64) controlplane.QuotaDecision {
 	if got[0] == 1 {
 		return controlplane.QuotaDecision{OK: true}
@@ -148,25 +157,25 @@ func (g *Governor) decision(q controlplane.QuotaRequest, buckets []bucket, now t
 		d.Message = buckets[i-1].message(q.CA)
 		if d.Limit == controlplane.LimitNewOrders && got[3] == 1 {
 			d.Limit = controlplane.LimitShare
-			d.Message += " The organization has used its share of them, and what is left is kept for others."
+			d.Message += " The organization has used its share; the remaining orders are reserved for other organizations."
 		}
 		return d
 	}
-	d.Message = q.CA + " asked us to wait."
+	d.Message = q.CA + " requested a pause."
 	return d
 }
 
-// bucket is one limit, of one subject.
+// bucket is one limit for one subject.
 type bucket struct {
-	name    string // one of controlplane's limits
-	subject string // domain, names or account, for people
+	name    string // one of controlplane's limit names
+	subject string // domain, names, or account; shown in messages
 	limit   Limit
 	key     string
 	queue   string
-	burst   float64       // tokens that it holds
+	burst   float64       // capacity in tokens
 	every   time.Duration // between tokens
-	keep    float64       // tokens that this request must leave
-	check   bool          // a token must be there, but is not taken
+	keep    float64       // tokens that this request must leave in the bucket
+	check   bool          // requires a token but does not take it
 }
 
 func (b bucket) message(ca string) string {
@@ -179,12 +188,12 @@ func (b bucket) message(ca string) string {
 		controlplane.LimitRegisteredDomain:     "certificates in " + per + " for " + b.subject + " and the names below it",
 		controlplane.LimitDuplicates:           "certificates in " + per + " for exactly these names",
 		controlplane.LimitFailedAuthorizations: "failed authorizations in " + per + " for " + b.subject,
-		controlplane.LimitPace:                 "orders in " + per + " from us",
+		controlplane.LimitPace:                 "orders in " + per + " from this service",
 	}[b.name]
-	return fmt.Sprintf("%s takes at most %d %s; that many are used or spoken for.", ca, b.limit.Count, what)
+	return fmt.Sprintf("%s allows at most %d %s, and all of them are used or reserved.", ca, b.limit.Count, what)
 }
 
-// buckets returns the limits that a request falls under.
+// buckets returns the buckets that limit a request.
 func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 	var list []bucket
 	add := func(name string, limit Limit, subject string, keep float64) *bucket {
@@ -197,7 +206,7 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 		b.keep = min(float64(int(b.burst*keep)), b.burst-1)
 		b.queue = b.key + ":queue"
 		if q.Renewal && (name == controlplane.LimitNewOrders || name == controlplane.LimitPace) {
-			b.queue += ":renewals" // those who may use different shares do not wait for each other
+			b.queue += ":renewals" // requests with different reserves do not wait for each other
 		}
 		list = append(list, b)
 		return &list[len(list)-1]
@@ -223,9 +232,10 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 	return list
 }
 
-// share adds the bucket of the organization's share to buckets, and returns its number, that of the orders per account, and
-// how many of these an organization beyond its share must leave. All are 0 where it has no share: renewals that are due go by
-// the reserve that is kept for them.
+// share appends the bucket of the organization's share to buckets. It returns that bucket's number,
+// the number of the bucket of orders per account, and how many tokens an organization above its
+// share must leave there. It returns zeros if no share applies. Due renewals have none, because a
+// separate reserve is kept for them.
 func (g *Governor) share(ca governed, q controlplane.QuotaRequest, buckets *[]bucket) (number, orders, leave int) {
 	i := slices.IndexFunc(*buckets, func(b bucket) bool { return b.name == controlplane.LimitNewOrders })
 	if i < 0 || q.Org == "" || q.Renewal || g.cfg.OrganizationShare == 0 {
@@ -237,12 +247,12 @@ func (g *Governor) share(ca governed, q controlplane.QuotaRequest, buckets *[]bu
 	own.name, own.key, own.keep = controlplane.LimitShare, all.key+":share:"+digest(q.Org), 0
 	own.queue = own.key + ":queue"
 	own.burst = max(float64(int(rest*g.cfg.OrganizationShare)), 1)
-	own.every = time.Duration(float64(all.every) * all.burst / own.burst).Truncate(time.Microsecond) // as it is counted in
+	own.every = time.Duration(float64(all.every) * all.burst / own.burst).Truncate(time.Microsecond) // the unit of the script
 	*buckets = append(*buckets, own)
 	return len(*buckets), i + 1, int(min(all.keep+float64(int(rest/2)), all.burst-1))
 }
 
-// identifiers returns the names that authorizations are for: those of wildcards without "*.".
+// identifiers returns the names that need an authorization, with "*." removed from wildcards.
 func identifiers(names []string) []string {
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -259,7 +269,7 @@ func registeredDomains(names []string) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// setOf is the same for the same names in any order and case.
+// setOf returns a canonical form of a set of names, independent of order and case.
 func setOf(names []string) string {
 	lower := make([]string, len(names))
 	for i, name := range names {

@@ -9,18 +9,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// firstPause is how long an account waits after the CA refused an order over a limit that it did not name.
+// firstPause is the first pause of an account after the CA rejected an order over an unknown limit.
 const firstPause = time.Minute
 
-// Refund gives back what Reserve counted for the order, once. Where the order reached the CA and gave no certificate, only the
-// limits of certificates get theirs back: the CA has counted an order. It does nothing for an order that was not counted or
-// has been given back, and where Redis is away; its error says so, and may be ignored.
+// Refund returns the tokens that Reserve took for the order, at most once. If the order reached the
+// CA without producing a certificate, it returns only the tokens of the certificate limits, because
+// the CA counted an order. Refund does nothing if the order was not counted or is already refunded.
+// Its error reports that Redis is unavailable; callers may ignore it.
 func (g *Governor) Refund(ctx context.Context, q controlplane.QuotaRequest, reachedCA bool) error {
 	ca, ok := g.cas[q.CA]
 	if !ok || q.OrderID == "" {
 		return nil
 	}
-	q.Replaces = false // the CA may have refused to replace a certificate meanwhile; what was taken is on record
+	q.Replaces = false // the order may no longer replace a certificate; Redis recorded what it took
 	var back []bucket
 	for _, b := range g.buckets(ca, q) {
 		certificates := b.name == controlplane.LimitRegisteredDomain || b.name == controlplane.LimitDuplicates
@@ -32,7 +33,8 @@ func (g *Governor) Refund(ctx context.Context, q controlplane.QuotaRequest, reac
 	return err
 }
 
-// AuthorizationFailed counts a failed authorization for each of the request's names. Its error may be ignored.
+// AuthorizationFailed counts a failed authorization for each of the request's names. Callers may
+// ignore its error.
 func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.QuotaRequest) error {
 	ca, ok := g.cas[q.CA]
 	if !ok {
@@ -46,10 +48,10 @@ func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.Quota
 	return err
 }
 
-// Learn takes in that the CA refused an order with a VerdictRateLimited: the limit that it names has no token before the time
-// that it gave, for whoever falls under it. Where it names none that is known, the order's names wait until then, and all
-// others at this account a minute at first, twice as long each time it happens again. A CA that gives no time is taken to
-// mean a minute. Its error may be ignored.
+// Learn records that the CA rejected an order with VerdictRateLimited. If the CA names a known
+// limit, that bucket stays empty until the time that the CA stated. Otherwise the order's names
+// wait until then, and other orders of the account wait one minute, doubled with each consecutive
+// rejection. If the CA states no time, one minute applies. Callers may ignore its error.
 func (g *Governor) Learn(ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
 	ca, ok := g.cas[q.CA]
 	if !ok || v.Class != controlplane.VerdictRateLimited {
@@ -60,7 +62,7 @@ func (g *Governor) Learn(ctx context.Context, q controlplane.QuotaRequest, v con
 		until = now.Add(firstPause)
 	}
 	until = minTime(until, now.Add(maxRetryAfter))
-	q.Replaces = false // the CA has just shown that it counts
+	q.Replaces = false // the rejection shows that the CA counts this order
 	if empty := named(g.buckets(ca, q), LimitOf(v.Problem)); len(empty) > 0 {
 		_, err := g.eval(ctx, emptyScript, ca.keys(q, empty), append([]any{now.UnixMicro(), len(empty), until.UnixMicro()}, bucketArgs(empty)...)...)
 		return err
@@ -69,8 +71,8 @@ func (g *Governor) Learn(ctx context.Context, q controlplane.QuotaRequest, v con
 	return err
 }
 
-// LimitOf returns which limit a CA's problem document speaks of, or "" where it names none that is known. Let's Encrypt says it
-// in its words, and by a link to its page of limits.
+// LimitOf returns the limit that a CA's problem document names, or "" if it names no known limit.
+// Let's Encrypt names the limit only in the detail text and in a documentation link.
 func LimitOf(raw json.RawMessage) string {
 	var p problem
 	if json.Unmarshal(raw, &p) != nil {

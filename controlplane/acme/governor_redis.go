@@ -10,17 +10,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// The keys of one CA, below its prefix:
+// Redis keys of one CA, after its prefix:
 //
-//	{limit}:{subject}         time in µs at which the bucket is full again; it is not there while it is full
-//	{limit}:{subject}:queue…  sorted set of waiters, in the order in which they came
-//	{limit}:{subject}:queue…:told  the same, by the time until which each was last told to wait
-//	{limit}:{subject}:share:{organization}  the same as a limit, for the share of one organization
-//	wait:…                    time until which the CA asked us to wait, and how often it did
-//	order:{id}                an order that was let through: "counted", or "exempt" where it replaces a certificate
+//	{limit}:{subject}         time in µs at which the bucket is full again; missing if it is full
+//	{limit}:{subject}:queue…  sorted set of waiting orders, by arrival
+//	{limit}:{subject}:queue…:told  the same orders, by the time until which each must wait
+//	{limit}:{subject}:share:{organization}  the bucket of one organization's share of the limit
+//	wait:…                    end of the pause that the CA requested, and the number of requests
+//	order:{id}                a permitted order: "counted", or "exempt" if it replaces a certificate
 
-// keys returns the keys that the scripts name KEYS: the waits of the account and of the names, the order, and two for each
-// bucket.
+// keys returns the KEYS of the scripts: the pauses of the account and of the names, the order, and
+// two keys per bucket.
 func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string {
 	keys := make([]string, 0, 3+2*len(buckets))
 	keys = append(keys, ca.prefix+"wait:account:"+digest(q.Account), ca.prefix+"wait:names:"+digest(setOf(q.Names)), ca.prefix+"order:"+q.OrderID)
@@ -30,7 +30,7 @@ func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string 
 	return keys
 }
 
-// record is what is kept of the request's order; empty where nothing is.
+// record returns the value stored for the request's order, or "" if it is not stored.
 func (ca governed) record(q controlplane.QuotaRequest) string {
 	switch {
 	case q.OrderID == "":
@@ -41,8 +41,8 @@ func (ca governed) record(q controlplane.QuotaRequest) string {
 	return "counted"
 }
 
-// bucketArgs returns what the scripts read of each bucket: µs between tokens, how many it holds, how many must be left, and
-// whether one is taken.
+// bucketArgs returns the script arguments of each bucket: µs between tokens, capacity, tokens that
+// must be left, and whether to take one.
 func bucketArgs(buckets []bucket) []any {
 	args := make([]any, 0, 4*len(buckets))
 	for _, b := range buckets {
@@ -51,28 +51,30 @@ func bucketArgs(buckets []bucket) []any {
 	return args
 }
 
-// eval runs a script that answers with numbers.
+// eval runs a script that returns integers.
 func (g *Governor) eval(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	return script.Run(ctx, g.cfg.Redis, keys, args...).Int64Slice()
 }
 
-// digest makes a key of fixed length of what others chose.
+// digest returns a fixed-length key for an arbitrary string.
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:12])
 }
 
-// reserveScript decides on one order. It answers {1, 0, 0, over} where the order is counted, now or before, and else
-// {0, wait in µs, which, over}: the number of the bucket that it waits for longest, or -1 or -2 for a wait that the CA asked
-// for. over is 1 where the organization is beyond its share.
+// reserveScript decides on one order. It returns {1, 0, 0, over} if the order is counted, now or
+// earlier, and otherwise {0, wait in µs, which, over}. which is the number of the bucket with the
+// longest wait, or -1 or -2 if the CA requested a pause. over is 1 if the organization is above its
+// share.
 //
-// A bucket whose full time is T holds burst - (T - now) / every tokens. With a others ahead, an order that must leave k tokens
-// gets its own when there are a + k + 1.
+// A bucket with full time T holds burst - (T - now) / every tokens. With a orders ahead in the
+// queue, an order that must leave k tokens gets its token when the bucket holds a + k + 1.
 //
-// The bucket of a share makes nobody wait. One that is empty makes the order leave more tokens in the bucket of all orders, and
-// wait in a queue of its own there: those within their share go before.
+// The bucket of a share never makes an order wait. If it is empty, the order must leave more tokens
+// in the bucket of all orders, and it waits there in a separate queue: orders within their share go
+// first.
 var reserveScript = redis.NewScript(`
 local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] ~= '', tonumber(ARGV[8])
@@ -154,8 +156,8 @@ end
 return {0, wait, which, over}
 `)
 
-// refundScript gives the tokens of an order back, if it is known to be counted and to have taken them. It answers whether it
-// has.
+// refundScript returns an order's tokens if the order was counted and took them. It returns 1 if it
+// did so, otherwise 0.
 var refundScript = redis.NewScript(`
 local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
 local record = redis.call('GET', KEYS[3])
@@ -175,7 +177,7 @@ end
 return {1}
 `)
 
-// spendScript takes a token from every bucket, whether it has one or not.
+// spendScript takes a token from every bucket, even from an empty one.
 var spendScript = redis.NewScript(`
 local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
 for i = 1, n do
@@ -187,7 +189,8 @@ end
 return {n}
 `)
 
-// emptyScript makes every bucket one that has its next token at a given time, unless it knows of a later one.
+// emptyScript empties every bucket so that its next token is available at a given time, unless that
+// time is already later.
 var emptyScript = redis.NewScript(`
 local now, n, at = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = 1, n do
@@ -199,8 +202,9 @@ end
 return {n}
 `)
 
-// pauseScript records a wait that the CA asked for without naming the limit. The names wait for as long as it said. The
-// account, of which it may have said nothing, waits for a while that doubles with each refusal in a row.
+// pauseScript records a pause that the CA requested without naming a limit. The names pause until
+// the stated time. The account, which the limit may not concern, pauses for a period that doubles
+// with each consecutive rejection.
 var pauseScript = redis.NewScript(`
 local now, at, first, memory = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local function pause(key, at, times)

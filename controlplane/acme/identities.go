@@ -8,9 +8,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Identities returns the configured CAs as CAA records know them (RFC 8659, RFC 8657): what
-// each directory says of itself, and our account there. A CA that does not answer within two
-// seconds is named without; the doctor then goes by its directory's address.
+// Identities returns the configured CAs as CAA records identify them (RFC 8659, RFC 8657): the
+// issuer domain names in each CA's directory, and the account URL there. If a CA does not respond
+// within two seconds, its identities are empty, and the doctor derives them from the directory's
+// host.
 func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -30,8 +31,7 @@ func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 	return out
 }
 
-// accountURI returns the URL of the account, "" where there is none: the one that orders are
-// placed with, or, where none has been placed yet, that in the store.
+// accountURI returns the account's URL, from memory or from the store, or "" if there is none.
 func (a *authority) accountURI(ctx context.Context) string {
 	select {
 	case a.accountLock <- struct{}{}:
@@ -40,7 +40,7 @@ func (a *authority) accountURI(ctx context.Context) string {
 		if acct != nil {
 			return acct.url
 		}
-	default: // it is just being looked up
+	default: // the account is being loaded
 	}
 	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
 	if err != nil || stored == nil {

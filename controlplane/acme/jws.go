@@ -11,8 +11,8 @@ import (
 	"errors"
 )
 
-// jwk is a public key on P-256 (RFC 7518 §6.2). Account keys made here are always that. The order of its fields is that of
-// RFC 7638.
+// jwk is a public key on P-256 (RFC 7518 §6.2), the curve of all account keys. The fields are in
+// the order of RFC 7638.
 type jwk struct {
 	Curve string `json:"crv"`
 	Type  string `json:"kty"`
@@ -23,7 +23,7 @@ type jwk struct {
 func publicJWK(key crypto.Signer) (*jwk, error) {
 	public, ok := key.Public().(*ecdsa.PublicKey)
 	if !ok || public.Curve != elliptic.P256() {
-		return nil, errors.New("the account's key is not on P-256")
+		return nil, errors.New("unsupported account key: must be on P-256")
 	}
 	point, err := public.Bytes()
 	if err != nil {
@@ -33,13 +33,14 @@ func publicJWK(key crypto.Signer) (*jwk, error) {
 	return &jwk{Curve: "P-256", Type: "EC", X: encode(point[1:33]), Y: encode(point[33:])}, nil
 }
 
-// signJWS returns a flattened JWS by ES256 (RFC 7515 §7.2.2, RFC 8555 §6.2) for url. It is for what lego cannot sign: a JWS
-// within a JWS. With kid the key is named by its account, else it is embedded; nonce may be empty in an inner JWS.
+// signJWS returns a flattened JWS with ES256 for url (RFC 7515 §7.2.2, RFC 8555 §6.2). It exists
+// because lego cannot sign a JWS inside a JWS. If kid is empty, the header embeds the public key.
+// nonce may be empty in an inner JWS.
 func signJWS(key crypto.Signer, kid, nonce, url string, payload []byte) ([]byte, error) {
 	private, ok := key.(*ecdsa.PrivateKey)
 	public, err := publicJWK(key)
 	if err != nil || !ok {
-		return nil, errors.Join(errors.New("the account's key cannot sign by ES256"), err)
+		return nil, errors.Join(errors.New("unsupported account key: cannot sign with ES256"), err)
 	}
 	header := struct {
 		Algorithm string `json:"alg"`

@@ -26,10 +26,10 @@ func newKey(kt controlplane.KeyType) (crypto.Signer, error) {
 	case controlplane.KeyRSA4096:
 		return rsa.GenerateKey(rand.Reader, 4096)
 	}
-	return nil, fmt.Errorf("key type %q is not on offer", kt)
+	return nil, fmt.Errorf("unsupported key type %q", kt)
 }
 
-// sealKey seals a private key as PKCS#8 in PEM, the form in which it is handed out.
+// sealKey seals a private key as PKCS#8 in PEM, the format in which it is downloaded.
 func sealKey(sealer *seal.Sealer, key crypto.Signer, owner string) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -45,15 +45,15 @@ func openKey(sealer *seal.Sealer, sealed []byte, owner string) (crypto.Signer, e
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("no PEM in the sealed key")
+		return nil, errors.New("the sealed key is not PEM")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, errors.New("no PKCS#8 in the sealed key")
+		return nil, errors.New("the sealed key is not PKCS#8")
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, errors.New("the sealed key cannot sign")
+		return nil, errors.New("the sealed key is not a signing key")
 	}
 	return signer, nil
 }

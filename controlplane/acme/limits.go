@@ -2,8 +2,7 @@ package acme
 
 import "time"
 
-// Limit is a number of things in a time, as a token bucket that refills continuously: Count at once, then one every
-// Per/Count. The zero value is no limit.
+// Limit is a token bucket: Count at once, then one every Per/Count. The zero value means unlimited.
 type Limit struct {
 	Count int
 	Per   time.Duration
@@ -11,24 +10,27 @@ type Limit struct {
 
 func (l Limit) none() bool { return l.Count <= 0 || l.Per <= 0 }
 
-// Limits are what a CA allows. A field that is zero is not limited.
+// Limits are the rate limits of a CA. A zero field means unlimited.
 type Limits struct {
-	// NewOrdersPerAccount counts orders, whatever becomes of them.
+	// NewOrdersPerAccount counts orders, whether or not they succeed.
 	NewOrdersPerAccount Limit
 	// CertificatesPerRegisteredDomain counts certificates for names below one registered domain.
 	CertificatesPerRegisteredDomain Limit
 	// DuplicateCertificates counts certificates for exactly the same names.
 	DuplicateCertificates Limit
-	// FailedAuthorizations counts authorizations that failed, for one account and name.
+	// FailedAuthorizations counts failed authorizations per account and name.
 	FailedAuthorizations Limit
-	// Pace is how fast orders are placed, those with them that no other limit counts: what the CA's limits of requests per
-	// second allow, and what leaves room for orders that a person waits for.
+	// Pace limits how fast orders are placed, including orders that no other limit counts. It
+	// follows the CA's limits on requests per second and leaves room for orders that a user waits
+	// for.
 	Pace Limit
-	// ReplacesExempt says that an order with replaces (RFC 9773 §5) counts towards none of the first three.
+	// ReplacesExempt means that the first three limits do not count an order with replaces (RFC
+	// 9773 §5).
 	ReplacesExempt bool
 }
 
-// DefaultLimits returns the limits of a CA that publishes them, by its directory's URL, and whether it is one.
+// DefaultLimits returns the published limits of the CA with the given directory URL, and false if
+// they are not known.
 func DefaultLimits(directoryURL string) (Limits, bool) {
 	const week = 7 * 24 * time.Hour
 	switch directoryURL {
@@ -38,7 +40,7 @@ func DefaultLimits(directoryURL string) (Limits, bool) {
 			CertificatesPerRegisteredDomain: Limit{50, week},
 			DuplicateCertificates:           Limit{5, week},
 			FailedAuthorizations:            Limit{5, time.Hour},
-			Pace:                            Limit{20, time.Second}, // of about 9 requests each; 250 requests a second are allowed
+			Pace:                            Limit{20, time.Second}, // about 9 requests each; the CA allows 250 requests per second
 			ReplacesExempt:                  true,
 		}, true
 	case "https://acme-staging-v02.api.letsencrypt.org/directory": // https://letsencrypt.org/docs/staging-environment/

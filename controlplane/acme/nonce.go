@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// maxNonces is more than can be in use by the runs of one process at a time.
+	// maxNonces exceeds the number of nonces that one process's runs can use at a time.
 	maxNonces = 256
-	// nonceLife is how long a nonce is kept; CAs forget them after a while.
+	// nonceLife is how long a nonce is kept. CAs expire them.
 	nonceLife = 5 * time.Minute
 )
 
-// nonces are those that a CA gave out and nobody used yet (RFC 8555 §6.5), shared by all sessions with it. The newest is
-// used first, and of too many the oldest is dropped.
+// nonces holds a CA's unused nonces (RFC 8555 §6.5), shared by all sessions with it. The newest is
+// used first, and the oldest are dropped when there are too many.
 type nonces struct {
 	mu    sync.Mutex
 	stack []nonce
@@ -48,7 +48,7 @@ func (n *nonces) pop(now time.Time) (string, bool) {
 	return newest.value, true
 }
 
-// clear forgets all, after a CA refused one: it may have restarted.
+// clear drops all nonces, after a CA rejected one: it may have restarted.
 func (n *nonces) clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

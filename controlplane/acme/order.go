@@ -13,12 +13,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// carryOn does what the CA's state of the order asks for next, until there is a certificate (RFC 8555 §7.1.6).
-func (r *run) carryOn() (*controlplane.Certificate, error) {
+// advance takes the next step that the CA's order status requires, until the order has a
+// certificate (RFC 8555 §7.1.6).
+func (r *run) advance() (*controlplane.Certificate, error) {
 	if r.order.CertificateURL != "" {
 		return r.download()
 	}
-	state, err := r.begin()
+	state, err := r.placeOrFetch()
 	for err == nil && r.order.CertificateURL == "" {
 		switch state.Status {
 		case lego.StatusPending:
@@ -39,16 +40,16 @@ func (r *run) carryOn() (*controlplane.Certificate, error) {
 	return r.download()
 }
 
-// begin asks for a new order, or for the state of the one that there is.
-func (r *run) begin() (lego.Order, error) {
+// placeOrFetch places a new order, or fetches the existing one.
+func (r *run) placeOrFetch() (lego.Order, error) {
 	if r.order.OrderURL == "" {
 		return r.placeOrder()
 	}
 	return r.fetchOrder()
 }
 
-// placeOrder asks for an order and stores its URL. Where the CA does not want the order to replace a certificate (it has
-// been replaced already, or the CA does not know it), it is asked for without (RFC 9773 §5).
+// placeOrder places an order and stores its URL. If the CA rejects the replacement of a certificate
+// (already replaced, or unknown to the CA), it places the order without it (RFC 9773 §5).
 func (r *run) placeOrder() (lego.Order, error) {
 	profile, err := r.profile()
 	if err != nil {
@@ -56,7 +57,7 @@ func (r *run) placeOrder() (lego.Order, error) {
 	}
 	got, err := r.newOrder(profile)
 	if e, ok := errors.AsType[*Error](err); ok && r.order.Replaces != "" && refusesReplacement(e) {
-		r.engine.cfg.Logger.InfoContext(r.ctx, "ordering without the replaced certificate", "ca", r.order.CA, "order", r.order.ID, "error", e)
+		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: CA rejected the replaced certificate, ordering without it", "ca", r.order.CA, "order", r.order.ID, "error", e)
 		r.order.Replaces = ""
 		got, err = r.newOrder(profile)
 	}
@@ -64,7 +65,7 @@ func (r *run) placeOrder() (lego.Order, error) {
 		return lego.Order{}, err
 	}
 	if got.Location == "" {
-		return lego.Order{}, unreachable(r.order.CA, errors.New("a new order without a Location"))
+		return lego.Order{}, unreachable(r.order.CA, errors.New("the new-order response has no Location header"))
 	}
 	r.order.OrderURL = got.Location
 	r.order.Profile = cmp.Or(got.Profile, profile)
@@ -78,13 +79,13 @@ func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
 		return err
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Class == Unreachable && e.Status == 0 {
-		r.unsure++
+		r.unconfirmed++
 	}
 	return got, err
 }
 
-// refusesReplacement reports whether an order may succeed once it replaces nothing: any problem but those that say
-// nothing about the order.
+// refusesReplacement reports whether the order may succeed if it replaces no certificate: it
+// excludes problems that cannot concern the replacement.
 func refusesReplacement(e *Error) bool {
 	switch e.problemType {
 	case "", "accountDoesNotExist", "rateLimited", "badNonce", "caa", "rejectedIdentifier", "unsupportedIdentifier", "invalidProfile":
@@ -93,7 +94,7 @@ func refusesReplacement(e *Error) bool {
 	return true
 }
 
-// profile returns the profile to ask for. A CA that offers none is asked for none.
+// profile returns the profile to request, or "" if the CA offers no profiles.
 func (r *run) profile() (string, error) {
 	dir, err := r.ca.directory(r.ctx)
 	if err != nil {
@@ -108,7 +109,8 @@ func (r *run) profile() (string, error) {
 	return r.ca.Profile, nil
 }
 
-// fetchOrder asks for the state of the order. One that the CA does not have, or not for this account, is gone.
+// fetchOrder fetches the order. An order that the CA does not have, or not for this account, is
+// gone.
 func (r *run) fetchOrder() (lego.Order, error) {
 	var got lego.ExtendedOrder
 	err := r.session.do(func() (err error) {
@@ -125,7 +127,7 @@ func (r *run) fetchOrder() (lego.Order, error) {
 	return lego.Order{}, e
 }
 
-// awaitOrder polls the order until it leaves the given state.
+// awaitOrder polls the order until its status is no longer leave.
 func (r *run) awaitOrder(state *lego.Order, leave string) error {
 	return r.poll(func() (bool, error) {
 		got, err := r.fetchOrder()
@@ -137,7 +139,7 @@ func (r *run) awaitOrder(state *lego.Order, leave string) error {
 	})
 }
 
-// issued takes down the certificate's URL. A valid order without one is waited for.
+// issued records the certificate's URL. It polls a valid order that has none yet.
 func (r *run) issued(state *lego.Order) error {
 	if state.Certificate == "" {
 		return r.poll(func() (bool, error) {
@@ -154,7 +156,8 @@ func (r *run) issued(state *lego.Order) error {
 	return nil
 }
 
-// invalidOrder says why an order is invalid: by the first challenge that failed, or by the order's own error.
+// invalidOrder returns the reason why an order is invalid: the first failed challenge, or the
+// order's own error.
 func (r *run) invalidOrder(state lego.Order) error {
 	own := r.embedded(r.session.wire.body, state.Error)
 	for _, url := range state.Authorizations {
@@ -174,7 +177,8 @@ func (r *run) invalidOrder(state lego.Order) error {
 	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " + clip(state.Status, 50)})
 }
 
-// embedded makes an Error of the problem inside an order, or returns nil if there is none. It ends the order.
+// embedded returns an Error for the problem inside an order, or nil if there is none. The Error
+// ends the order.
 func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 	var order struct {
 		Error json.RawMessage `json:"error"`
@@ -185,7 +189,7 @@ func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 	return r.final(order.Error)
 }
 
-// final makes an Error of a problem that ended the order.
+// final returns an Error for a problem that ended the order.
 func (r *run) final(raw json.RawMessage) *Error {
 	e := problemError(r.order.CA, raw, 0)
 	if e != nil {

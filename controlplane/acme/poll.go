@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Schedule says how often a CA that is at work is asked. Its Retry-After, where it gives one, is kept to as well.
+// Schedule configures the polling intervals. The CA's Retry-After is a lower bound.
 type Schedule struct {
-	First  time.Duration // before the first look; default 10 ms
-	Factor float64       // each wait is this much longer than the one before; default 1.5
-	Max    time.Duration // no wait is longer; default 3 s
+	First  time.Duration // first interval; default 10 ms
+	Factor float64       // growth of the interval after each poll; default 1.5
+	Max    time.Duration // longest interval; default 3 s
 }
 
 func (s Schedule) withDefaults() Schedule {
@@ -25,11 +25,11 @@ func (s Schedule) withDefaults() Schedule {
 	return s
 }
 
-// longPoll is how long a wait may be before it is recorded what is waited for.
+// longPoll is the shortest wait before which the order's progress is recorded.
 const longPoll = time.Second
 
-// poll calls look until it reports true or fails, waiting before each call. It gives up at once where the CA asks for a
-// longer wait than the run has left.
+// poll waits and calls look until it returns true or an error. It returns immediately if the CA
+// requests a longer wait than the run has left.
 func (r *run) poll(look func() (bool, error)) error {
 	schedule := r.engine.cfg.Poll
 	for wait := schedule.First; ; wait = min(time.Duration(float64(wait)*schedule.Factor), schedule.Max) {
@@ -51,7 +51,7 @@ func (r *run) poll(look func() (bool, error)) error {
 	}
 }
 
-// sleep waits for d, or returns ctx's error as soon as it is done.
+// sleep waits for d, or returns ctx's error when ctx is done.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

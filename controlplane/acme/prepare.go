@@ -10,12 +10,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Prepare makes an order ready to be stored, before any CA hears of it: it fills in CSR, SealedKey, Step (created), the
-// times, and ID where it is empty. CA, Names and KeyType must be set.
+// Prepare completes an order so that it can be stored before it is sent to a CA. It sets CSR,
+// SealedKey, Step (created), the times, and ID if it is empty. CA, Names, and KeyType must be set.
 //
-// Without csrDER a new key is made, and sealed as PKCS#8 PEM with the order's id as associated data. With csrDER (checked
-// by controlplane.ValidateCSR) the customer has the key: KeyType is that of the request, and SealedKey stays empty.
-// An RSA key of 4096 bits takes a second or more. Few are generated at a time, and organizations take turns (Config.RSAKeys).
+// Without csrDER, Prepare generates a key and seals it as PKCS#8 PEM with the order's ID as
+// associated data. With csrDER (checked by controlplane.ValidateCSR), the customer has the key:
+// KeyType is that of the CSR, and SealedKey stays empty. A 4096-bit RSA key takes a second or more,
+// so few are generated at a time, distributed across organizations (Config.RSAKeys).
 func (e *Engine) Prepare(ctx context.Context, o *controlplane.Order, csrDER []byte) error {
 	ca, err := e.authority(o.CA)
 	if err != nil {
@@ -25,7 +26,7 @@ func (e *Engine) Prepare(ctx context.Context, o *controlplane.Order, csrDER []by
 		return ca.interrupted(ctx)
 	}
 	if len(o.Names) == 0 {
-		return internal(o.CA, errors.New("an order without names"))
+		return internal(o.CA, errors.New("the order has no names"))
 	}
 	if o.ID == "" {
 		o.ID = controlplane.NewID(controlplane.PrefixOrder)
@@ -46,7 +47,7 @@ func (e *Engine) Prepare(ctx context.Context, o *controlplane.Order, csrDER []by
 	return nil
 }
 
-// request fills in the CSR, and the sealed key where the key is ours.
+// request sets the CSR, and the sealed key if the key is generated here.
 func (e *Engine) request(o *controlplane.Order, csrDER []byte) error {
 	if len(csrDER) > 0 {
 		parsed, err := x509.ParseCertificateRequest(csrDER)
@@ -54,7 +55,7 @@ func (e *Engine) request(o *controlplane.Order, csrDER []byte) error {
 			return fmt.Errorf("parse the customer's CSR: %w", err)
 		}
 		if o.KeyType = controlplane.KeyTypeOfPublicKey(parsed.PublicKey); o.KeyType == "" {
-			return errors.New("the customer's CSR has a key of no type on offer")
+			return errors.New("the customer's CSR has an unsupported key type")
 		}
 		o.CSR, o.SealedKey = csrDER, nil
 		return nil
@@ -65,7 +66,7 @@ func (e *Engine) request(o *controlplane.Order, csrDER []byte) error {
 	}
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: o.Names}, key)
 	if err != nil {
-		return fmt.Errorf("make the CSR: %w", err)
+		return fmt.Errorf("create the CSR: %w", err)
 	}
 	sealed, err := sealKey(e.cfg.Sealer, key, o.ID)
 	if err != nil {

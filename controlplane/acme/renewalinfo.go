@@ -14,24 +14,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// When a CA is asked for renewal information again. What it says itself is kept to between the first two.
+// Intervals between requests for renewal information. The CA's Retry-After is limited to between
+// minCheck and maxCheck.
 const (
 	minCheck      = time.Minute    // RFC 9773 §4.3
 	maxCheck      = 24 * time.Hour // RFC 9773 §4.3
-	usualCheck    = 6 * time.Hour  // where it does not say, and after a lasting error (RFC 9773 §4.3.3)
-	troubledCheck = time.Hour      // after an error that may pass
+	usualCheck    = 6 * time.Hour  // without Retry-After, and after a permanent error (RFC 9773 §4.3.3)
+	troubledCheck = time.Hour      // after a transient error
 )
 
-// maxWindow is how far from now a window may begin or end; no certificate lives for as long.
+// maxWindow is the largest distance of a window from now. No certificate is valid for that long.
 const maxWindow = 20 * 365 * 24 * time.Hour
 
-// RenewalInfo asks the CA of that name when the certificate with an ARI id (RFC 9773 §4.1) is best renewed. It may be called
-// for many certificates at once: nothing is locked while the CA answers, connections are kept, and a CA that the circuit
-// breaker holds for down is not asked.
+// RenewalInfo fetches the suggested renewal window of the certificate with the given ARI
+// certificate ID (RFC 9773 §4.1) from the CA with the given name. It may be called for many
+// certificates concurrently. It sends no request while the CA's circuit breaker is open.
 //
-// CheckAgainAt is always set, with an error as well. The error is an *Error: one that is controlplane.ErrRenewalInfoNotOffered
-// where the CA knows nothing of RFC 9773, and controlplane.ErrNoRenewalInfo where it gave no answer that can be believed: no
-// status of 200, no JSON, no window, one that ends before it starts or lies decades away. Neither is ever to be read as "now".
+// CheckAgainAt is always set, even with an error. The error is an *Error. It wraps
+// controlplane.ErrRenewalInfoNotOffered if the CA does not support RFC 9773, and
+// controlplane.ErrNoRenewalInfo if there was no valid response: a status other than 200, invalid
+// JSON, or a missing, reversed, or far-away window. Neither error may be treated as "renew now".
 func (e *Engine) RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error) {
 	a, err := e.authority(ca)
 	if err != nil {
@@ -60,7 +62,7 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 		return asked, noInfo(a.down(until))
 	}
 	if !isARIID(ariID) {
-		return asked, noInfo(internal(a.Name, fmt.Errorf("%q is no ARI certificate id", clip(ariID, 100))))
+		return asked, noInfo(internal(a.Name, fmt.Errorf("invalid ARI certificate ID %q", clip(ariID, 100))))
 	}
 	dir, err := a.directory(ctx)
 	if err != nil {
@@ -68,11 +70,11 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	}
 	if dir.RenewalInfo == "" {
 		return asked, &Error{Class: Rejected, Code: "ca-no-ari", CA: a.Name, Err: controlplane.ErrRenewalInfoNotOffered,
-			Message: a.Name + " offers no renewal information.", Fix: "Nothing: certificates are renewed by their lifetime."}
+			Message: a.Name + " does not offer renewal information.", Fix: "No action needed. Certificates are renewed based on their lifetime."}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(dir.RenewalInfo, "/")+"/"+ariID, nil)
 	if err != nil {
-		return asked, noInfo(unreachable(a.Name, errors.New("renewalInfo in the directory is no URL")))
+		return asked, noInfo(unreachable(a.Name, errors.New("renewalInfo in the directory is not a URL")))
 	}
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	resp, body, err := a.exchange(ctx, req)
@@ -86,16 +88,16 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	}
 	info, err := a.readRenewalInfo(body)
 	if err != nil {
-		nonsense := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name, Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
-			Message: a.Name + " gave renewal information that makes no sense.", Fix: "Nothing: the certificate is renewed by its lifetime."}
-		return asked, noInfo(nonsense)
+		invalid := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name, Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
+			Message: a.Name + " returned invalid renewal information.", Fix: "No action needed. The certificate is renewed based on its lifetime."}
+		return asked, noInfo(invalid)
 	}
 	info.CheckedAt = asked.CheckedAt
 	info.CheckAgainAt = asked.CheckedAt.Add(checkAfter(resp.Header, a.now()))
 	return info, nil
 }
 
-// readRenewalInfo reads a RenewalInfo object (RFC 9773 §4.2).
+// readRenewalInfo parses a RenewalInfo object (RFC 9773 §4.2).
 func (a *authority) readRenewalInfo(body []byte) (controlplane.RenewalInfo, error) {
 	var got struct {
 		SuggestedWindow struct {
@@ -111,17 +113,17 @@ func (a *authority) readRenewalInfo(body []byte) (controlplane.RenewalInfo, erro
 	near := func(t time.Time) bool { return t.Sub(a.now()).Abs() < maxWindow }
 	switch {
 	case info.WindowStart.IsZero() || info.WindowEnd.IsZero():
-		return info, errors.New("there is no suggested window")
+		return info, errors.New("the suggested window is missing")
 	case !info.HasWindow():
-		return info, fmt.Errorf("the window ends at %s and starts at %s", info.WindowEnd, info.WindowStart)
+		return info, fmt.Errorf("the window ends at %s, before its start at %s", info.WindowEnd, info.WindowStart)
 	case !near(info.WindowStart) || !near(info.WindowEnd):
-		return info, fmt.Errorf("the window from %s to %s is far away", info.WindowStart, info.WindowEnd)
+		return info, fmt.Errorf("the window from %s to %s is too far from now", info.WindowStart, info.WindowEnd)
 	}
 	info.ExplanationURL = pageURL(got.ExplanationURL)
 	return info, nil
 }
 
-// pageURL returns a URL that may be shown as a link, or "".
+// pageURL returns v if it is an http or https URL that may be shown as a link, or "".
 func pageURL(v any) string {
 	text, _ := v.(string)
 	u, err := url.Parse(text)
@@ -131,7 +133,7 @@ func pageURL(v any) string {
 	return u.String()
 }
 
-// isARIID reports whether id is two parts of base64url, joined by a dot (RFC 9773 §4.1).
+// isARIID reports whether id consists of two base64url parts joined by a dot (RFC 9773 §4.1).
 func isARIID(id string) bool {
 	issuer, serial, ok := strings.Cut(id, ".")
 	for _, part := range []string{issuer, serial} {
@@ -142,7 +144,8 @@ func isARIID(id string) bool {
 	return ok && len(id) < 200
 }
 
-// checkAfter reads when to ask again, to within what makes sense (RFC 9773 §4.3).
+// checkAfter returns the time until the next request, from Retry-After within the limits (RFC 9773
+// §4.3).
 func checkAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	_, err := http.ParseTime(value)
@@ -155,7 +158,7 @@ func checkAfter(h http.Header, now time.Time) time.Duration {
 	return usualCheck
 }
 
-// noInfo marks an error as one that leaves us without renewal information.
+// noInfo marks an error with ErrNoRenewalInfo.
 func noInfo(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -9,15 +9,16 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 )
 
-// Revoke asks the CA of that name to revoke a certificate that our account ordered (RFC 8555 §7.6), for a reason code of
-// RFC 5280 §5.3.1: 0 to 10 without 7. One that is revoked already is no error. Its error is an *Error.
+// Revoke asks the CA with the given name to revoke a certificate that this account ordered (RFC
+// 8555 §7.6). reason is a code of RFC 5280 §5.3.1: 0 to 10 except 7. Revoking a revoked certificate
+// is not an error. It returns an *Error.
 func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason int) error {
 	a, err := e.authority(ca)
 	if err != nil {
 		return err
 	}
 	if reason < 0 || reason > 10 || reason == 7 {
-		return internal(ca, fmt.Errorf("%d is no reason code of RFC 5280", reason))
+		return internal(ca, fmt.Errorf("invalid revocation reason %d: must be 0 to 10 except 7", reason))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
@@ -31,16 +32,16 @@ func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason i
 		switch {
 		case ok && refused.problemType == "alreadyRevoked":
 			return nil
-		case !ok || !again || !isDoubtful(refused):
+		case !ok || !again || !maybeBadKey(refused):
 			return err
 		}
-		if mended, bad := a.mend(ctx, acct, refused); bad != nil || !mended {
+		if repaired, bad := a.repair(ctx, acct, refused); bad != nil || !repaired {
 			return err
 		}
 	}
 }
 
-// revoke makes the request. Its error is an *Error.
+// revoke sends the request. It returns an *Error.
 func (a *authority) revoke(ctx context.Context, acct *account, certDER []byte, reason uint) error {
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {

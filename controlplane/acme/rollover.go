@@ -14,28 +14,33 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// AccountKeys is what Accounts must do besides, so that an account can get another key. The key that is meant to be the next
-// is stored before the CA hears of it, and every change says which key it replaces, so that of two workers one is heard.
+// AccountKeys is implemented by an Accounts that can change an account's key. The next key is
+// stored before it is sent to the CA, and each change names the key that it replaces, so that only
+// one of two workers succeeds.
 type AccountKeys interface {
-	// PlannedAccountKey returns the sealed key that the account is meant to get, or nil and no error.
+	// PlannedAccountKey returns the account's sealed next key, or nil if none is planned.
 	PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error)
-	// PlanAccountKey stores next as the key that the account is meant to get, where its key is sealed and none is planned yet.
-	// It returns what is planned then; nil where the account's key is another by now.
+	// PlanAccountKey stores next as the account's next key if the current key is sealed and no key
+	// is planned. It returns the planned key, or nil if the current key is no longer sealed.
 	PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error)
-	// TakeAccountKey makes the planned key the account's key, and url its URL, where its key still is sealed and one is planned.
-	// It is no error where it is not.
+	// TakeAccountKey makes the planned key the account's key and sets the account's URL. It does
+	// nothing if the current key is no longer sealed or no key is planned.
 	TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error
 }
 
-// RollOver gives the account at the CA of that name a new key (RFC 8555 §7.3.5), registering the account first where there is
-// none. A rollover that was cut off before is brought to its end instead. Config.Accounts must be AccountKeys. Orders under way
-// go on, in every process: one that is refused looks for the new key. Its error is an *Error, or the store's.
+// RollOver gives the account at the CA with the given name a new key (RFC 8555 §7.3.5). It
+// registers the account first if there is none, and finishes an interrupted rollover instead of
+// starting another. Config.Accounts must implement AccountKeys. Active orders continue in every
+// process: after a rejection they load the new key. It returns an *Error or the store's error.
+//
+// The steps are:
 //
 //  1. The new key is stored as planned.
-//  2. The CA is told, by a request that both keys have signed.
-//  3. The planned key becomes the account's.
+//  2. The CA is notified, in a request that both keys have signed.
+//  3. The planned key becomes the account's key.
 //
-// Whoever finds a planned key asks the CA whose it is: where the CA knows it, step 2 was carried out.
+// A worker that finds a planned key asks the CA for its account. If the CA knows the key, step 2
+// was completed.
 func (e *Engine) RollOver(ctx context.Context, ca string) error {
 	a, err := e.authority(ca)
 	if err != nil {
@@ -47,7 +52,7 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
-	if err := a.forgetAccount(ctx); err != nil {
+	if err := a.dropAccount(ctx); err != nil {
 		return err
 	}
 	acct, err := a.registered(ctx, "")
@@ -65,7 +70,7 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 		return err
 	}
 	if !bytes.Equal(stored.SealedKey, acct.sealed) || stored.URL != acct.url {
-		a.account = nil // another worker has just given it a new key, or lost it
+		a.account = nil // another worker has changed the key or removed the account
 		return nil
 	}
 	if done, err := a.settle(ctx, keys, stored); err != nil || done {
@@ -82,20 +87,20 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 	if err := a.changeKey(ctx, acct, next); err != nil {
 		if now, bad := a.storedAccount(ctx); bad == nil && !bytes.Equal(now.SealedKey, stored.SealedKey) {
 			a.account = nil
-			return nil // another worker was faster, and went on
+			return nil // another worker was faster
 		}
 		return err
 	}
 	if err := keys.TakeAccountKey(ctx, a.DirectoryURL, stored.SealedKey, acct.url); err != nil {
 		return a.storeError(ctx, err)
 	}
-	a.account = nil // read again, whoever has taken it
-	a.cfg.Logger.InfoContext(ctx, "gave an ACME account a new key", "ca", a.Name, "account", acct.url)
+	a.account = nil // reload it: another worker may have stored the key
+	a.cfg.Logger.InfoContext(ctx, "acme: account key rolled over", "ca", a.Name, "account", acct.url)
 	return nil
 }
 
-// forgetAccount has the account read from the store when it is needed next.
-func (a *authority) forgetAccount(ctx context.Context) error {
+// dropAccount drops the cached account, so that it is read from the store again.
+func (a *authority) dropAccount(ctx context.Context) error {
 	select {
 	case a.accountLock <- struct{}{}:
 		a.account = nil
@@ -109,12 +114,13 @@ func (a *authority) forgetAccount(ctx context.Context) error {
 func (a *authority) accountKeys() (AccountKeys, error) {
 	keys, ok := a.cfg.Accounts.(AccountKeys)
 	if !ok {
-		return nil, internal(a.Name, errors.New("the account store cannot change keys"))
+		return nil, internal(a.Name, errors.New("the account store does not support key changes"))
 	}
 	return keys, nil
 }
 
-// plan stores a new key as planned and returns what is planned; nil where the account has another key by now.
+// plan stores a new key as planned and returns the planned key, or nil if the account's key has
+// changed.
 func (a *authority) plan(ctx context.Context, keys AccountKeys, stored *controlplane.Account) (crypto.Signer, error) {
 	sealed, err := a.newKey()
 	if err != nil {
@@ -138,8 +144,8 @@ func (a *authority) openPlanned(sealed []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-// settle brings a rollover that was cut off to its end, if there is one and the CA has heard of it. It reports whether the
-// account has a new key by that.
+// settle finishes an interrupted rollover if the CA has processed it. It reports whether the
+// account now has a new key.
 func (a *authority) settle(ctx context.Context, keys AccountKeys, stored *controlplane.Account) (bool, error) {
 	planned, err := keys.PlannedAccountKey(ctx, a.DirectoryURL)
 	if err != nil {
@@ -160,11 +166,11 @@ func (a *authority) settle(ctx context.Context, keys AccountKeys, stored *contro
 		return false, a.storeError(ctx, err)
 	}
 	a.account = nil
-	a.cfg.Logger.InfoContext(ctx, "finished giving an ACME account a new key", "ca", a.Name, "account", stored.URL)
+	a.cfg.Logger.InfoContext(ctx, "acme: interrupted account key rollover finished", "ca", a.Name, "account", stored.URL)
 	return true, nil
 }
 
-// owner returns the URL of the account that has a key, or "" (RFC 8555 §7.3.1).
+// owner returns the URL of the account with the given key, or "" (RFC 8555 §7.3.1).
 func (a *authority) owner(ctx context.Context, key crypto.Signer) (string, error) {
 	s, err := a.open(ctx, key, "")
 	if err != nil {
@@ -181,14 +187,15 @@ func (a *authority) owner(ctx context.Context, key crypto.Signer) (string, error
 	return got.Location, err
 }
 
-// changeKey tells the CA of the new key. A CA that says the account has it already is as good.
+// changeKey sends the new key to the CA. If the CA reports that the account already has it, that
+// counts as success.
 func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Signer) error {
 	dir, err := a.directory(ctx)
 	if err != nil {
 		return err
 	}
 	if dir.KeyChangeURL == "" {
-		return &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Message: a.Name + " lets no account change its key.", Fix: "Nothing: the account keeps its key."}
+		return &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Message: a.Name + " does not support account key changes.", Fix: "No action needed. The account keeps its key."}
 	}
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {
@@ -219,7 +226,7 @@ func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Si
 	return err
 }
 
-// post signs a payload with the account's key and sends it.
+// post sends a payload signed with the account's key.
 func (s *session) post(nonceURL, url string, acct *account, payload []byte) error {
 	head, err := http.NewRequestWithContext(s.wire.ctx, http.MethodHead, nonceURL, nil)
 	if err != nil {

@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// maxAttempts is how often a run resumes by itself after a fault that may pass.
+	// maxAttempts is the number of attempts of one run after transient faults.
 	maxAttempts = 4
-	// maxPause is the longest wait, by the CA's word, that a run sits out instead of handing it back to the caller.
+	// maxPause is the longest Retry-After that a run waits for instead of returning to the caller.
 	maxPause = 5 * time.Second
 )
 
-// Run takes an order on from its recorded step to the certificate, and fills in o as it goes. What cannot be undone is begun
-// when it has been recorded that it will be; other steps are recorded where the order stays at them for longer. The
-// certificate comes back checked, with the order's key still sealed; storing it, and the order as stored, is the caller's
-// transaction.
+// Run takes an order from its recorded step to the certificate, and updates o on the way. The
+// intent of each irreversible step is recorded before the step. Other steps are recorded only if
+// the order stays there for longer. The returned certificate is checked, and its key is still
+// sealed. The caller stores it and marks the order as stored, in one transaction.
 //
-// Its error is an *Error, or wraps one of the Journal's. Where Over is set, the order is spent; else Run may be called
-// again with the same order, by any process, after RetryAfter.
+// Run returns an *Error or wraps an error of the Journal. If Over is set, the order cannot be used
+// again. Otherwise any process may call Run again with the same order after RetryAfter.
 func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*controlplane.Certificate, error) {
 	ca, err := e.authority(o.CA)
 	if err != nil {
 		return nil, err
 	}
 	if o.Step.Over() || len(o.CSR) == 0 {
-		return nil, internal(o.CA, fmt.Errorf("order %s cannot be run at step %q", o.ID, o.Step))
+		return nil, internal(o.CA, fmt.Errorf("order %s cannot run: it is at step %q or has no CSR", o.ID, o.Step))
 	}
 	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
@@ -38,17 +38,17 @@ func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*co
 	r := &run{engine: e, ctx: ctx, ca: ca, order: o, journal: j}
 	var cert *controlplane.Certificate
 	err = ca.guarded(ctx, func() (err error) {
-		cert, err = r.toTheEnd()
+		cert, err = r.runAttempts()
 		return err
 	})
 	if _, ok := errors.AsType[*Error](err); ok && r.unsaved && outer.Err() == nil {
-		_ = j.Save(outer, o) // what is not recorded is found out again
+		_ = j.Save(outer, o) // on failure, the next run fetches the state from the CA
 	}
 	return cert, err
 }
 
-// toTheEnd makes attempts until one has a certificate, or fails for good.
-func (r *run) toTheEnd() (*controlplane.Certificate, error) {
+// runAttempts repeats attempts until one returns a certificate or fails permanently.
+func (r *run) runAttempts() (*controlplane.Certificate, error) {
 	o := r.order
 	for attempt := 1; ; attempt++ {
 		cert, err := r.attempt()
@@ -59,7 +59,7 @@ func (r *run) toTheEnd() (*controlplane.Certificate, error) {
 		if !again {
 			return nil, err
 		}
-		r.engine.cfg.Logger.InfoContext(r.ctx, "resuming an order", "ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
+		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: resuming order after a transient fault", "ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
 		if sleep(r.ctx, pause) != nil {
 			return nil, r.ca.interrupted(r.ctx)
 		}
@@ -69,31 +69,31 @@ func (r *run) toTheEnd() (*controlplane.Certificate, error) {
 // run is one call of Run.
 type run struct {
 	engine  *Engine
-	ctx     context.Context // of the whole run, its deadline with it
+	ctx     context.Context // with the deadline of the run
 	ca      *authority
 	order   *controlplane.Order
 	journal Journal
 	session *session
-	unsaved bool // the order is further than is recorded
+	unsaved bool // the order is further than its record
 
-	forgotten string // URL of the account that the CA said it does not know
-	mended    bool   // the account was looked after, because the CA refused it
-	unsure    int    // new-order requests that got no answer: the CA may have made the order
+	forgotten   string // URL of the account that the CA reported as unknown
+	repaired    bool   // the account was checked, because the CA rejected it
+	unconfirmed int    // new-order requests without a response: the CA may have created the order
 }
 
-// attempt carries the order on until it has a certificate or fails.
+// attempt takes the order to a certificate or returns the first error.
 func (r *run) attempt() (*controlplane.Certificate, error) {
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	cert, err := r.carryOn()
+	cert, err := r.advance()
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == 404 && r.order.OrderURL != "" && e.Class != OrderGone {
 		return nil, gone(r.order.CA, e)
 	}
 	return cert, err
 }
 
-// connect opens a session with the account, registering it where it has to be.
+// connect opens a session with the account, and registers the account if necessary.
 func (r *run) connect() error {
 	if r.session != nil {
 		return nil
@@ -109,9 +109,9 @@ func (r *run) connect() error {
 	return nil
 }
 
-// again says whether, and after which pause, a failed attempt should be followed by another. A first fault of a connection
-// may be that of one that had been idle for too long; beyond it, a CA that has not answered at all is left to the caller,
-// who has another one.
+// again returns whether to retry after a failed attempt, and after which pause. A first connection
+// fault may be caused by a connection that was idle for too long. After that, if the CA has not
+// responded at all, the caller decides, since it can use another CA.
 func (r *run) again(err error, attempt int) (time.Duration, bool) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || r.ctx.Err() != nil {
@@ -125,16 +125,16 @@ func (r *run) again(err error, attempt int) (time.Duration, bool) {
 		r.forgotten, r.session = r.session.account.url, nil
 		return 0, true
 	}
-	if isDoubtful(e) && !r.mended && r.session != nil && r.session.account != nil {
-		r.mended = true
-		if mended, err := r.ca.mend(r.ctx, r.session.account, e); err == nil && mended {
+	if maybeBadKey(e) && !r.repaired && r.session != nil && r.session.account != nil {
+		r.repaired = true
+		if repaired, err := r.ca.repair(r.ctx, r.session.account, e); err == nil && repaired {
 			r.session = nil
 			return 0, true
 		}
 	}
 	answered := r.session != nil && r.session.wire.answered
 	switch {
-	case !e.passing || e.Over || attempt >= maxAttempts || r.unsure > 1:
+	case !e.passing || e.Over || attempt >= maxAttempts || r.unconfirmed > 1:
 		return 0, false
 	case e.RetryAfter > maxPause, e.Class == RateLimited && e.RetryAfter == 0:
 		return 0, false
@@ -144,21 +144,21 @@ func (r *run) again(err error, attempt int) (time.Duration, bool) {
 	return max(e.RetryAfter, 20*time.Millisecond<<(2*(attempt-1))), true
 }
 
-// reach moves the order to a step, unless it is further already. A step that is not recorded costs a successor a question
-// to the CA.
+// reach moves the order to a step unless it is already further. If the step is not recorded, the
+// next worker fetches it from the CA.
 func (r *run) reach(step controlplane.OrderStep) {
 	if rank(step) > rank(r.order.Step) {
 		r.order.Step, r.unsaved = step, true
 	}
 }
 
-// save records that the order has reached a step: what follows cannot be undone.
+// save records that the order has reached a step. It is called before an irreversible action.
 func (r *run) save(step controlplane.OrderStep) error {
 	r.reach(step)
 	return r.record()
 }
 
-// record records how far the order has come, where it is not recorded yet.
+// record records the order's progress if it is not recorded yet.
 func (r *run) record() error {
 	if !r.unsaved {
 		return nil
@@ -168,7 +168,7 @@ func (r *run) record() error {
 		return r.journalError("save step "+string(r.order.Step), err)
 	}
 	r.unsaved = false
-	r.engine.cfg.Logger.DebugContext(r.ctx, "order step", "ca", r.order.CA, "order", r.order.ID, "step", r.order.Step)
+	r.engine.cfg.Logger.DebugContext(r.ctx, "acme: order step recorded", "ca", r.order.CA, "order", r.order.ID, "step", r.order.Step)
 	return nil
 }
 

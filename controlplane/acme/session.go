@@ -9,11 +9,12 @@ import (
 	"github.com/go-acme/lego/v4/acme/api"
 )
 
-// maxNonceRetries is how often a request is signed anew because its nonce was refused (RFC 8555 §6.5). A CA that refuses one in
-// six, as Pebble may, gets past it once in a hundred million requests.
+// maxNonceRetries is how often a request is signed again after the CA rejected its nonce (RFC 8555
+// §6.5). With a CA that rejects one in six, as Pebble may, one request in 60 million exceeds it.
 const maxNonceRetries = 9
 
-// session is one ACME client, for one run, used by one goroutine. What is worth sharing is in its authority.
+// session is one ACME client for one run, used by one goroutine. State that sessions share is in
+// authority.
 type session struct {
 	ca      *authority
 	account *account
@@ -21,7 +22,7 @@ type session struct {
 	wire    *wire
 }
 
-// open makes a client for the account's key. An account without URL can only register.
+// open returns a client for the account's key. Without kid it can only register.
 func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*session, error) {
 	if _, err := a.directory(ctx); err != nil {
 		return nil, err
@@ -35,11 +36,12 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 	return &session{ca: a, core: core, wire: w}, nil
 }
 
-// do makes one request through lego, again with a new nonce where the CA refuses the nonce. Its error is an *Error.
+// do sends one request through lego, and repeats it with a new nonce if the CA rejects the nonce.
+// It returns an *Error.
 //
-// The answer to a refused nonce brings a good one, so the first repeat is immediate; when that is refused too, all nonces
-// that were kept are given up, and repeats wait, each twice as long as the one before. A CA that refuses them all is left to
-// the caller: resuming would only ask it ten times more.
+// The response to a rejected nonce contains a new one, so the first repeat is immediate. If that is
+// rejected too, all cached nonces are dropped, and repeats wait with a doubling interval. If the CA
+// rejects all of them, the error is not transient: resuming would only repeat the same requests.
 func (s *session) do(request func() error) error {
 	for retry := 0; ; retry++ {
 		s.wire.err = nil

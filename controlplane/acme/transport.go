@@ -15,28 +15,29 @@ import (
 	"time"
 )
 
-// maxAnswer is the most that is read of a CA's answer, in bytes. A chain has about 5 kB.
+// maxAnswer is the largest response that is read, in bytes. A chain has about 5 kB.
 const maxAnswer = 1 << 20
 
-// wire is the http.RoundTripper of one session. lego's calls take no context, ask for the directory and a nonce each time
-// a client is made, wait out a refused nonce without a context, and drop Retry-After and the problem document's own bytes.
-// All of that is put right here, so that a client for each run costs nothing:
+// wire is the http.RoundTripper of one session. lego's calls take no context, fetch the directory
+// and a nonce whenever a client is created, retry a rejected nonce without a context, and drop
+// Retry-After and the original problem document. wire corrects this, so that a client per run is
+// cheap:
 //
-//   - every request runs under the run's context, and under the request timeout;
-//   - the directory and nonces come from what all sessions with the CA share;
-//   - an answer that is not a success becomes an *Error, with the problem document verbatim, and so reaches the caller
-//     through lego's wrapping;
-//   - bodies are read here, up to maxAnswer, so that connections are always reused.
+//   - Every request uses the run's context and the request timeout.
+//   - The directory and nonces come from the authority.
+//   - A response that is not a success becomes an *Error with the unchanged problem document, which
+//     reaches the caller through lego's wrapping.
+//   - Bodies are read completely, up to maxAnswer, so that connections are reused.
 //
 // It is used by one goroutine.
 type wire struct {
-	ctx context.Context // of the run: lego gives no way to hand it to a request
+	ctx context.Context // of the run: lego does not pass one to its requests
 	ca  *authority
 
-	retryAfter time.Duration // of the last answer
-	body       []byte        // of the last answer
-	answered   bool          // the CA has answered a request of this session
-	err        error         // of the last request: where signing failed for want of a nonce, go-jose keeps the text only
+	retryAfter time.Duration // of the last response
+	body       []byte        // of the last response
+	answered   bool          // the CA has responded to a request of this session
+	err        error         // of the last request: if signing fails because there is no nonce, go-jose keeps only the error's text
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -74,7 +75,7 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 	w.answered = true
 	if value := resp.Header.Get("Replay-Nonce"); value != "" && req.Method != http.MethodHead {
 		w.ca.nonces.push(value, w.ca.now())
-		resp.Header.Del("Replay-Nonce") // lego would keep it for itself
+		resp.Header.Del("Replay-Nonce") // otherwise lego would store it
 	}
 	w.retryAfter = retryAfter(resp.Header, w.ca.now())
 	w.body = body
@@ -82,12 +83,12 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode < 300:
 		return resp, nil
 	case req.Method == http.MethodHead:
-		return nil, w.ca.useless(resp, body)
+		return nil, w.ca.unusable(resp, body)
 	}
 	return nil, w.ca.failure(resp, body)
 }
 
-// exchange sends one request and reads its whole answer. Its error is an *Error.
+// exchange sends one request and reads the whole response. It returns an *Error.
 func (a *authority) exchange(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
 	reqCtx, cancel := context.WithTimeout(ctx, a.cfg.RequestTimeout)
 	defer cancel()
@@ -101,13 +102,14 @@ func (a *authority) exchange(ctx context.Context, req *http.Request) (*http.Resp
 		return nil, nil, a.netError(ctx, err)
 	}
 	if len(body) > maxAnswer {
-		return nil, nil, unreachable(a.Name, fmt.Errorf("answer of more than %d bytes", maxAnswer))
+		return nil, nil, unreachable(a.Name, fmt.Errorf("the response has more than %d bytes", maxAnswer))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, body, nil
 }
 
-// failure makes an Error of an answer that is not a success. A redirect is none: ACME has no use for one.
+// failure returns an Error for a response that is not a success. A redirect is a failure: ACME does
+// not use redirects.
 func (a *authority) failure(resp *http.Response, body []byte) *Error {
 	e := problemError(a.Name, body, resp.StatusCode)
 	if e == nil {
@@ -119,8 +121,9 @@ func (a *authority) failure(resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// useless is failure for the directory and nonces: a CA that refuses these is none at the moment.
-func (a *authority) useless(resp *http.Response, body []byte) *Error {
+// unusable is failure for the directory and for nonces. A CA that rejects these requests counts as
+// unreachable.
+func (a *authority) unusable(resp *http.Response, body []byte) *Error {
 	e := a.failure(resp, body)
 	if e.Class == Rejected {
 		e.Class, e.Code, e.Over = Unreachable, "ca-unreachable", false
@@ -128,7 +131,7 @@ func (a *authority) useless(resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// netError makes an Error of a request that got no answer.
+// netError returns an Error for a request without a response.
 func (a *authority) netError(ctx context.Context, err error) *Error {
 	if ctx.Err() != nil {
 		return a.interrupted(ctx)
@@ -137,9 +140,9 @@ func (a *authority) netError(ctx context.Context, err error) *Error {
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &unknown):
-		e.Fix = "The operator must configure the root certificate that this CA's directory is served under."
+		e.Fix = "Ask the operator to configure the root certificate of this CA's directory."
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		// Asking again at once would only take longer.
+		// An immediate retry would only take longer.
 	default:
 		e.passing = true
 	}
@@ -151,7 +154,7 @@ func isTimeout(err error) bool {
 	return ok && n.Timeout()
 }
 
-// answer is a response that was not asked of the CA.
+// answer returns a response that was not received from the CA.
 func answer(req *http.Request, header http.Header, body []byte) *http.Response {
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -159,7 +162,7 @@ func answer(req *http.Request, header http.Header, body []byte) *http.Response {
 	}
 }
 
-// newTransport is the connection pool that all sessions with a CA share.
+// newTransport returns the connection pool of a CA, shared by its sessions.
 func newTransport(ca CA, cfg *Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{

@@ -4,7 +4,7 @@ import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 
 var _ controlplane.Judged = (*Error)(nil)
 
-// Verdict says the same in the words that every package shares.
+// Verdict returns e as a Verdict, the type that all packages share.
 func (e *Error) Verdict() controlplane.Verdict {
 	return controlplane.Verdict{Class: e.Class, CA: e.CA, Code: e.Code, Message: e.Message,
 		Fix: e.Fix, RetryAt: e.RetryAt, Problem: e.Problem, Over: e.Over}

@@ -13,30 +13,32 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// isDoubtful reports whether a refusal may be for want of a good account key: a signature that does not fit is "malformed" or
-// "unauthorized" at most CAs, and so is much else.
-func isDoubtful(e *Error) bool {
+// maybeBadKey reports whether a rejection may be caused by the account's key. Most CAs report an
+// invalid signature as "malformed" or "unauthorized", as they do for many other errors.
+func maybeBadKey(e *Error) bool {
 	return e.Class == Rejected && slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, e.Status) &&
 		slices.Contains([]string{"malformed", "unauthorized"}, e.problemType) ||
-		e.Class == OrderGone && e.Err != nil && isDoubtfulCause(e.Err)
+		e.Class == OrderGone && e.Err != nil && hasMaybeBadKey(e.Err)
 }
 
-// isDoubtfulCause looks behind an order that is gone: a CA does not show it to a key that it does not know.
-func isDoubtfulCause(err error) bool {
+// hasMaybeBadKey checks the cause of a missing order: a CA does not show an order to an unknown
+// key.
+func hasMaybeBadKey(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == Rejected && isDoubtful(e)
+	return ok && e.Class == Rejected && maybeBadKey(e)
 }
 
-// isDead reports whether a CA refuses an account itself (RFC 8555 §7.3.6).
-func isDead(err error) bool {
+// isAccountRejected reports whether the CA rejected the account itself (RFC 8555 §7.3.6).
+func isAccountRejected(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Class == Rejected && e.problemType == "unauthorized" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
-// mend looks after the account that a refused request was signed for, and reports whether another attempt makes sense: because
-// it has got a new key meanwhile, because a rollover that was cut off could be brought to its end, or because the CA has
-// deactivated it and another takes its place. Its error is an *Error, or the store's.
-func (a *authority) mend(ctx context.Context, used *account, refused *Error) (bool, error) {
+// repair checks and repairs the account of a rejected request, and reports whether to retry. A retry
+// makes sense if the account has a new key, if an interrupted rollover could be finished, or if the
+// CA has deactivated the account and a new one replaces it. It returns an *Error or the store's
+// error.
+func (a *authority) repair(ctx context.Context, used *account, refused *Error) (bool, error) {
 	select {
 	case a.accountLock <- struct{}{}:
 		defer func() { <-a.accountLock }()
@@ -44,7 +46,7 @@ func (a *authority) mend(ctx context.Context, used *account, refused *Error) (bo
 		return false, a.interrupted(ctx)
 	}
 	if a.account != used {
-		return true, nil // somebody else has looked after it
+		return true, nil // another goroutine has repaired it
 	}
 	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
 	if err != nil {
@@ -56,12 +58,12 @@ func (a *authority) mend(ctx context.Context, used *account, refused *Error) (bo
 	}
 	keys, err := a.accountKeys()
 	if err != nil {
-		return false, nil // nothing can be done for it
+		return false, nil // the store cannot change keys
 	}
 	if done, err := a.settle(ctx, keys, stored); err != nil || done {
 		return done, err
 	}
-	if !isDead(refused) && !isDeadCause(refused) {
+	if !isAccountRejected(refused) && !hasAccountRejected(refused) {
 		return false, nil
 	}
 	dead, err := a.deactivated(ctx, used)
@@ -72,9 +74,9 @@ func (a *authority) mend(ctx context.Context, used *account, refused *Error) (bo
 	return err == nil, err
 }
 
-func isDeadCause(e *Error) bool { return e.Class == OrderGone && isDead(e.Err) }
+func hasAccountRejected(e *Error) bool { return e.Class == OrderGone && isAccountRejected(e.Err) }
 
-// deactivated asks the CA whether it has ended the account.
+// deactivated reports whether the CA has deactivated the account.
 func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error) {
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {
@@ -85,30 +87,30 @@ func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error
 		got, err = s.core.Accounts.Get(acct.url)
 		return err
 	})
-	if isDead(err) {
+	if isAccountRejected(err) {
 		return true, nil
 	}
 	return err == nil && (got.Status == lego.StatusDeactivated || got.Status == "revoked"), err
 }
 
-// isSpent reports whether the key is that of an account which the CA has ended, and another key can take its place. The same
-// refusal may be about the external account binding.
-func (a *authority) isSpent(ctx context.Context, key crypto.Signer) bool {
+// isKeyDeactivated reports whether the key belongs to an account that the CA has deactivated and that can
+// get a new key. The CA sends the same error for an invalid external account binding.
+func (a *authority) isKeyDeactivated(ctx context.Context, key crypto.Signer) bool {
 	if _, err := a.accountKeys(); err != nil {
 		return false
 	}
 	_, err := a.owner(ctx, key)
-	return isDead(err)
+	return isAccountRejected(err)
 }
 
-// replaceKey gives the account in the store a new key and no URL, so that it is registered as a new one. A CA takes the key of
-// an account that it has ended for no other.
+// replaceKey gives the stored account a new key and clears its URL, so that it is registered as a
+// new account. A CA does not accept the key of a deactivated account for another one.
 func (a *authority) replaceKey(ctx context.Context, stored *controlplane.Account) (crypto.Signer, *controlplane.Account, error) {
 	keys, err := a.accountKeys()
 	if err != nil {
 		return nil, stored, err
 	}
-	a.cfg.Logger.WarnContext(ctx, "the CA has deactivated our ACME account; another takes its place", "ca", a.Name, "account", stored.URL)
+	a.cfg.Logger.WarnContext(ctx, "acme: replacing an account that the CA deactivated", "ca", a.Name, "account", stored.URL)
 	if _, err := a.plan(ctx, keys, stored); err != nil {
 		return nil, stored, err
 	}
