@@ -69,7 +69,7 @@ func (a *authority) registered(ctx context.Context, forgotten string) (*account,
 	return a.account, nil
 }
 
-// storedAccount returns the account in the store. It creates one with a new key if there is none.
+// storedAccount returns the account in the store. It creates one with a new key if it is missing.
 func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, error) {
 	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
 	if err != nil {

@@ -34,10 +34,10 @@ func isAccountRejected(err error) bool {
 	return ok && e.Class == Rejected && e.problemType == "unauthorized" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
-// repair checks and repairs the account of a rejected request, and reports whether to retry. A retry
-// makes sense if the account has a new key, if an interrupted rollover could be finished, or if the
-// CA has deactivated the account and a new one replaces it. It returns an *Error or the store's
-// error.
+// repair checks and repairs the account of a rejected request, and reports whether to retry. A
+// retry makes sense if the account has a new key, if an interrupted rollover could be finished, or
+// if the CA has deactivated the account and a new one replaces it. It returns an *Error or the
+// store's error.
 func (a *authority) repair(ctx context.Context, used *account, refused *Error) (bool, error) {
 	select {
 	case a.accountLock <- struct{}{}:
@@ -93,8 +93,8 @@ func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error
 	return err == nil && (got.Status == lego.StatusDeactivated || got.Status == "revoked"), err
 }
 
-// isKeyDeactivated reports whether the key belongs to an account that the CA has deactivated and that can
-// get a new key. The CA sends the same error for an invalid external account binding.
+// isKeyDeactivated reports whether the key belongs to an account that the CA has deactivated and
+// that can get a new key. The CA sends the same error for an invalid external account binding.
 func (a *authority) isKeyDeactivated(ctx context.Context, key crypto.Signer) bool {
 	if _, err := a.accountKeys(); err != nil {
 		return false

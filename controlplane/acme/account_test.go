@@ -27,24 +27,24 @@ func TestExternalAccountBinding(t *testing.T) {
 	for name, e := range map[string]*acme.Engine{
 		"none":        bind("", ""),
 		"unknown kid": bind("kid-2", mac),
-		"wrong key":   bind("kid-1", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))),
+		"invalid key": bind("kid-1", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))),
 	} {
 		o := w.order(t, e, "eab.example.com")
 		_, err := e.Run(t.Context(), o, w.journal(o))
 		got, ok := errors.AsType[*acme.Error](err)
 		if !ok || got.Class != acme.Rejected || !got.Over {
-			t.Errorf("%s: %v, want Rejected", name, err)
+			t.Errorf("%s: Run error = %v, want class Rejected", name, err)
 		}
 		if name == "none" && got.Code != "ca-account" {
-			t.Errorf("%s: code %s", name, got.Code)
+			t.Errorf("%s: code = %s, want ca-account", name, got.Code)
 		}
 	}
 	w.issue(t, bind("kid-1", base64.URLEncoding.EncodeToString(raw)), "eab.example.com")
 	w.accounts.only(t)
 }
 
-// TestAccountForgotten restarts the CA: it knows neither account nor order. Every engine notices, the key stays, and one
-// account is registered again.
+// TestAccountForgotten restarts the CA, which then knows neither account nor order. Every engine
+// detects this, keeps the key, and together they register one account again.
 func TestAccountForgotten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -90,14 +90,15 @@ func TestAccountForgotten(t *testing.T) {
 	}
 	wg.Wait()
 	if acct := w.accounts.only(t); acct.URL == old.URL || acct.URL == "" || !bytes.Equal(acct.SealedKey, old.SealedKey) {
-		t.Errorf("account URL %q, before %q; key kept: %v", acct.URL, old.URL, bytes.Equal(acct.SealedKey, old.SealedKey))
+		t.Errorf("account URL = %q (before: %q), key kept = %v; want a new URL with the same key", acct.URL, old.URL, bytes.Equal(acct.SealedKey, old.SealedKey))
 	}
 	if n := again.Orders(); n != 8 {
-		t.Errorf("%d orders, want 8", n)
+		t.Errorf("CA.Orders() = %d, want 8", n)
 	}
 }
 
-// TestAccountNeverKnown has a CA that forgets the account each time: the run gives up instead of registering for ever.
+// TestAccountNeverKnown has a CA that forgets the account each time: the run fails instead of
+// registering again and again.
 func TestAccountNeverKnown(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -107,11 +108,11 @@ func TestAccountNeverKnown(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Rejected, "ca-account")
 	if n := f.requests(pathAccount); n > 2 {
-		t.Errorf("registered %d times", n)
+		t.Errorf("account requests = %d, want at most the first and one retry", n)
 	}
 }
 
-// TestRegistrationCrash kills the worker between the stored key and the registered account.
+// TestRegistrationCrash stops the worker between storing the key and registering the account.
 func TestRegistrationCrash(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -120,7 +121,7 @@ func TestRegistrationCrash(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Internal, "internal")
 	if !errors.Is(err, errKilled) {
-		t.Errorf("the cause is lost: %v", err)
+		t.Errorf("Run error = %v, want it to wrap the store's error", err)
 	}
 	w.issue(t, w.engine(t, nil), "reg.example.com")
 	w.accounts.only(t)
@@ -147,7 +148,7 @@ func TestAccountKeyOfAnotherKeyset(t *testing.T) {
 	_, err = e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Internal, "internal")
 	if !errors.Is(err, seal.ErrOpen) {
-		t.Errorf("%v, want seal.ErrOpen below it", err)
+		t.Errorf("Run error = %v, want it to wrap seal.ErrOpen", err)
 	}
 }
 
@@ -161,13 +162,13 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(dir.CAAIdentities) != 1 || dir.CAAIdentities[0] != "ca.test" || len(dir.Profiles) != 3 || !dir.RenewalInfo {
-			t.Errorf("directory %+v", dir)
+			t.Errorf("Directory(pebble) = %+v, want the profiles and RenewalInfo of Pebble", dir)
 		}
 	}
 	f.on(pathDirectory, nil)
 	w.issue(t, e, "dir.example.com")
 	if n := f.requests(pathDirectory); n != 0 {
-		t.Errorf("the directory was asked for %d times again", n)
+		t.Errorf("directory requests while cached = %d, want 0", n)
 	}
 	for _, body := range []string{"<html>", "{}", `{"newOrder":"https://x.test/"}`} {
 		f.answer(pathDirectory, 0, 200, nil, body)
@@ -185,7 +186,7 @@ func TestUntrustedDirectory(t *testing.T) {
 	e := w.engine(t, func(cfg *acme.Config) { cfg.CAs[0].RootCAs = nil })
 	_, err := e.Directory(t.Context(), "pebble")
 	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); !strings.Contains(e.Fix, "root certificate") {
-		t.Errorf("fix %q", e.Fix)
+		t.Errorf("Fix = %q, want the root certificate in it", e.Fix)
 	}
 }
 
@@ -194,20 +195,20 @@ func TestNewChecksConfiguration(t *testing.T) {
 	w := newWorld(t, devstack.CAConfig{})
 	good := acme.CA{Name: "a", DirectoryURL: "https://ca.test/dir"}
 	for name, change := range map[string]func(*acme.Config){
-		"no CA":        func(cfg *acme.Config) { cfg.CAs = nil },
-		"no accounts":  func(cfg *acme.Config) { cfg.Accounts = nil },
-		"no sealer":    func(cfg *acme.Config) { cfg.Sealer = nil },
-		"no name":      func(cfg *acme.Config) { cfg.CAs[0].Name = "" },
-		"twice":        func(cfg *acme.Config) { cfg.CAs = []acme.CA{good, good} },
-		"http":         func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = "http://ca.test/dir" },
-		"no URL":       func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = ":" },
-		"half a EAB":   func(cfg *acme.Config) { cfg.CAs[0].EABKeyID = "kid" },
-		"two contacts": func(cfg *acme.Config) { cfg.CAs[0].Email = "a@x.test, b@x.test" },
+		"no CA":            func(cfg *acme.Config) { cfg.CAs = nil },
+		"no accounts":      func(cfg *acme.Config) { cfg.Accounts = nil },
+		"no sealer":        func(cfg *acme.Config) { cfg.Sealer = nil },
+		"no name":          func(cfg *acme.Config) { cfg.CAs[0].Name = "" },
+		"twice":            func(cfg *acme.Config) { cfg.CAs = []acme.CA{good, good} },
+		"http":             func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = "http://ca.test/dir" },
+		"no URL":           func(cfg *acme.Config) { cfg.CAs[0].DirectoryURL = ":" },
+		"EAB without HMAC": func(cfg *acme.Config) { cfg.CAs[0].EABKeyID = "kid" },
+		"two contacts":     func(cfg *acme.Config) { cfg.CAs[0].Email = "a@x.test, b@x.test" },
 	} {
 		cfg := acme.Config{CAs: []acme.CA{good}, Accounts: w.accounts, Sealer: w.sealer}
 		change(&cfg)
 		if _, err := acme.New(cfg); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: New = nil error, want an error", name)
 		}
 	}
 	e, err := acme.New(acme.Config{CAs: []acme.CA{good, {Name: "b", DirectoryURL: "https://b.test/"}}, Accounts: w.accounts, Sealer: w.sealer})
@@ -215,6 +216,6 @@ func TestNewChecksConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := e.CAs(); len(names) != 2 || names[0] != "a" || names[1] != "b" {
-		t.Errorf("CAs %q", names)
+		t.Errorf("CAs() = %q, want the configured names in order", names)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// BenchmarkOrder carries out orders for apex and wildcard, at a Pebble in this process that does not sleep.
+// BenchmarkOrder runs orders for apex and wildcard at a Pebble in this process that does not sleep.
 func BenchmarkOrder(b *testing.B) {
 	for _, parallel := range []int{1, 8, 32} {
 		b.Run(fmt.Sprintf("parallel=%d", parallel), func(b *testing.B) {

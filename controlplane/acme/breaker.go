@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -15,15 +16,9 @@ type Breaker struct {
 }
 
 func (b Breaker) withDefaults() Breaker {
-	if b.Failures == 0 {
-		b.Failures = 5
-	}
-	if b.Open <= 0 {
-		b.Open = 30 * time.Second
-	}
-	if b.MaxOpen <= 0 {
-		b.MaxOpen = max(5*time.Minute, b.Open)
-	}
+	b.Failures = cmp.Or(b.Failures, 5)
+	b.Open = cmp.Or(max(b.Open, 0), 30*time.Second)
+	b.MaxOpen = cmp.Or(max(b.MaxOpen, 0), max(5*time.Minute, b.Open))
 	return b
 }
 

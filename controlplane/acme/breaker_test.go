@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// TestBreaker takes the CA down until it is left alone, and brings it back.
+// TestBreaker takes the CA down until the breaker opens, and brings it back.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -32,7 +32,7 @@ func TestBreaker(t *testing.T) {
 		_, err := e.Run(t.Context(), o, w.journal(o))
 		got := wantError(t, err, acme.Unreachable, "ca-unreachable")
 		if got.Over {
-			t.Errorf("%s: the order is over", name)
+			t.Errorf("%s: Over = true, want false", name)
 		}
 		return got.RetryAt
 	}
@@ -40,7 +40,7 @@ func TestBreaker(t *testing.T) {
 		t.Helper()
 		ok, until := e.Healthy("pebble")
 		if ok != want || !ok && until.Sub(c.now()) != wait {
-			t.Errorf("healthy %v, for %s; want %v, %s", ok, until.Sub(c.now()), want, wait)
+			t.Errorf("Healthy = %v until +%s, want %v until +%s", ok, until.Sub(c.now()), want, wait)
 		}
 	}
 	for _, path := range allPaths {
@@ -53,20 +53,20 @@ func TestBreaker(t *testing.T) {
 	healthy(false, 30*time.Second)
 	before := requests()
 	if at := fail("open.example.com"); !at.Equal(c.now().Add(30 * time.Second)) {
-		t.Errorf("told to come back at %s", at)
+		t.Errorf("RetryAt = %s, want the end of the open period", at)
 	}
 	if info, err := e.RenewalInfo(t.Context(), "pebble", someARIID); err == nil || info.HasWindow() {
-		t.Errorf("renewal information of a CA that is down: %+v", info)
+		t.Errorf("RenewalInfo with an open breaker = %+v, want the next check after the open period", info)
 	}
 	if n := requests() - before; n != 0 {
-		t.Errorf("%d requests to a CA that is left alone", n)
+		t.Errorf("requests with an open breaker = %d, want 0", n)
 	}
-	for _, wait := range []time.Duration{60 * time.Second, 100 * time.Second, 100 * time.Second} { // each probe that fails doubles the wait
+	for _, wait := range []time.Duration{60 * time.Second, 100 * time.Second, 100 * time.Second} { // each failed probe doubles the period
 		_, until := e.Healthy("pebble")
 		c.set(until)
 		healthy(true, 0)
 		if e.Answering("pebble") {
-			t.Error("a CA that was given up is shown as there between the pauses")
+			t.Error("Answering between open periods = true, want false")
 		}
 		fail("probe.example.com")
 		healthy(false, wait)
@@ -79,15 +79,15 @@ func TestBreaker(t *testing.T) {
 	healthy(true, 0)
 	w.issue(t, e, "again.example.com")
 	if ok, _ := e.Healthy("unknown"); ok || e.Answering("unknown") {
-		t.Error("a CA that is not configured is healthy")
+		t.Error("Healthy of an unconfigured CA = true, want false")
 	}
 	if !e.Answering("pebble") {
-		t.Error("a CA that is back is shown as given up")
+		t.Error("Answering after recovery = false, want true")
 	}
 }
 
-// TestBreakerProbe lets one run find out whether the CA is back; the others are told to wait meanwhile. A probe that is
-// stopped says nothing, and another takes its place.
+// TestBreakerProbe lets one run probe whether the CA is back, while the others are rejected. An
+// interrupted probe has no result, and another run takes its place.
 func TestBreakerProbe(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -96,7 +96,7 @@ func TestBreakerProbe(t *testing.T) {
 	f.answer(pathDirectory, 0, 502, nil, "")
 	o := w.order(t, e, "probe.example.com")
 	if _, err := e.Run(t.Context(), o, w.journal(o)); err == nil {
-		t.Fatal("a certificate of a CA that is down")
+		t.Fatal("Run with an unreachable CA = nil error, want an error")
 	}
 	_, until := e.Healthy("pebble")
 	c.set(until)
@@ -114,7 +114,7 @@ func TestBreakerProbe(t *testing.T) {
 	}()
 	<-arrived
 	if ok, _ := e.Healthy("pebble"); ok {
-		t.Error("healthy while the probe is under way")
+		t.Error("Healthy during a probe = true, want false")
 	}
 	other := w.order(t, e, "other.example.com")
 	_, err := e.Run(t.Context(), other, w.journal(other))
@@ -122,16 +122,17 @@ func TestBreakerProbe(t *testing.T) {
 	cancel()
 	wantError(t, <-ended, acme.Interrupted, "order-interrupted")
 	if len(arrived) != 0 {
-		t.Error("more than one request was made")
+		t.Error("more than one run sent a request, want only the probe")
 	}
 	f.on(pathDirectory, nil)
 	if ok, _ := e.Healthy("pebble"); !ok {
-		t.Error("a probe that was stopped keeps others out")
+		t.Error("Healthy after an interrupted probe = false, want true")
 	}
 	w.issue(t, e, "next.example.com")
 }
 
-// TestBreakerCountsNoRefusals has the CA refuse, and our own side fail: neither says that it is away.
+// TestBreakerCountsNoRefusals has the CA reject orders, and the local side fail: neither opens the
+// breaker.
 func TestBreakerCountsNoRefusals(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -147,11 +148,11 @@ func TestBreakerCountsNoRefusals(t *testing.T) {
 		f.answer(pathNewOrder, 0, status, nil, fmt.Sprintf(`{"type":"%s%s","detail":"no"}`, urn, kind))
 		for range 5 {
 			if run(false) == nil {
-				t.Fatal("a certificate")
+				t.Fatal("Run = nil error, want an error")
 			}
 		}
 		if ok, _ := e.Healthy("pebble"); !ok {
-			t.Errorf("%s opens the circuit", kind)
+			t.Errorf("%s opened the breaker", kind)
 		}
 	}
 	f.on(pathNewOrder, nil)
@@ -161,19 +162,19 @@ func TestBreakerCountsNoRefusals(t *testing.T) {
 		}
 	}
 	if ok, _ := e.Healthy("pebble"); !ok {
-		t.Error("our own fault opens the circuit")
+		t.Error("a local error opened the breaker")
 	}
 	f.answer(pathNewOrder, 0, 500, nil, "")
 	if run(false) == nil {
-		t.Fatal("a certificate")
+		t.Fatal("Run = nil error, want an error")
 	}
 	f.on(pathNewOrder, nil)
-	w.issue(t, e, "between.example.com") // an answer in between begins the count again
+	w.issue(t, e, "between.example.com") // a success resets the count
 	f.answer(pathNewOrder, 0, 500, nil, "")
 	if run(false) == nil {
-		t.Fatal("a certificate")
+		t.Fatal("Run = nil error, want an error")
 	}
 	if ok, _ := e.Healthy("pebble"); !ok {
-		t.Error("failures that do not follow each other open the circuit")
+		t.Error("failures that are not consecutive opened the breaker")
 	}
 }

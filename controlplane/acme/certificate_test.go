@@ -19,7 +19,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// TestWrongCertificate has the CA hand out what was not ordered.
+// TestWrongCertificate has the CA return a certificate that does not match the order.
 func TestWrongCertificate(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -44,20 +44,20 @@ func TestWrongCertificate(t *testing.T) {
 		ok    bool
 	}{
 		{"right", join(leaf(mine, nil), issuer.pem), true},
-		{"right, upper case", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = []string{"WRONG.example.com"} }), issuer.pem), true},
+		{"upper-case name", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = []string{"WRONG.example.com"} }), issuer.pem), true},
 		{"other name", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = []string{"evil.example.com"} }), issuer.pem), false},
-		{"one name more", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "*."+name) }), issuer.pem), false},
+		{"extra name", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "*."+name) }), issuer.pem), false},
 		{"no name", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = nil }), issuer.pem), false},
-		{"e-mail address too", join(leaf(mine, func(c *x509.Certificate) { c.EmailAddresses = []string{"a@example.com"} }), issuer.pem), false},
+		{"extra email address", join(leaf(mine, func(c *x509.Certificate) { c.EmailAddresses = []string{"a@example.com"} }), issuer.pem), false},
 		{"other common name", join(leaf(mine, func(c *x509.Certificate) { c.Subject.CommonName = "evil.example.com" }), issuer.pem), false},
 		{"other key", join(leaf(other, nil), issuer.pem), false},
 		{"expired", join(leaf(mine, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), issuer.pem), false},
 		{"not valid yet", join(leaf(mine, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(10 * time.Minute) }), issuer.pem), false},
-		{"clock a little ahead", join(leaf(mine, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(2 * time.Minute) }), issuer.pem), true},
+		{"CA clock slightly ahead", join(leaf(mine, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(2 * time.Minute) }), issuer.pem), true},
 		{"a CA certificate", join(leaf(mine, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), issuer.pem), false},
-		{"another issuer of that name", join(leaf(mine, nil), stranger.pem), false},
+		{"other issuer of the same name", join(leaf(mine, nil), stranger.pem), false},
 		{"chain in wrong order", join(issuer.pem, leaf(mine, nil)), false},
-		{"something behind the chain", join(leaf(mine, nil), issuer.pem, leaf(mine, nil)), false},
+		{"extra certificate after the chain", join(leaf(mine, nil), issuer.pem, leaf(mine, nil)), false},
 		{"no PEM", []byte("hello"), false},
 		{"a key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), false},
 		{"damaged", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), false},
@@ -71,16 +71,16 @@ func TestWrongCertificate(t *testing.T) {
 		cert, err := e.Run(t.Context(), o, w.journal(o))
 		if tt.ok {
 			if err != nil || !bytes.Equal([]byte(cert.ChainPEM), tt.chain) || cert.Serial != "1267" || cert.Issuer != "Test CA" {
-				t.Errorf("%s: %+v, %v", tt.name, cert, err)
+				t.Errorf("%s: Run = %+v, %v; want the certificate with the chain", tt.name, cert, err)
 			}
 			continue
 		}
 		if err == nil {
-			t.Errorf("%s: accepted", tt.name)
+			t.Errorf("%s: Run = nil error, want certificate-mismatch", tt.name)
 			continue
 		}
 		if e := wantError(t, err, acme.Rejected, "certificate-mismatch"); !e.Over {
-			t.Errorf("%s: not over", tt.name)
+			t.Errorf("%s: Over = false, want true", tt.name)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestRevoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := e.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
-		t.Errorf("revoked again: %v", err)
+		t.Errorf("second Revoke error = %v, want nil", err)
 	}
 	wantError(t, e.Revoke(t.Context(), block.Bytes, "nobody", 4), acme.OrderGone, "ca-unknown")
 	wantError(t, e.Revoke(t.Context(), newTestCA(t, "x").der, "pebble", 4), acme.Rejected, "ca-malformed")

@@ -44,8 +44,9 @@ func (r *run) download() (*controlplane.Certificate, error) {
 	return r.certificate(chain), nil
 }
 
-// preferred returns the alternate chain that ends at the preferred root. If there is none, it
-// returns the CA's default chain, because a certificate with another chain is better than none.
+// preferred returns the alternate chain that ends at the preferred root. If the CA offers no such
+// chain, it returns the CA's default chain, because a certificate with another chain is better than
+// no certificate.
 func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 	want := r.order.PreferredChain
 	if want == "" || endsAt(chain, want) {

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +43,7 @@ type CA struct {
 
 // Accounts stores the ACME accounts, one per directory, shared by all workers.
 type Accounts interface {
-	// Account returns the account for a directory, or nil if there is none.
+	// Account returns the account for a directory, or nil if it is missing.
 	Account(ctx context.Context, directoryURL string) (*controlplane.Account, error)
 	// CreateAccount stores a unless the directory already has an account, and returns the stored
 	// account, so that two workers use the same key.
@@ -115,7 +117,7 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // CAs returns the names of the configured CAs, in order of preference.
-func (e *Engine) CAs() []string { return append([]string(nil), e.names...) }
+func (e *Engine) CAs() []string { return slices.Clone(e.names) }
 
 // Close closes idle connections. It does not affect active runs.
 func (e *Engine) Close() {
@@ -125,21 +127,13 @@ func (e *Engine) Close() {
 }
 
 func setDefaults(cfg *Config) {
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "dcvaas"
-	}
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, "dcvaas")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.RunTimeout <= 0 {
-		cfg.RunTimeout = 5 * time.Minute
-	}
-	if cfg.RequestTimeout <= 0 {
-		cfg.RequestTimeout = 30 * time.Second
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	cfg.RunTimeout = cmp.Or(max(cfg.RunTimeout, 0), 5*time.Minute)
+	cfg.RequestTimeout = cmp.Or(max(cfg.RequestTimeout, 0), 30*time.Second)
 	if cfg.RSAKeys == nil {
 		cores := runtime.GOMAXPROCS(0)
 		cfg.RSAKeys = controlplane.NewGate(cores/2, cores/4)

@@ -18,8 +18,8 @@ import (
 
 const urn = "urn:ietf:params:acme:error:"
 
-// TestCutConnections breaks the connection once or twice in each request of an order, before the CA has carried it out and
-// after. The certificate comes within the same run.
+// TestCutConnections breaks the connection once or twice in each request of an order, before the CA
+// processes it and after. The same run still returns the certificate.
 func TestCutConnections(t *testing.T) {
 	t.Parallel()
 	for _, path := range allPaths {
@@ -34,7 +34,7 @@ func TestCutConnections(t *testing.T) {
 					want = 2
 				}
 				if n := w.ca.Orders(); n != want {
-					t.Errorf("the CA saw %d orders, want %d", n, want)
+					t.Errorf("CA.Orders() = %d, want %d", n, want)
 				}
 				if acct := w.accounts.only(t); acct.URL == "" {
 					t.Error("the account is not registered")
@@ -52,10 +52,10 @@ func TestNewOrderIsNotRepeatedForEver(t *testing.T) {
 	o := w.order(t, e, "again.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
-		t.Error("the order is over, though it may be run again")
+		t.Error("Over = true, want false")
 	}
 	if n := w.ca.Orders(); n != 2 {
-		t.Errorf("one run made %d orders, want 2", n)
+		t.Errorf("orders of one run = %d, want 2", n)
 	}
 }
 
@@ -73,14 +73,15 @@ func TestCADown(t *testing.T) {
 			o := w.order(t, e, "down.example.com")
 			_, err := e.Run(t.Context(), o, w.journal(o))
 			if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over || e.CA != "pebble" {
-				t.Errorf("%s: over %v, CA %q", name, e.Over, e.CA)
+				t.Errorf("%s: Over = %v, CA = %q; want false, pebble", name, e.Over, e.CA)
 			}
 		}
 		w.ca.SetDown(false)
 	}
 }
 
-// TestCADownInTheMiddle takes the CA away while the order runs; the same order goes on once it is back.
+// TestCADownInTheMiddle takes the CA down during the run. The same order resumes when the CA is
+// back.
 func TestCADownInTheMiddle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -90,22 +91,22 @@ func TestCADownInTheMiddle(t *testing.T) {
 		j := w.journal(o)
 		_, err := e.Run(t.Context(), o, downAfter{j, w.ca, step})
 		if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
-			t.Errorf("%s: the order is over", step)
+			t.Errorf("%s: Over = true, want false", step)
 		}
 		w.ca.SetDown(false)
 		before := w.ca.Orders()
 		cert, err := e.Run(t.Context(), o, j)
 		if err != nil {
-			t.Fatalf("%s: %v", step, err)
+			t.Fatalf("resume after step %s: %v", step, err)
 		}
 		w.verify(t, cert, o)
 		if w.ca.Orders() != before {
-			t.Errorf("%s: a second order was made", step)
+			t.Errorf("%s: the resumed run placed a second order", step)
 		}
 	}
 }
 
-// downAfter takes the CA down once a step is saved.
+// downAfter takes the CA down after a step is saved.
 type downAfter struct {
 	*journal
 	ca   *devstack.CA
@@ -177,13 +178,13 @@ func TestProblems(t *testing.T) {
 		_, err := e.Run(t.Context(), o, w.journal(o))
 		got := wantError(t, err, tt.class, tt.code)
 		if got.Over != tt.over || got.Status != tt.status || string(got.Problem) != document {
-			t.Errorf("%s: over %v, status %d, problem %s", tt.kind, got.Over, got.Status, got.Problem)
+			t.Errorf("%s: Over = %v, Status = %d, Problem = %s; want the status and the unchanged problem", tt.kind, got.Over, got.Status, got.Problem)
 		}
 		if tt.more == "" && !strings.Contains(got.Message, "the CA's words") {
-			t.Errorf("%s: the message lacks the CA's words: %s", tt.kind, got.Message)
+			t.Errorf("%s: Message = %q, want the CA's detail in it", tt.kind, got.Message)
 		}
 		if tt.kind == "userActionRequired" && !strings.Contains(got.Fix, "https://ca.test/terms") {
-			t.Errorf("the fix does not name the instance: %s", got.Fix)
+			t.Errorf("Fix = %q, want the instance URL in it", got.Fix)
 		}
 	}
 }
@@ -207,13 +208,13 @@ func TestRetryAfter(t *testing.T) {
 		{"429, seconds", 429, "3600", limited, "", acme.RateLimited, "ca-rate-limited", time.Hour, 1},
 		{"429, date", 429, now.Add(2 * time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Hour, 1},
 		{"429, date in the past", 429, now.Add(-time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
-		{"429, rubbish", 429, "soon", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
+		{"429, malformed", 429, "soon", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
 		{"429, negative", 429, "-5", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
-		{"429, for ever", 429, "9223372036854775807", limited, "", acme.RateLimited, "ca-rate-limited", 30 * 24 * time.Hour, 1},
+		{"429, overflow", 429, "9223372036854775807", limited, "", acme.RateLimited, "ca-rate-limited", 30 * 24 * time.Hour, 1},
 		{"429, HTML", 429, "600", page, html, acme.RateLimited, "ca-rate-limited", 10 * time.Minute, 1},
 		{"503, rateLimited", 503, "120", limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Minute, 1},
 		{"503, HTML", 503, "120", page, html, acme.Unreachable, "ca-unreachable", 2 * time.Minute, 1},
-		{"503, HTML, no word", 503, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
+		{"503, HTML, no Retry-After", 503, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
 		{"502, HTML", 502, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
 		{"403 of a firewall", 403, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
 		{"200, HTML", 200, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
@@ -236,19 +237,19 @@ func TestRetryAfter(t *testing.T) {
 			_, err := e.Run(t.Context(), o, w.journal(o))
 			got := wantError(t, err, tt.class, tt.code)
 			if got.RetryAfter != tt.wait || got.Over {
-				t.Errorf("RetryAfter %s, over %v, want %s, false", got.RetryAfter, got.Over, tt.wait)
+				t.Errorf("RetryAfter = %s, Over = %v; want %s, false", got.RetryAfter, got.Over, tt.wait)
 			}
 			if (tt.wait > 0) != got.RetryAt.Equal(now.Add(tt.wait)) && tt.wait > 0 || tt.wait == 0 && !got.RetryAt.IsZero() {
-				t.Errorf("RetryAt %s", got.RetryAt)
+				t.Errorf("RetryAt = %s, want now plus RetryAfter", got.RetryAt)
 			}
 			if n := f.requests(pathNewOrder); n > tt.mostRequests {
-				t.Errorf("the CA was asked %d times, want %d at most", n, tt.mostRequests)
+				t.Errorf("requests = %d, want at most %d", n, tt.mostRequests)
 			}
 		})
 	}
 }
 
-// TestShortRetryAfter sits a short wait out, in the same run.
+// TestShortRetryAfter waits for a short Retry-After in the same run.
 func TestShortRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{pathNewOrder, pathAuthz, pathFinalize, pathCert} {
@@ -259,16 +260,16 @@ func TestShortRetryAfter(t *testing.T) {
 			start := time.Now()
 			w.issue(t, w.engine(t, nil), "busy.example.com")
 			if took := time.Since(start); took < time.Second {
-				t.Errorf("the CA was asked again after %s", took)
+				t.Errorf("the request was repeated after %s, want at least Retry-After", took)
 			}
 			if n := w.ca.Orders(); n != 1 {
-				t.Errorf("%d orders", n)
+				t.Errorf("CA.Orders() = %d, want 1", n)
 			}
 		})
 	}
 }
 
-// TestPollingKeepsToRetryAfter has the CA ask for a second between looks.
+// TestPollingKeepsToRetryAfter has the CA request one second between polls.
 func TestPollingKeepsToRetryAfter(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -281,11 +282,11 @@ func TestPollingKeepsToRetryAfter(t *testing.T) {
 	start := time.Now()
 	w.issue(t, w.engine(t, nil), "patient.example.com")
 	if took, n := time.Since(start), f.requests(pathOrder); took < time.Second || n != 2 {
-		t.Errorf("%d looks in %s, want 2 in more than a second", n, took)
+		t.Errorf("%d polls in %s, want 2 in more than a second", n, took)
 	}
 }
 
-// processing makes an order look as if the CA were at work on it.
+// processing sets the order's status to processing.
 func processing(retryAfter string) func(int, map[string]any, http.Header) {
 	return func(_ int, order map[string]any, header http.Header) {
 		order["status"] = "processing"
@@ -306,10 +307,10 @@ func TestStuckInProcessing(t *testing.T) {
 	f.rewrite(pathOrder, processing(""))
 	_, err := e.Run(t.Context(), o, j)
 	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second || e.RetryAt.IsZero() {
-		t.Errorf("over %v, RetryAfter %s at %s", e.Over, e.RetryAfter, e.RetryAt)
+		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and at least 30s", e.Over, e.RetryAfter, e.RetryAt)
 	}
 	if n := f.requests(pathOrder); n > 25 {
-		t.Errorf("looked %d times in 3 s", n)
+		t.Errorf("polls in 3 s = %d, want a growing interval", n)
 	}
 
 	f.rewrite(pathOrder, processing("600"))
@@ -318,7 +319,7 @@ func TestStuckInProcessing(t *testing.T) {
 	defer cancel()
 	_, err = patient.Run(ctx, o, j)
 	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.RetryAfter != 10*time.Minute || ctx.Err() != nil {
-		t.Errorf("RetryAfter %s, want the CA's 10 minutes, without a wait for what cannot come", e.RetryAfter)
+		t.Errorf("RetryAfter = %s, want the CA's 10 minutes, without waiting for the deadline", e.RetryAfter)
 	}
 
 	f.on(pathOrder, nil)
@@ -328,11 +329,11 @@ func TestStuckInProcessing(t *testing.T) {
 	}
 	w.verify(t, cert, o)
 	if w.ca.Orders() != 1 {
-		t.Error("a second order was made")
+		t.Error("the resumed run placed a second order")
 	}
 }
 
-// TestSilentCA has a CA that takes requests and does not answer.
+// TestSilentCA has a CA that accepts requests and does not respond.
 func TestSilentCA(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -361,8 +362,8 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		"in the body":             func() { f.on(pathCert, hang) },
 		"waiting to be validated": func() { f.rewrite(pathAuthz, pending) },
 		"waiting for the order":   func() { f.rewrite(pathFinalize, processing("3")) },
-		"nonces refused":          func() { f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce"}`, urn)) },
-		"waiting for a limit": func() {
+		"nonces rejected":         func() { f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce"}`, urn)) },
+		"waiting for a rate limit": func() {
 			f.answer(pathNewOrder, 0, 429, map[string]string{"Retry-After": "4"}, fmt.Sprintf(`{"type":"%srateLimited"}`, urn))
 		},
 	} {
@@ -377,9 +378,9 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		_, err := e.Run(ctx, o, w.journal(o))
 		took := time.Since(<-stopped)
 		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over || !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: over %v, %v", name, e.Over, e)
+			t.Errorf("%s: Over = %v (%v), want false", name, e.Over, e)
 		}
-		if took > 2*time.Second { // what it waits for takes 3 s and more
+		if took > 2*time.Second { // each wait takes 3 s or more
 			t.Errorf("%s: stopped after %s", name, took)
 		}
 	}
@@ -398,12 +399,12 @@ func TestNonceRefusedAgainAndAgain(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
 	if n := f.requests(pathNewOrder); n > 10 {
-		t.Errorf("the CA was asked %d times", n)
+		t.Errorf("new-order requests = %d, want one per nonce retry", n)
 	}
 }
 
-// TestValidationFails publishes what the CA does not want to see. The reason is the challenge's, also when a resumed worker
-// asks again.
+// TestValidationFails publishes values that the CA rejects. The error is the challenge's, even for
+// a resumed run.
 func TestValidationFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -415,20 +416,20 @@ func TestValidationFails(t *testing.T) {
 		got := wantError(t, err, acme.Rejected, "ca-unauthorized")
 		var document struct{ Type, Detail string }
 		if !got.Over || json.Unmarshal(got.Problem, &document) != nil || document.Type != urn+"unauthorized" || !strings.Contains(got.Message, document.Detail) {
-			t.Errorf("%s: over %v, problem %s, message %s", name, got.Over, got.Problem, got.Message)
+			t.Errorf("%s: Over = %v, Problem = %s, Message = %q; want the challenge's problem", name, got.Over, got.Problem, got.Message)
 		}
 		if want := []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepAccepted}; !slices.Equal(j.steps, want) {
-			t.Errorf("%s: steps %q, want %q", name, j.steps, want)
+			t.Errorf("%s: saved steps = %q, want %q", name, j.steps, want)
 		}
 		left := j.stored
 		_, err = w.engine(t, nil).Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
 		if e := wantError(t, err, acme.Rejected, "ca-unauthorized"); !e.Over {
-			t.Errorf("%s: resumed: not over", name)
+			t.Errorf("%s: Over of the resumed run = false, want true", name)
 		}
 	}
 }
 
-// liar publishes other values than it is told to.
+// liar publishes other values than requested.
 type liar struct {
 	*journal
 	values []string
@@ -443,7 +444,7 @@ func (l liar) Publish(ctx context.Context, o *controlplane.Order) error {
 	return nil
 }
 
-// TestFailedChallengeWithSubProblems has the reason deep inside an authorization.
+// TestFailedChallengeWithSubProblems has the reason in a subproblem of a challenge.
 func TestFailedChallengeWithSubProblems(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -460,7 +461,7 @@ func TestFailedChallengeWithSubProblems(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	got := wantError(t, err, acme.CAAForbids, "ca-caa")
 	if !got.Over || !strings.Contains(got.Message, "prevents issuance") || !strings.Contains(string(got.Problem), "see below") {
-		t.Errorf("%+v", got)
+		t.Errorf("Run error = %+v, want Over, the CAA subproblem's detail, and the unchanged problem", got)
 	}
 }
 
@@ -473,7 +474,7 @@ func TestFinalizeFails(t *testing.T) {
 	o := w.order(t, e, "csr.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.Rejected, "ca-bad-csr"); !e.Over {
-		t.Error("not over")
+		t.Error("Over = false, want true")
 	}
 
 	for i, embedded := range []string{"caa", "serverInternal", "rateLimited", ""} {
@@ -495,12 +496,12 @@ func TestFinalizeFails(t *testing.T) {
 			"rateLimited": {acme.RateLimited, "ca-rate-limited"}, "": {acme.OrderGone, "order-expired"},
 		}[embedded]
 		if e := wantError(t, err, want.class, want.code); !e.Over {
-			t.Errorf("%s: not over", embedded)
+			t.Errorf("%s: Over = false, want true", embedded)
 		}
 	}
 }
 
-// TestNotReadyYet has a CA that notices its own authorizations late.
+// TestNotReadyYet has a CA that updates the order after the authorizations with a delay.
 func TestNotReadyYet(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -512,11 +513,12 @@ func TestNotReadyYet(t *testing.T) {
 	})
 	w.issue(t, w.engine(t, nil), "late.example.com")
 	if n := f.requests(pathFinalize); n != 2 {
-		t.Errorf("finalized %d times, want 2", n)
+		t.Errorf("finalize requests = %d, want 2", n)
 	}
 }
 
-// TestValidWithoutCertificate has a CA that says valid before it has the certificate.
+// TestValidWithoutCertificate has a CA that reports a valid order before its certificate is
+// available.
 func TestValidWithoutCertificate(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
@@ -547,7 +549,7 @@ func TestOrderGone(t *testing.T) {
 			left := j.stored
 			_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
 			if e := wantError(t, err, acme.OrderGone, "order-expired"); !e.Over {
-				t.Error("not over")
+				t.Error("Over = false, want true")
 			}
 		})
 	}
@@ -561,6 +563,6 @@ func TestHugeAnswer(t *testing.T) {
 	o := w.order(t, e, "huge.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
-		t.Error("over")
+		t.Error("Over = true, want false")
 	}
 }

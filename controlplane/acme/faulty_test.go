@@ -29,7 +29,8 @@ const (
 
 var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert}
 
-// faulty is a handler in front of the CA that a test makes misbehave. It sees requests of one path, counted from 1.
+// faulty is a handler in front of the CA that injects faults. It counts the requests of each path
+// from 1.
 type faulty struct {
 	mu    sync.Mutex
 	next  http.Handler
@@ -37,7 +38,7 @@ type faulty struct {
 	fault map[string]func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)
 }
 
-// newFaultyWorld starts a CA with a faulty front.
+// newFaultyWorld starts a CA behind a faulty handler.
 func newFaultyWorld(t testing.TB, cfg devstack.CAConfig) (*world, *faulty) {
 	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
 	cfg.Wrap = func(next http.Handler) http.Handler {
@@ -65,7 +66,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault(n, w, r, f.next)
 }
 
-// on makes requests of a path misbehave; nil mends them.
+// on injects a fault into the requests of a path; nil removes it.
 func (f *faulty) on(path string, fault func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +80,7 @@ func (f *faulty) requests(path string) int {
 	return f.seen[path]
 }
 
-// cut breaks the connection of the first times requests, before they are carried out or after.
+// cut breaks the connection of the first times requests, before or after the CA processes them.
 func (f *faulty) cut(path string, times int, after bool) {
 	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if n > times {
@@ -93,7 +94,7 @@ func (f *faulty) cut(path string, times int, after bool) {
 	})
 }
 
-// answer gives the first times requests one fixed answer. Without times, all.
+// answer returns a fixed response to the first times requests, or to all if times is 0.
 func (f *faulty) answer(path string, times, status int, header map[string]string, body string) {
 	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if times > 0 && n > times {
@@ -109,7 +110,7 @@ func (f *faulty) answer(path string, times, status int, header map[string]string
 	})
 }
 
-// rewrite changes the JSON objects that a path answers with.
+// rewrite changes the JSON objects in the responses of a path.
 func (f *faulty) rewrite(path string, change func(n int, object map[string]any, header http.Header)) {
 	f.rewriteBytes(path, func(n int, body []byte, header http.Header) []byte {
 		var object map[string]any

@@ -45,6 +45,9 @@ type GovernorConfig struct {
 	// Now returns the current time. Default time.Now. Workers' clocks may differ by less than the
 	// margin.
 	Now func() time.Time
+	// Random returns a number in [0, 1) that spreads the end of a pause that the CA requested.
+	// Default rand.Float64.
+	Random func() float64
 	// Observe receives each decision, for metrics. If Bypassed is set, err is the error from Redis.
 	Observe func(ca string, d controlplane.QuotaDecision, err error)
 }
@@ -86,6 +89,9 @@ func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, controlplane.QuotaDecision, error) {}
 	}
@@ -119,7 +125,7 @@ func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (co
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
 	share, orders, leave := g.share(ca, q, &buckets)
 	got, err := g.eval(ctx, reserveScript, ca.keys(q, buckets), append([]any{
-		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond), rand.Float64(),
+		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond), g.cfg.Random(),
 		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets), share, orders, leave,
 	}, bucketArgs(buckets)...)...)
 	d := controlplane.QuotaDecision{}

@@ -17,7 +17,7 @@ import (
 //	{limit}:{subject}:queue…:told  the same orders, by the time until which each must wait
 //	{limit}:{subject}:share:{organization}  the bucket of one organization's share of the limit
 //	wait:…                    end of the pause that the CA requested, and the number of requests
-//	order:{id}                a permitted order: "counted", or "exempt" if it replaces a certificate
+//	order:{id}                permitted order: "counted", or "exempt" if it is a replacement
 
 // keys returns the KEYS of the scripts: the pauses of the account and of the names, the order, and
 // two keys per bucket.

@@ -19,7 +19,7 @@ import (
 
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
-// clock is a time that tests advance.
+// clock is a clock that tests advance.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -41,7 +41,7 @@ func (c *clock) set(t time.Time) {
 	c.t = t
 }
 
-// bothRedis runs a test against a Redis server and against the embedded one.
+// bothRedis runs a test with a Redis server and with the embedded one.
 func bothRedis(t *testing.T, test func(t *testing.T, server *devstack.Redis)) {
 	for name, embedded := range map[string]bool{"child": false, "embedded": true} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +71,8 @@ func redisClient(t testing.TB, server *devstack.Redis) *redis.Client {
 	return redis.NewClient(options)
 }
 
-// governor returns a Governor for "letsencrypt", "free" without limits, and "own" with configured ones, without margin.
+// governor returns a Governor for "letsencrypt", "free" without limits, and "own" with configured
+// ones, without margin.
 func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.GovernorConfig)) *acme.Governor {
 	t.Helper()
 	client := redisClient(t, server)
@@ -91,7 +92,7 @@ func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.
 	return g
 }
 
-// reserve asks and fails the test on an error.
+// reserve calls Reserve and fails the test on an error.
 func reserve(t testing.TB, g *acme.Governor, q controlplane.QuotaRequest) controlplane.QuotaDecision {
 	t.Helper()
 	d, err := g.Reserve(context.Background(), q)
@@ -99,15 +100,15 @@ func reserve(t testing.TB, g *acme.Governor, q controlplane.QuotaRequest) contro
 		t.Fatal(err)
 	}
 	if d.Bypassed {
-		t.Fatal("Redis was not asked")
+		t.Fatal("Reserve bypassed Redis")
 	}
 	if d.OK != (d.Limit == "") || d.OK != d.WaitUntil.IsZero() || d.OK != (d.Message == "") {
-		t.Fatalf("a decision that is neither yes nor no: %+v", d)
+		t.Fatalf("Reserve = %+v, want either OK or WaitUntil", d)
 	}
 	return d
 }
 
-// until counts how many orders are let through at once, and returns the decision that ends them.
+// until counts how many orders are permitted at once, and returns the first decision to wait.
 func until(t testing.TB, g *acme.Governor, request func(i int) controlplane.QuotaRequest) (int, controlplane.QuotaDecision) {
 	t.Helper()
 	for i := range 1000 {
@@ -142,7 +143,7 @@ func TestGovernorLimits(t *testing.T) {
 		name    string
 		request func(int) controlplane.QuotaRequest
 		pace    bool
-		want    int // 1000: never refused
+		want    int // 1000: never limited
 		limit   string
 		wait    time.Duration
 	}{
@@ -155,7 +156,7 @@ func TestGovernorLimits(t *testing.T) {
 		{"duplicates", same, false, 5, controlplane.LimitDuplicates, week / 5},
 		{"a CA without limits", different(controlplane.QuotaRequest{CA: "free"}), true, 1000, "", 0},
 		{"configured limits", different(controlplane.QuotaRequest{CA: "own", Renewal: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
-		{"replaces where it exempts from nothing", different(controlplane.QuotaRequest{CA: "own", Renewal: true, Replaces: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
+		{"replaces without exemption", different(controlplane.QuotaRequest{CA: "own", Renewal: true, Replaces: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
 	}
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		for _, tt := range tests {
@@ -172,33 +173,34 @@ func TestGovernorLimits(t *testing.T) {
 			})
 			n, d := until(t, g, tt.request)
 			if n != tt.want || d.Limit != tt.limit {
-				t.Errorf("%s: %d orders, then %q; want %d, then %q", tt.name, n, d.Limit, tt.want, tt.limit)
+				t.Errorf("%s: %d orders before limit %q, want %d before %q", tt.name, n, d.Limit, tt.want, tt.limit)
 				continue
 			}
 			if d.Limit == "" {
 				continue
 			}
 			if got := d.WaitUntil.Sub(c.now()); (got - tt.wait).Abs() > time.Millisecond {
-				t.Errorf("%s: told to wait %s, want %s", tt.name, got, tt.wait)
+				t.Errorf("%s: wait = %s, want %s", tt.name, got, tt.wait)
 			}
-			// Nothing was taken by the refusal: one token is there at the time that was told, and not before.
+			// The rejection took no token: one is available at the returned time, and not before.
 			c.set(d.WaitUntil.Add(-10 * time.Millisecond))
 			if d := reserve(t, g, tt.request(n)); d.OK {
-				t.Errorf("%s: let through too early", tt.name)
+				t.Errorf("%s: Reserve before WaitUntil = OK, want a wait", tt.name)
 			}
 			c.set(d.WaitUntil)
 			if d := reserve(t, g, tt.request(n)); !d.OK {
-				t.Errorf("%s: refused at the time that was told: %+v", tt.name, d)
+				t.Errorf("%s: Reserve at WaitUntil = %+v, want OK", tt.name, d)
 			}
 			if d := reserve(t, g, tt.request(n+1)); d.OK {
-				t.Errorf("%s: two for one token", tt.name)
+				t.Errorf("%s: Reserve gave two orders one token", tt.name)
 			}
 		}
 	})
 }
 
-// TestGovernorShare has one organization order as much as it may: it leaves half of what is not reserved to others, keeps
-// nobody else waiting, and goes on as the limit refills.
+// TestGovernorShare has one organization order as much as possible: it leaves half of the
+// unreserved orders to others, makes no other organization wait, and continues as the limit
+// refills.
 func TestGovernorShare(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -216,27 +218,27 @@ func TestGovernorShare(t *testing.T) {
 		from := func(org string) func(int) controlplane.QuotaRequest {
 			return func(int) controlplane.QuotaRequest { return order(org, "") }
 		}
-		// 300 orders, of which 75 are kept for renewals that are due. Half of the other 225 are left.
+		// 300 orders, of which 75 are reserved for due renewals. Half of the other 225 are left.
 		first, d := until(t, g, from("noisy"))
 		if first != 113 || d.Limit != controlplane.LimitShare || !strings.Contains(d.Message, "share") {
-			t.Fatalf("a noisy organization got %d orders, then %+v; want 113, then its share", first, d)
+			t.Fatalf("noisy organization: %d orders, then %+v; want 113, then LimitShare", first, d)
 		}
 		start := c.now()
 		for i := range 50 {
 			d := reserve(t, g, order("noisy", fmt.Sprintf("noisy%d", i)))
 			if want := time.Duration(i+1) * 36 * time.Second; d.OK || d.WaitUntil.Sub(start) != want {
-				t.Fatalf("job %d of the noisy one is told %s, want %s", i, d.WaitUntil.Sub(start), want)
+				t.Fatalf("noisy organization, job %d: wait = %s, want %s", i, d.WaitUntil.Sub(start), want)
 			}
 		}
-		// Those within their share do not wait behind it.
+		// Organizations within their share do not wait behind it.
 		if got, _ := until(t, g, from("quiet")); got != 56 {
-			t.Errorf("a quiet organization got %d orders at once, want its share of 56", got)
+			t.Errorf("quiet organization: %d orders at once, want its share of 56", got)
 		}
 		if got, d := until(t, g, from("second")); got != 56 || d.Limit != controlplane.LimitShare {
-			t.Errorf("a second one got %d orders, then %+v, want 56", got, d)
+			t.Errorf("second quiet organization: %d orders, then %+v; want 56", got, d)
 		}
 		if d := reserve(t, g, order("third", "third")); d.OK || d.Limit != controlplane.LimitNewOrders {
-			t.Errorf("a third one, when all are used: %+v, want a wait for the limit of all", d)
+			t.Errorf("third organization: Reserve = %+v, want a wait for LimitNewOrders", d)
 		}
 		renewal := order("noisy", "")
 		renewal.Renewal = true
@@ -245,12 +247,12 @@ func TestGovernorShare(t *testing.T) {
 			renewal.Names = []string{fmt.Sprintf("www.d%d.example", n)}
 			return renewal
 		}); got != 75 {
-			t.Errorf("%d renewals that are due were let through, want the 75 that are kept for them", got)
+			t.Errorf("permitted due renewals = %d, want the 75 reserved for them", got)
 		}
 	})
 }
 
-// TestGovernorShareGoesOn has an organization that is alone order as fast as the limit refills.
+// TestGovernorShareGoesOn has a single organization order as fast as the limit refills.
 func TestGovernorShareGoesOn(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -269,12 +271,12 @@ func TestGovernorShareGoesOn(t *testing.T) {
 			got++
 		}
 		if want := 24 * 60; got < want {
-			t.Errorf("%d orders in a day, want the %d that the limit allows", got, want)
+			t.Errorf("orders in a day = %d, want the limit of %d", got, want)
 		}
 	})
 }
 
-// TestGovernorAllOrNothing exhausts one limit and finds the others untouched.
+// TestGovernorAllOrNothing exhausts one limit and finds the others unchanged.
 func TestGovernorAllOrNothing(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -285,18 +287,19 @@ func TestGovernorAllOrNothing(t *testing.T) {
 			return controlplane.QuotaRequest{CA: "own", Names: []string{name}, Renewal: true}
 		}
 		if n, d := until(t, g, func(int) controlplane.QuotaRequest { return request("a.example") }); n != 2 || d.Limit != controlplane.LimitDuplicates {
-			t.Fatalf("%d, then %+v", n, d)
+			t.Fatalf("%d orders, then %+v; want the failed authorizations' limit", n, d)
 		}
 		for range 50 {
 			reserve(t, g, request("a.example"))
 		}
 		if n, _ := until(t, g, func(i int) controlplane.QuotaRequest { return request(fmt.Sprintf("b%d.example", i)) }); n != 8 {
-			t.Errorf("%d orders are left, want 8", n)
+			t.Errorf("remaining orders = %d, want 8", n)
 		}
 	})
 }
 
-// TestGovernorQueue has many wait: each is told another time, keeps it when it asks again, and nobody goes before it.
+// TestGovernorQueue has many orders wait: each gets a separate time, keeps it when it calls again,
+// and is not overtaken.
 func TestGovernorQueue(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -310,33 +313,33 @@ func TestGovernorQueue(t *testing.T) {
 		for i := range 100 {
 			d := reserve(t, g, request(fmt.Sprintf("w%d", i)))
 			if want := time.Duration(i+1) * 10 * time.Second; d.WaitUntil.Sub(start) != want {
-				t.Fatalf("waiter %d is told %s, want %s", i, d.WaitUntil.Sub(start), want)
+				t.Fatalf("waiter %d: wait = %s, want %s", i, d.WaitUntil.Sub(start), want)
 			}
 		}
 		c.advance(5 * time.Second)
 		if d := reserve(t, g, request("w70")); d.WaitUntil.Sub(start) != 710*time.Second {
-			t.Errorf("asked again, w70 is told %s, want 11m50s", d.WaitUntil.Sub(start))
+			t.Errorf("second call of w70: wait = %s, want 11m50s", d.WaitUntil.Sub(start))
 		}
 		impatient := request("impatient")
 		impatient.Patience = time.Minute
 		if d := reserve(t, g, impatient); d.WaitUntil.Sub(start) != 1010*time.Second {
-			t.Errorf("the impatient one is told %s", d.WaitUntil.Sub(start))
+			t.Errorf("impatient waiter: wait = %s", d.WaitUntil.Sub(start))
 		}
 		if d := reserve(t, g, request("late")); d.WaitUntil.Sub(start) != 1010*time.Second {
-			t.Errorf("the impatient one kept a place: the next is told %s", d.WaitUntil.Sub(start))
+			t.Errorf("the impatient waiter kept a place: the next wait = %s", d.WaitUntil.Sub(start))
 		}
 		c.set(start.Add(20 * time.Second)) // two tokens, for w0 and w1
 		if reserve(t, g, request("newcomer")).OK {
-			t.Error("a newcomer went before those who wait")
+			t.Error("Reserve of a new order = OK before the waiting ones")
 		}
 		if !reserve(t, g, request("w1")).OK || !reserve(t, g, request("w0")).OK || reserve(t, g, request("w2")).OK {
-			t.Error("w0 and w1 should be let through, w2 not yet")
+			t.Error("Reserve at 20 s: want OK for w0 and w1, a wait for w2")
 		}
-		// w2 to w5 never come back; after their time and a minute they lose their places.
+		// w2 to w5 never return; one minute after their time they lose their places.
 		c.set(start.Add(60*time.Second + 61*time.Second))
 		for i := 6; i < 12; i++ {
 			if !reserve(t, g, request(fmt.Sprintf("w%d", i))).OK {
-				t.Errorf("w%d waits for those who do not come", i)
+				t.Errorf("Reserve(w%d) waits for orders that do not return", i)
 			}
 		}
 	})
@@ -352,7 +355,7 @@ func TestGovernorRefund(t *testing.T) {
 		request := func(order string, names ...string) controlplane.QuotaRequest {
 			return controlplane.QuotaRequest{CA: "own", Names: names, Renewal: true, OrderID: order}
 		}
-		left := func(probe string) (n int) { // asks until refused, and gives all back
+		left := func(probe string) (n int) { // reserves until limited, then refunds all
 			for ; reserve(t, g, request(fmt.Sprintf("%s%d", probe, n), fmt.Sprintf("%s%d.example", probe, n))).OK; n++ {
 			}
 			for i := range n {
@@ -365,11 +368,11 @@ func TestGovernorRefund(t *testing.T) {
 		one := request("o1", "one.example")
 		for range 5 {
 			if !reserve(t, g, one).OK {
-				t.Fatal("an order that was counted before was refused")
+				t.Fatal("Reserve of a counted order = wait, want OK")
 			}
 		}
 		if n := left("a"); n != 3 {
-			t.Errorf("%d left after one order, want 3", n)
+			t.Errorf("remaining after one order = %d, want 3", n)
 		}
 		for range 3 {
 			if err := g.Refund(t.Context(), one, false); err != nil {
@@ -377,25 +380,25 @@ func TestGovernorRefund(t *testing.T) {
 			}
 		}
 		if n := left("b"); n != 4 {
-			t.Errorf("%d left after it was given back three times, want 4", n)
+			t.Errorf("remaining after three refunds of one order = %d, want 4", n)
 		}
 		for i := range 2 {
 			q := request(fmt.Sprintf("o%d", i), "two.example")
 			if !reserve(t, g, q).OK {
-				t.Fatal("refused")
+				t.Fatal("Reserve = wait, want OK")
 			}
 			if err := g.Refund(t.Context(), q, true); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if n := left("c"); n != 2 {
-			t.Errorf("%d left after two orders that reached the CA, want 2", n)
+			t.Errorf("remaining after two orders that reached the CA = %d, want 2", n)
 		}
 		if d := reserve(t, g, request("o5", "two.example")); !d.OK {
-			t.Errorf("no certificate was issued, but %+v", d)
+			t.Errorf("Reserve = %+v, want OK: no certificate was issued", d)
 		}
 
-		// An order that took nothing gives nothing back, though it came to replace nothing in the end.
+		// An order that took no token refunds none, even if it replaced no certificate in the end.
 		le := func(order string, replaces bool) controlplane.QuotaRequest {
 			return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"three.example"}, Renewal: true, OrderID: order, Replaces: replaces}
 		}
@@ -407,10 +410,10 @@ func TestGovernorRefund(t *testing.T) {
 			t.Fatal(err)
 		}
 		if reserve(t, g, le("more", false)).OK {
-			t.Error("a token was given back that was not taken")
+			t.Error("Refund returned a token that was not taken")
 		}
 		if err := g.Refund(t.Context(), le("counted0", false), false); err != nil || !reserve(t, g, le("more", false)).OK {
-			t.Errorf("a token was not given back: %v", err)
+			t.Errorf("Refund did not return the token: %v", err)
 		}
 	})
 }
@@ -437,7 +440,7 @@ func TestGovernorLearns(t *testing.T) {
 		after         time.Duration
 		hit, spared   []controlplane.QuotaRequest
 		limit         string
-		least, mostly time.Duration // bounds of the wait of what is hit
+		least, mostly time.Duration // bounds of the wait of the limited requests
 	}{
 		{"new orders", "too many new orders (300) from this account in the last 3h0m0s, retry after …", le("a.example"), time.Hour,
 			[]controlplane.QuotaRequest{le("a.example"), le("b.example")}, nil, controlplane.LimitNewOrders, time.Hour, time.Hour},
@@ -447,13 +450,13 @@ func TestGovernorLearns(t *testing.T) {
 			[]controlplane.QuotaRequest{le("a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitDuplicates, time.Hour, time.Hour},
 		{"failed authorizations", `too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`, le("a.example.com"), 12 * time.Minute,
 			[]controlplane.QuotaRequest{le("a.example.com"), le("*.a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitFailedAuthorizations, 12 * time.Minute, 12 * time.Minute},
-		{"a limit without a name: its names", "Service busy; retry later.", free("a.example"), time.Hour,
+		{"unnamed limit: its names", "Service busy; retry later.", free("a.example"), time.Hour,
 			[]controlplane.QuotaRequest{free("a.example")}, nil, controlplane.LimitByCA, time.Hour, 75 * time.Minute},
-		{"a limit without a name: the account", "slow down", free("a.example"), time.Hour,
+		{"unnamed limit: the account", "slow down", free("a.example"), time.Hour,
 			[]controlplane.QuotaRequest{free("b.example")}, []controlplane.QuotaRequest{le("a.example")}, controlplane.LimitByCA, time.Minute, 75 * time.Second},
 		{"no time given", "slow down", free("a.example"), 0,
 			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, time.Minute, 75 * time.Second},
-		{"a limit that we keep no count of", "too many new orders", free("a.example"), 10 * time.Second,
+		{"limit that is not counted", "too many new orders", free("a.example"), 10 * time.Second,
 			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, 10 * time.Second, 13 * time.Second},
 	}
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -468,27 +471,27 @@ func TestGovernorLearns(t *testing.T) {
 			}
 			for _, q := range tt.spared {
 				if d := reserve(t, g, q); !d.OK {
-					t.Errorf("%s: %v waits too: %+v", tt.name, q.Names, d)
+					t.Errorf("%s: Reserve(%v) = %+v, want OK", tt.name, q.Names, d)
 				}
 			}
 			var last time.Time
 			for _, q := range tt.hit {
 				d := reserve(t, g, q)
 				if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != tt.limit || wait < tt.least || wait > tt.mostly+time.Millisecond {
-					t.Errorf("%s: %v: %+v, a wait of %s", tt.name, q.Names, d, wait)
+					t.Errorf("%s: Reserve(%v) = %+v after %s, want a wait within the bounds", tt.name, q.Names, d, wait)
 				}
 				last = d.WaitUntil
 			}
 			c.set(last)
 			if d := reserve(t, g, tt.hit[len(tt.hit)-1]); !d.OK {
-				t.Errorf("%s: after the wait: %+v", tt.name, d)
+				t.Errorf("%s: Reserve after the wait = %+v, want OK", tt.name, d)
 			}
 		}
 	})
 }
 
-// TestGovernorPauseGrows has a CA refuse without a name again and again: the account is tried less and less often, and soon
-// again once it has been left in peace.
+// TestGovernorPauseGrows has a CA reject orders repeatedly without naming a limit: the account's
+// pauses grow, and become short again after a period without rejections.
 func TestGovernorPauseGrows(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -498,18 +501,18 @@ func TestGovernorPauseGrows(t *testing.T) {
 		other := controlplane.QuotaRequest{CA: "free", Names: []string{"b.example"}}
 		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
 			v := controlplane.Verdict{Class: controlplane.VerdictRateLimited, RetryAt: c.now().Add(24 * time.Hour)}
-			for range 3 { // those under way at the same time count as one
+			for range 3 { // concurrent rejections count as one
 				if err := g.Learn(t.Context(), q, v); err != nil {
 					t.Fatal(err)
 				}
 			}
 			d := reserve(t, g, other)
 			if wait := d.WaitUntil.Sub(c.now()); wait < want || wait > want*5/4+time.Second {
-				t.Errorf("the account waits %s, want %s or a little more", wait, want)
+				t.Errorf("account's wait = %s, want %s or slightly more", wait, want)
 			}
 			c.set(d.WaitUntil)
 			if !reserve(t, g, other).OK {
-				t.Error("refused after the wait")
+				t.Error("Reserve after the wait = wait, want OK")
 			}
 		}
 	})
@@ -523,7 +526,7 @@ func TestGovernorFailedAuthorizations(t *testing.T) {
 		q := controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"a.example.com", "*.a.example.com"}, Renewal: true, Replaces: true}
 		for i := range 5 {
 			if !reserve(t, g, q).OK {
-				t.Fatalf("refused after %d failures", i)
+				t.Fatalf("Reserve after %d failures = wait, want OK", i)
 			}
 			if err := g.AuthorizationFailed(t.Context(), q); err != nil {
 				t.Fatal(err)
@@ -532,17 +535,17 @@ func TestGovernorFailedAuthorizations(t *testing.T) {
 		}
 		d := reserve(t, g, q)
 		if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != controlplane.LimitFailedAuthorizations || wait > 12*time.Minute || wait < 11*time.Minute {
-			t.Errorf("after 5 failures: %+v, a wait of %s", d, wait)
+			t.Errorf("Reserve after 5 failures = %+v with a wait of %s", d, wait)
 		}
 		other := q
 		other.Account = "another"
 		if !reserve(t, g, other).OK {
-			t.Error("another account waits too")
+			t.Error("Reserve of another account = wait, want OK")
 		}
 	})
 }
 
-// TestGovernorWithoutRedis stops Redis: orders go through, and the metric hears of it.
+// TestGovernorWithoutRedis stops Redis: orders are permitted, and Observe receives the error.
 func TestGovernorWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t, true)
@@ -570,18 +573,18 @@ func TestGovernorWithoutRedis(t *testing.T) {
 		}
 	}
 	if bypassed != 20 {
-		t.Errorf("the metric heard of %d, want 20", bypassed)
+		t.Errorf("bypassed decisions = %d, want 20", bypassed)
 	}
 	if g.Refund(t.Context(), q, false) == nil || g.AuthorizationFailed(t.Context(), controlplane.QuotaRequest{CA: "letsencrypt", Names: q.Names}) == nil {
-		t.Error("no error where nothing was recorded")
+		t.Error("AuthorizationFailed without Redis = nil, want an error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if d, err := g.Reserve(ctx, q); err == nil || d.OK {
-		t.Errorf("a cancelled request: %+v, %v", d, err)
+		t.Errorf("Reserve with a canceled context = %+v, %v; want its error", d, err)
 	}
 	if d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "unknown"}); err == nil || d.OK {
-		t.Errorf("a CA that is not configured: %+v, %v", d, err)
+		t.Errorf("Reserve at an unconfigured CA = %+v, %v; want an error", d, err)
 	}
 }
 
@@ -597,13 +600,13 @@ func TestGovernorForgets(t *testing.T) {
 			t.Fatal(err)
 		}
 		if after, _ := until(t, g, request); after != before {
-			t.Errorf("%d orders after Redis lost everything, want %d", after, before)
+			t.Errorf("orders after Redis lost its data = %d, want %d", after, before)
 		}
 		client := redisClient(t, server)
 		defer client.Close()
 		for _, key := range client.Keys(t.Context(), "*").Val() {
 			if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 {
-				t.Errorf("%s stays for ever", key)
+				t.Errorf("key %s has no expiry", key)
 			}
 		}
 	})
@@ -623,19 +626,20 @@ func TestLimitOf(t *testing.T) {
 	} {
 		raw, _ := json.Marshal(map[string]string{"detail": detail})
 		if got := acme.LimitOf(raw); got != want {
-			t.Errorf("%q: %q, want %q", detail, got, want)
+			t.Errorf("LimitOf(%q) = %q, want %q", detail, got, want)
 		}
 	}
 	if got := acme.LimitOf(json.RawMessage("<html>")); got != "" {
-		t.Errorf("HTML: %q", got)
+		t.Errorf("LimitOf(HTML) = %q, want none", got)
 	}
 	sub := json.RawMessage(`{"detail":"several","subproblems":[{"detail":"too many new orders"}]}`)
 	if got := acme.LimitOf(sub); got != controlplane.LimitNewOrders {
-		t.Errorf("sub-problem: %q", got)
+		t.Errorf("LimitOf(subproblem) = %q, want LimitNewOrders", got)
 	}
 }
 
-// BenchmarkReserve decides on orders at Let's Encrypt's limits: five buckets, let through and refused.
+// BenchmarkReserve decides on orders with Let's Encrypt's limits: five buckets, permitted and
+// limited.
 func BenchmarkReserve(b *testing.B) {
 	for _, embedded := range []bool{false, true} {
 		for _, waiting := range []int{0, 10_000} {

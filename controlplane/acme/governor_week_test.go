@@ -14,9 +14,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// TestGovernorWeek lets 200 workers with two governors, as of two processes, live through a week at Let's Encrypt's limits with
-// more orders than these allow. What was let through then passes, up to 20 s late, an exact model of the limits: not one is
-// refused, and hardly any order that the CA would have taken is left undone.
+// TestGovernorWeek simulates 200 workers with two governors, as of two processes, for a week with
+// Let's Encrypt's limits and more orders than these allow. An exact model of the limits then
+// receives the permitted orders, up to 20 s late: it rejects none of them, and nearly all of its
+// capacity is used.
 func TestGovernorWeek(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
@@ -28,7 +29,7 @@ func TestGovernorWeek(t *testing.T) {
 	})
 }
 
-// weekOrder is an order that somebody wants.
+// weekOrder is a requested order.
 type weekOrder struct {
 	q    controlplane.QuotaRequest
 	due  time.Time
@@ -41,8 +42,8 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	c := newClock()
 	start := c.now()
 	limits, _ := acme.DefaultLimits(letsEncrypt)
-	limits.NewOrdersPerAccount.Count /= 3                                              // a third of the orders shows the same, in a third of the time
-	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60} // the clock goes by minutes
+	limits.NewOrdersPerAccount.Count /= 3                                              // a third of the orders shows the same in a third of the time
+	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60} // the clock advances by minutes
 	var governors [2]*acme.Governor
 	for i := range governors {
 		governors[i] = governor(t, server, c, func(cfg *acme.GovernorConfig) {
@@ -54,7 +55,7 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	orders := make([]*weekOrder, demand)
 	for i := range orders {
 		o := &weekOrder{due: start, q: controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{weekName(random, i)}, Waiter: fmt.Sprint("job", i), OrderID: fmt.Sprint("ord", i)}}
-		if i%5 > 0 { // a fifth is there at the beginning
+		if i%5 > 0 { // a fifth is due at the start
 			o.due = start.Add(time.Duration(random.Float64() * float64(length)))
 		}
 		o.q.Renewal = i%6 == 0
@@ -76,13 +77,13 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 					d, err := governors[i%2].Reserve(t.Context(), o.q)
 					switch {
 					case err != nil || d.Bypassed:
-						t.Errorf("%+v, %v", d, err)
+						t.Errorf("Reserve = %+v, %v; want a decision by Redis", d, err)
 						o.due = now.Add(length)
 					case d.OK:
 						granted.Add(1)
 						o.done = now.Add(time.Duration(rand.Float64() * float64(late)))
 					case !d.WaitUntil.After(now):
-						t.Errorf("told to wait until %s, which is past", d.WaitUntil)
+						t.Errorf("WaitUntil = %s, want a time in the future", d.WaitUntil)
 						o.due = now.Add(length)
 					default:
 						o.due = d.WaitUntil
@@ -115,25 +116,25 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	}
 	possible := float64(limits.NewOrdersPerAccount.Count) + length.Seconds()/limits.NewOrdersPerAccount.Per.Seconds()*float64(limits.NewOrdersPerAccount.Count)
 	used := float64(counted) / min(possible, float64(demand)*11/12)
-	t.Logf("%d orders wanted, %d placed, of which %d count: %.1f %% of what the limits allow; %.2f requests for each", demand, len(placed), counted, 100*used, float64(asked.Load())/float64(len(placed)))
+	t.Logf("%d orders requested, %d placed, of which %d count: %.1f%% of the limits; %.2f requests per order", demand, len(placed), counted, 100*used, float64(asked.Load())/float64(len(placed)))
 	if refused > 0 {
-		t.Errorf("the CA refused %d orders", refused)
+		t.Errorf("orders over the model's limits = %d, want 0", refused)
 	}
 	if used < 0.9 {
-		t.Errorf("only %.1f %% of what the limits allow was used", 100*used)
+		t.Errorf("used share of the limits = %.1f%%, want nearly all", 100*used)
 	}
 	if perOrder := float64(asked.Load()) / float64(demand); perOrder > 4 {
-		t.Errorf("%.2f requests for each order: those who wait come back too often", perOrder)
+		t.Errorf("requests per order = %.2f: waiting orders return too often", perOrder)
 	}
 	for _, o := range orders {
 		if o.q.Replaces && o.done.IsZero() {
-			t.Errorf("a renewal that nothing limits was not placed: %+v, %d requests", o.q, o.asks)
+			t.Errorf("unlimited renewal not placed: %+v after %d requests", o.q, o.asks)
 			break
 		}
 	}
 }
 
-// weekName makes some domains have many names, and some names be wanted many times.
+// weekName gives some domains many names and requests some names repeatedly.
 func weekName(random *rand.Rand, i int) string {
 	switch {
 	case i%20 == 1:
@@ -144,8 +145,8 @@ func weekName(random *rand.Rand, i int) string {
 	return fmt.Sprintf("d%d.example", i)
 }
 
-// weekModel holds token buckets as Let's Encrypt describes them, of tokens instead of times, so that it has nothing in common
-// with what it checks.
+// weekModel contains token buckets as Let's Encrypt describes them. It counts tokens instead of
+// times, so that it shares nothing with the code that it checks.
 type weekModel map[string]*struct {
 	tokens float64
 	at     time.Time

@@ -23,7 +23,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
-// world is what outlives a worker: the CA, the store, the zone and the keyset.
+// world is the state that outlives a worker: the CA, the store, the zone, and the keyset.
 type world struct {
 	ca       *devstack.CA
 	zone     *zone
@@ -51,13 +51,14 @@ func newWorld(t testing.TB, cfg devstack.CAConfig) *world {
 	return w
 }
 
-// noLog drops Pebble's log. Other than io.Discard it has the logger take its lock, which orders a few of Pebble's own
-// unguarded accesses (core.Order.IsReplaced) for the race detector.
+// noLog drops Pebble's log. Unlike io.Discard, it makes the logger take its lock, which orders some
+// of Pebble's unguarded accesses (core.Order.IsReplaced) for the race detector.
 type noLog struct{}
 
 func (noLog) Write(p []byte) (int, error) { return len(p), nil }
 
-// oneAccountAtATime keeps Pebble from showing an account while another request for the same key still fills it in.
+// oneAccountAtATime serializes account requests, because Pebble returns an account while another
+// request for the same key is still initializing it.
 func oneAccountAtATime(outer func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		var mu sync.Mutex
@@ -75,7 +76,7 @@ func oneAccountAtATime(outer func(http.Handler) http.Handler) func(http.Handler)
 	}
 }
 
-// engine starts a new worker's engine. change may be nil.
+// engine returns a new worker's engine. change may be nil.
 func (w *world) engine(t testing.TB, change func(*acme.Config)) *acme.Engine {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -105,7 +106,7 @@ func (w *world) order(t testing.TB, e *acme.Engine, names ...string) *controlpla
 	return o
 }
 
-// issue carries an order through and checks what comes of it.
+// issue runs an order and checks its certificate.
 func (w *world) issue(t testing.TB, e *acme.Engine, names ...string) *controlplane.Certificate {
 	t.Helper()
 	o := w.order(t, e, names...)
@@ -117,12 +118,12 @@ func (w *world) issue(t testing.TB, e *acme.Engine, names ...string) *controlpla
 	return cert
 }
 
-// verify checks a certificate as a browser would, and its description against it.
+// verify checks a certificate as a browser does, and compares its description with it.
 func (w *world) verify(t testing.TB, cert *controlplane.Certificate, o *controlplane.Order) *x509.Certificate {
 	t.Helper()
 	block, rest := pem.Decode([]byte(cert.ChainPEM))
 	if block == nil {
-		t.Fatal("no PEM in the chain")
+		t.Fatal("the chain contains no PEM")
 	}
 	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -133,7 +134,7 @@ func (w *world) verify(t testing.TB, cert *controlplane.Certificate, o *controlp
 	between.AppendCertsFromPEM(rest)
 	for _, name := range o.Names {
 		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: strings.Replace(name, "*", "any", 1), Roots: roots, Intermediates: between}); err != nil {
-			t.Errorf("verify for %s: %v", name, err)
+			t.Errorf("Verify(%s): %v", name, err)
 		}
 	}
 	if got, want := cert.Serial, fmt.Sprintf("%x", leaf.SerialNumber.Bytes()); got != want {
@@ -141,7 +142,7 @@ func (w *world) verify(t testing.TB, cert *controlplane.Certificate, o *controlp
 	}
 	if cert.OrderID != o.ID || cert.OrgID != o.OrgID || cert.DomainID != o.DomainID || cert.CA != "pebble" || cert.Issuer == "" || cert.ARIID == "" ||
 		len(cert.FingerprintSHA256) != 64 || !cert.NotAfter.Equal(leaf.NotAfter) || !cert.NotBefore.Equal(leaf.NotBefore) || cert.KeyType != o.KeyType {
-		t.Errorf("certificate is described wrongly: %+v", cert)
+		t.Errorf("certificate's description = %+v, want that of the leaf and the order", cert)
 	}
 	return leaf
 }
@@ -150,7 +151,7 @@ func (w *world) journal(o *controlplane.Order) *journal {
 	return &journal{zone: w.zone, stored: *o}
 }
 
-// accounts keeps accounts as the database does.
+// accounts stores accounts as the database does.
 type accounts struct {
 	mu      sync.Mutex
 	rows    map[string]controlplane.Account
@@ -198,7 +199,7 @@ func (a *accounts) only(t testing.TB) controlplane.Account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.rows) != 1 || a.created != 1 {
-		t.Fatalf("%d accounts, %d created, want 1", len(a.rows), a.created)
+		t.Fatalf("stored accounts = %d, created = %d; want 1 each", len(a.rows), a.created)
 	}
 	for row := range maps.Values(a.rows) {
 		return row
@@ -206,17 +207,18 @@ func (a *accounts) only(t testing.TB) controlplane.Account {
 	panic("unreachable")
 }
 
-// errKilled is what a journal returns from the moment its worker is killed.
+// errKilled is a journal's error after its worker is killed.
 var errKilled = errors.New("killed")
 
-// journal records an order as the database does, and publishes in the zone at once. It can kill its worker.
+// journal records an order as the database does, and publishes to the zone at once. It can kill its
+// worker.
 type journal struct {
 	zone *zone
 
 	killAt  controlplane.OrderStep // kill at the save of this step …
 	written bool                   // … after it is written, or before
 	killPub bool                   // kill while publishing
-	objects error                  // of Ready
+	objects error                  // returned by Ready
 
 	mu     sync.Mutex
 	dead   bool
@@ -234,7 +236,7 @@ func (j *journal) Save(ctx context.Context, o *controlplane.Order) error {
 
 func (j *journal) save(ctx context.Context, o *controlplane.Order) error {
 	if j.dead {
-		panic("the engine went on after its journal failed")
+		panic("the engine continued after its journal failed")
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -281,7 +283,7 @@ func (j *journal) Ready(ctx context.Context, _ *controlplane.Order) error {
 	return ctx.Err()
 }
 
-// zone is a DNS server on TCP that answers the challenge of each name, through a CNAME.
+// zone is a DNS server on TCP that serves the challenge of each name through a CNAME.
 type zone struct {
 	addr string
 
@@ -326,7 +328,7 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	_ = w.WriteMsg(resp)
 }
 
-// wantError returns what err holds as an *acme.Error of a class and code, or fails.
+// wantError returns err as an *acme.Error with the given class and code, or fails the test.
 func wantError(t testing.TB, err error, class acme.Class, code string) acme.Error {
 	t.Helper()
 	e, ok := errors.AsType[*acme.Error](err)
@@ -337,7 +339,7 @@ func wantError(t testing.TB, err error, class acme.Class, code string) acme.Erro
 		t.Fatalf("err = %v (class %s, code %s), want class %s, code %s", err, e.Class, e.Code, class, code)
 	}
 	if e.Message == "" || e.Fix == "" {
-		t.Errorf("error %s without a message or a fix: %+v", code, e)
+		t.Errorf("error %s has no message or no fix: %+v", code, e)
 	}
 	return *e
 }

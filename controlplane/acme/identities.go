@@ -31,7 +31,8 @@ func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 	return out
 }
 
-// accountURI returns the account's URL, from memory or from the store, or "" if there is none.
+// accountURI returns the account's URL, from memory or from the store, or "" if it is not
+// registered.
 func (a *authority) accountURI(ctx context.Context) string {
 	select {
 	case a.accountLock <- struct{}{}:

@@ -177,8 +177,8 @@ func (r *run) invalidOrder(state lego.Order) error {
 	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " + clip(state.Status, 50)})
 }
 
-// embedded returns an Error for the problem inside an order, or nil if there is none. The Error
-// ends the order.
+// embedded returns an Error for the problem inside an order, or nil if the order has none. The
+// Error ends the order.
 func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 	var order struct {
 		Error json.RawMessage `json:"error"`

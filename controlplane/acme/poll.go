@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -13,15 +14,11 @@ type Schedule struct {
 }
 
 func (s Schedule) withDefaults() Schedule {
-	if s.First <= 0 {
-		s.First = 10 * time.Millisecond
-	}
+	s.First = cmp.Or(max(s.First, 0), 10*time.Millisecond)
 	if s.Factor < 1 {
 		s.Factor = 1.5
 	}
-	if s.Max <= 0 {
-		s.Max = 3 * time.Second
-	}
+	s.Max = cmp.Or(max(s.Max, 0), 3*time.Second)
 	return s
 }
 

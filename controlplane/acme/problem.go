@@ -154,7 +154,7 @@ func meaning(kind string, status int) *Error {
 const maxRetryAfter = 30 * 24 * time.Hour
 
 // retryAfter parses a Retry-After header, in seconds or as a date (RFC 9110 §10.2.3). It returns 0
-// if there is none, and at most 30 days.
+// without one, and at most 30 days.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil {

@@ -32,8 +32,9 @@ const maxWindow = 20 * 365 * 24 * time.Hour
 //
 // CheckAgainAt is always set, even with an error. The error is an *Error. It wraps
 // controlplane.ErrRenewalInfoNotOffered if the CA does not support RFC 9773, and
-// controlplane.ErrNoRenewalInfo if there was no valid response: a status other than 200, invalid
-// JSON, or a missing, reversed, or far-away window. Neither error may be treated as "renew now".
+// controlplane.ErrNoRenewalInfo if the CA did not return a valid window: a status other than 200,
+// invalid JSON, or a missing, reversed, or far-away window. Neither error may be treated as "renew
+// now".
 func (e *Engine) RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error) {
 	a, err := e.authority(ca)
 	if err != nil {
@@ -83,7 +84,7 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	}
 	if resp.StatusCode != http.StatusOK {
 		refused := a.failure(resp, body)
-		refused.Over = false // there is no order
+		refused.Over = false // not an order's error
 		return asked, noInfo(refused)
 	}
 	info, err := a.readRenewalInfo(body)

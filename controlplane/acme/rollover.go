@@ -29,7 +29,7 @@ type AccountKeys interface {
 }
 
 // RollOver gives the account at the CA with the given name a new key (RFC 8555 §7.3.5). It
-// registers the account first if there is none, and finishes an interrupted rollover instead of
+// registers the account first if necessary, and finishes an interrupted rollover instead of
 // starting another. Config.Accounts must implement AccountKeys. Active orders continue in every
 // process: after a rejection they load the new key. It returns an *Error or the store's error.
 //
@@ -221,7 +221,7 @@ func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Si
 		if owner, bad := a.owner(ctx, next); bad == nil && owner == acct.url {
 			return nil
 		}
-		e.Over = false // there is no order
+		e.Over = false // not an order's error
 	}
 	return err
 }

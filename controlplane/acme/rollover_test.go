@@ -28,7 +28,7 @@ const pathKeyChange = "/rollover-account-key"
 type changeable struct {
 	*accounts
 	planned map[string][]byte
-	failing bool // TakeAccountKey does not come to pass
+	failing bool // TakeAccountKey fails
 }
 
 func (a *changeable) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
@@ -71,7 +71,7 @@ func (a *changeable) fail(on bool) {
 	a.failing = on
 }
 
-// rollWorld is a world whose store can change keys.
+// rollWorld returns a world with a store that can change keys.
 func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine) {
 	t.Helper()
 	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
@@ -85,11 +85,11 @@ func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine)
 	}
 }
 
-// keyGate keeps Pebble from changing an account's key while it reads it without a lock: for another request, or for a validation
-// under way, whose end the client sees in the authorization.
+// keyGate keeps Pebble from changing an account's key while it reads the key without a lock: for
+// another request or for a validation, whose end is visible in the authorization.
 type keyGate struct {
 	next http.Handler
-	key  sync.RWMutex // held for writing while a key is changed
+	key  sync.RWMutex // write-locked while a key is changed
 
 	mu         sync.Mutex
 	moved      *sync.Cond
@@ -122,7 +122,7 @@ func (g *keyGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for g.changing > 0 {
 			g.moved.Wait()
 		}
-		g.validating[r.URL.Path] = true // until its authorization is known
+		g.validating[r.URL.Path] = true // until its authorization is final
 		g.mu.Unlock()
 		g.pass(rec, r)
 		g.mu.Lock()
@@ -152,12 +152,12 @@ func (g *keyGate) pass(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r)
 }
 
-// rolled checks that the account is the same one, with another key, and that nothing is planned any more.
+// rolled checks that the account is the same one with another key, and that no key is planned.
 func (a *changeable) rolled(t *testing.T, before controlplane.Account) controlplane.Account {
 	t.Helper()
 	now := a.only(t)
 	if now.URL != before.URL || bytes.Equal(now.SealedKey, before.SealedKey) || len(a.planned) != 0 {
-		t.Errorf("account %q, before %q; key kept: %v; %d keys are planned", now.URL, before.URL, bytes.Equal(now.SealedKey, before.SealedKey), len(a.planned))
+		t.Errorf("account = %q (before: %q), key kept = %v, planned keys = %d; want the same account with a new key", now.URL, before.URL, bytes.Equal(now.SealedKey, before.SealedKey), len(a.planned))
 	}
 	return now
 }
@@ -166,7 +166,7 @@ func TestRollOver(t *testing.T) {
 	t.Parallel()
 	w, _, store, engine := rollWorld(t)
 	e, other := engine(), engine()
-	if err := e.RollOver(t.Context(), "pebble"); err != nil { // there is no account yet
+	if err := e.RollOver(t.Context(), "pebble"); err != nil { // no account exists yet
 		t.Fatal(err)
 	}
 	w.issue(t, e, "a.example.com")
@@ -183,23 +183,23 @@ func TestRollOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		store.rolled(t, before)
-		// The other process holds the old key, and an order that was begun with it.
+		// The other process has the old key and an order started with it.
 		left := j.stored
 		orders := w.ca.Orders()
 		cert, err := other.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
 		if err != nil {
-			t.Fatalf("the order that was at %s: %v", left.Step, err)
+			t.Fatalf("resume the order at step %s: %v", left.Step, err)
 		}
 		w.verify(t, cert, &left)
 		if w.ca.Orders() != orders {
-			t.Error("a second order was made")
+			t.Error("the resumed run placed a second order")
 		}
 		w.issue(t, e, fmt.Sprintf("c%d.example.com", i))
 		w.issue(t, engine(), fmt.Sprintf("d%d.example.com", i))
 	}
 }
 
-// TestRevokeAfterRollOver revokes with a process that holds the old key.
+// TestRevokeAfterRollOver revokes with a process that has the old key.
 func TestRevokeAfterRollOver(t *testing.T) {
 	t.Parallel()
 	w, _, _, engine := rollWorld(t)
@@ -214,7 +214,7 @@ func TestRevokeAfterRollOver(t *testing.T) {
 	}
 }
 
-// TestRollOverCutOff stops the rollover before, while and after the CA hears of it.
+// TestRollOverCutOff stops the rollover before, while, and after the CA processes it.
 func TestRollOverCutOff(t *testing.T) {
 	t.Parallel()
 	w, f, store, engine := rollWorld(t)
@@ -223,9 +223,9 @@ func TestRollOverCutOff(t *testing.T) {
 	w.issue(t, old, "b.example.com")
 	before := store.only(t)
 
-	f.cut(pathKeyChange, 1000, false) // the CA never hears of it
+	f.cut(pathKeyChange, 1000, false) // the CA never receives it
 	if err := e.RollOver(t.Context(), "pebble"); err == nil {
-		t.Fatal("no error")
+		t.Fatal("RollOver = nil error, want an error")
 	}
 	planned := store.planned[w.ca.DirectoryURL()]
 	if planned == nil {
@@ -238,11 +238,11 @@ func TestRollOverCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now := store.rolled(t, before); !bytes.Equal(now.SealedKey, planned) {
-		t.Error("another key was made, while one was planned")
+		t.Error("RollOver created another key while one was planned")
 	}
 
 	before = store.only(t)
-	f.cut(pathKeyChange, 1000, true) // the CA hears of it, and its answer is lost
+	f.cut(pathKeyChange, 1000, true) // the CA processes it, and its response is lost
 	if err := e.RollOver(t.Context(), "pebble"); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestRollOverCutOff(t *testing.T) {
 	}
 }
 
-// TestRollOverUnderLoad changes the key again and again from two processes, while both carry out orders.
+// TestRollOverUnderLoad changes the key repeatedly from two processes while both run orders.
 func TestRollOverUnderLoad(t *testing.T) {
 	t.Parallel()
 	w, _, store, engine := rollWorld(t)
@@ -293,7 +293,7 @@ func TestRollOverUnderLoad(t *testing.T) {
 					o := w.order(t, e, fmt.Sprintf("load%d-%d-%d.example.com", i, n, k))
 					j := w.journal(o)
 					cert, err := e.Run(t.Context(), o, j)
-					for again := 0; err != nil && again < 10; again++ { // two changes within one order are one too many
+					for again := 0; err != nil && again < 10; again++ { // two changes within one order are too many
 						o = w.order(t, e, o.Names...)
 						cert, err = e.Run(t.Context(), o, w.journal(o))
 					}
@@ -319,7 +319,7 @@ func TestRollOverRefused(t *testing.T) {
 	f.answer(pathKeyChange, 0, 403, nil, fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
 	wantError(t, e.RollOver(t.Context(), "pebble"), acme.Rejected, "ca-unauthorized")
 	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
-		t.Error("the key was changed although the CA refused")
+		t.Error("the key changed although the CA rejected it")
 	}
 	f.on(pathKeyChange, nil)
 	w.issue(t, e, "b.example.com")
@@ -330,7 +330,8 @@ func TestRollOverRefused(t *testing.T) {
 	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble"), acme.Internal, "internal")
 }
 
-// TestDeactivatedAccount has the CA end the account: another is registered, with another key, by every engine once in all.
+// TestDeactivatedAccount has the CA deactivate the account: all engines together register one new
+// account with another key.
 func TestDeactivatedAccount(t *testing.T) {
 	t.Parallel()
 	w, _, store, engine := rollWorld(t)
@@ -339,7 +340,7 @@ func TestDeactivatedAccount(t *testing.T) {
 	for i, prepare := range []func() []*acme.Engine{
 		func() []*acme.Engine { return []*acme.Engine{e} },
 		func() []*acme.Engine { return []*acme.Engine{engine(), e} },
-		func() []*acme.Engine { // its URL is forgotten as well
+		func() []*acme.Engine { // its URL is removed too
 			if err := store.SetAccountURL(t.Context(), w.ca.DirectoryURL(), ""); err != nil {
 				t.Fatal(err)
 			}
@@ -359,18 +360,18 @@ func TestDeactivatedAccount(t *testing.T) {
 		}
 		now := store.only(t)
 		if now.URL == before.URL || bytes.Equal(now.SealedKey, before.SealedKey) {
-			t.Errorf("%d: the account is %q, before it was %q", i, now.URL, before.URL)
+			t.Errorf("%d: account = %q (before: %q), want a new one", i, now.URL, before.URL)
 		}
 		left := j.stored
 		_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
 		wantError(t, err, acme.OrderGone, "order-expired")
 		if again := store.only(t); again.URL != now.URL {
-			t.Errorf("%d: a third account was registered", i)
+			t.Errorf("%d: the other engine registered a third account", i)
 		}
 	}
 }
 
-// deactivate ends an account at the CA, as its owner.
+// deactivate deactivates an account at the CA, as its owner.
 func (w *world) deactivate(t *testing.T, acct controlplane.Account) {
 	t.Helper()
 	text, err := w.sealer.Open(acct.SealedKey, acct.DirectoryURL)

@@ -24,7 +24,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// intents are the steps that are recorded however quick the CA is: what follows each cannot be undone.
+// intents are the steps that are always recorded, because the action after each is irreversible.
 var intents = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepReady}
 
 func TestKeyTypesAndNames(t *testing.T) {
@@ -40,7 +40,7 @@ func TestKeyTypesAndNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			if o.Step != controlplane.StepCreated || !controlplane.IsID(controlplane.PrefixOrder, o.ID) || o.CreatedAt.IsZero() {
-				t.Errorf("prepared: %+v", o)
+				t.Errorf("Prepare: order = %+v, want created with CSR and sealed key", o)
 			}
 			j := w.journal(o)
 			cert, err := e.Run(t.Context(), o, j)
@@ -49,13 +49,13 @@ func TestKeyTypesAndNames(t *testing.T) {
 			}
 			leaf := w.verify(t, cert, o)
 			if !slices.Equal(j.steps, intents) || o.Step != controlplane.StepIssued || o.CertificateURL == "" {
-				t.Errorf("saved steps %q, want %q; at the end %s", j.steps, intents, o.Step)
+				t.Errorf("saved steps = %q, want %q; last step %s", j.steps, intents, o.Step)
 			}
 			if len(j.stored.Values) != len(o.Names) || j.pubs != 1 {
-				t.Errorf("%d values published %d times for %q", len(j.stored.Values), j.pubs, o.Names)
+				t.Errorf("published %d values %d times for %q", len(j.stored.Values), j.pubs, o.Names)
 			}
 			if cert.Profile != "classic" || cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour) != 90*24*time.Hour {
-				t.Errorf("profile %q, %s", cert.Profile, cert.NotAfter.Sub(cert.NotBefore))
+				t.Errorf("Profile = %q, validity %s", cert.Profile, cert.NotAfter.Sub(cert.NotBefore))
 			}
 			keyPEM, err := w.sealer.Open(cert.SealedKey, o.ID)
 			if err != nil {
@@ -68,14 +68,14 @@ func TestKeyTypesAndNames(t *testing.T) {
 			}
 			public, _ := x509.MarshalPKIXPublicKey(publicKey(key))
 			if !slices.Equal(public, leaf.RawSubjectPublicKeyInfo) {
-				t.Error("the sealed key is not the certificate's")
+				t.Error("the sealed key does not match the certificate")
 			}
 		})
 	}
 }
 
-// TestCrashAndResume kills the worker at every save, before and after it is written, and while publishing. A fresh engine
-// goes on from what was written.
+// TestCrashAndResume kills the worker at every save, before and after it is written, and while
+// publishing. A new engine resumes from the stored order.
 func TestCrashAndResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -97,15 +97,15 @@ func TestCrashAndResume(t *testing.T) {
 			j := w.journal(o)
 			j.killAt, j.written, j.killPub = c.at, c.written, c.publish
 			if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {
-				t.Fatalf("the first run: %v, want errKilled", err)
+				t.Fatalf("first Run error = %v, want errKilled", err)
 			}
-			time.Sleep(time.Duration(i%3) * 20 * time.Millisecond) // the CA goes on meanwhile
+			time.Sleep(time.Duration(i%3) * 20 * time.Millisecond) // the CA continues meanwhile
 
 			left := j.stored
 			next := &journal{zone: w.zone, stored: left}
 			cert, err := w.engine(t, nil).Run(t.Context(), &left, next)
 			if err != nil {
-				t.Fatalf("resumed from %s: %v", j.stored.Step, err)
+				t.Fatalf("resume from %s: %v", j.stored.Step, err)
 			}
 			w.verify(t, cert, &left)
 			want := 1
@@ -113,16 +113,17 @@ func TestCrashAndResume(t *testing.T) {
 				want = 2
 			}
 			if got := w.ca.OrdersFor(apex); got != want {
-				t.Errorf("the CA saw %d orders, want %d", got, want)
+				t.Errorf("CA.Orders() = %d, want %d", got, want)
 			}
 			if c.at == controlplane.StepReady && c.written && len(next.steps) > 0 {
-				t.Errorf("resumed at ready, saved %q again", next.steps)
+				t.Errorf("steps saved after resuming at ready = %q, want none", next.steps)
 			}
 		})
 	}
 }
 
-// TestCrashAtEachStepInTurn resumes one order through a worker that is killed after each step.
+// TestCrashAtEachStepInTurn resumes one order with workers that are each killed after the next
+// step.
 func TestCrashAtEachStepInTurn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -131,7 +132,7 @@ func TestCrashAtEachStepInTurn(t *testing.T) {
 	for _, step := range intents {
 		j := &journal{zone: w.zone, stored: left, killAt: step, written: true}
 		if _, err := w.engine(t, nil).Run(t.Context(), &left, j); !errors.Is(err, errKilled) {
-			t.Fatalf("killed at %s: %v", step, err)
+			t.Fatalf("Run killed at %s: error = %v, want errKilled", step, err)
 		}
 		left = j.stored
 	}
@@ -141,7 +142,7 @@ func TestCrashAtEachStepInTurn(t *testing.T) {
 	}
 	w.verify(t, cert, o)
 	if n := w.ca.Orders(); n != 1 {
-		t.Errorf("the CA saw %d orders, want 1", n)
+		t.Errorf("CA.Orders() = %d, want 1", n)
 	}
 }
 
@@ -168,10 +169,10 @@ func TestCSRMode(t *testing.T) {
 	}
 	leaf := w.verify(t, cert, o)
 	if !key.PublicKey.Equal(leaf.PublicKey) {
-		t.Error("the certificate has another key than the CSR")
+		t.Error("the certificate's key does not match the CSR")
 	}
 	if cert.HasKey() || o.SealedKey != nil || cert.KeyType != controlplane.KeyEC384 {
-		t.Errorf("a key is held, or of the wrong type: %v, %s", cert.HasKey(), cert.KeyType)
+		t.Errorf("HasKey() = %v, KeyType = %s; want false and the CSR's type", cert.HasKey(), cert.KeyType)
 	}
 }
 
@@ -186,13 +187,13 @@ func TestProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); cert.Profile != "shortlived" || life != 160*time.Hour {
-		t.Errorf("profile %q, life %s", cert.Profile, life)
+		t.Errorf("Profile = %q, lifetime %s", cert.Profile, life)
 	}
 	o = w.order(t, e, "none.example.com")
 	o.Profile = "eternal"
 	_, err = e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.Rejected, "ca-profile"); !e.Over || !strings.Contains(string(e.Problem), "eternal") {
-		t.Errorf("over %v, problem %s", e.Over, e.Problem)
+		t.Errorf("Over = %v, Problem = %s; want true and the CA's problem", e.Over, e.Problem)
 	}
 }
 
@@ -213,7 +214,7 @@ func TestPreferredChain(t *testing.T) {
 		roots, rest = append(roots, root.Subject.CommonName), more
 	}
 	if len(roots) != 2 || roots[0] == roots[1] {
-		t.Fatalf("roots %q, want two", roots)
+		t.Fatalf("roots = %q, want two", roots)
 	}
 	for i, want := range []string{roots[0], roots[1], "No Such Root"} {
 		o := w.order(t, e, fmt.Sprintf("chain%d.example.com", i))
@@ -234,7 +235,7 @@ func TestPreferredChain(t *testing.T) {
 			want = roots[0]
 		}
 		if last.Issuer.CommonName != want {
-			t.Errorf("chain ends at %q, want %q", last.Issuer.CommonName, want)
+			t.Errorf("the chain ends at %q, want %q", last.Issuer.CommonName, want)
 		}
 	}
 }
@@ -249,24 +250,24 @@ func TestReplaces(t *testing.T) {
 	}{
 		{first.ARIID, first.ARIID},                // a renewal
 		{first.ARIID, ""},                         // replaced already (409)
-		{"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQ", ""}, // not of this CA
+		{"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQ", ""}, // unknown to this CA
 		{"rubbish", ""},
 	} {
 		o := w.order(t, e, "renew.example.com")
 		o.Replaces = want.replaces
 		cert, err := e.Run(t.Context(), o, w.journal(o))
 		if err != nil {
-			t.Fatalf("%d: %v", i, err)
+			t.Fatalf("Run of replacement %d: %v", i, err)
 		}
 		w.verify(t, cert, o)
 		if o.Replaces != want.kept {
-			t.Errorf("%d: replaces %q, want %q", i, o.Replaces, want.kept)
+			t.Errorf("%d: Replaces = %q, want %q", i, o.Replaces, want.kept)
 		}
-		time.Sleep(50 * time.Millisecond) // Pebble marks what is replaced a little later
+		time.Sleep(50 * time.Millisecond) // Pebble marks a certificate as replaced with a delay
 	}
 }
 
-// TestParallelOrders runs 32 orders at once on each of two engines that know of no account.
+// TestParallelOrders runs 32 orders at once on each of two engines, with no account in the store.
 func TestParallelOrders(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -292,14 +293,14 @@ func TestParallelOrders(t *testing.T) {
 	}
 	wg.Wait()
 	if n := w.ca.Orders(); n != 64 {
-		t.Errorf("the CA saw %d orders, want 64", n)
+		t.Errorf("CA.Orders() = %d, want 64", n)
 	}
 	if acct := w.accounts.only(t); acct.URL == "" || acct.Email != "ops@example.com" {
-		t.Errorf("account %+v", acct)
+		t.Errorf("account = %+v, want one with a URL", acct)
 	}
 }
 
-// TestStrictCA has nonces refused, validation delayed and authorizations given back.
+// TestStrictCA has nonces rejected, validation delayed, and authorizations reused.
 func TestStrictCA(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{Strict: true})
@@ -334,10 +335,10 @@ func TestRunRefuses(t *testing.T) {
 	o.CA = "gone-ca"
 	_, err = e.Run(t.Context(), o, w.journal(o))
 	if e := wantError(t, err, acme.OrderGone, "ca-unknown"); !e.Over {
-		t.Error("an order at a CA that is not configured must be over")
+		t.Error("Over at an unconfigured CA = false, want true")
 	}
 	if w.ca.OrderRequests() != 0 {
-		t.Error("the CA was asked")
+		t.Error("the run sent requests to the CA")
 	}
 }
 
@@ -345,8 +346,8 @@ func publicKey(private any) any {
 	return private.(crypto.Signer).Public()
 }
 
-// TestJournalObjects keeps an order from being finalized while its journal objects, also where the CA has validated all of
-// it before; then the same order goes on.
+// TestJournalObjects keeps an order from being finalized while its journal returns an error, even
+// if the CA has validated all authorizations. Afterwards the same order continues.
 func TestJournalObjects(t *testing.T) {
 	t.Parallel()
 	var finalized atomic.Int32
@@ -369,7 +370,7 @@ func TestJournalObjects(t *testing.T) {
 		}
 	}
 	if n := finalized.Load(); n != 1 || j.pubs != 0 || j.ready != 2 {
-		t.Errorf("%d finalize requests, want that of the first order alone; published %d times, asked %d times", n, j.pubs, j.ready)
+		t.Errorf("finalize requests = %d, want that of the first order alone; published %d times, Ready called %d times", n, j.pubs, j.ready)
 	}
 	j.objects = nil
 	cert, err := e.Run(t.Context(), o, j)
@@ -379,7 +380,8 @@ func TestJournalObjects(t *testing.T) {
 	w.verify(t, cert, o)
 }
 
-// Few RSA keys are generated at a time, and organizations take turns; a key on an elliptic curve waits for none of them.
+// TestPrepareGeneratesFewRSAKeysAtATime checks that few RSA keys are generated at a time,
+// distributed across organizations, and that an elliptic-curve key does not wait for them.
 func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
@@ -387,7 +389,7 @@ func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
 	e := w.engine(t, func(c *acme.Config) { c.RSAKeys = gate })
 	leave, ok := gate.Enter("org_noisy")
 	if !ok {
-		t.Fatal("Enter = false, want a place")
+		t.Fatal("Enter = false, want true")
 	}
 	prepare := func(ctx context.Context, kt controlplane.KeyType) error {
 		return e.Prepare(ctx, &controlplane.Order{OrgID: "org_quiet", DomainID: "dom_1", CA: "pebble", Names: []string{"example.com"}, KeyType: kt}, nil)
@@ -397,7 +399,7 @@ func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
 	for gate.Waiting() == 0 {
 		select {
 		case err := <-done:
-			t.Fatalf("Prepare(rsa2048) = %v, want it to wait for a place", err)
+			t.Fatalf("Prepare(rsa2048) = %v, want it to wait", err)
 		default:
 			runtime.Gosched()
 		}
@@ -413,7 +415,7 @@ func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
 	}
 	cancel()
 	if e, ok := errors.AsType[*acme.Error](<-stopped); !ok || e.Class != acme.Interrupted {
-		t.Errorf("Prepare of a worker that stops = %v, want an interruption", e)
+		t.Errorf("Prepare with a canceled context = %v, want Interrupted", e)
 	}
 	leave()
 	if err := <-done; err != nil {

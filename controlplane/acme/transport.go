@@ -37,7 +37,7 @@ type wire struct {
 	retryAfter time.Duration // of the last response
 	body       []byte        // of the last response
 	answered   bool          // the CA has responded to a request of this session
-	err        error         // of the last request: if signing fails because there is no nonce, go-jose keeps only the error's text
+	err        error         // of the last request: if signing fails for lack of a nonce, go-jose keeps only the error's text
 }
 
 // RoundTrip implements http.RoundTripper.

@@ -27,7 +27,8 @@ func (e *Engine) Watch(ctx context.Context, every time.Duration) {
 	}
 }
 
-// probeDirectory fetches the directory of a CA with an open breaker, and closes the breaker on success.
+// probeDirectory fetches the directory of a CA with an open breaker, and closes the breaker on
+// success.
 func (a *authority) probeDirectory(ctx context.Context) {
 	if !a.breaker.shouldProbe(a.now()) {
 		return
@@ -44,8 +45,8 @@ func (b *breaker) shouldProbe(now time.Time) bool {
 	return !b.until.IsZero() && !now.Before(b.doubted)
 }
 
-// closeOnTrial closes the breaker on trial: the next run that finds the CA unreachable opens it again. It
-// returns false if the breaker was closed already.
+// closeOnTrial closes the breaker on trial: the next run that finds the CA unreachable opens it
+// again. It returns false if the breaker was closed already.
 func (b *breaker) closeOnTrial() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

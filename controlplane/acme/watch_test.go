@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// watched is a CA that has issued a certificate, under a watch that looks often.
+// watched returns a CA that has issued a certificate and an engine with a frequent Watch.
 func watched(t *testing.T, c *clock, others ...acme.CA) (w *world, f *faulty, e *acme.Engine) {
 	t.Helper()
 	w, f = newFaultyWorld(t, devstack.CAConfig{})
@@ -28,14 +28,14 @@ func watched(t *testing.T, c *clock, others ...acme.CA) (w *world, f *faulty, e 
 	return w, f, e
 }
 
-// fails runs an order that finds the CA away.
+// fails runs an order that finds the CA unreachable and opens the breaker.
 func (w *world) fails(t *testing.T, e *acme.Engine, name string) {
 	t.Helper()
 	o := w.order(t, e, name)
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
 	if e.Answering("pebble") {
-		t.Error("the CA is not given up")
+		t.Error("Answering after the failures = true, want false")
 	}
 }
 
@@ -43,13 +43,13 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// A CA that was given up is found back with nothing to order there, before its pause is over.
-// One that is well is not asked.
+// TestWatchFindsACABack checks that Watch closes the breaker of an unreachable CA without an order,
+// before the open period is over, and that it does not contact CAs with a closed breaker.
 func TestWatchFindsACABack(t *testing.T) {
 	t.Parallel()
 	var looks atomic.Int64
@@ -65,16 +65,16 @@ func TestWatchFindsACABack(t *testing.T) {
 		f.answer(path, 0, 502, nil, "")
 	}
 	w.fails(t, e, "down.example.com")
-	eventually(t, "it is looked at", func() bool { return f.requests(pathDirectory) > 3 })
+	eventually(t, "the directory is fetched", func() bool { return f.requests(pathDirectory) > 3 })
 	if e.Answering("pebble") {
-		t.Error("a CA that is away was taken back")
+		t.Error("Answering of an unreachable CA = true, want false")
 	}
 	for _, path := range allPaths {
 		f.on(path, nil)
 	}
-	eventually(t, "it is found back", func() bool { return e.Answering("pebble") })
+	eventually(t, "the breaker closes", func() bool { return e.Answering("pebble") })
 	if ok, _ := e.Healthy("pebble"); !ok {
-		t.Error("it is left alone all the same")
+		t.Error("Healthy after the breaker closed = false, want true")
 	}
 
 	o := w.order(t, e, "gone.example.com")
@@ -82,34 +82,34 @@ func TestWatchFindsACABack(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
 	before, asked := looks.Load(), f.requests(pathDirectory)
-	eventually(t, "the other is looked at", func() bool { return looks.Load() > before+3 })
+	eventually(t, "the other CA's directory is fetched", func() bool { return looks.Load() > before+3 })
 	if n := f.requests(pathDirectory) - asked; n != 0 {
-		t.Errorf("%d looks at a CA that is well", n)
+		t.Errorf("directory requests of a CA with a closed breaker = %d, want 0", n)
 	}
 	w.issue(t, e, "back.example.com")
 }
 
-// A directory that answers while orders fail takes the CA back once in an hour, not every
-// minute: else nobody would be told that it is away.
+// TestWatchIsNotDeceivedForLong checks that a reachable directory with failing orders closes the
+// breaker once per hour, not every minute. Otherwise no alert would report the CA as unreachable.
 func TestWatchIsNotDeceivedForLong(t *testing.T) {
 	t.Parallel()
 	c := &clock{t: time.Now()}
 	w, f, e := watched(t, c)
 	f.answer(pathNewOrder, 0, 502, nil, "")
 	w.fails(t, e, "down.example.com")
-	eventually(t, "its directory answers", func() bool { return e.Answering("pebble") })
+	eventually(t, "the directory is reachable", func() bool { return e.Answering("pebble") })
 	w.fails(t, e, "still.example.com")
 	asked := f.requests(pathDirectory)
 	c.advance(59 * time.Minute)
 	w.fails(t, e, "paused.example.com")
 	if n := f.requests(pathDirectory) - asked; n != 0 {
-		t.Errorf("its directory was looked at %d times while it was doubted", n)
+		t.Errorf("directory requests while it is in doubt = %d, want 0", n)
 	}
 	c.advance(time.Minute)
-	eventually(t, "it is looked at again", func() bool { return e.Answering("pebble") })
+	eventually(t, "the directory is fetched again", func() bool { return e.Answering("pebble") })
 	f.on(pathNewOrder, nil)
 	w.issue(t, e, "back.example.com")
 	f.answer(pathNewOrder, 0, 502, nil, "")
 	w.fails(t, e, "again.example.com")
-	eventually(t, "it is believed again, since an order went through", func() bool { return e.Answering("pebble") })
+	eventually(t, "the directory closes the breaker again after a successful order", func() bool { return e.Answering("pebble") })
 }
