@@ -1,4 +1,5 @@
-// Command terraform-provider-dcvaas is the Terraform provider's plugin program. Terraform starts it; package provider does the work.
+// Command terraform-provider-dcvaas is the plugin program of the Terraform provider, which package
+// provider implements. Terraform starts it.
 package main
 
 import (
@@ -15,7 +16,7 @@ import (
 var version = "dev"
 
 func main() {
-	debug := flag.Bool("debug", false, "wait for a debugger, and print the TF_REATTACH_PROVIDERS line to start Terraform with")
+	debug := flag.Bool("debug", false, "run under a debugger, and print the TF_REATTACH_PROVIDERS value to start Terraform with")
 	flag.Parse()
 
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{

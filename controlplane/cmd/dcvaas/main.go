@@ -1,5 +1,5 @@
-// Command dcvaas is the whole control plane: the API and dashboard, the workers, the name
-// server of the validation zone, and everything at once for development.
+// Command dcvaas is the whole control plane: the API and dashboard, the workers, the name server of
+// the validation zone, and a development stack with all of them.
 package main
 
 import (

@@ -16,21 +16,21 @@ import (
 )
 
 type adminCommand struct {
-	CreateOrg    createOrgCommand    `cmd:"" help:"Create an organization and print its id."`
-	CreateToken  createTokenCommand  `cmd:"" help:"Create an API token and print its secret, once."`
+	CreateOrg    createOrgCommand    `cmd:"" help:"Create an organization and print its ID."`
+	CreateToken  createTokenCommand  `cmd:"" help:"Create an API token and print its secret. The secret is shown only once."`
 	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
-	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link, once."`
+	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link. The link is shown only once."`
 	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
-	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key; what the old ones sealed still opens."`
+	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key. Data sealed with the old keys can still be opened."`
 
-	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Give the account at a CA a new key; a rollover that was cut off is brought to its end."`
+	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Change the key of the account at a CA, or complete an interrupted rollover."`
 }
 
 type createOrgCommand struct {
 	Config
 	Name        string `arg:"" help:"Name of the organization."`
-	Tier        string `default:"free" enum:"free,pro,agency" help:"free, pro or agency."`
-	DomainLimit *int   `help:"How many domains it may have, instead of the tier's."`
+	Tier        string `default:"free" enum:"free,pro,agency" help:"free, pro, or agency."`
+	DomainLimit *int   `help:"Maximum number of domains; overrides the tier's limit."`
 }
 
 // Run creates the organization.
@@ -50,10 +50,10 @@ func (c *createOrgCommand) Run(r *run) error {
 
 type createTokenCommand struct {
 	Config
-	Org       string        `required:"" help:"Id of the organization."`
+	Org       string        `required:"" help:"ID of the organization."`
 	Name      string        `default:"admin" help:"Name of the token."`
-	Scopes    []string      `help:"What it may do; everything if none is named."`
-	ExpiresIn time.Duration `help:"How long it is valid; for ever if not given."`
+	Scopes    []string      `help:"Scopes of the token. Default: all scopes."`
+	ExpiresIn time.Duration `help:"Lifetime of the token. Default: no expiry."`
 }
 
 // Run creates the token.
@@ -105,12 +105,12 @@ func (c *listOrgsCommand) Run(r *run) error {
 
 type inviteCommand struct {
 	Config
-	Org       string        `required:"" help:"Id of the organization."`
-	Role      string        `default:"owner" enum:"owner,admin,member" help:"owner, admin or member."`
-	ExpiresIn time.Duration `default:"168h" help:"How long the link works: 5 minutes to 30 days."`
+	Org       string        `required:"" help:"ID of the organization."`
+	Role      string        `default:"owner" enum:"owner,admin,member" help:"owner, admin, or member."`
+	ExpiresIn time.Duration `default:"168h" help:"Lifetime of the link: 5 minutes to 30 days."`
 }
 
-// Run creates the invitation. It is how an organization gets its first owner.
+// Run creates the invitation. An organization gets its first owner this way.
 func (c *inviteCommand) Run(r *run) error {
 	service, done, err := adminService(r, c.Config)
 	if err != nil {
@@ -137,7 +137,7 @@ func (newKeysetCommand) Run(r *run) error {
 }
 
 type rotateKeysetCommand struct {
-	Keyset string `env:"DCVAAS_KEYSET" required:"" placeholder:"JSON" help:"The present keyset. A secret."`
+	Keyset string `env:"DCVAAS_KEYSET" required:"" placeholder:"JSON" help:"Current keyset. A secret."`
 }
 
 // Run prints the keyset with a new primary key.
@@ -149,7 +149,8 @@ func (c *rotateKeysetCommand) Run(r *run) error {
 	return err
 }
 
-// adminService returns the life cycle for a command of the operator, which issues nothing.
+// adminService returns the lifecycle service for an admin command. It can't issue certificates. The
+// caller must call the returned function when done.
 func adminService(r *run, c Config) (*lifecycle.Service, func(), error) {
 	if err := c.check(); err != nil {
 		return nil, nil, err
@@ -170,7 +171,7 @@ func adminService(r *run, c Config) (*lifecycle.Service, func(), error) {
 	return service, store.Close, nil
 }
 
-// adminActor is the operator, by the name that the system knows.
+// adminActor returns the operator as an actor, named after the operating system's user.
 func adminActor() controlplane.Actor {
 	a := controlplane.System("admin")
 	if u, err := user.Current(); err == nil {
@@ -179,7 +180,7 @@ func adminActor() controlplane.Actor {
 	return a
 }
 
-// forPeople writes an error with its remedy.
+// forPeople returns an error whose text includes the fix and the invalid fields.
 func forPeople(err error) error {
 	e, ok := errors.AsType[*controlplane.Error](err)
 	if !ok || e.Kind == controlplane.KindInternal {

@@ -26,10 +26,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
 
-// Parts says which parts of the program an App runs.
+// Parts selects the parts of the program that an App runs.
 type Parts struct{ Serve, Work, DNS bool }
 
-// App is a process of the control plane. Start it once; Stop ends it.
+// App is a process of the control plane. Call Start once, then Stop.
 type App struct {
 	config    Config
 	parts     Parts
@@ -38,8 +38,8 @@ type App struct {
 	metrics   *prometheus.Registry
 	store     *postgres.Store
 	engine    *acme.Engine
-	redis     *redis.Client // of the count of the CAs' limits
-	limiter   *edge.Limiter // nil where nothing is limited
+	redis     *redis.Client // for the CAs' rate limits
+	limiter   *edge.Limiter // nil if requests are not limited
 	lifecycle *lifecycle.Service
 	queue     *queue.Queue
 	zone      *dnsserver.Server
@@ -54,7 +54,7 @@ type App struct {
 	failed   chan error
 }
 
-// NewApp makes the parts, reaching nothing yet. Its error names what is configured wrongly.
+// NewApp creates the parts without connecting to anything. Its error names the invalid setting.
 func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (a *App) build() error {
 	if c.Redis != "" {
 		opt, err := redis.ParseURL(c.Redis)
 		if err != nil {
-			return errors.New("redis-url (DCVAAS_REDIS_URL) cannot be read; it is like redis://localhost:6379/0")
+			return errors.New("redis-url (DCVAAS_REDIS_URL): invalid URL, expected one such as redis://localhost:6379/0")
 		}
 		a.redis = redis.NewClient(opt)
 	}
@@ -106,10 +106,10 @@ func (a *App) build() error {
 	}
 	if a.parts.Work {
 		if len(c.DNS.Servers) == 0 && !a.parts.DNS {
-			return errors.New("dns-servers (DCVAAS_DNS_SERVERS) is needed: every replica of dcvaas dns, as host:port, since a CA is told of a challenge only when all of them answer it")
+			return errors.New("dns-servers (DCVAAS_DNS_SERVERS) is required: list every replica of dcvaas dns as host:port, because a challenge is reported to the CA only after all of them serve it")
 		}
 		if c.Redis == "" {
-			return errors.New("redis-url (DCVAAS_REDIS_URL) is needed, such as redis://localhost:6379/0")
+			return errors.New("redis-url (DCVAAS_REDIS_URL) is required, such as redis://localhost:6379/0")
 		}
 		if a.queue, err = queue.New(queue.Config{Store: a.store, Lifecycle: a.lifecycle, RedisURL: c.Redis, Concurrency: c.Work.Concurrency,
 			Logger: a.log, Registerer: a.metrics, SweepEvery: c.Work.SweepEvery}); err != nil {
@@ -119,8 +119,8 @@ func (a *App) build() error {
 	return nil
 }
 
-// Start opens the listeners and begins to work. It waits for nothing that may be away: what
-// is not ready says so on /readyz.
+// Start opens the listeners and starts the workers. It does not wait for services that may be
+// unavailable: /readyz reports those.
 func (a *App) Start(ctx context.Context) error {
 	if a.zone != nil {
 		if err := a.zone.Start(ctx); err != nil {
@@ -150,7 +150,7 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
-// Failed gets an error when a part can no longer do its work.
+// Failed returns a channel that receives an error when a part has failed permanently.
 func (a *App) Failed() <-chan error { return a.failed }
 
 func (a *App) fail(err error) {
@@ -160,7 +160,7 @@ func (a *App) fail(err error) {
 	}
 }
 
-// Run starts the App and stops it when ctx ends or a part fails.
+// Run starts the App, and stops it when ctx is canceled or a part fails.
 func (a *App) Run(ctx context.Context) error {
 	err := a.Start(ctx)
 	if err == nil {
@@ -175,8 +175,8 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// Stop ends the App in good order: it is no longer ready, calls under way are answered, jobs
-// are handed back, and the name server, which they need, goes last.
+// Stop shuts down the App gracefully: it reports that it is not ready, completes requests in
+// progress, requeues its jobs, and stops the name server last, because the jobs need it.
 func (a *App) Stop(ctx context.Context) {
 	if a.api != nil {
 		a.api.SetStopping()
@@ -217,7 +217,7 @@ func (a *App) Stop(ctx context.Context) {
 	a.store.Close()
 }
 
-// listen opens a TCP listener; its error names the flag.
+// listen opens a TCP listener. Its error names the flag.
 func listen(flag, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

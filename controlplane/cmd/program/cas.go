@@ -11,28 +11,28 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
-// Directories of the CAs that need no configuration but an address.
+// Directories of the built-in CAs.
 const (
 	letsEncrypt        = "https://acme-v02.api.letsencrypt.org/directory"
 	letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
 	zeroSSL            = "https://acme.zerossl.com/v2/DV90"
 )
 
-// caConfig is one CA as written in DCVAAS_CAS.
+// caConfig is one CA in DCVAAS_CAS.
 type caConfig struct {
 	Name      string `json:"name"`
 	Directory string `json:"directory"`
 	Email     string `json:"email,omitempty"`
 	EABKeyID  string `json:"eab_key_id,omitempty"`
 	EABHMAC   string `json:"eab_hmac,omitempty"`
-	Profile   string `json:"profile,omitempty"`    // asked for where a domain names none
+	Profile   string `json:"profile,omitempty"`    // requested if a domain has none
 	RootsFile string `json:"roots_file,omitempty"` // PEM, trusted for the directory's TLS
 
-	Limits *caLimits `json:"limits,omitempty"` // that orders are held to; those that are known where not stated
+	Limits *caLimits `json:"limits,omitempty"` // default: acme.DefaultLimits of the directory
 }
 
-// list returns the configured CAs, in order of preference: Let's Encrypt first, then ZeroSSL
-// where its EAB key is known.
+// list returns the configured CAs in order of preference. The default is Let's Encrypt, then
+// ZeroSSL if its EAB key is configured.
 func (c ACMEConfig) list() ([]acme.CA, error) {
 	if c.CAs != "" {
 		return c.parse()
@@ -43,7 +43,7 @@ func (c ACMEConfig) list() ([]acme.CA, error) {
 	}
 	cas := []acme.CA{{Name: "letsencrypt", DirectoryURL: directory, Email: c.Email}}
 	if (c.ZeroSSLKeyID == "") != (c.ZeroSSLHMACKey == "") {
-		return nil, errors.New("zerossl-eab-kid (DCVAAS_ZEROSSL_EAB_KID) and zerossl-eab-hmac (DCVAAS_ZEROSSL_EAB_HMAC) go together")
+		return nil, errors.New("zerossl-eab-kid (DCVAAS_ZEROSSL_EAB_KID) and zerossl-eab-hmac (DCVAAS_ZEROSSL_EAB_HMAC) must be set together")
 	}
 	if c.ZeroSSLKeyID != "" {
 		cas = append(cas, acme.CA{Name: "zerossl", DirectoryURL: zeroSSL, Email: c.Email, EABKeyID: c.ZeroSSLKeyID, EABHMAC: c.ZeroSSLHMACKey})
@@ -56,7 +56,7 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 	dec := json.NewDecoder(bytes.NewReader([]byte(c.CAs)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&list); err != nil || len(list) == 0 {
-		return nil, errors.New("cas (DCVAAS_CAS): it must be a JSON list of CAs, each with name and directory")
+		return nil, errors.New("cas (DCVAAS_CAS): must be a JSON list of CAs, each with name and directory")
 	}
 	cas := make([]acme.CA, len(list))
 	for i, ca := range list {
@@ -76,7 +76,7 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s: %w", ca.Name, err)
 		}
 		if cas[i].RootCAs = x509.NewCertPool(); !cas[i].RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s holds no certificate", ca.Name)
+			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s contains no certificates", ca.Name)
 		}
 	}
 	return cas, nil

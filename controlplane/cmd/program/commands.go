@@ -13,12 +13,12 @@ func (c *serveCommand) Run(r *run) error { return runApp(r, c.Config, Parts{Serv
 
 type workCommand struct{ Config }
 
-// Run works.
+// Run runs the workers.
 func (c *workCommand) Run(r *run) error { return runApp(r, c.Config, Parts{Work: true}) }
 
 type dnsCommand struct{ Config }
 
-// Run answers for the validation zone.
+// Run serves the validation zone.
 func (c *dnsCommand) Run(r *run) error { return runApp(r, c.Config, Parts{DNS: true}) }
 
 type allCommand struct{ Config }
@@ -40,8 +40,8 @@ type migrateCommand struct {
 	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
 }
 
-// Run brings the schema to this version. Any number may run at once, beside the old version
-// of the program.
+// Run upgrades the database schema to this version. It is safe to run concurrently, and while the
+// previous version of the program is running.
 func (c *migrateCommand) Run(r *run) error {
 	if c.Database == "" {
 		return errNoDatabase
@@ -53,7 +53,7 @@ func (c *migrateCommand) Run(r *run) error {
 	defer store.Close()
 	n, err := store.Migrate(r.ctx)
 	if err == nil {
-		_, err = fmt.Fprintf(r.stdout, "The schema is up to date (%d steps taken).\n", n)
+		_, err = fmt.Fprintf(r.stdout, "The schema is up to date (%d migrations applied).\n", n)
 	}
 	return err
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Config is everything that can be configured. A wrong value is refused at start, by name.
-// Secrets can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY.
+// Config has all settings. An invalid value is rejected at startup, with the name of its setting.
+// Values can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY.
 type Config struct {
-	Database   string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
-	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" placeholder:"URL" help:"Redis, as redis://:password@host:6379/0. A secret."`
-	SecretKey  string   `env:"DCVAAS_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes, base64. Targets, cursors and sessions are made with keys derived from it: it must stay the same for ever. A secret. Make one with: openssl rand -base64 32"`
-	Keyset     string   `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Keyset that seals private keys; make one with: dcvaas admin new-keyset. A secret."`
+	Database   string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, such as postgres://user:password@host/database. A secret."`
+	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
+	SecretKey  string   `env:"DCVAAS_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
+	Keyset     string   `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
 	Zone       string   `env:"DCVAAS_ZONE" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
-	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Where people reach the API and dashboard."`
-	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
+	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" default:"info" help:"debug, info, warn, or error."`
 	LogFormat  string   `env:"DCVAAS_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
-	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" default:"127.0.0.1:9090" help:"Operator's listener: metrics, health, queues. Empty for none."`
-	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" placeholder:"NAME" help:"Host names by which the operator's listener is reached, such as those that Prometheus scrapes. Health checks take any; other requests need one of these, the name in ops-listen, localhost, or an IP address: a loopback one if ops-listen is."`
-	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator's listener; needed where that is not on a loopback address. A secret."`
-	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" help:"Let staff pause queues and delete tasks in the queue monitor."`
+	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" default:"127.0.0.1:9090" help:"Address of the operator listener: metrics, health, and queue monitor. Empty disables it."`
+	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" placeholder:"NAME" help:"Host names of the operator listener, such as those that Prometheus scrapes. Requests other than health checks must use one of these, the name in ops-listen, localhost, or an IP address (a loopback one if ops-listen is)."`
+	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
+	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
 
 	HTTP   HTTPConfig   `embed:""`
 	GitHub GitHubConfig `embed:""`
@@ -37,89 +37,91 @@ type Config struct {
 // The values of DCVAAS_SIGN_UP.
 const signUpOpen, signUpInvited = "open", "invited"
 
-// HTTPConfig is about the API and the dashboard.
+// HTTPConfig configures the API and the dashboard.
 type HTTPConfig struct {
-	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Where the API and dashboard listen."`
-	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who may sign in. open, the default: anybody with an account at GitHub; who belongs to no organization is given one of their own. invited: members and people with an invitation."`
-	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization by its plan, and requests of a session, person, and client network. Requests are counted in Redis; without one they are not limited."`
-	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the caller's address from X-Forwarded-For, of which a proxy of yours writes the last entry."`
+	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Listen address of the API and dashboard."`
+	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who can sign in. open, the default: anyone with a GitHub account; a person without an organization gets a new one. invited: only members and people with an invitation."`
+	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
+	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
 
-	devSignIn *controlplane.GitHubAccount // set by dev: who comes in without a password
-	limits    controlplane.Limits         // set by tests; controlplane.DefaultLimits where zero
+	devSignIn *controlplane.GitHubAccount // set by dev: the account that signs in without a password
+	limits    controlplane.Limits         // set by tests; zero: controlplane.DefaultLimits
 }
 
-// GitHubConfig is about signing in at GitHub. Without a client nobody signs in.
+// GitHubConfig configures sign-in with GitHub. Without a client ID, sign-in is disabled.
 type GitHubConfig struct {
-	ClientID     string `name:"github-client-id" env:"DCVAAS_GITHUB_CLIENT_ID" help:"Client id of the OAuth app at GitHub by which people sign in to the dashboard."`
-	ClientSecret string `name:"github-client-secret" env:"DCVAAS_GITHUB_CLIENT_SECRET" help:"Client secret of that app. A secret."`
-	URL          string `name:"github-url" env:"DCVAAS_GITHUB_URL" default:"https://github.com" placeholder:"URL" help:"Where GitHub's pages are; of an Enterprise Server https://HOST."`
-	APIURL       string `name:"github-api-url" env:"DCVAAS_GITHUB_API_URL" default:"https://api.github.com" placeholder:"URL" help:"Where GitHub's API is; of an Enterprise Server https://HOST/api/v3."`
+	ClientID     string `name:"github-client-id" env:"DCVAAS_GITHUB_CLIENT_ID" help:"Client ID of the GitHub OAuth app for sign-in to the dashboard."`
+	ClientSecret string `name:"github-client-secret" env:"DCVAAS_GITHUB_CLIENT_SECRET" help:"Client secret of that OAuth app. A secret."`
+	URL          string `name:"github-url" env:"DCVAAS_GITHUB_URL" default:"https://github.com" placeholder:"URL" help:"URL of GitHub's web pages. For an Enterprise Server: https://HOST."`
+	APIURL       string `name:"github-api-url" env:"DCVAAS_GITHUB_API_URL" default:"https://api.github.com" placeholder:"URL" help:"URL of GitHub's API. For an Enterprise Server: https://HOST/api/v3."`
 }
 
-// WorkConfig is about workers.
+// WorkConfig configures the workers.
 type WorkConfig struct {
-	Concurrency int           `env:"DCVAAS_CONCURRENCY" default:"32" help:"Jobs at a time in this process."`
-	SweepEvery  time.Duration `env:"DCVAAS_SWEEP_EVERY" default:"1m" help:"How often due renewals are looked for."`
-	SweepSpread time.Duration `env:"DCVAAS_SWEEP_SPREAD" default:"1m" help:"How far apart renewals that fall due together may begin."`
-	RetryBase   time.Duration `env:"DCVAAS_RETRY_BASE" default:"10s" help:"Wait before a failed job's first retry; each later one is four times as long."`
-	Lease       time.Duration `env:"DCVAAS_LEASE" default:"10s" help:"How long a worker that is not heard of keeps its job."`
+	Concurrency int           `env:"DCVAAS_CONCURRENCY" default:"32" help:"Maximum concurrent jobs in this process."`
+	SweepEvery  time.Duration `env:"DCVAAS_SWEEP_EVERY" default:"1m" help:"Interval between renewal sweeps."`
+	SweepSpread time.Duration `env:"DCVAAS_SWEEP_SPREAD" default:"1m" help:"Period over which the start of simultaneously due renewals is spread; 0 disables spreading."`
+	RetryBase   time.Duration `env:"DCVAAS_RETRY_BASE" default:"10s" help:"Initial retry backoff; multiplied by 4 on each retry."`
+	Lease       time.Duration `env:"DCVAAS_LEASE" default:"10s" help:"Job lease; a job is requeued after this long without a heartbeat."`
 }
 
-// DNSConfig is about the name server of the validation zone.
+// DNSConfig configures the name server of the validation zone.
 type DNSConfig struct {
-	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" default:"127.0.0.1:5300" help:"Addresses to answer on, UDP and TCP; a public server listens on :53."`
-	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" placeholder:"HOST=IP/IP6" help:"The zone's NS records with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
-	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" placeholder:"HOST:PORT" help:"Every replica of the name server. A CA is told of a challenge only when all of them answer it."`
-	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks without that limit and without a limit of TCP connections, such as those of workers on other machines."`
-	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Answers per second that one client network gets over UDP; those beyond are truncated, so that it comes over TCP. 0 for no limit."`
+	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" default:"127.0.0.1:5300" help:"Listen addresses, UDP and TCP. A public server listens on port 53."`
+	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" placeholder:"HOST=IP/IP6" help:"The zone's name servers with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
+	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" placeholder:"HOST:PORT" help:"Every replica of the name server. A challenge is reported to the CA only after all of them serve it."`
+	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks that are exempt from dns-rate-limit and from the limit of TCP connections, such as those of workers on other machines."`
+	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Maximum UDP answers per second to one client network. Answers beyond the limit are truncated, so that clients retry over TCP. 0 disables the limit."`
 }
 
-// CheckConfig is about looking at customers' delegations.
+// CheckConfig configures the checks of customers' delegations.
 type CheckConfig struct {
-	Resolvers    []string `env:"DCVAAS_RESOLVERS" placeholder:"NAME=URL" help:"DNS-over-HTTPS resolvers (RFC 8484); Cloudflare's and Google's if none is named."`
-	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" default:"true" negatable:"" help:"Ask the zones' own name servers, too. Needs port 53 to the Internet."`
-	Authority    string   `env:"DCVAAS_AUTHORITY" placeholder:"HOST:PORT" help:"A server that stands for every customer's name servers, for tests."`
+	Resolvers    []string `env:"DCVAAS_RESOLVERS" placeholder:"NAME=URL" help:"DNS-over-HTTPS resolvers (RFC 8484). Default: Cloudflare's and Google's."`
+	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" default:"true" negatable:"" help:"Also query the zones' authoritative name servers. Requires outgoing port 53."`
+	Authority    string   `env:"DCVAAS_AUTHORITY" placeholder:"HOST:PORT" help:"For tests: a server to query instead of the customers' name servers."`
 }
 
-// HookConfig is about customers' webhooks.
+// HookConfig configures customers' webhooks.
 type HookConfig struct {
-	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" help:"Let webhooks be on this machine, also without TLS there. For development: with it customers reach what listens on loopback addresses."`
+	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" help:"Allow webhook URLs on this machine, including plain HTTP. For development only: customers can then reach services on loopback addresses."`
 }
 
-// ACMEConfig is about the CAs.
+// ACMEConfig configures the CAs.
 type ACMEConfig struct {
-	Email          string `name:"acme-email" env:"DCVAAS_ACME_EMAIL" help:"Contact for the accounts at the CAs."`
-	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" help:"Let's Encrypt's staging environment instead of its production."`
-	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" help:"ZeroSSL's EAB key id; with it ZeroSSL is the backup."`
-	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" help:"ZeroSSL's EAB HMAC key. A secret."`
-	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference, instead of those two: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
+	Email          string `name:"acme-email" env:"DCVAAS_ACME_EMAIL" help:"Contact address of the accounts at the CAs."`
+	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" help:"Use Let's Encrypt's staging environment."`
+	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" help:"EAB key ID at ZeroSSL. If set, ZeroSSL is the backup CA."`
+	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" help:"EAB HMAC key at ZeroSSL. A secret."`
+	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
 }
 
-var errNoDatabase = errors.New("database-url (DCVAAS_DATABASE_URL) is needed, such as postgres://dcvaas@localhost/dcvaas")
+var errNoDatabase = errors.New("database-url (DCVAAS_DATABASE_URL) is required, such as postgres://dcvaas@localhost/dcvaas")
 
-// check names the first value that makes no sense.
+// check returns an error that names the first invalid setting.
 func (c *Config) check() error {
 	switch {
 	case c.Database == "":
 		return errNoDatabase
 	case c.Zone == "":
-		return errors.New("zone (DCVAAS_ZONE) is needed")
+		return errors.New("zone (DCVAAS_ZONE) is required")
 	case (c.GitHub.ClientID == "") != (c.GitHub.ClientSecret == ""):
-		return errors.New("github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) go together: both or neither")
+		return errors.New("github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) must be set together")
 	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.URL):
-		return errors.New("github-url (DCVAAS_GITHUB_URL) is no URL such as https://github.com")
+		return errors.New("github-url (DCVAAS_GITHUB_URL): invalid URL, expected one such as https://github.com")
 	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.APIURL):
-		return errors.New("github-api-url (DCVAAS_GITHUB_API_URL) is no URL such as https://api.github.com")
+		return errors.New("github-api-url (DCVAAS_GITHUB_API_URL): invalid URL, expected one such as https://api.github.com")
 	case c.Work.Concurrency < 1:
-		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): %d is less than 1", c.Work.Concurrency)
+		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): invalid number %d: must be at least 1", c.Work.Concurrency)
 	case c.Work.Lease < time.Second:
-		return fmt.Errorf("lease (DCVAAS_LEASE): %s is less than a second", c.Work.Lease)
-	case c.Work.SweepSpread < 0 || c.Work.SweepEvery <= 0:
-		return errors.New("sweep-every (DCVAAS_SWEEP_EVERY) must be a wait, and sweep-spread (DCVAAS_SWEEP_SPREAD) one or 0 for none")
+		return fmt.Errorf("lease (DCVAAS_LEASE): invalid duration %s: must be at least 1s", c.Work.Lease)
+	case c.Work.SweepEvery <= 0:
+		return fmt.Errorf("sweep-every (DCVAAS_SWEEP_EVERY): invalid duration %s: must be positive", c.Work.SweepEvery)
+	case c.Work.SweepSpread < 0:
+		return fmt.Errorf("sweep-spread (DCVAAS_SWEEP_SPREAD): invalid duration %s: must not be negative", c.Work.SweepSpread)
 	case c.Work.RetryBase <= 0:
-		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): %s is not a wait", c.Work.RetryBase)
+		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): invalid duration %s: must be positive", c.Work.RetryBase)
 	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
-		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): %q is none of open, invited", c.HTTP.SignUp)
+		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited", c.HTTP.SignUp)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// Ports of the development stack; one that is taken moves to a free one.
+// Preferred ports of the development stack. If a port is in use, the stack takes a free one.
 const (
 	devWebPort, devOpsPort                                   = 8080, 9090
 	devZonePort, devPlaygroundDNSPort, devPlaygroundHTTPPort = 5300, 5301, 8053
@@ -29,24 +30,24 @@ const (
 	devGitHubPort                                            = 8054
 )
 
-// DevConfig says how the development stack runs. The zero value is what `dcvaas dev` does.
+// DevConfig configures the development stack. The zero value runs it as `dcvaas dev` does.
 type DevConfig struct {
-	Dir           string // of its state; ".dcvaas" where empty
-	FreePorts     bool   // take free ports instead of the fixed ones
-	EmbeddedRedis bool   // in-process, also where redis-server is found
-	Fast          bool   // Postgres without fsync, for tests
-	StrictCA      bool   // CAs that refuse some nonces and take their time, as real ones do
-	ReuseCA       bool   // CAs that give back valid authorizations in every new order
-	NoWork        bool   // no workers in this process, for tests that kill workers
-	Database      string // a Postgres that runs already, for tests that share one
+	Dir           string // for its state; default ".dcvaas"
+	FreePorts     bool   // use free ports instead of the fixed ones
+	EmbeddedRedis bool   // run Redis in-process even if redis-server is installed
+	Fast          bool   // run Postgres without fsync, for tests
+	StrictCA      bool   // run CAs that reject some nonces and respond slowly, as real CAs do
+	ReuseCA       bool   // run CAs that reuse valid authorizations in every new order
+	NoWork        bool   // run no workers in this process, for tests that kill workers
+	Database      string // URL of a running Postgres, for tests that share one
 	LogLevel      string
-	Logs          io.Writer // the program's own; discarded where nil
+	Logs          io.Writer // receives the program's log; nil discards it
 	Configure     func(*Config)
 	WrapCA        func(name string) func(http.Handler) http.Handler
 }
 
-// Dev is the whole system on one machine: Postgres, Redis, two test CAs, the playground DNS,
-// a stand-in for GitHub's login and the App.
+// Dev is the whole system on one machine: Postgres, Redis, two test CAs, the playground DNS, the
+// GitHub stand-in, and the App.
 type Dev struct {
 	Config     Config
 	App        *App
@@ -57,15 +58,15 @@ type Dev struct {
 	Playground *devstack.Playground
 	GitHub     *devstack.GitHub
 	OrgID      string
-	Token      string // secret of its API token
+	Token      string // secret of the organization's API token
 
 	dir  string
 	log  io.Writer
 	stop []func(context.Context)
 }
 
-// StartDev starts everything and returns when it serves. On an error what was started is
-// stopped again.
+// StartDev starts the whole stack and returns when it is ready. On an error, it stops the parts
+// that it started.
 func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 	d := &Dev{log: c.Logs}
 	if d.log == nil {
@@ -78,7 +79,7 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 			d.Stop(stop)
 		}
 	}()
-	if d.dir, err = filepath.Abs(orDefault(c.Dir, ".dcvaas")); err != nil {
+	if d.dir, err = filepath.Abs(cmp.Or(c.Dir, ".dcvaas")); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
@@ -118,8 +119,8 @@ func (d *Dev) startPostgres(ctx context.Context, c DevConfig) error {
 		return err
 	}
 	d.onStop(func(ctx context.Context) {
-		// A disk that is slow with the last checkpoint is not waited for: the log is on it, and
-		// the next start goes by that.
+		// Do not wait for a slow final checkpoint: the write-ahead log is on disk, and the next
+		// start recovers from it.
 		soon, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_ = d.Postgres.Stop(soon)
@@ -169,8 +170,9 @@ func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 	return nil
 }
 
-// startConfigured starts the App at ports that were free a moment ago, and at others where
-// somebody was quicker: its addresses stand in its configuration, so it cannot take any port.
+// startConfigured starts the App on ports that were free a moment ago. If another program has
+// taken one of them since, it tries other ports. The App can't listen on port 0, because its
+// configuration contains its own addresses.
 func (d *Dev) startConfigured(ctx context.Context, c DevConfig) error {
 	before := len(d.stop)
 	for attempt := 1; ; attempt++ {
@@ -188,7 +190,7 @@ func (d *Dev) startConfigured(ctx context.Context, c DevConfig) error {
 // devZone is the validation zone of the development stack.
 const devZone = "acme.dcvaas-verify.com"
 
-// configure makes the App's configuration, with secrets that are kept in the state directory.
+// configure sets the App's configuration, with the secrets from the state directory.
 func (d *Dev) configure(c DevConfig) error {
 	cfg := &d.Config
 	if err := kong.ApplyDefaults(cfg); err != nil {
@@ -238,7 +240,7 @@ func (d *Dev) configure(c DevConfig) error {
 }
 
 func (d *Dev) startApp(ctx context.Context, c DevConfig) error {
-	// The organization is found or made before the pages are served, which sign in to it.
+	// The dashboard signs in to the organization, so it must exist before the App serves.
 	setup, err := NewApp(ctx, d.Config, Parts{Serve: true}, d.log)
 	if err != nil {
 		return err
@@ -262,7 +264,7 @@ func (d *Dev) startApp(ctx context.Context, c DevConfig) error {
 	return d.App.Start(ctx)
 }
 
-// devOrganization returns the one organization of the development stack.
+// devOrganization returns the ID of the development stack's organization and creates it if needed.
 func devOrganization(ctx context.Context, a *App) (string, error) {
 	all, err := a.store.Organizations(ctx)
 	if err != nil {
@@ -279,8 +281,8 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 	return org.ID, nil
 }
 
-// startTenant makes sure that there is a token, the same as at the last start where it still
-// is valid and has every scope.
+// startTenant sets the API token. It reuses the token of the last start if that is still valid and
+// has every scope.
 func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
 	path := filepath.Join(d.dir, "token")
 	if b, err := os.ReadFile(path); err == nil {
@@ -297,10 +299,10 @@ func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
 	return os.WriteFile(path, []byte(secret), 0o600)
 }
 
-// Stop ends everything, the parts that others need last.
+// Stop stops all parts in reverse order of their start.
 func (d *Dev) Stop(ctx context.Context) { d.stopAfter(ctx, 0) }
 
-// stopAfter ends what was started after the first n.
+// stopAfter stops the parts that were started after the first n.
 func (d *Dev) stopAfter(ctx context.Context, n int) {
 	for i := len(d.stop) - 1; i >= n; i-- {
 		d.stop[i](ctx)
@@ -310,8 +312,8 @@ func (d *Dev) stopAfter(ctx context.Context, n int) {
 
 func (d *Dev) onStop(f func(context.Context)) { d.stop = append(d.stop, f) }
 
-// port returns the preferred port, or a free one where that is taken; 0, which has the system
-// choose, where free ones are wanted.
+// port returns the preferred port, or a free port if that is in use. With FreePorts it returns 0,
+// with which the listener gets any free port.
 func (c DevConfig) port(preferred int) (int, error) {
 	if c.FreePorts {
 		return 0, nil
@@ -319,7 +321,7 @@ func (c DevConfig) port(preferred int) (int, error) {
 	return devstack.PortOr(preferred)
 }
 
-// knownPort is a port that must be known before anybody listens on it.
+// knownPort is like port, but never returns 0, for addresses that must be known before listening.
 func (c DevConfig) knownPort(preferred int) (int, error) {
 	if c.FreePorts {
 		preferred = 0
@@ -329,36 +331,29 @@ func (c DevConfig) knownPort(preferred int) (int, error) {
 
 func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
-func orDefault(s, d string) string {
-	if s == "" {
-		return d
-	}
-	return s
-}
-
 type devCommand struct {
-	Dir       string `default:".dcvaas" type:"path" help:"Where its state is kept: a stop and a start keep the data."`
-	LogLevel  string `default:"warn" enum:"debug,info,warn,error" help:"What the program says of itself on standard error."`
-	FreePorts bool   `help:"Free ports instead of the fixed ones."`
-	StrictCA  bool   `name:"strict-ca" help:"Test CAs that refuse some nonces and take their time, as real ones do."`
-	Embedded  bool   `name:"embedded-redis" help:"Redis in-process, also where redis-server is found."`
+	Dir       string `default:".dcvaas" type:"path" help:"Directory for the state. Data is kept between runs."`
+	LogLevel  string `default:"warn" enum:"debug,info,warn,error" help:"Log level on standard error."`
+	FreePorts bool   `help:"Use free ports instead of the fixed ones."`
+	StrictCA  bool   `name:"strict-ca" help:"Run test CAs that reject some nonces and respond slowly, as real CAs do."`
+	Embedded  bool   `name:"embedded-redis" help:"Run Redis in-process even if redis-server is installed."`
 }
 
-// Run starts the development stack, says where everything is, and ends it on an interrupt.
+// Run starts the development stack, prints its addresses, and stops it on an interrupt.
 func (c *devCommand) Run(r *run) error {
-	began := time.Now()
+	start := time.Now()
 	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts, StrictCA: c.StrictCA, EmbeddedRedis: c.Embedded, Logs: r.stderr})
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(r.stdout, d.describe(time.Since(began))); err != nil {
+	if _, err := fmt.Fprint(r.stdout, d.describe(time.Since(start))); err != nil {
 		return err
 	}
 	select {
 	case <-r.ctx.Done():
 	case err = <-d.App.Failed():
 	case <-d.Postgres.Exited():
-		err = errors.New("postgres ended by itself; see the log in " + filepath.Join(d.dir, "postgres"))
+		err = errors.New("postgres exited unexpectedly; see the log in " + filepath.Join(d.dir, "postgres"))
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
 	defer cancel()

@@ -7,10 +7,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// The OAuth app that the stand-in for GitHub knows. There is nothing to keep secret.
+// The OAuth app of the GitHub stand-in. Its secret protects nothing.
 const devGitHubClient, devGitHubSecret = "dcvaas-dev", "dcvaas-dev"
 
-// devLogin is who comes in by one click: the owner of the organization.
+// devLogin is the login that signs in with one click: the owner of the organization.
 const devLogin = "developer"
 
 func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
@@ -26,7 +26,7 @@ func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
 	return nil
 }
 
-// devOwner makes the developer an owner of the organization, where they are not a member.
+// devOwner adds the developer as an owner of the organization, unless they are already a member.
 func devOwner(ctx context.Context, a *App, orgID string, account controlplane.GitHubAccount) error {
 	_, err := a.lifecycle.AddMember(ctx, controlplane.System("dev"), orgID, account, controlplane.RoleOwner)
 	if controlplane.HasCode(err, "member-exists") {

@@ -16,20 +16,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
-// secretState is what the development stack keeps secret over its restarts.
+// secretState has the secrets that the development stack keeps between runs.
 type secretState struct {
 	SecretKey string `json:"secret_key"`
 	Keyset    string `json:"keyset"`
 }
 
-// devSecrets reads the stack's secrets, or makes them at the first start.
+// devSecrets reads the stack's secrets, and generates them at the first start.
 func devSecrets(dir string) (secretState, error) {
 	path := filepath.Join(dir, "secrets.json")
 	var s secretState
 	b, err := os.ReadFile(path)
 	if err == nil {
 		if err := json.Unmarshal(b, &s); err != nil {
-			return s, fmt.Errorf("%s cannot be read: %w", path, err)
+			return s, fmt.Errorf("malformed %s: %w", path, err)
 		}
 		return s, nil
 	}
@@ -51,7 +51,7 @@ func devSecrets(dir string) (secretState, error) {
 	return s, os.WriteFile(path, b, 0o600)
 }
 
-// Env returns what other programs need to know of the stack.
+// Env returns the environment variables with which other programs use the stack.
 func (d *Dev) Env() map[string]string {
 	return map[string]string{
 		"DCVAAS_ENDPOINT":            "http://" + d.App.webAddr,
@@ -64,10 +64,10 @@ func (d *Dev) Env() map[string]string {
 	}
 }
 
-// CARoots names a file with the roots that the test CAs' certificates verify against.
+// CARoots returns the path of a file with the test CAs' root certificates.
 func (d *Dev) CARoots() string { return filepath.Join(d.dir, "ca-roots.pem") }
 
-// writeEnv writes dev.env, for a shell to read, and the CAs' roots.
+// writeEnv writes dev.env, which shells can source, and the CAs' roots.
 func (d *Dev) writeEnv() error {
 	if err := os.WriteFile(d.CARoots(), append(d.Primary.RootsPEM(), d.Backup.RootsPEM()...), 0o644); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (d *Dev) writeEnv() error {
 	return os.WriteFile(filepath.Join(d.dir, "dev.env"), []byte(b.String()), 0o600)
 }
 
-// shellQuote writes a value for a shell, as it is where nothing in it means something there.
+// shellQuote quotes a value for a shell if it contains special characters.
 func shellQuote(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-", r)
@@ -95,14 +95,14 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// describe says where everything is.
+// describe returns the addresses of all parts as text.
 func (d *Dev) describe(took time.Duration) string {
 	redis := "child process"
 	if d.Redis.Embedded() {
 		redis = "in-process"
 	}
 	env := d.Env()
-	return fmt.Sprintf(`dcvaas dev is running (started in %s). Ctrl-C ends it; its state stays in %s.
+	return fmt.Sprintf(`dcvaas dev is running (started in %s). Press Ctrl-C to stop; state is kept in %s.
 
   API and dashboard   %s
   Operator            %s   metrics, health, /queues
@@ -110,7 +110,7 @@ func (d *Dev) describe(took time.Duration) string {
   Playground DNS      %s           records at %s
   Test CAs            %s
                       %s
-  GitHub's stand-in   %s
+  GitHub stand-in     %s
   Postgres            %s
   Redis               %s (%s)
 

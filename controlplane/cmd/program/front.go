@@ -9,13 +9,12 @@ import (
 	"sync/atomic"
 )
 
-// hsts makes browsers use HTTPS alone for a year (RFC 6797).
+// hsts makes browsers use only HTTPS for a year (RFC 6797).
 const hsts = "max-age=31536000"
 
-// withFront gives a server what is common to all responses of the public listener: HSTS if
-// people reach it by HTTPS, and, in place of the plain text that net/http itself sends to
-// clients whose requests it rejects before a handler is called, the response that unparsed
-// returns. It returns the listener to serve.
+// withFront configures what all responses of the public listener have in common, and returns the
+// listener to serve. If secure, responses have HSTS. When net/http rejects a request before it
+// calls a handler, the client gets the response from unparsed instead of net/http's plain text.
 func withFront(server *http.Server, l net.Listener, secure bool, unparsed func(status int, peer string) *http.Response) net.Listener {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,14 +61,13 @@ func (l *frontListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// frontConn replaces the errors that net/http writes to a connection itself. Between two
-// requests, which is to say while no handler has been called, it writes nothing else: what a
-// handler sends is never looked at, whatever it contains.
+// frontConn replaces the errors that net/http itself writes to a connection. Between two requests,
+// while no handler is running, net/http writes nothing else. Output of handlers is never inspected.
 type frontConn struct {
 	*net.TCPConn // with CloseWrite, which net/http uses
 	unparsed     func(status int, peer string) []byte
 	handling     atomic.Bool
-	replaced     bool // a response was written in the place of net/http's; the rest of that is dropped
+	replaced     bool // net/http's response was replaced; the rest of it is dropped
 }
 
 // Write implements net.Conn.
@@ -91,7 +89,7 @@ func (c *frontConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// errorStatus returns the status of a response that starts with b, if it is an error's.
+// errorStatus returns the status of a response that starts with b, if it is an error status.
 func errorStatus(b []byte) (int, bool) {
 	const version, length = "HTTP/1.", len("HTTP/1.1 400")
 	if len(b) < length || !bytes.HasPrefix(b, []byte(version)) {

@@ -20,7 +20,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/webhook"
 )
 
-// newLifecycle wires the life cycle to what it reaches the world through.
+// newLifecycle creates the lifecycle service with its connections to external systems.
 func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	c := &a.config
 	if c.Keyset == "" {
@@ -52,7 +52,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	}
 	spread := c.Work.SweepSpread
 	if spread == 0 {
-		spread = -1 // none, where lifecycle's zero value is a minute
+		spread = -1 // none; lifecycle's zero value means a minute
 	}
 	governor, err := a.newGovernor(cas)
 	if err != nil {
@@ -73,34 +73,35 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	return service, engine, err
 }
 
-var errNoKeyset = errors.New("keyset (DCVAAS_KEYSET) is needed; make one with: dcvaas admin new-keyset")
+var errNoKeyset = errors.New("keyset (DCVAAS_KEYSET) is required; generate it with: dcvaas admin new-keyset")
 
-// newEngine returns what speaks to the CAs.
+// newEngine returns the ACME engine for the CAs.
 func newEngine(cas []acme.CA, store *postgres.Store, sealer *seal.Sealer, log *slog.Logger) (*acme.Engine, error) {
 	return acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer, UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
 }
 
-// resolvers reads "Name=https://…".
+// resolvers parses resolvers of the form NAME=URL.
 func (c CheckConfig) resolvers() ([]dnscheck.Resolver, error) {
 	var out []dnscheck.Resolver
 	for _, s := range c.Resolvers {
 		name, url, ok := strings.Cut(s, "=")
 		if !ok || !strings.HasPrefix(url, "http") {
-			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): %q is not NAME=URL", s)
+			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): invalid resolver %q: expected NAME=URL", s)
 		}
 		out = append(out, dnscheck.Resolver{Name: name, URL: url})
 	}
 	return out, nil
 }
 
-// newGovernor returns the count of the CAs' limits, which all workers share in Redis. Where
-// Redis is away for a moment the CAs' own refusals are the limit, and a metric says so.
+// newGovernor returns the governor that counts orders against the CAs' limits in Redis, across all
+// workers. While Redis is unavailable, only the CAs enforce their limits, and a metric counts the
+// bypassed decisions.
 func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 	if a.redis == nil {
-		return nil, nil // a process that places no orders
+		return nil, nil // this process places no orders
 	}
 	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_quota_decisions_total",
-		Help: "Orders that the count of a CA's limits let through (ok), put off (wait), or could not count because Redis was away (bypassed)."}, []string{"ca", "decision"})
+		Help: "Orders that were allowed by the CA's limits (ok), delayed by them (wait), or not counted because Redis was unavailable (bypassed)."}, []string{"ca", "decision"})
 	a.metrics.MustRegister(decisions)
 	return acme.NewGovernor(acme.GovernorConfig{Redis: a.redis, CAs: cas,
 		Observe: func(ca string, d controlplane.QuotaDecision, _ error) {
@@ -114,11 +115,11 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 		}})
 }
 
-// showCAs registers a metric of each CA that says whether this process finds it there.
+// showCAs registers a metric for each CA that shows whether it is available to this process.
 func (a *App) showCAs(engine *acme.Engine) {
 	for _, ca := range engine.CAs() {
 		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up", ConstLabels: prometheus.Labels{"ca": ca},
-			Help: "1 while the CA answers; 0 from when it did not for several orders in a row until an order, or a look at its directory each minute, finds it back, as this worker sees it."},
+			Help: "1 while the CA is available to this worker. 0 after several orders in a row got no response, until an order or the check of its directory each minute succeeds."},
 			func() float64 {
 				if engine.Answering(ca) {
 					return 1

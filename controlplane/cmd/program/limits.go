@@ -9,15 +9,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
-// caLimits are a CA's limits as written in DCVAAS_CAS, each as COUNT/TIME: "300/3h", "50/7d", or "none". What is not stated is
-// as it is known of the directory (acme.DefaultLimits): of most, that there is no limit until the CA refuses an order.
+// caLimits are a CA's limits in DCVAAS_CAS. Each is COUNT/TIME, such as "300/3h" or "50/7d", or
+// "none". Omitted limits default to acme.DefaultLimits of the directory. For most directories, that
+// means no limit until the CA rejects an order.
 type caLimits struct {
-	NewOrders           string `json:"new_orders,omitempty"`            // of the account, whatever becomes of them
-	PerRegisteredDomain string `json:"per_registered_domain,omitempty"` // certificates for one registered domain and the names below it
+	NewOrders           string `json:"new_orders,omitempty"`            // of the account, including failed ones
+	PerRegisteredDomain string `json:"per_registered_domain,omitempty"` // certificates for one registered domain and its subdomains
 	PerNameSet          string `json:"per_name_set,omitempty"`          // certificates for exactly the same names
 	FailedValidations   string `json:"failed_validations,omitempty"`    // of one name
-	Pace                string `json:"pace,omitempty"`                  // orders, those with them that the others do not count
-	ReplacesExempt      *bool  `json:"replaces_exempt,omitempty"`       // a renewal that names its predecessor (RFC 9773 §5) counts towards the last two only
+	Pace                string `json:"pace,omitempty"`                  // all orders, including those that the others do not count
+	// ReplacesExempt: renewals that name their predecessor (RFC 9773 §5) count only toward
+	// FailedValidations and Pace.
+	ReplacesExempt *bool `json:"replaces_exempt,omitempty"`
 }
 
 // of returns the limits of the CA with the directory. Its error names the field.
@@ -41,7 +44,7 @@ func (l *caLimits) of(directory string) (*acme.Limits, error) {
 		}
 		var ok bool
 		if *f.into, ok = parseLimit(f.text); !ok {
-			return nil, fmt.Errorf("limits.%s: %q is not COUNT/TIME, such as 300/3h or 50/7d, and not none", f.name, f.text)
+			return nil, fmt.Errorf("limits.%s: invalid limit %q: expected COUNT/TIME, such as 300/3h or 50/7d, or none", f.name, f.text)
 		}
 	}
 	if l.ReplacesExempt != nil {
@@ -50,7 +53,7 @@ func (l *caLimits) of(directory string) (*acme.Limits, error) {
 	return &limits, nil
 }
 
-// parseLimit reads "300/3h", "50/7d" and "none".
+// parseLimit parses a limit such as "300/3h", "50/7d", or "none".
 func parseLimit(text string) (acme.Limit, bool) {
 	if text == "none" {
 		return acme.Limit{}, true

@@ -18,12 +18,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
 
-// startOps opens the operator's listener: metrics, health, and the queue monitor behind the
-// staff login.
+// startOps opens the operator listener: metrics, health, and the queue monitor, with the staff
+// login.
 func (a *App) startOps() error {
 	c := &a.config
 	if c.StaffLogin == "" && !isLoopback(c.OpsListen) {
-		return errors.New("staff-login (DCVAAS_STAFF_LOGIN) is needed, since ops-listen (DCVAAS_OPS_LISTEN) is not on a loopback address")
+		return errors.New("staff-login (DCVAAS_STAFF_LOGIN) is required, because ops-listen (DCVAAS_OPS_LISTEN) is not on a loopback address")
 	}
 	r := mux.NewRouter()
 	r.Path("/metrics").Handler(promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
@@ -43,7 +43,7 @@ func (a *App) startOps() error {
 		return err
 	}
 	a.opsAddr = l.Addr().String()
-	a.log.Info("serving the operator", "address", a.opsAddr)
+	a.log.Info("operator listener started", "address", a.opsAddr)
 	a.ops = newServer(opsHosts(c, staffOnly(c.StaffLogin, r)), a.log)
 	a.ops.WriteTimeout = 30 * time.Second
 	a.running.Go(func() { a.serve(a.ops.Serve(l)) })
@@ -60,8 +60,9 @@ func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// queueMonitor is Asynq's web UI. It has no protection of its own: other sites' requests are
-// refused here, and its page, which needs inline scripts, gets a policy for its path alone.
+// queueMonitor returns Asynq's web UI. The UI has no protection against cross-origin requests, so
+// they are rejected here. Its page needs inline scripts, so its path has a separate
+// Content-Security-Policy.
 func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
 	opt, err := queue.MonitorOpt(redisURL)
 	if err != nil {
@@ -77,9 +78,9 @@ func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
 	})), nil
 }
 
-// opsHosts refuses requests for other hosts than the operator's listener has: a page of
-// another site can have its name resolve to this machine, and would read what is here. Health
-// is for load balancers, which send any name.
+// opsHosts rejects requests for hosts that do not belong to the operator listener. This prevents DNS
+// rebinding: another site could resolve its name to this machine and read the pages here. Health
+// checks are exempt, because load balancers send any host name.
 func opsHosts(c *Config, next http.Handler) http.Handler {
 	names := c.OpsHosts
 	if host, _, err := net.SplitHostPort(c.OpsListen); err == nil {
@@ -97,8 +98,8 @@ func opsHosts(c *Config, next http.Handler) http.Handler {
 
 func isHealth(r *http.Request) bool { return r.URL.Path == "/livez" || r.URL.Path == "/readyz" }
 
-// staffOnly asks for the login, user:password, where one is configured. Health is for load
-// balancers, which have none.
+// staffOnly requires the login, user:password, if one is configured. Health checks are exempt,
+// because load balancers have no login.
 func staffOnly(login string, next http.Handler) http.Handler {
 	if login == "" {
 		return next

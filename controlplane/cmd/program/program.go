@@ -1,5 +1,5 @@
-// Package program wires the control plane together. It is the only place that reads the
-// environment, and the only one that knows every part. Tests run the same App on free ports.
+// Package program wires the control plane together. In the control plane, only this package reads
+// the environment and imports every part. Tests run the same App on free ports.
 package program
 
 import (
@@ -15,19 +15,19 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// cli is the command line: the commands, and the flags that all of them take.
+// cli is the command line.
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the API and the dashboard."`
-	Work    workCommand    `cmd:"" help:"Run workers: jobs, relay, sweeps."`
-	DNS     dnsCommand     `cmd:"" name:"dns" help:"Answer for the validation zone."`
-	All     allCommand     `cmd:"" help:"Serve, work and dns in one process."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema to this version."`
-	Dev     devCommand     `cmd:"" help:"Run everything on this machine, with nothing configured."`
-	Admin   adminCommand   `cmd:"" help:"Commands of the operator."`
+	Work    workCommand    `cmd:"" help:"Run the workers: jobs, relay, and sweeps."`
+	DNS     dnsCommand     `cmd:"" name:"dns" help:"Serve the validation zone."`
+	All     allCommand     `cmd:"" help:"Run serve, work, and dns in one process."`
+	Migrate migrateCommand `cmd:"" help:"Upgrade the database schema to this version."`
+	Dev     devCommand     `cmd:"" help:"Run the whole system on this machine, without configuration."`
+	Admin   adminCommand   `cmd:"" help:"Operator commands."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// run is what a command is handed.
+// run is the context of a command.
 type run struct {
 	ctx     context.Context
 	version string
@@ -35,15 +35,15 @@ type run struct {
 	stderr  io.Writer
 }
 
-// Main runs one command and returns the process's exit status: 0 when it did what was asked,
-// 1 when it failed, 2 when it was called wrongly. An interrupt ends it in good order.
+// Main runs one command and returns the process's exit status: 0 on success, 1 on failure, and 2
+// for invalid arguments. It shuts down gracefully on an interrupt.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("dcvaas"),
-		kong.Description("Domain control validation and TLS certificates as a service. Every flag can be given as the environment variable named beside it, and every secret as a file by the variable with _FILE behind it."),
+		kong.Description("Domain control validation and TLS certificates as a service. Every flag can also be set with the environment variable next to it. To read a value from a file, append _FILE to the variable's name."),
 		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.Resolvers(secretFiles(os.LookupEnv)), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
@@ -73,11 +73,11 @@ func (versionCommand) Run(r *run) error {
 	return err
 }
 
-// newLogger returns the program's log: JSON lines, or text where a person reads them.
+// newLogger returns the program's logger. The format is json or text.
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log-level (DCVAAS_LOG_LEVEL): %q is none of debug, info, warn, error", level)
+		return nil, fmt.Errorf("log-level (DCVAAS_LOG_LEVEL): invalid level %q: must be debug, info, warn, or error", level)
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if format == "text" {

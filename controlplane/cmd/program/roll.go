@@ -16,8 +16,8 @@ type rollAccountKeyCommand struct {
 	CA string `name:"ca" required:"" placeholder:"NAME" help:"The CA's name, as configured: letsencrypt, zerossl, or one of DCVAAS_CAS."`
 }
 
-// Run gives the account at the CA a new key, or brings a rollover that was cut off to its end.
-// Workers go on meanwhile.
+// Run changes the key of the account at the CA, or completes an interrupted rollover. Workers can
+// keep running.
 func (c *rollAccountKeyCommand) Run(r *run) error {
 	if err := c.check(); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 	}
 	i := slices.IndexFunc(cas, func(ca acme.CA) bool { return ca.Name == c.CA })
 	if i < 0 {
-		return fmt.Errorf("ca: %q is none of those that are configured: %s", c.CA, strings.Join(names(cas), ", "))
+		return fmt.Errorf("ca: unknown CA %q: must be one of %s", c.CA, strings.Join(names(cas), ", "))
 	}
 	if c.Keyset == "" {
 		return errNoKeyset
@@ -57,11 +57,11 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 		}
 		return forPeople(err)
 	}
-	said := "The account at %s has a new key.\n"
+	message := "The account at %s has a new key.\n"
 	if planned != nil {
-		said = "The account at %s has the key that an earlier rollover, which was cut off, had planned for it.\n"
+		message = "The account at %s has the key that an interrupted rollover had planned.\n"
 	}
-	_, err = fmt.Fprintf(r.stdout, said, c.CA)
+	_, err = fmt.Fprintf(r.stdout, message, c.CA)
 	return err
 }
 

@@ -49,14 +49,14 @@ func (a *App) startWeb() error {
 		return err
 	}
 	a.webAddr = l.Addr().String()
-	a.log.Info("serving the API and the dashboard", "address", a.webAddr)
+	a.log.Info("API and dashboard started", "address", a.webAddr)
 	a.web = newServer(split(a.api, a.pages), a.log)
 	l = withFront(a.web, l, secure, a.api.Unparsed)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil
 }
 
-// split gives the API's paths to the API and every other to the dashboard.
+// split routes the API's paths to api and all others to pages.
 func split(api, pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
@@ -68,14 +68,14 @@ func split(api, pages http.Handler) http.Handler {
 	})
 }
 
-// ready looks at what serving needs. Without Redis calls are still taken: their jobs wait in
-// Postgres.
+// ready checks the services that requests need. Redis is not one of them: without it, requests are
+// still accepted, and their jobs wait in Postgres.
 func (a *App) ready(ctx context.Context) map[string]error {
 	checks := map[string]error{"postgres": a.store.Ping(ctx)}
 	if checks["postgres"] == nil {
 		migrated, err := a.store.Migrated(ctx)
 		if err == nil && !migrated {
-			err = errors.New("the schema is older than this program; run dcvaas migrate")
+			err = errors.New("the database schema is older than this program; run dcvaas migrate")
 		}
 		checks["schema"] = err
 	}
@@ -88,8 +88,8 @@ func (a *App) ready(ctx context.Context) map[string]error {
 	return checks
 }
 
-// newServer returns a server with time limits; what waits longer, such as ?wait=, extends
-// its own.
+// newServer returns a server with time limits. Handlers that wait longer, such as those with
+// ?wait=, extend their own deadlines.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

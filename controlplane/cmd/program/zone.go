@@ -16,7 +16,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// newZone returns the name server of the validation zone, fed by Postgres.
+// newZone returns the name server of the validation zone, which reads its data from Postgres.
 func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometheus.Registerer) (*dnsserver.Server, error) {
 	servers, err := parseNameServers(c.DNS.NameServers, c.Zone)
 	if err != nil {
@@ -26,7 +26,7 @@ func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometh
 	for _, s := range c.DNS.RateExempt {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("dns-rate-exempt (DCVAAS_DNS_RATE_EXEMPT): %q is not a network such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("dns-rate-exempt (DCVAAS_DNS_RATE_EXEMPT): invalid network %q: expected one such as 10.0.0.0/8", s)
 		}
 		exempt = append(exempt, p)
 	}
@@ -35,8 +35,8 @@ func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometh
 		Logger: log, Registerer: metrics})
 }
 
-// parseNameServers reads "ns1.example.net=203.0.113.1/2001:db8::1". Where none is configured
-// there is one on loopback, for one machine.
+// parseNameServers parses name servers such as "ns1.example.net=203.0.113.1/2001:db8::1". An empty
+// list means one name server on a loopback address.
 func parseNameServers(list []string, zone string) ([]dnsserver.NameServer, error) {
 	if len(list) == 0 {
 		list = []string{"ns1." + zone + "=127.0.0.1"}
@@ -51,7 +51,7 @@ func parseNameServers(list []string, zone string) ([]dnsserver.NameServer, error
 			}
 			ip, err := netip.ParseAddr(a)
 			if err != nil {
-				return nil, fmt.Errorf("name-servers (DCVAAS_NAME_SERVERS): %q is not an IP address", a)
+				return nil, fmt.Errorf("name-servers (DCVAAS_NAME_SERVERS): invalid IP address %q", a)
 			}
 			if ip.Is4() {
 				ns.IPv4 = ip
@@ -60,14 +60,14 @@ func parseNameServers(list []string, zone string) ([]dnsserver.NameServer, error
 			}
 		}
 		if host == "" {
-			return nil, errors.New("name-servers (DCVAAS_NAME_SERVERS): a name is missing")
+			return nil, errors.New("name-servers (DCVAAS_NAME_SERVERS): missing host name")
 		}
 		out = append(out, ns)
 	}
 	return out, nil
 }
 
-// zoneSource lets the name server read the zone from Postgres: neither knows the other.
+// zoneSource implements dnsserver.Source with the store, so that neither package imports the other.
 type zoneSource struct{ store *postgres.Store }
 
 // Follow implements dnsserver.Source.
