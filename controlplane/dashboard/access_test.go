@@ -96,7 +96,7 @@ var accesses = map[string]access{
 	"GET /settings/tokens":                 {scope: controlplane.ScopeTokensRead, pages: 1},
 	"POST /settings/tokens":                {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("name", "new", "scope", "domains:read", "end", "90d")},
 	"GET /settings/tokens/new":             {scope: controlplane.ScopeTokensWrite},
-	"POST /settings/tokens/revoke-all":     {scope: controlplane.ScopeTokensWrite, form: fields("confirm", revokeAllWords)},
+	"POST /settings/tokens/revoke-all":     {scope: controlplane.ScopeTokensWrite, form: fields("confirm", revokeAllText)},
 	"GET /settings/tokens/{token}":         {scope: controlplane.ScopeTokensRead},
 	"POST /settings/tokens/{token}/rename": {scope: controlplane.ScopeTokensWrite, form: fields("name", "renamed")},
 	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("overlap", "24h")},

@@ -29,7 +29,7 @@ type auditView struct {
 }
 
 // exportLink leads to everything that the filters let through.
-type exportLink struct{ Word, URL string }
+type exportLink struct{ Label, URL string }
 
 // auditPage shows the organization's log, newest first.
 func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
@@ -96,7 +96,7 @@ func (d *Dashboard) actorID(v *visit, actor string) (string, error) {
 
 // isActor reports whether that is an actor's id.
 func isActor(id string) bool {
-	_, ok := parts[id]
+	_, ok := systemActors[id]
 	return ok || controlplane.IsID(controlplane.PrefixUser, id) || controlplane.IsID(controlplane.PrefixToken, id)
 }
 
@@ -124,7 +124,7 @@ func (d *Dashboard) entryViews(v *visit, entries []controlplane.AuditEntry) ([]e
 	var ids []string
 	for i := range entries {
 		a := &entries[i]
-		ids = append(ids, a.Actor.ID, a.EntityID, a.DomainID(), webhookOf(a))
+		ids = append(ids, a.Actor.ID, a.EntityID, a.DomainID(), webhookIDOf(a))
 	}
 	names, err := d.names(v.Context(), v, ids)
 	if err != nil {

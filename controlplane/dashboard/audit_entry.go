@@ -42,7 +42,7 @@ func (v *visit) entryView(a *controlplane.AuditEntry, names names) entryView {
 		view.WhoURL = auditList{Actor: a.Actor.ID}.url("")
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Details)) {
-		if value := said(a.Details[key]); value != "" && key != "detail" {
+		if value := formatValue(a.Details[key]); value != "" && key != "detail" {
 			view.Details = append(view.Details, fact{Name: plain(key), Value: value})
 		}
 	}
@@ -55,12 +55,12 @@ func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 		if name := names[id]; name != "" {
 			return objectView{name, url}
 		}
-		return objectView{Name: cmp.Or(nameIn(a), id)}
+		return objectView{Name: cmp.Or(nameInEntry(a), id)}
 	}
 	if id := a.DomainID(); id != "" {
 		return at(id, "/domains/"+id)
 	}
-	if id := webhookOf(a); id != "" {
+	if id := webhookIDOf(a); id != "" {
 		return at(id, "/webhooks/"+id)
 	}
 	switch a.EntityType {
@@ -76,9 +76,9 @@ func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 	return objectView{Name: a.EntityID}
 }
 
-// nameIn returns what an entry says that its object was called, for those that are no longer
+// nameInEntry returns what an entry says that its object was called, for those that are no longer
 // there.
-func nameIn(a *controlplane.AuditEntry) string {
+func nameInEntry(a *controlplane.AuditEntry) string {
 	for _, key := range []string{"name", "host"} {
 		for _, of := range []map[string]any{a.After, a.Before} {
 			if name, _ := of[key].(string); name != "" {
@@ -89,8 +89,8 @@ func nameIn(a *controlplane.AuditEntry) string {
 	return ""
 }
 
-// webhookOf returns the webhook that an entry is about, "" where it is about none.
-func webhookOf(a *controlplane.AuditEntry) string {
+// webhookIDOf returns the webhook that an entry is about, "" where it is about none.
+func webhookIDOf(a *controlplane.AuditEntry) string {
 	if id, ok := a.Details["webhook_id"].(string); ok {
 		return id
 	}
@@ -106,15 +106,15 @@ func changes(before, after map[string]any) []changeView {
 	slices.Sort(keys)
 	var all []changeView
 	for _, key := range slices.Compact(keys) {
-		if c := (changeView{plain(key), said(before[key]), said(after[key])}); c.Before != c.After {
+		if c := (changeView{plain(key), formatValue(before[key]), formatValue(after[key])}); c.Before != c.After {
 			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// said returns a value from the log as text: "" where it is none.
-func said(v any) string {
+// formatValue returns a value from the log as text: "" where it is none.
+func formatValue(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -130,7 +130,7 @@ func said(v any) string {
 	case []any:
 		words := make([]string, len(v))
 		for i := range v {
-			words[i] = said(v[i])
+			words[i] = formatValue(v[i])
 		}
 		return strings.Join(words, ", ")
 	}

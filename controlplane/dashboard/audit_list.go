@@ -23,7 +23,7 @@ type auditList struct {
 
 // actionGroup are the actions of one kind of object, to choose one of.
 type actionGroup struct {
-	Word    string
+	Label   string
 	Actions []choice
 }
 
@@ -76,14 +76,14 @@ func (l auditList) actions() []actionGroup {
 	kinds := map[string][]choice{}
 	for action, word := range actionWords {
 		kind, _, _ := strings.Cut(action, ".")
-		kinds[kind] = append(kinds[kind], choice{Value: action, Word: word, Selected: action == l.Action})
+		kinds[kind] = append(kinds[kind], choice{Value: action, Label: word, Selected: action == l.Action})
 	}
 	groups := make([]actionGroup, 0, len(kinds))
 	for kind, choices := range kinds {
-		slices.SortFunc(choices, func(a, b choice) int { return cmp.Compare(a.Word, b.Word) })
+		slices.SortFunc(choices, func(a, b choice) int { return cmp.Compare(a.Label, b.Label) })
 		groups = append(groups, actionGroup{plain(kind), choices})
 	}
-	slices.SortFunc(groups, func(a, b actionGroup) int { return cmp.Compare(a.Word, b.Word) })
+	slices.SortFunc(groups, func(a, b actionGroup) int { return cmp.Compare(a.Label, b.Label) })
 	return groups
 }
 

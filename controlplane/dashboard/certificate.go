@@ -19,8 +19,8 @@ type certificatePageView struct {
 	ReplacedBy  string // address of the one that took its place
 	Revoked     moment
 	Reason      string // of the revocation, in words
-	BeingDone   bool   // the CA is being told to revoke it
-	Held        bool   // its private key is held here
+	Revoking    bool   // the CA is being told to revoke it
+	HasKey      bool   // its private key is held here
 	KeyURL      string // empty where it is not to be had
 	RevokeURL   string // empty where there is nothing to revoke
 	Chain       []chainLink
@@ -35,7 +35,7 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	view := certificatePageView{certificateView: v.certificateView(c, domain), Name: nameOf(c), Domain: domain.Name, DomainURL: "/domains/" + domain.ID,
-		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason), Held: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c), KeyFileName: fileStem(c) + "-key.pem"}
+		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason), HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c), KeyFileName: fileStem(c) + "-key.pem"}
 	replaces, err := d.store.ReplacedCertificate(v.Context(), v.org.ID, domain.ID, c.ID)
 	if err != nil {
 		return err
@@ -46,12 +46,12 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 		if err != nil {
 			return err
 		}
-		view.BeingDone, view.Reason = asked != "", revocationTitle(asked)
+		view.Revoking, view.Reason = asked != "", revocationTitle(asked)
 		if v.may(controlplane.ScopeCertificatesRevoke) {
 			view.RevokeURL = view.URL + "/revoke"
 		}
 	}
-	if view.Held && v.may(controlplane.ScopeCertificatesKey) {
+	if view.HasKey && v.may(controlplane.ScopeCertificatesKey) {
 		view.KeyURL = view.URL + "/key"
 	}
 	return d.render(w, v, http.StatusOK, "certificate", layout{Title: "Certificate of " + view.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
@@ -92,8 +92,8 @@ func fileStem(c *controlplane.Certificate) string {
 	return strings.Replace(nameOf(c), "*", "wildcard", 1)
 }
 
-// attach answers with a file to keep.
-func attach(w http.ResponseWriter, contentType, name string, body []byte) {
+// serveAttachment answers with a file to keep.
+func serveAttachment(w http.ResponseWriter, contentType, name string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	_, _ = w.Write(body)

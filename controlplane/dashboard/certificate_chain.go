@@ -8,10 +8,10 @@ import (
 
 // chainLink is one certificate of a chain.
 type chainLink struct {
-	Title  string
-	Facts  []fact
-	Issued moment
-	Ends   moment
+	Title   string
+	Facts   []fact
+	Issued  moment
+	Expires moment
 }
 
 // chain returns the certificates of a stored chain, leaf first. What cannot be read is left
@@ -27,7 +27,7 @@ func (v *visit) chain(chainPEM string) []chainLink {
 		if err != nil {
 			continue
 		}
-		link := chainLink{Title: "Intermediate", Issued: v.at(c.NotBefore), Ends: v.at(c.NotAfter),
+		link := chainLink{Title: "Intermediate", Issued: v.at(c.NotBefore), Expires: v.at(c.NotAfter),
 			Facts: []fact{{Name: "Subject", Value: c.Subject.String()}, {Name: "Issuer", Value: c.Issuer.String()}}}
 		if len(links) == 0 {
 			link.Title = "Certificate"

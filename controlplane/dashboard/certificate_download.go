@@ -14,7 +14,7 @@ func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	part := mux.Vars(v.Request)["part"]
-	attach(w, "application/x-pem-file", fileStem(c)+"-"+part+".pem", []byte(partOf(c.ChainPEM, part)))
+	serveAttachment(w, "application/x-pem-file", fileStem(c)+"-"+part+".pem", []byte(partOf(c.ChainPEM, part)))
 	return nil
 }
 

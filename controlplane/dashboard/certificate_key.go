@@ -19,7 +19,7 @@ type keyView struct {
 	Domain    string
 	DomainURL string
 	Names     string
-	Until     moment
+	Expires   moment
 	FileName  string
 	Error     string // about the password
 	Fix       string
@@ -40,9 +40,9 @@ func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
 
 func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate, domain *controlplane.Domain, wrong *controlplane.Error) error {
 	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name, DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
-		Until: v.at(c.NotAfter), FileName: fileStem(c) + "-key.pem"}
+		Expires: v.at(c.NotAfter), FileName: fileStem(c) + "-key.pem"}
 	if wrong != nil {
-		view.Error, view.Fix = wrong.Message, remedy(wrong)
+		view.Error, view.Fix = wrong.Message, fixFor(wrong)
 	}
 	return d.render(w, v, status, "certificate_key", layout{Title: "Private key of " + view.Name, Section: "domains", Page: view})
 }
@@ -57,7 +57,7 @@ func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	attach(w, "application/x-pem-file", fileStem(c)+"-key.pem", []byte(key))
+	serveAttachment(w, "application/x-pem-file", fileStem(c)+"-key.pem", []byte(key))
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	attach(w, "application/x-pkcs12", fileStem(c)+".p12", file)
+	serveAttachment(w, "application/x-pkcs12", fileStem(c)+".p12", file)
 	return nil
 }
 

@@ -30,8 +30,8 @@ type revocationReason struct {
 	Means string
 }
 
-// revocationWords say why certificates are revoked, and what follows (RFC 5280 §5.3.1).
-var revocationWords = map[string]struct{ title, means string }{
+// revocationTexts say why certificates are revoked, and what follows (RFC 5280 §5.3.1).
+var revocationTexts = map[string]struct{ title, means string }{
 	"unspecified":          {"No reason given", "The CA records none."},
 	"keyCompromise":        {"The private key may be known to others", "The key is never used again. Where the certificate is the current one, another with a new key is ordered at once."},
 	"affiliationChanged":   {"The organization has changed", "Its name, or who the names belong to, is no longer what it was. Some CAs do not take this reason."},
@@ -40,7 +40,7 @@ var revocationWords = map[string]struct{ title, means string }{
 }
 
 func revocationTitle(reason string) string {
-	if w, ok := revocationWords[reason]; ok {
+	if w, ok := revocationTexts[reason]; ok {
 		return w.title
 	}
 	return reason
@@ -84,13 +84,13 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	}
 	_, started, err := d.lifecycle.RevokeCertificate(v.Context(), d.actor(v), v.org.ID, c.ID, reason, view.Replace && view.Current)
 	if e := controlplane.AsError(err); err != nil && e.Kind == controlplane.KindInvalid {
-		view.ReplaceError = trim(e.Message + " " + remedy(e))
+		view.ReplaceError = trim(e.Message + " " + fixFor(e))
 		return d.showRevokePage(w, v, http.StatusUnprocessableEntity, view)
 	}
 	if err != nil {
 		return err
 	}
-	d.went(w, "revoke", started)
+	d.setWorkFlash(w, "revoke", started)
 	http.Redirect(w, v.Request, view.URL, http.StatusSeeOther)
 	return nil
 }
@@ -98,8 +98,8 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 func (v *visit) revokeView(c *controlplane.Certificate, d *controlplane.Domain, reason string) revokeView {
 	view := revokeView{Name: nameOf(c), URL: certificateURL(c.ID), DomainURL: "/domains/" + d.ID, Serial: c.Serial, Expires: v.at(c.NotAfter), Current: c.ID == d.CertificateID}
 	for _, r := range controlplane.RevocationReasons() {
-		words := revocationWords[r]
-		view.Reasons = append(view.Reasons, revocationReason{choice{Value: r, Word: words.title, Selected: r == reason}, words.means})
+		words := revocationTexts[r]
+		view.Reasons = append(view.Reasons, revocationReason{choice{Value: r, Label: words.title, Selected: r == reason}, words.means})
 	}
 	return view
 }

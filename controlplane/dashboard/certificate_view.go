@@ -29,11 +29,11 @@ type bar struct {
 	Elapsed, Renewal int
 	Planned          bool // there is a renewal
 	Late             bool // it is overdue
-	Words            string
+	Label            string
 }
 
 // file is something to download.
-type file struct{ URL, Word string }
+type file struct{ URL, Label string }
 
 func (v *visit) certificateView(c *controlplane.Certificate, d *controlplane.Domain) certificateView {
 	view := certificateView{ID: c.ID, URL: certificateURL(c.ID), Current: c.ID == d.CertificateID, Pill: certificatePill(c, v.now), Serial: c.Serial, Issuer: c.Issuer,
@@ -59,7 +59,7 @@ func (v *visit) certificateView(c *controlplane.Certificate, d *controlplane.Dom
 		fact{Name: "Serial", Value: c.Serial, Mono: true, Copy: true},
 		fact{Name: "SHA-256", Value: c.FingerprintSHA256, Mono: true, Copy: true})
 	for _, part := range []struct{ name, word string }{{"fullchain", "Full chain"}, {"leaf", "Certificate only"}, {"chain", "Intermediates only"}} {
-		view.Files = append(view.Files, file{URL: view.URL + "/" + part.name + ".pem", Word: part.word})
+		view.Files = append(view.Files, file{URL: view.URL + "/" + part.name + ".pem", Label: part.word})
 	}
 	return view
 }
@@ -88,10 +88,10 @@ func newBar(c *controlplane.Certificate, renewal, now time.Time) bar {
 		return int(min(max(t.Sub(c.NotBefore)*1000/life, 0), 1000))
 	}
 	b := bar{Elapsed: share(now)}
-	b.Words = fmt.Sprintf("%d %% of its life is over.", b.Elapsed/10)
+	b.Label = fmt.Sprintf("%d %% of its life is over.", b.Elapsed/10)
 	if !renewal.IsZero() {
 		b.Planned, b.Renewal, b.Late = true, share(renewal), now.After(controlplane.RenewalLateAt(c.NotBefore, c.NotAfter))
-		b.Words = fmt.Sprintf("%d %% of its life is over; it is renewed at %d %%.", b.Elapsed/10, b.Renewal/10)
+		b.Label = fmt.Sprintf("%d %% of its life is over; it is renewed at %d %%.", b.Elapsed/10, b.Renewal/10)
 	}
 	return b
 }

@@ -12,7 +12,7 @@ type conditionView struct {
 	Observed string
 	Expected string
 	Fix      string
-	ACME     *caWords
+	ACME     *acmeProblem
 	Checked  moment
 	Next     step // always says something
 }
@@ -32,7 +32,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	for _, t := range conditionTitles {
 		c := d.Condition(t.kind)
 		view := conditionView{ID: "condition-" + string(t.kind), Title: t.title, Pill: conditionPill(c), Reason: c.Reason, Message: c.Message,
-			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: caWordsOf(string(t.kind), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
+			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(t.kind), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
 		if c.Status != "false" { // there is nothing to mend
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}

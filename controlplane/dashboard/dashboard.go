@@ -108,7 +108,7 @@ func New(c Config) (*Dashboard, error) {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
 	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(d.page(crossOrigin))
+	guard.SetDenyHandler(d.page(crossOriginDenied))
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || u.Host == "" {

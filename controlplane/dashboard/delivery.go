@@ -17,32 +17,32 @@ import (
 // deliveryView is what templates/delivery.html shows. What a receiver answered is anybody's
 // text: it goes into the page as text alone.
 type deliveryView struct {
-	Webhook  string // address of its page
-	Address  string
-	Title    string
-	Pill     pill
-	Next     step
-	Why      string // the last attempt failed, or none is made
-	Facts    []fact
-	Event    moment // when it happened
-	Body     string // what is sent; empty until the first attempt
-	Attempts []attemptView
-	Again    string // address of the form that sends it again; empty where nobody may
+	Webhook      string // address of its page
+	Address      string
+	Title        string
+	Pill         pill
+	Next         step
+	Error        string // the last attempt failed, or none is made
+	Facts        []fact
+	Event        moment // when it happened
+	Body         string // what is sent; empty until the first attempt
+	Attempts     []attemptView
+	RedeliverURL string // address of the form that sends it again; empty where nobody may
 }
 
 // attemptView is one try to deliver.
 type attemptView struct {
-	ID       string
-	Number   int
-	Pill     pill
-	At       moment
-	Duration string
-	Why      string
-	Status   string
-	Request  []header
-	Response []header
-	Body     string // of the response, its beginning
-	Answered bool
+	ID          string
+	Number      int
+	Pill        pill
+	At          moment
+	Duration    string
+	Error       string
+	Status      string
+	Request     []header
+	Response    []header
+	Body        string // of the response, its beginning
+	HasResponse bool
 }
 
 // header is a field of a message.
@@ -59,14 +59,14 @@ func (d *Dashboard) deliveryPage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	view := deliveryView{Webhook: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: eventTitle(delivery.EventType), Pill: deliveryPill(delivery),
-		Next: v.deliveryStep(delivery), Event: v.at(delivery.CreatedAt), Body: pretty(delivery.Body),
+		Next: v.deliveryStep(delivery), Event: v.at(delivery.CreatedAt), Body: indentJSON(delivery.Body),
 		Facts: []fact{{Name: "Type", Value: delivery.EventType, Mono: true}, {Name: "Event", Value: delivery.EventID, Mono: true, Copy: true},
 			{Name: "Delivery", Value: delivery.ID, Mono: true, Copy: true}}}
 	if delivery.Status != controlplane.DeliverySucceeded {
-		view.Why = delivery.LastError
+		view.Error = delivery.LastError
 	}
 	if v.may(controlplane.ScopeWebhooksWrite) && (hook.Enabled || delivery.EventType == controlplane.EventTest) {
-		view.Again = deliveryURL(delivery) + "/redeliver"
+		view.RedeliverURL = deliveryURL(delivery) + "/redeliver"
 	}
 	for i := range attempts {
 		view.Attempts = append(view.Attempts, v.attemptView(i+1, &attempts[i]))
@@ -91,26 +91,26 @@ func (d *Dashboard) delivery(v *visit) (*controlplane.Webhook, *controlplane.Del
 
 func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
 	view := attemptView{ID: fmt.Sprintf("attempt-%d", number), Number: number, Pill: pill{"ok", "check", "Delivered"}, At: v.at(a.At),
-		Duration: durationWords(a.Duration), Why: a.Error, Status: "No answer", Request: headers(a.RequestHeaders),
-		Response: headers(a.ResponseHeaders), Body: a.ResponseBody, Answered: a.StatusCode != 0}
+		Duration: formatDuration(a.Duration), Error: a.Error, Status: "No answer", Request: sortedHeaders(a.RequestHeaders),
+		Response: sortedHeaders(a.ResponseHeaders), Body: a.ResponseBody, HasResponse: a.StatusCode != 0}
 	if !a.Delivered() {
 		view.Pill = pill{"danger", "cross", "Failed"}
 	}
-	if view.Answered {
+	if view.HasResponse {
 		view.Status = trim(fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode)))
 	}
 	return view
 }
 
-func durationWords(d time.Duration) string {
+func formatDuration(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// headers returns a message's fields in the order of their names.
-func headers(m map[string]string) []header {
+// sortedHeaders returns a message's fields in the order of their names.
+func sortedHeaders(m map[string]string) []header {
 	var all []header
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		all = append(all, header{name, m[name]})
@@ -118,8 +118,8 @@ func headers(m map[string]string) []header {
 	return all
 }
 
-// pretty returns what is sent with its lines set out, which a signature is not made over.
-func pretty(body []byte) string {
+// indentJSON returns what is sent with its lines set out, which a signature is not made over.
+func indentJSON(body []byte) string {
 	var b bytes.Buffer
 	if json.Indent(&b, body, "", "  ") != nil {
 		return string(body)

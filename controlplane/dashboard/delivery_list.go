@@ -34,7 +34,7 @@ var deliveryChips = []struct {
 }
 
 func (v *visit) deliveryRow(d *controlplane.Delivery) deliveryRow {
-	return deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID, Pill: deliveryPill(d), Attempts: attemptsWords(d.Attempts),
+	return deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID, Pill: deliveryPill(d), Attempts: attemptsTitle(d.Attempts),
 		Next: v.deliveryStep(d), At: v.at(d.CreatedAt)}
 }
 
@@ -66,7 +66,7 @@ func (v *visit) deliveryStep(d *controlplane.Delivery) step {
 	return v.due("Next attempt", d.NextAttemptAt, "It is being tried")
 }
 
-func attemptsWords(n int) string {
+func attemptsTitle(n int) string {
 	switch n {
 	case 0:
 		return "No attempt yet"
@@ -102,7 +102,7 @@ func (l deliveryList) chips() []chip {
 	for i, c := range deliveryChips {
 		to := l
 		to.Status = string(c.status)
-		chips[i] = chip{Word: c.word, URL: to.url(""), Current: to == l}
+		chips[i] = chip{Label: c.word, URL: to.url(""), Current: to == l}
 	}
 	return chips
 }

@@ -29,28 +29,28 @@ type rangeForm struct {
 func (v *visit) rangeForm() *rangeForm {
 	q := v.URL.Query()
 	form := &rangeForm{Since: q.Get("since"), Until: q.Get("until"), All: q.Get("all") != "", Open: true}
-	if _, _, ok := form.read(); !ok {
+	if _, _, ok := form.parse(); !ok {
 		return &rangeForm{Since: v.now.Add(-24 * time.Hour).Format(minute)}
 	}
 	return form
 }
 
-func utc(s string) (time.Time, error) {
+func parseUTC(s string) (time.Time, error) {
 	if t, err := time.Parse(minute, s); err == nil {
 		return t, nil
 	}
 	return time.Parse(second, s)
 }
 
-// read returns the time that the form asks for; until is nil where that is now.
-func (f *rangeForm) read() (since time.Time, until *time.Time, ok bool) {
+// parse returns the time that the form asks for; until is nil where that is now.
+func (f *rangeForm) parse() (since time.Time, until *time.Time, ok bool) {
 	const wrong = "This is no date with a time. Write it like 2026-01-31T09:30."
-	since, err := utc(f.Since)
+	since, err := parseUTC(f.Since)
 	if err != nil {
 		f.SinceError = wrong
 	}
 	if f.Until != "" {
-		end, err := utc(f.Until)
+		end, err := parseUTC(f.Until)
 		if err != nil {
 			f.UntilError = wrong
 		}
@@ -83,14 +83,14 @@ func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := &rangeForm{Since: trim(v.PostForm.Get("since")), Until: trim(v.PostForm.Get("until")), All: v.PostForm.Get("all") != "", Open: true}
-	since, until, ok := form.read()
+	since, until, ok := form.parse()
 	if !ok {
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
 	}
 	queued, end, err := d.lifecycle.RedeliverRange(v.Context(), d.actor(v), v.org.ID, hook.ID, since, until, form.All)
 	if controlplane.HasCode(err, "range-invalid") {
 		e := controlplane.AsError(err)
-		form.SinceError = e.Message + " " + remedy(e)
+		form.SinceError = e.Message + " " + fixFor(e)
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
 	}
 	if err != nil {
@@ -98,15 +98,15 @@ func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 	}
 	to, flash := webhookURL(hook.ID), "redelivered-range"
 	if until == nil && end.Before(v.now) || until != nil && end.Before(*until) {
-		to, flash = to+form.rest(end), "redelivered-part"
+		to, flash = to+form.restQuery(end), "redelivered-part"
 	}
-	d.setFlash(w, counted(flash, queued))
+	d.setFlash(w, flashWithCount(flash, queued))
 	http.Redirect(w, v.Request, to, http.StatusSeeOther)
 	return nil
 }
 
-// rest returns what leads to the form for what is left from a time on.
-func (f *rangeForm) rest(from time.Time) string {
+// restQuery returns what leads to the form for what is left from a time on.
+func (f *rangeForm) restQuery(from time.Time) string {
 	q := url.Values{"since": {from.UTC().Format(second)}, "until": {f.Until}}
 	if f.All {
 		q.Set("all", "1")

@@ -105,14 +105,14 @@ func TestRestOfARange(t *testing.T) {
 	s := newHooked(t, ok)
 	hook, _ := s.hook(s.org)
 	f := rangeForm{Until: "2026-01-31T09:30", All: true}
-	rest := strings.TrimSuffix(f.rest(time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)), "#again")
+	rest := strings.TrimSuffix(f.restQuery(time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)), "#again")
 	s.get(webhookURL(hook.ID)+rest).want(http.StatusOK).has(`id="again" open`, `value="2026-01-02T03:04:05"`, `value="2026-01-31T09:30"`, `name="all" value="1" checked><span>Also`)
 	for query, says := range map[string]string{"since=%22%3E%3Cscript%3E": "", "until=x": ""} {
 		s.get(webhookURL(hook.ID)+"?"+query).want(http.StatusOK, says).hasNot(`id="again" open`, "<script>\"")
 	}
 	for words, want := range map[string]string{
-		countWords("redelivered-part", "10000"): "10000 events are sent again, the oldest first. There are more: the form below begins where they end.",
-		countWords("redelivered-part", "x"):     "", countWords("redelivered-part", "-1"): "", countWords("added", "1"): "", countWords("<b>", "1"): "",
+		countFlash("redelivered-part", "10000"): "10000 events are sent again, the oldest first. There are more: the form below begins where they end.",
+		countFlash("redelivered-part", "x"):     "", countFlash("redelivered-part", "-1"): "", countFlash("added", "1"): "", countFlash("<b>", "1"): "",
 	} {
 		if words != want {
 			t.Errorf("%q, want %q", words, want)

@@ -49,8 +49,8 @@ type fact struct {
 
 // action is a button that asks for work.
 type action struct {
-	ID, URL, Word, Icon string
-	Primary             bool
+	ID, URL, Label, Icon string
+	Primary              bool
 }
 
 func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
@@ -183,10 +183,10 @@ func summary(d *controlplane.Domain) string {
 // actions are what can be asked for. The first is what would most likely help.
 func actions(d *controlplane.Domain) []action {
 	base := "/domains/" + d.ID
-	check := action{ID: "check", URL: base + "/check", Word: "Check now", Icon: "search"}
-	order := action{ID: "issue", URL: base + "/issue", Word: "Issue now", Icon: "lock"}
+	check := action{ID: "check", URL: base + "/check", Label: "Check now", Icon: "search"}
+	order := action{ID: "issue", URL: base + "/issue", Label: "Issue now", Icon: "lock"}
 	if d.CertificateID != "" {
-		order = action{ID: "renew", URL: base + "/renew", Word: "Renew now", Icon: "cycle"}
+		order = action{ID: "renew", URL: base + "/renew", Label: "Renew now", Icon: "cycle"}
 	}
 	waits := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != reasonAwaitingIssue
 	if waits || d.Condition(controlplane.DNSReady).Status == "false" {

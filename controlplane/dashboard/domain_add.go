@@ -35,7 +35,7 @@ func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
 	default:
 		return err
 	}
-	form.Error, form.Fix = e.Message, remedy(e)
+	form.Error, form.Fix = e.Message, fixFor(e)
 	if e.ExistingID != "" {
 		form.ExistingURL, form.Fix = "/domains/"+e.ExistingID, ""
 	}

@@ -44,8 +44,8 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	defer end.Stop()
 	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
-	jobs := &following{store: d.store}
-	defer jobs.follow(nil)
+	jobs := &jobWatcher{store: d.store}
+	defer jobs.watch(nil)
 	last := ""
 	for {
 		state, open, err := d.stateOf(v, domain.ID)
@@ -53,14 +53,14 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case controlplane.IsKind(err, controlplane.KindNotFound):
 			return out.send("event: gone\ndata: \n\n")
 		case err != nil:
-			return quiet(err, last)
+			return errorIfUnsent(err, last)
 		case state != last:
 			if out.send(fmt.Sprintf("event: state\ndata: %s\n\n", state)) != nil {
 				return nil
 			}
 			last = state
 		}
-		if jobs.follow(open) {
+		if jobs.watch(open) {
 			continue // one may have moved before it was followed
 		}
 		select {
@@ -83,9 +83,9 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	}
 }
 
-// quiet leaves the answer to an error to showError while nothing has been written. Later
+// errorIfUnsent leaves the answer to an error to showError while nothing has been written. Later
 // there is no way to say anything but to end the stream.
-func quiet(err error, sent string) error {
+func errorIfUnsent(err error, sent string) error {
 	if sent == "" {
 		return err
 	}
@@ -111,18 +111,18 @@ func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 	return liveState(domain, jobs), open, nil
 }
 
-// following are the open jobs of a domain that are watched: at most one per slot, so three. A
+// jobWatcher are the open jobs of a domain that are watched: at most one per slot, so three. A
 // channel that is nil never gets a value.
-type following struct {
+type jobWatcher struct {
 	store *postgres.Store
 	ids   []string
 	moved [3]<-chan struct{}
 	stop  []func()
 }
 
-// follow watches these jobs and no others. It returns true where they are not those that
+// watch watches these jobs and no others. It returns true where they are not those that
 // were watched already.
-func (f *following) follow(ids []string) bool {
+func (f *jobWatcher) watch(ids []string) bool {
 	ids = ids[:min(len(ids), len(f.moved))]
 	if slices.Equal(ids, f.ids) {
 		return false

@@ -32,7 +32,7 @@ type domainsView struct {
 
 // chip is a filter that is one click away.
 type chip struct {
-	Word    string
+	Label   string
 	URL     string
 	Count   *int
 	Current bool
@@ -40,9 +40,9 @@ type chip struct {
 
 // column is a heading that sorts.
 type column struct {
-	Word string
-	URL  string
-	Sort string // aria-sort; empty where the list is not sorted by it
+	Label string
+	URL   string
+	Sort  string // aria-sort; empty where the list is not sorted by it
 }
 
 // domainRow is one domain in the list.
@@ -164,7 +164,7 @@ func (l list) chips(all int) []chip {
 	for i, s := range words {
 		to := l
 		to.Status = s.status
-		chips[i] = chip{Word: s.word, URL: to.url(""), Current: l.Status == s.status}
+		chips[i] = chip{Label: s.word, URL: to.url(""), Current: l.Status == s.status}
 	}
 	chips[0].Count = &all
 	return chips
@@ -174,7 +174,7 @@ func (l list) columns() []column {
 	words := []struct{ sort, word string }{{"name", "Domain"}, {"", "Status"}, {"expires_at", "Expires"}, {"", "Next"}}
 	columns := make([]column, len(words))
 	for i, c := range words {
-		columns[i].Word = c.word
+		columns[i].Label = c.word
 		if c.sort == "" {
 			continue
 		}

@@ -32,7 +32,7 @@ func (v *visit) nextStep(d *controlplane.Domain) step {
 		}
 		return v.due("Renewal", d.RenewAt, "No renewal is planned")
 	}
-	if at := earliest(d.Conditions); at != nil {
+	if at := earliestCheck(d.Conditions); at != nil {
 		return v.due("Next check", at, "")
 	}
 	return step{Words: "Waits for you"}
@@ -49,8 +49,8 @@ func (v *visit) due(words string, at *time.Time, otherwise string) step {
 	return step{Words: words, At: v.at(*at)}
 }
 
-// earliest returns when a domain is looked at again, nil where it is not.
-func earliest(conditions []controlplane.Condition) *time.Time {
+// earliestCheck returns when a domain is looked at again, nil where it is not.
+func earliestCheck(conditions []controlplane.Condition) *time.Time {
 	var first *time.Time
 	for _, c := range conditions {
 		if c.NextCheckAt != nil && (first == nil || c.NextCheckAt.Before(*first)) {

@@ -10,24 +10,24 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// request is one of lifecycle's verbs that ask for work on a domain.
-type request func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error)
+// workRequest is one of lifecycle's verbs that ask for work on a domain.
+type workRequest func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error)
 
 func (d *Dashboard) requestCheck(w http.ResponseWriter, v *visit) error {
-	return d.ask(w, v, "check", d.lifecycle.RequestCheck)
+	return d.requestWork(w, v, "check", d.lifecycle.RequestCheck)
 }
 
 func (d *Dashboard) requestIssue(w http.ResponseWriter, v *visit) error {
-	return d.ask(w, v, "issue", d.lifecycle.RequestIssue)
+	return d.requestWork(w, v, "issue", d.lifecycle.RequestIssue)
 }
 
 func (d *Dashboard) requestRenew(w http.ResponseWriter, v *visit) error {
-	return d.ask(w, v, "renew", d.lifecycle.RequestRenew)
+	return d.requestWork(w, v, "renew", d.lifecycle.RequestRenew)
 }
 
-// ask asks for work on the domain of the address, and goes back to its page, which says
+// requestWork asks for work on the domain of the address, and goes back to its page, which says
 // whether this started it.
-func (d *Dashboard) ask(w http.ResponseWriter, v *visit, flash string, verb request) error {
+func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, verb workRequest) error {
 	domain, err := d.domain(v)
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (d *Dashboard) ask(w http.ResponseWriter, v *visit, flash string, verb requ
 	if err != nil {
 		return err
 	}
-	d.done(w, v, domain.ID, flash, started)
+	d.redirectToDomain(w, v, domain.ID, flash, started)
 	return nil
 }
 
@@ -53,15 +53,15 @@ func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	d.retried(w, v, job, started)
+	d.redirectAfterRetry(w, v, job, started)
 	return nil
 }
 
-// retried goes back to where the job was retried: the list of jobs that the form names, or
+// redirectAfterRetry goes back to where the job was retried: the list of jobs that the form names, or
 // the domain's page.
-func (d *Dashboard) retried(w http.ResponseWriter, v *visit, job *controlplane.Job, started bool) {
+func (d *Dashboard) redirectAfterRetry(w http.ResponseWriter, v *visit, job *controlplane.Job, started bool) {
 	if !v.PostForm.Has("list") && job.DomainID != "" {
-		d.done(w, v, job.DomainID, "retry", started)
+		d.redirectToDomain(w, v, job.DomainID, "retry", started)
 		return
 	}
 	q, err := url.ParseQuery(v.PostForm.Get("list"))
@@ -69,17 +69,17 @@ func (d *Dashboard) retried(w http.ResponseWriter, v *visit, job *controlplane.J
 	if err != nil || l.check() != nil {
 		l = jobList{Org: v.org.ID}
 	}
-	d.went(w, "retry", started)
+	d.setWorkFlash(w, "retry", started)
 	http.Redirect(w, v.Request, l.url(""), http.StatusSeeOther)
 }
 
-func (d *Dashboard) done(w http.ResponseWriter, v *visit, domainID, flash string, started bool) {
-	d.went(w, flash, started)
+func (d *Dashboard) redirectToDomain(w http.ResponseWriter, v *visit, domainID, flash string, started bool) {
+	d.setWorkFlash(w, flash, started)
 	http.Redirect(w, v.Request, "/domains/"+domainID, http.StatusSeeOther)
 }
 
-// went says on the next page whether this started the work, or it was under way.
-func (d *Dashboard) went(w http.ResponseWriter, flash string, started bool) {
+// setWorkFlash says on the next page whether this started the work, or it was under way.
+func (d *Dashboard) setWorkFlash(w http.ResponseWriter, flash string, started bool) {
 	if !started {
 		flash += "-running"
 	}

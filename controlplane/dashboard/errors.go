@@ -17,7 +17,7 @@ type errorView struct {
 	Code      string
 	RequestID string
 	Back      string // where to go from here
-	BackWords string
+	BackLabel string
 }
 
 // statuses is the only error → HTTP mapping of the dashboard.
@@ -52,14 +52,14 @@ func statusOf(e *controlplane.Error) (int, string) {
 	return s.status, s.title
 }
 
-// statusClientGone is the status of a request whose visitor did not wait for the answer.
-const statusClientGone = 499
+// statusClientClosedRequest is the status of a request whose visitor did not wait for the answer.
+const statusClientClosedRequest = 499
 
 // showError answers with the page for an error. Causes are logged and never shown.
 func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if v.Context().Err() != nil { // the visitor is gone, or the connection failed
-		d.log.DebugContext(v.Context(), "dashboard: visitor did not wait", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientGone)
-		w.WriteHeader(statusClientGone)
+		d.log.DebugContext(v.Context(), "dashboard: visitor did not wait", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientClosedRequest)
+		w.WriteHeader(statusClientClosedRequest)
 		return
 	}
 	e := controlplane.AsError(err)
@@ -76,21 +76,21 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if !e.RetryAt.IsZero() {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAt.Sub(v.now).Seconds())))))
 	}
-	view := errorView{Status: status, Message: e.Message, Fix: remedy(e), Code: e.Code, Back: "/domains", BackWords: "Go to your domains"}
+	view := errorView{Status: status, Message: e.Message, Fix: fixFor(e), Code: e.Code, Back: "/domains", BackLabel: "Go to your domains"}
 	if v.session == nil {
-		view.Back, view.BackWords = "/login", "Go to the sign-in"
+		view.Back, view.BackLabel = "/login", "Go to the sign-in"
 	}
 	if status == http.StatusTooManyRequests && v.Method == http.MethodGet && v.URL.Path != CallbackPath {
-		view.Back, view.BackWords = v.URL.RequestURI(), "Try again"
+		view.Back, view.BackLabel = v.URL.RequestURI(), "Try again"
 	}
 	if status >= http.StatusInternalServerError {
 		view.RequestID = v.id
 	}
 	if (e.Kind == controlplane.KindConflict || e.Kind == controlplane.KindRateLimited) && controlplane.IsID(controlplane.PrefixDomain, e.ExistingID) {
-		view.Back, view.BackWords = "/domains/"+e.ExistingID, "Back to the domain"
+		view.Back, view.BackLabel = "/domains/"+e.ExistingID, "Back to the domain"
 	}
 	if e.Kind == controlplane.KindConflict && controlplane.IsID(controlplane.PrefixCertificate, e.ExistingID) {
-		view.Back, view.BackWords = certificateURL(e.ExistingID), "Back to the certificate"
+		view.Back, view.BackLabel = certificateURL(e.ExistingID), "Back to the certificate"
 	}
 	if err := d.render(w, v, status, "error", layout{Title: title, Page: view}); err != nil {
 		d.log.ErrorContext(v.Context(), "dashboard: the page for an error failed", "request_id", v.id, "error", err)
@@ -98,8 +98,8 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	}
 }
 
-// remedies say in the dashboard's terms what the errors' own texts say in the API's.
-var remedies = map[string]string{
+// fixes say in the dashboard's terms what the errors' own texts say in the API's.
+var fixes = map[string]string{
 	controlplane.CodeRateLimited: "Wait a moment, then try again.",
 	"too-many-failures":          "Wait a minute, then sign in again. If a program on your network uses an expired token, replace or stop it.",
 	"too-many-sign-ins":          "Wait a minute, then sign in again.",
@@ -116,33 +116,33 @@ var remedies = map[string]string{
 	"not-found":                  "It may have been deleted, or belong to another organization. Check the address.",
 }
 
-// remedy returns what a person at the dashboard can do about an error.
-func remedy(e *controlplane.Error) string {
-	if fix, ok := remedies[e.Code]; ok {
+// fixFor returns what a person at the dashboard can do about an error.
+func fixFor(e *controlplane.Error) string {
+	if fix, ok := fixes[e.Code]; ok {
 		return fix
 	}
 	return e.Fix
 }
 
-func noPage(http.ResponseWriter, *visit) error {
+func pageNotFound(http.ResponseWriter, *visit) error {
 	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "no-page", Message: "There is no page at this address.", Fix: "Check the address."}
 }
 
-func wrongMethod(http.ResponseWriter, *visit) error {
+func methodNotAllowed(http.ResponseWriter, *visit) error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "method-not-allowed", Message: "This address does not take that kind of request.", Fix: "Use the pages’ own buttons."}
 }
 
-func crossOrigin(http.ResponseWriter, *visit) error {
+func crossOriginDenied(http.ResponseWriter, *visit) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
 		Message: "The form was sent from another site, so nothing was done.", Fix: "Open the dashboard itself and press the button there."}
 }
 
-func noSignIn() error {
+func signInNotConfigured() error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-not-configured",
 		Message: "No way to sign in is configured.", Fix: "The operator of this installation sets one up."}
 }
 
-func wrongHost() error {
+func hostNotAllowed() error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "wrong-host",
 		Message: "The development sign-in works only at an address of this machine.", Fix: "Open the dashboard at localhost, or at its public URL."}
 }

@@ -18,18 +18,18 @@ const (
 
 // expiryView is what templates/expiry.html shows.
 type expiryView struct {
-	Held    int // domains that have a certificate
-	Late    int // of which the renewal is late
-	Summary string
-	Chart   chart
-	Weeks   []weekView // those in which something happens
-	Soonest []expiryRow
-	MayAdd  bool
+	Certificates int // domains that have a certificate
+	Late         int // of which the renewal is late
+	Summary      string
+	Chart        chart
+	Weeks        []weekView // those in which something happens
+	Soonest      []expiryRow
+	MayAdd       bool
 }
 
 // weekView is one week in numbers.
 type weekView struct {
-	Word                string
+	Label               string
 	Ends, Renewed, Late int
 }
 
@@ -41,7 +41,7 @@ type expiryRow struct {
 
 // expiryPage shows when certificates end and are renewed.
 func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
-	begin := monday(v.now)
+	begin := weekStart(v.now)
 	counted, err := d.store.EndingWeeks(v.Context(), v.org.ID, v.now, begin, calendarWeeks)
 	if err != nil {
 		return err
@@ -60,8 +60,8 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "expiry", layout{Title: "Expiry", Section: "expiry", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// monday returns when the week of a time began, in UTC.
-func monday(t time.Time) time.Time {
+// weekStart returns when the week of a time began, in UTC.
+func weekStart(t time.Time) time.Time {
 	day := t.UTC().Truncate(24 * time.Hour)
 	return day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
 }
@@ -70,7 +70,7 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 	var view expiryView
 	weeks := make([]weekView, calendarWeeks+1) // the last is what comes after them
 	for _, c := range counted {
-		view.Held += c.Count
+		view.Certificates += c.Count
 		weeks[c.Ends].Ends += c.Count
 		if c.Late {
 			view.Late += c.Count
@@ -82,12 +82,12 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 	}
 	ends := 0
 	for i := range weeks {
-		weeks[i].Word = "Week of " + begin.Add(time.Duration(i)*postgres.Week).Format("2 Jan 2006")
+		weeks[i].Label = "Week of " + begin.Add(time.Duration(i)*postgres.Week).Format("2 Jan 2006")
 		switch i {
 		case 0:
-			weeks[i].Word = "This week, or before"
+			weeks[i].Label = "This week, or before"
 		case calendarWeeks:
-			weeks[i].Word = "Later"
+			weeks[i].Label = "Later"
 		}
 		if i < calendarWeeks {
 			ends += weeks[i].Ends
@@ -97,13 +97,13 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 		}
 	}
 	view.Chart = newChart(weeks[:calendarWeeks], begin)
-	view.Summary = fmt.Sprintf("%s in the next %d weeks if nothing is renewed. %s", counting(ends, "certificate ends", "certificates end"), calendarWeeks,
-		counting(view.Late, "renewal is late.", "renewals are late."))
+	view.Summary = fmt.Sprintf("%s in the next %d weeks if nothing is renewed. %s", pluralize(ends, "certificate ends", "certificates end"), calendarWeeks,
+		pluralize(view.Late, "renewal is late.", "renewals are late."))
 	return view
 }
 
-// counting returns a number with its words.
-func counting(n int, one, many string) string {
+// pluralize returns a number with its words.
+func pluralize(n int, one, many string) string {
 	switch n {
 	case 0:
 		return "No " + one

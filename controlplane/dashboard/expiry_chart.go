@@ -25,7 +25,7 @@ type chart struct {
 type chartBar struct {
 	Class               string // renewals, ends or late
 	X, Y, Width, Height int
-	Words               string
+	Title               string
 }
 
 // newChart draws, for each week, how many certificates are renewed beside how many end; those
@@ -38,9 +38,9 @@ func newChart(weeks []weekView, begin time.Time) chart {
 	}
 	for i, w := range weeks {
 		x := i*weekWidth + 2
-		c.add("renewals", x, 0, w.Renewed, w.Word+": "+counting(w.Renewed, "renewal is due", "renewals are due"))
-		c.add("late", x+barWidth+1, 0, w.Late, w.Word+": "+counting(w.Late, "certificate ends whose renewal is late", "certificates end whose renewal is late"))
-		c.add("ends", x+barWidth+1, w.Late, w.Ends-w.Late, w.Word+": "+counting(w.Ends-w.Late, "certificate ends", "certificates end"))
+		c.add("renewals", x, 0, w.Renewed, w.Label+": "+pluralize(w.Renewed, "renewal is due", "renewals are due"))
+		c.add("late", x+barWidth+1, 0, w.Late, w.Label+": "+pluralize(w.Late, "certificate ends whose renewal is late", "certificates end whose renewal is late"))
+		c.add("ends", x+barWidth+1, w.Late, w.Ends-w.Late, w.Label+": "+pluralize(w.Ends-w.Late, "certificate ends", "certificates end"))
 	}
 	for _, i := range []int{0, len(weeks) / 2, len(weeks)} {
 		c.Ticks = append(c.Ticks, begin.AddDate(0, 0, 7*i).Format("2 Jan"))
@@ -54,7 +54,7 @@ func (c *chart) add(class string, x, below, n int, words string) {
 		return
 	}
 	top, foot := c.up(below+n), c.up(below)
-	c.Bars = append(c.Bars, chartBar{Class: class, X: x, Y: c.Height - top, Width: barWidth, Height: max(top-foot, 1), Words: words})
+	c.Bars = append(c.Bars, chartBar{Class: class, X: x, Y: c.Height - top, Width: barWidth, Height: max(top-foot, 1), Title: words})
 }
 
 // up returns how high n is drawn.

@@ -55,13 +55,13 @@ func TestChart(t *testing.T) {
 	view := newExpiryView([]postgres.EndingWeek{
 		{Ends: 0, Renews: week(0), Ended: true, Late: true, Count: 1}, {Ends: 12, Renews: week(8), Count: 100_000}, {Ends: 13, Count: 50_000}, {Ends: 26, Renews: week(25), Count: 1},
 	}, begin)
-	if view.Held != 150_002 || view.Late != 1 || view.Chart.Highest != 100_000 {
+	if view.Certificates != 150_002 || view.Late != 1 || view.Chart.Highest != 100_000 {
 		t.Errorf("%+v", view)
 	}
 	words := []string{"This week, or before", "Week of 11 Jan 2027", "Week of 8 Feb 2027", "Week of 15 Feb 2027", "Week of 10 May 2027", "Later"}
 	for i, w := range view.Weeks {
-		if w.Word != words[i] {
-			t.Errorf("week %d is called %q, want %q", i, w.Word, words[i])
+		if w.Label != words[i] {
+			t.Errorf("week %d is called %q, want %q", i, w.Label, words[i])
 		}
 	}
 	for _, b := range view.Chart.Bars {
@@ -74,7 +74,7 @@ func TestChart(t *testing.T) {
 	}
 	for in, want := range map[string]string{"2026-11-22T23:59:59Z": "2026-11-16", "2026-11-23T00:00:00Z": "2026-11-23", "2026-11-25T12:00:00+09:00": "2026-11-23"} {
 		at, err := time.Parse(time.RFC3339, in)
-		if got := monday(at).Format(time.DateOnly); err != nil || got != want {
+		if got := weekStart(at).Format(time.DateOnly); err != nil || got != want {
 			t.Errorf("monday(%s) = %s, want %s", in, got, want)
 		}
 	}

@@ -53,8 +53,8 @@ var counts = map[string]struct{ one, many string }{
 	"redelivered-part":  {"1 event is sent again, and there are more.", "%d events are sent again, the oldest first. There are more: the form below begins where they end."},
 }
 
-// counted returns the key of a flash that says how many.
-func counted(key string, n int) string { return fmt.Sprintf("%s.%d", key, n) }
+// flashWithCount returns the key of a flash that says how many.
+func flashWithCount(key string, n int) string { return fmt.Sprintf("%s.%d", key, n) }
 
 const flashCookie = "dcvaas_flash"
 
@@ -68,12 +68,12 @@ func (d *Dashboard) takeFlash(w http.ResponseWriter, v *visit) string {
 	}
 	d.setCookie(w, flashCookie, "", -1)
 	if key, number, ok := strings.Cut(c.Value, "."); ok {
-		return countWords(key, number)
+		return countFlash(key, number)
 	}
 	return flashes[c.Value]
 }
 
-func countWords(key, number string) string {
+func countFlash(key, number string) string {
 	words := counts[key]
 	n, err := strconv.ParseUint(number, 10, 32)
 	switch {

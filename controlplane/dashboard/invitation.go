@@ -10,20 +10,20 @@ import (
 
 // invitationView is what templates/invitation.html shows.
 type invitationView struct {
-	Organization string
-	Inviter      string // empty if unknown
-	Role         string
-	RoleWords    string // what the role permits
-	URL          string // where it is accepted
-	GitHub       string // where it is accepted by signing in; empty where that is not possible
-	Dev          string // who comes in by one click; empty where nobody does
-	User         string // who is signed in; empty where nobody is
-	Member       string // role of who is a member already
-	Switch       string // address that leads a member to the organization
+	Organization    string
+	Inviter         string // empty if unknown
+	Role            string
+	RoleDescription string // what the role permits
+	URL             string // where it is accepted
+	GitHub          string // where it is accepted by signing in; empty where that is not possible
+	Dev             string // who comes in by one click; empty where nobody does
+	User            string // who is signed in; empty where nobody is
+	MemberRole      string // role of who is a member already
+	Switch          string // address that leads a member to the organization
 }
 
-// roleWords say what each role is for.
-var roleWords = map[controlplane.Role]string{
+// roleDescriptions say what each role is for.
+var roleDescriptions = map[controlplane.Role]string{
 	controlplane.RoleOwner:  "An owner may do everything, also decide about members, the plan and the end of the organization.",
 	controlplane.RoleAdmin:  "An admin sees everything, and changes domains, API tokens and webhooks.",
 	controlplane.RoleMember: "A member sees everything, and changes nothing.",
@@ -44,7 +44,7 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := invitationView{Organization: org.Name, Inviter: inviters[invitation.CreatorUserID], Role: string(invitation.Role), RoleWords: roleWords[invitation.Role], URL: v.URL.Path}
+	view := invitationView{Organization: org.Name, Inviter: inviters[invitation.CreatorUserID], Role: string(invitation.Role), RoleDescription: roleDescriptions[invitation.Role], URL: v.URL.Path}
 	if v.session == nil {
 		if d.config.GitHub != nil {
 			view.GitHub = v.URL.Path + "/github"
@@ -57,7 +57,7 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 		m, err := d.store.Member(v.Context(), org.ID, v.session.User.ID)
 		switch {
 		case err == nil:
-			view.Member, view.Switch = string(m.Role), switchURL(org.ID)
+			view.MemberRole, view.Switch = string(m.Role), switchURL(org.ID)
 		case !controlplane.IsKind(err, controlplane.KindNotFound):
 			return err
 		}
@@ -69,7 +69,7 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 // again, and how to sign in.
 func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
-		return toInvitation(w, v)
+		return redirectToInvitation(w, v)
 	}
 	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["secret"])
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -78,7 +78,7 @@ func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	d.welcome(w, v, joined)
+	d.redirectAfterJoin(w, v, joined)
 	return nil
 }
 

@@ -15,18 +15,18 @@ const day = 24 * time.Hour
 // inviteForm is the form to invite somebody, with what was chosen and what is wrong with it.
 type inviteForm struct {
 	Role      controlplane.Role
-	RoleWrong string
+	RoleError string
 	Days      string
-	DaysWrong string
+	DaysError string
 }
 
-// newInvite is the form as it begins.
-var newInvite = inviteForm{Role: controlplane.RoleMember, Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
+// newInviteForm is the form as it begins.
+var newInviteForm = inviteForm{Role: controlplane.RoleMember, Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
 
 // roleChoice is one role that can be chosen.
 type roleChoice struct {
-	Role, Words string
-	Chosen      bool
+	Role, Description string
+	Chosen            bool
 }
 
 // Roles are the choices.
@@ -39,7 +39,7 @@ func roleChoices(chosen controlplane.Role) []roleChoice {
 	roles := []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner}
 	choices := make([]roleChoice, len(roles))
 	for i, r := range roles {
-		choices[i] = roleChoice{string(r), roleWords[r], r == chosen}
+		choices[i] = roleChoice{string(r), roleDescriptions[r], r == chosen}
 	}
 	return choices
 }
@@ -52,12 +52,12 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")), Days: v.PostForm.Get("days")}
 	days, err := strconv.Atoi(trim(form.Days))
 	if err != nil || days < 1 || days > form.MaxDays() {
-		form.DaysWrong = "An invitation lasts for 1 to 30 days. Enter a whole number."
+		form.DaysError = "An invitation lasts for 1 to 30 days. Enter a whole number."
 	}
 	if !form.Role.Valid() {
-		form.RoleWrong = "Choose one of the roles."
+		form.RoleError = "Choose one of the roles."
 	}
-	if form.DaysWrong+form.RoleWrong != "" {
+	if form.DaysError+form.RoleError != "" {
 		return d.showMembers(w, v, http.StatusUnprocessableEntity, form, nil)
 	}
 	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID, form.Role, time.Duration(days)*day)
@@ -65,7 +65,7 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	link := &linkView{fact{Name: "the invitation’s link", Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
-	return d.showMembers(w, v, http.StatusOK, newInvite, link)
+	return d.showMembers(w, v, http.StatusOK, newInviteForm, link)
 }
 
 // revokeInvitation revokes an invitation.
@@ -75,5 +75,5 @@ func (d *Dashboard) revokeInvitation(w http.ResponseWriter, v *visit) error {
 		return controlplane.NotFound("invitation", id)
 	}
 	err := d.lifecycle.RevokeInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID, id)
-	return d.toMembersWith(w, v, "invitation-revoked", err)
+	return d.redirectToMembers(w, v, "invitation-revoked", err)
 }

@@ -15,18 +15,18 @@ type leavingView struct {
 	GitHub       string // address there
 }
 
-// toGitHubToJoin begins a sign-in by which somebody accepts an invitation. The state is bound
+// startGitHubJoin begins a sign-in by which somebody accepts an invitation. The state is bound
 // to it in the cookie, which has the hash of its secret, and the secret goes no further than
 // here. It is a POST, so that no other site's page makes anybody join.
 //
 // The way on is by Refresh: browsers hold a redirect after a form to form-action, and GitHub
 // may send people on to a host of their company.
-func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
+func (d *Dashboard) startGitHubJoin(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
-		return noSignIn()
+		return signInNotConfigured()
 	}
 	if v.session != nil { // in another tab meanwhile
-		return toInvitation(w, v)
+		return redirectToInvitation(w, v)
 	}
 	if err := d.countSignIn(v); err != nil {
 		return err
@@ -39,21 +39,21 @@ func (d *Dashboard) toGitHubToJoin(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.begin(w, v, flow{Invitation: invitation.Hash})}
+	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
 	w.Header().Set("Refresh", "0; url="+view.GitHub)
 	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "On to GitHub", Page: view})
 }
 
-// join ends such a sign-in, which came back for the account or with err: whoever came back is
+// finishGitHubJoin ends such a sign-in, which came back for the account or with err: whoever came back is
 // a member and signed in, or neither.
-func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error) error {
+func (d *Dashboard) finishGitHubJoin(w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error) error {
 	if err != nil {
 		// A mere sign-in would make an organization of their own.
 		e := *controlplane.AsError(err)
 		e.Fix = "Open the invitation’s link again."
 		return &e
 	}
-	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.newcomer(v), v.UserAgent(), account, f.Invitation, v.replaced()...)
+	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.anonymousActor(v), v.UserAgent(), account, f.Invitation, v.replacedSessions()...)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return invitationGone()
 	}
@@ -61,12 +61,12 @@ func (d *Dashboard) join(w http.ResponseWriter, v *visit, f flow, account contro
 		return err
 	}
 	d.keepSession(w, secret)
-	d.welcome(w, v, joined)
+	d.redirectAfterJoin(w, v, joined)
 	return nil
 }
 
-// welcome leads to the organization that somebody was invited to.
-func (d *Dashboard) welcome(w http.ResponseWriter, v *visit, joined bool) {
+// redirectAfterJoin leads to the organization that somebody was invited to.
+func (d *Dashboard) redirectAfterJoin(w http.ResponseWriter, v *visit, joined bool) {
 	flash := "member"
 	if joined {
 		flash = "joined"
@@ -75,8 +75,8 @@ func (d *Dashboard) welcome(w http.ResponseWriter, v *visit, joined bool) {
 	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
 }
 
-// toInvitation leads back to the invitation's page.
-func toInvitation(w http.ResponseWriter, v *visit) error {
+// redirectToInvitation leads back to the invitation's page.
+func redirectToInvitation(w http.ResponseWriter, v *visit) error {
 	http.Redirect(w, v.Request, controlplane.InvitationPath(mux.Vars(v.Request)["secret"]), http.StatusSeeOther)
 	return nil
 }

@@ -16,7 +16,7 @@ type jobView struct {
 	Reason   string
 	Error    string
 	Code     string
-	ACME     *caWords
+	ACME     *acmeProblem
 	RetryURL string // empty where there is nothing to retry
 }
 
@@ -26,7 +26,7 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 		view.Attempts = fmt.Sprintf("%d of %d failed", j.Attempts, j.Type.MaxAttempts())
 	}
 	if j.Status != controlplane.JobSucceeded {
-		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError, j.LastErrorCode, caWordsOf(j.ID, j.LastErrorACME)
+		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError, j.LastErrorCode, newACMEProblem(j.ID, j.LastErrorACME)
 	}
 	switch {
 	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):

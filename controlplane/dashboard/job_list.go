@@ -29,8 +29,8 @@ type jobsView struct {
 
 // choice is an entry of a field that offers some.
 type choice struct {
-	Value, Word string
-	Selected    bool
+	Value, Label string
+	Selected     bool
 }
 
 // jobRow is one job in the list of an organization.
@@ -159,15 +159,15 @@ func (l jobList) chips() []chip {
 	for i, s := range words {
 		to := l
 		to.Status = s.status
-		chips[i] = chip{Word: s.word, URL: to.url(""), Current: l.Status == s.status}
+		chips[i] = chip{Label: s.word, URL: to.url(""), Current: l.Status == s.status}
 	}
 	return chips
 }
 
 func (l jobList) types() []choice {
-	choices := []choice{{Word: "All kinds of work"}}
+	choices := []choice{{Label: "All kinds of work"}}
 	for _, t := range listedJobs {
-		choices = append(choices, choice{Value: string(t), Word: jobTitle(t), Selected: l.Type == string(t)})
+		choices = append(choices, choice{Value: string(t), Label: jobTitle(t), Selected: l.Type == string(t)})
 	}
 	return choices
 }

@@ -32,15 +32,15 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "login", layout{Title: "Sign in", Page: view})
 }
 
-// signIn lets the developer in, from a page at an address of this machine: any site can have
+// devSignIn lets the developer in, from a page at an address of this machine: any site can have
 // its own name resolve here (DNS rebinding), and would be signed in by that name.
-func (d *Dashboard) signIn(w http.ResponseWriter, v *visit) error {
+func (d *Dashboard) devSignIn(w http.ResponseWriter, v *visit) error {
 	dev := d.config.DevSignIn
 	if dev == nil {
-		return noSignIn()
+		return signInNotConfigured()
 	}
 	if !edge.HostIs(v.Request, d.devHosts, false) {
-		return wrongHost()
+		return hostNotAllowed()
 	}
 	if err := d.countSignIn(v); err != nil {
 		return err

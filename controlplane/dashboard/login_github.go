@@ -40,34 +40,34 @@ func (d *Dashboard) flowCookie() string {
 	return "dcvaas_sign_in"
 }
 
-// toGitHub begins a sign-in at GitHub.
-func (d *Dashboard) toGitHub(w http.ResponseWriter, v *visit) error {
+// startGitHubSignIn begins a sign-in at GitHub.
+func (d *Dashboard) startGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
-		return noSignIn()
+		return signInNotConfigured()
 	}
 	if err := d.countSignIn(v); err != nil {
 		return err
 	}
-	http.Redirect(w, v.Request, d.begin(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}), http.StatusSeeOther)
+	http.Redirect(w, v.Request, d.startFlow(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}), http.StatusSeeOther)
 	return nil
 }
 
-// begin remembers a sign-in, and returns where it goes on at GitHub. The caller has counted it.
-func (d *Dashboard) begin(w http.ResponseWriter, v *visit, f flow) string {
+// startFlow remembers a sign-in, and returns where it goes on at GitHub. The caller has counted it.
+func (d *Dashboard) startFlow(w http.ResponseWriter, v *visit, f flow) string {
 	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
 	d.setCookie(w, d.flowCookie(), signCookie(d.flowKey, f), int(flowLife/time.Second))
 	return d.config.GitHub.AuthURL(f.State, f.Verifier)
 }
 
-// fromGitHub ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
+// finishGitHubSignIn ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
 // is good once. Without it nothing is looked up, stored, or sent to GitHub.
-func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
+func (d *Dashboard) finishGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
-		return noSignIn()
+		return signInNotConfigured()
 	}
 	f, ok := d.readFlow(v)
 	if !ok || subtle.ConstantTimeCompare([]byte(v.URL.Query().Get("state")), []byte(f.State)) != 1 {
-		return wrongState()
+		return signInStateInvalid()
 	}
 	if err := d.countSignIn(v); err != nil {
 		return err
@@ -85,12 +85,12 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 		return err
 	case !first:
 		attempt.Failed(v.Context())
-		return wrongState()
+		return signInStateInvalid()
 	}
-	account, err := d.account(v, f, code)
+	account, err := d.exchangeCode(v, f, code)
 	attempt.Ended(v.Context(), err)
 	if f.Invitation != nil {
-		return d.join(w, v, f, account, err)
+		return d.finishGitHubJoin(w, v, f, account, err)
 	}
 	if err != nil {
 		return err
@@ -98,8 +98,8 @@ func (d *Dashboard) fromGitHub(w http.ResponseWriter, v *visit) error {
 	return d.startSession(w, v, account, f.Next)
 }
 
-// account returns whose account a sign-in came back for with the code.
-func (d *Dashboard) account(v *visit, f flow, code string) (controlplane.GitHubAccount, error) {
+// exchangeCode returns whose account a sign-in came back for with the code.
+func (d *Dashboard) exchangeCode(v *visit, f flow, code string) (controlplane.GitHubAccount, error) {
 	if code == "" {
 		return controlplane.GitHubAccount{}, signInDenied()
 	}
@@ -119,7 +119,7 @@ func (d *Dashboard) readFlow(v *visit) (flow, bool) {
 	return f, true
 }
 
-func wrongState() error {
+func signInStateInvalid() error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "sign-in-state",
 		Message: "This sign-in did not begin in this browser, was used before, or took longer than 10 minutes.", Fix: "Sign in again."}
 }

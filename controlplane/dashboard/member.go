@@ -17,7 +17,7 @@ type memberView struct {
 	Facts     []fact
 	Since     moment
 	Seen      moment
-	SeenWords string
+	SeenText  string
 	You       bool
 	LastOwner bool
 	Roles     []roleChoice
@@ -26,7 +26,7 @@ type memberView struct {
 	Active    bool // otherwise the person is invited by login
 	State     pill
 	Inviter   string        // of an invitation
-	Until     moment        // of an invitation
+	Expires   moment        // of an invitation
 	CanChange bool          // the invitation can still be accepted
 	Tokens    []memberToken // those that a removal revokes
 	Yours     []memberToken // those of the signed-in owner that a transfer to the member revokes
@@ -34,8 +34,8 @@ type memberView struct {
 
 // memberForm says what is wrong with the page's forms. A role of none is the member's own.
 type memberForm struct {
-	Role                               controlplane.Role
-	RoleWrong, GiveWrong, DismissWrong string
+	Role                                  controlplane.Role
+	RoleError, TransferError, RemoveError string
 }
 
 func (d *Dashboard) memberPage(w http.ResponseWriter, v *visit) error {
@@ -69,7 +69,7 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 		form.Role = m.Role
 	}
 	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since), You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role), Form: form}
-	view.Seen, view.SeenWords = v.lastSeen(m, seen)
+	view.Seen, view.SeenText = v.lastSeen(m, seen)
 	if err := d.showConsent(v, m, &view); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 // a transfer revokes.
 func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberView) (err error) {
 	state := m.State(v.now)
-	view.Active, view.State, view.Until = m.Active(), memberPill(state), v.maybeAt(m.ExpiresAt)
+	view.Active, view.State, view.Expires = m.Active(), memberPill(state), v.maybeAt(m.ExpiresAt)
 	view.CanChange = state == controlplane.MemberActive || state == controlplane.MemberPending
 	if view.Active {
 		if view.Tokens, err = d.memberTokens(v, m.User.ID); err != nil || view.You {
@@ -110,16 +110,16 @@ func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 	}
 	form := memberForm{Role: controlplane.Role(v.PostForm.Get("role"))}
 	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, form.Role, keepsTokens(v))
-	if words, status := atField(err); words != "" {
-		form.RoleWrong = words
+	if words, status := fieldError(err); words != "" {
+		form.RoleError = words
 		return d.showMember(w, v, status, m, form)
 	}
-	return d.toMembersWith(w, v, "role", err)
+	return d.redirectToMembers(w, v, "role", err)
 }
 
-// giveOrganization makes the member an owner and whoever is signed in an admin, once the
+// transferOwnership makes the member an owner and whoever is signed in an admin, once the
 // member's login was typed.
-func (d *Dashboard) giveOrganization(w http.ResponseWriter, v *visit) error {
+func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 	m, err := d.member(v)
 	if err != nil {
 		return err
@@ -128,13 +128,13 @@ func (d *Dashboard) giveOrganization(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), m.User.Title()) {
-		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{GiveWrong: "That is not who this page is about, so nothing was changed. Type " + m.User.Title() + "."})
+		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{TransferError: "That is not who this page is about, so nothing was changed. Type " + m.User.Title() + "."})
 	}
 	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID, v.session.User.ID, m.User.ID, keepsTokens(v))
-	if words, status := atField(err); words != "" {
-		return d.showMember(w, v, status, m, memberForm{GiveWrong: words})
+	if words, status := fieldError(err); words != "" {
+		return d.showMember(w, v, status, m, memberForm{TransferError: words})
 	}
-	return d.toMembersWith(w, v, "transferred", err)
+	return d.redirectToMembers(w, v, "transferred", err)
 }
 
 // removeMember ends the membership. Owners who mean themselves leave.
@@ -150,21 +150,21 @@ func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, keepsTokens(v))
-	if words, status := atField(err); words != "" {
-		return d.showMember(w, v, status, m, memberForm{DismissWrong: words})
+	if words, status := fieldError(err); words != "" {
+		return d.showMember(w, v, status, m, memberForm{RemoveError: words})
 	}
 	flash := "removed"
 	if !m.Active() {
 		flash = "uninvited"
 	}
-	return d.toMembersWith(w, v, flash, err)
+	return d.redirectToMembers(w, v, flash, err)
 }
 
 // keepsTokens reports whether a form says that the tokens of a member are kept.
 func keepsTokens(v *visit) bool { return v.PostForm.Get("tokens") == "keep" }
 
-// toMembersWith goes back to the list, which says what was done, unless it was not.
-func (d *Dashboard) toMembersWith(w http.ResponseWriter, v *visit, flash string, err error) error {
+// redirectToMembers goes back to the list, which says what was done, unless it was not.
+func (d *Dashboard) redirectToMembers(w http.ResponseWriter, v *visit, flash string, err error) error {
 	if err != nil {
 		return err
 	}

@@ -22,20 +22,20 @@ type invitedView struct {
 
 // invitedRow is one invitation by login.
 type invitedRow struct {
-	Organization string
-	ID           string // of the organization: two can have one name
-	Role         string
-	RoleWords    string // what the role permits
-	Inviter      string // empty if unknown
-	Made, Until  moment
-	URL          string // below it, accept and decline
+	Organization     string
+	ID               string // of the organization: two can have one name
+	Role             string
+	RoleDescription  string // what the role permits
+	Inviter          string // empty if unknown
+	Created, Expires moment
+	URL              string // below it, accept and decline
 }
 
 // invitedPage lists the invitations by login that a person can accept.
 func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	user, guest := d.invitee(v)
 	if user == "" {
-		return toLogin(w, v)
+		return redirectToLogin(w, v)
 	}
 	all, err := d.store.InvitedTo(v.Context(), user, v.now)
 	if err != nil {
@@ -47,8 +47,8 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	}
 	for i := range all {
 		m := &all[i].Member
-		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID, Role: string(m.Role), RoleWords: roleWords[m.Role], Inviter: all[i].Inviter.Title(),
-			Made: v.at(m.Since), Until: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" + m.OrgID})
+		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID, Role: string(m.Role), RoleDescription: roleDescriptions[m.Role], Inviter: all[i].Inviter.Title(),
+			Created: v.at(m.Since), Expires: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" + m.OrgID})
 	}
 	return d.render(w, v, http.StatusOK, "member_invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
 }
@@ -58,14 +58,14 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 	user, guest := d.invitee(v)
 	if user == "" {
-		return toLogin(w, v)
+		return redirectToLogin(w, v)
 	}
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	org, role := mux.Vars(v.Request)["organization"], controlplane.Role(v.PostForm.Get("role"))
 	if guest {
-		_, secret, err := d.lifecycle.AcceptAsGuest(v.Context(), d.newcomer(v), v.UserAgent(), user, org, role)
+		_, secret, err := d.lifecycle.AcceptAsGuest(v.Context(), d.anonymousActor(v), v.UserAgent(), user, org, role)
 		if err != nil {
 			return invitedGone(err)
 		}
@@ -74,7 +74,7 @@ func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 	} else if err := d.lifecycle.AcceptMembership(v.Context(), d.actor(v), v.session, org, role); err != nil {
 		return invitedGone(err)
 	}
-	d.welcome(w, v, true)
+	d.redirectAfterJoin(w, v, true)
 	return nil
 }
 
@@ -82,9 +82,9 @@ func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) declineInvited(w http.ResponseWriter, v *visit) error {
 	user, _ := d.invitee(v)
 	if user == "" {
-		return toLogin(w, v)
+		return redirectToLogin(w, v)
 	}
-	if err := d.lifecycle.DeclineMembership(v.Context(), d.newcomer(v), user, mux.Vars(v.Request)["organization"]); err != nil {
+	if err := d.lifecycle.DeclineMembership(v.Context(), d.anonymousActor(v), user, mux.Vars(v.Request)["organization"]); err != nil {
 		return invitedGone(err)
 	}
 	d.setFlash(w, "declined")
@@ -146,9 +146,9 @@ func (d *Dashboard) admitGuest(w http.ResponseWriter, v *visit, account controlp
 	return nil
 }
 
-// afterSignIn returns where a person goes after they signed in: to the page that they wanted or,
+// signInTarget returns where a person goes after they signed in: to the page that they wanted or,
 // if that is none in particular, to their invitations if there are any.
-func (d *Dashboard) afterSignIn(v *visit, s *controlplane.Session, next string) (string, error) {
+func (d *Dashboard) signInTarget(v *visit, s *controlplane.Session, next string) (string, error) {
 	next = safeNext(next)
 	if u, err := url.Parse(next); err != nil || u.Path != "/domains" {
 		return next, nil

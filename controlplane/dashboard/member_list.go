@@ -36,28 +36,28 @@ type memberRow struct {
 	State       pill // empty for an active member
 	You         bool
 	Since, Seen moment
-	SeenWords   string // where that is no time
+	SeenText    string // where that is no time
 }
 
 // inviteRow is one open invitation in the list.
 type inviteRow struct {
-	Role, By    string
-	Made, Until moment
-	Revoke      string // address
+	Role, By         string
+	Created, Expires moment
+	Revoke           string // address
 }
 
 // linkView is an invitation's link, which is shown once.
 type linkView struct {
 	fact
-	Role  string
-	Until moment
+	Role    string
+	Expires moment
 }
 
 // peopleList is a list of people that is asked for. A cursor is good for exactly one.
 type peopleList struct{ Org, List string }
 
 func (d *Dashboard) membersPage(w http.ResponseWriter, v *visit) error {
-	return d.showMembers(w, v, http.StatusOK, newInvite, nil)
+	return d.showMembers(w, v, http.StatusOK, newInviteForm, nil)
 }
 
 // showMembers answers with the lists, the form to invite somebody as it stands, and the link
@@ -97,9 +97,9 @@ func (d *Dashboard) listMembers(v *visit, view *membersView) error {
 		if m.User.Name != row.Title {
 			row.Name = m.User.Name
 		}
-		row.Seen, row.SeenWords = v.lastSeen(m, seen)
+		row.Seen, row.SeenText = v.lastSeen(m, seen)
 		if !m.Active() {
-			row.State, row.SeenWords = memberPill(m.State(v.now)), "Not a member yet"
+			row.State, row.SeenText = memberPill(m.State(v.now)), "Not a member yet"
 		}
 		view.Members = append(view.Members, row)
 	}
@@ -142,7 +142,7 @@ func (d *Dashboard) listInvitations(v *visit, view *membersView) error {
 	}
 	for i := range open {
 		o := &open[i]
-		view.Invitations = append(view.Invitations, inviteRow{Role: string(o.Role), By: names.creator(o.CreatedBy), Made: v.at(o.CreatedAt), Until: v.at(o.ExpiresAt),
+		view.Invitations = append(view.Invitations, inviteRow{Role: string(o.Role), By: names.creator(o.CreatedBy), Created: v.at(o.CreatedAt), Expires: v.at(o.ExpiresAt),
 			Revoke: "/settings/invitations/" + o.ID + "/revoke"})
 	}
 	view.InvitesAt = pagesView{Next: listAt("invitations", d.sealCursor(list, next))}

@@ -82,14 +82,14 @@ func (n names) actor(a controlplane.Actor) string {
 	case a.Type == controlplane.ActorToken:
 		return "API token " + a.ID
 	}
-	if word, ok := parts[a.ID]; ok {
+	if word, ok := systemActors[a.ID]; ok {
 		return word
 	}
 	return "DCVaaS"
 }
 
-// parts are what the parts of the program that do something by themselves are called.
-var parts = map[string]string{
+// systemActors are what the parts of the program that do something by themselves are called.
+var systemActors = map[string]string{
 	"admin":  "Operator", // at the command line
 	"dev":    "Operator",
 	"sweep":  "DCVaaS",

@@ -1,10 +1,10 @@
 package dashboard
 
-// stop is one place that the navigation leads to.
-type stop struct{ Section, Word, URL string }
+// navItem is one place that the navigation leads to.
+type navItem struct{ Section, Label, URL string }
 
 // navigation are the sections, in their order.
-var navigation = []stop{
+var navigation = []navItem{
 	{"domains", "Domains", "/domains"},
 	{"jobs", "Jobs", "/jobs"},
 	{"expiry", "Expiry", "/expiry"},
@@ -13,7 +13,7 @@ var navigation = []stop{
 }
 
 // settings are the pages of the section for settings, in their order.
-var settings = []stop{
+var settings = []navItem{
 	{"organization", "Organization", "/settings/organization"},
 	{"members", "Members", "/settings/members"},
 	{"tokens", "Tokens", "/settings/tokens"},
@@ -23,6 +23,6 @@ var settings = []stop{
 
 // navView is what a navigation shows: its stops, and at which of them the page is.
 type navView struct {
-	Stops []stop
-	At    string
+	Items   []navItem
+	Current string
 }

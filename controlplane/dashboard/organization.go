@@ -26,12 +26,12 @@ type organizationView struct {
 
 // organizationForm are the page's forms, with what was typed and what is wrong with it.
 type organizationForm struct {
-	Name, NameWrong string
-	ConfirmWrong    string // a name typed to confirm is not typed again for anybody
-	LeaveWrong      string
+	Name, NameError string
+	ConfirmError    string // a name typed to confirm is not typed again for anybody
+	LeaveError      string
 }
 
-func toSettings(w http.ResponseWriter, v *visit) error {
+func redirectToSettings(w http.ResponseWriter, v *visit) error {
 	http.Redirect(w, v.Request, "/settings/organization", http.StatusSeeOther)
 	return nil
 }
@@ -50,7 +50,7 @@ func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int
 	if err != nil {
 		return err
 	}
-	other, err := d.elsewhere(v)
+	other, err := d.otherOrganization(v)
 	if err != nil {
 		return err
 	}
@@ -113,24 +113,24 @@ func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 	}
 	form := organizationForm{Name: v.PostForm.Get("name")}
 	if _, err := d.lifecycle.RenameOrganization(v.Context(), d.actor(v), v.org.ID, form.Name); err != nil {
-		words, status := atField(err)
+		words, status := fieldError(err)
 		if words == "" {
 			return err
 		}
-		form.NameWrong = controlplane.AsError(err).Message // the fix is told in the API's terms
+		form.NameError = controlplane.AsError(err).Message // the fix is told in the API's terms
 		return d.showOrganization(w, v, status, form)
 	}
 	d.setFlash(w, "renamed")
-	return toSettings(w, v)
+	return redirectToSettings(w, v)
 }
 
-// atField returns what a form says of an error beside its field, and the answer's status; no
+// fieldError returns what a form says of an error beside its field, and the answer's status; no
 // words where there is no error, or one with a page of its own.
-func atField(err error) (string, int) {
+func fieldError(err error) (string, int) {
 	e := controlplane.AsError(err)
 	status, _ := statusOf(e)
 	if e.Kind != controlplane.KindInvalid && e.Kind != controlplane.KindConflict {
 		return "", status
 	}
-	return trim(e.Message + " " + remedy(e)), status
+	return trim(e.Message + " " + fixFor(e)), status
 }

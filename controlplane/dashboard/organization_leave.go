@@ -20,14 +20,14 @@ func (d *Dashboard) leaveOrganization(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	if last { // known before the session moves on; lifecycle has the last word
-		form.LeaveWrong = "Nothing was changed."
+		form.LeaveError = "Nothing was changed."
 		return d.showOrganization(w, v, http.StatusConflict, form)
 	}
-	err = d.part(w, v, "left", func() error {
+	err = d.endMembership(w, v, "left", func() error {
 		return d.lifecycle.RemoveMember(v.Context(), d.actor(v), nil, v.org.ID, v.session.User.ID, false)
 	})
-	if words, status := atField(err); words != "" {
-		form.LeaveWrong = words
+	if words, status := fieldError(err); words != "" {
+		form.LeaveError = words
 		return d.showOrganization(w, v, status, form)
 	}
 	return err
@@ -41,17 +41,17 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 	confirm := trim(v.PostForm.Get("confirm"))
 	if confirm != v.org.Name {
 		return d.showOrganization(w, v, http.StatusUnprocessableEntity, organizationForm{Name: v.org.Name,
-			ConfirmWrong: "That is not the organization’s name, so nothing was deleted. Type it as it is written."})
+			ConfirmError: "That is not the organization’s name, so nothing was deleted. Type it as it is written."})
 	}
-	return d.part(w, v, "deleted", func() error {
+	return d.endMembership(w, v, "deleted", func() error {
 		return d.lifecycle.DeleteOrganization(v.Context(), d.actor(v), v.org.ID, confirm)
 	})
 }
 
-// part does what ends the session's place in its organization. The session goes on in another
+// endMembership does what ends the session's place in its organization. The session goes on in another
 // organization of its user's; where there is none it ends, and a page says so.
-func (d *Dashboard) part(w http.ResponseWriter, v *visit, flash string, do func() error) error {
-	other, err := d.elsewhere(v)
+func (d *Dashboard) endMembership(w http.ResponseWriter, v *visit, flash string, do func() error) error {
+	other, err := d.otherOrganization(v)
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (d *Dashboard) part(w http.ResponseWriter, v *visit, flash string, do func(
 	return nil
 }
 
-// elsewhere returns another organization of whoever is signed in, nil where there is none.
-func (d *Dashboard) elsewhere(v *visit) (*controlplane.Organization, error) {
+// otherOrganization returns another organization of whoever is signed in, nil where there is none.
+func (d *Dashboard) otherOrganization(v *visit) (*controlplane.Organization, error) {
 	all, err := d.store.Memberships(v.Context(), v.session.User.ID)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ const farewellPath = "/farewell"
 // farewellPage is for those whose last membership has ended.
 func (d *Dashboard) farewellPage(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
-		return home(w, v)
+		return redirectToDomains(w, v)
 	}
 	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Goodbye", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
 }

@@ -136,7 +136,7 @@ func TestPartThatFails(t *testing.T) {
 	refused := controlplane.Invalid("/x", "refused", "Refused.", "")
 	handler := s.dash.handler
 	s.dash.handler = s.dash.signedIn(func(w http.ResponseWriter, v *visit) error {
-		return s.dash.part(w, v, "left", func() error { return refused })
+		return s.dash.endMembership(w, v, "left", func() error { return refused })
 	})
 	s.post("/", nil).want(http.StatusUnprocessableEntity, "Refused.")
 	s.dash.handler = handler

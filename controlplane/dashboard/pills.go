@@ -4,9 +4,9 @@ import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 
 // pill is a state as pages show it: icon, word and tint say the same.
 type pill struct {
-	Tint string // ok, info, warn, danger or neutral
-	Icon string
-	Word string
+	Tint  string // ok, info, warn, danger or neutral
+	Icon  string
+	Label string
 }
 
 // Reasons that the pages know by themselves.

@@ -14,11 +14,11 @@ func (d *Dashboard) routes() http.Handler {
 	get := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodGet, http.MethodHead) }
 	post := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodPost) }
 
-	get("/", d.page(home))
+	get("/", d.page(redirectToDomains))
 	get("/login", d.page(d.loginPage))
-	post("/login", d.page(d.signIn))
-	get("/login/github", d.page(d.toGitHub))
-	get(CallbackPath, d.page(d.fromGitHub))
+	post("/login", d.page(d.devSignIn))
+	get("/login/github", d.page(d.startGitHubSignIn))
+	get(CallbackPath, d.page(d.finishGitHubSignIn))
 	post("/logout", d.page(d.signOut))
 
 	get("/organizations", d.signedIn(d.organizationsPage))
@@ -28,7 +28,7 @@ func (d *Dashboard) routes() http.Handler {
 	post(invitedPath+"/{organization}/decline", d.page(d.declineInvited))
 	get("/invitations/{secret}", d.page(d.invitationPage))
 	post("/invitations/{secret}", d.page(d.acceptInvitation))
-	post("/invitations/{secret}/github", d.page(d.toGitHubToJoin))
+	post("/invitations/{secret}/github", d.page(d.startGitHubJoin))
 
 	get("/domains", d.signedIn(d.domainsPage))
 	post("/domains", d.allowed(controlplane.ScopeDomainsWrite, d.addDomain))
@@ -48,7 +48,7 @@ func (d *Dashboard) routes() http.Handler {
 	get("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke, d.revokePage))
 	post("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke, d.revokeCertificate))
 
-	get("/settings", d.signedIn(toSettings))
+	get("/settings", d.signedIn(redirectToSettings))
 	get("/settings/organization", d.signedIn(d.organizationPage))
 	post("/settings/organization", d.allowed(controlplane.ScopeOrganizationWrite, d.renameOrganization))
 	post("/settings/organization/delete", d.allowed(controlplane.ScopeOrganizationWrite, d.deleteOrganization))
@@ -57,7 +57,7 @@ func (d *Dashboard) routes() http.Handler {
 	post(membersPath, d.allowed(controlplane.ScopeMembersWrite, d.createInvitation))
 	get(membersPath+"/{member}", d.allowed(controlplane.ScopeMembersWrite, d.memberPage))
 	post(membersPath+"/{member}/role", d.allowed(controlplane.ScopeMembersWrite, d.changeRole))
-	post(membersPath+"/{member}/transfer", d.allowed(controlplane.ScopeMembersWrite, d.giveOrganization))
+	post(membersPath+"/{member}/transfer", d.allowed(controlplane.ScopeMembersWrite, d.transferOwnership))
 	post(membersPath+"/{member}/remove", d.allowed(controlplane.ScopeMembersWrite, d.removeMember))
 	post("/settings/invitations/{invitation}/revoke", d.allowed(controlplane.ScopeMembersWrite, d.revokeInvitation))
 	get(farewellPath, d.page(d.farewellPage))
@@ -88,12 +88,12 @@ func (d *Dashboard) routes() http.Handler {
 
 	get("/static/{file}", d.assets.serve)
 
-	r.NotFoundHandler = d.page(noPage)
-	r.MethodNotAllowedHandler = d.page(wrongMethod)
+	r.NotFoundHandler = d.page(pageNotFound)
+	r.MethodNotAllowedHandler = d.page(methodNotAllowed)
 	return r
 }
 
-func home(w http.ResponseWriter, v *visit) error {
+func redirectToDomains(w http.ResponseWriter, v *visit) error {
 	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
 	return nil
 }

@@ -19,7 +19,7 @@ func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.co
 // startSession signs in the person that GitHub, or the development sign-in, vouches for, and
 // redirects to next. Somebody who can only accept an invitation becomes a guest.
 func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, next string) error {
-	session, secret, err := d.lifecycle.SignIn(v.Context(), d.newcomer(v), v.UserAgent(), account, v.replaced()...)
+	session, secret, err := d.lifecycle.SignIn(v.Context(), d.anonymousActor(v), v.UserAgent(), account, v.replacedSessions()...)
 	if controlplane.HasCode(err, "sign-up-closed") {
 		return d.admitGuest(w, v, account, err)
 	}
@@ -27,23 +27,23 @@ func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account contro
 		return err
 	}
 	d.keepSession(w, secret)
-	if next, err = d.afterSignIn(v, session, next); err != nil {
+	if next, err = d.signInTarget(v, session, next); err != nil {
 		return err
 	}
 	http.Redirect(w, v.Request, next, http.StatusSeeOther)
 	return nil
 }
 
-// replaced returns the session that the browser has, and that a new one replaces.
-func (v *visit) replaced() []*controlplane.Session {
+// replacedSessions returns the session that the browser has, and that a new one replaces.
+func (v *visit) replacedSessions() []*controlplane.Session {
 	if v.session == nil {
 		return nil
 	}
 	return []*controlplane.Session{v.session}
 }
 
-// newcomer returns who does what a visit asks for before it is known who they are.
-func (d *Dashboard) newcomer(v *visit) controlplane.Actor {
+// anonymousActor returns who does what a visit asks for before it is known who they are.
+func (d *Dashboard) anonymousActor(v *visit) controlplane.Actor {
 	return controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
 }
 

@@ -14,10 +14,10 @@ var (
 	}
 )
 
-// browserWords returns what a browser that sent this User-Agent is called: "Firefox on Linux". It is for people to
+// browserTitle returns what a browser that sent this User-Agent is called: "Firefox on Linux". It is for people to
 // recognize their own by, and no proof of anything.
-func browserWords(agent string) string {
-	browser, system := marked(browserMarks, agent), marked(systemMarks, agent)
+func browserTitle(agent string) string {
+	browser, system := findMark(browserMarks, agent), findMark(systemMarks, agent)
 	switch {
 	case agent == "":
 		return "Unknown browser"
@@ -31,7 +31,7 @@ func browserWords(agent string) string {
 	return browser + " on " + system
 }
 
-func marked(marks []struct{ mark, word string }, agent string) string {
+func findMark(marks []struct{ mark, word string }, agent string) string {
 	for _, m := range marks {
 		if strings.Contains(agent, m.mark) {
 			return m.word

@@ -26,12 +26,12 @@ type sessionsView struct {
 
 // sessionRow is a browser in which somebody is signed in.
 type sessionRow struct {
-	Browser      string
-	Address      string
-	Organization string
-	Used, Began  moment
-	Current      bool
-	End          string // address
+	Browser       string
+	Address       string
+	Organization  string
+	Used, Created moment
+	Current       bool
+	End           string // address
 }
 
 // sessionsPage lists the sessions of whoever is signed in: the current one, then those that were
@@ -53,7 +53,7 @@ func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 	view := sessionsView{Max: controlplane.MaxSessions}
 	for i := range sessions {
 		s := &sessions[i]
-		row := sessionRow{Browser: browserWords(s.UserAgent), Address: s.IP, Organization: s.OrgName, Used: v.at(s.LastSeenAt), Began: v.at(s.CreatedAt),
+		row := sessionRow{Browser: browserTitle(s.UserAgent), Address: s.IP, Organization: s.OrgName, Used: v.at(s.LastSeenAt), Created: v.at(s.CreatedAt),
 			Current: s.ID == v.session.ID, End: sessionsPath + "/" + s.ID + "/end"}
 		view.Rows, view.Others = append(view.Rows, row), view.Others || !row.Current
 	}
@@ -86,7 +86,7 @@ func (d *Dashboard) endOtherSessions(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	d.setFlash(w, counted("sessions-ended", n))
+	d.setFlash(w, flashWithCount("sessions-ended", n))
 	http.Redirect(w, v.Request, sessionsPath, http.StatusSeeOther)
 	return nil
 }

@@ -28,7 +28,7 @@ func TestBrowserWords(t *testing.T) {
 		"curl/8.5.0": "curl/8.5.0",
 		"":           "Unknown browser",
 	} {
-		if got := browserWords(agent); got != want {
+		if got := browserTitle(agent); got != want {
 			t.Errorf("browserWords(%q) = %q, want %q", agent, got, want)
 		}
 	}

@@ -18,22 +18,22 @@ func tokenURL(id string) string { return tokensURL + "/" + id }
 
 // tokenView is what templates/token.html shows.
 type tokenView struct {
-	ID, URL   string
-	Name      string
-	Prefix    string
-	Creator   string
-	Created   moment
-	Used      moment
-	Expires   moment
-	Expired   bool
-	Rotated   moment
-	OldUntil  moment
-	Groups    []scopeGroup // of what it may do
-	Domains   []tokenDomain
-	MayChange bool
-	MayRotate bool
-	Rename    renameForm
-	Overlaps  []choice
+	ID, URL       string
+	Name          string
+	Prefix        string
+	Creator       string
+	Created       moment
+	Used          moment
+	Expires       moment
+	Expired       bool
+	Rotated       moment
+	PreviousUntil moment
+	Groups        []scopeGroup // of what it may do
+	Domains       []tokenDomain
+	MayChange     bool
+	MayRotate     bool
+	Rename        renameForm
+	Overlaps      []choice
 }
 
 // tokenDomain is a domain that a token is restricted to.
@@ -81,7 +81,7 @@ func (d *Dashboard) showToken(w http.ResponseWriter, v *visit, status int, t *co
 		return err
 	}
 	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Prefix, Creator: names.creator(t.CreatedBy), Created: v.at(t.CreatedAt),
-		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.ended(t), Rotated: v.maybeAt(t.RotatedAt), OldUntil: v.oldUntil(t),
+		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t), Rotated: v.maybeAt(t.RotatedAt), PreviousUntil: v.previousUntil(t),
 		Groups: scopeGroups(t.Scopes, nil), MayChange: v.may(controlplane.ScopeTokensWrite), Rename: rename}
 	view.MayRotate = !view.Expired && v.session.Role.Grant().Covers(t.Grant())
 	for _, id := range t.DomainIDs {
@@ -107,7 +107,7 @@ func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
 	}
 	name := v.PostForm.Get("name")
 	_, err = d.lifecycle.RenameToken(v.Context(), d.actor(v), v.org.ID, t.ID, name)
-	if e := wrongInput(err); e != nil {
+	if e := inputError(err); e != nil {
 		return d.showToken(w, v, http.StatusUnprocessableEntity, t, renameForm{name, e.Message})
 	}
 	if err != nil {
@@ -151,15 +151,15 @@ func (d *Dashboard) revokeToken(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// ended reports whether a token has expired.
-func (v *visit) ended(t *controlplane.Token) bool {
+// expired reports whether a token has expired.
+func (v *visit) expired(t *controlplane.Token) bool {
 	return t.ExpiresAt != nil && !t.ExpiresAt.After(v.now)
 }
 
-// oldUntil returns until when the secret before a token's last rotation works: the zero moment
+// previousUntil returns until when the secret before a token's last rotation works: the zero moment
 // where none does.
-func (v *visit) oldUntil(t *controlplane.Token) moment {
-	if v.ended(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) || !t.PreviousUntil.After(*t.RotatedAt) {
+func (v *visit) previousUntil(t *controlplane.Token) moment {
+	if v.expired(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) || !t.PreviousUntil.After(*t.RotatedAt) {
 		return moment{}
 	}
 	return v.at(*t.PreviousUntil)

@@ -14,8 +14,8 @@ const (
 	// domainsNamed is how many of a token's domains its row in the list names.
 	domainsNamed = 3
 
-	// revokeAllWords are what is typed to revoke every token.
-	revokeAllWords = "revoke all"
+	// revokeAllText are what is typed to revoke every token.
+	revokeAllText = "revoke all"
 )
 
 // tokensView is what templates/token_list.html shows.
@@ -28,24 +28,24 @@ type tokensView struct {
 
 // tokenRow is one API token in the list.
 type tokenRow struct {
-	Name, URL   string
-	Prefix      string
-	Scopes      []controlplane.Scope
-	ScopesTitle string   // what they are folded under; empty where they are few
-	Domains     []string // the first of those it may touch
-	More        int      // of them
-	Created     moment
-	Creator     string
-	Used        moment
-	Expires     moment
-	Expired     bool
-	OldUntil    moment // until when the secret before the last rotation works
+	Name, URL     string
+	Prefix        string
+	Scopes        []controlplane.Scope
+	ScopesTitle   string   // what they are folded under; empty where they are few
+	Domains       []string // the first of those it may touch
+	More          int      // of them
+	Created       moment
+	Creator       string
+	Used          moment
+	Expires       moment
+	Expired       bool
+	PreviousUntil moment // until when the secret before the last rotation works
 }
 
 // revokeAllForm is the form to revoke every token, with what is wrong with it.
 type revokeAllForm struct {
-	Words string // to type
-	Error string
+	Confirm string // to type
+	Error   string
 }
 
 // tokenList is the list of tokens. A cursor is good for one organization's.
@@ -72,7 +72,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if err != nil {
 		return err
 	}
-	view := tokensView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllWords, wrong}}
+	view := tokensView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllText, wrong}}
 	for i := range tokens {
 		view.Rows = append(view.Rows, v.tokenRow(&tokens[i], names))
 	}
@@ -87,7 +87,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 
 func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {
 	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Prefix, Scopes: t.Scopes, ScopesTitle: scopesTitle(t.Scopes),
-		Created: v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy), Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.ended(t), OldUntil: v.oldUntil(t)}
+		Created: v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy), Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t), PreviousUntil: v.previousUntil(t)}
 	for _, id := range t.DomainIDs[:min(domainsNamed, len(t.DomainIDs))] {
 		row.Domains = append(row.Domains, names.of(id))
 	}
@@ -109,8 +109,8 @@ func (d *Dashboard) revokeTokens(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), revokeAllWords) {
-		return d.showTokens(w, v, http.StatusUnprocessableEntity, "Nothing was revoked: type “"+revokeAllWords+"” to confirm.")
+	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), revokeAllText) {
+		return d.showTokens(w, v, http.StatusUnprocessableEntity, "Nothing was revoked: type “"+revokeAllText+"” to confirm.")
 	}
 	if _, err := d.lifecycle.RevokeTokens(v.Context(), d.actor(v), v.org.ID, ""); err != nil {
 		return err

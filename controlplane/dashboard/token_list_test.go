@@ -285,11 +285,11 @@ func TestPagesOfTokens(t *testing.T) {
 func TestEveryScopeHasWords(t *testing.T) {
 	t.Parallel()
 	for _, s := range controlplane.Scopes() {
-		if scopeWords[s] == "" {
+		if scopeDescriptions[s] == "" {
 			t.Errorf("%s has no words", s)
 		}
 	}
-	if len(scopeWords) != len(controlplane.Scopes()) {
+	if len(scopeDescriptions) != len(controlplane.Scopes()) {
 		t.Error("there are words for what is no scope")
 	}
 }

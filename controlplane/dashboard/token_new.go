@@ -13,22 +13,22 @@ import (
 
 // tokenForm is the form to create a token, with what was typed and what is wrong with it.
 type tokenForm struct {
-	Name    string
-	Groups  []scopeGroup
-	Ends    []choice
-	Domains string // their names, one on each line
+	Name     string
+	Groups   []scopeGroup
+	Expiries []choice
+	Domains  string // their names, one on each line
 
-	NameError, ScopesError, EndsError, DomainsError string
-	Focus                                           string // the first field that is wrong
+	NameError, ScopesError, ExpiryError, DomainsError string
+	Focus                                             string // the first field that is wrong
 }
 
-// tokenEnd is when a token can end, as a form offers it.
-type tokenEnd struct {
+// tokenExpiry is when a token can end, as a form offers it.
+type tokenExpiry struct {
 	value, word string
 	days        int // 0: never
 }
 
-var tokenEnds = []tokenEnd{
+var tokenExpiries = []tokenExpiry{
 	{"30d", "In 30 days", 30},
 	{"90d", "In 90 days", 90},
 	{"1y", "In a year", 365},
@@ -42,8 +42,8 @@ func (d *Dashboard) newTokenPage(w http.ResponseWriter, v *visit) error {
 // showTokenForm answers with the form, in which some scopes and an end are chosen.
 func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, form *tokenForm, scopes []controlplane.Scope, end string) error {
 	form.Groups = scopeGroups(v.session.Role.Grant().Scopes, scopes)
-	for _, e := range tokenEnds {
-		form.Ends = append(form.Ends, choice{e.value, e.word, e.value == end})
+	for _, e := range tokenExpiries {
+		form.Expiries = append(form.Expiries, choice{e.value, e.word, e.value == end})
 	}
 	return d.render(w, v, status, "token_new", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
 }
@@ -59,15 +59,15 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	for _, s := range f["scope"] {
 		in.Scopes = append(in.Scopes, controlplane.Scope(s))
 	}
-	end := slices.IndexFunc(tokenEnds, func(e tokenEnd) bool { return e.value == f.Get("end") })
-	if end >= 0 && tokenEnds[end].days > 0 {
-		at := v.now.AddDate(0, 0, tokenEnds[end].days)
+	end := slices.IndexFunc(tokenExpiries, func(e tokenExpiry) bool { return e.value == f.Get("end") })
+	if end >= 0 && tokenExpiries[end].days > 0 {
+		at := v.now.AddDate(0, 0, tokenExpiries[end].days)
 		in.ExpiresAt = &at
 	}
 	named := lines(form.Domains)
 	switch {
 	case end < 0:
-		form.EndsError = "Choose when the token ends."
+		form.ExpiryError = "Choose when the token ends."
 	case len(named) > controlplane.MaxTokenDomains:
 		form.DomainsError = fmt.Sprintf("These are %d domains; a token can be restricted to %d.", len(named), controlplane.MaxTokenDomains)
 	default:
@@ -79,13 +79,13 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 		if err == nil {
 			return d.showTokenSecret(w, v, "Token created", t, secret)
 		}
-		e := wrongInput(err)
+		e := inputError(err)
 		if e == nil {
 			return err
 		}
-		form.explain(e, named)
+		form.setErrors(e, named)
 	}
-	form.focus()
+	form.setFocus()
 	return d.showTokenForm(w, v, http.StatusUnprocessableEntity, form, in.Scopes, f.Get("end"))
 }
 
@@ -107,8 +107,8 @@ func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
 	return ids, nil
 }
 
-// explain puts what is wrong to the fields that it is wrong with.
-func (f *tokenForm) explain(e *controlplane.Error, named []string) {
+// setErrors puts what is wrong to the fields that it is wrong with.
+func (f *tokenForm) setErrors(e *controlplane.Error, named []string) {
 	var missing []string
 	for _, field := range e.Fields {
 		part, index, _ := strings.Cut(strings.TrimPrefix(field.Pointer, "/"), "/")
@@ -116,7 +116,7 @@ func (f *tokenForm) explain(e *controlplane.Error, named []string) {
 		case "scopes":
 			f.ScopesError = field.Detail
 		case "expires_at":
-			f.EndsError = field.Detail
+			f.ExpiryError = field.Detail
 		case "domain_ids":
 			if i, err := strconv.Atoi(index); err == nil && i < len(named) {
 				missing = append(missing, "“"+named[i]+"”")
@@ -133,21 +133,21 @@ func (f *tokenForm) explain(e *controlplane.Error, named []string) {
 	}
 }
 
-func (f *tokenForm) focus() {
+func (f *tokenForm) setFocus() {
 	switch {
 	case f.NameError != "":
 		f.Focus = "name"
 	case f.ScopesError != "":
 		f.Focus = "scopes"
-	case f.EndsError != "":
+	case f.ExpiryError != "":
 		f.Focus = "end"
 	default:
 		f.Focus = "domains"
 	}
 }
 
-// wrongInput returns the error where it is about what was typed.
-func wrongInput(err error) *controlplane.Error {
+// inputError returns the error where it is about what was typed.
+func inputError(err error) *controlplane.Error {
 	if err == nil {
 		return nil
 	}

@@ -11,8 +11,8 @@ import (
 // scopesShown is how many scopes a row shows unfolded.
 const scopesShown = 2
 
-// scopeWords say what each scope lets a token do.
-var scopeWords = map[controlplane.Scope]string{
+// scopeDescriptions say what each scope lets a token do.
+var scopeDescriptions = map[controlplane.Scope]string{
 	controlplane.ScopeDomainsRead:        "See domains, their checks and timelines",
 	controlplane.ScopeDomainsWrite:       "Add, change and delete domains; check, issue and renew",
 	controlplane.ScopeCertificatesRead:   "See and download certificates, without their keys",
@@ -33,14 +33,14 @@ var scopeWords = map[controlplane.Scope]string{
 
 // scopeGroup are the scopes for one kind of object.
 type scopeGroup struct {
-	Word   string
+	Label  string
 	Scopes []scopeView
 }
 
 // scopeView is a scope, and whether it is chosen.
 type scopeView struct {
-	Scope, Words string
-	Chosen       bool
+	Scope, Description string
+	Chosen             bool
 }
 
 // scopeGroups returns the scopes by their kind of object, those of chosen marked.
@@ -49,11 +49,11 @@ func scopeGroups(all, chosen []controlplane.Scope) []scopeGroup {
 	for _, s := range all {
 		kind, _, _ := strings.Cut(string(s), ":")
 		word := plain(kind)
-		if len(groups) == 0 || groups[len(groups)-1].Word != word {
-			groups = append(groups, scopeGroup{Word: word})
+		if len(groups) == 0 || groups[len(groups)-1].Label != word {
+			groups = append(groups, scopeGroup{Label: word})
 		}
 		g := &groups[len(groups)-1]
-		g.Scopes = append(g.Scopes, scopeView{Scope: string(s), Words: scopeWords[s], Chosen: slices.Contains(chosen, s)})
+		g.Scopes = append(g.Scopes, scopeView{Scope: string(s), Description: scopeDescriptions[s], Chosen: slices.Contains(chosen, s)})
 	}
 	return groups
 }

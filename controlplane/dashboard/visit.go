@@ -74,7 +74,7 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 	return d.page(func(w http.ResponseWriter, v *visit) error {
 		if v.session == nil {
-			return toLogin(w, v)
+			return redirectToLogin(w, v)
 		}
 		return h(w, v)
 	})
@@ -96,7 +96,7 @@ func (v *visit) may(s controlplane.Scope) bool { return v.grant().Allows(s) }
 // grant returns what the signed-in user may do.
 func (v *visit) grant() *controlplane.Grant { return v.session.Role.Grant() }
 
-func toLogin(w http.ResponseWriter, v *visit) error {
+func redirectToLogin(w http.ResponseWriter, v *visit) error {
 	to := "/login"
 	switch {
 	case strings.HasSuffix(v.URL.Path, "/events"):

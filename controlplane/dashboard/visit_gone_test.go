@@ -43,8 +43,8 @@ func TestVisitorWhoGoes(t *testing.T) {
 				cancel()
 			}
 			s.dash.ServeHTTP(out, r)
-			if !within && rec.Code != statusClientGone {
-				t.Errorf("GET %s by a visitor who has gone = %d, want %d", path, rec.Code, statusClientGone)
+			if !within && rec.Code != statusClientClosedRequest {
+				t.Errorf("GET %s by a visitor who has gone = %d, want %d", path, rec.Code, statusClientClosedRequest)
 			}
 			cancel()
 		}

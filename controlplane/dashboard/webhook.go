@@ -15,25 +15,25 @@ const deliveriesPerPage = 25
 
 // webhookView is what templates/webhook.html shows.
 type webhookView struct {
-	URL         string
-	Address     string
-	Description string
-	Pill        pill
-	Summary     string
-	Since       moment // since when it fails
-	Facts       []fact
-	Events      []string
-	Created     moment
-	Creator     string // empty if unknown
-	Previous    moment // until when the secret before signs along
-	Samples     []verifySample
-	Chips       []chip
-	Rows        []deliveryRow
-	Filtered    bool
-	First, Next string // addresses of pages; empty where there are none
-	May         bool
-	Edit        *webhookForm
-	Again       *rangeForm // nil while it is disabled
+	URL           string
+	Address       string
+	Description   string
+	Pill          pill
+	Summary       string
+	Since         moment // since when it fails
+	Facts         []fact
+	Events        []string
+	Created       moment
+	Creator       string // empty if unknown
+	PreviousUntil moment // until when the secret before signs along
+	Samples       []verifySample
+	Chips         []chip
+	Rows          []deliveryRow
+	Filtered      bool
+	First, Next   string // addresses of pages; empty where there are none
+	MayChange     bool
+	Edit          *webhookForm
+	Redeliver     *rangeForm // nil while it is disabled
 }
 
 // webhookPage shows a webhook with its deliveries.
@@ -87,11 +87,11 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 	if next != nil {
 		view.Next = l.url(d.sealCursor(l, next))
 	}
-	if view.May {
+	if view.MayChange {
 		view.Edit = edit
 		if hook.Enabled {
-			view.Again = again
-			view.Again.Action = view.URL + "/redeliver"
+			view.Redeliver = again
+			view.Redeliver.Action = view.URL + "/redeliver"
 		}
 	}
 	return d.render(w, v, status, "webhook", layout{Title: view.Address, Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
@@ -99,7 +99,7 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 
 func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 	view := webhookView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description, Pill: webhookPill(hook),
-		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt), Samples: verifySamples(hook.URL), May: v.may(controlplane.ScopeWebhooksWrite),
+		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt), Samples: verifySamples(hook.URL), MayChange: v.may(controlplane.ScopeWebhooksWrite),
 		Facts: []fact{{Name: "Address", Value: hook.URL, Mono: true, Copy: true}, {Name: "Id", Value: hook.ID, Mono: true, Copy: true}}}
 	for _, t := range hook.Events {
 		view.Events = append(view.Events, eventTitle(t))
@@ -108,7 +108,7 @@ func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 		view.Since = v.maybeAt(hook.FailingSince)
 	}
 	if hook.PreviousUntil != nil && hook.PreviousUntil.After(v.now) {
-		view.Previous = v.at(*hook.PreviousUntil)
+		view.PreviousUntil = v.at(*hook.PreviousUntil)
 	}
 	return view
 }
@@ -138,8 +138,8 @@ func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	form.Action, form.Word = webhookURL(hook.ID), "Save"
-	if !form.chosen() {
+	form.Action, form.Button = webhookURL(hook.ID), "Save"
+	if !form.checkEvents() {
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, form, v.rangeForm())
 	}
 	if p := form.patch(hook); p != (lifecycle.WebhookPatch{}) {
@@ -150,7 +150,7 @@ func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 		d.setFlash(w, "webhook-saved")
 		http.Redirect(w, v.Request, webhookURL(hook.ID), http.StatusSeeOther)
 		return nil
-	case form.refused(err):
+	case form.setErrors(err):
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, form, v.rangeForm())
 	}
 	return err

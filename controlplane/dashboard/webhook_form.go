@@ -12,15 +12,15 @@ import (
 // webhookForm is the form to add or change a webhook, with what was typed and what is wrong
 // with it.
 type webhookForm struct {
-	Action, Word string
-	URL          webhookField
-	Description  webhookField
-	All          bool
-	Groups       []eventGroup
-	EventsError  string
-	Enabled      bool
-	Error        string // about no field
-	Open         bool
+	Action, Button string
+	URL            webhookField
+	Description    webhookField
+	All            bool
+	Groups         []eventGroup
+	EventsError    string
+	Enabled        bool
+	Error          string // about no field
+	Open           bool
 }
 
 // webhookField is a field, with what is wrong with it.
@@ -28,23 +28,23 @@ type webhookField struct{ Value, Error string }
 
 // eventGroup are the types of events that begin with one noun.
 type eventGroup struct {
-	Word   string
+	Label  string
 	Events []eventChoice
 }
 
 // eventChoice is a type of event, and whether it is chosen.
 type eventChoice struct {
-	Type, Word string
-	Chosen     bool
+	Type, Label string
+	Chosen      bool
 }
 
 func newWebhookForm() *webhookForm {
-	return &webhookForm{Action: "/webhooks", Word: "Add webhook", All: true, Enabled: true, Groups: eventGroups(nil)}
+	return &webhookForm{Action: "/webhooks", Button: "Add webhook", All: true, Enabled: true, Groups: eventGroups(nil)}
 }
 
 // editWebhookForm is the form of a webhook that is there.
 func editWebhookForm(hook *controlplane.Webhook) *webhookForm {
-	return &webhookForm{Action: webhookURL(hook.ID), Word: "Save", URL: webhookField{Value: hook.URL}, Description: webhookField{Value: hook.Description},
+	return &webhookForm{Action: webhookURL(hook.ID), Button: "Save", URL: webhookField{Value: hook.URL}, Description: webhookField{Value: hook.Description},
 		All: len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
 }
 
@@ -60,8 +60,8 @@ func webhookFormOf(v *visit) (*webhookForm, error) {
 	return form, nil
 }
 
-// chosen makes sure that there is an event to send: to lifecycle, none are all.
-func (f *webhookForm) chosen() bool {
+// checkEvents makes sure that there is an event to send: to lifecycle, none are all.
+func (f *webhookForm) checkEvents() bool {
 	if !f.All && len(f.events()) == 0 {
 		f.EventsError = "Choose the events to send, or all of them."
 	}
@@ -108,16 +108,16 @@ func (f *webhookForm) patch(hook *controlplane.Webhook) lifecycle.WebhookPatch {
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 
-// refused puts an error to the fields that it is about. It reports whether it is one that the
+// setErrors puts an error to the fields that it is about. It reports whether it is one that the
 // form can show.
-func (f *webhookForm) refused(err error) bool {
+func (f *webhookForm) setErrors(err error) bool {
 	e := controlplane.AsError(err)
 	if e.Kind != controlplane.KindInvalid && e.Code != "plan-limit" {
 		return false
 	}
 	fix := ""
 	if len(e.Fields) <= 1 {
-		fix = " " + remedy(e)
+		fix = " " + fixFor(e)
 	}
 	if len(e.Fields) == 0 {
 		f.Error = e.Message + fix
@@ -154,17 +154,17 @@ func eventGroups(chosen []string) []eventGroup {
 	for _, t := range controlplane.EventTypes() {
 		noun, _, _ := strings.Cut(t, ".")
 		word := plain(noun) + "s"
-		if len(groups) == 0 || groups[len(groups)-1].Word != word {
-			groups = append(groups, eventGroup{Word: word})
+		if len(groups) == 0 || groups[len(groups)-1].Label != word {
+			groups = append(groups, eventGroup{Label: word})
 		}
 		g := &groups[len(groups)-1]
-		g.Events = append(g.Events, eventChoice{Type: t, Word: actionWords[t], Chosen: slices.Contains(chosen, t)})
+		g.Events = append(g.Events, eventChoice{Type: t, Label: actionWords[t], Chosen: slices.Contains(chosen, t)})
 	}
 	return groups
 }
 
-// eventsWords says how many types of events a webhook is told of.
-func eventsWords(types []string) string {
+// eventsTitle says how many types of events a webhook is told of.
+func eventsTitle(types []string) string {
 	switch len(types) {
 	case 0:
 		return "All events"

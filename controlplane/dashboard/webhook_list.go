@@ -28,7 +28,7 @@ type webhookRow struct {
 	Description string
 	Events      string
 	Pill        pill
-	Why         string // it is disabled, or failing
+	Reason      string // it is disabled, or failing
 	Last        *pill  // what became of the last delivery; nil where there was none
 	LastAt      moment
 }
@@ -84,7 +84,7 @@ func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webho
 	for i := range hooks {
 		hook := &hooks[i]
 		rows[i] = webhookRow{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description,
-			Events: eventsWords(hook.Events), Pill: webhookPill(hook), Why: disabledWords[hook.DisabledReason]}
+			Events: eventsTitle(hook.Events), Pill: webhookPill(hook), Reason: disabledReasons[hook.DisabledReason]}
 		if delivery, ok := last[hook.ID]; ok {
 			state := deliveryPill(&delivery)
 			rows[i].Last, rows[i].LastAt = &state, v.at(delivery.UpdatedAt)
@@ -99,14 +99,14 @@ func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if !form.chosen() {
+	if !form.checkEvents() {
 		return d.showWebhooks(w, v, http.StatusUnprocessableEntity, form)
 	}
 	hook, secret, err := d.lifecycle.CreateWebhook(v.Context(), d.actor(v), v.org.ID, form.webhook())
 	if err == nil {
 		return d.showSecret(w, v, http.StatusCreated, hook, secret)
 	}
-	if !form.refused(err) {
+	if !form.setErrors(err) {
 		return err
 	}
 	status, _ := statusOf(controlplane.AsError(err))
@@ -136,8 +136,8 @@ func webhookPill(hook *controlplane.Webhook) pill {
 	return pill{"ok", "check", "Enabled"}
 }
 
-// disabledWords say why a webhook was disabled where nobody asked for it.
-var disabledWords = map[string]string{
+// disabledReasons say why a webhook was disabled where nobody asked for it.
+var disabledReasons = map[string]string{
 	controlplane.WebhookGone:    "It answered 410 Gone",
 	controlplane.WebhookFailing: "No attempt succeeded for five days",
 }

@@ -8,10 +8,10 @@ import (
 
 // webhookSecretView is what templates/webhook_secret.html shows.
 type webhookSecretView struct {
-	URL, Address string
-	Title        string
-	Secret       fact
-	Until        moment // how long the secret before signs along; zero where there was none
+	URL, Address  string
+	Title         string
+	Secret        fact
+	PreviousUntil moment // how long the secret before signs along; zero where there was none
 }
 
 // showSecret answers with a webhook's secret. It is on this page and no other.
@@ -19,7 +19,7 @@ func (d *Dashboard) showSecret(w http.ResponseWriter, v *visit, status int, hook
 	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: "Webhook added",
 		Secret: fact{Name: "Secret", Value: secret, Mono: true, Copy: true}}
 	if hook.PreviousUntil != nil {
-		view.Title, view.Until = "A new secret", v.at(*hook.PreviousUntil)
+		view.Title, view.PreviousUntil = "A new secret", v.at(*hook.PreviousUntil)
 	}
 	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title, Section: "webhooks", Page: view})
 }
