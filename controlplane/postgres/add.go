@@ -23,12 +23,12 @@ func (s *Store) AddDomain(ctx context.Context, d *controlplane.Domain, j *contro
 	if joined(ctx) != nil {
 		return s.queries.AddDomain(ctx, d, j, a)
 	}
-	args, err := addDomainArgs(d, j, a)
+	args, err := (&Addition{d, j, a}).args()
 	if err != nil {
 		return false, err
 	}
 	var id string
-	err = s.adding.queryRow(ctx, d.OrgID, func(row pgx.Row) error { return row.Scan(&id) }, addDomainFree, args...)
+	err = s.adding.queryRow(ctx, d.OrgID, func(row pgx.Row) error { return row.Scan(&id) }, addDomainFree, args)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err == nil, translate(err, "domain", d.Name)
 	}
@@ -47,11 +47,11 @@ func (s *Store) AddDomain(ctx context.Context, d *controlplane.Domain, j *contro
 
 // AddDomain is the Store's, by itself.
 func (q queries) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
-	args, err := addDomainArgs(d, j, a)
+	args, err := (&Addition{d, j, a}).args()
 	if err != nil {
 		return false, err
 	}
-	tag, err := q.db.Exec(ctx, addDomain, args...)
+	tag, err := q.db.Exec(ctx, addDomain, args)
 	switch violates(err) {
 	case "domains_org_id_name_key", "domains_cname_target_key":
 		// The target is a function of organization and name, so both say the same.
@@ -74,45 +74,40 @@ const (
 		WITH org AS (
 			UPDATE organizations SET domain_count = domain_count + 1 WHERE ` + hasRoom + `
 			RETURNING id
-		), dom AS (` + insertFirst + `
-			RETURNING id, org_id
-		), ` + insertFirstJob + insertFirstEntry
+		), dom AS (` + insertDomain + `
+			RETURNING id
+		), job AS (` + insertJob + ` FROM dom)
+		` + insertEntry + ` FROM dom`
 
 	// addDomainFree is addDomain in a group, which must not wait for an organization, nor fail
 	// for a domain that is there.
 	addDomainFree = `
 		WITH org AS MATERIALIZED (
 			SELECT id FROM organizations WHERE ` + hasRoom + ` FOR NO KEY UPDATE SKIP LOCKED
-		), dom AS (` + insertFirst + `
+		), dom AS (` + insertDomain + `
 			ON CONFLICT DO NOTHING
 			RETURNING id, org_id
 		), counted AS (
 			UPDATE organizations SET domain_count = domain_count + 1 FROM dom WHERE organizations.id = dom.org_id
-		), ` + insertFirstJob + `, entry AS (` + insertFirstEntry + `)
+		), job AS (` + insertJob + ` FROM dom
+		), entry AS (` + insertEntry + ` FROM dom
+		)
 		SELECT id FROM dom`
 
-	hasRoom = `id = $1 AND domain_count < coalesce(domain_limit, CASE subscription_tier WHEN 'free' THEN $2::int WHEN 'pro' THEN $3::int ELSE $4::int END)`
+	hasRoom = `id = @org_id AND domain_count < coalesce(domain_limit,
+			CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)`
 
-	insertFirst = `
+	insertDomain = `
 			INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile,
 				preferred_chain, ca, auto_issue, auto_renew, labels, conditions, check_since, created_at, updated_at)
-			SELECT $5, org.id, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $20 FROM org`
-
-	insertFirstJob = `job AS (
-			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, request_id, created_at, updated_at)
-			SELECT $21, dom.org_id, dom.id, $22, $23, $24, $25, $26, $20, $20 FROM dom
-		)`
-
-	insertFirstEntry = `
-		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, after, request_id, created_at)
-		SELECT $27, dom.org_id, $28, $29, $30, $31, 'domain', dom.id, $32, $26, $20 FROM dom`
+			SELECT @domain_id, org.id, @name, @target, @status, @status_reason, @wildcard, @key_type, @csr_pem, @profile,
+				@preferred_chain, @ca, @auto_issue, @auto_renew, @labels, @conditions, @domain_created_at, @domain_created_at, @domain_created_at
+			FROM org`
 )
 
-func addDomainArgs(d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) ([]any, error) {
-	labels, conditions, after, err := addDomainJSON(d, a)
-	return []any{d.OrgID, controlplane.TierFree.Domains(), controlplane.TierPro.Domains(), controlplane.TierAgency.Domains(),
-		d.ID, d.Name, d.Target, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
-		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions, d.CreatedAt,
-		j.ID, j.Type, j.Type.Slot(), j.Queue, j.RunAt, j.RequestID,
-		a.ID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, after}, err
+func (a *Addition) args() (named, error) {
+	domain, err := domainArgs(a.Domain)
+	return merge(domain, jobArgs(a.Job), entryArgs(&a.Entry), named{"name": a.Domain.Name, "target": a.Domain.Target,
+		"domain_created_at": a.Domain.CreatedAt, "free": controlplane.TierFree.Domains(), "pro": controlplane.TierPro.Domains(),
+		"agency": controlplane.TierAgency.Domains()}), err
 }

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,38 +17,27 @@ func scanAudit(row pgx.CollectableRow) (controlplane.AuditEntry, error) {
 	return a, err
 }
 
-// Audit appends entries to the log. Nothing that is there can be changed: the database
-// refuses it.
+// Audit appends entries to the log. The database rejects every change of an entry that is stored.
 func (q queries) Audit(ctx context.Context, entries ...controlplane.AuditEntry) error {
 	for i := range entries {
-		if _, err := q.db.Exec(ctx, audit, auditArgs(&entries[i])...); err != nil {
+		if _, err := q.db.Exec(ctx, insertEntry, entryArgs(&entries[i])); err != nil {
 			return translate(err, "", "")
 		}
 	}
 	return nil
 }
 
-const insertAudit = `INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, before, after, details, request_id, created_at)`
+// insertEntry appends one entry, with entryArgs. A FROM clause may follow it.
+const insertEntry = `INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id,
+		before, after, details, request_id, created_at)
+	SELECT @entry_id, @entry_org_id, @actor_type, @actor_id, @actor_ip, @action, @entity_type, @entity_id,
+		@before, @after, @details, @entry_request_id, @entry_created_at`
 
-var audit = insertAudit + ` VALUES (` + auditPlaces(1) + `)`
-
-// entryArgs is how many arguments auditArgs gives.
-const entryArgs = 13
-
-// auditPlaces are the places of auditArgs, from the given one on.
-func auditPlaces(first int) string { return places(first, entryArgs) }
-
-// places are n places of arguments, from the given one on.
-func places(first, n int) string {
-	all := make([]string, n)
-	for i := range all {
-		all[i] = fmt.Sprintf("$%d", first+i)
-	}
-	return strings.Join(all, ", ")
-}
-
-func auditArgs(a *controlplane.AuditEntry) []any {
-	return []any{a.ID, a.OrgID, a.Actor.Type, a.Actor.ID, a.Actor.IP, a.Action, a.EntityType, a.EntityID, a.Before, a.After, a.Details, a.Actor.RequestID, a.CreatedAt}
+func entryArgs(a *controlplane.AuditEntry) named {
+	return named{"entry_id": a.ID, "entry_org_id": a.OrgID, "actor_type": a.Actor.Type, "actor_id": a.Actor.ID,
+		"actor_ip": a.Actor.IP, "action": a.Action, "entity_type": a.EntityType, "entity_id": a.EntityID,
+		"before": a.Before, "after": a.After, "details": a.Details,
+		"entry_request_id": a.Actor.RequestID, "entry_created_at": a.CreatedAt}
 }
 
 // AuditOfEntity returns what the log says of one object, newest first.

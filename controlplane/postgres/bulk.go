@@ -37,11 +37,11 @@ func (t *Tx) AddDomains(ctx context.Context, all []*Addition) (int, error) {
 	stored := 0
 	b := &pgx.Batch{}
 	for _, a := range all {
-		args, err := addDomainArgs(a.Domain, a.Job, a.Entry)
+		args, err := a.args()
 		if err != nil {
 			return 0, err
 		}
-		b.Queue(addDomain, args...).Exec(func(tag pgconn.CommandTag) error {
+		b.Queue(addDomain, args).Exec(func(tag pgconn.CommandTag) error {
 			stored += int(tag.RowsAffected())
 			return nil
 		})

@@ -88,26 +88,27 @@ func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id st
 	return found[0], nil
 }
 
-// AddCertificate stores a new certificate; the one it replaces, if any, is told so.
+// AddCertificate stores a new certificate, and records it in the one that it replaces, if any.
 func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, replaces string) error {
-	_, err := t.db.Exec(ctx, addCertificate, certificateArgsOf(c)...)
+	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c))
 	if err == nil && replaces != "" {
 		_, err = t.db.Exec(ctx, `UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID, replaces, c.ID)
 	}
 	return translate(err, "domain", c.DomainID)
 }
 
-const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type, not_before, not_after,
-	fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at)`
+// insertCertificate stores one certificate, with certificateArgs. A FROM clause may follow it.
+const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type,
+		not_before, not_after, fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at)
+	SELECT @cert_id, @cert_org_id, @cert_domain_id, @cert_order_id, @names, @serial, @issuer, @cert_ca, @cert_profile, @cert_key_type,
+		@not_before, @not_after, @fingerprint, @chain_pem, @sealed_key, @ari_id, @cert_created_at`
 
-// certificateArgs is how many arguments certificateArgsOf gives.
-const certificateArgs = 17
-
-var addCertificate = insertCertificate + ` VALUES (` + places(1, certificateArgs) + `)`
-
-func certificateArgsOf(c *controlplane.Certificate) []any {
-	return []any{c.ID, c.OrgID, c.DomainID, c.OrderID, c.Names, c.Serial, c.Issuer, c.CA, c.Profile, c.KeyType, c.NotBefore, c.NotAfter,
-		c.FingerprintSHA256, c.ChainPEM, c.SealedKey, c.ARIID, c.CreatedAt}
+func certificateArgs(c *controlplane.Certificate) named {
+	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID, "cert_order_id": c.OrderID,
+		"names": c.Names, "serial": c.Serial, "issuer": c.Issuer, "cert_ca": c.CA, "cert_profile": c.Profile,
+		"cert_key_type": c.KeyType, "not_before": c.NotBefore, "not_after": c.NotAfter,
+		"fingerprint": c.FingerprintSHA256, "chain_pem": c.ChainPEM, "sealed_key": c.SealedKey,
+		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt}
 }
 
 // RequestRevocation records that a certificate is to be revoked, and why; the last reason

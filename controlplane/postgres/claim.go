@@ -11,12 +11,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// ErrStale says that a task need not be done: its job is over, was dispatched anew since,
-// or another worker holds it.
-var ErrStale = errors.New("postgres: the task is stale")
+// ErrStale says that a task is obsolete: its job is finished, has been dispatched again since, or is
+// held by another worker.
+var ErrStale = errors.New("postgres: the task is obsolete")
 
-// ErrClaimLost says that a worker no longer holds its job: its lease ran out and another
-// took it, or the domain was deleted. What it was about to write was not written.
+// ErrClaimLost says that a worker no longer holds its job: its lease expired and another worker
+// claimed the job, or the domain was deleted. Nothing of the write that returned it was stored.
 var ErrClaimLost = errors.New("postgres: the claim on the job was lost")
 
 // ErrBusy says that another job holds the domain.
@@ -34,18 +34,19 @@ type Claim struct {
 	Issuing bool
 }
 
-// ClaimJob takes a job and its domain for a worker: a compare-and-swap on both rows. Only
-// the generation that was dispatched last can be claimed. Claims that come together are made
-// together. Errors: ErrStale; ErrBusy, with the job in the claim that is returned.
+// ClaimJob claims a job and its domain for worker with a compare-and-swap on both rows. Only the
+// generation that was dispatched last can be claimed. Claims that arrive together are committed
+// together. It returns ErrStale if the task is obsolete, and ErrBusy, with the job in the returned
+// Claim, if another job holds the domain.
 func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*Claim, error) {
-	args := []any{id, generation, worker, lease, now}
+	args := named{"job": id, "generation": generation, "worker": worker, "lease": lease, "now": now}
 	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker, Lease: lease}
-	err := s.claiming.queryRow(ctx, id, c.scan, claimFreeSQL, args...)
+	err := s.claiming.queryRow(ctx, id, c.scan, claimJob.grouped, args)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = s.claiming.queryRow(ctx, id, c.scanAlone, claimAloneSQL, args...)
+		err = s.claiming.queryRow(ctx, id, c.scanAlone, claimWithoutDomain, args)
 	}
-	if errors.Is(err, pgx.ErrNoRows) { // or somebody has the domain locked for a moment
-		err = c.scan(s.lazy.QueryRow(ctx, claimSQL, args...))
+	if errors.Is(err, pgx.ErrNoRows) { // or the domain is locked for a moment
+		err = c.scan(s.lazy.QueryRow(ctx, claimJob.alone, args))
 	}
 	switch {
 	case err == nil:
@@ -53,7 +54,7 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	case !errors.Is(err, pgx.ErrNoRows):
 		return nil, translate(err, "job", id)
 	}
-	// One of the two was not to be had. A queued job of this generation finds its domain held.
+	// One of the two was not available. If the job is queued at this generation, its domain is held.
 	c.Domain = nil
 	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
 	switch {
@@ -77,56 +78,54 @@ func (c *Claim) scanAlone(row pgx.Row) error {
 	return nil
 }
 
-// A job's status is asked for by CASE where the job is known by its id. As a plain condition it
-// would allow a plan by an index of open jobs: while few are open that looks cheap, and it reads
-// all of them for each job once there are many.
+// A job that is known by its ID has its status tested in a CASE. A plain condition would permit a
+// plan by an index of open jobs. Such a plan looks cheap while few jobs are open, and reads all of
+// them for each job once there are many.
 const (
-	// claimFreeSQL is claimSQL in a group, which must not wait for one of its domains.
-	claimFreeSQL = claimHeld + ` SKIP LOCKED` + claimRows
-	claimSQL     = claimHeld + claimRows
-
-	// The domain comes first, as everywhere where both are locked.
-	claimHeld = `
-		WITH held AS MATERIALIZED (
-			SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
-			WHERE j.id = $1 AND j.generation = $2 AND ` + claimable + ` AND (d.claimed_by IN ('', $1) OR d.claimed_until < now())
-			FOR NO KEY UPDATE OF d`
-	claimRows = `
-		), job AS (
-			UPDATE jobs j SET ` + claimSet + ` FROM held
-			WHERE j.id = $1 AND j.domain_id = held.id AND j.generation = $2 AND ` + claimable + `
-			RETURNING ` + jobColumns + `
-		), dom AS (
-			UPDATE domains d SET claimed_by = $1, claimed_until = now() + $4 FROM job WHERE d.id = job.domain_id
-			RETURNING ` + domainColumns + `
-		)
-		SELECT ` + jobColumns + `, ` + domainColumns + `, EXISTS (
-			SELECT FROM jobs o WHERE o.domain_id = d.id AND o.slot = 'certificate' AND o.status IN ('queued', 'running')
-		)
-		FROM job j, dom d`
-
-	// claimAloneSQL takes a job that has no domain.
-	claimAloneSQL = `UPDATE jobs j SET ` + claimSet + `
-		WHERE j.id = $1 AND j.domain_id IS NULL AND j.generation = $2 AND ` + claimable + ` RETURNING ` + jobColumns
-
 	claimable = `CASE j.status WHEN 'queued' THEN true WHEN 'running' THEN j.claimed_until < now() END`
-	heldBy    = `CASE status WHEN 'running' THEN claimed_by = $2 END`
-	claimSet  = `status = 'running', reason = '', claimed_by = $3, claimed_until = now() + $4, updated_at = $5`
+	heldBy    = `CASE status WHEN 'running' THEN claimed_by = @worker END`
+	setClaim  = `status = 'running', reason = '', claimed_by = @worker, claimed_until = now() + @lease, updated_at = @now`
 )
 
-// ExtendClaim gives the worker a new lease on job and domain. Errors: ErrClaimLost.
+// claimJob claims a job and its domain. It locks the domain first, like every statement that locks
+// both.
+var claimJob = newLocking(`
+	WITH held AS MATERIALIZED (
+		SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
+		WHERE j.id = @job AND j.generation = @generation AND ` + claimable + ` AND (d.claimed_by IN ('', @job) OR d.claimed_until < now())
+		FOR NO KEY UPDATE OF d SKIP LOCKED
+	), job AS (
+		UPDATE jobs j SET ` + setClaim + ` FROM held
+		WHERE j.id = @job AND j.domain_id = held.id AND j.generation = @generation AND ` + claimable + `
+		RETURNING ` + jobColumns + `
+	), dom AS (
+		UPDATE domains d SET claimed_by = @job, claimed_until = now() + @lease FROM job WHERE d.id = job.domain_id
+		RETURNING ` + domainColumns + `
+	)
+	SELECT ` + jobColumns + `, ` + domainColumns + `, EXISTS (
+		SELECT FROM jobs o WHERE o.domain_id = d.id AND o.slot = 'certificate' AND o.status IN ('queued', 'running')
+	)
+	FROM job j, dom d`)
+
+// claimWithoutDomain claims a job that has no domain.
+const claimWithoutDomain = `UPDATE jobs j SET ` + setClaim + `
+	WHERE j.id = @job AND j.domain_id IS NULL AND j.generation = @generation AND ` + claimable + ` RETURNING ` + jobColumns
+
+// ExtendClaim gives the worker a new lease on job and domain. It returns ErrClaimLost if the worker
+// no longer holds both.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 	extend := []string{
-		// The domain comes first, as everywhere where both are locked.
-		`UPDATE domains SET claimed_until = now() + $3 WHERE id = (SELECT domain_id FROM jobs WHERE id = $1 AND claimed_by = $2) AND claimed_by = $1`,
-		`UPDATE jobs SET claimed_until = now() + $3 WHERE id = $1 AND ` + heldBy,
+		// The domain comes first, as in every transaction that locks both.
+		`UPDATE domains SET claimed_until = now() + @lease
+			WHERE id = (SELECT domain_id FROM jobs WHERE id = @job AND claimed_by = @worker) AND claimed_by = @job`,
+		`UPDATE jobs SET claimed_until = now() + @lease WHERE id = @job AND ` + heldBy,
 	}
 	if c.Domain == nil {
 		extend = extend[1:]
 	}
 	return s.inLazyTx(ctx, func(t *Tx) error {
 		for _, sql := range extend {
-			tag, err := t.db.Exec(ctx, sql, c.Job.ID, c.Worker, c.Lease)
+			tag, err := t.db.Exec(ctx, sql, named{"job": c.Job.ID, "worker": c.Worker, "lease": c.Lease})
 			if err != nil {
 				return translate(err, "", "")
 			}
@@ -138,16 +137,68 @@ func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 	})
 }
 
-// release gives the domain back and moves the job; set is the rest of its UPDATE.
-func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, args ...any) error {
-	// The domain comes first, as everywhere where both are locked: the job's update reads dom.
+// holdClaim starts a statement that writes only while the worker holds the job. Its CTE held has a
+// row then, and nobody else can claim the job until the transaction ends. Reading the job without
+// a lock would not be enough: a statement that has waited for a lock continues with the rows that
+// it read before.
+//
+// It locks the domain first, like every statement that locks both. What is written under the claim
+// refers to the domain, whose deletion locks it before its jobs.
+const holdClaim = `
+	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = @domain FOR KEY SHARE SKIP LOCKED),
+	held AS MATERIALIZED (
+		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
+		WHERE j.id = @job AND CASE j.status WHEN 'running' THEN j.claimed_by = @worker END FOR NO KEY UPDATE OF j SKIP LOCKED
+	)`
+
+// newUnderClaim completes a statement that starts with holdClaim.
+func newUnderClaim(rest string) locking { return newLocking(holdClaim + rest) }
+
+// args returns the arguments of holdClaim.
+func (c *Claim) args() named {
+	return named{"job": c.Job.ID, "worker": c.Worker, "domain": c.Job.DomainID}
+}
+
+// underClaim runs a statement under the claim: in a group with those of other workers, and alone if
+// a row was locked. It returns ErrClaimLost if the worker no longer holds the job.
+func (s *Store) underClaim(ctx context.Context, g *group, c *Claim, sql locking, args named) error {
+	read := func(row pgx.Row) error { return row.Scan(new(int)) }
+	args = merge(c.args(), args)
+	err := g.queryRow(ctx, c.Job.ID, read, sql.grouped, args)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = read(g.pool.QueryRow(ctx, sql.alone, args))
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrClaimLost
+	}
+	return translate(err, "domain", c.Job.DomainID)
+}
+
+var holdOnly = newUnderClaim(`SELECT one FROM held`)
+
+// HoldClaim makes sure that the worker holds the job until the transaction ends. It returns
+// ErrClaimLost if the worker no longer holds it.
+func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
+	var one int
+	err := t.db.QueryRow(ctx, holdOnly.alone, c.args()).Scan(&one)
+	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
+		return ErrClaimLost
+	}
+	return err
+}
+
+// release releases the domain and moves the job; set is the rest of the job's UPDATE, with args. It
+// returns ErrClaimLost if the worker no longer holds the job.
+func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, args named) error {
+	// The domain comes first, as in every statement that locks both: the job's UPDATE reads dom.
 	tag, err := t.db.Exec(ctx, `
 		WITH dom AS (
 			UPDATE domains SET claimed_by = '', claimed_until = NULL
-			WHERE id = (SELECT domain_id FROM jobs WHERE id = $1) AND claimed_by = $1 RETURNING id
+			WHERE id = (SELECT domain_id FROM jobs WHERE id = @job) AND claimed_by = @job RETURNING id
 		)
-		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, `+set+`
-		WHERE id = $1 AND `+heldBy+` AND (SELECT count(*) FROM dom) >= 0`, append([]any{c.Job.ID, c.Worker, now}, args...)...)
+		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = @now, `+set+`
+		WHERE id = @job AND `+heldBy+` AND (SELECT count(*) FROM dom) >= 0`,
+		merge(named{"job": c.Job.ID, "worker": c.Worker, "now": now}, args))
 	if err != nil {
 		return translate(err, "", "")
 	}
@@ -155,39 +206,6 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 		return ErrClaimLost
 	}
 	return nil
-}
-
-// holdClaim begins a statement that must write only while the worker ($2) holds the job ($1,
-// of the domain $3): held has a row then, and nobody else can claim the job until the
-// transaction ends. To look without a lock is not enough: a statement that waits for a lock
-// goes on with what it had seen.
-//
-// The domain comes first, as everywhere: what is written under the claim refers to it, and its
-// deletion locks it before its jobs.
-const (
-	holdClaim = `
-	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE),
-	held AS MATERIALIZED (
-		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
-		WHERE j.id = $1 AND CASE j.status WHEN 'running' THEN j.claimed_by = $2 END FOR NO KEY UPDATE OF j
-	)`
-	// holdClaimFree is holdClaim that waits for nobody's lock.
-	holdClaimFree = `
-	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = $3 FOR KEY SHARE SKIP LOCKED),
-	held AS MATERIALIZED (
-		SELECT 1 AS one FROM dom JOIN jobs j ON j.domain_id = dom.id
-		WHERE j.id = $1 AND CASE j.status WHEN 'running' THEN j.claimed_by = $2 END FOR NO KEY UPDATE OF j SKIP LOCKED
-	)`
-)
-
-// HoldClaim makes sure, until the transaction ends, that the worker still holds the job.
-func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
-	var one int
-	err := t.db.QueryRow(ctx, holdClaim+`SELECT one FROM held`, c.Job.ID, c.Worker, c.Job.DomainID).Scan(&one)
-	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
-		return ErrClaimLost
-	}
-	return err
 }
 
 // CompleteJob releases the claim with the outcome Completed.
@@ -208,23 +226,26 @@ func (t *Tx) AbandonJob(ctx context.Context, c *Claim, now time.Time, code, deta
 // FailJob counts a failure and releases the claim. Asynq retries the same task at runAt: the
 // generation stays. problem is the CA's problem document, if the CA caused the failure.
 func (t *Tx) FailJob(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string, problem json.RawMessage) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = $4, last_error_code = $5, last_error = $6, last_error_acme = $7`,
-		runAt, code, detail, problem)
+	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = @run_at,
+		last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
+		named{"run_at": runAt, "code": code, "detail": detail, "problem": problem})
 }
 
 // DeadLetterJob counts the last failure and releases the claim: the job stays failed until it is
 // restarted. problem is the CA's problem document, if the CA caused the failure.
 func (t *Tx) DeadLetterJob(ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage) error {
-	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = $3, last_error_code = $4, last_error = $5, last_error_acme = $6`,
-		code, detail, problem)
+	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = @now,
+		last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
+		named{"code": code, "detail": detail, "problem": problem})
 }
 
 // DeferBusyJob defers until runAt a queued job that could not be claimed because another job holds
 // its domain.
 func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runAt time.Time) error {
 	_, err := s.db.Exec(ctx, `
-		UPDATE jobs SET reason = 'domain-busy', run_at = $3, generation = generation + 1, dispatched_at = NULL, updated_at = $4
-		WHERE id = $1 AND generation = $2 AND status = 'queued'`, j.ID, j.Generation, runAt, now)
+		UPDATE jobs SET reason = 'domain-busy', run_at = @run_at, generation = generation + 1, dispatched_at = NULL, updated_at = @now
+		WHERE id = @job AND generation = @generation AND status = 'queued'`,
+		named{"job": j.ID, "generation": j.Generation, "run_at": runAt, "now": now})
 	return translate(err, "", "")
 }
 
@@ -232,6 +253,6 @@ func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runA
 // worker is shutting down.
 func (s *Store) RequeueJob(ctx context.Context, c *Claim, now time.Time) error {
 	return s.InTx(ctx, func(t *Tx) error {
-		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`)
+		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`, nil)
 	})
 }

@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,7 +12,7 @@ import (
 
 // Conclusion is what a run of a job changes, all in one transaction.
 type Conclusion struct {
-	Domain  *controlplane.Domain // as it becomes; its Version is that of what it was made from
+	Domain  *controlplane.Domain // the new state, with the Version that it was derived from
 	Entries []controlplane.AuditEntry
 	Outcome Outcome
 }
@@ -20,101 +20,134 @@ type Conclusion struct {
 // Outcome is how the run of a job ends.
 type Outcome struct {
 	how  *outcomeKind
-	args []any
+	args named
 }
 
 // Completed is the outcome of a job that succeeded.
-func Completed(result map[string]any) Outcome { return Outcome{&completed, []any{result}} }
+func Completed(result map[string]any) Outcome { return Outcome{&completed, named{"result": result}} }
 
 // Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason is
 // a stable code. The job leaves the critical queue, which is for work that was just requested.
 func Deferred(runAt time.Time, reason string) Outcome {
-	return Outcome{&deferred, []any{reason, runAt}}
+	return Outcome{&deferred, named{"reason": reason, "run_at": runAt}}
 }
 
 // Abandoned is the outcome of a job that failed without a dead letter: there is nothing to inspect
 // or to retry.
-func Abandoned(code, detail string) Outcome { return Outcome{&abandoned, []any{code, detail}} }
+func Abandoned(code, detail string) Outcome {
+	return Outcome{&abandoned, named{"code": code, "detail": detail}}
+}
 
 // outcomeKind holds the statements of an outcome. They are built once, because prepared statements
 // are cached by their text.
 type outcomeKind struct {
-	set      string // of the job's UPDATE; its arguments are $4 and on
+	set      string // of the job's UPDATE
 	conclude string
 	logged   string // with an entry of the log
 }
 
 var (
-	completed = newOutcomeKind(`status = 'succeeded', reason = '', result = $4`, 1)
-	deferred  = newOutcomeKind(`status = 'queued', reason = $4, waited_for = $4, run_at = $5, generation = generation + 1, dispatched_at = NULL,
-		queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`, 2)
-	abandoned = newOutcomeKind(`status = 'failed', reason = $4, last_error_code = $4, last_error = $5, last_error_acme = NULL`, 2)
+	completed = newOutcomeKind(`status = 'succeeded', reason = '', result = @result`)
+	deferred  = newOutcomeKind(`status = 'queued', reason = @reason, waited_for = @reason, run_at = @run_at,
+		generation = generation + 1, dispatched_at = NULL, queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`)
+	abandoned = newOutcomeKind(`status = 'failed', reason = @code, last_error_code = @code, last_error = @detail, last_error_acme = NULL`)
 )
 
-func newOutcomeKind(set string, args int) outcomeKind {
-	domain := 3 + args + 1
-	entry := domain + domainArgs + 1
-	// A domain that is locked is left to who comes with a lock of their own: a group must not
-	// wait for it, and what holds the lock is likely to change the domain.
-	conclude := fmt.Sprintf(`
-		WITH held AS MATERIALIZED (
-			SELECT id FROM domains WHERE org_id = $%[1]d AND id = $%[2]d AND version = $%[3]d AND claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED
-		), job AS (
-			UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, %[4]s
-			FROM held WHERE jobs.id = $1 AND `+heldBy+`
-			RETURNING jobs.id
-		), dom AS (
-			UPDATE domains d SET claimed_by = '', claimed_until = NULL, %[5]s
-			FROM job WHERE d.id = $%[2]d
-		)`, domain, domain+1, domain+domainArgs, set, setDomain(domain))
+func newOutcomeKind(set string) outcomeKind {
+	sql := `WITH ` + holdDomain + `, ` + endJob(set, "held") + `, dom AS (` + concludeDomain + `)`
 	return outcomeKind{set: set,
-		conclude: conclude + `SELECT id FROM job`,
-		logged:   conclude + `, entry AS (` + insertAudit + ` SELECT ` + auditPlaces(entry) + ` FROM job) SELECT id FROM job`,
+		conclude: sql + ` SELECT id FROM job`,
+		logged:   sql + `, entry AS (` + insertEntry + ` FROM job) SELECT id FROM job`,
 	}
 }
 
-// Conclude writes a conclusion if the domain is as it was when that was drawn, nobody has it
-// locked, the worker holds it and the job, and there is one entry at most. Else it writes
-// nothing and returns false, and the conclusion is to be drawn again under the domain's lock.
-// The conclusions of many workers are committed together.
+// The statements that conclude a run are assembled from these parts, with concludeArgs. Each gives a
+// row, and writes anything at all, only if the domain is still at the version that the conclusion was
+// derived from, and the worker holds it and the job.
+const (
+	// holdDomain skips a domain that is locked by others: a group must not wait for it, and what
+	// holds the lock is likely to change the domain. A domain that its own transaction has locked is
+	// not skipped.
+	holdDomain = `held AS MATERIALIZED (
+			SELECT id FROM domains WHERE org_id = @org_id AND id = @domain_id AND version = @version AND claimed_by = @job
+			FOR NO KEY UPDATE SKIP LOCKED
+		)`
+
+	concludeDomain = `UPDATE domains d SET claimed_by = '', claimed_until = NULL, ` + setDomain + ` FROM job WHERE d.id = @domain_id`
+)
+
+// endJob releases the job if the CTE named from has a row; set is the rest of its UPDATE.
+func endJob(set, from string) string {
+	return `job AS (
+			UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = @now, ` + set + `
+			FROM ` + from + ` WHERE jobs.id = @job AND ` + heldBy + `
+			RETURNING jobs.id
+		)`
+}
+
+func concludeArgs(c *Claim, d *controlplane.Domain, now time.Time, more ...named) (named, error) {
+	args, err := saveDomainArgs(d, now)
+	more = append(more, args, named{"job": c.Job.ID, "worker": c.Worker, "version": d.Version})
+	return merge(more...), err
+}
+
+// statement returns the statement that writes the conclusion, with its first entry.
+func (k *Conclusion) statement(c *Claim, now time.Time) (string, named, error) {
+	sql, entry := k.Outcome.how.conclude, named(nil)
+	if len(k.Entries) > 0 {
+		sql, entry = k.Outcome.how.logged, entryArgs(&k.Entries[0])
+	}
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, entry)
+	return sql, args, err
+}
+
+// Conclude writes a conclusion if the domain has not changed since it was derived and is not locked,
+// the worker holds the domain and the job, and there is at most one entry. Otherwise it writes
+// nothing and returns false: derive the conclusion again under the domain's lock, and call
+// Tx.Conclude. The conclusions of many workers are committed together.
 func (s *Store) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time) (bool, error) {
-	domain, err := saveDomainArgs(k.Domain, now)
+	sql, args, err := k.statement(c, now)
 	if err != nil || len(k.Entries) > 1 {
 		return false, err
-	}
-	sql := k.Outcome.how.conclude
-	args := append([]any{c.Job.ID, c.Worker, now}, k.Outcome.args...)
-	args = append(append(args, domain...), k.Domain.Version)
-	if len(k.Entries) == 1 {
-		sql, args = k.Outcome.how.logged, append(args, auditArgs(&k.Entries[0])...)
 	}
 	return s.conclude(ctx, c, sql, args)
 }
 
-// conclude sends a conclusion with others'. It returns false where the statement found that it
-// must not be written.
-func (s *Store) conclude(ctx context.Context, c *Claim, sql string, args []any) (bool, error) {
-	var id string
-	err := translate(s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, sql, args...), "job", c.Job.ID)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return false, nil
+// Conclude writes a conclusion for a domain that the transaction has locked. It returns ErrClaimLost
+// if the worker no longer holds the domain and the job.
+func (t *Tx) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time) error {
+	sql, args, err := k.statement(c, now)
+	if err != nil {
+		return err
 	}
-	return err == nil, err
+	if err := t.conclude(ctx, c, sql, args); err != nil || len(k.Entries) == 0 {
+		return err
+	}
+	return t.Audit(ctx, k.Entries[1:]...)
 }
 
-// Conclude is the Store's, for a domain that the transaction has locked. Errors: ErrClaimLost.
-func (t *Tx) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time) error {
-	if err := t.SaveDomain(ctx, k.Domain, now); err != nil {
-		return err
+// conclude sends a statement that concludes a run, together with those of other workers. It returns
+// false if the statement wrote nothing.
+func (s *Store) conclude(ctx context.Context, c *Claim, sql string, args named) (bool, error) {
+	var id string
+	err := s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, sql, args)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
 	}
-	if err := t.Audit(ctx, k.Entries...); err != nil {
-		return err
+	return err == nil, translate(err, "job", c.Job.ID)
+}
+
+func (t *Tx) conclude(ctx context.Context, c *Claim, sql string, args named) error {
+	var id string
+	err := t.db.QueryRow(ctx, sql, args).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrClaimLost
 	}
-	return t.EndRun(ctx, c, k.Outcome, now)
+	return translate(err, "job", c.Job.ID)
 }
 
 // EndRun releases the claim on the job and its domain with the outcome o. It returns ErrClaimLost if
 // the worker no longer holds it.
 func (t *Tx) EndRun(ctx context.Context, c *Claim, o Outcome, now time.Time) error {
-	return t.release(ctx, c, now, o.how.set, o.args...)
+	return t.release(ctx, c, now, o.how.set, o.args)
 }

@@ -169,62 +169,53 @@ func (f DomainFilter) query(orgID string) (sql string, args []any, err error) {
 		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args)), args, nil
 }
 
-func addDomainJSON(d *controlplane.Domain, a controlplane.AuditEntry) (labels, conditions, after []byte, err error) {
-	if d.Labels == nil {
-		d.Labels = map[string]string{}
-	}
-	if labels, err = json.Marshal(d.Labels); err != nil {
-		return nil, nil, nil, err
-	}
-	if conditions, err = json.Marshal(d.Conditions); err != nil {
-		return nil, nil, nil, err
-	}
-	after, err = json.Marshal(a.After)
-	return labels, conditions, after, err
-}
-
 // SaveDomain writes every field of d that can change, and raises its version.
 func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now time.Time) error {
 	args, err := saveDomainArgs(d, now)
 	if err != nil {
 		return err
 	}
-	err = q.db.QueryRow(ctx, saveDomain, args...).Scan(&d.Version, &d.UpdatedAt)
+	err = q.db.QueryRow(ctx, saveDomain, args).Scan(&d.Version, &d.UpdatedAt)
 	return translate(err, "domain", d.ID)
 }
 
-var saveDomain = `UPDATE domains d SET ` + setDomain(1) + ` WHERE d.org_id = $1 AND d.id = $2 RETURNING d.version, d.updated_at`
+const (
+	saveDomain = `UPDATE domains d SET ` + setDomain + ` WHERE d.org_id = @org_id AND d.id = @domain_id RETURNING d.version, d.updated_at`
 
-// domainSet are the columns that SaveDomain writes, in the order of saveDomainArgs.
-var domainSet = [...]string{"status", "status_reason", "wildcard", "key_type", "csr_pem", "profile",
-	"preferred_chain", "ca", "auto_issue", "auto_renew", "labels", "conditions",
-	"certificate_id", "expires_at", "renew_at", "last_issued_at", "check_since", "check_attempts",
-	"forbidden_cas", "updated_at"}
+	// setDomain is the part of an UPDATE that writes what SaveDomain writes, with saveDomainArgs.
+	setDomain = `status = @status, status_reason = @status_reason, wildcard = @wildcard, key_type = @key_type,
+		csr_pem = @csr_pem, profile = @profile, preferred_chain = @preferred_chain, ca = @ca,
+		auto_issue = @auto_issue, auto_renew = @auto_renew, labels = @labels, conditions = @conditions,
+		certificate_id = @certificate_id, expires_at = @expires_at, renew_at = @renew_at,
+		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
+		last_issued_at = @last_issued_at, check_since = @check_since, check_attempts = @check_attempts,
+		forbidden_cas = @forbidden_cas, updated_at = @now, version = d.version + 1`
+)
 
-// domainArgs is how many arguments saveDomainArgs gives.
-const domainArgs = 2 + len(domainSet)
-
-// setDomain is what SaveDomain writes, with saveDomainArgs from the given place on.
-func setDomain(first int) string {
-	var set strings.Builder
-	for i, column := range domainSet {
-		fmt.Fprintf(&set, "%s = $%d, ", column, first+2+i)
-		if column == "renew_at" {
-			fmt.Fprintf(&set, "renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM $%d, ", first+2+i)
-		}
-	}
-	return set.String() + "version = d.version + 1"
-}
-
-func saveDomainArgs(d *controlplane.Domain, now time.Time) ([]any, error) {
-	labels, conditions, _, err := addDomainJSON(d, controlplane.AuditEntry{})
+func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
 	if d.ForbiddenCAs == nil {
 		d.ForbiddenCAs = []string{}
 	}
-	return []any{d.OrgID, d.ID, d.Status, d.StatusReason, d.Wildcard, d.KeyType, d.CSRPEM, d.Profile,
-		d.PreferredChain, d.CA, d.AutoIssue, d.AutoRenew, labels, conditions,
-		d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt, d.CheckSince, d.CheckAttempts,
-		d.ForbiddenCAs, now}, err
+	args, err := domainArgs(d)
+	return merge(args, named{"certificate_id": d.CertificateID, "expires_at": d.ExpiresAt, "renew_at": d.RenewAt,
+		"last_issued_at": d.LastIssuedAt, "check_since": d.CheckSince, "check_attempts": d.CheckAttempts,
+		"forbidden_cas": d.ForbiddenCAs, "now": now}), err
+}
+
+// domainArgs returns the arguments that name a domain, and those that a new one has, too.
+func domainArgs(d *controlplane.Domain) (named, error) {
+	if d.Labels == nil {
+		d.Labels = map[string]string{}
+	}
+	labels, err := json.Marshal(d.Labels)
+	if err != nil {
+		return nil, err
+	}
+	conditions, err := json.Marshal(d.Conditions)
+	return named{"org_id": d.OrgID, "domain_id": d.ID, "status": d.Status, "status_reason": d.StatusReason,
+		"wildcard": d.Wildcard, "key_type": d.KeyType, "csr_pem": d.CSRPEM, "profile": d.Profile,
+		"preferred_chain": d.PreferredChain, "ca": d.CA, "auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew,
+		"labels": labels, "conditions": conditions}, err
 }
 
 // DeleteDomain removes a domain with its jobs, orders, challenges and certificates.

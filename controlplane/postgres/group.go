@@ -43,17 +43,26 @@ type group struct {
 type grouped struct {
 	key   string
 	sql   string
-	args  []any
+	args  named
 	read  func(pgx.Row) error
 	err   error
 	alone bool // its group failed
 	sent  chan struct{}
 }
 
+// locking is a statement that locks rows first and gives no row where it could not. It has two
+// entry points: in a group it skips rows that others have locked, and alone it waits for them.
+type locking struct{ grouped, alone string }
+
+// newLocking returns a statement from its text for a group.
+func newLocking(grouped string) locking {
+	return locking{grouped: grouped, alone: strings.ReplaceAll(grouped, " SKIP LOCKED", "")}
+}
+
 // queryRow is a pool's QueryRow and Scan. The key orders the statements of a group, so that
 // groups lock in one order. When ctx ends first the statement may still be carried out, and
 // read may still be called.
-func (g *group) queryRow(ctx context.Context, key string, read func(pgx.Row) error, sql string, args ...any) error {
+func (g *group) queryRow(ctx context.Context, key string, read func(pgx.Row) error, sql string, args named) error {
 	s := &grouped{key: key, sql: sql, args: args, read: read, sent: make(chan struct{})}
 	g.add(s)
 	select {
@@ -62,7 +71,7 @@ func (g *group) queryRow(ctx context.Context, key string, read func(pgx.Row) err
 		return ctx.Err()
 	}
 	if s.alone {
-		return read(g.pool.QueryRow(ctx, sql, args...))
+		return read(g.pool.QueryRow(ctx, sql, args))
 	}
 	return s.err
 }
@@ -110,7 +119,7 @@ func (g *group) send(batch []*grouped) error {
 	slices.SortFunc(batch, func(a, b *grouped) int { return strings.Compare(a.key, b.key) })
 	b := &pgx.Batch{}
 	for _, s := range batch {
-		b.Queue(s.sql, s.args...)
+		b.Queue(s.sql, s.args)
 	}
 	results := g.pool.SendBatch(ctx, b)
 	for _, s := range batch {

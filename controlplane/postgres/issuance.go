@@ -2,92 +2,61 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Issuance is what a certificate that has come changes, all in one transaction: it is stored,
-// its order is over, the domain has it, and the job is completed.
+// Issuance is what an issued certificate changes, all in one transaction: the certificate is stored,
+// its order is closed, the domain refers to it, and the job is completed.
 type Issuance struct {
-	Domain      *controlplane.Domain // as it becomes; its Version is that of what it was made from
+	Domain      *controlplane.Domain // the new state, with the Version that it was derived from
 	Certificate *controlplane.Certificate
-	Replaces    string // the domain's certificate until now, empty for none
+	Replaces    string // the domain's previous certificate, empty for none
 	Order       *controlplane.Order
 	Watch       RenewalWatch
 	Entry       controlplane.AuditEntry
 	Result      map[string]any // of the job
 }
 
-// The places of an issuance's arguments: what release takes, the job's result, the domain, its
-// version, the entry, and then what is only of certificates.
-const (
-	issuanceDomain      = 5
-	issuanceVersion     = issuanceDomain + domainArgs
-	issuanceEntry       = issuanceVersion + 1
-	issuanceWatch       = issuanceEntry + entryArgs
-	issuanceCertificate = issuanceWatch + watchArgs
-	issuanceRest        = issuanceCertificate + certificateArgs
-)
-
-var concludeIssuance = fmt.Sprintf(`
-	WITH held AS MATERIALIZED (
-		SELECT id FROM domains WHERE org_id = $%[1]d AND id = $%[2]d AND version = $%[3]d AND claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED
-	), job AS (
-		UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = $3, %[4]s
-		FROM held WHERE jobs.id = $1 AND `+heldBy+`
-		RETURNING jobs.id
-	), dom AS (
-		UPDATE domains d SET claimed_by = '', claimed_until = NULL, %[5]s, %[6]s FROM job WHERE d.id = $%[2]d
-	), cert AS (
-		%[7]s SELECT %[8]s FROM job
-	), old AS (
-		UPDATE certificates SET replaced_by = $%[9]d FROM job WHERE org_id = $%[1]d AND certificates.id = $%[10]d
-	), ord AS (
-		UPDATE acme_orders SET step = 'stored', certificate_url = $%[12]d, error_code = '', error_detail = '', updated_at = $3
-		FROM job WHERE org_id = $%[1]d AND acme_orders.id = $%[11]d
-	), removed AS (
-		DELETE FROM challenges USING job WHERE org_id = $%[1]d AND order_id = $%[11]d
-	), entry AS (
-		%[13]s SELECT %[14]s FROM job
+var concludeIssuance = `
+	WITH ` + holdDomain + `
+	, ` + endJob(completed.set, "held") + `
+	, dom AS (
+		UPDATE domains d SET claimed_by = '', claimed_until = NULL, ` + setDomain + `, ` + setWatch + ` FROM job WHERE d.id = @domain_id
 	)
-	SELECT id FROM job`,
-	issuanceDomain, issuanceDomain+1, issuanceVersion, completed.set, setDomain(issuanceDomain), setWatch(issuanceWatch),
-	insertCertificate, places(issuanceCertificate, certificateArgs), issuanceCertificate, issuanceRest, issuanceRest+1, issuanceRest+2,
-	insertAudit, auditPlaces(issuanceEntry))
+	, cert AS (` + insertCertificate + ` FROM job)
+	, old AS (
+		UPDATE certificates SET replaced_by = @cert_id FROM job WHERE org_id = @org_id AND certificates.id = @replaces
+	)
+	, ord AS (
+		UPDATE acme_orders SET step = 'stored', certificate_url = @certificate_url, error_code = '', error_detail = '', updated_at = @now
+		FROM job WHERE org_id = @org_id AND acme_orders.id = @order_id
+	)
+	, removed AS (DELETE FROM challenges USING job WHERE org_id = @org_id AND order_id = @order_id)
+	, entry AS (` + insertEntry + ` FROM job)
+	SELECT id FROM job`
 
-// ConcludeIssuance is Conclude for a certificate that has come.
+func (k *Issuance) args(c *Claim, now time.Time) (named, error) {
+	return concludeArgs(c, k.Domain, now, entryArgs(&k.Entry), watchArgs(k.Watch), certificateArgs(k.Certificate),
+		named{"result": k.Result, "replaces": k.Replaces, "order_id": k.Order.ID, "certificate_url": k.Order.CertificateURL})
+}
+
+// ConcludeIssuance is Conclude for an issued certificate.
 func (s *Store) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now time.Time) (bool, error) {
-	domain, err := saveDomainArgs(k.Domain, now)
+	args, err := k.args(c, now)
 	if err != nil {
 		return false, err
 	}
-	args := append([]any{c.Job.ID, c.Worker, now, k.Result}, domain...)
-	args = append(append(args, k.Domain.Version), auditArgs(&k.Entry)...)
-	args = append(append(args, watchArgsOf(k.Watch)...), certificateArgsOf(k.Certificate)...)
-	args = append(args, k.Replaces, k.Order.ID, k.Order.CertificateURL)
 	return s.conclude(ctx, c, concludeIssuance, args)
 }
 
-// ConcludeIssuance is the Store's, for a domain that the transaction has locked. Errors:
-// ErrClaimLost.
+// ConcludeIssuance writes what an issued certificate changes for a domain that the transaction has
+// locked. It returns ErrClaimLost if the worker no longer holds the domain and the job.
 func (t *Tx) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now time.Time) error {
-	// First that the job is still this worker's: another may have stored what comes next.
-	if err := t.CompleteJob(ctx, c, now, k.Result); err != nil {
+	args, err := k.args(c, now)
+	if err != nil {
 		return err
 	}
-	if err := t.AddCertificate(ctx, k.Certificate, k.Replaces); err != nil {
-		return err
-	}
-	if err := t.CloseOrder(ctx, k.Order, controlplane.StepStored, "", "", now); err != nil {
-		return err
-	}
-	if err := t.SaveDomain(ctx, k.Domain, now); err != nil {
-		return err
-	}
-	if err := t.BeginRenewalWatch(ctx, k.Domain.OrgID, k.Domain.ID, k.Watch); err != nil {
-		return err
-	}
-	return t.Audit(ctx, k.Entry)
+	return t.conclude(ctx, c, concludeIssuance, args)
 }

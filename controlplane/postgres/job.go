@@ -104,12 +104,9 @@ func (f JobFilter) query(orgID string) (sql string, args []any) {
 // AddJob stores a job, unless the domain has an open one in the same slot: then that one is
 // returned, and false.
 func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane.Job, bool, error) {
-	rows, err := q.db.Query(ctx, `
-		INSERT INTO jobs AS j (id, org_id, domain_id, certificate_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+	rows, err := q.db.Query(ctx, insertJob+`
 		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
-		RETURNING `+jobColumns,
-		j.ID, j.OrgID, j.DomainID, j.CertificateID, j.Type, j.Slot(), j.Queue, j.Reason, j.RunAt, j.RequestID, j.CreatedAt)
+		RETURNING `+jobColumns, jobArgs(j))
 	if err != nil {
 		return nil, false, translate(err, "domain", j.DomainID)
 	}
@@ -125,6 +122,18 @@ func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane
 	}
 	open, err := q.OpenJob(ctx, j.OrgID, j.DomainID, j.Slot())
 	return open, false, err
+}
+
+// insertJob stores one job, with jobArgs. A FROM clause may follow it.
+const insertJob = `INSERT INTO jobs AS j (id, org_id, domain_id, certificate_id, type, slot, queue, reason, run_at, request_id,
+		created_at, updated_at)
+	SELECT @new_job, @job_org_id, @job_domain_id, @job_certificate_id, @job_type, @job_slot, @job_queue, @job_reason, @job_run_at,
+		@job_request_id, @job_created_at, @job_created_at`
+
+func jobArgs(j *controlplane.Job) named {
+	return named{"new_job": j.ID, "job_org_id": j.OrgID, "job_domain_id": j.DomainID, "job_certificate_id": j.CertificateID,
+		"job_type": j.Type, "job_slot": j.Slot(), "job_queue": j.Queue, "job_reason": j.Reason, "job_run_at": j.RunAt,
+		"job_request_id": j.RequestID, "job_created_at": j.CreatedAt}
 }
 
 // OpenJob returns the domain's job in the slot that is queued or running.

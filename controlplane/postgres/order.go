@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +23,7 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	return o, err
 }
 
-// OpenOrder returns the domain's order that is under way, nil if there is none.
+// OpenOrder returns the domain's order in progress, nil if it has none.
 func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*controlplane.Order, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+orderColumns+` FROM acme_orders o
 		WHERE o.org_id = $1 AND o.domain_id = $2 AND o.step NOT IN ('stored', 'failed')`, orgID, domainID)
@@ -51,48 +50,53 @@ func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Ord
 	return &o, nil
 }
 
-// BeginOrder stores a new order with its audit entry, while the claim holds. A domain can have
-// one under way at a time.
+// BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order in
+// progress at a time. It returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
-	args := append([]any{c.Job.ID, c.Worker, c.Job.DomainID}, auditArgs(&a)...)
-	args = append(args, o.ID, o.OrgID, o.JobID, o.CA, o.Step, o.Names, o.Target, o.KeyType, o.Profile, o.PreferredChain, o.Replaces, o.CSR, o.SealedKey, o.CreatedAt)
-	return s.underClaim(ctx, &s.concluding, c, beginOrder, args...)
+	return s.underClaim(ctx, &s.concluding, c, beginOrder, merge(entryArgs(&a), named{
+		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step, "names": o.Names, "target": o.Target,
+		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain, "replaces": o.Replaces, "csr": o.CSR,
+		"sealed_key": o.SealedKey, "created_at": o.CreatedAt}))
 }
 
-var beginOrder = newClaimed(`, added AS (
-		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain, replaces, csr, sealed_key, created_at, updated_at)
-		SELECT $17, $18, $3, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $30 FROM held
-		ON CONFLICT (id) DO NOTHING -- it is sent again where it is not known that it came
+// A statement that may have been committed is sent again, hence ON CONFLICT.
+var beginOrder = newUnderClaim(`, added AS (
+		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain,
+			replaces, csr, sealed_key, created_at, updated_at)
+		SELECT @order_id, @org_id, @domain, @job_id, @ca, @step, @names, @target, @key_type, @profile, @preferred_chain,
+			@replaces, @csr, @sealed_key, @created_at, @created_at FROM held
+		ON CONFLICT (id) DO NOTHING
 		RETURNING id
-	), entry AS (` + insertAudit + ` SELECT ` + auditPlaces(4) + ` FROM added)
+	), entry AS (` + insertEntry + ` FROM added)
 	SELECT one FROM held`)
 
-// SaveOrder records how far an order has come, while the claim holds. That the CA has made
-// the order is on disk when it returns; later steps the CA tells again, should the server
-// crash.
+// SaveOrder records the progress of an order, under the claim. When it returns for the step ordered,
+// the step is on disk. Later steps need not be: the CA reports them again if the server crashes. It
+// returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
 	g := &s.recording
 	if o.Step == controlplane.StepOrdered {
 		g = &s.concluding
 	}
-	err := s.underClaim(ctx, g, c, saveOrder, recordArgs(c, o, now)...)
+	err := s.underClaim(ctx, g, c, saveOrder, orderArgs(o, now))
 	if err == nil {
 		o.UpdatedAt = now
 	}
 	return err
 }
 
-// recordOrder writes how far an order has come; saved has a row where the claim holds.
+// recordOrder records the progress of an order, with orderArgs; its CTE saved has a row if the claim
+// holds.
 const recordOrder = `, saved AS (
-		UPDATE acme_orders o SET step = $6, order_url = $7, certificate_url = $8, txt_values = $9, replaces = $10,
-			error_code = $11, error_detail = $12, expires_at = $13, updated_at = $14
-		FROM held WHERE o.org_id = $4 AND o.id = $5
+		UPDATE acme_orders o SET step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values,
+			replaces = @replaces, error_code = @error_code, error_detail = @error_detail, expires_at = @expires_at, updated_at = @now
+		FROM held WHERE o.org_id = @org_id AND o.id = @order_id
 		RETURNING o.id
 	)`
 
-var saveOrder = newClaimed(recordOrder + ` SELECT 1 FROM saved`)
+var saveOrder = newUnderClaim(recordOrder + ` SELECT 1 FROM saved`)
 
-func recordArgs(c *Claim, o *controlplane.Order, now time.Time) []any {
+func orderArgs(o *controlplane.Order, now time.Time) named {
 	var expires *time.Time
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
@@ -100,56 +104,38 @@ func recordArgs(c *Claim, o *controlplane.Order, now time.Time) []any {
 	if o.Values == nil {
 		o.Values = []string{}
 	}
-	return []any{c.Job.ID, c.Worker, c.Job.DomainID, o.OrgID, o.ID, o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces,
-		o.ErrorCode, o.ErrorDetail, expires, now}
+	return named{"org_id": o.OrgID, "order_id": o.ID, "step": o.Step, "order_url": o.OrderURL, "certificate_url": o.CertificateURL,
+		"values": o.Values, "replaces": o.Replaces, "error_code": o.ErrorCode, "error_detail": o.ErrorDetail,
+		"expires_at": expires, "now": now}
 }
 
-// PublishChallenges records an order as SaveOrder does and puts its TXT values into the zone,
-// while the claim holds. Every replica of the name server is told when that is committed.
+// PublishChallenges records an order like SaveOrder and publishes its TXT values in the zone, under
+// the claim. The commit notifies every replica of the name server. It returns ErrClaimLost if the
+// worker no longer holds the job.
 func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
-	err := s.underClaim(ctx, &s.recording, c, publishChallenges, append(recordArgs(c, o, now), o.Target, expires)...)
+	err := s.underClaim(ctx, &s.recording, c, publishChallenges,
+		merge(orderArgs(o, now), named{"target": o.Target, "challenge_expires_at": expires}))
 	if err == nil {
 		o.UpdatedAt = now
 	}
 	return err
 }
 
-var publishChallenges = newClaimed(recordOrder + `, published AS (
+var publishChallenges = newUnderClaim(recordOrder + `, published AS (
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
-		SELECT $15, v, $4, $3, saved.id, $16, $14 FROM saved, unnest($9::text[]) v
+		SELECT @target, v, @org_id, @domain, saved.id, @challenge_expires_at, @now FROM saved, unnest(@values::text[]) v
 		ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id
 	)
 	SELECT 1 FROM saved`)
 
-// claimed is a statement that begins with holdClaim and gives one row where the claim holds.
-type claimed struct {
-	free string // gives none, either, where somebody has the domain or the job locked for a moment
-	sure string
-}
-
-func newClaimed(rest string) claimed {
-	return claimed{free: holdClaimFree + rest, sure: holdClaim + rest}
-}
-
-// underClaim sends a statement together with those of other workers, and waits for a lock by
-// itself alone. Errors: ErrClaimLost.
-func (s *Store) underClaim(ctx context.Context, g *group, c *Claim, what claimed, args ...any) error {
-	read := func(row pgx.Row) error { return row.Scan(new(int)) }
-	err := g.queryRow(ctx, c.Job.ID, read, what.free, args...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = read(g.pool.QueryRow(ctx, what.sure, args...))
-	}
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrClaimLost
-	}
-	return translate(err, "domain", c.Job.DomainID)
-}
-
-// CloseOrder ends an order, so that another can be begun, and removes its challenges.
+// CloseOrder closes an order, so that the domain can have another one, and removes its challenges.
 func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string, now time.Time) error {
 	_, err := t.db.Exec(ctx, `
-		WITH removed AS (DELETE FROM challenges WHERE org_id = $1 AND order_id = $2)
-		UPDATE acme_orders SET step = $3, certificate_url = $4, error_code = $5, error_detail = $6, updated_at = $7 WHERE org_id = $1 AND id = $2`,
-		o.OrgID, o.ID, step, o.CertificateURL, code, detail, now)
+		WITH removed AS (DELETE FROM challenges WHERE org_id = @org_id AND order_id = @order_id)
+		UPDATE acme_orders SET step = @step, certificate_url = @certificate_url, error_code = @error_code,
+			error_detail = @error_detail, updated_at = @now
+		WHERE org_id = @org_id AND id = @order_id`,
+		named{"org_id": o.OrgID, "order_id": o.ID, "step": step, "certificate_url": o.CertificateURL,
+			"error_code": code, "error_detail": detail, "now": now})
 	return translate(err, "", "")
 }

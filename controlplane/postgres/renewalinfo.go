@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,9 +50,11 @@ func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info contr
 		start, end = &info.WindowStart, &info.WindowEnd
 	}
 	_, err := q.db.Exec(ctx, `
-		UPDATE domains SET ari_start = coalesce($4, ari_start), ari_end = coalesce($5, ari_end), ari_checked_at = $6, ari_check_at = $7
-		WHERE org_id = $1 AND id = $2 AND certificate_id = $3`,
-		r.OrgID, r.DomainID, r.CertificateID, start, end, info.CheckedAt, info.CheckAgainAt)
+		UPDATE domains SET ari_start = coalesce(@start, ari_start), ari_end = coalesce(@end, ari_end),
+			ari_checked_at = @checked_at, ari_check_at = @check_at
+		WHERE org_id = @org_id AND id = @domain_id AND certificate_id = @certificate_id`,
+		named{"org_id": r.OrgID, "domain_id": r.DomainID, "certificate_id": r.CertificateID, "start": start, "end": end,
+			"checked_at": info.CheckedAt, "check_at": info.CheckAgainAt})
 	return translate(err, "domain", r.DomainID)
 }
 
@@ -80,24 +81,18 @@ type RenewalWatch struct {
 	WarnAt        time.Time     // when its end is near
 }
 
-// BeginRenewalWatch puts what is known of a domain's renewal in the place of what was known
-// for the certificate before.
+// BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.
 func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
-	_, err := t.db.Exec(ctx, beginWatch, append([]any{orgID, domainID}, watchArgsOf(w)...)...)
+	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+` WHERE org_id = @org_id AND id = @domain_id`,
+		merge(watchArgs(w), named{"org_id": orgID, "domain_id": domainID}))
 	return translate(err, "domain", domainID)
 }
 
-var beginWatch = `UPDATE domains SET ` + setWatch(3) + ` WHERE org_id = $1 AND id = $2`
+// setWatch is the part of an UPDATE of a domain that BeginRenewalWatch writes, with watchArgs.
+const setWatch = `renewal_draw = @draw, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = @ari_check_at,
+	rehearse_at = @rehearse_at, rehearse_every = @rehearse_every, warn_at = @warn_at`
 
-// watchArgs is how many arguments watchArgsOf gives.
-const watchArgs = 5
-
-// setWatch is what BeginRenewalWatch writes, with watchArgsOf from the given place on.
-func setWatch(first int) string {
-	return fmt.Sprintf(`renewal_draw = $%d, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = $%d,
-		rehearse_at = $%d, rehearse_every = $%d, warn_at = $%d`, first, first+1, first+2, first+3, first+4)
-}
-
-func watchArgsOf(w RenewalWatch) []any {
-	return []any{w.Draw, w.CheckAt, w.RehearseAt, w.RehearseEvery, w.WarnAt}
+func watchArgs(w RenewalWatch) named {
+	return named{"draw": w.Draw, "ari_check_at": w.CheckAt, "rehearse_at": w.RehearseAt,
+		"rehearse_every": w.RehearseEvery, "warn_at": w.WarnAt}
 }
