@@ -22,15 +22,11 @@ const (
 	CauseResolverUnreachable = "resolver-unreachable"
 )
 
-// IsCause reports whether a code is one of the doctor's causes: something in DNS.
-func IsCause(code string) bool {
-	switch code {
-	case CauseCNAMEMissing, CauseCNAMEMismatch, CauseCNAMEDoubledLabel, CauseCNAMEProxied, CauseCNAMEChainLoop, CauseCNAMEChainTooLong, CauseTXTConflict,
-		CauseZoneNotFound, CauseNameserversDisagree, CauseNameserverLame, CauseNegativeCached, CauseDNSSECBogus, CauseCAAForbids, CauseCAALookupFailed,
-		CauseResolverUnreachable:
-		return true
-	}
-	return false
+// IsCause reports whether a code is one of the doctor's causes: a misconfiguration in DNS, or
+// resolvers that are unreachable.
+func IsCause[T ~string](code T) bool {
+	c, _ := CodeOf(code)
+	return c.In&InDiagnosis != 0 && c.Code != CauseOK
 }
 
 // Diagnosis is one thing that a look at a domain found, with what was seen, what was

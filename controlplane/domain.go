@@ -1,7 +1,6 @@
 package controlplane
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -27,32 +26,6 @@ func (s DomainStatus) Valid() bool {
 	return false
 }
 
-// ConditionType names one thing that can be true or false of a domain.
-type ConditionType string
-
-// The conditions of a domain, in the order in which they are shown.
-const (
-	DNSReady         ConditionType = "DNSReady"
-	CertificateReady ConditionType = "CertificateReady"
-	RenewalOnTrack   ConditionType = "RenewalOnTrack"
-)
-
-// Condition says whether one thing is true of a domain, why, and when it is looked at again.
-type Condition struct {
-	Type          ConditionType `json:"type"`
-	Status        string        `json:"status"` // "true", "false" or "unknown"
-	Reason        string        `json:"reason"` // stable code
-	Message       string        `json:"message"`
-	Observed      string        `json:"observed,omitempty"`       // see Observed: at most 10 values of 255 characters
-	ObservedCount int           `json:"observed_count,omitempty"` // of all values
-	Expected      string        `json:"expected,omitempty"`
-	Fix           string        `json:"fix,omitempty"`
-	LastCheckedAt *time.Time    `json:"last_checked_at,omitempty"`
-	NextCheckAt   *time.Time    `json:"next_check_at,omitempty"`
-
-	ACME json.RawMessage `json:"acme,omitempty"` // the CA's problem document, where the cause is the CA's
-}
-
 // Options are what a customer may choose for a domain.
 type Options struct {
 	Wildcard       bool
@@ -73,7 +46,7 @@ type Domain struct {
 	Name         string
 	Target       string // label in the validation zone, without the zone
 	Status       DomainStatus
-	StatusReason string
+	StatusReason Reason
 	Options
 	Conditions    []Condition
 	CertificateID string
@@ -86,32 +59,6 @@ type Domain struct {
 	Version       int64     // grows with every change; the ETag is made of it
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
-}
-
-// Condition returns the domain's condition of type t, "unknown" if it was never set.
-func (d *Domain) Condition(t ConditionType) Condition {
-	for _, c := range d.Conditions {
-		if c.Type == t {
-			return c
-		}
-	}
-	return Condition{Type: t, Status: "unknown"}
-}
-
-// SetCondition puts c in place of the condition of its type, in the order of display.
-func (d *Domain) SetCondition(c Condition) {
-	order := []ConditionType{DNSReady, CertificateReady, RenewalOnTrack}
-	next := make([]Condition, 0, len(order))
-	for _, t := range order {
-		if t == c.Type {
-			next = append(next, c)
-			continue
-		}
-		if old := d.Condition(t); old.Reason != "" {
-			next = append(next, old)
-		}
-	}
-	d.Conditions = next
 }
 
 // HasCertificate reports whether the domain has one that is valid at now.

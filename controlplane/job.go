@@ -91,8 +91,8 @@ type Job struct {
 	Type           JobType
 	Status         JobStatus
 	Queue          Queue
-	Reason         string // why it waits, in a stable code; empty when it does not
-	WaitedFor      string // the last reason for which it was put back since it began or failed; empty for none
+	Reason         Reason // why it waits; empty when it does not
+	WaitedFor      Reason // the last reason for which it was put back since it began or failed; empty for none
 	Attempts       int    // failures so far in this life
 	Generation     int
 	RunAt          time.Time

@@ -13,9 +13,6 @@ const (
 	LimitByCA                 = "rate-limited" // one that the CA did not name when it refused an order
 )
 
-// ReasonOrderBudget is why a job waits whose organization has used up its budget of orders.
-const ReasonOrderBudget = "order-budget"
-
 // BudgetPeriod is the time for which an organization has its budget of orders.
 const BudgetPeriod = 24 * time.Hour
 

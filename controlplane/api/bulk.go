@@ -5,6 +5,7 @@ import (
 
 	"github.com/oapi-codegen/nullable"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -62,7 +63,7 @@ func (a *API) refuse(c *call, one *BulkDomainResult, err error) {
 	p := asHTTPError(err).problem
 	one.Status, one.Code, one.Detail, one.Fix = Refused, orNull(p.Code), orNull(p.Message), orNull(p.Fix)
 	if p.Fix == "" {
-		one.Fix = orNull(a.pages.page(p.Code).Fix)
+		one.Fix = orNull(controlplane.FixOf(p.Code))
 	}
 	fields, total := listed(p, maxEntryErrors)
 	one.ErrorsTotal = total

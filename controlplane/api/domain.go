@@ -196,7 +196,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 	}
 	conditions := make([]Condition, len(d.Conditions))
 	for i, c := range d.Conditions {
-		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: c.Reason, Message: c.Message,
+		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: string(c.Reason), Message: c.Message,
 			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount), Expected: optional(c.Expected), Fix: optional(c.Fix),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
 		if len(c.ACME) > 0 {
@@ -204,7 +204,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		}
 	}
 	return Domain{
-		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status), StatusReason: d.StatusReason, Delegation: delegationBody(record),
+		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status), StatusReason: string(d.StatusReason), Delegation: delegationBody(record),
 		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType), CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
 		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue, AutoRenew: d.AutoRenew, Labels: labels,
 		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt), RenewAt: timeOrNull(d.RenewAt),

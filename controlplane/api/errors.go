@@ -114,9 +114,9 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if e.status >= http.StatusInternalServerError || p.Err != nil {
 		a.logError(r.Context(), c, err)
 	}
-	page := a.pages.page(p.Code)
+	entry, _ := controlplane.CodeOf(p.Code)
 	doc := document{
-		Type: a.config.PublicURL + "/problems/" + p.Code, Title: page.Title, Status: e.status, Detail: p.Message,
+		Type: a.config.PublicURL + "/problems/" + p.Code, Title: entry.Title, Status: e.status, Detail: p.Message,
 		Code: p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID,
 	}
 	doc.Errors, doc.Total = listed(p, maxErrors)
@@ -124,7 +124,7 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 		doc.Title = http.StatusText(e.status)
 	}
 	if doc.Fix == "" {
-		doc.Fix = page.Fix
+		doc.Fix = entry.Fix
 	}
 	if !p.RetryAt.IsZero() {
 		at := p.RetryAt.UTC()

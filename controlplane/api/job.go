@@ -102,7 +102,7 @@ type jobError = struct {
 // jobBody returns a job as the contract describes it.
 func jobBody(j *controlplane.Job) Job {
 	body := Job{
-		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID, CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status), Reason: j.Reason, Attempts: j.Attempts,
+		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID, CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,
 		RunAt: j.RunAt.UTC(), LastError: nullable.NewNullNullable[jobError](), DeadLetteredAt: timeOrNull(j.DeadLetteredAt),
 		Result: nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(), UpdatedAt: j.UpdatedAt.UTC(),
 	}

@@ -1,6 +1,10 @@
 package dashboard
 
-import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+import (
+	"cmp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
 
 // conditionView is one condition, with what to do about it and when it is looked at again.
 type conditionView struct {
@@ -17,22 +21,12 @@ type conditionView struct {
 	Next     step // always says something
 }
 
-// conditionTitles are in the order of display.
-var conditionTitles = []struct {
-	kind  controlplane.ConditionType
-	title string
-}{
-	{controlplane.DNSReady, "DNS record"},
-	{controlplane.CertificateReady, "Certificate"},
-	{controlplane.RenewalOnTrack, "Renewal"},
-}
-
 func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	var views []conditionView
-	for _, t := range conditionTitles {
-		c := d.Condition(t.kind)
-		view := conditionView{ID: "condition-" + string(t.kind), Title: t.title, Pill: conditionPill(c), Reason: c.Reason, Message: c.Message,
-			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(t.kind), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
+	for _, k := range controlplane.ConditionKinds() {
+		c := d.Condition(k.Type)
+		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title, Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
+			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
 		if c.Status != "false" { // there is nothing to mend
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
@@ -44,22 +38,18 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	return views
 }
 
-// conditionFixes say in the dashboard's terms what the conditions' own texts say in the API's.
-var conditionFixes = map[string]string{
-	reasonAwaitingIssue: "Press “Issue now”.",
-	reasonRenewalOff:    "Press “Renew now” in time.",
-	reasonRevoked:       "Press “Renew now” to order a new one.",
-	reasonCompromised:   "Send a certificate request that was made with another key, as csr_pem through the API or Terraform. The renewal follows.",
+// conditionFix returns the fix of a condition, in the dashboard's terms where the catalog has one.
+func conditionFix(d *controlplane.Domain, c controlplane.Condition) string {
+	reason := c.Reason
+	if reason == controlplane.ReasonRevoked && isHeldBack(d) {
+		reason = controlplane.ReasonCSRKeyCompromised
+	}
+	return cmp.Or(entryOf(reason).DashboardFix, c.Fix)
 }
 
-func conditionFix(d *controlplane.Domain, c controlplane.Condition) string {
-	if c.Reason == reasonRevoked && d.Condition(controlplane.RenewalOnTrack).Reason == reasonCompromised {
-		return conditionFixes[reasonCompromised]
-	}
-	if fix, ok := conditionFixes[c.Reason]; ok {
-		return fix
-	}
-	return c.Fix
+// isHeldBack reports whether the domain waits for a CSR with another key.
+func isHeldBack(d *controlplane.Domain) bool {
+	return d.Condition(controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised
 }
 
 // nextCheck says when a condition is looked at again, or what makes that happen.

@@ -152,20 +152,20 @@ func summary(d *controlplane.Domain) string {
 	}
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
-		if d.StatusReason == reasonAwaitingIssue {
+		if d.StatusReason == controlplane.ReasonAwaitingIssue {
 			return say(cert, "The DNS record is right. The certificate is ordered when you ask for it.")
 		}
 		return say(dns, "The CNAME has not been seen yet.")
 	case controlplane.DomainIssuing:
-		if cert.Reason == reasonNotIssued {
+		if cert.Reason == controlplane.ReasonNotIssued {
 			return "The DNS record is right. The certificate is being ordered."
 		}
 		return say(cert, "The DNS record is right. The certificate is being ordered.")
 	case controlplane.DomainActive:
 		switch {
-		case cert.Reason == reasonRevoked:
+		case cert.Reason == controlplane.ReasonRevoked:
 			return say(cert, "The certificate was revoked.")
-		case renewal.Status == "false" && renewal.Reason != reasonRenewalOff:
+		case renewal.Status == "false" && renewal.Reason != controlplane.ReasonAutoRenewOff:
 			return say(renewal, "The certificate is valid, but its renewal fails.")
 		case d.AutoRenew:
 			return "The certificate is valid and renews by itself. There is nothing to do."
@@ -188,12 +188,12 @@ func actions(d *controlplane.Domain) []action {
 	if d.CertificateID != "" {
 		order = action{ID: "renew", URL: base + "/renew", Label: "Renew now", Icon: "cycle"}
 	}
-	waits := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != reasonAwaitingIssue
+	waits := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != controlplane.ReasonAwaitingIssue
 	if waits || d.Condition(controlplane.DNSReady).Status == "false" {
 		check.Primary = true
 		return []action{check, order}
 	}
-	order.Primary = d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError || d.Condition(controlplane.CertificateReady).Reason == reasonRevoked
+	order.Primary = d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError || d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked
 	return []action{order, check}
 }
 

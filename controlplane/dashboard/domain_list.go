@@ -107,7 +107,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {
 	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d), Warning: warningPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
 	switch {
-	case row.Warning != nil && d.Condition(controlplane.CertificateReady).Reason != reasonRevoked:
+	case row.Warning != nil && d.Condition(controlplane.CertificateReady).Reason != controlplane.ReasonRevoked:
 		row.Reason = reason(d.Condition(controlplane.RenewalOnTrack).Reason)
 	case d.Status != controlplane.DomainActive:
 		row.Reason = reason(d.StatusReason)

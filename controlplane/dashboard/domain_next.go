@@ -17,7 +17,7 @@ type step struct {
 func (v *visit) nextStep(d *controlplane.Domain) step {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
-		if d.StatusReason == reasonAwaitingIssue {
+		if d.StatusReason == controlplane.ReasonAwaitingIssue {
 			return step{Words: "Waits for “Issue now”"}
 		}
 		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check is due")

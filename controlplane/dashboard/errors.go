@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"strconv"
@@ -98,30 +99,9 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	}
 }
 
-// fixes say in the dashboard's terms what the errors' own texts say in the API's.
-var fixes = map[string]string{
-	controlplane.CodeRateLimited: "Wait a moment, then try again.",
-	"too-many-failures":          "Wait a minute, then sign in again. If a program on your network uses an expired token, replace or stop it.",
-	"too-many-sign-ins":          "Wait a minute, then sign in again.",
-	"too-many-lookups":           "Try again later, or invite the person with a link.",
-	"too-many-organizations":     "Try again tomorrow, or use an organization that you have.",
-	"no-certificate":             "Order the first one with “Issue now”.",
-	"job-succeeded":              "Start new work with the buttons on the domain’s page.",
-	"name-wildcard":              "Enter the name without “*.” and tick “Also cover all names one level below”.",
-	"webhook-disabled":           "Enable it first, with the form on the webhook’s page.",
-	"range-invalid":              "Choose a start within the last 30 days, and before the end.",
-	"password-empty":             "Type the password that the file is to be opened with.",
-	"csr-key-compromised":        "Revoke it without ordering a new one. Then send a request made with another key, as csr_pem through the API or Terraform: a certificate follows.",
-	"role-unknown":               "Choose one of them.",
-	"not-found":                  "It may have been deleted, or belong to another organization. Check the address.",
-}
-
 // fixFor returns what a person at the dashboard can do about an error.
 func fixFor(e *controlplane.Error) string {
-	if fix, ok := fixes[e.Code]; ok {
-		return fix
-	}
-	return e.Fix
+	return cmp.Or(entryOf(e.Code).DashboardFix, e.Fix)
 }
 
 func pageNotFound(http.ResponseWriter, *visit) error {

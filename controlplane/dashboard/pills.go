@@ -9,20 +9,11 @@ type pill struct {
 	Label string
 }
 
-// Reasons that the pages know by themselves.
-const (
-	reasonAwaitingIssue = "awaiting-issue" // the record is right, and nobody has asked for a certificate
-	reasonRenewalOff    = "auto-renew-off"
-	reasonRevoked       = "revoked"
-	reasonNotIssued     = "not-issued"
-	reasonCompromised   = "csr-key-compromised"
-)
-
 // statusPill is a domain's status.
 func statusPill(d *controlplane.Domain) pill {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
-		if d.StatusReason == reasonAwaitingIssue {
+		if d.StatusReason == controlplane.ReasonAwaitingIssue {
 			return pill{"info", "clock", "Ready to issue"}
 		}
 		return pill{"warn", "clock", "Waiting for DNS"}
@@ -43,11 +34,11 @@ func warningPill(d *controlplane.Domain) *pill {
 	}
 	renewal := d.Condition(controlplane.RenewalOnTrack)
 	switch {
-	case d.Condition(controlplane.CertificateReady).Reason == reasonRevoked:
+	case d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked:
 		return &pill{"danger", "cross", "Revoked"}
-	case renewal.Reason == reasonRenewalOff:
+	case renewal.Reason == controlplane.ReasonAutoRenewOff:
 		return &pill{"neutral", "dot", "Not renewed"}
-	case renewal.Status == "false":
+	case renewal.Status == controlplane.ConditionFalse:
 		return &pill{"warn", "alert", "Renewal failing"}
 	}
 	return nil
@@ -87,34 +78,18 @@ func jobPill(j *controlplane.Job) pill {
 // conditionPill says whether a condition holds. What is not there yet and not wrong either is
 // waiting.
 func conditionPill(c controlplane.Condition) pill {
-	words, ok := conditionWords[c.Type]
-	if !ok {
-		words.holds, words.not = "Yes", "No"
-	}
+	kind, entry := controlplane.ConditionKindOf(c.Type), entryOf(c.Reason)
 	switch {
-	case c.Status == "true":
-		return pill{"ok", "check", words.holds}
-	case c.Reason == reasonRenewalOff:
+	case c.Status == controlplane.ConditionTrue:
+		return pill{"ok", "check", kind.True}
+	case c.Reason == controlplane.ReasonAutoRenewOff:
 		return pill{"neutral", "dot", "Off"}
-	case c.Reason == reasonRevoked:
+	case c.Reason == controlplane.ReasonRevoked:
 		return pill{"danger", "cross", "Revoked"}
-	case c.Status == "false" && waiting[c.Reason]:
+	case c.Status == controlplane.ConditionFalse && entry.Pending:
 		return pill{"warn", "clock", "Not yet"}
-	case c.Status == "false":
-		return pill{"danger", "alert", words.not}
+	case c.Status == controlplane.ConditionFalse:
+		return pill{"danger", "alert", kind.False}
 	}
 	return pill{"neutral", "clock", "Not known yet"}
-}
-
-// conditionWords say that a condition holds, and that it does not.
-var conditionWords = map[controlplane.ConditionType]struct{ holds, not string }{
-	controlplane.DNSReady:         {"In place", "Not right"},
-	controlplane.CertificateReady: {"Valid", "Missing"},
-	controlplane.RenewalOnTrack:   {"On track", "Failing"},
-}
-
-// waiting are the reasons for which a condition is false while nothing is wrong.
-var waiting = map[string]bool{
-	controlplane.CauseCNAMEMissing: true, "cname-unchecked": true, reasonNotIssued: true, reasonAwaitingIssue: true, "issuing": true,
-	controlplane.CauseNegativeCached: true,
 }

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -22,51 +23,15 @@ func jobTitle(t controlplane.JobType) string {
 	return plain(string(t))
 }
 
-// reasonWords say stable codes to people. A code that is not here is shown with its hyphens
-// taken out, which is what codes are named for.
-var reasonWords = map[string]string{
-	"cname-unchecked":                     "Not looked for yet",
-	controlplane.CauseOK:                  "As it should be",
-	controlplane.CauseCNAMEMissing:        "The CNAME is not there yet",
-	controlplane.CauseCNAMEMismatch:       "The CNAME points elsewhere",
-	controlplane.CauseCNAMEDoubledLabel:   "The record’s host holds the domain twice",
-	controlplane.CauseCNAMEProxied:        "The CNAME is hidden by a proxy",
-	controlplane.CauseCNAMEChainLoop:      "The CNAMEs lead in a circle",
-	controlplane.CauseCNAMEChainTooLong:   "The chain of CNAMEs is too long",
-	controlplane.CauseTXTConflict:         "A TXT record is in the way",
-	controlplane.CauseZoneNotFound:        "The DNS zone does not exist",
-	controlplane.CauseNameserversDisagree: "The name servers disagree",
-	controlplane.CauseNameserverLame:      "A name server does not answer for the zone",
-	controlplane.CauseNegativeCached:      "Resolvers still remember that it was missing",
-	controlplane.CauseDNSSECBogus:         "The zone’s DNSSEC is broken",
-	controlplane.CauseCAALookupFailed:     "The CAA records cannot be read",
-	controlplane.CauseResolverUnreachable: "No resolver could be asked",
-	"delegation-timeout":                  "Not found within 30 days",
-	"retry":                               "Failed, and is tried again",
-	"domain-busy":                         "Waits for other work on the domain",
-	"handed-back":                         "Its worker was stopped; another takes it up",
-	"dead-lettered":                       "Failed more than three times",
-	"caa-forbids":                         "CAA records forbid the CA",
-	"rate-limited":                        "The CA’s limit is reached",
-	"ca-rate-limited":                     "The CA’s limit is reached",
-	"ca-quota":                            "The CA’s limit is reached",
-	controlplane.ReasonOrderBudget:        "The organization’s orders of the day are used up",
-	"ca-unreachable":                      "The CA does not answer",
-	"ca-slow":                             "The CA takes its time",
-	"certificate-expiring":                "The certificate’s end is near",
-	"certificate-expired":                 "The certificate has ended",
-	reasonNotIssued:                       "There is none yet",
-	reasonAwaitingIssue:                   "Issued when you ask for it",
-	reasonRenewalOff:                      "Renewal is switched off",
-	reasonRevoked:                         "The certificate was revoked",
-	reasonCompromised:                     "The certificate request’s key is compromised",
+// entryOf returns the catalog's entry of a code, the zero entry where it has none.
+func entryOf[T ~string](code T) controlplane.Code {
+	entry, _ := controlplane.CodeOf(code)
+	return entry
 }
 
-func reason(code string) string {
-	if s, ok := reasonWords[code]; ok || code == "" {
-		return s
-	}
-	return plain(code)
+// reason returns the title of a stable code. A code without an entry is shown as words.
+func reason[T ~string](code T) string {
+	return cmp.Or(entryOf(code).Title, plain(string(code)))
 }
 
 // actionWords say what the audit log records.

@@ -51,14 +51,14 @@ func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID 
 		return nil, err
 	}
 	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID, Name: name,
-		Target: controlplane.Target(s.TargetKey, orgID, name), Status: controlplane.DomainPendingCNAME, StatusReason: "cname-unchecked",
+		Target: controlplane.Target(s.TargetKey, orgID, name), Status: controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
 		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
 	record := s.DelegationOf(d)
-	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "unknown", Reason: "cname-unchecked",
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
 		Message:  "The CNAME has not been looked for yet.",
 		Expected: record.Name + " CNAME " + record.Target, Fix: "Create this record at your DNS host: " + record.Name + " CNAME " + record.Target,
 		NextCheckAt: &now})
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "not-issued",
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
 		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
 	entry := s.audit(orgID, actor, controlplane.ActionDomainCreated, "domain", d.ID, now)
 	entry.After = describe(d)

@@ -114,12 +114,12 @@ func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination,
 // delegated records that the CNAME was seen, and that the issuance starts.
 func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
 	k := postgres.Conclusion{Domain: d}
-	if d.Condition(controlplane.DNSReady).Status != "true" {
+	if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		k.Entries = w.verified(d, now)
 	}
 	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
-	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == "false" && controlplane.IsCause(c.Reason) {
+	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
 		d.SetCondition(w.renewalPlan(d, now)) // what stood in its way is gone
 	}
 	result := map[string]any{"delegated": true}
@@ -128,8 +128,8 @@ func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, 
 		showIssuing(d, now)
 		result["next_job_id"] = next.ID
 	case awaitsDNS(d):
-		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "awaiting-issue"
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue",
+		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonAwaitingIssue
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAwaitingIssue,
 			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
 	k.Outcome = postgres.Completed(result)
@@ -158,7 +158,7 @@ func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination
 		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The renewal waits: ", now, &next))
 	case seen.Transient() && d.Status != controlplane.DomainError: // what was known stands
 	default:
-		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, cause.Code
+		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.Reason(cause.Code)
 		if seen.Delegation.OK() {
 			d.SetCondition(condition(controlplane.CertificateReady, cause, "The certificate waits: ", now, &next))
 		}
@@ -197,7 +197,7 @@ func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.Au
 // broken tells that the delegation of a domain with a certificate was right and is so no
 // longer: once.
 func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) []controlplane.AuditEntry {
-	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() || d.Condition(controlplane.DNSReady).Status != "true" {
+	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() || d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		return nil
 	}
 	cause := seen.Cause()
@@ -209,10 +209,10 @@ func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now
 func (w *work) abandonChecks(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
-	d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
+	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
 	return postgres.Conclusion{Domain: d,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout, map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
-		Outcome: postgres.Abandoned("delegation-timeout", "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
+		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout, "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
 }
 
 // about returns an entry of the worker's on the domain.

@@ -177,9 +177,9 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 		}
 		got := w.domain(d)
 		wantStatus(t, got, controlplane.DomainActive, "")
-		wantCondition(t, got, controlplane.DNSReady, "false", code)
+		wantCondition(t, got, controlplane.DNSReady, "false", controlplane.Reason(code))
 		wantCondition(t, got, controlplane.CertificateReady, "true", "issued")
-		if c := wantCondition(t, got, controlplane.RenewalOnTrack, "false", code); c.Fix == "" {
+		if c := wantCondition(t, got, controlplane.RenewalOnTrack, "false", controlplane.Reason(code)); c.Fix == "" {
 			t.Errorf("%+v", c)
 		}
 	}

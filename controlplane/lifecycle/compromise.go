@@ -10,10 +10,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// csrKeyCompromised is why nothing is ordered with a customer's certificate request: a
-// certificate with its key was revoked because the key is compromised, or is to be.
-const csrKeyCompromised = "csr-key-compromised"
-
 const (
 	whyCompromised = "The key of the domain's certificate request is compromised, so no certificate is ordered with it."
 	fixCompromised = "Send a certificate request that was made with another key in csr_pem"
@@ -45,7 +41,7 @@ func checkKey(ctx context.Context, q keys, orgID, csrPEM string, e *controlplane
 	if err != nil || !bad {
 		return err
 	}
-	e.Fields = append(e.Fields, controlplane.FieldError{Pointer: "/csr_pem", Code: csrKeyCompromised,
+	e.Fields = append(e.Fields, controlplane.FieldError{Pointer: "/csr_pem", Code: controlplane.ReasonCSRKeyCompromised,
 		Detail: "A certificate with the key of this request was revoked because the key is compromised, or is to be."})
 	if e.Fix == "" {
 		e.Fix = fixCompromised + "."
@@ -55,20 +51,20 @@ func checkKey(ctx context.Context, q keys, orgID, csrPEM string, e *controlplane
 
 // isSuspended reports whether the domain waits for a certificate request with another key.
 func isSuspended(d *controlplane.Domain) bool {
-	return d.Condition(controlplane.RenewalOnTrack).Reason == csrKeyCompromised || d.Condition(controlplane.CertificateReady).Reason == csrKeyCompromised
+	return d.Condition(controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised || d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonCSRKeyCompromised
 }
 
 // suspendOrders says that nothing is ordered for the domain until a request with another key comes:
 // no renewal is due until then.
 func suspendOrders(d *controlplane.Domain, now time.Time) {
 	d.RenewAt = nil
-	c := controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: csrKeyCompromised, Message: whyCompromised,
+	c := controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCSRKeyCompromised, Message: whyCompromised,
 		Fix: fixCompromised + ": PATCH /api/domains/" + d.ID, LastCheckedAt: &now}
 	if d.CertificateID != "" {
 		d.SetCondition(c)
 	}
 	if !d.HasCertificate(now) {
-		d.Status, d.StatusReason = controlplane.DomainError, csrKeyCompromised
+		d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonCSRKeyCompromised
 		c.Type = controlplane.CertificateReady
 		d.SetCondition(c)
 	}
@@ -82,8 +78,8 @@ func (s *Service) resumeOrders(ctx context.Context, t *postgres.Tx, d *controlpl
 		d.SetCondition((&work{Service: s}).renewalPlan(d, now))
 		return nil
 	}
-	d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "not-issued",
+	d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
 		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
 	_, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, requestID, now))
 	return err
@@ -97,7 +93,7 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 		return false, err
 	}
 	if order != nil {
-		if err := w.failOrder(ctx, order, controlplane.Verdict{Code: csrKeyCompromised, Message: whyCompromised}); err != nil {
+		if err := w.failOrder(ctx, order, controlplane.Verdict{Code: controlplane.ReasonCSRKeyCompromised, Message: whyCompromised}); err != nil {
 			return true, err
 		}
 	}
@@ -108,17 +104,17 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 			return err
 		}
 		if d.CSRPEM != w.domain.CSRPEM { // another has just come
-			return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), "handed-back")
+			return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), controlplane.ReasonHandedBack)
 		}
 		suspendOrders(d, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
 		entry := w.audit(d.OrgID, w.actor(), failureAction(j.Type), "domain", d.ID, now)
-		entry.Details = map[string]any{"job_id": j.ID, "code": csrKeyCompromised, "detail": whyCompromised}
+		entry.Details = map[string]any{"job_id": j.ID, "code": controlplane.ReasonCSRKeyCompromised, "detail": whyCompromised}
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
-		return t.AbandonJob(ctx, w.claim, now, csrKeyCompromised, whyCompromised)
+		return t.AbandonJob(ctx, w.claim, now, controlplane.ReasonCSRKeyCompromised, whyCompromised)
 	})
 }

@@ -10,7 +10,7 @@ import (
 // showDNS writes what a look at the domain's DNS found into its condition. Where nothing was
 // learned, what was known stands and only the next look moves.
 func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
-	if seen.Transient() && d.Condition(controlplane.DNSReady).Status != "unknown" {
+	if seen.Transient() && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionUnknown {
 		c := d.Condition(controlplane.DNSReady)
 		c.NextCheckAt = next
 		d.SetCondition(c)
@@ -20,9 +20,9 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 	c := condition(controlplane.DNSReady, g, "", g.CheckedAt.Truncate(time.Microsecond), next)
 	switch {
 	case g.OK():
-		c.Status, c.Reason = "true", "delegated"
+		c.Status, c.Reason = controlplane.ConditionTrue, controlplane.ReasonDelegated
 	case g.Transient():
-		c.Status = "unknown"
+		c.Status = controlplane.ConditionUnknown
 	}
 	d.SetCondition(c)
 	d.ForbiddenCAs = []string{}
@@ -36,13 +36,13 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 // showIssuing says that the domain's first certificate is being ordered.
 func showIssuing(d *controlplane.Domain, now time.Time) {
 	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "issuing",
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonIssuing,
 		Message: "The certificate is being ordered.", LastCheckedAt: &now})
 }
 
 // condition returns a condition that is false for one of the doctor's causes.
 func condition(t controlplane.ConditionType, g controlplane.Diagnosis, before string, now time.Time, next *time.Time) controlplane.Condition {
-	return controlplane.Condition{Type: t, Status: "false", Reason: g.Code, Message: before + g.Summary,
+	return controlplane.Condition{Type: t, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(g.Code), Message: before + g.Summary,
 		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
 }
 
@@ -60,7 +60,7 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 		if last {
 			c.NextCheckAt = nil
 			if d.Status = controlplane.DomainActive; !d.HasCertificate(now) {
-				d.Status, d.StatusReason = controlplane.DomainError, code
+				d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
 			}
 		}
 		d.SetCondition(c)
@@ -72,10 +72,10 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 		next = nil
 	}
 	if !d.HasCertificate(now) {
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: code, Message: message,
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
 			Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 		if last {
-			d.Status, d.StatusReason = controlplane.DomainError, code
+			d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
 		}
 		if last && d.CertificateID != "" {
 			again := now.Add(24 * time.Hour) // what had a certificate is to have one again; until then it is not due
@@ -88,6 +88,6 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 		again := now.Add(min(24*time.Hour, d.ExpiresAt.Sub(now)/4))
 		d.RenewAt, next = &again, &again
 	}
-	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: code, Message: message,
+	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
 		Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 }

@@ -20,7 +20,7 @@ type deferReason struct {
 // there is what it does.
 func (w *work) newDeferralEntry(next time.Time, why deferReason, now time.Time) *controlplane.AuditEntry {
 	j := w.claim.Job
-	if j.Type == controlplane.JobDNSCheck || j.WaitedFor == why.code || controlplane.IsCause(j.WaitedFor) && controlplane.IsCause(why.code) {
+	if j.Type == controlplane.JobDNSCheck || string(j.WaitedFor) == why.code || controlplane.IsCause(j.WaitedFor) && controlplane.IsCause(why.code) {
 		return nil
 	}
 	entry := w.deferralEntry(next, why, now)

@@ -85,7 +85,7 @@ func TestAChecksWaitIsNotTold(t *testing.T) {
 // A CA that wants to be asked again in an hour is told of, whether the order failed or not.
 func TestACAsWordIsToldAsAWait(t *testing.T) {
 	t.Parallel()
-	for class, reason := range map[controlplane.VerdictClass]string{controlplane.VerdictRateLimited: "ca-rate-limited", controlplane.VerdictUnreachable: "retry", controlplane.VerdictRejected: "retry"} {
+	for class, reason := range map[controlplane.VerdictClass]controlplane.Reason{controlplane.VerdictRateLimited: "ca-rate-limited", controlplane.VerdictUnreachable: "retry", controlplane.VerdictRejected: "retry"} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

@@ -36,8 +36,8 @@ func (s *Service) expire(ctx context.Context, seen *controlplane.Domain) error {
 		if err != nil || d.Status != controlplane.DomainActive || d.HasCertificate(now) {
 			return err
 		}
-		d.Status, d.StatusReason = controlplane.DomainError, "certificate-expired"
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "certificate-expired",
+		d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonCertificateExpired
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCertificateExpired,
 			Message: "The certificate ended at " + d.ExpiresAt.Format(time.RFC3339) + ".", Fix: "POST /api/domains/" + d.ID + "/renew", LastCheckedAt: &now})
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err

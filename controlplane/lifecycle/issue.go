@@ -130,7 +130,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		if !done && !seen.OK() {
 			return t.Conclude(ctx, w.claim, w.deferForDNS(d, seen, now), now)
 		}
-		news := !done && d.Condition(controlplane.DNSReady).Status != "true"
+		news := !done && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue
 		if !done {
 			showDNS(d, seen, nil)
 			d.CheckAttempts = 0
@@ -151,7 +151,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 // or a token asked last.
 func (w *work) fresh() bool {
 	c := w.domain.Condition(controlplane.DNSReady)
-	return c.Status == "true" && c.LastCheckedAt != nil && !c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
+	return c.Status == controlplane.ConditionTrue && c.LastCheckedAt != nil && !c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
 }
 
 // lose ends the run of an order before its certificate was asked for. The order is given up,

@@ -191,7 +191,7 @@ func TestFailover(t *testing.T) {
 			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
 			w.ca.refuse(tt.say)
 			j := w.run(d, controlplane.JobStartIssuance)
-			wantJob(t, j, tt.status, tt.reason, tt.failure)
+			wantJob(t, j, tt.status, controlplane.Reason(tt.reason), tt.failure)
 			if got := w.ca.runs(); !slices.Equal(got, tt.runs) {
 				t.Errorf("asked %q, want %q", got, tt.runs)
 			}

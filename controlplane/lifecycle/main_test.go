@@ -431,7 +431,7 @@ func pointers(e controlplane.Error) []string {
 	return out
 }
 
-func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.ConditionType, status, reason string) controlplane.Condition {
+func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.ConditionType, status controlplane.ConditionStatus, reason controlplane.Reason) controlplane.Condition {
 	t.Helper()
 	c := d.Condition(typ)
 	if c.Status != status || c.Reason != reason {
@@ -440,7 +440,7 @@ func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.Condit
 	return c
 }
 
-func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus, reason string) {
+func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus, reason controlplane.Reason) {
 	t.Helper()
 	if d.Status != status || d.StatusReason != reason {
 		t.Errorf("the domain is %s (%s), want %s (%s)", d.Status, d.StatusReason, status, reason)
@@ -448,7 +448,7 @@ func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.Domain
 }
 
 // wantJob checks how a job stands.
-func wantJob(t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason string, attempts int) {
+func wantJob(t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason controlplane.Reason, attempts int) {
 	t.Helper()
 	if j.Status != status || j.Reason != reason || j.Attempts != attempts {
 		t.Errorf("the job is %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason, j.Attempts, status, reason, attempts, toJSON(j))

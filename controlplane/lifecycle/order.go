@@ -185,5 +185,5 @@ func isValidation(code string) bool {
 // deferForQuota puts the job off until the CA's limits allow the order.
 func (w *work) deferForQuota(ctx context.Context, p place) error {
 	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.deferUntil(ctx, next, deferReason{"ca-quota", p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
+	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
 }

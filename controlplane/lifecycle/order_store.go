@@ -42,7 +42,7 @@ func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *con
 	renewAt = renewAt.Truncate(time.Microsecond)
 	d.Status, d.StatusReason = controlplane.DomainActive, ""
 	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "true", Reason: "issued",
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
 		Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
 	if d.SetCondition(w.renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
 		suspendOrders(d, now) // the key was found compromised while the order was under way
@@ -52,9 +52,9 @@ func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *con
 
 func (w *work) renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {
 	if !d.AutoRenew {
-		return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "auto-renew-off",
+		return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAutoRenewOff,
 			Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true, or call renew in time.", LastCheckedAt: &now}
 	}
-	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "scheduled",
+	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonScheduled,
 		Message: plannedRenewal(*d.RenewAt), LastCheckedAt: &now, NextCheckAt: d.RenewAt}
 }

@@ -88,7 +88,7 @@ func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, 
 		if err != nil {
 			return err
 		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: why.code, Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
+		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(why.code), Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}

@@ -97,10 +97,10 @@ func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info
 			return err
 		}
 		d.RenewAt = &at
-		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "true" {
+		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == controlplane.ConditionTrue {
 			c.Message, c.NextCheckAt = plannedRenewal(at), &at
 			if urgent {
-				c.Reason, c.Message = "ca-asks-now", "The CA asks for the renewal now; it is under way."
+				c.Reason, c.Message = controlplane.ReasonCAAsksNow, "The CA asks for the renewal now; it is under way."
 				if info.ExplanationURL != "" {
 					c.Message += " Its reason: " + info.ExplanationURL
 				}

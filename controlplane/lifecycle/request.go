@@ -67,7 +67,7 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 			}
 		}
 		if d.Status == controlplane.DomainError && kind == controlplane.JobDNSCheck {
-			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0 // somebody is looking again
 		if err := t.SaveDomain(ctx, d, now); err != nil {
@@ -115,7 +115,7 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 			}
 		}
 		if d.Status == controlplane.DomainError && job.Type == controlplane.JobDNSCheck {
-			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, "cname-unchecked"
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0
 		if err := t.SaveDomain(ctx, d, now); err != nil {

@@ -39,7 +39,7 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		}
 		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
 		if spoilt && replace {
-			return controlplane.Invalid("/replace", csrKeyCompromised, "The domain's certificate request holds the compromised key.",
+			return controlplane.Invalid("/replace", controlplane.ReasonCSRKeyCompromised, "The domain's certificate request holds the compromised key.",
 				"Send one made with another key in csr_pem, and then revoke; or revoke without replace.")
 		}
 		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
@@ -142,7 +142,7 @@ func (w *work) revoke(ctx context.Context) error {
 			if spoilt {
 				fix = fixCompromised + ": PATCH /api/domains/" + d.ID
 			}
-			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked",
+			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonRevoked,
 				Message: "The current certificate was revoked (" + reason + ").", Fix: fix, LastCheckedAt: &now})
 		}
 		if d.CertificateID == cert.ID || spoilt {

@@ -64,7 +64,7 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		if otherCertificate(d.Options, old) {
 			d.CheckSince = now // the DNS is looked at before the next order
 		}
-		if d.AutoIssue && !old.AutoIssue && d.StatusReason == "awaiting-issue" {
+		if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
 			// The CNAME was seen, and only this was waited for.
 			if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
 				return err

@@ -91,8 +91,8 @@ const endsAt = " The certificate ends at "
 // known: a renewal that was on track is no longer.
 func showEnding(d *controlplane.Domain, end, now time.Time) {
 	c := d.Condition(controlplane.RenewalOnTrack)
-	if c.Status != "false" {
-		c.Status, c.Reason, c.LastCheckedAt = "false", "certificate-expiring", &now
+	if c.Status != controlplane.ConditionFalse {
+		c.Status, c.Reason, c.LastCheckedAt = controlplane.ConditionFalse, controlplane.ReasonCertificateExpiring, &now
 		c.Message, c.Fix = "The renewal is due and not done.", "Look at the domain's jobs, or ask for the renewal: POST /api/domains/"+d.ID+"/renew"
 	}
 	why, _, _ := strings.Cut(c.Message, endsAt)

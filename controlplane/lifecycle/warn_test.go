@@ -58,7 +58,7 @@ func TestWarnTellsOnceAtEachThreshold(t *testing.T) {
 				if n := w.count(d.ID, controlplane.ActionCertificateEnding); n != i+1 {
 					t.Errorf("with %s left: told %d times, want %d", left, n, i+1)
 				}
-				c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", tt.reason)
+				c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", controlplane.Reason(tt.reason))
 				if strings.Count(c.Message, "The certificate ends at "+d.ExpiresAt.Format("15:04 MST")) != 1 || c.Fix == "" {
 					t.Errorf("%+v", c)
 				}
@@ -197,7 +197,7 @@ func TestWarningsGiveWayToTheSwitch(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{AutoRenew: &on})
 		must(t, err)
-		want := map[bool]string{false: "auto-renew-off", true: "scheduled"}[on]
+		want := map[bool]controlplane.Reason{false: "auto-renew-off", true: "scheduled"}[on]
 		if c := w.domain(d).Condition(controlplane.RenewalOnTrack); c.Reason != want {
 			t.Errorf("with renewal %v: %+v", on, c)
 		}

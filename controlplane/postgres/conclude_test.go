@@ -11,7 +11,7 @@ import (
 
 func conclusionOf(c *postgres.Claim, reason string) postgres.Conclusion {
 	dom := *c.Domain
-	dom.StatusReason = reason
+	dom.StatusReason = controlplane.Reason(reason)
 	_, _, entry := newDomain(dom.OrgID, dom.Name)
 	entry.Action, entry.EntityID = controlplane.ActionDNSVerified, dom.ID
 	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry}, Outcome: postgres.Completed(map[string]any{"by": reason})}
@@ -41,7 +41,7 @@ func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
 	for i, c := range claims {
 		dom, err := d.Domain(t.Context(), d.org, c.Domain.ID)
 		d.must(err)
-		if dom.StatusReason != fmt.Sprint("by", i) || dom.Version != c.Domain.Version+1 {
+		if string(dom.StatusReason) != fmt.Sprint("by", i) || dom.Version != c.Domain.Version+1 {
 			t.Errorf("%d: %+v", i, dom)
 		}
 		j, log := d.job(d.org, c.Job.ID), value[int](d, `SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified' AND entity_id = $1`, dom.ID)

@@ -1,0 +1,128 @@
+package controlplane
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// ConditionType names one thing that can be true or false of a domain.
+type ConditionType string
+
+// The conditions of a domain, in the order in which they are shown.
+const (
+	DNSReady         ConditionType = "DNSReady"
+	CertificateReady ConditionType = "CertificateReady"
+	RenewalOnTrack   ConditionType = "RenewalOnTrack"
+)
+
+// ConditionKind is the entry of one condition type in the catalog.
+type ConditionKind struct {
+	Type  ConditionType
+	Title string
+	True  string // the status in a word or two
+	False string
+}
+
+// ConditionKinds returns the conditions of a domain, in the order in which they are shown.
+func ConditionKinds() []ConditionKind {
+	return []ConditionKind{
+		{DNSReady, "DNS record", "In place", "Misconfigured"},
+		{CertificateReady, "Certificate", "Valid", "Missing"},
+		{RenewalOnTrack, "Renewal", "On track", "Failing"},
+	}
+}
+
+// ConditionKindOf returns the entry of a condition type. That of an unknown type has its name as
+// the title.
+func ConditionKindOf(t ConditionType) ConditionKind {
+	for _, k := range ConditionKinds() {
+		if k.Type == t {
+			return k
+		}
+	}
+	return ConditionKind{t, string(t), "Yes", "No"}
+}
+
+// ConditionStatus says whether a condition is true.
+type ConditionStatus string
+
+// The statuses of a condition.
+const (
+	ConditionTrue    ConditionStatus = "true"
+	ConditionFalse   ConditionStatus = "false"
+	ConditionUnknown ConditionStatus = "unknown"
+)
+
+// Reason is why a condition has its status, why a domain has its status, or why a job waits: a
+// code of the catalog, which says what it means.
+type Reason string
+
+// The reasons that are neither causes of the doctor nor codes of an error. The constants are
+// untyped, because errors, orders, and the audit log store codes as plain strings.
+const (
+	ReasonCNAMEUnchecked    = "cname-unchecked"
+	ReasonDelegated         = "delegated"
+	ReasonDelegationTimeout = "delegation-timeout"
+
+	ReasonNotIssued           = "not-issued"
+	ReasonAwaitingIssue       = "awaiting-issue" // auto_issue is off
+	ReasonIssuing             = "issuing"
+	ReasonIssued              = "issued"
+	ReasonScheduled           = "scheduled"
+	ReasonCAAsksNow           = "ca-asks-now"
+	ReasonAutoRenewOff        = "auto-renew-off"
+	ReasonRevoked             = "revoked"
+	ReasonCertificateExpiring = "certificate-expiring"
+	ReasonCertificateExpired  = "certificate-expired"
+	ReasonCSRKeyCompromised   = "csr-key-compromised"
+
+	ReasonRetry        = "retry"
+	ReasonDomainBusy   = "domain-busy"
+	ReasonHandedBack   = "handed-back"
+	ReasonWorkerLost   = "worker-lost"
+	ReasonDeadLettered = "dead-lettered"
+	ReasonCAQuota      = "ca-quota"     // the CA's limits, as counted here
+	ReasonOrderBudget  = "order-budget" // the organization's orders within BudgetPeriod
+)
+
+// Condition says whether one thing is true of a domain, why, and when it is checked again.
+type Condition struct {
+	Type          ConditionType   `json:"type"`
+	Status        ConditionStatus `json:"status"`
+	Reason        Reason          `json:"reason"`
+	Message       string          `json:"message"`
+	Observed      string          `json:"observed,omitempty"`       // see Observed: at most 10 values of 255 characters
+	ObservedCount int             `json:"observed_count,omitempty"` // of all values
+	Expected      string          `json:"expected,omitempty"`
+	Fix           string          `json:"fix,omitempty"`
+	LastCheckedAt *time.Time      `json:"last_checked_at,omitempty"`
+	NextCheckAt   *time.Time      `json:"next_check_at,omitempty"`
+
+	ACME json.RawMessage `json:"acme,omitempty"` // the CA's problem document, if the cause is the CA's
+}
+
+// Condition returns the domain's condition of type t, unknown if it was never set.
+func (d *Domain) Condition(t ConditionType) Condition {
+	for _, c := range d.Conditions {
+		if c.Type == t {
+			return c
+		}
+	}
+	return Condition{Type: t, Status: ConditionUnknown}
+}
+
+// SetCondition puts c in place of the condition of its type, in the order of display.
+func (d *Domain) SetCondition(c Condition) {
+	kinds := ConditionKinds()
+	next := make([]Condition, 0, len(kinds))
+	for _, k := range kinds {
+		if k.Type == c.Type {
+			next = append(next, c)
+			continue
+		}
+		if old := d.Condition(k.Type); old.Reason != "" {
+			next = append(next, old)
+		}
+	}
+	d.Conditions = next
+}
