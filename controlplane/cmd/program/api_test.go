@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// call sends a request to the stack's API and returns the answer with its body.
+// call sends a request to the stack's API and returns the response with its body.
 func (s *stack) call(method, path, body string, headers ...string) (*http.Response, string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
@@ -36,14 +36,14 @@ func (s *stack) call(method, path, body string, headers ...string) (*http.Respon
 	return resp, string(b)
 }
 
-// The API as it is wired: the plan's limit, keys that outlive Redis, calls that do without
-// it, and events as they come.
+// TestAPIOfTheStack tests the API as it is wired: the plan's rate limit, the event stream, and,
+// after Redis has stopped, idempotency keys and requests that work without it.
 func TestAPIOfTheStack(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
 	resp, body := s.call("GET", "/api/organization", "")
 	if resp.StatusCode != 200 || resp.Header.Get("RateLimit-Policy") != `"organization";q=5000;w=60` || !strings.Contains(resp.Header.Get("RateLimit"), ";r=49") {
-		t.Errorf("%s %v %s", resp.Status, resp.Header, body)
+		t.Errorf("GET /api/organization = %s with headers %v: %s, want 200 with the limit of the agency plan", resp.Status, resp.Header, body)
 	}
 
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+"/api/events", nil)
@@ -61,7 +61,7 @@ func TestAPIOfTheStack(t *testing.T) {
 	const domain = `{"name":"stack.example.com"}`
 	first, made := s.call("POST", "/api/domains", domain, "Idempotency-Key", "stack")
 	if first.StatusCode != http.StatusCreated {
-		t.Fatalf("%s %s", first.Status, made)
+		t.Fatalf("POST /api/domains = %s: %s, want 201", first.Status, made)
 	}
 	for lines := bufio.NewScanner(events.Body); lines.Scan(); {
 		if lines.Text() == "event: domain.created" {
@@ -75,7 +75,7 @@ func TestAPIOfTheStack(t *testing.T) {
 	}
 	again, body := s.call("POST", "/api/domains", domain, "Idempotency-Key", "stack")
 	if again.StatusCode != http.StatusCreated || body != made || again.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("%s %v %s", again.Status, again.Header, body)
+		t.Errorf("repeated POST /api/domains = %s with headers %v: %s, want the replayed response %s", again.Status, again.Header, body, made)
 	}
 	metrics, err := http.Get(s.Env()["DCVAAS_OPS_URL"] + "/metrics")
 	if err != nil {
@@ -84,6 +84,6 @@ func TestAPIOfTheStack(t *testing.T) {
 	defer func() { _ = metrics.Body.Close() }()
 	text, err := io.ReadAll(metrics.Body)
 	if err != nil || !strings.Contains(string(text), "dcvaas_rate_limiter_away_total 1") {
-		t.Errorf("the metric does not say that Redis is away: %v", err)
+		t.Errorf("GET /metrics = %v without dcvaas_rate_limiter_away_total 1 while Redis is down:\n%s", err, text)
 	}
 }

@@ -11,54 +11,56 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// A CA that is about to revoke certificates calls for their renewal (RFC 9773): each is
-// renewed once, by an order that names it, and before any other is due.
-func TestRenewalThatTheCAAsksFor(t *testing.T) {
+// TestRenewalSuggestedByCA tests that certificates are renewed early when the CA suggests it, for
+// example before it revokes them (RFC 9773): each exactly once, with an order that names the
+// replaced certificate.
+func TestRenewalSuggestedByCA(t *testing.T) {
 	t.Parallel()
 	const n = 12
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
 	domains := make([]*client.Domain, n)
 	for i := range n {
-		domains[i] = s.add(fmt.Sprintf("asked%d.example.com", i))
+		domains[i] = s.add(fmt.Sprintf("suggested%d.example.com", i))
 	}
 	for i := range n {
 		domains[i] = s.waitActive(domains[i].Id)
 	}
-	asked := domains[:n-2] // the last two are left alone
+	suggested := domains[:n-2] // no suggestion for the last two
 	past := time.Now().Add(-time.Hour)
-	for _, d := range asked {
+	for _, d := range suggested {
 		s.setRenewalWindow(d, past.Add(-time.Hour), past)
 	}
-	// A certificate is left alone for its first hours, whatever the CA says: these are older.
+	// Suggestions are ignored in a certificate's first hours, so make the certificates older.
 	s.exec(`UPDATE certificates SET not_before = not_before - interval '10 days'`)
 	s.exec(`UPDATE domains SET ari_check_at = now()`)
 	if got, err := s.App.lifecycle.CheckRenewals(t.Context()); err != nil || got != n {
-		t.Fatalf("the CA was asked for %d of %d certificates: %v", got, n, err)
+		t.Fatalf("CheckRenewals() = %d, %v, want %d", got, err, n)
 	}
-	if got := query[int](s, `SELECT count(*) FROM domains WHERE renew_at < now()`); got != len(asked) {
-		t.Fatalf("%d renewals are due, not %d", got, len(asked))
+	if got := query[int](s, `SELECT count(*) FROM domains WHERE renew_at < now()`); got != len(suggested) {
+		t.Fatalf("due renewals = %d, want %d", got, len(suggested))
 	}
-	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != len(asked) {
-		t.Fatalf("%d renewals were queued, not %d: %v", got, len(asked), err)
+	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != len(suggested) {
+		t.Fatalf("Sweep() = %d, %v, want %d", got, err, len(suggested))
 	}
-	for _, d := range asked {
+	for _, d := range suggested {
 		s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
 	}
 	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != 0 {
-		t.Errorf("another sweep queued %d renewals: %v", got, err)
+		t.Errorf("second Sweep() = %d, %v, want 0", got, err)
 	}
-	if got := query[int](s, `SELECT count(*) FROM certificates`); got != n+len(asked) {
-		t.Errorf("there are %d certificates, not %d", got, n+len(asked))
+	if got := query[int](s, `SELECT count(*) FROM certificates`); got != n+len(suggested) {
+		t.Errorf("certificates = %d, want %d", got, n+len(suggested))
 	}
-	// Pebble does not know again a serial number whose DER begins with a zero byte (one in 256 of
-	// its own); those orders are placed without.
+	// Pebble does not recognize a serial number whose DER starts with a zero byte (1 in 256). The
+	// renewals of those certificates are ordered without replaces.
 	known := query[int](s, `SELECT count(*) FROM certificates WHERE replaced_by <> '' AND split_part(ari_id, '.', 2) !~ '^A[A-P]'`)
-	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); known < len(asked)/2 || got != known {
-		t.Errorf("%d orders name what they replace, not %d of %d", got, known, len(asked))
+	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); known < len(suggested)/2 || got != known {
+		t.Errorf("orders with replaces = %d, want %d of %d", got, known, len(suggested))
 	}
 }
 
-// setRenewalWindow has the primary CA say when the domain's certificate is best renewed.
+// setRenewalWindow sets the renewal window that the primary CA suggests for the domain's
+// certificate.
 func (s *stack) setRenewalWindow(d *client.Domain, start, end time.Time) {
 	s.t.Helper()
 	id, err := d.CertificateId.Get()
@@ -77,6 +79,6 @@ func (s *stack) setRenewalWindow(d *client.Domain, start, end time.Time) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("setting the window: %s", resp.Status)
+		s.t.Fatalf("POST /set-renewal-info/ = %s, want 200", resp.Status)
 	}
 }

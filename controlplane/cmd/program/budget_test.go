@@ -12,15 +12,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// isCode reports whether err is the API's problem with the code.
+// isCode reports whether err is an API error with the code.
 func isCode(err error, code string) bool {
 	e, ok := errors.AsType[*client.Error](err)
 	return ok && e.Code == code
 }
 
-// An organization of three domains that adds, issues and deletes gets as many certificates as its
-// budget allows, also when Redis loses all that it counted, and the next one waits until it is
-// told. Another organization has its own.
+// TestAddIssueDeleteIsBounded tests the order budget: an organization that repeatedly adds a
+// domain, gets a certificate, and deletes the domain is limited to its budget even if Redis loses
+// its counts. The next job waits. Another organization is not affected.
 func TestAddIssueDeleteIsBounded(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -58,11 +58,11 @@ func TestAddIssueDeleteIsBounded(t *testing.T) {
 		}
 	}
 	if issued != 12 || s.Primary.Orders() != 12 {
-		t.Errorf("%d certificates of %d orders, want 12 each", issued, s.Primary.Orders())
+		t.Errorf("issued certificates = %d, orders = %d, want 12 each", issued, s.Primary.Orders())
 	}
 	job := noisy.latestJob(last.Id, "start_issuance")
 	if job.Status != client.JobStatusQueued || job.Reason != controlplane.ReasonOrderBudget || job.RunAt.Before(time.Now().Add(23*time.Hour)) {
-		t.Errorf("the next job is %s", toJSON(job))
+		t.Errorf("job over budget = %s, want queued for %s in about 24 hours", toJSON(job), controlplane.ReasonOrderBudget)
 	}
 	s.waitActive(s.add("quiet.example.com").Id)
 }

@@ -16,9 +16,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// A customer's key that was compromised is not certified again: the CA hears of no order until a
-// request with another key comes, and then the renewal follows by itself.
-func TestCompromisedKeyOfACustomer(t *testing.T) {
+// TestCompromisedCSRKey tests that a compromised key from a customer's CSR gets no new certificate:
+// no order is placed until the customer sends a CSR with another key. Then the renewal is
+// automatic.
+func TestCompromisedCSRKey(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
 	const name = "customer.example.com"
@@ -36,11 +37,11 @@ func TestCompromisedKeyOfACustomer(t *testing.T) {
 	s.waitDomain(d.Id, "revoked", func(d *client.Domain) bool { return strings.Contains(toJSON(d.Conditions), `"revoked"`) })
 
 	orders := query[int](s, `SELECT count(*) FROM acme_orders`)
-	s.exec(`UPDATE domains SET renew_at = now() WHERE id = $1`, d.Id) // as a version had left it that knew of none of this
+	s.exec(`UPDATE domains SET renew_at = now() WHERE id = $1`, d.Id) // as older versions of the program left it
 	if n, err := s.App.lifecycle.Sweep(t.Context()); err != nil || n != 1 {
-		t.Fatalf("%d renewals were queued: %v", n, err)
+		t.Fatalf("Sweep() = %d, %v, want 1", n, err)
 	}
-	s.eventually("the renewal to end", func() error {
+	s.eventually("the renewal to fail", func() error {
 		if j := s.latestJob(d.Id, "renewal"); j.Status != client.JobStatusFailed || j.Reason != "csr-key-compromised" {
 			return errNotYet
 		}
@@ -53,18 +54,18 @@ func TestCompromisedKeyOfACustomer(t *testing.T) {
 	} {
 		resp, body := s.call(call[0], call[1], call[2])
 		if resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, `"pointer":"/csr_pem"`) || !strings.Contains(body, `"code":"csr-key-compromised"`) {
-			t.Errorf("%s: %d %s", what, resp.StatusCode, body)
+			t.Errorf("%s with the compromised key = %d: %s, want 422 csr-key-compromised", what, resp.StatusCode, body)
 		}
 	}
 	if n := query[int](s, `SELECT count(*) FROM acme_orders`); n != orders {
-		t.Errorf("%d orders were spent on the compromised key", n-orders)
+		t.Errorf("orders for the compromised key = %d, want 0", n-orders)
 	}
 
 	if _, err := s.api.UpdateDomain(t.Context(), d.Id, client.DomainUpdate{CsrPem: nullable.NewNullableWithValue(certificateRequest(t, name))}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.App.lifecycle.Sweep(t.Context()); err != nil || n != 1 {
-		t.Fatalf("%d renewals were queued: %v", n, err)
+		t.Fatalf("Sweep() = %d, %v, want 1", n, err)
 	}
 	s.waitDomain(d.Id, "renewed", func(d *client.Domain) bool {
 		now, _ := d.CertificateId.Get()
@@ -72,7 +73,7 @@ func TestCompromisedKeyOfACustomer(t *testing.T) {
 	})
 }
 
-// certificateRequest returns a request with a new key.
+// certificateRequest returns a CSR with a new key, in PEM.
 func certificateRequest(t *testing.T, name string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

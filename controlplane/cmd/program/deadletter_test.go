@@ -10,9 +10,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// A job that fails more than three times is dead in Postgres and in Asynq's archive, is seen
-// in the queue monitor, and comes back by retry once the cause is mended; however often the
-// retry is asked for, it starts once.
+// TestDeadLetterAndRetry tests that a job that has failed four times is dead-lettered in Postgres
+// and in Asynq's archive, is visible in the queue monitor, and succeeds after a retry once the
+// cause is fixed. Repeated retry requests start it once.
 func TestDeadLetterAndRetry(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -22,16 +22,16 @@ func TestDeadLetterAndRetry(t *testing.T) {
 	s.waitDomain(d.Id, "in error", func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
 	job := s.latestJob(d.Id, "start_issuance")
 	if job.Status != client.JobStatusFailed || job.Attempts != 4 || job.DeadLetteredAt.IsNull() {
-		t.Errorf("the job is %s", toJSON(job))
+		t.Errorf("job = %s, want dead-lettered after 4 attempts", toJSON(job))
 	}
 	if e, err := job.LastError.Get(); err != nil || e.Code != "ca-unreachable" {
-		t.Errorf("the last error is %s", toJSON(job.LastError))
+		t.Errorf("last_error = %s, want ca-unreachable", toJSON(job.LastError))
 	}
 	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'job.dead_lettered' AND entity_id = $1`, job.Id); n != 1 {
-		t.Errorf("%d events of the dead letter", n)
+		t.Errorf("job.dead_lettered events = %d, want 1", n)
 	}
 	if archive := s.archived(); !strings.Contains(archive, job.Id) {
-		t.Errorf("the queue monitor does not show the job: %s", archive)
+		t.Errorf("archive of the queue monitor lacks job %s: %s", job.Id, archive)
 	}
 
 	s.Primary.SetDown(false)
@@ -47,7 +47,7 @@ func TestDeadLetterAndRetry(t *testing.T) {
 		}
 	}
 	if started != 1 {
-		t.Errorf("three clicks started the job %d times", started)
+		t.Errorf("three retries started the job %d times, want 1", started)
 	}
 	s.waitActive(d.Id)
 	again, err := s.api.Job(t.Context(), job.Id)
@@ -55,21 +55,21 @@ func TestDeadLetterAndRetry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again.Status != client.JobStatusSucceeded || again.Attempts != 0 || !again.DeadLetteredAt.IsNull() {
-		t.Errorf("after the retry the job is %s", toJSON(again))
+		t.Errorf("job after the retry = %s, want succeeded without failed attempts", toJSON(again))
 	}
 	if _, err := s.api.RetryJob(t.Context(), job.Id); !conflict(err) {
-		t.Errorf("a job that succeeded was retried: %v", err)
+		t.Errorf("RetryJob() of a succeeded job = %v, want a conflict", err)
 	}
 }
 
 var errNotYet = errors.New("not yet")
 
-// archived returns what the queue monitor shows of the archive.
+// archived returns the archived tasks of the queue monitor, as JSON.
 func (s *stack) archived() string {
 	return string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/queues/api/queues/critical/archived_tasks", nil))
 }
 
-// retry asks for a job's retry and returns the status.
+// retry requests a retry of the job and returns the response status.
 func (s *stack) retry(id string) (int, error) {
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.Env()["DCVAAS_ENDPOINT"]+"/api/jobs/"+id+"/retry", nil)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *stack) retry(id string) (int, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= 300 {
-		return 0, fmt.Errorf("retry: %s", resp.Status)
+		return 0, fmt.Errorf("POST /api/jobs/%s/retry: %s", id, resp.Status)
 	}
 	return resp.StatusCode, nil
 }

@@ -26,14 +26,15 @@ func readText(t *testing.T, file string) string {
 	return string(b)
 }
 
-// Images are named by exact versions, or digests: what is deployed is what was tested.
+// TestDeployImagesArePinned tests that images have exact versions or digests, so that deployments
+// use the tested images.
 func TestDeployImagesArePinned(t *testing.T) {
 	t.Parallel()
 	images := regexp.MustCompile(`(?m)^(?:FROM|\s+image:) +(\S+)`)
 	exact := map[string]*regexp.Regexp{
 		"golang":   regexp.MustCompile(`^golang:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
 		"redis":    regexp.MustCompile(`^redis:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
-		"postgres": regexp.MustCompile(`^postgres:\d\d\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`), // has no third number
+		"postgres": regexp.MustCompile(`^postgres:\d\d\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`), // has no patch version
 	}
 	found := 0
 	for _, file := range []string{"controlplane/deploy/Dockerfile", "controlplane/deploy/compose.yaml"} {
@@ -53,11 +54,12 @@ func TestDeployImagesArePinned(t *testing.T) {
 	}
 	minor := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readText(t, "go.mod"))[1]
 	if !strings.Contains(readText(t, "controlplane/deploy/Dockerfile"), "FROM golang:"+minor+".") {
-		t.Errorf("the Dockerfile does not build with Go %s, which go.mod asks for", minor)
+		t.Errorf("the Dockerfile does not build with Go %s, which go.mod requires", minor)
 	}
 }
 
-// Git does not see the secrets of a deployment, and neither does the build of the image.
+// TestDeploySecretsAreIgnored tests that Git and the image build ignore the secrets of a
+// deployment.
 func TestDeploySecretsAreIgnored(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -80,7 +82,8 @@ func TestDeploySecretsAreIgnored(t *testing.T) {
 	}
 }
 
-// Wherever people are told to write a secret to a file, the file is its owner's alone from the start.
+// TestDeploySecretsAreWrittenPrivately tests that all documented commands that write a secret to a
+// file set the umask first, so that only the owner can ever read the file.
 func TestDeploySecretsAreWrittenPrivately(t *testing.T) {
 	t.Parallel()
 	writes := regexp.MustCompile(`>\s*\S*(secret-key|keyset|database-url|postgres-password|staff-login|\.env\b)`)
@@ -109,11 +112,12 @@ func TestDeploySecretsAreWrittenPrivately(t *testing.T) {
 		}
 	}
 	if found < 8 {
-		t.Errorf("found %d lines that write a secret", found)
+		t.Errorf("found %d lines that write a secret, want at least 8", found)
 	}
 }
 
-// The commands of the compose file leave nothing that others can read, also before the chmod.
+// TestDeployComposeCommands tests that the commands in the compose file create no files that others
+// can read, even before the chmod.
 func TestDeployComposeCommands(t *testing.T) {
 	t.Parallel()
 	text := readText(t, "controlplane/deploy/compose.yaml")
@@ -129,7 +133,7 @@ func TestDeployComposeCommands(t *testing.T) {
 	sh := exec.Command("sh", "-euc", commands)
 	sh.Dir, sh.Env = dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	if out, err := sh.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s\n%s", err, out, commands)
+		t.Fatalf("commands of compose.yaml: %v: %s\n%s", err, out, commands)
 	}
 	files := 0
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -141,7 +145,7 @@ func TestDeployComposeCommands(t *testing.T) {
 			return err
 		}
 		if files++; info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s has mode %o, want none for others", d.Name(), info.Mode().Perm())
+			t.Errorf("%s has mode %o, want no permissions for others", d.Name(), info.Mode().Perm())
 		}
 		return nil
 	}))
@@ -149,6 +153,6 @@ func TestDeployComposeCommands(t *testing.T) {
 		t.Errorf("the commands wrote %d files, want 7", files)
 	}
 	if !strings.Contains(text, "DCVAAS_TRUSTED_PROXY: ${DCVAAS_TRUSTED_PROXY:-true}") || !strings.Contains(text, `"127.0.0.1:8080:8080"`) {
-		t.Error("compose.yaml describes a proxy and must set DCVAAS_TRUSTED_PROXY, and publish port 8080 on loopback alone")
+		t.Error("compose.yaml must set DCVAAS_TRUSTED_PROXY, because it expects a proxy, and publish port 8080 only on loopback")
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// A stop and a start of the development stack keep domains, records, token and certificates.
+// TestDevKeepsItsState tests that domains, records, the token, and certificates survive a restart
+// of the development stack.
 func TestDevKeepsItsState(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -36,7 +37,7 @@ func TestDevKeepsItsState(t *testing.T) {
 	d := s.waitActive(s.add("kept.example.com").Id)
 	for _, printed := range []string{first.Config.Database, first.Config.Redis} {
 		if u, err := url.Parse(printed); err != nil || u.User == nil || !strings.Contains(first.describe(0), printed) {
-			t.Errorf("what is printed lacks the URL with the password of %s: %v", u.Redacted(), err)
+			t.Errorf("describe() lacks the URL %s with its password: %v", u.Redacted(), err)
 		}
 	}
 	stop(first)
@@ -45,11 +46,11 @@ func TestDevKeepsItsState(t *testing.T) {
 	defer stop(second)
 	for what, stays := range map[string]bool{"Postgres": passwordIn(first.Config.Database) == passwordIn(second.Config.Database), "Redis": passwordIn(first.Config.Redis) == passwordIn(second.Config.Redis)} {
 		if !stays {
-			t.Errorf("the password of %s is another after a restart: URLs that were copied no longer work", what)
+			t.Errorf("the password of %s changed after a restart, so copied URLs no longer work", what)
 		}
 	}
 	if second.Token != first.Token || second.OrgID != first.OrgID {
-		t.Error("organization or token changed")
+		t.Errorf("organization %s and token changed after a restart, want %s and the same token", second.OrgID, first.OrgID)
 	}
 	if s.api, err = client.New(client.Options{Endpoint: second.Env()["DCVAAS_ENDPOINT"], Token: first.Token}); err != nil {
 		t.Fatal(err)
@@ -60,9 +61,9 @@ func TestDevKeepsItsState(t *testing.T) {
 		t.Fatal(err)
 	}
 	if toJSON(again.CertificateId) != toJSON(d.CertificateId) {
-		t.Errorf("the certificate was %s and is %s", toJSON(d.CertificateId), toJSON(again.CertificateId))
+		t.Errorf("certificate after a restart = %s, want %s", toJSON(again.CertificateId), toJSON(d.CertificateId))
 	}
-	// The test CAs are new ones and have forgotten the account; a renewal works all the same.
+	// The restarted test CAs have lost the account. A renewal must still work.
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +79,9 @@ func passwordIn(address string) string {
 	return password
 }
 
-// A port that is taken between the choice and the start is no reason not to start.
-func TestDevChoosesOtherPortsWhereSomebodyWasQuicker(t *testing.T) {
+// TestDevRetriesOtherPorts tests that the stack starts even if another program takes a port after
+// it was chosen.
+func TestDevRetriesOtherPorts(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,7 +95,7 @@ func TestDevChoosesOtherPortsWhereSomebodyWasQuicker(t *testing.T) {
 		}
 	}})
 	if attempts != 2 {
-		t.Errorf("it was tried %d times", attempts)
+		t.Errorf("start attempts = %d, want 2", attempts)
 	}
 	s.waitActive(s.add("quick.example.com").Id)
 }

@@ -15,14 +15,14 @@ import (
 
 const repository = "../../.."
 
-// document is a file of the documentation.
+// document is a documentation file.
 type document struct {
-	name string // from the top of the repository
+	name string // path from the root of the repository
 	text string
-	code []string // what stands in code spans and blocks
+	code []string // contents of code spans and code blocks
 }
 
-// selfHosting is where every setting has to be named.
+// selfHosting is the guide that must name every setting.
 const selfHosting = "provider/templates/guides/self-hosting.md"
 
 var (
@@ -38,15 +38,15 @@ var (
 	makeHelp    = regexp.MustCompile(`(?m)^([a-z-]+):.*?## (.*)$`)
 )
 
-// documents are what people read of the repository: the pages that are generated follow
-// from them and from the code.
+// documents returns the handwritten documents. Generated pages are derived from them and from the
+// code.
 func documents(t *testing.T) []document {
 	t.Helper()
 	var all []document
 	for _, pattern := range []string{"*.md", "docs/design/*.md", "provider/templates/guides/*.md"} {
 		names, err := filepath.Glob(filepath.Join(repository, pattern))
 		if err != nil || len(names) == 0 {
-			t.Fatalf("%s: %d documents, %v", pattern, len(names), err)
+			t.Fatalf("Glob(%s) = %d documents, %v, want some", pattern, len(names), err)
 		}
 		for _, name := range names {
 			b, err := os.ReadFile(name)
@@ -66,7 +66,7 @@ func documents(t *testing.T) []document {
 	return all
 }
 
-// variablesOf adds the environment variables that a struct's tags name.
+// variablesOf adds the environment variables in a struct's tags to found.
 func variablesOf(of reflect.Type, found map[string]bool) {
 	for i := range of.NumField() {
 		f := of.Field(i)
@@ -79,18 +79,18 @@ func variablesOf(of reflect.Type, found map[string]bool) {
 	}
 }
 
-// Every variable, metric and type of the provider that a document names is there, and every
-// setting is in the guide.
-func TestDocumentsNameWhatIsThere(t *testing.T) {
+// TestDocumentsNameVariables tests that every variable, metric, and provider type that a document
+// names exists, and that the guide names every setting.
+func TestDocumentsNameVariables(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
 	settings := map[string]bool{}
 	variablesOf(reflect.TypeFor[Config](), settings)
-	known := map[string]bool{"DCVAAS_PLAN_TOKEN": true, "DCVAAS_APPLY_TOKEN": true} // a reader's own, in ci.md
+	known := map[string]bool{"DCVAAS_PLAN_TOKEN": true, "DCVAAS_APPLY_TOKEN": true} // secrets of the reader's CI, in ci.md
 	for name := range settings {
 		known[name], known[name+"_FILE"] = true, true
 	}
-	for name := range s.Env() { // the provider's are among them
+	for name := range s.Env() { // includes the provider's
 		known[name] = true
 	}
 	for name := range measured(t, s) {
@@ -101,20 +101,20 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, name := range append(docVariable.FindAllString(d.text, -1), docName.FindAllString(d.text, -1)...) {
 			if !known[name] {
-				t.Errorf("%s: there is no %s", d.name, name)
+				t.Errorf("%s names %s, which does not exist", d.name, name)
 			}
 			guided[name] = guided[name] || d.name == selfHosting
 		}
 	}
 	for name := range settings {
 		if !guided[name] {
-			t.Errorf("%s does not name %s", selfHosting, name)
+			t.Errorf("%s does not name the setting %s", selfHosting, name)
 		}
 	}
 }
 
-// addTypesAndChannels adds what else begins as metrics do: the provider's types, of which
-// each has a page, and the channels on which Postgres notifies.
+// addTypesAndChannels adds the other names that start with dcvaas_: the provider's types, each of
+// which has a page, and the notification channels in Postgres.
 func addTypesAndChannels(t *testing.T, known map[string]bool) {
 	t.Helper()
 	for name := range filesOf(t) {
@@ -134,7 +134,8 @@ func addTypesAndChannels(t *testing.T, known map[string]bool) {
 	}
 }
 
-// Every make target that a document names is there, and the README has what `make` prints.
+// TestDocumentsNameTheTargets tests that every make target that a document names exists, and that
+// the README lists the output of `make`.
 func TestDocumentsNameTheTargets(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile(filepath.Join(repository, "GNUmakefile"))
@@ -149,7 +150,7 @@ func TestDocumentsNameTheTargets(t *testing.T) {
 		for _, code := range d.code {
 			for _, m := range docMake.FindAllStringSubmatch(code, -1) {
 				if targets[m[1]] == "" {
-					t.Errorf("%s: there is no target %s: %s", d.name, m[1], m[0])
+					t.Errorf("%s names the make target %s, which does not exist: %s", d.name, m[1], m[0])
 				}
 			}
 		}
@@ -164,7 +165,7 @@ func TestDocumentsNameTheTargets(t *testing.T) {
 	}
 }
 
-// Every command of the program that a document names is one.
+// TestDocumentsNameTheCommands tests that every dcvaas command that a document names exists.
 func TestDocumentsNameTheCommands(t *testing.T) {
 	t.Parallel()
 	parser, err := kong.New(&cli{}, kong.Name("dcvaas"))
@@ -181,39 +182,39 @@ func TestDocumentsNameTheCommands(t *testing.T) {
 			for _, m := range docCommand.FindAllStringSubmatch(code, -1) {
 				n++
 				if !known["dcvaas "+m[1]] {
-					t.Errorf("%s: there is no command dcvaas %s", d.name, m[1])
+					t.Errorf("%s names the command dcvaas %s, which does not exist", d.name, m[1])
 				}
 			}
 		}
 	}
 	if n == 0 {
-		t.Error("no document names a command")
+		t.Error("documents name 0 commands, want some")
 	}
 }
 
-// Every file that a document links to or names is there. A name may leave out the folders
-// before it.
+// TestDocumentsNameTheFiles tests that every file that a document links to or names exists. Names
+// may omit leading folders.
 func TestDocumentsNameTheFiles(t *testing.T) {
 	t.Parallel()
 	files := filesOf(t)
 	for _, d := range documents(t) {
 		for _, m := range docLink.FindAllStringSubmatch(d.text, -1) {
 			if strings.Contains(m[1], ":") || strings.HasPrefix(d.name, "provider/") {
-				continue // the guides' links are of the registry
+				continue // the guides' links are for the Registry
 			}
 			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(d.name), m[1])); err != nil {
-				t.Errorf("%s: there is no %s", d.name, m[1])
+				t.Errorf("%s links to %s, which does not exist", d.name, m[1])
 			}
 		}
 		for _, code := range d.code {
 			if docFile.MatchString(code) && strings.HasPrefix(d.name, "docs/") && !isFile(files, code) {
-				t.Errorf("%s: there is no file %s", d.name, code)
+				t.Errorf("%s names the file %s, which does not exist", d.name, code)
 			}
 		}
 	}
 }
 
-// filesOf returns the files of the repository.
+// filesOf returns the paths of the repository's files.
 func filesOf(t *testing.T) map[string]bool {
 	t.Helper()
 	files := map[string]bool{}
@@ -232,12 +233,12 @@ func filesOf(t *testing.T) map[string]bool {
 	return files
 }
 
-// isFile reports whether a file's last parts fit the pattern.
+// isFile reports whether the last path elements of any file match the pattern.
 func isFile(files map[string]bool, pattern string) bool {
 	n := strings.Count(pattern, "/") + 1
 	for name := range files {
 		parts := strings.Split(name, "/")
-		if fits, _ := path.Match(pattern, strings.Join(parts[max(len(parts)-n, 0):], "/")); fits {
+		if ok, _ := path.Match(pattern, strings.Join(parts[max(len(parts)-n, 0):], "/")); ok {
 			return true
 		}
 	}

@@ -12,17 +12,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// ending is how a domain ends: with a certificate, in failure, or waiting.
+// ending is the expected outcome for a domain: a certificate, a failure, or a delay.
 type ending struct {
-	by     string        // the CA that issued
+	by     string        // the CA that issues
 	failed string        // code of the failure
-	waits  string        // reason of the condition
-	retry  bool          // the wait comes after a failure, which counts
-	wait   time.Duration // at least
+	waits  string        // reason of the delay, in the condition
+	retry  bool          // the delay follows a failure, which counts as an attempt
+	wait   time.Duration // minimum delay
 }
 
-// wantEnding waits for the domain's end, and looks at everything that tells of it.
-func (s *stack) wantEnding(id string, want ending, m misbehaviour) {
+// wantEnding waits for the outcome and checks everything that reports it.
+func (s *stack) wantEnding(id string, want ending, m misbehavior) {
 	s.t.Helper()
 	switch {
 	case want.by != "":
@@ -38,7 +38,7 @@ func (s *stack) wantEnding(id string, want ending, m misbehaviour) {
 	}
 }
 
-// wantIssuer looks at the certificate and at what the timeline says of how it came.
+// wantIssuer checks the CA of the domain's certificate, and the timeline of its issuance.
 func (s *stack) wantIssuer(d *client.Domain, ca string) {
 	s.t.Helper()
 	cert, err := s.api.Certificate(s.t.Context(), d.CertificateId.MustGet())
@@ -46,54 +46,54 @@ func (s *stack) wantIssuer(d *client.Domain, ca string) {
 		s.t.Fatal(err)
 	}
 	if cert.Ca != ca {
-		s.t.Errorf("the certificate is of the %s CA", cert.Ca)
+		s.t.Errorf("CA of the certificate = %s, want %s", cert.Ca, ca)
 	}
 	failed := s.timeline(d.Id, controlplane.ActionOrderFailed)
 	if ca == "backup" && (len(failed) != 1 || failed[0]["ca"] != "primary" || failed[0]["code"] == "") {
-		s.t.Errorf("the timeline says of the first order: %s", toJSON(failed))
+		s.t.Errorf("failed orders in the timeline = %s, want one at the primary CA", toJSON(failed))
 	}
 	if ca == "primary" && len(failed) > 0 {
-		s.t.Errorf("the timeline tells of failed orders: %s", toJSON(failed))
+		s.t.Errorf("failed orders in the timeline = %s, want none", toJSON(failed))
 	}
 	if issued := s.timeline(d.Id, controlplane.ActionCertificateIssued); len(issued) != 1 || issued[0]["ca"] != ca {
-		s.t.Errorf("the timeline says of the certificate: %s", toJSON(issued))
+		s.t.Errorf("issued certificates in the timeline = %s, want one from the %s CA", toJSON(issued), ca)
 	}
 }
 
-// wantFailure waits until the domain is given up, and looks at what people are told.
-func (s *stack) wantFailure(id, code string, m misbehaviour) {
+// wantFailure waits until issuance has failed permanently, and checks everything that reports it.
+func (s *stack) wantFailure(id, code string, m misbehavior) {
 	s.t.Helper()
 	d := s.waitDomain(id, "in error", func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
 	c := conditionOf(d, client.ConditionTypeCertificateReady)
 	if d.StatusReason != code || c.Reason != code || !strings.Contains(c.Message, m.details) || c.Fix == nil || c.NextCheckAt != nil {
-		s.t.Errorf("the domain is in error for %s: %s", d.StatusReason, toJSON(c))
+		s.t.Errorf("domain in error: reason %s, condition %s, want %s with %q and a fix", d.StatusReason, toJSON(c), code, m.details)
 	}
 	if m.acme != "" && (c.Acme == nil || !reflect.DeepEqual(*c.Acme, parsed(s.t, m.acme))) {
-		s.t.Errorf("the condition does not show %s: %s", m.acme, toJSON(c))
+		s.t.Errorf("condition = %s, want the problem %s", toJSON(c), m.acme)
 	}
 	job := s.latestJob(id, "start_issuance")
 	if e, err := job.LastError.Get(); err != nil || job.Status != client.JobStatusFailed || job.Attempts != controlplane.MaxAttempts || e.Code != code || !strings.Contains(e.Detail, m.details) {
-		s.t.Errorf("the job is %s", toJSON(job))
+		s.t.Errorf("job = %s, want failed after %d attempts with %s and %q", toJSON(job), controlplane.MaxAttempts, code, m.details)
 	}
 	s.get(s.Env()["DCVAAS_ENDPOINT"]+"/problems/"+code, nil)
 	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, id); n != 0 {
-		s.t.Errorf("%d certificates were stored", n)
+		s.t.Errorf("stored certificates = %d, want 0", n)
 	}
 	if n := query[int](s, `SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, id); n != 0 {
-		s.t.Errorf("%d orders are open", n)
+		s.t.Errorf("open orders = %d, want 0", n)
 	}
 	for action, n := range map[string]int{controlplane.ActionOrderCreated: 4, controlplane.ActionOrderFailed: 4, controlplane.ActionIssuanceFailed: 1} {
 		got := s.timeline(id, action)
 		if len(got) != n {
-			s.t.Errorf("the timeline has %d of %s, not %d", len(got), action, n)
+			s.t.Errorf("events %s in the timeline = %d, want %d", action, len(got), n)
 		}
 		if action != controlplane.ActionOrderCreated && len(got) > 0 && got[0]["code"] != code {
-			s.t.Errorf("the timeline says %s", toJSON(got[0]))
+			s.t.Errorf("event %s in the timeline = %s, want code %s", action, toJSON(got[0]), code)
 		}
 	}
 }
 
-// wantWait waits until the domain's job is put off, and looks at until when.
+// wantWait waits until the domain's job is deferred, and checks the delay.
 func (s *stack) wantWait(id string, want ending) *client.Job {
 	s.t.Helper()
 	d := s.waitDomain(id, "waiting", func(d *client.Domain) bool {
@@ -106,28 +106,28 @@ func (s *stack) wantWait(id string, want ending) *client.Job {
 		failures, reason = 1, "retry"
 	}
 	if job.Status != client.JobStatusQueued || job.Reason != reason || job.Attempts != failures {
-		s.t.Errorf("the job is %s", toJSON(job))
+		s.t.Errorf("job = %s, want queued with reason %s after %d failures", toJSON(job), reason, failures)
 	}
 	if c.Message == "" || c.Fix == nil || c.NextCheckAt == nil || !c.NextCheckAt.Equal(job.RunAt) {
-		s.t.Errorf("the domain says %s, and the job runs at %s", toJSON(c), job.RunAt)
+		s.t.Errorf("condition = %s, want a message, a fix, and the next check at %s", toJSON(c), job.RunAt)
 	}
-	// A Retry-After has whole seconds; the answer is a moment old.
+	// Retry-After has whole seconds, and the response is a moment old.
 	if wait := job.RunAt.Sub(job.UpdatedAt); wait < want.wait-2*time.Second || wait > want.wait*3/2+time.Second {
-		s.t.Errorf("it waits for %s, not for %s", wait, want.wait)
+		s.t.Errorf("delay of the job = %s, want about %s", wait, want.wait)
 	}
 	return job
 }
 
-// wantProblem looks for a problem document in the timeline, as the CA wrote it.
+// wantProblem checks that the timeline contains the CA's problem document unchanged.
 func (s *stack) wantProblem(id, document string) {
 	s.t.Helper()
 	failed := s.timeline(id, controlplane.ActionOrderFailed)
 	if len(failed) == 0 || !reflect.DeepEqual(failed[0]["acme"], any(parsed(s.t, document))) {
-		s.t.Errorf("the timeline does not show %s: %s", document, toJSON(failed))
+		s.t.Errorf("failed orders in the timeline = %s, want the problem %s", toJSON(failed), document)
 	}
 }
 
-// parsed is a JSON object.
+// parsed returns the JSON object in the document.
 func parsed(t *testing.T, document string) map[string]any {
 	t.Helper()
 	var object map[string]any
@@ -137,20 +137,20 @@ func parsed(t *testing.T, document string) map[string]any {
 	return object
 }
 
-// wantOrders looks at how often the CA was asked.
-func (s *stack) wantOrders(u *unruly, name string, m misbehaviour) {
+// wantOrders checks the number of orders and requests at the CA.
+func (s *stack) wantOrders(u *unruly, name string, m misbehavior) {
 	s.t.Helper()
 	if n := s.Primary.OrdersFor(name); n > max(m.orders, 1) {
-		s.t.Errorf("the CA made %d orders, more than %d", n, max(m.orders, 1))
+		s.t.Errorf("orders for %s at the CA = %d, want at most %d", name, n, max(m.orders, 1))
 	}
 	for asked, most := range m.asked {
 		if n := u.requests(name, asked); n > most {
-			s.t.Errorf("the CA was asked %d times for %s, more than %d", n, asked, most)
+			s.t.Errorf("requests for %s at the CA = %d, want at most %d", asked, n, most)
 		}
 	}
 	for asked, most := range map[request]int{forAuthz: 40, forOrder: 40, forCertificate: 8} {
 		if n := u.requests(name, asked); n > most {
-			s.t.Errorf("the CA was asked %d times for %s, more than %d", n, asked, most)
+			s.t.Errorf("requests for %s at the CA = %d, want at most %d", asked, n, most)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func conditionOf(d *client.Domain, kind client.ConditionType) client.Condition {
 	return client.Condition{}
 }
 
-// timeline returns what the domain's history tells of an action, newest first.
+// timeline returns the data of the events of an action in the domain's timeline, newest first.
 func (s *stack) timeline(id, action string) []map[string]any {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.Env()["DCVAAS_ENDPOINT"]+"/api/domains/"+id+"/timeline?limit=200", nil)
@@ -185,7 +185,7 @@ func (s *stack) timeline(id, action string) []map[string]any {
 		}
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("timeline: %s, %v", resp.Status, err)
+		s.t.Fatalf("GET timeline of %s = %s, %v, want 200", id, resp.Status, err)
 	}
 	var found []map[string]any
 	for _, e := range list.Data {

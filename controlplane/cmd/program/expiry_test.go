@@ -6,12 +6,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// A certificate that ends while both CAs are down: the domain is no longer active, says so
-// once, and has a certificate again, by itself, when a CA is back.
-func TestCertificateEnds(t *testing.T) {
+// TestCertificateExpires tests a certificate that expires while both CAs are down: the domain is no
+// longer active, one event reports it, and a new certificate is issued automatically when a CA is
+// available again.
+func TestCertificateExpires(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
-	d := s.waitActive(s.add("ended.example.com").Id)
+	d := s.waitActive(s.add("expired.example.com").Id)
 	s.Primary.SetDown(true)
 	s.Backup.SetDown(true)
 	s.exec(`UPDATE domains SET expires_at = now() - interval '1 second', renew_at = now() - interval '1 hour'`)
@@ -24,10 +25,10 @@ func TestCertificateEnds(t *testing.T) {
 		return d.Status == client.DomainStatusError && d.StatusReason == "certificate-expired"
 	})
 	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'domain.certificate_expired'`); n != 1 {
-		t.Errorf("the end was told %d times", n)
+		t.Errorf("domain.certificate_expired events = %d, want 1", n)
 	}
 	if n, err := s.App.lifecycle.Sweep(t.Context()); err != nil || n != 1 {
-		t.Fatalf("%d renewals were queued: %v", n, err)
+		t.Fatalf("Sweep() = %d, %v, want 1", n, err)
 	}
 	s.eventually("the dead letter", func() error {
 		if job := s.latestJob(d.Id, "renewal"); job.DeadLetteredAt.IsNull() {
@@ -36,12 +37,12 @@ func TestCertificateEnds(t *testing.T) {
 		return nil
 	})
 	if again := query[bool](s, `SELECT renew_at > now() AND NOT renewal_queued FROM domains`); !again {
-		t.Error("the renewal is not tried again")
+		t.Error("the failed renewal is not scheduled again")
 	}
 	s.Primary.SetDown(false)
 	s.exec(`UPDATE domains SET renew_at = now()`) // a day later
 	if n, err := s.App.lifecycle.Sweep(t.Context()); err != nil || n != 1 {
-		t.Fatalf("%d renewals were queued: %v", n, err)
+		t.Fatalf("Sweep() = %d, %v, want 1", n, err)
 	}
 	s.waitActive(d.Id)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// A CA that revokes many certificates calls for their renewal: they are renewed in the order
-// of their urgency, each once, and new domains get their certificates before they are done.
+// TestMassRevocation tests many renewals that a CA suggests before a mass revocation: they run in
+// order of urgency, each once, and new domains get their certificates before the renewals are done.
 func TestMassRevocation(t *testing.T) {
 	t.Parallel()
 	const n, workers = 60, 4
@@ -37,22 +37,22 @@ func TestMassRevocation(t *testing.T) {
 		domains[i] = s.waitActive(domains[i].Id)
 	}
 	past := time.Now().Add(-24 * time.Hour)
-	for i, d := range domains { // the one added last is the most urgent
+	for i, d := range domains { // the last one added is the most urgent
 		s.setRenewalWindow(d, past.Add(-time.Duration(i)*time.Minute-time.Second), past.Add(-time.Duration(i)*time.Minute))
 	}
-	s.exec(`UPDATE certificates SET not_before = not_before - interval '10 days'`) // one is left alone for its first hours
+	s.exec(`UPDATE certificates SET not_before = not_before - interval '10 days'`) // suggestions are ignored in the first hours
 	s.exec(`UPDATE domains SET ari_check_at = now()`)
 	if got, err := s.App.lifecycle.CheckRenewals(t.Context()); err != nil || got != n {
-		t.Fatalf("the CA was asked for %d of %d certificates: %v", got, n, err)
+		t.Fatalf("CheckRenewals() = %d, %v, want %d", got, err, n)
 	}
 	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != n {
-		t.Fatalf("%d renewals were queued, not %d: %v", got, n, err)
+		t.Fatalf("Sweep() = %d, %v, want %d", got, err, n)
 	}
 
-	// The CA lets no renewal pass: those that have begun hang, the others wait for them.
+	// The CA blocks all renewals: those that have started hang, and the others wait behind them.
 	s.eventually("renewals to reach the CA", func() error {
 		if got := len(g.reached()); got == 0 {
-			return fmt.Errorf("%d did", got)
+			return fmt.Errorf("%d renewals reached the CA", got)
 		}
 		return nil
 	})
@@ -60,42 +60,42 @@ func TestMassRevocation(t *testing.T) {
 		s.waitActive(s.add(fmt.Sprintf("foreground%d.example.com", i)).Id)
 	}
 	if got := query[int](s, `SELECT count(*) FROM jobs WHERE type = 'renewal' AND status IN ('queued', 'running')`); got < n-1 {
-		t.Errorf("%d renewals are under way, not %d: the new domains were not served before them", got, n)
+		t.Errorf("pending renewals = %d, want at least %d: the new domains were not served first", got, n-1)
 	}
 	close(g.opened)
 	for _, d := range domains {
 		s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
 	}
 	if got := query[int](s, `SELECT count(*) FROM certificates`); got != 2*n+5 {
-		t.Errorf("there are %d certificates, not %d", got, 2*n+5)
+		t.Errorf("certificates = %d, want %d", got, 2*n+5)
 	}
 	if got := query[int](s, `SELECT count(*) FROM (SELECT domain_id FROM certificates GROUP BY domain_id HAVING count(*) > 2) twice`); got != 0 {
-		t.Errorf("%d were renewed twice", got)
+		t.Errorf("domains renewed twice = %d, want 0", got)
 	}
 
 	order := g.reached()
 	if len(order) != n {
-		t.Fatalf("%d renewals were seen at the CA", len(order))
+		t.Fatalf("renewals at the CA = %d, want %d", len(order), n)
 	}
-	// Asynq holds some for each worker, which are enqueued together: among them the order is lost.
+	// Asynq enqueues some jobs for each worker together. Among those, the order is arbitrary.
 	const together = (4 + 1) * workers
 	for place, name := range order {
 		var i int
 		if _, err := fmt.Sscanf(name, "revoked%d.", &i); err != nil {
-			t.Fatal(name, err)
+			t.Fatalf("name at the CA = %q, want revokedN.…: %v", name, err)
 		}
 		if urgency := n - 1 - i; place-urgency > together || urgency-place > together {
-			t.Errorf("%s, number %d by its urgency, was number %d to be renewed", name, urgency, place)
+			t.Errorf("%s was renewed at place %d, want about %d", name, place, urgency)
 		}
 	}
 }
 
-// renewalGate stands in front of a CA and holds back every order that names the certificate
-// it replaces, until it is opened.
+// renewalGate is a handler in front of a CA. It blocks every order that names the certificate that
+// it replaces, until the gate is opened.
 type renewalGate struct {
 	opened chan struct{}
 	mu     sync.Mutex
-	names  []string // of the certificates, in the order in which the orders came
+	names  []string // names of the certificates, in the order of their orders
 }
 
 func (g *renewalGate) reached() []string {
@@ -117,7 +117,7 @@ func (g *renewalGate) wrap(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if name := replaced(body); name != "" {
 			g.mu.Lock()
-			if !slices.Contains(g.names, name) { // a request may be made again
+			if !slices.Contains(g.names, name) { // requests may be retried
 				g.names = append(g.names, name)
 			}
 			g.mu.Unlock()
@@ -131,8 +131,8 @@ func (g *renewalGate) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// replaced returns the name in a request for an order that replaces a certificate (RFC 9773
-// §5), empty for others.
+// replaced returns the name in a newOrder request that replaces a certificate (RFC 9773 §5). It
+// returns an empty string for other requests.
 func replaced(jws []byte) string {
 	var signed struct {
 		Payload string `json:"payload"`

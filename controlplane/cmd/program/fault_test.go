@@ -19,14 +19,14 @@ import (
 	"time"
 )
 
-// fault answers the nth request, from 1 on, as a CA should not; next would do it right.
+// fault handles the nth request, from 1, with a faulty response. next is the correct handler.
 type fault func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// always is more often than anything is tried.
+// always is more than the number of attempts of any request.
 const always = 1 << 30
 
-// cut breaks the connection of the first times requests: before the CA has heard of them, or in
-// the middle of the answer.
+// cut closes the connection of the first times requests: before the CA receives the request, or, if
+// late, in the middle of the response.
 func cut(times int, late bool) fault {
 	return func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if n > times {
@@ -37,7 +37,7 @@ func cut(times int, late bool) fault {
 			rec := httptest.NewRecorder()
 			next.ServeHTTP(rec, r)
 			if r.Method == http.MethodHead {
-				panic(http.ErrAbortHandler) // an answer without a middle
+				panic(http.ErrAbortHandler) // the response has no body
 			}
 			maps.Copy(w.Header(), rec.Header())
 			w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()+1))
@@ -49,17 +49,17 @@ func cut(times int, late bool) fault {
 	}
 }
 
-// refuse answers the first times requests with a problem document.
-func refuse(times, status int, document string, header ...string) fault {
-	return answerWith(times, status, document, append([]string{"Content-Type", "application/problem+json"}, header...)...)
+// reject responds to the first times requests with a problem document.
+func reject(times, status int, document string, header ...string) fault {
+	return respondWith(times, status, document, append([]string{"Content-Type", "application/problem+json"}, header...)...)
 }
 
-// page answers the first times requests with the page of a proxy in front of the CA.
+// page responds to the first times requests with an HTML page, like a proxy in front of the CA.
 func page(times, status int, header ...string) fault {
-	return answerWith(times, status, "<html><body><h1>Service unavailable</h1></body></html>", append([]string{"Content-Type", "text/html"}, header...)...)
+	return respondWith(times, status, "<html><body><h1>Service unavailable</h1></body></html>", append([]string{"Content-Type", "text/html"}, header...)...)
 }
 
-func answerWith(times, status int, body string, header ...string) fault {
+func respondWith(times, status int, body string, header ...string) fault {
 	return func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if n > times {
 			next.ServeHTTP(w, r)
@@ -73,12 +73,12 @@ func answerWith(times, status int, body string, header ...string) fault {
 	}
 }
 
-// problemOf is a problem document of the CA.
+// problemOf returns a problem document as CAs send it.
 func problemOf(kind, detail string, more ...string) string {
 	return `{"type":"` + acmeErrors + kind + `","detail":"` + detail + `","status":403` + strings.Join(append([]string{""}, more...), ",") + `}`
 }
 
-// rewrite changes the objects that the CA answers with.
+// rewrite changes the JSON objects in the CA's responses.
 func rewrite(change func(object map[string]any, header http.Header)) fault {
 	return func(_ int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		rec := httptest.NewRecorder()
@@ -96,7 +96,7 @@ func rewrite(change func(object map[string]any, header http.Header)) fault {
 	}
 }
 
-// invalidates makes an authorization that was proved end with a problem.
+// invalidates turns a valid authorization into an invalid one with the problem.
 func invalidates(document string) fault {
 	return rewrite(func(authz map[string]any, _ http.Header) {
 		if authz["status"] != "valid" {
@@ -110,7 +110,7 @@ func invalidates(document string) fault {
 	})
 }
 
-// processing makes an order look as if the CA were at work on it for another ten minutes.
+// processing makes an order look as if the CA were processing it for another ten minutes.
 func processing(order map[string]any, header http.Header) {
 	if order["status"] == "valid" || order["status"] == "processing" {
 		order["status"] = "processing"
@@ -119,8 +119,8 @@ func processing(order map[string]any, header http.Header) {
 	}
 }
 
-// mistakes answers with another certificate than was ordered for the domain: for another name,
-// or for another key.
+// mistakes responds with a certificate that does not match the domain's order: it has the name, and
+// if anotherKey, another key.
 func (u *unruly) mistakes(domain, name string, anotherKey bool) fault {
 	return func(_ int, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		u.mu.Lock()
@@ -145,7 +145,7 @@ func (u *unruly) mistakes(domain, name string, anotherKey bool) fault {
 	}
 }
 
-// only makes a fault of requests that say something, and leaves the others alone.
+// only applies the fault to requests that match, and passes the others through.
 func only(matches func(signed) bool, f fault) fault {
 	return func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		body, _ := io.ReadAll(r.Body)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// rawConn is a connection on which a test says exactly what it wants.
+// rawConn is a connection on which tests send raw bytes.
 type rawConn struct {
 	t *testing.T
 	net.Conn
@@ -34,8 +34,8 @@ func dialRaw(t *testing.T, addr string) *rawConn {
 	return &rawConn{t: t, Conn: c, in: bufio.NewReader(c)}
 }
 
-// say sends a request and returns the response with its body.
-func (c *rawConn) say(request string) (*http.Response, string) {
+// send sends a request and returns the response with its body.
+func (c *rawConn) send(request string) (*http.Response, string) {
 	c.t.Helper()
 	go func() { _, _ = io.WriteString(c.Conn, request) }() // the server may not read all of it
 	resp, err := http.ReadResponse(c.in, nil)
@@ -54,12 +54,13 @@ func (c *rawConn) isClosed() {
 	c.t.Helper()
 	rest, err := io.ReadAll(c.in)
 	if netErr, ok := errors.AsType[net.Error](err); len(rest) > 0 || ok && netErr.Timeout() {
-		c.t.Errorf("after the response: %q, %v, want the end of the connection", rest, err)
+		c.t.Errorf("after the response: %q, %v, want the connection closed", rest, err)
 	}
 }
 
-// Requests that net/http rejects itself get a problem document like all others, also on a
-// connection that has served others; and all responses of the public listener carry HSTS.
+// TestRequestsThatCannotBeParsed tests that requests that net/http itself rejects get a problem
+// document, even on a connection that has served other requests, and that all responses of the
+// public listener have HSTS.
 func TestRequestsThatCannotBeParsed(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true, Configure: func(c *Config) { c.PublicURL = "https://dcvaas.test" }})
@@ -82,11 +83,11 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 		for _, before := range []bool{false, true} {
 			conn := dialRaw(t, addr)
 			if before {
-				if resp, body := conn.say(good); resp.StatusCode != http.StatusOK {
-					t.Fatalf("%q = %s %s", good, resp.Status, body)
+				if resp, body := conn.send(good); resp.StatusCode != http.StatusOK {
+					t.Fatalf("response to %q = %s: %s, want 200", good, resp.Status, body)
 				}
 			}
-			resp, body := conn.say(c.request)
+			resp, body := conn.send(c.request)
 			var doc struct {
 				Type, Title, Code, Detail, Fix string
 				Status                         int
@@ -100,7 +101,7 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 				t.Errorf("%s: %s %s, want %d %s", what, resp.Status, body, c.status, c.code)
 			}
 			if doc.Title == "" || doc.Detail == "" || doc.Fix == "" || doc.RequestID == "" || doc.RequestID != resp.Header.Get("Request-Id") {
-				t.Errorf("%s: %s with Request-Id %q lacks something", what, body, resp.Header.Get("Request-Id"))
+				t.Errorf("%s: problem %s with Request-Id %q lacks a title, detail, fix, or the same request_id", what, body, resp.Header.Get("Request-Id"))
 			}
 			for name, want := range map[string]string{"Content-Type": "application/problem+json", "DCVaaS-API": "1", "Strict-Transport-Security": hsts, "X-Content-Type-Options": "nosniff"} {
 				if got := resp.Header.Get(name); got != want {
@@ -114,18 +115,19 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/livez", "/api/domains", "/api/nothing", "/problems/not-found", "/login", "/no/page"} {
-		resp, _ := dialRaw(t, addr).say("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		resp, _ := dialRaw(t, addr).send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		if got := resp.Header.Get("Strict-Transport-Security"); got != hsts {
 			t.Errorf("GET %s: Strict-Transport-Security is %q, want %q", path, got, hsts)
 		}
 		if got, isAPI := resp.Header.Get("DCVaaS-API"), !strings.HasPrefix(path, "/login") && !strings.HasPrefix(path, "/no"); (got == "1") != isAPI {
-			t.Errorf("GET %s: DCVaaS-API is %q", path, got)
+			t.Errorf("GET %s: DCVaaS-API is %q, want it only from the API", path, got)
 		}
 	}
 }
 
-// What a handler sends passes unchanged, even if it looks like net/http's own errors.
-func TestFrontLeavesHandlersAlone(t *testing.T) {
+// TestFrontPassesHandlerOutput tests that the output of handlers is unchanged, even if it looks
+// like net/http's own errors.
+func TestFrontPassesHandlerOutput(t *testing.T) {
 	t.Parallel()
 	const looks = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 	large := strings.Repeat(looks, 1000)
@@ -135,7 +137,7 @@ func TestFrontLeavesHandlersAlone(t *testing.T) {
 	}
 	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/large": // is written past the buffers
+		case "/large": // is written around the buffers
 			w.Header().Set("Content-Length", strconv.Itoa(len(large)))
 			_, _ = io.WriteString(w, large)
 		case "/flushed":
@@ -162,7 +164,7 @@ func TestFrontLeavesHandlersAlone(t *testing.T) {
 	})
 	conn := dialRaw(t, l.Addr().String())
 	for path, want := range map[string]string{"/large": large, "/flushed": strings.Repeat(looks, 3), "/copied": large, "/error": "mine\n"} {
-		resp, body := conn.say("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		resp, body := conn.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
 		if body != want {
 			t.Errorf("GET %s = %s with %d bytes, want %d as the handler sent them", path, resp.Status, len(body), len(want))
 		}
@@ -170,12 +172,12 @@ func TestFrontLeavesHandlersAlone(t *testing.T) {
 			t.Errorf("GET %s without HTTPS: Strict-Transport-Security is %q, want none", path, got)
 		}
 	}
-	if resp, body := conn.say("nonsense\r\n\r\n"); resp.StatusCode != http.StatusBadRequest || body != "" {
+	if resp, body := conn.send("nonsense\r\n\r\n"); resp.StatusCode != http.StatusBadRequest || body != "" {
 		t.Errorf("nonsense after these = %s %q, want the replaced 400", resp.Status, body)
 	}
 }
 
-// The first bytes of a response tell whether it is an error; too few of them do not.
+// TestErrorStatus tests complete and truncated status lines.
 func TestErrorStatus(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int{

@@ -21,15 +21,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// stack is a development stack of the test's own.
+// stack is a development stack for one test.
 type stack struct {
 	*Dev
 	t   *testing.T
 	api *client.Client
 }
 
-// startStack starts the whole system on free ports, with a database on the shared server
-// unless the test brings its own.
+// startStack starts the whole system on free ports. Its database is on the shared server, unless
+// the test sets one. The database "own" starts a separate Postgres.
 func startStack(t *testing.T, c DevConfig) *stack {
 	t.Helper()
 	c.Dir, c.FreePorts, c.Fast = t.TempDir(), true, true
@@ -63,7 +63,7 @@ func startStack(t *testing.T, c DevConfig) *stack {
 	return &stack{Dev: d, t: t, api: api}
 }
 
-// worker is a `dcvaas work` in a process of its own.
+// worker is a `dcvaas work` process.
 type worker struct {
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -94,13 +94,13 @@ func (s *stack) startWorker() *worker {
 	return w
 }
 
-// kill ends the worker with SIGKILL.
+// kill stops the worker with SIGKILL.
 func (w *worker) kill() {
 	_ = w.cmd.Process.Kill()
 	<-w.done
 }
 
-// delegate makes the domain's CNAME in the playground.
+// delegate creates the domain's CNAME in the playground.
 func (s *stack) delegate(name string) {
 	s.t.Helper()
 	d, err := s.api.Delegation(s.t.Context(), name)
@@ -112,7 +112,7 @@ func (s *stack) delegate(name string) {
 	}
 }
 
-// add adds a domain whose CNAME is in place.
+// add creates the domain's CNAME and adds the domain.
 func (s *stack) add(name string) *client.Domain {
 	s.t.Helper()
 	s.delegate(name)
@@ -123,7 +123,7 @@ func (s *stack) add(name string) *client.Domain {
 	return d
 }
 
-// waitDomain waits until the domain is as wanted.
+// waitDomain waits until ok returns true for the domain.
 func (s *stack) waitDomain(id string, want string, ok func(*client.Domain) bool) *client.Domain {
 	s.t.Helper()
 	var last *client.Domain
@@ -133,7 +133,7 @@ func (s *stack) waitDomain(id string, want string, ok func(*client.Domain) bool)
 			return err
 		}
 		if last = d; !ok(d) {
-			return fmt.Errorf("it is %s", toJSON(d))
+			return fmt.Errorf("the domain is %s", toJSON(d))
 		}
 		return nil
 	})
@@ -145,12 +145,12 @@ func (s *stack) waitActive(id string) *client.Domain {
 	return s.waitDomain(id, "active", func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
 }
 
-// eventually asks until there is no error, for a minute.
-func (s *stack) eventually(what string, ask func() error) {
+// eventually calls check until it returns nil, for at most a minute.
+func (s *stack) eventually(what string, check func() error) {
 	s.t.Helper()
 	var err error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = ask(); err == nil {
+		if err = check(); err == nil {
 			return
 		}
 	}
@@ -167,12 +167,12 @@ func query[T any](s *stack, sql string, args ...any) T {
 	defer func() { _ = conn.Close(context.Background()) }()
 	var v T
 	if err := conn.QueryRow(s.t.Context(), sql, args...).Scan(&v); err != nil {
-		s.t.Fatalf("%s: %v", sql, err)
+		s.t.Fatalf("query %s: %v", sql, err)
 	}
 	return v
 }
 
-// exec changes the stack's database behind the program's back.
+// exec changes the stack's database directly.
 func (s *stack) exec(sql string, args ...any) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.Config.Database)
@@ -181,7 +181,7 @@ func (s *stack) exec(sql string, args ...any) {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	if _, err := conn.Exec(s.t.Context(), sql, args...); err != nil {
-		s.t.Fatalf("%s: %v", sql, err)
+		s.t.Fatalf("exec %s: %v", sql, err)
 	}
 }
 
@@ -191,12 +191,12 @@ func (s *stack) latestJob(domain, kind string) *client.Job {
 	jt := client.JobType(kind)
 	jobs, err := s.api.Jobs(s.t.Context(), client.ListJobsParams{Domain: &domain, Type: &jt})
 	if err != nil || len(jobs.Data) == 0 {
-		s.t.Fatalf("no %s job: %v", kind, err)
+		s.t.Fatalf("Jobs() of domain %s with type %s = %v, want at least one job", domain, kind, err)
 	}
 	return &jobs.Data[0]
 }
 
-// get reads a URL without authentication, as JSON into v where that is not nil.
+// get fetches a URL without authentication. If v is not nil, it decodes the JSON response into v.
 func (s *stack) get(url string, v any) []byte {
 	s.t.Helper()
 	resp, err := http.Get(url)
@@ -206,11 +206,11 @@ func (s *stack) get(url string, v any) []byte {
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("GET %s: %s: %v", url, resp.Status, err)
+		s.t.Fatalf("GET %s = %s, %v, want 200", url, resp.Status, err)
 	}
 	if v != nil {
 		if err := json.Unmarshal(b, v); err != nil {
-			s.t.Fatalf("GET %s: %v in %s", url, err, b)
+			s.t.Fatalf("GET %s: invalid JSON: %v in %s", url, err, b)
 		}
 	}
 	return b
@@ -221,7 +221,7 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// testLog writes what the program says to the test's log, as long as the test runs.
+// testLog writes the program's output to the test's log while the test runs.
 type testLog struct {
 	t      *testing.T
 	prefix string
@@ -237,11 +237,11 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// gate stands in front of a CA and holds back one request, once, until it is opened or the
-// caller is gone.
+// gate is a handler in front of a CA. It blocks the first request that matches, until the gate is
+// opened or the request is canceled.
 type gate struct {
 	matches func(*http.Request) bool
-	after   bool // hold back the answer rather than the request
+	after   bool // handle the request first, and drop its response
 	reached chan struct{}
 	opened  chan struct{}
 	once    sync.Once
@@ -275,19 +275,19 @@ func (g *gate) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// discard takes an answer that nobody gets.
+// discard is a ResponseWriter that drops the response.
 type discard struct{ h http.Header }
 
 func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-// pathHas matches requests of which the path contains part.
+// pathHas matches requests whose path contains part.
 func pathHas(part string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) }
 }
 
-// pathCount matches the nth request of which the path contains part.
+// pathCount matches the nth request whose path contains part.
 func pathCount(part string, n int) func(*http.Request) bool {
 	var mu sync.Mutex
 	return func(r *http.Request) bool {
@@ -300,7 +300,7 @@ func pathCount(part string, n int) func(*http.Request) bool {
 	}
 }
 
-// primaryOnly puts the gate in front of the first CA.
+// primaryOnly puts the gate in front of only the first CA.
 func primaryOnly(g *gate) func(string) func(http.Handler) http.Handler {
 	return func(ca string) func(http.Handler) http.Handler {
 		if ca == "primary" {
@@ -310,7 +310,8 @@ func primaryOnly(g *gate) func(string) func(http.Handler) http.Handler {
 	}
 }
 
-// pathAfter matches requests of which the path contains part once one with before was seen.
+// pathAfter matches requests whose path contains part, after the first one whose path contains
+// before.
 func pathAfter(before, part string) func(*http.Request) bool {
 	var mu sync.Mutex
 	seen := false
@@ -325,7 +326,7 @@ func pathAfter(before, part string) func(*http.Request) bool {
 	}
 }
 
-// orderStep returns how far the domain's newest order has come.
+// orderStep returns the step of the domain's newest order.
 func (s *stack) orderStep(domainID string) controlplane.OrderStep {
 	return query[controlplane.OrderStep](s, `SELECT step FROM acme_orders WHERE domain_id = $1 ORDER BY created_at DESC LIMIT 1`, domainID)
 }

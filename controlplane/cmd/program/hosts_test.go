@@ -10,12 +10,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// DNS rebinding: a page of another site that has its name resolve to this machine reads
-// nothing of what listens here, and is signed in nowhere.
-func TestOtherHostsAreRefused(t *testing.T) {
+// TestOtherHostsAreRejected tests the protection against DNS rebinding: another site whose name
+// resolves to this machine can't read from any listener, and can't sign in.
+func TestOtherHostsAreRejected(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
-	ask := func(method, address, host string) int {
+	send := func(method, address, host string) int {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(""))
 		if err != nil {
@@ -33,7 +33,7 @@ func TestOtherHostsAreRefused(t *testing.T) {
 	ops, web := s.Env()["DCVAAS_OPS_URL"], s.Env()["DCVAAS_ENDPOINT"]
 	for _, c := range []struct {
 		method, address string
-		right           int // with the listener's own host
+		want            int // with the listener's own host
 	}{
 		{"GET", ops + "/metrics", 200},
 		{"GET", ops + "/queues", 200},
@@ -46,20 +46,20 @@ func TestOtherHostsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for host, want := range map[string]int{u.Host: c.right, "localhost:" + u.Port(): c.right, "evil.example:" + u.Port(): 421, "127.0.0.1.evil.example": 421} {
-			if got := ask(c.method, c.address, host); got != want {
+		for host, want := range map[string]int{u.Host: c.want, "localhost:" + u.Port(): c.want, "evil.example:" + u.Port(): 421, "127.0.0.1.evil.example": 421} {
+			if got := send(c.method, c.address, host); got != want {
 				t.Errorf("%s %s with Host %s: status %d, want %d", c.method, c.address, host, got, want)
 			}
 		}
 	}
 	for _, path := range []string{"/livez", "/readyz"} {
-		if got := ask("GET", ops+path, "probe.example"); got != 200 {
-			t.Errorf("GET %s with Host probe.example: status %d, want 200: probes send any", path, got)
+		if got := send("GET", ops+path, "probe.example"); got != 200 {
+			t.Errorf("GET %s with Host probe.example: status %d, want 200: probes send any host", path, got)
 		}
 	}
 }
 
-func TestHostsOfTheOperator(t *testing.T) {
+func TestOperatorHosts(t *testing.T) {
 	t.Parallel()
 	served := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for _, c := range []struct {
@@ -89,13 +89,14 @@ func TestHostsOfTheOperator(t *testing.T) {
 	}
 }
 
-// The limits as they are wired: API and dashboard share them, and what they know.
+// TestLimitsOfTheStack tests the rate limits as they are wired: the API and the dashboard share
+// them.
 func TestLimitsOfTheStack(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
 	token := s.Token
 	if resp, body := s.call("GET", "/api/organization", ""); resp.StatusCode != 200 {
-		t.Fatalf("GET /api/organization: %s %s", resp.Status, body)
+		t.Fatalf("GET /api/organization = %s: %s, want 200", resp.Status, body)
 	}
 	got := map[int]int{}
 	for range 100 {
@@ -105,17 +106,17 @@ func TestLimitsOfTheStack(t *testing.T) {
 	}
 	s.Token = token
 	if got[429] == 0 || got[401] < 29 || got[401]+got[429] != 100 {
-		t.Errorf("100 wrong tokens: %v, want 401 about 30 times, and 429", got)
+		t.Errorf("statuses for 100 invalid tokens = %v, want 401 about 30 times, and 429", got)
 	}
 	if resp, body := s.call("GET", "/api/organization", ""); resp.StatusCode != 200 {
-		t.Errorf("GET /api/organization with the valid token: %s %s, want 200", resp.Status, body)
+		t.Errorf("GET /api/organization with the valid token = %s: %s, want 200", resp.Status, body)
 	}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+"/domains", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Cookie", "dcvaas_session="+controlplane.NewRandomSecret())
-	for n := 1; ; n++ { // one credential passes every two seconds
+	for n := 1; ; n++ { // the limit allows one credential every two seconds
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +126,7 @@ func TestLimitsOfTheStack(t *testing.T) {
 			break
 		}
 		if n == 50 {
-			t.Fatalf("50 pages with a wrong session: the last is %s, want 429: the network is over its limit", resp.Status)
+			t.Fatalf("status of the 50th page with an invalid session = %s, want 429", resp.Status)
 		}
 	}
 	if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(all, `dcvaas_rate_limited_total{policy="failed-authentication"}`) {

@@ -15,19 +15,20 @@ func (s *stack) undelegate(d *client.Domain) {
 	}
 }
 
-// wantUndelegated waits until the domain says that its CNAME is gone, and counts certificates.
+// wantUndelegated waits until the domain reports that its CNAME is missing, and checks the number
+// of its certificates.
 func (s *stack) wantUndelegated(d *client.Domain, certificates int) {
 	s.t.Helper()
 	s.waitDomain(d.Id, "without its CNAME", func(d *client.Domain) bool {
 		return conditionOf(d, client.ConditionTypeDNSReady).Reason == controlplane.CauseCNAMEMissing
 	})
 	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, d.Id); n != certificates {
-		s.t.Errorf("%s has %d certificates, want %d", d.Name, n, certificates)
+		s.t.Errorf("certificates of %s = %d, want %d", d.Name, n, certificates)
 	}
 }
 
-// A CA that still holds the proof of control would issue for whoever asks. A domain whose CNAME
-// is gone gets no certificate all the same, though all was well a moment ago.
+// TestNoCertificateWithoutTheCNAME tests a CA with a valid authorization, which would issue without
+// another validation. A domain whose CNAME was removed must not get a certificate.
 func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true, ReuseCA: true})
@@ -39,7 +40,7 @@ func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 	}
 	s.wantUndelegated(d, 1)
 	if n := s.Primary.OrdersFor(d.Name); n != 1 {
-		t.Errorf("the CA made %d orders, want 1", n)
+		t.Errorf("orders at the CA = %d, want 1", n)
 	}
 	s.eventually("the job to wait for the CNAME", func() error {
 		if j, err := s.api.Job(t.Context(), job.Id); err != nil || j.Status != client.JobStatusQueued || j.Reason != controlplane.CauseCNAMEMissing {
@@ -48,20 +49,20 @@ func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 		return nil
 	})
 
-	// Back in place, it is renewed by the proof that the CA still holds.
+	// With the CNAME restored, the renewal uses the valid authorization.
 	s.delegate(d.Name)
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
 	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return now.CertificateId.MustGet() != d.CertificateId.MustGet() })
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); !isCode(err, "renewed-recently") {
-		t.Errorf("renewed again at once: %v, want renewed-recently", err)
+		t.Errorf("second RenewDomain() = %v, want renewed-recently", err)
 	}
 }
 
-// An order that waits right before its CSR is sent, for a worker here, is given up when the CNAME
-// is gone by then.
-func TestAnOrderThatWaitedIsGivenUpWithoutTheCNAME(t *testing.T) {
+// TestInterruptedOrderFailsWithoutTheCNAME tests an order that is interrupted right before its CSR
+// is sent. If the CNAME is missing when the order resumes, the order fails.
+func TestInterruptedOrderFailsWithoutTheCNAME(t *testing.T) {
 	t.Parallel()
 	g := newGate(false, pathHas("/finalize-order/"))
 	s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: primaryOnly(g)})
@@ -76,10 +77,10 @@ func TestAnOrderThatWaitedIsGivenUpWithoutTheCNAME(t *testing.T) {
 	s.startWorker()
 	s.wantUndelegated(d, 0)
 	if step := s.orderStep(d.Id); step != controlplane.StepFailed {
-		t.Errorf("the order is at step %s, want %s", step, controlplane.StepFailed)
+		t.Errorf("step of the order = %s, want %s", step, controlplane.StepFailed)
 	}
 	if n := query[int](s, `SELECT count(*) FROM challenges`); n != 0 {
-		t.Errorf("%d challenges were left behind", n)
+		t.Errorf("remaining challenges = %d, want 0", n)
 	}
 	s.delegate(d.Name)
 	if _, err := s.api.VerifyDomain(t.Context(), d.Id); err != nil {
@@ -87,6 +88,6 @@ func TestAnOrderThatWaitedIsGivenUpWithoutTheCNAME(t *testing.T) {
 	}
 	s.waitActive(d.Id)
 	if n := s.Primary.OrdersFor(d.Name); n != 2 {
-		t.Errorf("the CA made %d orders, want 2", n)
+		t.Errorf("orders at the CA = %d, want 2", n)
 	}
 }

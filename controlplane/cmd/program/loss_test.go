@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Redis is emptied, twice, while thirty certificates are under way: nothing is lost.
+// TestRedisEmptied deletes all data in Redis, twice, while thirty certificates are being issued. No
+// work is lost.
 func TestRedisEmptied(t *testing.T) {
 	t.Parallel()
 	for name, embedded := range map[string]bool{"redis-server": false, "in-process": true} {
@@ -16,7 +17,7 @@ func TestRedisEmptied(t *testing.T) {
 			g := newGate(false, pathHas("/finalize-order/"))
 			s := startStack(t, DevConfig{EmbeddedRedis: embedded, WrapCA: func(string) func(http.Handler) http.Handler { return g.wrap }})
 			if s.Redis.Embedded() != embedded {
-				t.Fatalf("redis-server was not found; it is needed for this test")
+				t.Fatal("redis-server not found; this test requires it")
 			}
 			var ids []string
 			for i := range 30 {
@@ -32,10 +33,10 @@ func TestRedisEmptied(t *testing.T) {
 				s.waitActive(id)
 			}
 			if n := query[int](s, `SELECT count(*) FROM certificates`); n != 30 {
-				t.Errorf("there are %d certificates for 30 domains", n)
+				t.Errorf("certificates = %d, want 30", n)
 			}
 			if n := s.Primary.Orders() + s.Backup.Orders(); n != 30 {
-				t.Errorf("the CAs saw %d orders for 30 domains", n)
+				t.Errorf("orders at the CAs = %d, want 30", n)
 			}
 		})
 	}
@@ -48,8 +49,8 @@ func (s *stack) emptyRedis() {
 	}
 }
 
-// Postgres is restarted while certificates are under way: they come, and calls are served
-// again, without a restart of ours.
+// TestPostgresRestarted restarts Postgres while certificates are being issued. They are issued, and
+// the API works again, without a restart of the program.
 func TestPostgresRestarted(t *testing.T) {
 	t.Parallel()
 	g := newGate(false, pathHas("/chalZ/"))
@@ -73,19 +74,19 @@ func TestPostgresRestarted(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("readyz: %s", resp.Status)
+			return fmt.Errorf("GET /readyz: %s", resp.Status)
 		}
 		return nil
 	})
-	// The zone follows again: a domain that is added now is known to the name server.
+	// The name server follows changes again: it serves a domain that is added now.
 	s.waitActive(s.add("afterwards.example.com").Id)
 	if n := query[int](s, `SELECT count(*) FROM certificates`); n != 11 {
-		t.Errorf("there are %d certificates for 11 domains", n)
+		t.Errorf("certificates = %d, want 11", n)
 	}
 }
 
-// Two workers and their sweeps find the same renewals due: each domain gets one new
-// certificate.
+// TestTwoWorkersTwoSweeps tests several workers whose sweeps find the same due renewals. Each
+// domain gets one new certificate.
 func TestTwoWorkersTwoSweeps(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -97,7 +98,7 @@ func TestTwoWorkersTwoSweeps(t *testing.T) {
 	for _, id := range ids {
 		s.waitActive(id)
 	}
-	// Two more processes work beside the one in the test, each sweeping every second.
+	// Two worker processes run in addition to the one in the test. Each sweeps every second.
 	s.startWorker()
 	s.startWorker()
 	s.exec(`UPDATE domains SET renew_at = now() - interval '1 minute'`)
@@ -107,23 +108,24 @@ func TestTwoWorkersTwoSweeps(t *testing.T) {
 		}
 		return nil
 	})
-	time.Sleep(2500 * time.Millisecond) // two sweeps more
+	time.Sleep(2500 * time.Millisecond) // two more sweeps
 	if got := query[int](s, `SELECT count(*) FROM certificates`); got != 2*n {
-		t.Errorf("there are %d certificates, not two for each of %d domains", got, n)
+		t.Errorf("certificates = %d, want %d", got, 2*n)
 	}
 	if got := s.Primary.Orders(); got != 2*n {
-		t.Errorf("the CA saw %d orders, not %d", got, 2*n)
+		t.Errorf("orders at the CA = %d, want %d", got, 2*n)
 	}
 	if got := query[int](s, `SELECT count(*) FROM domains d JOIN certificates c ON c.id = d.certificate_id
 		WHERE c.replaced_by = '' AND d.renew_at > now() AND NOT d.renewal_queued AND d.status = 'active'`); got != n {
-		t.Errorf("%d of %d domains have their newest certificate as the current one", got, n)
+		t.Errorf("domains with the newest certificate as the current one = %d, want %d", got, n)
 	}
 	if got := query[int](s, `SELECT count(*) FROM certificates WHERE replaced_by <> ''`); got != n {
-		t.Errorf("%d of %d old certificates name their successor", got, n)
+		t.Errorf("replaced certificates that name their successor = %d, want %d", got, n)
 	}
 }
 
-// The first CA does not answer: the second one issues, and says so.
+// TestFirstCADown tests that the second CA issues if the first is unavailable, and that the
+// certificate names it.
 func TestFirstCADown(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -138,6 +140,6 @@ func TestFirstCADown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cert.Ca != "backup" {
-		t.Errorf("the certificate is from %q", cert.Ca)
+		t.Errorf("CA of the certificate = %q, want backup", cert.Ca)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// asProgram makes the test binary be the program: tests start it so as processes that they
-// can kill.
+// asProgram is the environment variable that makes the test binary run the program. Tests use it to
+// start processes that they can kill.
 const asProgram = "DCVAAS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {

@@ -78,9 +78,9 @@ func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
 	})), nil
 }
 
-// opsHosts rejects requests for hosts that do not belong to the operator listener. This prevents DNS
-// rebinding: another site could resolve its name to this machine and read the pages here. Health
-// checks are exempt, because load balancers send any host name.
+// opsHosts rejects requests for hosts that do not belong to the operator listener. This prevents
+// DNS rebinding: another site could resolve its name to this machine and read the pages here.
+// Health checks are exempt, because load balancers send any host name.
 func opsHosts(c *Config, next http.Handler) http.Handler {
 	names := c.OpsHosts
 	if host, _, err := net.SplitHostPort(c.OpsListen); err == nil {

@@ -6,8 +6,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// The daily look at an active domain finds that its CNAME is gone long before the renewal is
-// due: it stays active, says so once, and says that all is well when the record is back.
+// TestRehearsalFindsDrift tests that the daily check of an active domain detects a missing CNAME
+// before the renewal is due. The domain stays active, and one event reports the problem. When the
+// record is back, the renewal is on track again.
 func TestRehearsalFindsDrift(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -16,7 +17,7 @@ func TestRehearsalFindsDrift(t *testing.T) {
 		t.Helper()
 		s.exec(`UPDATE domains SET rehearse_at = now()`)
 		if n, err := s.App.lifecycle.Rehearse(t.Context()); err != nil || n != 1 {
-			t.Fatalf("%d domains were rehearsed: %v", n, err)
+			t.Fatalf("Rehearse() = %d, %v, want 1", n, err)
 		}
 	}
 	onTrack := func(status, reason string) func(*client.Domain) bool {
@@ -43,7 +44,7 @@ func TestRehearsalFindsDrift(t *testing.T) {
 		})
 	}
 	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'domain.delegation_broken' AND entity_id = $1`, d.Id); n != 1 {
-		t.Errorf("the drift was told %d times", n)
+		t.Errorf("domain.delegation_broken events = %d, want 1", n)
 	}
 	s.delegate("drift.example.com")
 	rehearse()

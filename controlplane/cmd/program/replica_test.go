@@ -8,12 +8,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// deafReplica is a name server that fails every question until it is opened; then it hands
-// them on.
+// deafReplica is a name server that fails every query until it is opened. Then it forwards queries
+// to upstream.
 type deafReplica struct {
 	addr     string
 	upstream string
-	asked    chan struct{} // closed at the first question
+	asked    chan struct{} // closed at the first query
 	once     sync.Once
 	hears    atomic.Bool
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// A certificate whose key was compromised is revoked at the CA and replaced by one with
-// another key, without a word more from anybody.
+// TestRevokeCompromisedKey tests that a certificate with a compromised key is revoked at the CA and
+// automatically replaced by one with a new key.
 func TestRevokeCompromisedKey(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
@@ -30,7 +30,7 @@ func TestRevokeCompromisedKey(t *testing.T) {
 		}
 	}
 	if started != 1 {
-		t.Errorf("three requests started the revocation %d times", started)
+		t.Errorf("three requests started the revocation %d times, want 1", started)
 	}
 	s.waitDomain(d.Id, "with a new certificate", func(d *client.Domain) bool { return toJSON(d.CertificateId) != toJSON(old) })
 	s.eventually("the revocation", func() error {
@@ -41,11 +41,11 @@ func TestRevokeCompromisedKey(t *testing.T) {
 		return nil
 	})
 	if got := s.statusAtCA(cert.Serial); got != "Revoked" {
-		t.Errorf("the CA says that the certificate is %s", got)
+		t.Errorf("status of the certificate at the CA = %s, want Revoked", got)
 	}
 }
 
-// statusAtCA asks the primary CA what it knows of a certificate.
+// statusAtCA returns the primary CA's status of a certificate.
 func (s *stack) statusAtCA(serial string) string {
 	s.t.Helper()
 	resp, err := s.Primary.HTTPClient().Get(s.Primary.ManagementURL() + "/cert-status-by-serial/" + serial)
@@ -53,9 +53,9 @@ func (s *stack) statusAtCA(serial string) string {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var said struct{ Status string }
-	if err := json.NewDecoder(resp.Body).Decode(&said); err != nil {
+	var cert struct{ Status string }
+	if err := json.NewDecoder(resp.Body).Decode(&cert); err != nil {
 		s.t.Fatal(err)
 	}
-	return said.Status
+	return cert.Status
 }

@@ -17,8 +17,8 @@ var (
 	descParts  = regexp.MustCompile(`(?s)fqName: "(\w+)", .*constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 )
 
-// Every metric and label that the alert rules name is one that the program has.
-func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
+// TestAlertRulesNameMetrics tests that the alert rules name only metrics and labels that exist.
+func TestAlertRulesNameMetrics(t *testing.T) {
 	t.Parallel()
 	labels := measured(t, startStack(t, DevConfig{EmbeddedRedis: true}))
 	rules, err := os.ReadFile("../../deploy/prometheus-rules.yaml")
@@ -27,7 +27,7 @@ func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
 	}
 	exprs := ruleExpr.FindAllStringSubmatch(string(rules), -1)
 	if n := strings.Count(string(rules), "- alert:"); n == 0 || len(exprs) != n {
-		t.Fatalf("%d alerts, and %d expressions were read", n, len(exprs))
+		t.Fatalf("alerts = %d, expressions = %d, want as many of each", n, len(exprs))
 	}
 	used := map[string]bool{}
 	for _, expr := range exprs {
@@ -40,7 +40,7 @@ func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
 			}
 			used[name] = true
 			if labels[name] == nil {
-				t.Errorf("there is no metric %s: %s", name, expr[1])
+				t.Errorf("metric %s does not exist: %s", name, expr[1])
 				continue
 			}
 			for _, l := range ruleLabel.FindAllStringSubmatch(m[2], -1) {
@@ -52,12 +52,12 @@ func TestAlertRulesNameWhatIsMeasured(t *testing.T) {
 	}
 	for _, name := range []string{"dcvaas_jobs_due", "dcvaas_jobs_total", "dcvaas_certificates_expiring", "dcvaas_ca_up", "dcvaas_dns_in_sync"} {
 		if !used[name] {
-			t.Errorf("no rule is about %s", name)
+			t.Errorf("no alert rule uses %s", name)
 		}
 	}
 }
 
-// measured returns the metrics that the program has, with their labels.
+// measured returns the program's metrics with their labels.
 func measured(t *testing.T, s *stack) map[string][]string {
 	t.Helper()
 	labels := map[string][]string{}
@@ -66,7 +66,7 @@ func measured(t *testing.T, s *stack) map[string][]string {
 	for d := range descs {
 		m := descParts.FindStringSubmatch(d.String())
 		if m == nil {
-			t.Fatalf("cannot be read: %s", d)
+			t.Fatalf("malformed metric description: %s", d)
 		}
 		for _, l := range strings.Split(m[2]+","+m[3], ",") {
 			name, _, _ := strings.Cut(l, "=")

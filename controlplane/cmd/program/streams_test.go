@@ -8,13 +8,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// The API's streams and those of the dashboard's live pages count against one limit of the organization.
+// TestStreamLimitOfTheStack tests that the API's streams and the dashboard's live pages count
+// toward the same limit of the organization.
 func TestStreamLimitOfTheStack(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
 	s.exec(`UPDATE organizations SET subscription_tier = 'free' WHERE id = $1`, s.OrgID)
 	if resp, body := s.call("POST", "/api/domains", `{"name":"streams.example.com"}`); resp.StatusCode != http.StatusCreated {
-		t.Fatalf("%s %s", resp.Status, body)
+		t.Fatalf("POST /api/domains = %s: %s, want 201", resp.Status, body)
 	}
 	endpoint := s.Env()["DCVAAS_ENDPOINT"]
 	open := func(client *http.Client, path, token string) int {
@@ -48,16 +49,16 @@ func TestStreamLimitOfTheStack(t *testing.T) {
 	one, two := signedIn(), signedIn()
 	for i := range controlplane.TierFree.StreamLimit().Credential {
 		if got := open(http.DefaultClient, "/api/events", s.Token); got != http.StatusOK {
-			t.Fatalf("stream %d of the token was answered %d, want 200", i+1, got)
+			t.Fatalf("status of stream %d of the token = %d, want 200", i+1, got)
 		}
 		if got := open(one, page, ""); got != http.StatusOK {
-			t.Fatalf("live page %d was answered %d, want 200", i+1, got)
+			t.Fatalf("status of live page %d = %d, want 200", i+1, got)
 		}
 	}
 	if got := open(two, page, ""); got != http.StatusTooManyRequests {
-		t.Errorf("a live page beyond the organization's limit was answered %d, want 429", got)
+		t.Errorf("status of a live page over the organization's limit = %d, want 429", got)
 	}
 	if got := open(two, "/api/events", ""); got != http.StatusTooManyRequests {
-		t.Errorf("a stream of the API beyond the organization's limit was answered %d, want 429", got)
+		t.Errorf("status of an API stream over the organization's limit = %d, want 429", got)
 	}
 }

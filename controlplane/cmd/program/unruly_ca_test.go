@@ -14,10 +14,10 @@ import (
 	"sync"
 )
 
-// request is what the CA is asked for.
+// request is a kind of request to the CA.
 type request string
 
-// The requests of an order, in their order.
+// The requests of an order, in sequence.
 const (
 	forDirectory   request = "directory"
 	forNonce       request = "nonce"
@@ -30,7 +30,7 @@ const (
 	forCertificate request = "certificate"
 )
 
-// paths of Pebble's endpoints.
+// paths has the requests to Pebble's endpoints by path prefix.
 var paths = map[string]request{
 	"/dir": forDirectory, "/nonce-plz": forNonce, "/sign-me-up": forAccount, "/order-plz": forNewOrder, "/authZ/": forAuthz,
 	"/chalZ/": forChallenge, "/finalize-order/": forFinalize, "/my-order/": forOrder, "/certZ/": forCertificate,
@@ -38,16 +38,16 @@ var paths = map[string]request{
 
 const acmeErrors = "urn:ietf:params:acme:error:"
 
-// unruly stands in front of a CA and makes it misbehave in what concerns one domain; in
-// directory, nonces and account, which belong to none, with the domain "".
+// unruly is a handler in front of a CA that adds faults to requests about a domain. Requests for
+// the directory, nonces, and accounts have the domain "".
 type unruly struct {
 	next http.Handler
 
 	mu     sync.Mutex
 	seen   map[concern]int
 	faults map[concern]fault
-	owners map[string]string                   // path of what belongs to an order → domain
-	csrs   map[string]*x509.CertificateRequest // domain → what was sent last
+	owners map[string]string                   // path of an order's object → domain
+	csrs   map[string]*x509.CertificateRequest // domain → last CSR
 }
 
 // concern is a request about a domain.
@@ -86,7 +86,7 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f(n, w, r, next)
 }
 
-// concerns tells what a request is about, and keeps a CSR that it holds.
+// concerns returns the domain and kind of a request, and records its CSR if it has one.
 func (u *unruly) concerns(r *http.Request) concern {
 	var c concern
 	for path, asked := range paths {
@@ -97,37 +97,37 @@ func (u *unruly) concerns(r *http.Request) concern {
 	if r.Method != http.MethodPost || c.asked == forAccount {
 		return c
 	}
-	body, _ := io.ReadAll(r.Body) // what is missing is for the CA to say
+	body, _ := io.ReadAll(r.Body) // the CA handles incomplete bodies
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	said := payload(body)
+	order := payload(body)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if c.domain = u.owners[r.URL.Path]; c.asked == forNewOrder && len(said.Identifiers) > 0 {
-		c.domain = said.Identifiers[0].Value
+	if c.domain = u.owners[r.URL.Path]; c.asked == forNewOrder && len(order.Identifiers) > 0 {
+		c.domain = order.Identifiers[0].Value
 	}
-	if der, err := base64.RawURLEncoding.DecodeString(said.CSR); err == nil && said.CSR != "" {
+	if der, err := base64.RawURLEncoding.DecodeString(order.CSR); err == nil && order.CSR != "" {
 		u.csrs[c.domain], _ = x509.ParseCertificateRequest(der)
 	}
 	return c
 }
 
-// signed is what is read of a request's payload.
+// signed is the part of a request's payload that the tests use.
 type signed struct {
 	Identifiers []struct{ Value string }
 	Replaces    string
 	CSR         string
 }
 
-func payload(body []byte) (said signed) {
+func payload(body []byte) (p signed) {
 	var jws struct{ Payload string }
 	_ = json.Unmarshal(body, &jws)
 	raw, _ := base64.RawURLEncoding.DecodeString(jws.Payload)
-	_ = json.Unmarshal(raw, &said)
-	return said
+	_ = json.Unmarshal(raw, &p)
+	return p
 }
 
-// learn remembers whose the addresses in an answer are.
-func (u *unruly) learn(domain string, answer *httptest.ResponseRecorder) {
+// learn records the domain of the URLs in a response.
+func (u *unruly) learn(domain string, response *httptest.ResponseRecorder) {
 	if domain == "" {
 		return
 	}
@@ -136,8 +136,8 @@ func (u *unruly) learn(domain string, answer *httptest.ResponseRecorder) {
 		Finalize, Certificate string
 		Challenges            []struct{ URL string }
 	}
-	_ = json.Unmarshal(answer.Body.Bytes(), &body)
-	addresses := append(body.Authorizations, body.Finalize, body.Certificate, answer.Header().Get("Location"))
+	_ = json.Unmarshal(response.Body.Bytes(), &body)
+	addresses := append(body.Authorizations, body.Finalize, body.Certificate, response.Header().Get("Location"))
 	for _, c := range body.Challenges {
 		addresses = append(addresses, c.URL)
 	}
@@ -150,14 +150,14 @@ func (u *unruly) learn(domain string, answer *httptest.ResponseRecorder) {
 	}
 }
 
-// on makes a request about a domain misbehave; nil mends it.
+// on adds a fault to a kind of request about a domain. A nil fault removes it.
 func (u *unruly) on(domain string, asked request, f fault) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults[concern{domain, asked}] = f
 }
 
-// requests returns how many there were about a domain.
+// requests returns the number of requests of a kind about a domain.
 func (u *unruly) requests(domain string, asked request) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()

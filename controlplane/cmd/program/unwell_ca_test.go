@@ -11,37 +11,37 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// A connection that is cut in what belongs to no order, with the first order of a new account:
-// it is the first CA that issues.
+// TestConnectionCutBeforeTheFirstOrder closes the connection of requests before the first order of
+// a new account: for the directory, nonces, and the account. The first CA still issues.
 func TestConnectionCutBeforeTheFirstOrder(t *testing.T) {
 	t.Parallel()
 	for _, asked := range []request{forDirectory, forNonce, forAccount} {
 		for _, late := range []bool{false, true} {
-			t.Run(string(asked)+", in the middle: "+strconv.FormatBool(late), func(t *testing.T) {
+			t.Run(string(asked)+", late: "+strconv.FormatBool(late), func(t *testing.T) {
 				t.Parallel()
 				u := newUnruly()
 				times := 1
 				if asked == forDirectory {
-					times = 2 // the doctor, which looks for the CA's name in CAA records, is the first to ask
+					times = 2 // the doctor sends the first request, to learn the CA's name for CAA checks
 				}
 				u.on("", asked, cut(times, late))
 				s := startUnruly(t, u, false)
 				d := s.waitActive(s.add("cold.example.com").Id)
 				s.wantIssuer(d, "primary")
 				if n := s.Primary.OrderRequests(); n != 1 {
-					t.Errorf("the CA was asked for %d orders", n)
+					t.Errorf("newOrder requests = %d, want 1", n)
 				}
 				if n := u.requests("", asked); n < times+1 || n > 2*(times+1) {
-					t.Errorf("the CA was asked %d times for %s", n, asked)
+					t.Errorf("requests for %s = %d, want %d to %d", asked, n, times+1, 2*(times+1))
 				}
 			})
 		}
 	}
 }
 
-// A CA that stays away in the middle of an order: the other one issues, and the first was asked
-// a few times and no more.
-func TestCAThatStaysAwayBesideAnother(t *testing.T) {
+// TestUnavailableCAWithBackup tests a CA that becomes unavailable in the middle of an order. The
+// backup issues, after a few requests to the first CA.
+func TestUnavailableCAWithBackup(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
 	s := startUnruly(t, u, false)
@@ -51,43 +51,43 @@ func TestCAThatStaysAwayBesideAnother(t *testing.T) {
 		fault fault
 		most  int
 	}{
-		{"503 for the order", forNewOrder, page(always, 503), 4},
+		{"503 for newOrder", forNewOrder, page(always, 503), 4},
 		{"502 for the challenge", forChallenge, page(always, 502), 4},
-		{"finalizing is cut off", forFinalize, cut(always, false), 4},
-		{"every nonce is refused", forNewOrder, refuse(always, 400, badNonce), 10},
-		{"an order without an answer", forNewOrder, cut(always, true), 2},
+		{"finalize without a response", forFinalize, cut(always, false), 4},
+		{"all nonces rejected", forNewOrder, reject(always, 400, badNonce), 10},
+		{"newOrder without a response", forNewOrder, cut(always, true), 2},
 	} {
-		t.Run(c.what, func(t *testing.T) { // one after the other: the breaker counts those in a row
+		t.Run(c.what, func(t *testing.T) { // in sequence, because the breaker counts consecutive failures
 			s := s.in(t)
 			s.wantIssuer(s.waitActive(s.add(fmt.Sprintf("well%d.example.com", i)).Id), "primary")
 			name := fmt.Sprintf("away%d.example.com", i)
 			u.on(name, c.asked, c.fault)
 			s.wantIssuer(s.waitActive(s.add(name).Id), "backup")
 			if n := u.requests(name, c.asked); n > c.most {
-				t.Errorf("the CA was asked %d times for %s, more than %d", n, c.asked, c.most)
+				t.Errorf("requests for %s = %d, want at most %d", c.asked, n, c.most)
 			}
 			if n := s.Backup.OrdersFor(name); n != 1 {
-				t.Errorf("the other CA made %d orders", n)
+				t.Errorf("orders at the backup CA = %d, want 1", n)
 			}
 		})
 	}
 }
 
-// A CA that stays away, and that is the only one: four attempts, and a failure that says so.
-func TestCAThatStaysAwayAlone(t *testing.T) {
+// TestUnavailableCAAlone tests the only CA being unavailable: the job fails after four attempts.
+func TestUnavailableCAAlone(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
 	s := startUnruly(t, u, true)
 	const name = "away.example.com"
 	u.on(name, forNewOrder, page(always, 503))
-	s.wantFailure(s.add(name).Id, "ca-unreachable", misbehaviour{details: "primary cannot be reached"})
+	s.wantFailure(s.add(name).Id, "ca-unreachable", misbehavior{details: "primary cannot be reached"})
 	if n := u.requests(name, forNewOrder); n > 4*4 {
-		t.Errorf("the CA was asked %d times", n)
+		t.Errorf("newOrder requests = %d, want at most 16", n)
 	}
 }
 
-// A CA that has a limit, and says for how long: it is not asked before, whoever asks. Where
-// there is another CA, that one issues.
+// TestRateLimitedCA tests a CA that rejects an order for an hour. It gets no other request before
+// then, even if a user requests issuance. If there is a backup, the backup issues.
 func TestRateLimitedCA(t *testing.T) {
 	t.Parallel()
 	for form, after := range map[string]string{"seconds": "3600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
@@ -97,7 +97,7 @@ func TestRateLimitedCA(t *testing.T) {
 				u := newUnruly()
 				s := startUnruly(t, u, alone)
 				const name = "limited.example.com"
-				u.on(name, forNewOrder, refuse(always, 429, rateLimited, "Retry-After", after))
+				u.on(name, forNewOrder, reject(always, 429, rateLimited, "Retry-After", after))
 				d := s.add(name)
 				if !alone {
 					s.wantIssuer(s.waitActive(d.Id), "backup")
@@ -116,14 +116,14 @@ func TestRateLimitedCA(t *testing.T) {
 				}
 				s.wantProblem(d.Id, rateLimited)
 				if n := u.requests(name, forNewOrder); n != 1 {
-					t.Errorf("the CA was asked for %d orders", n)
+					t.Errorf("newOrder requests = %d, want 1", n)
 				}
 			})
 		}
 	}
 }
 
-// A limit that is over soon is waited for, though there is another CA.
+// TestRateLimitedForAMoment tests that a job waits for a limit that ends soon, even with a backup.
 func TestRateLimitedForAMoment(t *testing.T) {
 	t.Parallel()
 	for form, after := range map[string]func() string{
@@ -138,25 +138,26 @@ func TestRateLimitedForAMoment(t *testing.T) {
 			asked := make(chan time.Time, 10)
 			u.on(name, forNewOrder, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 				asked <- time.Now()
-				refuse(1, 429, rateLimited, "Retry-After", after())(n, w, r, next)
+				reject(1, 429, rateLimited, "Retry-After", after())(n, w, r, next)
 			})
 			d := s.waitActive(s.add(name).Id)
 			cert, err := s.api.Certificate(t.Context(), d.CertificateId.MustGet())
 			if err != nil || cert.Ca != "primary" {
-				t.Errorf("%s, %v", toJSON(cert), err)
+				t.Errorf("Certificate() = %s, %v, want one from the primary CA", toJSON(cert), err)
 			}
 			first, second := <-asked, <-asked
 			if len(asked) != 0 || second.Sub(first) < 5900*time.Millisecond {
-				t.Errorf("the CA was asked %d times, the second time after %s", 2+len(asked), second.Sub(first))
+				t.Errorf("newOrder requests = %d, the second after %s, want 2, the second after 6s", 2+len(asked), second.Sub(first))
 			}
 			if n := s.Backup.OrderRequests(); n != 0 {
-				t.Errorf("the other CA was asked for %d orders", n)
+				t.Errorf("newOrder requests at the backup CA = %d, want 0", n)
 			}
 		})
 	}
 }
 
-// A limit that ends an order: the order is given up, and the next one waits.
+// TestRateLimitThatEndsAnOrder tests a rate limit that invalidates an order. The order fails, and
+// the next one waits.
 func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
@@ -170,14 +171,15 @@ func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	d := s.add(name)
 	s.wantWait(d.Id, ending{waits: "ca-rate-limited", wait: 30 * time.Second})
 	if n := query[int](s, `SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, d.Id); n != 0 {
-		t.Errorf("%d orders are open", n)
+		t.Errorf("open orders = %d, want 0", n)
 	}
 	if n := len(s.timeline(d.Id, controlplane.ActionOrderFailed)); n != 1 {
-		t.Errorf("the timeline tells of %d orders that failed", n)
+		t.Errorf("failed orders in the timeline = %d, want 1", n)
 	}
 }
 
-// An order that the CA does not come to an end with is waited for, and goes on where it was.
+// TestOrderStuckInProcessing tests an order that the CA keeps processing. The job waits, and then
+// the order resumes.
 func TestOrderStuckInProcessing(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
@@ -188,38 +190,38 @@ func TestOrderStuckInProcessing(t *testing.T) {
 	d := s.add(name)
 	s.wantWait(d.Id, ending{waits: "ca-slow", wait: 10 * time.Minute})
 	if step := s.orderStep(d.Id); step != controlplane.StepFinalized {
-		t.Errorf("the order is at step %s", step)
+		t.Errorf("step of the order = %s, want %s", step, controlplane.StepFinalized)
 	}
 	u.on(name, forOrder, nil)
 	if _, err := s.api.IssueDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
 	s.wantIssuer(s.waitActive(d.Id), "primary")
-	s.wantOrders(u, name, misbehaviour{asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}})
+	s.wantOrders(u, name, misbehavior{asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}})
 }
 
-// A CA that thinks that the certificate has its successor already is asked for one that
-// replaces nothing.
+// TestAlreadyReplaced tests a CA that rejects an order because the certificate was already
+// replaced. The next order is placed without replaces.
 func TestAlreadyReplaced(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
 	s := startUnruly(t, u, false)
 	const name = "replaced.example.com"
 	d := s.waitActive(s.add(name).Id)
-	u.on(name, forNewOrder, only(func(said signed) bool { return said.Replaces != "" }, refuse(always, 409, problemOf("alreadyReplaced", "has been replaced"))))
+	u.on(name, forNewOrder, only(func(s signed) bool { return s.Replaces != "" }, reject(always, 409, problemOf("alreadyReplaced", "has been replaced"))))
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
 	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
-	s.wantOrders(u, name, misbehaviour{orders: 2, asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
+	s.wantOrders(u, name, misbehavior{orders: 2, asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
 	old, err := s.api.Certificate(t.Context(), d.CertificateId.MustGet())
 	if err != nil || old.ReplacedBy.IsNull() {
-		t.Errorf("the old certificate is %s, %v", toJSON(old), err)
+		t.Errorf("Certificate() of the old certificate = %s, %v, want replaced_by set", toJSON(old), err)
 	}
 	if renewed := s.timeline(d.Id, controlplane.ActionRenewed); len(renewed) != 1 || renewed[0]["ca"] != "primary" {
-		t.Errorf("the timeline says %s", toJSON(renewed))
+		t.Errorf("renewals in the timeline = %s, want one from the primary CA", toJSON(renewed))
 	}
 	if n := s.Backup.OrderRequests(); n != 0 {
-		t.Errorf("the other CA was asked for %d orders", n)
+		t.Errorf("newOrder requests at the backup CA = %d, want 0", n)
 	}
 }

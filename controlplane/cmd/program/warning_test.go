@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A certificate that nears its end unrenewed is an event and a metric; its renewal ends the
-// alarm. A CA that does not answer is a metric, too.
-func TestCertificateNearsItsEnd(t *testing.T) {
+// TestCertificateExpiringSoon tests the event and the metric for a certificate that expires soon,
+// and that its renewal resets the metric. It also tests the metric for an unavailable CA.
+func TestCertificateExpiringSoon(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true, Configure: func(c *Config) { c.Work.SweepEvery = 100 * time.Millisecond }})
 	d := s.waitActive(s.add("ending.example.com").Id)
@@ -29,7 +29,7 @@ func TestCertificateNearsItsEnd(t *testing.T) {
 	metric(`dcvaas_certificates_expiring{auto_renew="false",lifetime="long"} 0`)
 	metric(`dcvaas_certificates_expiring{auto_renew="true",lifetime="short"} 0`)
 	if days := query[float64](s, `SELECT (details ->> 'days_left')::float8 FROM audit_logs WHERE action = 'domain.certificate_expiring' AND entity_id = $1`, d.Id); days != 4 {
-		t.Errorf("the event tells of %v days", days)
+		t.Errorf("days_left of the event = %v, want 4", days)
 	}
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
@@ -43,6 +43,6 @@ func TestCertificateNearsItsEnd(t *testing.T) {
 	}
 	metric(`dcvaas_ca_up{ca="primary"} 0`)
 	metric(`dcvaas_ca_up{ca="backup"} 1`)
-	s.Primary.SetDown(false) // nothing is ordered, and yet it is found back
+	s.Primary.SetDown(false) // the check of its directory detects it, without an order
 	metric(`dcvaas_ca_up{ca="primary"} 1`)
 }
