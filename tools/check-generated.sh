@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fails when a generated file is not what its source gives now: `make generate` was forgotten, or its result was not added.
-# It leaves the fresh files in the tree. What is generated: *_gen.go and docs/, but for docs/design, which is written by hand.
+# Fails if a generated file is stale or not in Git: `make generate` was not run, or its output was
+# not added. The script leaves the regenerated files in the work tree. Generated files are *_gen.go
+# and docs/, except docs/design, which is handwritten.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,11 +20,11 @@ snapshot >"$after"
 
 stale=$(diff "$before" "$after" | sed -n 's/^[<>] [0-9]* [0-9]* //p' | sort -u)
 untracked=$(git -c safe.directory='*' ls-files --others -- '*_gen.go' docs ':!docs/design')
-[ -n "$stale$untracked" ] || { echo 'check-generated: every generated file is fresh.'; exit 0; }
+[ -n "$stale$untracked" ] || { echo 'check-generated: all generated files are up to date.'; exit 0; }
 
 {
-	[ -z "$stale" ] || printf 'check-generated: these were stale, and are fresh now:\n%s\n' "$stale"
-	[ -z "$untracked" ] || printf 'check-generated: these are generated, and not in git:\n%s\n' "$untracked"
-	echo 'check-generated: run `make generate`, and commit what it writes.'
+	[ -z "$stale" ] || printf 'check-generated: these files were stale and have been regenerated:\n%s\n' "$stale"
+	[ -z "$untracked" ] || printf 'check-generated: these generated files are not in Git:\n%s\n' "$untracked"
+	echo 'check-generated: run `make generate` and commit its output.'
 } >&2
 exit 1

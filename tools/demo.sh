@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# From nothing to a certificate by `terraform apply`: starts the development stack on free
-# ports, applies examples/quickstart against it, verifies what was issued, and stops.
-# Programs must have been built into bin/.
+# Issues a certificate with `terraform apply`: starts the development stack on free ports, applies
+# examples/quickstart, verifies the certificate, and stops. The programs must exist in bin/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/dcvaas-demo.XXXXXX")
-chmod 755 "$work" # Postgres, which never runs as root, has to reach its data below it
+chmod 755 "$work" # Postgres does not run as root and needs access to its data in this directory
 dev=
 finish() {
   status=$?
@@ -14,7 +13,7 @@ finish() {
     wait "$dev" 2>/dev/null || true
   fi
   if [ "$status" -ne 0 ]; then
-    printf '\nThe demo failed. What the stack said:\n' >&2
+    printf '\nThe demo failed. Log of the stack:\n' >&2
     tail -n 40 "$work/dev.log" >&2 2>/dev/null || true
   fi
   rm -rf "$work"
@@ -25,7 +24,7 @@ trap finish EXIT
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 say '1. The stack: Postgres, Redis, two test CAs, the validation zone, a playground DNS'
-(umask 077 && : >"$work/dev.log") # it has the passwords of Postgres and Redis
+(umask 077 && : >"$work/dev.log") # it will contain the passwords of Postgres and Redis
 bin/dcvaas dev --dir "$work/state" --free-ports >"$work/dev.log" 2>&1 &
 dev=$!
 for _ in $(seq 600); do
@@ -59,4 +58,4 @@ openssl verify -CAfile "$DCVAAS_CA_ROOTS" -untrusted fullchain.pem fullchain.pem
 say '4. A plan afterwards'
 terraform plan -input=false -detailed-exitcode -no-color
 
-say 'Done: the certificate above was issued by terraform apply, through one CNAME and ACME DNS-01.'
+say 'Done: terraform apply issued the certificate above, with one CNAME and ACME DNS-01.'

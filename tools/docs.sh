@@ -1,6 +1,7 @@
 #!/bin/sh
-# Writes the provider's pages in docs/ from its schema, provider/templates and examples. The schema comes from the code and
-# not from Terraform, so that the pages are the same whichever version is installed, or none.
+# Generates the provider's pages in docs/ from its schema, provider/templates, and examples. The
+# schema comes from the code, not from Terraform, so the pages do not depend on the installed
+# version.
 set -eu
 cd "$(dirname "$0")/.."
 

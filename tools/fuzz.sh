@@ -1,6 +1,6 @@
 #!/bin/sh
-# Feeds every fuzz target what nobody would send, each for $FUZZTIME (20s), from its seeds on.
-# What breaks one is kept under testdata/fuzz beside it, and from then on every test run sends it.
+# Runs every fuzz target for $FUZZTIME (20s), starting with its seeds. Go stores a failing input in
+# testdata/fuzz of the package, and from then on, every test run includes it.
 set -eu
 cd "$(dirname "$0")/.."
 grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do

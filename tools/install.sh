@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what a make target needs and this machine lacks, with the system's package manager.
-# Where nothing is missing it only looks for the programs, and takes milliseconds.
+# Installs the missing programs that a make target needs, with the system's package manager. If
+# nothing is missing, it only checks for the programs, which takes milliseconds.
 #
 # usage: tools/install.sh demo|dev|test
 # shellcheck disable=SC2086 # names in lists are split on purpose
 set -eu
 
-# need: the target cannot do without it. want: it runs without it, less like production.
+# need: programs that the target requires. want: optional programs that make it more like
+# production.
 set_name=${1:-}
 case $set_name in
 demo) need='postgres curl terraform' want='redis' ;;
@@ -19,7 +20,7 @@ say() { echo "install: $*"; }
 on_path() { for _name; do if command -v "$_name" >/dev/null 2>&1; then return 0; fi; done; return 1; }
 exists() { for _file; do if [ -x "$_file" ]; then return 0; fi; done; return 1; }
 
-# has tells whether the thing is installed. Postgres keeps its server off PATH on most systems.
+# has reports whether a program is installed. On most systems, the Postgres server is not on PATH.
 has() {
 	case $1 in
 	postgres)
@@ -36,7 +37,7 @@ has() {
 
 missing_of() { for _thing; do has "$_thing" || printf '%s ' "$_thing"; done; }
 
-# packages lists the names that the thing may have, best first.
+# packages lists the possible package names of a program, in order of preference.
 packages() {
 	case $manager:$1 in
 	apt:postgres)  echo postgresql ;;
@@ -55,7 +56,7 @@ packages() {
 	esac
 }
 
-# offers tells whether the package manager can install the package.
+# offers reports whether the package manager can install the package.
 offers() {
 	case $manager in
 	apt)  apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]' ;;
@@ -69,7 +70,7 @@ refresh() {
 	case $manager in
 	apt) as_root apt-get -qq -o DPkg::Lock::Timeout=300 update ;;
 	apk) as_root apk -q update ;;
-	*) ;; # dnf and brew refresh by themselves.
+	*) ;; # dnf and brew refresh automatically
 	esac
 }
 
@@ -84,7 +85,8 @@ install_packages() {
 	esac
 }
 
-# choose sets chosen to a package for every missing thing that the package manager offers, and unknown to the other things.
+# choose sets chosen to the packages of the missing programs that the package manager offers, and
+# unknown to the other programs.
 choose() {
 	chosen= unknown=
 	for _thing in $missing; do
@@ -99,19 +101,20 @@ choose() {
 	done
 }
 
-# finish reports what is still missing, and how to get it. It exits with 1 if the target cannot do without it.
-how='Install it by hand' # ends as: …, then run this again.
+# finish reports missing programs and how to install them. It exits with 1 if the target requires
+# one.
+how='Install it manually' # printed as: …, then run this again.
 finish() {
 	_left=$(missing_of $want)
-	[ -z "$_left" ] || say "missing: $_left- \`make $set_name\` runs without it."
+	[ -z "$_left" ] || say "missing: $_left- optional for \`make $set_name\`."
 	_left=$(missing_of $need)
 	[ -n "$_left" ] || exit 0
 	case " $_left" in *' terraform '*)
-		say "Terraform (1.11 or newer) is missing: \`make $set_name\` needs it, and few systems have it in their own packages."
-		say '  https://developer.hashicorp.com/terraform/install says how to install it. Put `terraform` on PATH, then run this again.'
+		say "Terraform (1.11 or newer) is missing. \`make $set_name\` requires it, and few systems package it."
+		say '  Install it (https://developer.hashicorp.com/terraform/install), put `terraform` on PATH, then run this again.'
 		_left=$(missing_of $need | sed 's/terraform //') ;;
 	esac >&2
-	[ -z "$_left" ] || say "missing: $_left- \`make $set_name\` needs it. $how, then run this again." >&2
+	[ -z "$_left" ] || say "missing: $_left- required for \`make $set_name\`. $how, then run this again." >&2
 	exit 1
 }
 
@@ -123,22 +126,22 @@ elif on_path dnf;     then manager=dnf
 elif on_path apk;     then manager=apk
 elif on_path brew;    then manager=brew
 else
-	how='None of apt-get, dnf, apk and brew is here: install it by hand'
+	how='apt-get, dnf, apk, and brew were not found: install it manually'
 	finish
 fi
 
-# Root installs; others do it by sudo, if it asks for no password or there is someone to ask.
+# Other users than root need sudo, either without a password or with a terminal to enter it.
 as_root() { "$@"; }
 if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ]; then
 	if on_path sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 		as_root() { sudo "$@"; }
 	else
-		how="Installing takes root: run \`tools/install.sh $set_name\` as root"
+		how="Installation requires root: run \`tools/install.sh $set_name\` as root"
 		finish
 	fi
 fi
 
-# The package manager's own words are shown only where it failed.
+# The package manager's output is shown only on failure.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -150,24 +153,24 @@ refresh_once() {
 	refresh >>"$log" 2>&1
 }
 
-# A fresh container has no package lists at all.
+# A new container has no package lists.
 case $manager in
 apt) [ -n "$(find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | head -n 1)" ] || refresh_once || true ;;
 apk) refresh_once || true ;;
 esac
 
 choose
-# Newer lists may know more, but Debian's never have Terraform.
+# Updated lists may have more packages, but Debian's never have Terraform.
 case $unknown in
 '' | ' terraform') ;;
 *) if refresh_once; then choose; fi ;;
 esac
 
 if [ -n "$chosen" ]; then
-	say "\`make $set_name\` needs$chosen; installing with $manager, which may take a minute"
-	# Old lists name versions that the mirror no longer has: a second try with new ones.
+	say "\`make $set_name\` requires$chosen; installing with $manager, which may take a minute"
+	# Old lists name versions that the mirror no longer has: retry with new lists.
 	install_packages $chosen >>"$log" 2>&1 || { refresh_once && install_packages $chosen >>"$log" 2>&1; } || cat "$log" >&2
-	[ -n "$(missing_of $need $want)" ] || say 'done. Services that the packages may have started are not used.'
+	[ -n "$(missing_of $need $want)" ] || say 'done. Services started by the packages are not used.'
 elif [ -n "$refreshed" ]; then
 	cat "$log" >&2
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints what CHANGELOG.md says of a version, without its heading. It fails where that says nothing: a release needs its
-# section, "## [1.2.3] - date".
+# Prints the section of a version in CHANGELOG.md, without its heading. It fails if the section
+# "## [1.2.3] - date" is missing or empty, because a release needs it.
 #
 # usage: tools/release-notes.sh v1.2.3
 set -eu
