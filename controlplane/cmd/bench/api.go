@@ -16,16 +16,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
-// apiConns is how many connections call at once.
+// apiConns is the number of concurrent connections.
 const apiConns = 32
 
-// barePool gives the limit as many connections to Postgres as the store has.
+// barePool is the limit's number of connections to Postgres, the same as the store's.
 const barePool = "&pool_max_conns=12"
 
-// apiRequests measures what the API answers per second over keep-alive connections, beside
-// handlers written by hand on mux and pgx that send Postgres the same SQL.
+// apiRequests measures requests per second over keep-alive connections. The limit is a pair of
+// handwritten handlers on mux and pgx that send the same SQL to Postgres.
 func apiRequests(b *bench, items []string) error {
-	dev, err := b.startDev("api", false) // no workers: the jobs of new domains stay where they are
+	dev, err := b.startDev("api", false) // no workers: the jobs of new domains stay queued
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func apiRequests(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: mux and pgx by hand, the same SQL (token, then the domain, or the statement that stores domain, job and audit entry and counts the organization's domains), on the same tables; without NOTIFY: the same handler on tables whose triggers are off. CPU is that of client and server together, without Postgres.", apiConns)
+	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: handwritten handlers on mux and pgx with the same SQL (token, then the domain, or the statement that stores domain, job, and audit entry and counts the organization's domains), on the same tables; without NOTIFY: the same handler on tables with disabled triggers. CPU includes client and server, but not Postgres.", apiConns)
 	return nil
 }
 
-// startQuietAPI starts the limit on a database of its own, with the same token, whose
-// triggers tell nobody of a change.
+// startQuietAPI starts the limit on a separate database with the same token and with triggers
+// disabled, so that changes cause no notifications.
 func (b *bench) startQuietAPI(dev *program.Dev) (addr string, stop func(), err error) {
 	t, err := b.newTenant(&stores{postgres: dev.Postgres}, "quiet", &instantDoctor{})
 	if err != nil {
@@ -97,13 +97,13 @@ func (b *bench) startQuietAPI(dev *program.Dev) (addr string, stop func(), err e
 	return bare.addr(), func() { bare.stop(); pool.Close() }, nil
 }
 
-// apiCaller calls ours and the limit alike.
+// apiCaller sends the same requests to our API and to the limit.
 type apiCaller struct {
 	b           *bench
 	ours, limit string // host:port
-	quiet       string // the limit on tables without triggers; empty for none
+	quiet       string // the limit on tables without triggers; empty if not measured
 	token       string
-	domain      string // id of the one that is read
+	domain      string // ID of the domain that is read
 	serial      atomic.Int64
 }
 
@@ -116,14 +116,15 @@ func (a *apiCaller) create() error {
 	return a.measure("create domain", http.StatusCreated, ratioAtLeast(0.7), a.newDomain, a.quiet)
 }
 
-// newDomain returns a call that adds a domain which nobody has added.
+// newDomain returns a request that adds a new domain.
 func (a *apiCaller) newDomain() []byte {
 	body := fmt.Sprintf(`{"name":"n%d.example.com"}`, a.serial.Add(1))
 	return fmt.Appendf(nil, "POST /api/domains HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		a.token, len(body), body)
 }
 
-// measure calls ours and the limit in turns, and quiet after the limit where it is not empty.
+// measure calls our API and the limit in alternating rounds, and quiet after the limit if it is
+// set.
 func (a *apiCaller) measure(what string, status int, want target, request func() []byte, quiet string) error {
 	length := pick(a.b.options.quick, time.Second, 1500*time.Millisecond)
 	var rate, took, cpu [3][]float64
@@ -164,7 +165,7 @@ func (a *apiCaller) measure(what string, status int, want target, request func()
 	return nil
 }
 
-// createOne adds a domain to either side's taste, and returns its id.
+// createOne adds a domain to both databases and returns its ID.
 func (a *apiCaller) createOne() (string, error) {
 	var id string
 	for _, addr := range []string{a.ours, a.limit} {
@@ -175,7 +176,7 @@ func (a *apiCaller) createOne() (string, error) {
 		status, body, err := c.call(a.newDomain(), true)
 		c.close()
 		if err == nil && status != http.StatusCreated {
-			err = fmt.Errorf("create: %d: %s", status, body)
+			err = fmt.Errorf("POST /api/domains: status %d: %s", status, body)
 		}
 		if err != nil {
 			return "", err
@@ -186,7 +187,7 @@ func (a *apiCaller) createOne() (string, error) {
 		}
 		id = d.ID
 	}
-	// The limit and we must both find the one that the limit made.
+	// Both sides must find the domain that the limit created.
 	get := []byte("GET /api/domains/" + id + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
 	var sizes []int
 	for _, addr := range []string{a.ours, a.limit} {
@@ -197,12 +198,12 @@ func (a *apiCaller) createOne() (string, error) {
 		status, body, err := c.call(get, true)
 		c.close()
 		if err != nil || status != http.StatusOK {
-			return "", fmt.Errorf("get: %d: %s (%w)", status, body, err)
+			return "", fmt.Errorf("GET /api/domains: status %d: %s (%w)", status, body, err)
 		}
 		sizes = append(sizes, len(body))
 	}
 	if slices.Max(sizes) > 3*slices.Min(sizes) {
-		return "", fmt.Errorf("the answers' sizes, %d, are too far apart to be compared", sizes)
+		return "", fmt.Errorf("the response sizes %d differ too much for a comparison", sizes)
 	}
 	return id, nil
 }

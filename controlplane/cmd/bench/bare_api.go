@@ -15,8 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// bareAPI is the limit of the API: two handlers by hand, which check nothing but the token
-// and send Postgres what the store sends it.
+// bareAPI is the limit of the API: two handwritten handlers that check only the token and send the
+// same SQL to Postgres as the store.
 type bareAPI struct {
 	pool     *pgxpool.Pool
 	listener net.Listener
@@ -44,7 +44,7 @@ func (a *bareAPI) stop() { _ = a.server.Close() }
 const bareDomainColumns = `id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile, preferred_chain, ca,
 	auto_issue, auto_renew, labels, conditions, certificate_id, expires_at, renew_at, last_issued_at, check_since, check_attempts, version, created_at, updated_at`
 
-// bareDomain is a row, with the names of the API's body.
+// bareDomain is a row, with the field names of the API.
 type bareDomain struct {
 	ID            string                   `json:"id"`
 	OrgID         string                   `json:"org_id"`
@@ -73,7 +73,7 @@ type bareDomain struct {
 	UpdatedAt     time.Time                `json:"updated_at"`
 }
 
-// authenticate finds the organization whose token the request carries.
+// authenticate returns the organization of the request's token.
 func (a *bareAPI) authenticate(r *http.Request) (org string, err error) {
 	secret := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	var id, name, prefix, createdBy string
@@ -122,7 +122,7 @@ func (a *bareAPI) create(w http.ResponseWriter, r *http.Request) {
 		Status: string(controlplane.DomainPendingCNAME), StatusReason: "cname-unchecked", KeyType: "ec256", AutoIssue: true, AutoRenew: true,
 		Labels: map[string]string{}, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
 	for _, c := range []controlplane.ConditionType{controlplane.DNSReady, controlplane.CertificateReady} {
-		d.Conditions = append(d.Conditions, controlplane.Condition{Type: c, Status: "unknown", Reason: "cname-unchecked", Message: "The CNAME has not been looked for yet.",
+		d.Conditions = append(d.Conditions, controlplane.Condition{Type: c, Status: "unknown", Reason: "cname-unchecked", Message: "The CNAME has not been checked yet.",
 			Expected: "_acme-challenge." + d.Name + " CNAME " + d.Target + "." + benchZone, NextCheckAt: &now})
 	}
 	if err := a.store(r.Context(), &d, now); err != nil {

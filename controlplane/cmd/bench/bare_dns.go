@@ -15,14 +15,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// dnsLimit is what our name server is measured beside.
+// dnsLimit is the name server that ours is compared with.
 type dnsLimit struct {
 	describe string
-	peer     bool // a name server that people run, which the targets are set against
+	peer     bool // an established name server, which the targets refer to
 	start    func(b *bench, targets int) (*child, error)
 }
 
-// judge returns the target where the limit is one that it is set against.
+// judge returns the target if it refers to this limit.
 func (l dnsLimit) judge(t target) target {
 	if !l.peer {
 		return target{text: t.text + " of Knot"}
@@ -30,7 +30,7 @@ func (l dnsLimit) judge(t target) target {
 	return t
 }
 
-// findDNSLimit returns Knot or NSD, where one is installed, else a few lines of Go.
+// findDNSLimit returns Knot or NSD if one is installed, and otherwise a minimal Go server.
 func findDNSLimit() dnsLimit {
 	for _, p := range []struct {
 		program, name string
@@ -46,7 +46,7 @@ func findDNSLimit() dnsLimit {
 			}}
 		}
 	}
-	return dnsLimit{describe: "a few lines of Go that answer packets by hand from a map, one a system call", start: func(b *bench, targets int) (*child, error) {
+	return dnsLimit{describe: "a minimal Go server that answers from a map, one packet per system call", start: func(b *bench, targets int) (*child, error) {
 		return b.startChild("bare", targets, targets)
 	}}
 }
@@ -93,7 +93,7 @@ zone:
 `, dir, port, benchZone, runtime.GOMAXPROCS(0))
 }
 
-// startPeer starts a name server that people run and returns when it answers.
+// startPeer starts an established name server and returns when it answers.
 func (b *bench) startPeer(path string, targets int, config func(dir, port string) string, args func(config string) []string) (*child, error) {
 	dir, err := os.MkdirTemp(b.dir, "peer-")
 	if err != nil {
@@ -116,17 +116,17 @@ func (b *bench) startPeer(path string, targets int, config func(dir, port string
 	if err := c.start(); err != nil {
 		return nil, err
 	}
-	for giveUp := time.Now().Add(childPatience); !answersTXT(c.addr); {
-		if time.Now().After(giveUp) || b.ctx.Err() != nil {
+	for deadline := time.Now().Add(childPatience); !answersTXT(c.addr); {
+		if time.Now().After(deadline) || b.ctx.Err() != nil {
 			c.stop()
-			return nil, fmt.Errorf("%s did not answer in time", path)
+			return nil, fmt.Errorf("%s did not answer before the timeout", path)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	return c, nil
 }
 
-// answersTXT reports whether a server answers for the first target.
+// answersTXT reports whether a server answers a TXT query for the first target.
 func answersTXT(addr string) bool {
 	conn, err := net.Dial("udp", addr)
 	if err != nil {
@@ -151,7 +151,7 @@ func writeZoneFile(path string, targets int) error {
 	return os.WriteFile(path, []byte(s.String()), 0o644)
 }
 
-// serveBareDNS is the limit without a peer: as little Go as answers at all.
+// serveBareDNS is the limit without a peer: a minimal Go server.
 func serveBareDNS(targets, _ int) (addr string, stop func(), err error) {
 	values := make(map[string][]string, targets)
 	for i := range targets {

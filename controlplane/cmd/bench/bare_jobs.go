@@ -8,9 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// bareJobs are rows that a task of bareQueue claims and concludes, each by one durable update
-// by hand: what it costs at least that Postgres is the truth, without domains, a log, or
-// anybody who is told.
+// bareJobs are rows that a task of bareQueue claims and concludes, with one durable update each.
+// This is the minimum cost of keeping jobs in Postgres, without domains, a log, or notifications.
 type bareJobs struct{ pool *pgxpool.Pool }
 
 func openBareJobs(ctx context.Context, dsn string) (*bareJobs, error) {
@@ -18,7 +17,7 @@ func openBareJobs(ctx context.Context, dsn string) (*bareJobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.MaxConns = 12 // as the store has
+	c.MaxConns = 12 // the same as the store
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (j *bareJobs) add(ctx context.Context, prefix string, n int) error {
 	return err
 }
 
-// run is the handler of a task.
+// run handles a task.
 func (j *bareJobs) run(ctx context.Context, payload []byte) error {
 	var p struct{ Job string }
 	if err := json.Unmarshal(payload, &p); err != nil {
@@ -50,7 +49,7 @@ func (j *bareJobs) run(ctx context.Context, payload []byte) error {
 			return err
 		}
 		if tag.RowsAffected() != 1 {
-			return fmt.Errorf("the job %s is not there", p.Job)
+			return fmt.Errorf("job %s not found", p.Job)
 		}
 	}
 	return nil

@@ -20,8 +20,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
-// bareOrders is the limit of the pipeline: the order engine alone, whose accounts, journal
-// and TXT records are in memory.
+// bareOrders is the limit of the pipeline: only the order engine, with accounts, journal, and TXT
+// records in memory.
 type bareOrders struct {
 	ca     *devstack.CA
 	engine *acme.Engine
@@ -74,11 +74,11 @@ func (b *bareOrders) stop() {
 	_ = b.txt.listener.Close()
 }
 
-// issue gets n certificates, some at a time. It returns how many came per second and the
-// milliseconds that each took.
+// issue gets n certificates with limited concurrency. It returns the certificates per second and
+// the milliseconds that each took.
 func (b *bareOrders) issue(ctx context.Context, n, parallel int) (perSecond float64, took []float64, err error) {
 	took = make([]float64, n)
-	began := time.Now()
+	start := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for i := range n {
@@ -94,10 +94,10 @@ func (b *bareOrders) issue(ctx context.Context, n, parallel int) (perSecond floa
 		})
 	}
 	err = g.Wait()
-	return float64(n) / time.Since(began).Seconds(), took, err
+	return float64(n) / time.Since(start).Seconds(), took, err
 }
 
-// Save implements controlplane.Journal: nothing outlives the run.
+// Save implements controlplane.Journal. It stores nothing.
 func (b *bareOrders) Save(context.Context, *controlplane.Order) error { return nil }
 
 // Publish implements controlplane.Journal.
@@ -109,7 +109,7 @@ func (b *bareOrders) Publish(_ context.Context, o *controlplane.Order) error {
 // Ready implements controlplane.Journal.
 func (b *bareOrders) Ready(context.Context, *controlplane.Order) error { return nil }
 
-// memoryAccounts holds the one account.
+// memoryAccounts has one account.
 type memoryAccounts struct {
 	mu      sync.Mutex
 	account *controlplane.Account
@@ -142,7 +142,7 @@ func (m *memoryAccounts) SetAccountURL(_ context.Context, _, url string) error {
 	return nil
 }
 
-// memoryTXT answers TXT questions over TCP, which is how Pebble asks.
+// memoryTXT answers TXT queries over TCP, which Pebble uses.
 type memoryTXT struct {
 	listener net.Listener
 	mu       sync.RWMutex

@@ -14,16 +14,16 @@ import (
 
 const (
 	bareTask     = "bench"
-	bareEnqueues = 50 // at a time
+	bareEnqueues = 50 // concurrent calls
 	bareWorkers  = 32
 )
 
-// bareQueue is the limit of the queue: Asynq with a handler that does nothing, or only work.
+// bareQueue is the limit of the queue: Asynq with a handler that does nothing, or calls work.
 type bareQueue struct {
 	client *asynq.Client
 	server *asynq.Server
-	work   func(ctx context.Context, payload []byte) error // of a drained task; nil: none
-	ran    chan time.Time                                  // of the task that is waited for, where waits is set
+	work   func(ctx context.Context, payload []byte) error // called for each drained task if not nil
+	ran    chan time.Time                                  // start time of the awaited task, if waits is set
 	waits  atomic.Bool
 	left   atomic.Int64
 	empty  chan struct{}
@@ -68,7 +68,7 @@ func (q *bareQueue) stop() {
 	})
 }
 
-// pickup returns how long a task waited for its handler.
+// pickup returns the delay from a task's enqueueing to its handler.
 func (q *bareQueue) pickup(ctx context.Context) (time.Duration, error) {
 	q.waits.Store(true)
 	defer q.waits.Store(false)
@@ -80,13 +80,13 @@ func (q *bareQueue) pickup(ctx context.Context) (time.Duration, error) {
 	case at := <-q.ran:
 		return max(at.Sub(enqueued), 0), nil
 	case <-time.After(10 * time.Second):
-		return 0, errors.New("asynq did not run a task")
+		return 0, errors.New("asynq did not run the task before the timeout")
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 }
 
-// drain enqueues n tasks, of jobs of the given prefix, and returns when all have run.
+// drain enqueues n tasks for jobs with the prefix, and returns when all have run.
 func (q *bareQueue) drain(ctx context.Context, prefix string, n int) error {
 	q.left.Store(int64(n))
 	if err := bareEnqueue(ctx, q.client, "critical", prefix, n); err != nil {
@@ -96,13 +96,13 @@ func (q *bareQueue) drain(ctx context.Context, prefix string, n int) error {
 	case <-q.empty:
 		return nil
 	case <-time.After(time.Minute):
-		return fmt.Errorf("asynq did not run %d of %d tasks", q.left.Load(), n)
+		return fmt.Errorf("asynq did not run %d of %d tasks before the timeout", q.left.Load(), n)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// bareEnqueue enqueues n tasks of the size of ours, of jobs of the given prefix.
+// bareEnqueue enqueues n tasks of the same size as ours, for jobs with the prefix.
 func bareEnqueue(ctx context.Context, client *asynq.Client, queue, prefix string, n int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(bareEnqueues)

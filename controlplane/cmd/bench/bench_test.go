@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the name server that the program starts of itself.
+// TestMain runs the test binary as a name server when bench starts itself as one.
 func TestMain(m *testing.M) {
 	if code, is := runChild(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); is {
 		os.Exit(code)
@@ -17,19 +17,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestMemoryFigure runs the smallest part of the bench, through to the table and the file.
+// TestMemoryFigure runs the smallest part of the bench, including the table and the file.
 func TestMemoryFigure(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("what a process uses is read from /proc")
+		t.Skip("requires /proc")
 	}
 	file := filepath.Join(t.TempDir(), "table.json")
 	var out, log strings.Builder
 	if code := run(t.Context(), []string{"-quick", "-rounds", "1", "-only", "^dns/memory$", "-json", file}, &out, &log); code != 0 {
-		t.Fatalf("exit %d\n%s", code, &log)
+		t.Fatalf("run() = %d, want 0\n%s", code, &log)
 	}
 	for _, want := range []string{"Machine: ", "| figure ", "memory of the name server", "≤ 100 MB"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the table lacks %q:\n%s", want, &out)
+			t.Errorf("table lacks %q:\n%s", want, &out)
 		}
 	}
 	raw, err := os.ReadFile(file)
@@ -41,7 +41,7 @@ func TestMemoryFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Rows) != 1 || got.Rows[0].Ours <= 0 || got.Rows[0].Met == nil {
-		t.Errorf("rows: %+v", got.Rows)
+		t.Errorf("rows of the JSON file = %+v, want one that met its target", got.Rows)
 	}
 }
 
@@ -60,10 +60,10 @@ func TestStatistics(t *testing.T) {
 	var tab table
 	tab.add("f", "/s", []float64{10, 30, 20}, []float64{20, 20, 20}, ratioAtLeast(1))
 	if r := tab.Rows[0]; r.Ratio != 1 || r.Low != 0.5 || r.High != 1.5 || !*r.Met {
-		t.Errorf("row: %+v", r)
+		t.Errorf("add() = row %+v, want ratio 1 from 0.5 to 1.5, target met", r)
 	}
 	if got := number(1234567); got != "1,234,567" {
-		t.Errorf("number: %s", got)
+		t.Errorf("number(1234567) = %s, want 1,234,567", got)
 	}
 }
 
@@ -72,21 +72,21 @@ func TestReadDNSPerf(t *testing.T) {
 		"  Response codes:       NOERROR 998 (100.00%)\n  Average packet size:  request 95, response 150\n  Run time (s):         2.000100\n  Queries per second:   498.975051\n"
 	r, err := readDNSPerf(out, "NOERROR")
 	if err != nil || r.answers != 998 || r.lost != 2 || r.elapsed.Milliseconds() != 2000 {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("readDNSPerf() = %+v, %v, want 998 answers, 2 lost, in 2 s", r, err)
 	}
 	if _, err := readDNSPerf(out, "NXDOMAIN"); err == nil {
-		t.Error("answers of another rcode were taken")
+		t.Error("readDNSPerf() with other rcodes succeeded, want an error")
 	}
 }
 
-// Each part of the group has its noise, and what is filled is as large as it can be.
+// TestNoises tests that each item of the group has its noise, and that filled uses the whole size.
 func TestNoises(t *testing.T) {
 	for _, f := range figures() {
 		if f.name != "noisy" {
 			continue
 		}
 		if len(f.items) != len(noises) {
-			t.Errorf("the group noisy has %d parts, want %d", len(f.items), len(noises))
+			t.Errorf("items of the group noisy = %d, want %d", len(f.items), len(noises))
 		}
 		for _, item := range f.items {
 			if noises[item].start == nil {
@@ -105,10 +105,10 @@ func TestFlags(t *testing.T) {
 	var log strings.Builder
 	for _, args := range [][]string{{"-only", "("}, {"-rounds", "-1"}, {"what"}, {"-nonsense"}} {
 		if code := run(t.Context(), args, &log, &log); code != 2 {
-			t.Errorf("%q: exit %d", args, code)
+			t.Errorf("run(%q) = %d, want 2", args, code)
 		}
 	}
 	if code := run(t.Context(), []string{"-only", "^nothing$"}, &log, &log); code != 1 {
-		t.Errorf("a figure that is not there: exit %d", code)
+		t.Errorf("run() without a matching figure = %d, want 1", code)
 	}
 }

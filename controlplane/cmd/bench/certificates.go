@@ -19,8 +19,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
-// pipeline is a customer of the whole system: it makes the CNAMEs, adds the domains by the
-// API and waits for them there.
+// pipeline is a customer of the whole system: it creates the CNAMEs, and adds domains and waits for
+// them through the API.
 type pipeline struct {
 	ctx      context.Context
 	dev      *program.Dev
@@ -32,8 +32,8 @@ type pipeline struct {
 	names    []string // delegated, for the next round
 }
 
-// certificates measures certificates per second, some at a time, from the call that adds a
-// domain to the answer that says it is active, beside the order engine alone.
+// certificates measures certificates per second at a given concurrency, from the call that adds a
+// domain to the response that shows it as active. The limit is the order engine alone.
 func certificates(b *bench, items []string) error {
 	dev, err := b.startDev("certificates", true)
 	if err != nil {
@@ -50,7 +50,7 @@ func certificates(b *bench, items []string) error {
 		return err
 	}
 	defer bare.stop()
-	// The first order registers the account, and opens what is kept open.
+	// The first order registers the account and opens persistent connections.
 	if err := p.delegate(4); err != nil {
 		return err
 	}
@@ -65,8 +65,8 @@ func certificates(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("certificates: from POST /api/domains to the answer of ?wait= that the domain is active, CNAMEs made before; limit: our order engine alone (acme.Engine on lego's acme/api: key, CSR and account are sealed, accounts and journal in memory) at a Pebble of its own, same version and settings, its TXT answered from memory. CPU is that of this process: program, test CA, playground and client.")
-	b.table.note("CNAME seen → active: by the times in the audit log; limit: one order of the engine alone, at the same number at a time.")
+	b.table.note("certificates: from POST /api/domains to the response of ?wait= with the active domain, CNAMEs created before; limit: only our order engine (acme.Engine on lego's acme/api: key, CSR, and account are sealed, accounts and journal in memory) with a separate Pebble, same version and settings, TXT answers from memory. CPU is that of this process: program, test CA, playground, and client.")
+	b.table.note("CNAME seen → active: from the times in the audit log; limit: one order of only the engine, at the same concurrency.")
 	return nil
 }
 
@@ -131,7 +131,7 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	return nil
 }
 
-// delegate makes the CNAMEs of n domains that are not there yet, as the API says they must be.
+// delegate creates the CNAMEs of n new domains, as the API specifies them.
 func (p *pipeline) delegate(n int) error {
 	p.names = make([]string, n)
 	for i := range p.names {
@@ -145,16 +145,16 @@ func (p *pipeline) delegate(n int) error {
 			return err
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // the playground writes its file, which is not ours to measure
+	time.Sleep(200 * time.Millisecond) // exclude the playground's file write from the measurement
 	return nil
 }
 
-// issue gets certificates for the domains that were delegated, some at a time. It returns how
-// many came per second, and the milliseconds from each CNAME's being seen to the domain's
-// being active.
+// issue gets certificates for the delegated domains with limited concurrency. It returns the
+// certificates per second, and for each the milliseconds from detection of the CNAME to the active
+// domain.
 func (p *pipeline) issue(parallel int) (perSecond float64, seen []float64, err error) {
 	ids := make([]string, len(p.names))
-	began := time.Now()
+	start := time.Now()
 	g, ctx := errgroup.WithContext(p.ctx)
 	g.SetLimit(parallel)
 	for i := range p.names {
@@ -166,12 +166,12 @@ func (p *pipeline) issue(parallel int) (perSecond float64, seen []float64, err e
 	if err := g.Wait(); err != nil {
 		return 0, nil, err
 	}
-	perSecond = float64(len(ids)) / time.Since(began).Seconds()
+	perSecond = float64(len(ids)) / time.Since(start).Seconds()
 	seen, err = p.sinceSeen(ids)
 	return perSecond, seen, err
 }
 
-// postgresCPU returns what the server has used, 0 where that cannot be told.
+// postgresCPU returns the server's CPU time, or 0 if it is unknown.
 func (p *pipeline) postgresCPU() time.Duration {
 	used, err := cpuOf(p.dev.Postgres.PID())
 	if err != nil {
@@ -180,7 +180,7 @@ func (p *pipeline) postgresCPU() time.Duration {
 	return used
 }
 
-// addedDomain is a domain as a call returned it.
+// addedDomain is a domain in an API response.
 type addedDomain struct {
 	ID           string `json:"id"`
 	Status       string `json:"status"`
@@ -188,7 +188,7 @@ type addedDomain struct {
 	etag         string
 }
 
-// addAndWait adds a domain and returns its id when it is active.
+// addAndWait adds a domain, waits until it is active, and returns its ID.
 func (p *pipeline) addAndWait(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -206,18 +206,18 @@ func (p *pipeline) add(ctx context.Context, name string) (*addedDomain, error) {
 	return d, err
 }
 
-// waitActive returns when the domain is active.
+// waitActive waits until the domain is active.
 func (p *pipeline) waitActive(ctx context.Context, name string, d *addedDomain) (err error) {
 	for err == nil && d.Status != string(controlplane.DomainActive) {
 		if d.Status == string(controlplane.DomainError) {
-			return fmt.Errorf("%s came to nothing: %s", name, d.StatusReason)
+			return fmt.Errorf("%s failed: %s", name, d.StatusReason)
 		}
 		d.etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+"?wait=20s", http.Header{"If-None-Match": {d.etag}}, nil, d)
 	}
 	return err
 }
 
-// call makes a call and returns the answer's ETag.
+// call sends a request and returns the response's ETag.
 func (p *pipeline) call(ctx context.Context, method, path string, header http.Header, body, into any) (etag string, err error) {
 	var sent io.Reader
 	if body != nil {
@@ -255,8 +255,8 @@ func (p *pipeline) call(ctx context.Context, method, path string, header http.He
 	return resp.Header.Get("ETag"), json.Unmarshal(raw, into)
 }
 
-// sinceSeen reads from the audit log how long each domain took from "the CNAME is there" to
-// "the certificate is stored".
+// sinceSeen reads from the audit log how long each domain took from the detection of its CNAME to
+// the stored certificate.
 func (p *pipeline) sinceSeen(ids []string) ([]float64, error) {
 	rows, err := p.db.Query(p.ctx, `
 		SELECT 1000 * extract(epoch FROM min(created_at) FILTER (WHERE action = $3) - min(created_at) FILTER (WHERE action = $2))::float8

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// benchZone is the validation zone that is measured.
+// benchZone is the validation zone of the benchmarks.
 const benchZone = "acme.dcvaas-verify.com"
 
-// Sizes of the zone. At the large one, every target has a live value where answers are
-// measured, which is far beyond what a real zone holds at a time, and a thousand have where
-// memory is.
+// Sizes of the zone. In the large zone, every target has a pending challenge when answers are
+// measured, which is far more than in a real zone. When memory is measured, a thousand targets have
+// one.
 const (
 	smallZone = 1_000
 	largeZone = 1_000_000
 	liveAtOne = 1_000
 )
 
-// dnsAnswers measures answers per second and CPU per answer over UDP, and memory. Each name
-// server is a process of its own, so that its CPU can be told from that of who asks.
+// dnsAnswers measures answers per second and CPU per answer over UDP, and memory. Each name server
+// is a separate process, so that its CPU time excludes the load generator.
 func dnsAnswers(b *bench, items []string) error {
 	limit := findDNSLimit()
 	asker := findDNSAsker(b.dir)
@@ -37,15 +37,14 @@ func dnsAnswers(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("dns: our server with EDNS, rate limiting (loopback exempt, as in the program) and metrics on, fed from memory, every target with a live value, NXDOMAIN for invented targets; limit: %s; asked by %s. CPU is the server's alone, user and system.", limit.describe, asker.describe)
+	b.table.note("dns: our server with EDNS, rate limiting (loopback exempt, as in the program) and metrics enabled, fed from memory, every target with a pending challenge, NXDOMAIN for invented targets; limit: %s; queried by %s. CPU is only that of the server, user and system.", limit.describe, asker.describe)
 	if !limit.peer {
-		b.table.note("dns: targets are set against Knot, which is not installed here (nor NSD), so those rows are not judged.")
+		b.table.note("dns: the targets refer to Knot. Neither Knot nor NSD is installed, so those rows have no target.")
 	}
 	return nil
 }
 
-// dnsOverUDP measures answers with a small zone and a large one, and ours with the one beside
-// the other.
+// dnsOverUDP measures answers with a small and a large zone, and compares both sizes of our server.
 func (b *bench) dnsOverUDP(limit dnsLimit, asker dnsAsker, items []string) error {
 	small, err := b.startChild("ours", smallZone, smallZone)
 	if err != nil {
@@ -72,7 +71,7 @@ func (b *bench) dnsOverUDP(limit dnsLimit, asker dnsAsker, items []string) error
 	return nil
 }
 
-// dnsZone measures ours beside the limit with a zone of n targets.
+// dnsZone compares our server with the limit, with a zone of n targets.
 func (b *bench) dnsZone(limit dnsLimit, asker dnsAsker, ours *child, n int, items []string) error {
 	other, err := limit.start(b, n)
 	if err != nil {
@@ -107,11 +106,11 @@ func (b *bench) dnsZone(limit dnsLimit, asker dnsAsker, ours *child, n int, item
 	return nil
 }
 
-// dnsSide is what the rounds gave for one server.
+// dnsSide has the results of one server.
 type dnsSide struct{ rate, cpu []float64 }
 
-// dnsRounds asks two servers in turns, each for its names; absent says for each whether
-// every answer must be NXDOMAIN.
+// dnsRounds queries two servers in alternating rounds, each for its names. absent states for each
+// whether every answer must be NXDOMAIN.
 func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names [2][]string, absent [2]bool) ([2]dnsSide, error) {
 	var sides [2]dnsSide
 	var turns [2]func(int) error
@@ -135,7 +134,7 @@ func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names 
 				return err
 			}
 			if got.lost*1000 > got.answers {
-				b.say("%s: %d of %d questions were lost", name, got.lost, got.answers+got.lost)
+				b.say("%s: %d of %d queries were lost", name, got.lost, got.answers+got.lost)
 			}
 			sides[i].rate = append(sides[i].rate, float64(got.answers)/got.elapsed.Seconds())
 			sides[i].cpu = append(sides[i].cpu, float64((after-before).Microseconds())/float64(got.answers))
@@ -146,7 +145,7 @@ func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names 
 	return sides, err
 }
 
-// dnsMemory measures what a server holds with a zone of the large size.
+// dnsMemory measures the memory of our server with the large zone.
 func (b *bench) dnsMemory() error {
 	s, err := b.startChild("ours", largeZone, liveAtOne)
 	if err != nil {
@@ -161,7 +160,7 @@ func (b *bench) dnsMemory() error {
 	return nil
 }
 
-// targetLabel returns the n-th target: evenly spread, as HMACs are.
+// targetLabel returns the label of the nth target. Labels are evenly distributed, like HMACs.
 func targetLabel(n int) string {
 	var k [20]byte
 	x := uint64(n+1) * 0x9e3779b97f4a7c15
@@ -170,13 +169,13 @@ func targetLabel(n int) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(k[:]))
 }
 
-// targetValue returns the TXT value that the n-th target has, as long as ACME's are.
+// targetValue returns the TXT value of the nth target, with the length of ACME's values.
 func targetValue(n int) string { return fmt.Sprintf("%043d", n) }
 
-// askedNames is how many different questions are asked at most.
+// askedNames is the maximum number of different names that are queried.
 const askedNames = 1 << 16
 
-// liveNames returns names of a zone of n targets, at random.
+// liveNames returns random names of a zone of n targets.
 func liveNames(n int) []string {
 	names := make([]string, min(n, askedNames))
 	for i := range names {
@@ -189,8 +188,8 @@ func liveNames(n int) []string {
 	return names
 }
 
-// inventedNames returns names that look like targets and are none, at which a server that
-// can ask its source about what it does not hold works hardest.
+// inventedNames returns names that look like targets but do not exist. They are the most expensive
+// for a server that looks up missing names in its source.
 func inventedNames() []string {
 	names := make([]string, askedNames)
 	for i := range names {

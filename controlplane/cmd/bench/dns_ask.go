@@ -19,10 +19,10 @@ import (
 // dnsAsker is a load generator.
 type dnsAsker struct {
 	describe string
-	// prepare packs the questions, once for all rounds.
+	// prepare packs the queries, once for all rounds.
 	prepare func(names []string) (any, error)
-	// ask asks for a time. absent says that every answer must be NXDOMAIN; else every one
-	// must hold a record.
+	// ask sends queries for a duration. With absent, every answer must be NXDOMAIN; otherwise,
+	// every answer must have a record.
 	ask func(ctx context.Context, addr string, questions any, length time.Duration, absent bool) (dnsResult, error)
 }
 
@@ -33,17 +33,18 @@ type dnsResult struct {
 
 const (
 	askSockets = 8
-	askWindow  = 32 // questions on the way from each socket
+	askWindow  = 32 // queries in flight from each socket
 	askWait    = 500 * time.Millisecond
 )
 
-// findDNSAsker returns dnsperf where it is installed, which costs less CPU, else our own.
+// findDNSAsker returns dnsperf if it is installed, because it uses less CPU, and otherwise our own
+// load generator.
 func findDNSAsker(dir string) dnsAsker {
 	if path, err := exec.LookPath("dnsperf"); err == nil {
 		return dnsperf(path, dir)
 	}
 	return dnsAsker{
-		describe: fmt.Sprintf("%d sockets of a Go program with %d questions on the way each, which takes its share of the processors", askSockets, askWindow),
+		describe: fmt.Sprintf("%d sockets of a Go program with %d queries in flight each, on the same processors", askSockets, askWindow),
 		prepare: func(names []string) (any, error) {
 			all := make([][]byte, len(names))
 			for i, name := range names {
@@ -57,16 +58,16 @@ func findDNSAsker(dir string) dnsAsker {
 	}
 }
 
-// askUDP asks from several sockets at once, each a window at a time.
+// askUDP sends queries from several sockets, each with a window of queries in flight.
 func askUDP(ctx context.Context, addr string, questions [][]byte, length time.Duration, absent bool) (dnsResult, error) {
 	var mu sync.Mutex
 	var total dnsResult
 	var errs []error
-	began := time.Now()
+	start := time.Now()
 	var wg sync.WaitGroup
 	for i := range askSockets {
 		wg.Go(func() {
-			r, err := askSocket(ctx, addr, questions, i*len(questions)/askSockets, began.Add(length), absent)
+			r, err := askSocket(ctx, addr, questions, i*len(questions)/askSockets, start.Add(length), absent)
 			mu.Lock()
 			defer mu.Unlock()
 			total.answers += r.answers
@@ -75,12 +76,12 @@ func askUDP(ctx context.Context, addr string, questions [][]byte, length time.Du
 		})
 	}
 	wg.Wait()
-	total.elapsed = time.Since(began)
+	total.elapsed = time.Since(start)
 	if err := errors.Join(errs...); err != nil {
 		return total, err
 	}
 	if total.answers == 0 {
-		return total, fmt.Errorf("%s answered nothing", addr)
+		return total, fmt.Errorf("%s sent no answers", addr)
 	}
 	return total, ctx.Err()
 }
@@ -133,11 +134,11 @@ func askSocket(ctx context.Context, addr string, questions [][]byte, at int, end
 
 func checkAnswer(m []byte, absent bool) error {
 	if len(m) < dnsHeader {
-		return errors.New("an answer without a header")
+		return errors.New("truncated answer: missing header")
 	}
 	rcode, answers := m[3]&15, m[7]
 	if absent && rcode != 3 || !absent && (rcode != 0 || answers == 0) {
-		return fmt.Errorf("a wrong answer: rcode %d, %d records", rcode, answers)
+		return fmt.Errorf("unexpected answer: rcode %d, %d records", rcode, answers)
 	}
 	return nil
 }
@@ -147,10 +148,10 @@ var (
 	firstNumber  = regexp.MustCompile(`^[\d.]+`)
 )
 
-// dnsperf asks with DNS-OARC's program.
+// dnsperf sends queries with DNS-OARC's dnsperf.
 func dnsperf(path, dir string) dnsAsker {
 	return dnsAsker{
-		describe: "dnsperf (8 clients, 100 questions on the way), which is on the same processors",
+		describe: "dnsperf (8 clients, 100 queries in flight), on the same processors",
 		prepare: func(names []string) (any, error) {
 			f, err := os.CreateTemp(dir, "questions-")
 			if err != nil {
@@ -194,7 +195,7 @@ func readDNSPerf(out, rcode string) (r dnsResult, err error) {
 	}
 	r.elapsed = time.Duration(seconds * float64(time.Second))
 	if r.answers == 0 || seconds == 0 || !strings.HasPrefix(codes, rcode+" ") || strings.Contains(codes, ",") {
-		return r, fmt.Errorf("dnsperf: not every answer was %s:\n%s", rcode, out)
+		return r, fmt.Errorf("dnsperf: expected only %s answers:\n%s", rcode, out)
 	}
 	return r, nil
 }

@@ -19,11 +19,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsserver"
 )
 
-// childFlag makes bench a name server for another bench: -child KIND TARGETS LIVE. It says
-// where it answers and runs until its standard input ends.
+// childFlag makes bench run as a name server for another bench: -child KIND TARGETS LIVE. It prints
+// its address and runs until its standard input is closed.
 const childFlag = "-child"
 
-// runChild is main of such a process; is reports whether this is one.
+// runChild implements main of such a process. is reports whether this process is one.
 func runChild(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, is bool) {
 	if len(args) == 0 || args[0] != childFlag {
 		return 0, false
@@ -37,7 +37,7 @@ func runChild(args []string, stdin io.Reader, stdout, stderr io.Writer) (code in
 
 func serveChild(args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) != 3 {
-		return errors.New("kind, targets and live ones are needed")
+		return errors.New("-child requires KIND, TARGETS, and LIVE")
 	}
 	targets, err1 := strconv.Atoi(args[1])
 	live, err2 := strconv.Atoi(args[2])
@@ -60,7 +60,7 @@ func serveChild(args []string, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-// serveOurs runs our server as the program does, but for its source.
+// serveOurs runs our server as the program does, except for its source.
 func serveOurs(targets, live int) (addr string, stop func(), err error) {
 	s, err := dnsserver.New(dnsserver.Config{Zone: benchZone, Listen: []string{"127.0.0.1:0"}, Source: numberedSource{targets, live},
 		NameServers: []dnsserver.NameServer{{Host: "ns1." + benchZone, IPv4: netip.MustParseAddr("127.0.0.1")}},
@@ -82,15 +82,15 @@ func serveOurs(targets, live int) (addr string, stop func(), err error) {
 	for !s.Ready() {
 		if ctx.Err() != nil {
 			stop()
-			return "", nil, errors.New("the zone was not loaded in time")
+			return "", nil, errors.New("the zone was not loaded before the timeout")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 	return s.Addr(), stop, nil
 }
 
-// numberedSource is a zone of numbered targets, the first of which have a live value. It
-// sends a target at a time, as the store does.
+// numberedSource is a zone of numbered targets, of which the first have a pending challenge. It
+// sends one target at a time, as the store does.
 type numberedSource struct{ targets, live int }
 
 // Follow implements dnsserver.Source.
@@ -114,18 +114,18 @@ func (numberedSource) Lookup(context.Context, string) (bool, []dnsserver.Challen
 	return false, nil, nil
 }
 
-// childPatience is how long a name server may take to load.
+// childPatience is the time limit for loading a zone.
 const childPatience = 2 * time.Minute
 
-// child is a name server that runs as a process, or as a group of them.
+// child is a name server that runs as a process or a process group.
 type child struct {
 	cmd  *exec.Cmd
 	addr string
-	end  func() // asks it to end
+	end  func() // requests its exit
 	done chan struct{}
 }
 
-// startChild starts bench itself as a name server and returns when it answers.
+// startChild starts bench as a name server and returns when it answers.
 func (b *bench) startChild(kind string, targets, live int) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// httpConn is a keep-alive connection that writes requests as they are given and reads the
-// answers: less work than net/http's client, so that the servers' share of the processors is
-// the larger.
+// httpConn is a keep-alive connection that writes raw requests and reads the responses. It needs
+// less CPU than net/http's client, which leaves more for the servers.
 type httpConn struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -30,7 +29,7 @@ func dialHTTP(ctx context.Context, addr string) (*httpConn, error) {
 
 func (c *httpConn) close() { _ = c.conn.Close() }
 
-// call sends a request and reads its answer; the body is returned where keep is set.
+// call sends a request and reads its response. It returns the body if keep is set.
 func (c *httpConn) call(request []byte, keep bool) (status int, body []byte, err error) {
 	_ = c.conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := c.conn.Write(request); err != nil {
@@ -48,14 +47,14 @@ func (c *httpConn) call(request []byte, keep bool) (status int, body []byte, err
 	return resp.StatusCode, body, err
 }
 
-// httpResult is what a load gave.
+// httpResult is the result of a load.
 type httpResult struct {
 	elapsed time.Duration
-	took    []time.Duration // by each request
+	took    []time.Duration // of each request
 }
 
-// httpLoad sends requests over a number of connections for a time, each connection one after
-// the other. An answer of another status is an error.
+// httpLoad sends requests over several connections for a duration, one at a time on each
+// connection. A response with another status is an error.
 func httpLoad(ctx context.Context, addr string, conns int, length time.Duration, status int, request func() []byte) (httpResult, error) {
 	open := make([]*httpConn, conns)
 	for i := range open {
@@ -66,15 +65,15 @@ func httpLoad(ctx context.Context, addr string, conns int, length time.Duration,
 		defer open[i].close()
 	}
 	took, errs := make([][]time.Duration, conns), make([]error, conns)
-	began := time.Now()
-	end := began.Add(length)
+	start := time.Now()
+	end := start.Add(length)
 	var wg sync.WaitGroup
 	for i, c := range open {
 		wg.Go(func() {
 			for at := time.Now(); at.Before(end) && ctx.Err() == nil; {
 				got, _, err := c.call(request(), false)
 				if err == nil && got != status {
-					err = fmt.Errorf("%s answered %d, not %d", addr, got, status)
+					err = fmt.Errorf("%s responded with status %d, want %d", addr, got, status)
 				}
 				if err != nil {
 					errs[i] = err
@@ -87,14 +86,14 @@ func httpLoad(ctx context.Context, addr string, conns int, length time.Duration,
 		})
 	}
 	wg.Wait()
-	r := httpResult{elapsed: time.Since(began), took: slices.Concat(took...)}
+	r := httpResult{elapsed: time.Since(start), took: slices.Concat(took...)}
 	for _, err := range errs {
 		if err != nil {
 			return r, err
 		}
 	}
 	if len(r.took) == 0 {
-		return r, fmt.Errorf("%s answered nothing in %s", addr, length)
+		return r, fmt.Errorf("%s sent no responses in %s", addr, length)
 	}
 	return r, ctx.Err()
 }

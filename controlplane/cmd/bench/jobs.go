@@ -13,15 +13,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// jobs measures how long an idle system takes from a job's commit to its work's beginning,
-// and how many jobs a second a worker gets through, beside Asynq alone on the same Redis.
+// jobs measures the delay from a job's commit to the start of its work on an idle system, and the
+// jobs per second of a worker. The limit is Asynq alone on the same Redis.
 func jobs(b *bench, items []string) error {
 	s, err := b.startStores("jobs")
 	if err != nil {
 		return err
 	}
 	defer s.stop()
-	doctor := &instantDoctor{began: map[string]chan time.Time{}}
+	doctor := &instantDoctor{start: map[string]chan time.Time{}}
 	t, err := b.newTenant(s, "jobs", doctor)
 	if err != nil {
 		return err
@@ -47,12 +47,12 @@ func jobs(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("jobs: dns_check jobs whose look-up answers at once, so that each is relayed, claimed, run and concluded in Postgres, durably; limit: tasks without work in Asynq alone, the same Redis, concurrency and check interval. By hand: those tasks, each with two durable updates of a bare row.")
+	b.table.note("jobs: dns_check jobs whose lookup returns immediately, so that each is dispatched, claimed, run, and concluded durably in Postgres; limit: tasks without work in Asynq alone, with the same Redis, concurrency, and check interval. By hand: those tasks, each with two durable updates of a bare row.")
 	return nil
 }
 
-// pickup measures committed → running: from AddDomain's return to the look-up's beginning,
-// the claim in between, and beside it from Asynq's Enqueue to its handler.
+// pickup measures committed → running: from AddDomain's return to the start of the lookup,
+// including the claim. The limit is the delay from Asynq's Enqueue to its handler.
 func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error {
 	n := pick(b.options.quick, 10, 25)
 	var ours, limit []float64
@@ -68,7 +68,7 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 		case at := <-ran:
 			return max(at.Sub(committed), 0), nil
 		case <-time.After(10 * time.Second):
-			return 0, fmt.Errorf("the job of %s did not run", name)
+			return 0, fmt.Errorf("the job of %s did not run before the timeout", name)
 		case <-b.ctx.Done():
 			return 0, b.ctx.Err()
 		}
@@ -76,7 +76,7 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 	each := func(into *[]float64, one func(round, i int) (time.Duration, error)) func(int) error {
 		return func(round int) error {
 			for i := range n {
-				// An odd pause, so that no timer's beat is met again and again.
+				// An odd pause avoids synchronization with timers.
 				time.Sleep(37*time.Millisecond + time.Duration(i)*1700*time.Microsecond)
 				took, err := one(round, i)
 				if err != nil {
@@ -96,8 +96,8 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 	return nil
 }
 
-// drain measures jobs per second from the commit of many to the last one's end, and what each
-// costs this process and Postgres in processor time.
+// drain measures jobs per second from the commit of many jobs to the end of the last one, and the
+// CPU time of this process and Postgres for each job.
 func (b *bench) drain(s *stores, t *tenant, bare *bareQueue) error {
 	rows, err := openBareJobs(b.ctx, t.dsn)
 	if err != nil {
@@ -142,7 +142,7 @@ func (b *bench) drain(s *stores, t *tenant, bare *bareQueue) error {
 	return nil
 }
 
-// drains are what the rounds of one way gave, per job.
+// drains are the results of one side, per job.
 type drains struct{ rate, process, postgres []float64 }
 
 func (d *drains) measure(s *stores, n int, work func() error) error {
@@ -150,11 +150,11 @@ func (d *drains) measure(s *stores, n int, work func() error) error {
 	if err != nil {
 		return err
 	}
-	process, began := cpuTime(), time.Now()
+	process, start := cpuTime(), time.Now()
 	if err := work(); err != nil {
 		return err
 	}
-	took, used := time.Since(began), cpuTime()-process
+	took, used := time.Since(start), cpuTime()-process
 	after, err := cpuOf(s.postgres.PID())
 	each := func(cpu time.Duration) float64 { return float64(cpu) / float64(time.Microsecond) / float64(n) }
 	d.rate = append(d.rate, float64(n)/took.Seconds())
@@ -162,7 +162,7 @@ func (d *drains) measure(s *stores, n int, work func() error) error {
 	return err
 }
 
-// addDomains stores domains that no job looks at.
+// addDomains stores domains without jobs.
 func (t *tenant) addDomains(ctx context.Context, prefix string, n int) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO domains (id, org_id, name, cname_target, status, auto_issue)
@@ -170,7 +170,7 @@ func (t *tenant) addDomains(ctx context.Context, prefix string, n int) error {
 	return err
 }
 
-// addChecks commits a job for each of them.
+// addChecks commits a job for each of these domains.
 func (t *tenant) addChecks(ctx context.Context, prefix string) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue)
@@ -178,12 +178,12 @@ func (t *tenant) addChecks(ctx context.Context, prefix string) error {
 	return err
 }
 
-// drained adds jobs and returns when none is left to do.
+// drained adds jobs and returns when all are done.
 func (t *tenant) drained(ctx context.Context, n int, add func() error) error {
 	if err := add(); err != nil {
 		return err
 	}
-	for giveUp := time.Now().Add(2 * time.Minute); time.Now().Before(giveUp); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		var left bool
 		if err := t.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running'))`).Scan(&left); err != nil || !left {
 			return err
@@ -198,20 +198,20 @@ func (t *tenant) drained(ctx context.Context, n int, add func() error) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%d jobs were not drained in time: %q", n, left)
+	return fmt.Errorf("%d jobs were not drained before the timeout: %q", n, left)
 }
 
-// instantDoctor finds every delegation in place at once, and tells who waits for it.
+// instantDoctor immediately finds every delegation correct, and signals waiting measurements.
 type instantDoctor struct {
 	mu    sync.Mutex
-	began map[string]chan time.Time
+	start map[string]chan time.Time
 }
 
 func (d *instantDoctor) expect(name string) <-chan time.Time {
 	ch := make(chan time.Time, 1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.began[name] = ch
+	d.start[name] = ch
 	return ch
 }
 
@@ -219,8 +219,8 @@ func (d *instantDoctor) expect(name string) <-chan time.Time {
 func (d *instantDoctor) Examine(_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
 	now := time.Now()
 	d.mu.Lock()
-	ch := d.began[domain]
-	delete(d.began, domain)
+	ch := d.start[domain]
+	delete(d.start, domain)
 	d.mu.Unlock()
 	if ch != nil {
 		ch <- now

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	eventsEach    = 10               // in a round
-	eventPatience = 30 * time.Second // for the last listener
+	eventsEach    = 10               // per round
+	eventPatience = 30 * time.Second // until the last listener has an event
 )
 
-// listeners measures streams of events that are open on one process: what each costs in
-// memory, how long an event takes to reach it, and that it loses and repeats nothing when it
-// is cut and resumed.
+// listeners measures open event streams on one process: the memory of each, and the delay of an
+// event. It also verifies that a stream that is disconnected and resumed neither loses nor repeats
+// events.
 func listeners(b *bench, _ []string) error {
 	dev, err := b.startDev("listeners", false)
 	if err != nil {
@@ -60,11 +60,11 @@ func listeners(b *bench, _ []string) error {
 	t.add(what+", memory of each", "kB", []float64{each}, nil, target{})
 	t.addPooled(what+", an event reaches one, p50", 50, took, nil, target{})
 	t.addPooled(what+", p99", 99, took, nil, target{})
-	t.note("listeners: streams of one organization's events on one process; memory is that of both ends, heap and stacks; time runs from before the event's transaction begins. Each was cut at the end, missed %d events, was resumed by its last id, and had every event once, in order.", eventsEach)
+	t.note("listeners: streams of one organization's events on one process; memory is that of both ends, heap and stacks; the delay starts before the event's transaction. At the end, each was disconnected, missed %d events, was resumed with its last ID, and received every event once, in order.", eventsEach)
 	return nil
 }
 
-// audience is an organization's listeners, and a connection that writes its log.
+// audience has an organization's listeners, and a connection that writes to its log.
 type audience struct {
 	ctx     context.Context
 	db      *pgx.Conn
@@ -72,14 +72,14 @@ type audience struct {
 	url     string
 	token   string
 	all     []*listener
-	written []string // ids of the events, in order
+	written []string // IDs of the events, in order
 }
 
-// listener is one stream, with what it was told.
+// listener is one stream with the events that it received.
 type listener struct {
 	mu   sync.Mutex
 	ids  []string
-	last time.Time // when the newest came
+	last time.Time // arrival of the newest event
 	cut  context.CancelFunc
 	gone chan struct{}
 }
@@ -112,7 +112,7 @@ func (a *audience) open(n int) error {
 	return nil
 }
 
-// connect opens a listener's stream, after the last event that it had.
+// connect opens a listener's stream after its last event.
 func (a *audience) connect(l *listener) error {
 	ctx, cut := context.WithCancel(a.ctx)
 	l.cut, l.gone = cut, make(chan struct{})
@@ -130,7 +130,7 @@ func (a *audience) connect(l *listener) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("a stream was answered with %s", resp.Status)
+		return fmt.Errorf("opening an event stream: %s", resp.Status)
 	}
 	go func() {
 		defer close(l.gone)
@@ -146,19 +146,19 @@ func (a *audience) connect(l *listener) error {
 	return nil
 }
 
-// write commits one event, and returns when it was begun.
+// write commits one event and returns the start time of its transaction.
 func (a *audience) write() (time.Time, error) {
 	id := controlplane.NewID(controlplane.PrefixEvent)
 	a.written = append(a.written, id)
-	began := time.Now()
+	start := time.Now()
 	_, err := a.db.Exec(a.ctx, `INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id, created_at)
 		VALUES ($1, $2, 'system', $3, 'domain', 'dom_bench', now())`, id, a.org, controlplane.ActionCheckRequested)
-	return began, err
+	return start, err
 }
 
-// tell writes an event and returns how long it took to each listener.
+// tell writes an event and returns its delay to each listener.
 func (a *audience) tell() ([]time.Duration, error) {
-	began, err := a.write()
+	start, err := a.write()
 	if err != nil {
 		return nil, err
 	}
@@ -167,12 +167,12 @@ func (a *audience) tell() ([]time.Duration, error) {
 	}
 	delays := make([]time.Duration, len(a.all))
 	for i, l := range a.all {
-		delays[i] = l.last.Sub(began)
+		delays[i] = l.last.Sub(start)
 	}
 	return delays, nil
 }
 
-// wait returns when every listener has every event, once and in order.
+// wait waits until every listener has every event, once and in order.
 func (a *audience) wait() error {
 	deadline := time.Now().Add(eventPatience)
 	for _, l := range a.all {
@@ -184,7 +184,7 @@ func (a *audience) wait() error {
 				break
 			}
 			if time.Now().After(deadline) {
-				return errors.New("an event does not reach every listener")
+				return errors.New("an event did not reach every listener before the timeout")
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -198,7 +198,7 @@ func (a *audience) wait() error {
 	return nil
 }
 
-// resume cuts every stream, writes events that it misses, and opens it again.
+// resume disconnects every stream, writes events that it misses, and reconnects it.
 func (a *audience) resume() error {
 	for _, l := range a.all {
 		l.cut()
@@ -217,7 +217,7 @@ func (a *audience) resume() error {
 	return a.wait()
 }
 
-// memoryInUse returns the bytes of this process's heap and stacks.
+// memoryInUse returns the size of this process's heap and stacks in bytes.
 func memoryInUse() float64 {
 	runtime.GC()
 	var m runtime.MemStats

@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const listCalls = 40 // in a turn
+const listCalls = 40 // per round
 
-// lists measures the last page of a long list of domains beside its first one.
+// lists compares the last page of a long list of domains with the first one.
 func lists(b *bench, _ []string) error {
 	dev, err := b.startDev("lists", false)
 	if err != nil {
@@ -32,13 +32,13 @@ func lists(b *bench, _ []string) error {
 	var took [2][]float64
 	turn := func(side int, url string) func(int) error {
 		return func(int) error {
-			began := time.Now()
+			start := time.Now()
 			for range listCalls {
 				if _, err := b.page(url, dev.Token); err != nil {
 					return err
 				}
 			}
-			took[side] = append(took[side], ms(time.Since(began))/listCalls)
+			took[side] = append(took[side], ms(time.Since(start))/listCalls)
 			return nil
 		}
 	}
@@ -46,11 +46,11 @@ func lists(b *bench, _ []string) error {
 		return err
 	}
 	b.table.add(fmt.Sprintf("last page of %s domains, beside the first", thousands(fmt.Sprint(n))), "ms", took[0], took[1], ratioAtMost(1.2))
-	b.table.note("lists: pages of 50, newest first, by the API, one call after another; limit: the first page.")
+	b.table.note("lists: pages of 50 from the API, newest first, one call at a time; limit: the first page.")
 	return nil
 }
 
-// addManyDomains stores n domains behind the API's back.
+// addManyDomains stores n domains directly in the database.
 func addManyDomains(ctx context.Context, dsn, org string, n int) error {
 	db, err := pgx.Connect(ctx, dsn)
 	if err != nil {
@@ -71,8 +71,7 @@ func addManyDomains(ctx context.Context, dsn, org string, n int) error {
 	return nil
 }
 
-// lastPage walks a list in long steps and returns the address of a page of 50 within its
-// last one.
+// lastPage reads a list in large pages and returns the URL of a page of 50 within the last one.
 func (b *bench) lastPage(first, token string) (string, error) {
 	for cursor := ""; ; {
 		next, err := b.page(first+"200&cursor="+cursor, token)
@@ -86,7 +85,7 @@ func (b *bench) lastPage(first, token string) (string, error) {
 	}
 }
 
-// page reads one page and returns the cursor of the next one, "" on the last.
+// page reads one page and returns the cursor of the next one, or "" for the last page.
 func (b *bench) page(url, token string) (string, error) {
 	r, err := http.NewRequestWithContext(b.ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -99,7 +98,7 @@ func (b *bench) page(url, token string) (string, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("a list was answered with %s", resp.Status)
+		return "", fmt.Errorf("reading a list: %s", resp.Status)
 	}
 	var page struct {
 		NextCursor *string `json:"next_cursor"`

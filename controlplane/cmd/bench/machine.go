@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// machine is what figures depend on.
+// machine describes the machine and the software versions.
 type machine struct {
 	OS       string `json:"os"`
 	Cores    int    `json:"cores"`
 	CPU      string `json:"cpu,omitempty"`
-	Load     string `json:"load,omitempty"` // of one minute, before the run
+	Load     string `json:"load,omitempty"` // load average of one minute before the run
 	Go       string `json:"go"`
 	Postgres string `json:"postgres,omitempty"`
 	Redis    string `json:"redis,omitempty"`
@@ -34,7 +34,7 @@ func describeMachine() machine {
 	return m
 }
 
-// String is the line above the table.
+// String returns the line above the table.
 func (m machine) String() string {
 	parts := []string{m.OS, fmt.Sprintf("%d cores", m.Cores)}
 	for _, p := range []struct{ name, value string }{{"", m.CPU}, {"load before ", m.Load}, {"", m.Go}, {"Postgres ", m.Postgres}, {"Redis ", m.Redis}} {
@@ -42,5 +42,5 @@ func (m machine) String() string {
 			parts = append(parts, p.name+p.value)
 		}
 	}
-	return "Machine: " + strings.Join(parts, ", ") + "; servers, load generator and limits on it together."
+	return "Machine: " + strings.Join(parts, ", ") + "; it runs the servers, load generators, and limits."
 }

@@ -1,10 +1,10 @@
-// Command bench measures the system and prints a table: each figure beside the bare limit
-// that it is held against (the same work without our part of it), measured in the same run,
-// in turns, with the medians of several rounds. Absolute figures move with the machine;
-// ratios hardly do.
+// Command bench measures the system and prints a table. It compares each figure with a limit: the
+// same work with only the bare libraries and services. Both are measured in the same run, in
+// alternating rounds, and the table has the medians. Absolute figures depend on the machine; ratios
+// hardly do.
 //
-// Everything runs on loopback, on servers that bench starts itself. A file holds one figure,
-// or one limit: bare_*.go are the limits. `make bench` runs it.
+// Everything runs on loopback, on servers that bench starts. Each file has one figure or one limit;
+// bare_*.go are the limits. `make bench` runs it.
 package main
 
 import (
@@ -30,10 +30,10 @@ func main() {
 	os.Exit(code)
 }
 
-// figure is a part of the table whose items share what has to be started for them.
+// figure is a part of the table. Its items share the services that they need.
 type figure struct {
 	name  string
-	items []string // -only is matched with "name/item"
+	items []string // -only is matched against "name/item"
 	run   func(b *bench, items []string) error
 }
 
@@ -52,11 +52,11 @@ func figures() []figure {
 	}
 }
 
-// bench is one run of the program.
+// bench is the state of one run of the program.
 type bench struct {
 	ctx     context.Context
 	options options
-	dir     string // for everything that is written; removed at the end
+	dir     string // for all files; removed at the end
 	table   table
 	log     io.Writer
 }
@@ -69,7 +69,7 @@ type options struct {
 	profile string
 }
 
-// run is main without the process. It returns the exit status.
+// run implements main and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -99,9 +99,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.SetOutput(stderr)
 	only := fs.String("only", "", "measure only the figures that match this `regexp`, such as ^api/get or dns/txt")
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds of each figure (default 5, or 3 with -quick)")
-	fs.BoolVar(&o.quick, "quick", false, "short rounds: about a minute in all, and more noise")
-	fs.StringVar(&o.json, "json", "", "write the table to this `file`, too")
-	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of our side of each figure's first round into this `directory`")
+	fs.BoolVar(&o.quick, "quick", false, "short rounds: about a minute in total, with more noise")
+	fs.StringVar(&o.json, "json", "", "also write the table to this `file`")
+	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of our side of the first round of each figure to this `directory`")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -111,7 +111,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	if fs.NArg() > 0 || o.rounds < 0 {
-		err = fmt.Errorf("bench takes no arguments, and rounds from 1")
+		err = fmt.Errorf("bench takes no arguments, and -rounds must be at least 1")
 		_, _ = fmt.Fprintln(stderr, err)
 		return o, err
 	}
@@ -121,14 +121,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// measure runs every figure that is asked for. A figure that fails ends the run.
+// measure runs the selected figures. It stops at the first failure.
 func (b *bench) measure() error {
 	var err error
 	if b.dir, err = os.MkdirTemp("", "dcvaas-bench-"); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
-	// Postgres drops root's rights, and must be able to reach its directory.
+	// Postgres does not run as root, and needs access to its directory.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
@@ -144,11 +144,11 @@ func (b *bench) measure() error {
 			continue
 		}
 		measured = true
-		began := time.Now()
+		start := time.Now()
 		if err := f.run(b, items); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
-		b.say("%s took %s", f.name, time.Since(began).Round(time.Second))
+		b.say("%s took %s", f.name, time.Since(start).Round(time.Second))
 	}
 	if !measured {
 		return errors.New("no figure matches -only")
@@ -160,7 +160,7 @@ func (b *bench) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.log, "bench: "+format+"\n", args...)
 }
 
-// pick returns a value for a quick run or for a whole one.
+// pick returns short if quick is true, and long otherwise.
 func pick[T any](quick bool, short, long T) T {
 	if quick {
 		return short

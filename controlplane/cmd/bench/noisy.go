@@ -12,10 +12,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// noises are the ways in which one tenant, or one network, does its worst.
+// noises are the kinds of load that one tenant or one network causes.
 var noises = map[string]struct {
 	what  string
-	start func(n *noise) error // returns when the noise is at its loudest; n.stop ends it
+	start func(n *noise) error // returns at full load; n.stop stops it
 }{
 	"bodies":   {"wrong bodies", (*noise).wrongBodies},
 	"requests": {"streams, pages, wrong credentials", (*noise).requests},
@@ -23,13 +23,13 @@ var noises = map[string]struct {
 	"dns":      {"floods of the name server", (*noise).dnsFloods},
 }
 
-// noisy measures what a quiet organization on the pro plan experiences beside a tenant that
-// does its worst, with every limit on, and what it experiences alone.
+// noisy measures the experience of a quiet organization on the pro plan, with and without a tenant
+// that causes as much load as possible. All limits are enabled.
 //
-// Two cores carry everything: program, Postgres, Redis, test CA, both tenants. So that the
-// ratio shows the service and not the load generator, noise has few goroutines, pauses after
-// each refusal, and stops after noiseRequests; what it sends is made beforehand. Each noisy
-// turn has an organization that signed up a moment ago, so that it has its whole burst.
+// Two cores run everything: program, Postgres, Redis, test CA, and both tenants. To keep the load
+// generator's influence on the ratio small, noise uses few goroutines, pauses after each rejection,
+// stops after noiseRequests, and sends prepared requests. Each noisy round uses a new organization
+// with full bursts.
 func noisy(b *bench, items []string) error {
 	dev, err := b.startDev("noisy", true, func(c *program.Config) {
 		c.HTTP.RateLimits = true
@@ -49,7 +49,7 @@ func noisy(b *bench, items []string) error {
 		return err
 	}
 	defer q.close()
-	if _, err := q.measure(2 * time.Second); err != nil { // registers the account, and fills the list's page
+	if _, err := q.measure(2 * time.Second); err != nil { // registers the account, and fills the first page of the list
 		return err
 	}
 	for _, item := range items {
@@ -57,11 +57,11 @@ func noisy(b *bench, items []string) error {
 			return fmt.Errorf("%s: %w", item, err)
 		}
 	}
-	b.table.note("noisy: beside a noisy tenant, or network, with all limits on; limit: the same on the quiet system. GET of a page of domains every %s and POST of a delegated one every %s, by an organization on the pro plan; certificate: from POST to active; webhook: from the event's time to its arrival at a receiver that responds at once. p50 and p95 of each round.", quietGetEvery, quietPostEvery)
+	b.table.note("noisy: together with a noisy tenant or network, with all limits enabled; limit: the same on the quiet system. An organization on the pro plan sends GET of a page of domains every %s and POST of a delegated domain every %s; certificate: from POST to active; webhook: from the event's time to its arrival at a receiver that responds immediately. p50 and p95 of each round.", quietGetEvery, quietPostEvery)
 	return nil
 }
 
-// noisyBeside measures one kind of noise.
+// noisyBeside measures one kind of load.
 func (b *bench) noisyBeside(o *operator, q *quiet, item string) error {
 	kind := noises[item]
 	length := pick(b.options.quick, 3*time.Second, 8*time.Second)
@@ -114,19 +114,19 @@ func (b *bench) noisyBeside(o *operator, q *quiet, item string) error {
 			b.table.add(fmt.Sprintf("beside %s: %s, p%g", kind.what, f.name, p), "ms", per(0), per(1), ratioAtMost(2))
 		}
 	}
-	b.table.note("noisy/%s: %s requests, of which %s were refused with 429, and %s cut or unanswered. Other processes had %.0f %% of the processors in the noisy turns, and %.0f %% in the quiet ones: above some 10 %%, the high percentiles show them, too.", item,
+	b.table.note("noisy/%s: %s requests, of which %s were rejected with 429, and %s got no complete response. Other processes used %.0f%% of the processors in the noisy rounds, and %.0f%% in the quiet ones: above about 10%%, they affect the high percentiles.", item,
 		thousands(fmt.Sprint(sent)), thousands(fmt.Sprint(refused)), thousands(fmt.Sprint(failed)), median(others[0]), median(others[1]))
 	return nil
 }
 
-// othersUsed returns what processes other than this one and Postgres have used.
+// othersUsed returns the CPU time of all processes except this one and Postgres.
 func othersUsed(q *quiet) time.Duration { return busyTime() - cpuTime() - q.postgresCPU() }
 
-// settle returns when this process is nearly idle, or after some time: what one turn leaves
-// behind is not measured in the next.
+// settle waits until this process is nearly idle, or for a limited time, so that one round does not
+// affect the next.
 func settle(ctx context.Context) error {
 	const look = 300 * time.Millisecond
-	for giveUp := time.Now().Add(30 * time.Second); time.Now().Before(giveUp); {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		before := cpuTime()
 		select {
 		case <-ctx.Done():
@@ -140,7 +140,7 @@ func settle(ctx context.Context) error {
 	return nil
 }
 
-// operator makes the organizations, on the store of a system that runs.
+// operator creates the organizations in the store of a running system.
 type operator struct {
 	b         *bench
 	dev       *program.Dev
@@ -165,7 +165,7 @@ func (b *bench) newOperator(dev *program.Dev) (*operator, error) {
 
 func (o *operator) close() { o.store.Close() }
 
-// host returns where the API listens.
+// host returns the API's host and port.
 func (o *operator) host() string {
 	return strings.TrimPrefix(o.dev.Env()["DCVAAS_ENDPOINT"], "http://")
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-const bodyLimit = 1 << 20 // of the API
+const bodyLimit = 1 << 20 // the API's limit
 
-// wrongBodies sends bodies of 1 MiB that are wrong in each of their thousands of parts, and
-// calls without a credential with thousands of parameters, eight at a time.
+// wrongBodies sends bodies of 1 MiB with thousands of invalid parts, and unauthenticated requests
+// with thousands of parameters, eight at a time.
 func (n *noise) wrongBodies() error {
 	bulk, json, csv := "/api/domains/bulk", "application/json", "text/csv"
 	all := []request{

@@ -10,17 +10,17 @@ import (
 const (
 	floodTick      = 10 * time.Millisecond
 	floodSources   = 24      // networks, each in a separate /24
-	floodUDP       = 2_000   // questions a second, from all networks
-	floodSpoofed   = 400     // more of them, from the test CA's /24: four times the rate limit
-	floodTCP       = 200     // connections a second
-	floodTCPOpen   = 3_000   // connections that are kept open: more than the server's 2,048
-	floodTCPAtOnce = 2_500   // that are opened before the turn
-	floodMost      = 200_000 // connections and questions of one turn
+	floodUDP       = 2_000   // queries per second, from all networks
+	floodSpoofed   = 400     // additional queries per second from the test CA's /24: four times the rate limit
+	floodTCP       = 200     // connections per second
+	floodTCPOpen   = 3_000   // open connections: more than the server's 2,048
+	floodTCPAtOnce = 2_500   // connections opened before the round
+	floodMost      = 200_000 // connections and queries per round
 )
 
-// dnsFloods holds more idle connections to the name server than it takes, from many networks,
-// and sends questions over UDP for names that only Postgres can rule out, some of them as if
-// from the network of the CA.
+// dnsFloods keeps more idle connections to the name server than its limit, from many networks. It
+// also sends UDP queries for names that need a lookup in Postgres, some of them from the CA's
+// network.
 func (n *noise) dnsFloods() error {
 	server := n.o.dev.Config.DNS.Listen[0]
 	open := make([]net.Conn, 0, floodTCPOpen)
@@ -39,7 +39,7 @@ func (n *noise) dnsFloods() error {
 			n.failed.Add(1)
 			return err
 		}
-		if _, err := c.Write([]byte{0, 40}); err != nil { // the length of a question that never comes
+		if _, err := c.Write([]byte{0, 40}); err != nil { // the length of a query that is never sent
 			n.failed.Add(1)
 		}
 		if len(open) == floodTCPOpen {
@@ -53,11 +53,11 @@ func (n *noise) dnsFloods() error {
 	for i := range floodSources + 1 {
 		from := net.IPv4(127, 91, byte(i), 1)
 		if i == 0 {
-			from = net.IPv4(127, 0, 0, 9) // beside the CA's resolver
+			from = net.IPv4(127, 0, 0, 9) // in the network of the CA's resolver
 		}
 		conn, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: from}}).DialContext(n.ctx, "udp", server)
 		if err != nil {
-			return fmt.Errorf("a socket at another loopback address: %w", err)
+			return fmt.Errorf("open a socket on another loopback address: %w", err)
 		}
 		n.after = append(n.after, func() { _ = conn.Close() })
 		sources = append(sources, conn.(*net.UDPConn))
@@ -70,7 +70,7 @@ func (n *noise) dnsFloods() error {
 	}
 	for range floodTCPAtOnce {
 		if err := connect(); err != nil {
-			return fmt.Errorf("a connection from another loopback address: %w", err)
+			return fmt.Errorf("connect from another loopback address: %w", err)
 		}
 	}
 	perTick := func(perSecond int) int { return perSecond * int(floodTick) / int(time.Second) }
@@ -96,7 +96,7 @@ func (n *noise) dnsFloods() error {
 	return nil
 }
 
-// question returns one for a target that was never there.
+// question returns a query for a nonexistent target.
 func (n *noise) question() []byte {
 	const letters = "abcdefghijklmnopqrstuvwxyz234567"
 	label := make([]byte, 32)

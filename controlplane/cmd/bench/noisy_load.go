@@ -18,15 +18,14 @@ import (
 )
 
 const (
-	noiseRequests = 20_000                 // of one turn, at most
-	noisePause    = 50 * time.Millisecond  // of each goroutine after a refusal
+	noiseRequests = 20_000                 // per round, at most
+	noisePause    = 50 * time.Millisecond  // of each goroutine after a rejection
 	noiseSoon     = time.Millisecond       // of each goroutine after any other response
-	noiseTurn     = 3 * time.Minute        // at most
-	noiseReady    = 500 * time.Millisecond // until what starts with the noise is open
+	noiseTurn     = 3 * time.Minute        // maximum duration of a round
+	noiseReady    = 500 * time.Millisecond // until the initial streams are open
 )
 
-// noise is a person who signed up a moment ago, with a free organization, and a program that
-// does not care about Retry-After.
+// noise is a new user with a free organization, whose program ignores Retry-After.
 type noise struct {
 	o      *operator
 	ctx    context.Context
@@ -34,11 +33,11 @@ type noise struct {
 	org    string
 	number int
 	cookie string    // of the dashboard's session
-	tokens [2]string // since each is allowed half of the organization's streams
+	tokens [2]string // two, because each can have half of the organization's streams
 	http   *http.Client
-	others []*http.Client // from client networks that have no account
+	others []*http.Client // from client networks without an account
 	done   sync.WaitGroup
-	after  []func() // called when it has stopped
+	after  []func() // called after it has stopped
 
 	sent, refused, failed atomic.Int64
 	stopped               sync.Once
@@ -61,7 +60,7 @@ func (o *operator) newNoise() (*noise, error) {
 			return nil, err
 		}
 	}
-	// The addresses differ from turn to turn, so that each has its whole burst.
+	// Each round uses other addresses, so that it has full bursts.
 	n.http = clientFrom(net.IPv4(127, 80, byte(n.number), 1))
 	for i := range 4 {
 		n.others = append(n.others, clientFrom(net.IPv4(127, 81, byte(n.number), byte(1+i))))
@@ -69,15 +68,15 @@ func (o *operator) newNoise() (*noise, error) {
 	return n, nil
 }
 
-// clientFrom returns a client that connects from a loopback address: all of 127.0.0.0/8 are
-// this machine's on Linux.
+// clientFrom returns a client that connects from a loopback address. On Linux, all of 127.0.0.0/8
+// are local addresses.
 func clientFrom(ip net.IP) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: 5 * time.Second}
 	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64}, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// stop ends the noise, and deletes the organization.
+// stop stops the noise and deletes the organization.
 func (n *noise) stop() {
 	n.stopped.Do(func() {
 		n.cancel()
@@ -100,13 +99,13 @@ func (n *noise) stop() {
 			err = n.o.lifecycle.DeleteOrganization(ctx, controlplane.System("bench"), n.org, org.Name)
 		}
 		if err != nil {
-			n.o.b.say("the noisy organization was not deleted: %v", err)
+			n.o.b.say("deleting the noisy organization: %v", err)
 		}
 	})
 }
 
-// repeat runs goroutines that call f again and again until the noise stops. f returns the
-// status of a response, or 0 for none.
+// repeat runs goroutines that call f repeatedly until the noise stops. f returns the status of a
+// response, or 0 without a response.
 func (n *noise) repeat(goroutines int, f func(i int) (status int)) {
 	var next atomic.Int64
 	for range goroutines {
@@ -129,18 +128,18 @@ func (n *noise) sleep(d time.Duration) {
 	}
 }
 
-// request is what is sent, and by whom.
+// request is a request and its sender.
 type request struct {
 	method, path  string
 	token, cookie string
 	media         string // of body
 	body          []byte
-	stream        bool         // it is held open until the noise stops
-	from          *http.Client // the organization's where nil
-	into          any          // what a JSON response is decoded into; nil for nothing
+	stream        bool         // keep the response open until the noise stops
+	from          *http.Client // nil: the organization's client
+	into          any          // target for the JSON response; nil: not decoded
 }
 
-// do sends a request and returns the status of its response, 0 for none.
+// do sends a request and returns the status of its response, or 0 without a response.
 func (n *noise) do(q request) int {
 	n.sent.Add(1)
 	var body io.Reader
@@ -180,7 +179,7 @@ func (n *noise) do(q request) int {
 		n.refused.Add(1)
 	}
 	if q.into != nil && resp.StatusCode < 300 {
-		_ = json.NewDecoder(resp.Body).Decode(q.into) // of what cannot be read nothing is used
+		_ = json.NewDecoder(resp.Body).Decode(q.into) // malformed responses are ignored
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
@@ -191,12 +190,12 @@ func (n *noise) call(method, path string, body, into any) int {
 	q := request{method: method, path: path, token: n.tokens[0], into: into}
 	if body != nil {
 		q.media = "application/json"
-		q.body, _ = json.Marshal(body) // of maps and texts
+		q.body, _ = json.Marshal(body) // maps and strings can always be encoded
 	}
 	return n.do(q)
 }
 
-// mustCall is call for what the noise needs before it starts.
+// mustCall is like call, but returns an error unless the status is 2xx.
 func (n *noise) mustCall(method, path string, body, into any) error {
 	if status := n.call(method, path, body, into); status < 200 || status > 299 {
 		return fmt.Errorf("noise: %s %s = %d, want 2xx", method, path, status)
@@ -204,8 +203,8 @@ func (n *noise) mustCall(method, path string, body, into any) error {
 	return nil
 }
 
-// filled returns a text of at most size bytes: before, as many parts as fit, and after. Each
-// part is made from its number.
+// filled returns a text of at most size bytes: before, as many parts as fit, and after. part
+// returns the part with a number.
 func filled(size int, before string, part func(i int) string, after string) []byte {
 	var b strings.Builder
 	b.WriteString(before)

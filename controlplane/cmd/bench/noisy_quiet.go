@@ -15,13 +15,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// How often the quiet organization calls: together less than the 1,000 calls a minute that
-// the pro plan includes.
+// Intervals between the quiet organization's calls. Together, they are below the pro plan's limit
+// of 1,000 calls per minute.
 const (
 	quietGetEvery    = 125 * time.Millisecond
 	quietPostEvery   = 350 * time.Millisecond
 	webhookPatience  = time.Minute
-	eventsOfADomain  = 2 // that the webhook is for
+	eventsOfADomain  = 2 // that the webhook receives
 	quietDomainLimit = 100_000
 )
 
@@ -31,7 +31,7 @@ type quiet struct {
 	hooks *hookReceiver
 }
 
-// experience is what it experienced in one turn, in milliseconds.
+// experience has the organization's measurements of one round, in milliseconds.
 type experience struct{ get, post, active, webhook []float64 }
 
 var experienceFigures = []struct {
@@ -75,8 +75,8 @@ func (q *quiet) close() {
 	q.hooks.server.Close()
 }
 
-// measure calls at fixed times, however long the responses take, and returns when all that
-// was started has come to its end.
+// measure sends calls at fixed times, independent of the response times, and returns when all of
+// them have finished.
 func (q *quiet) measure(length time.Duration) (experience, error) {
 	var e experience
 	if err := q.delegate(int(length / quietPostEvery)); err != nil {
@@ -122,7 +122,7 @@ func (q *quiet) measure(length time.Duration) (experience, error) {
 	return e, err
 }
 
-// atIntervals starts n calls of f, each in a goroutine of g, at fixed intervals.
+// atIntervals starts n calls of f at fixed intervals, each in a goroutine of g.
 func atIntervals(ctx context.Context, g *errgroup.Group, every time.Duration, n int, f func(i int) error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -137,7 +137,7 @@ func atIntervals(ctx context.Context, g *errgroup.Group, every time.Duration, n 
 	return nil
 }
 
-// hookReceiver is a receiver of webhooks that responds at once.
+// hookReceiver is a webhook receiver that responds immediately.
 type hookReceiver struct {
 	server *httptest.Server
 	mu     sync.Mutex
@@ -164,7 +164,7 @@ func newHookReceiver() *hookReceiver {
 	return h
 }
 
-// take returns the delays of what has arrived, and forgets them.
+// take returns and removes the delays of the events that have arrived.
 func (h *hookReceiver) take() []float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -173,10 +173,10 @@ func (h *hookReceiver) take() []float64 {
 	return delays
 }
 
-// await returns the delays when n events have arrived.
+// await waits until n events have arrived and returns their delays.
 func (h *hookReceiver) await(ctx context.Context, n int) ([]float64, error) {
 	var all []float64
-	for giveUp := time.Now().Add(webhookPatience); time.Now().Before(giveUp); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(webhookPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if all = append(all, h.take()...); len(all) >= n {
 			return all, nil
 		}
@@ -184,5 +184,5 @@ func (h *hookReceiver) await(ctx context.Context, n int) ([]float64, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%d of %d events arrived at the webhook", len(all), n)
+	return nil, fmt.Errorf("%d of %d events arrived at the webhook before the timeout", len(all), n)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// requests opens more event streams and waiting calls than the plan includes, reads the
-// dashboard's pages as fast as they come, and tries wrong tokens, sessions and sign-ins.
+// requests opens more event streams and waiting calls than the plan allows, fetches dashboard pages
+// as fast as possible, and tries invalid tokens, sessions, and sign-ins.
 func (n *noise) requests() error {
 	var domain struct{ ID string }
 	if err := n.mustCall(http.MethodPost, "/api/domains", map[string]any{"name": "requests.example.org"}, &domain); err != nil {

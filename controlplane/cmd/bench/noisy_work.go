@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// work adds, issues, renews, and deletes domains with the most expensive keys, has every event
-// sent again and again to five webhooks that never respond, and diagnoses and exports meanwhile.
+// work adds, issues, renews, and deletes domains with the most expensive keys, repeatedly
+// redelivers all events to five webhooks that never respond, and runs diagnoses and exports.
 func (n *noise) work() error {
 	ended := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -27,7 +27,7 @@ func (n *noise) work() error {
 			return err
 		}
 	}
-	names := make([]string, 3) // what the free plan includes
+	names := make([]string, 3) // the free plan's limit
 	for i := range names {
 		names[i] = fmt.Sprintf("n%d-%d.example.org", n.number, i)
 		var record controlplane.Delegation
@@ -54,8 +54,8 @@ func (n *noise) work() error {
 	return nil
 }
 
-// domainLoop adds a domain and waits for its certificate, and deletes it, or keeps it and has
-// it renewed. It returns the status of the last call.
+// domainLoop adds a domain and waits for its certificate. Then it deletes or renews the domain. It
+// returns the status of the last call.
 func (n *noise) domainLoop(name string, renews bool) int {
 	var d addedDomain
 	status := n.call(http.MethodPost, "/api/domains", map[string]any{"name": name, "key_type": "rsa4096"}, &d)

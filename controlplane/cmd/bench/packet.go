@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// DNS messages, packed by hand (RFC 1035 §4): bench asks and answers one kind of question.
+// DNS messages, packed by hand (RFC 1035 §4). bench uses only one kind of query.
 
 const dnsHeader = 12
 
-// packName returns a name in wire format, in lower case.
+// packName returns a name in wire format and lowercase.
 func packName(name string) []byte {
 	var wire []byte
 	for label := range strings.SplitSeq(strings.ToLower(strings.TrimSuffix(name, ".")), ".") {
@@ -18,7 +18,7 @@ func packName(name string) []byte {
 	return append(wire, 0)
 }
 
-// packQuestion returns a TXT question with EDNS (RFC 6891), without recursion.
+// packQuestion returns a TXT query with EDNS (RFC 6891), without recursion.
 func packQuestion(name string) []byte {
 	m := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1}
 	m = append(m, packName(name)...)
@@ -26,8 +26,8 @@ func packQuestion(name string) []byte {
 	return append(m, 0, 0, 41, 1232>>8, 1232&0xff, 0, 0, 0, 0, 0, 0)
 }
 
-// questionName returns the question's name in lower case and wire format, and where the
-// question ends; nil for a message that has none.
+// questionName returns the name in the question section in lowercase and wire format, and the end
+// of the section. The name is nil for a message without a question.
 func questionName(m []byte) (name []byte, end int) {
 	if len(m) < dnsHeader {
 		return nil, 0
@@ -40,8 +40,8 @@ func questionName(m []byte) (name []byte, end int) {
 	return nil, 0
 }
 
-// packTXT appends the answer to a question, which is the query up to its question's end: the
-// values, or NXDOMAIN where there are none.
+// packTXT appends the response to a query, which ends with its question section. The response has
+// the values, or NXDOMAIN without values.
 func packTXT(out, question []byte, values []string) []byte {
 	start := len(out)
 	out = append(out, question...)

@@ -12,14 +12,13 @@ import (
 	"time"
 )
 
-// start starts the process in a group of its own, by whose id its children are found and
-// ended.
+// start starts the process in a new process group, whose ID is used to find and stop its children.
 func (c *child) start() error {
 	c.cmd.SysProcAttr = groupAttributes()
 	c.done = make(chan struct{})
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the signal at the parent's death is that of the thread's
+		runtime.LockOSThread() // the parent-death signal is tied to the thread
 		err := c.cmd.Start()
 		started <- err
 		if err == nil {
@@ -30,7 +29,7 @@ func (c *child) start() error {
 	return <-started
 }
 
-// stop ends the process and its children.
+// stop stops the process and its children.
 func (c *child) stop() {
 	c.end()
 	select {
@@ -41,10 +40,10 @@ func (c *child) stop() {
 	<-c.done
 }
 
-// cpu returns what the process and its children have used, user and system.
+// cpu returns the CPU time of the process and its children, user and system.
 func (c *child) cpu() (time.Duration, error) { return cpuOf(c.cmd.Process.Pid) }
 
-// cpuOf returns what the processes of a group, and the children of its leader, have used.
+// cpuOf returns the CPU time of the processes of a group and the children of its leader.
 func cpuOf(leader int) (time.Duration, error) {
 	var ticks int64
 	err := eachStat(leader, func(_ string, fields []string) error {
@@ -53,10 +52,10 @@ func cpuOf(leader int) (time.Duration, error) {
 		ticks += user + system
 		return errors.Join(err1, err2)
 	})
-	return time.Duration(ticks) * (time.Second / 100), err // USER_HZ is 100 on every Linux that Go runs on
+	return time.Duration(ticks) * (time.Second / 100), err // USER_HZ is 100 on all Linux platforms that Go supports
 }
 
-// resident returns how much memory the process and its children hold, in MB.
+// resident returns the resident memory of the process and its children, in MB.
 func (c *child) resident() (float64, error) {
 	var kB int64
 	err := eachStat(c.cmd.Process.Pid, func(pid string, _ []string) error {
@@ -76,8 +75,8 @@ func (c *child) resident() (float64, error) {
 	return float64(kB) / 1024, err
 }
 
-// eachStat calls f for every process of the group and every child of its leader, with the
-// fields of proc_pid_stat(5) from the third, "state", on.
+// eachStat calls f for every process of the group and every child of its leader, with the fields of
+// proc_pid_stat(5), starting with the third, "state".
 func eachStat(leader int, f func(pid string, fields []string) error) error {
 	group := strconv.Itoa(leader)
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -88,10 +87,10 @@ func eachStat(leader int, f func(pid string, fields []string) error) error {
 	for _, path := range paths {
 		raw, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has exited
 		}
 		stat := string(raw)
-		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // a name may hold anything
+		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // a name may contain any character
 		if len(fields) < 13 || fields[1] != group && fields[2] != group {
 			continue
 		}
@@ -101,13 +100,13 @@ func eachStat(leader int, f func(pid string, fields []string) error) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("process %s is not in /proc: it has ended, or this is no Linux", group)
+		return fmt.Errorf("process %s not found in /proc: it has exited, or the system is not Linux", group)
 	}
 	return nil
 }
 
-// busyTime returns what all processes have used of the processors, and the hypervisor has kept
-// from this machine, since it started. It returns 0 where /proc does not tell.
+// busyTime returns the CPU time of all processes since boot, including time stolen by the
+// hypervisor. It returns 0 if /proc does not have it.
 func busyTime() time.Duration {
 	raw, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -116,7 +115,7 @@ func busyTime() time.Duration {
 	line, _, _ := strings.Cut(string(raw), "\n")
 	var ticks int64
 	for i, field := range strings.Fields(line) {
-		if i < 1 || i == 4 || i == 5 || i > 8 { // the name; idle and iowait; guests, which user includes
+		if i < 1 || i == 4 || i == 5 || i > 8 { // the name; idle and iowait; guest times, which user includes
 			continue
 		}
 		n, err := strconv.ParseInt(field, 10, 64)

@@ -21,21 +21,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
-// terraformParallel is how many calls are under way at once: Terraform's default.
+// terraformParallel is the number of concurrent calls: Terraform's default.
 const terraformParallel = 10
 
-// terraformRun applies domains with the real command and the real plugin, and makes the same calls without them.
+// terraformRun applies domains with the real command and plugin, and sends the same calls without
+// them.
 type terraformRun struct {
 	b      *bench
 	dev    *program.Dev
-	front  *httptest.Server // before the API: counts what passes
+	front  *httptest.Server // in front of the API: counts requests
 	calls  atomic.Int64
 	plugin string // directory of the built provider
 	http   *http.Client
 	serial int
 }
 
-// terraform measures one apply of many domains, and a refresh of them, beside the bare calls.
+// terraform measures an apply of many domains, and a refresh. The limits are the bare calls.
 func terraform(b *bench, _ []string) error {
 	t := &terraformRun{b: b, plugin: filepath.Join(b.dir, "plugin"),
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: terraformParallel}, Timeout: time.Minute}}
@@ -45,7 +46,7 @@ func terraform(b *bench, _ []string) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	var err error
-	if t.dev, err = b.startDev("terraform", false); err != nil { // no workers: the jobs of new domains stay where they are
+	if t.dev, err = b.startDev("terraform", false); err != nil { // no workers: the jobs of new domains stay queued
 		return err
 	}
 	defer stopDev(t.dev)
@@ -109,7 +110,7 @@ func (t *terraformRun) measure(n int) error {
 	t.b.table.add(what+"apply, peak memory of the provider", "MB", memory, nil, target{})
 	t.b.table.add(what+"plan without changes", "s", refresh, pages, target{})
 	t.b.table.add(what+"plan without changes, API calls", "", reads, repeated(float64(n), len(reads)), ratioAtMost(0.5))
-	t.b.table.note("terraform: the command and the provider as users run them, -parallelism=%d, one dcvaas_domain by for_each; limit of the apply: the same calls (two delegations, as Terraform plans twice, and one creation each) by net/http, as many at once; of the plan: the list's pages alone, and one call for each domain. Terraform's own work is that of as many terraform_data, which need no provider and no call.", terraformParallel)
+	t.b.table.note("terraform: the command and the provider as users run them, -parallelism=%d, one dcvaas_domain with for_each; limit of the apply: the same calls (two delegations, because Terraform plans twice, and one creation each) with net/http at the same concurrency; of the plan: only the list's pages, and one call for each domain. Terraform's own work is measured with as many terraform_data, which need no provider and no calls.", terraformParallel)
 	return nil
 }
 
@@ -121,7 +122,7 @@ func repeated(v float64, n int) []float64 {
 	return out
 }
 
-// workspace makes a directory with a configuration of n objects that are not there yet.
+// workspace creates a directory with a configuration of n new objects.
 func (t *terraformRun) workspace(n int, kind, attribute string) (dir string, err error) {
 	t.serial++
 	dir = filepath.Join(t.b.dir, fmt.Sprintf("workspace%d", t.serial))
@@ -141,8 +142,8 @@ resource %q "all" {
 		os.WriteFile(filepath.Join(dir, "rc"), []byte(rc), 0o600))
 }
 
-// run runs a command of Terraform. It returns the seconds that it took, the calls of the API and the most that the provider
-// held in memory, in MB.
+// run runs a Terraform command. It returns the seconds that it took, the number of API calls, and
+// the provider's peak memory in MB.
 func (t *terraformRun) run(dir string, args ...string) (seconds, calls, peak float64, err error) {
 	cmd := exec.CommandContext(t.b.ctx, "terraform", append(args, "-no-color")...)
 	cmd.Dir = dir
@@ -150,7 +151,7 @@ func (t *terraformRun) run(dir string, args ...string) (seconds, calls, peak flo
 		"DCVAAS_ENDPOINT="+t.front.URL, "DCVAAS_API_TOKEN="+t.dev.Token)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
-	before, began := t.calls.Load(), time.Now()
+	before, start := t.calls.Load(), time.Now()
 	if err := cmd.Start(); err != nil {
 		return 0, 0, 0, fmt.Errorf("terraform is not on PATH: %w", err)
 	}
@@ -164,20 +165,21 @@ func (t *terraformRun) run(dir string, args ...string) (seconds, calls, peak flo
 			if err != nil {
 				err = fmt.Errorf("terraform %s: %w: %s", args[0], err, out.String())
 			}
-			return time.Since(began).Seconds(), float64(t.calls.Load() - before), peak, err
+			return time.Since(start).Seconds(), float64(t.calls.Load() - before), peak, err
 		case <-look.C:
 			peak = max(peak, peakOfProvider(cmd.Process.Pid))
 		}
 	}
 }
 
-// peakOfProvider returns the most that the provider below a process of Terraform has held so far, in MB; 0 where there is none.
+// peakOfProvider returns the peak memory so far, in MB, of the provider below a Terraform process.
+// It returns 0 if no provider is running.
 func peakOfProvider(terraform int) (peak float64) {
 	statuses, _ := filepath.Glob("/proc/[0-9]*/status")
 	for _, path := range statuses {
 		raw, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has exited
 		}
 		fields := map[string]string{}
 		for line := range strings.Lines(string(raw)) {
@@ -193,10 +195,10 @@ func peakOfProvider(terraform int) (peak float64) {
 	return peak
 }
 
-// bareApply makes the calls of an apply without Terraform and returns the seconds that they took.
+// bareApply sends the calls of an apply without Terraform and returns the seconds that they took.
 func (t *terraformRun) bareApply(n int) (float64, error) {
 	t.serial++
-	began := time.Now()
+	start := time.Now()
 	for range 2 {
 		if err := t.each(n, func(ctx context.Context, name string) error {
 			return t.call(ctx, http.MethodGet, "/api/delegation?name="+name, nil)
@@ -207,18 +209,18 @@ func (t *terraformRun) bareApply(n int) (float64, error) {
 	err := t.each(n, func(ctx context.Context, name string) error {
 		return t.call(ctx, http.MethodPost, "/api/domains", map[string]any{"name": name, "wildcard": false, "key_type": "ec256", "auto_issue": true, "auto_renew": true})
 	})
-	return time.Since(began).Seconds(), err
+	return time.Since(start).Seconds(), err
 }
 
-// bareRefresh reads as many pages of the list as n domains fill, and returns the seconds that they took.
+// bareRefresh reads the pages of a list of n domains and returns the seconds that they took.
 func (t *terraformRun) bareRefresh(n int) (float64, error) {
-	began := time.Now()
+	start := time.Now()
 	for range (n + 199) / 200 {
 		if err := t.call(t.b.ctx, http.MethodGet, "/api/domains?limit=200", nil); err != nil {
 			return 0, err
 		}
 	}
-	return time.Since(began).Seconds(), nil
+	return time.Since(start).Seconds(), nil
 }
 
 func (t *terraformRun) each(n int, f func(ctx context.Context, name string) error) error {

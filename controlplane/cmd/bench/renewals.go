@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sweepSize is a zone of domains, of which 11 in a thousand are due.
+// sweepSize is a number of domains, of which 11 in a thousand are due.
 type sweepSize struct{ domains, due int }
 
-// renewals measures the sweep: the rows of the jobs written, and all handed to Asynq, beside
-// one statement that claims and enqueues, and Asynq's own enqueueing.
+// renewals measures the sweep: writing the job rows, and dispatching all jobs to Asynq. The limits
+// are one statement that claims and enqueues, and Asynq's own enqueueing.
 func renewals(b *bench, _ []string) error {
 	size := pick(b.options.quick, sweepSize{100_000, 1_100}, sweepSize{1_000_000, 11_000})
 	s, err := b.startStores("renewals")
@@ -55,11 +55,11 @@ func renewals(b *bench, _ []string) error {
 		both[i] = w.statement[i] + w.enqueue[i]
 	}
 	b.table.add(what+": rows written and dispatched", "ms", w.dispatched, both, want)
-	b.table.note("renewal sweep: lifecycle.Sweep, while the relay hands the jobs to Asynq, from which they are taken as soon as they are there, instead of run; limit: one statement that claims and enqueues all, on the same tables, and after it Asynq's Enqueue by %d at a time (%.0f ms). Target: twice the statement, and Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
+	b.table.note("renewal sweep: lifecycle.Sweep, while the relay dispatches the jobs to Asynq, from which the benchmark removes them immediately instead of running them; limit: one statement that claims and enqueues all, on the same tables, followed by Asynq's Enqueue with %d concurrent calls (%.0f ms). Target: twice the statement, plus Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
 	return nil
 }
 
-// sweeps are the rounds and what they gave, in milliseconds.
+// sweeps has the state and the results of the rounds, in milliseconds.
 type sweeps struct {
 	b         *bench
 	tenant    *tenant
@@ -96,55 +96,55 @@ func (w *sweeps) close() {
 	_ = w.bareRedis.Close()
 }
 
-// ours sweeps and waits until every job was with Asynq.
+// ours sweeps and waits until every job was dispatched to Asynq.
 func (w *sweeps) ours(int) error {
 	ctx := w.b.ctx
 	if err := w.reset(ctx); err != nil {
 		return err
 	}
-	began := time.Now()
+	start := time.Now()
 	n, err := w.tenant.lifecycle.Sweep(ctx)
-	w.written = append(w.written, ms(time.Since(began)))
+	w.written = append(w.written, ms(time.Since(start)))
 	if err != nil {
 		return err
 	}
 	if n != w.size.due {
-		return fmt.Errorf("%d renewals were queued, not %d", n, w.size.due)
+		return fmt.Errorf("Sweep queued %d renewals, want %d", n, w.size.due)
 	}
-	// Asynq holds only what its workers need next: here they take it at once.
+	// Asynq gets only as many tasks as its workers need: remove them immediately.
 	taken := 0
-	for giveUp := time.Now().Add(time.Minute); taken < w.size.due; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); taken < w.size.due; time.Sleep(2 * time.Millisecond) {
 		n, err := w.take()
 		if taken += n; err != nil {
 			return err
 		}
-		if time.Now().After(giveUp) {
-			return fmt.Errorf("%d of %d jobs were dispatched in time", taken, w.size.due)
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d jobs were dispatched before the timeout", taken, w.size.due)
 		}
 	}
-	w.dispatched = append(w.dispatched, ms(time.Since(began)))
+	w.dispatched = append(w.dispatched, ms(time.Since(start)))
 	if taken != w.size.due {
-		return fmt.Errorf("%d tasks came of %d jobs", taken, w.size.due)
+		return fmt.Errorf("%d tasks for %d jobs", taken, w.size.due)
 	}
 	return nil
 }
 
-// take takes the tasks that wait in Asynq, and returns how many.
+// take removes the pending tasks from Asynq and returns their number.
 func (w *sweeps) take() (int, error) {
 	queues, err := w.inspector.Queues()
-	if err != nil || !slices.Contains(queues, "bulk") { // it is not there before its first task
+	if err != nil || !slices.Contains(queues, "bulk") { // the queue does not exist before its first task
 		return 0, err
 	}
 	return w.inspector.DeleteAllPendingTasks("bulk")
 }
 
-// limit claims and enqueues in one statement, and enqueues as many tasks.
+// limit claims and enqueues the jobs in one statement, and enqueues as many tasks in Asynq.
 func (w *sweeps) limit(int) error {
 	ctx := w.b.ctx
 	if err := w.reset(ctx); err != nil {
 		return err
 	}
-	began := time.Now()
+	start := time.Now()
 	tag, err := w.tenant.db.Exec(ctx, `
 		WITH taken AS (
 			UPDATE domains SET renewal_queued = true WHERE status = 'active' AND auto_renew AND NOT renewal_queued AND renew_at <= now()
@@ -152,22 +152,22 @@ func (w *sweeps) limit(int) error {
 		)
 		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, dispatched_at)
 		SELECT 'job_' || id, org_id, id, 'renewal', 'certificate', 'bulk', now() FROM taken`)
-	w.statement = append(w.statement, ms(time.Since(began)))
+	w.statement = append(w.statement, ms(time.Since(start)))
 	if err != nil {
 		return err
 	}
 	if n := int(tag.RowsAffected()); n != w.size.due {
-		return fmt.Errorf("the statement enqueued %d, not %d", n, w.size.due)
+		return fmt.Errorf("the statement enqueued %d jobs, want %d", n, w.size.due)
 	}
-	began = time.Now()
+	start = time.Now()
 	if err := bareEnqueue(ctx, w.client, "bulk", "job_01h455vb4pex5vsknk084", w.size.due); err != nil {
 		return err
 	}
-	w.enqueue = append(w.enqueue, ms(time.Since(began)))
+	w.enqueue = append(w.enqueue, ms(time.Since(start)))
 	return w.bareRedis.FlushDB(ctx).Err()
 }
 
-// reset makes the same domains due again, and tidies up as autovacuum would.
+// reset makes the same domains due again, and vacuums as autovacuum would.
 func (w *sweeps) reset(ctx context.Context) error {
 	if _, err := w.take(); err != nil {
 		return err
@@ -185,8 +185,8 @@ func (w *sweeps) reset(ctx context.Context) error {
 	return nil
 }
 
-// addActive stores active domains, 11 of each thousand due and queued already. The triggers
-// are off: nobody is to be told of a million new targets.
+// addActive stores active domains. Of each thousand, 11 are due and marked as queued. Triggers are
+// disabled to avoid a million notifications about targets.
 func (t *tenant) addActive(ctx context.Context, size sweepSize) error {
 	for _, sql := range []string{
 		`SET session_replication_role = replica`,

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	revocationPace     = 60                     // orders a second that the CA allows
+	revocationPace     = 60                     // orders per second that the CA allows
 	revocationPause    = 200 * time.Millisecond // between two new domains
 	revocationPatience = 20 * time.Minute
 )
 
-// massRevocation is a CA that calls for the renewal of every certificate (RFC 9773).
+// massRevocation is a CA that suggests the immediate renewal of every certificate (RFC 9773).
 type massRevocation struct {
 	*pipeline
 	n    int // certificates
@@ -31,8 +31,8 @@ type massRevocation struct {
 	busy int // new domains, at most, while the certificates are renewed
 }
 
-// revocation measures how fast the certificates of a CA that is about to revoke them are
-// renewed, in which order, and how long new domains wait meanwhile.
+// revocation measures the renewal of all certificates of a CA before a mass revocation: its rate,
+// its order, and the time to certificate of new domains meanwhile.
 func revocation(b *bench, _ []string) error {
 	dev, err := b.startDev("revocation", true, func(c *program.Config) {
 		c.Work.SweepEvery, c.Work.SweepSpread = time.Second, 0
@@ -57,7 +57,7 @@ func revocation(b *bench, _ []string) error {
 	if err != nil {
 		return err
 	}
-	b.say("revocation: having the CA call for the renewals")
+	b.say("revocation: setting the CA's renewal windows")
 	letSweep, err := m.holdSweep()
 	if err != nil {
 		return err
@@ -80,12 +80,12 @@ func revocation(b *bench, _ []string) error {
 	b.table.addPooled(what+": new domain → active meanwhile, p50", 50, busy, idle, target{})
 	b.table.addPooled(what+": new domain → active meanwhile, p95", 95, busy, idle, target{})
 	b.table.add(what+": places from the order of urgency, p95", "", []float64{percentile(displaced, 95)}, nil, target{})
-	b.table.note("mass revocation: one round. All certificates are Pebble's own, issued before; its renewal information then calls for each of them, and each is renewed once, by an order that names it; limit of the rate: the %d orders a second that the governor is told to keep to. New domains: one at a time, %s apart, from POST /api/domains to active, %d of them while it lasted; limit: the same on the idle system.", revocationPace, revocationPause, len(busy))
+	b.table.note("mass revocation: one round. Pebble issued all certificates before; its renewal information then suggests the renewal of each, and each is renewed once, with an order that names it; limit of the rate: the governor's configured pace of %d orders per second. New domains: one at a time, %s apart, from POST /api/domains to active, %d of them during the renewals; limit: the same on the idle system.", revocationPace, revocationPause, len(busy))
 	return nil
 }
 
-// paced has the governor keep to the pace at the first CA, and leaves no other: those that
-// would wait long go there.
+// paced configures the pace for the first CA and removes the others, because orders with a long
+// delay would use them.
 func paced(cas string) string {
 	var list []map[string]any
 	if err := json.Unmarshal([]byte(cas), &list); err != nil || len(list) == 0 {
@@ -96,9 +96,9 @@ func paced(cas string) string {
 	return string(out)
 }
 
-const calledFor = `id IN (SELECT id FROM asked)` // domains whose certificates the CA calls for
+const calledFor = `id IN (SELECT id FROM asked)` // domains for which the CA suggests a renewal
 
-// issueAll stores the domains, each with its job, and waits for their certificates.
+// issueAll stores the domains with their jobs, and waits for the certificates.
 func (m *massRevocation) issueAll() error {
 	if _, err := m.db.Exec(m.ctx, `
 		INSERT INTO domains (id, org_id, name, cname_target, status)
@@ -123,19 +123,19 @@ func (m *massRevocation) issueAll() error {
 	return m.wait("the certificates", `SELECT count(*) FROM domains WHERE certificate_id <> '' AND name LIKE 'revoked%'`, m.n)
 }
 
-// wait returns when a number has come to be as wanted.
+// wait waits until the query returns the wanted number.
 func (m *massRevocation) wait(what, sql string, want int) error {
 	n := 0
-	for giveUp := time.Now().Add(revocationPatience); time.Now().Before(giveUp); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(revocationPatience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if err := m.db.QueryRow(m.ctx, sql).Scan(&n); err != nil || n == want {
 			return err
 		}
 	}
-	return fmt.Errorf("%d of %d of %s were there in time", n, want, what)
+	return fmt.Errorf("waiting for %s: got %d of %d before the timeout", what, n, want)
 }
 
-// newDomains adds domains one after the other, n of them or until done is closed, and
-// returns the milliseconds in which each became active.
+// newDomains adds n domains one by one, or until done is closed. It returns the milliseconds until
+// each was active.
 func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, error) {
 	if err := m.delegate(n); err != nil {
 		return nil, err
@@ -147,17 +147,17 @@ func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, err
 			return took, nil
 		case <-time.After(revocationPause):
 		}
-		began := time.Now()
+		start := time.Now()
 		if _, err := m.addAndWait(m.ctx, name); err != nil {
 			return nil, err
 		}
-		took = append(took, ms(time.Since(began)))
+		took = append(took, ms(time.Since(start)))
 	}
 	return took, nil
 }
 
-// holdSweep keeps the sweep from renewing, by the lock by which one replica at a time sweeps,
-// until what it returns is called.
+// holdSweep blocks the sweep with the advisory lock that serializes sweeps, until the returned
+// function is called.
 func (m *massRevocation) holdSweep() (let func(), err error) {
 	conn, err := pgx.Connect(m.ctx, m.dev.Postgres.DSN())
 	if err != nil {
@@ -169,10 +169,10 @@ func (m *massRevocation) holdSweep() (let func(), err error) {
 	return func() { _ = conn.Close(m.ctx) }, nil // the lock ends with its connection
 }
 
-// announce has the CA call for the certificates, each a second after the one before it, and
-// waits until that is known.
+// announce sets renewal windows at the CA, each a second after the previous one, and waits until
+// they have been fetched.
 func (m *massRevocation) announce() error {
-	// Pebble does not know again a serial number whose DER begins with a zero byte, one in 256.
+	// Pebble does not recognize a serial number whose DER starts with a zero byte (1 in 256).
 	if _, err := m.db.Exec(m.ctx, `
 		CREATE TABLE asked AS SELECT d.id, d.certificate_id, c.chain_pem, row_number() OVER (ORDER BY md5(d.id)) AS place
 		FROM certificates c JOIN domains d ON d.certificate_id = c.id
@@ -189,14 +189,14 @@ func (m *massRevocation) announce() error {
 	}
 	m.n = len(chains)
 	client, past := m.dev.Primary.HTTPClient(), time.Now().Add(-24*time.Hour)
-	for i, chain := range chains { // one by one: eight at a time hung
+	for i, chain := range chains { // sequentially, because eight concurrent requests hung
 		end := past.Add(time.Duration(i) * time.Second)
 		if err := m.setWindow(client, chain, end.Add(-time.Millisecond), end); err != nil {
 			return err
 		}
 	}
 	for _, sql := range []string{
-		`UPDATE certificates SET not_before = not_before - interval '10 days'`, // one is left alone for its first hours
+		`UPDATE certificates SET not_before = not_before - interval '10 days'`, // suggestions are ignored in the first hours
 		`UPDATE domains SET ari_check_at = now() WHERE ` + calledFor,
 	} {
 		if _, err := m.db.Exec(m.ctx, sql); err != nil {
@@ -206,7 +206,7 @@ func (m *massRevocation) announce() error {
 	return m.wait("the renewals", `SELECT count(*) FROM domains WHERE renew_at < now() AND `+calledFor, m.n)
 }
 
-// setWindow sets when the CA says that a certificate is best renewed.
+// setWindow sets the renewal window that the CA suggests for a certificate.
 func (m *massRevocation) setWindow(client *http.Client, chain string, start, end time.Time) error {
 	window, err := json.Marshal(map[string]any{"suggestedWindow": map[string]any{"start": start.UTC(), "end": end.UTC()}})
 	if err != nil {
@@ -223,14 +223,14 @@ func (m *massRevocation) setWindow(client *http.Client, chain string, start, end
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("setting a window: %s: %s", resp.Status, why)
+		return fmt.Errorf("POST /set-renewal-info/: %s: %s", resp.Status, why)
 	}
 	return nil
 }
 
-// renewAll lets the sweep take them and adds new domains until all are renewed.
+// renewAll lets the sweep run, and adds new domains until all certificates are renewed.
 func (m *massRevocation) renewAll(letSweep func()) (perSecond float64, busy []float64, err error) {
-	began, done := time.Now(), make(chan struct{})
+	start, done := time.Now(), make(chan struct{})
 	letSweep()
 	var g errgroup.Group
 	g.Go(func() (err error) {
@@ -238,13 +238,13 @@ func (m *massRevocation) renewAll(letSweep func()) (perSecond float64, busy []fl
 		return err
 	})
 	err = m.wait("the renewals", `SELECT count(*) FROM domains d JOIN asked USING (id) WHERE d.certificate_id <> asked.certificate_id`, m.n)
-	perSecond = float64(m.n) / time.Since(began).Seconds()
+	perSecond = float64(m.n) / time.Since(start).Seconds()
 	close(done)
 	return perSecond, busy, errors.Join(err, g.Wait())
 }
 
-// displaced returns how many places each renewal was from where its urgency puts it. It is
-// an error where one was renewed twice.
+// displaced returns the distance of each renewal's place from its place by urgency. It returns an
+// error if a certificate was renewed twice.
 func (m *massRevocation) displaced() ([]float64, error) {
 	rows, err := m.db.Query(m.ctx, `
 		SELECT (asked.place - row_number() OVER (ORDER BY c.created_at))::float8 FROM asked JOIN certificates c ON c.domain_id = asked.id AND c.id <> asked.certificate_id`)

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// interleave measures ours and the limit in turns, as many rounds as are asked for. Every
-// other round begins with the limit, so that neither is always the first or the warmer one.
-// name is that of the profile, where one is wanted.
+// interleave measures our side and the limit in alternating rounds. Every other round starts with
+// the limit, so that neither side is always the first or the warmer one. name is the name of the
+// profile, if profiles are enabled.
 func (b *bench) interleave(name string, ours, limit func(round int) error) error {
 	for round := range b.options.rounds {
 		b.say("%s, round %d of %d", name, round+1, b.options.rounds)
@@ -34,7 +34,7 @@ func (b *bench) interleave(name string, ours, limit func(round int) error) error
 	return nil
 }
 
-// profiled has the first round's CPU profile written, where that is asked for.
+// profiled writes the CPU profile of the first round, if profiles are enabled.
 func (b *bench) profiled(name string, f func(int) error) func(int) error {
 	return func(round int) error {
 		if b.options.profile == "" || round > 0 {
@@ -56,11 +56,11 @@ func (b *bench) profiled(name string, f func(int) error) func(int) error {
 	}
 }
 
-// median returns the middle value, 0 of none.
+// median returns the median, or 0 without values.
 func median(values []float64) float64 { return percentile(values, 50) }
 
-// percentile returns the value that p % of the values do not exceed (nearest rank; of the
-// median, the mean of the two in the middle).
+// percentile returns the value that p% of the values do not exceed (nearest rank; for the median,
+// the mean of the two middle values).
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -72,7 +72,7 @@ func percentile(values []float64, p float64) float64 {
 	return v[max(int(math.Ceil(p/100*float64(len(v))))-1, 0)]
 }
 
-// ratios divides round by round.
+// ratios returns the ratio of each round.
 func ratios(ours, limit []float64) []float64 {
 	out := make([]float64, 0, len(ours))
 	for i := range min(len(ours), len(limit)) {
@@ -83,7 +83,7 @@ func ratios(ours, limit []float64) []float64 {
 	return out
 }
 
-// milliseconds returns durations as the table has them.
+// milliseconds converts durations to milliseconds.
 func milliseconds(list []time.Duration) []float64 {
 	out := make([]float64, len(list))
 	for i, d := range list {
@@ -94,7 +94,7 @@ func milliseconds(list []time.Duration) []float64 {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// cpuTime returns what this process has used of the processors, without its children.
+// cpuTime returns the CPU time of this process without its children.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -19,11 +19,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
 
-// stopPatience bounds the end of what bench starts.
+// stopPatience is the time limit for stopping services.
 const stopPatience = 15 * time.Second
 
-// stores are a durable Postgres and a Redis that writes its log every second, as `dcvaas
-// dev` runs them.
+// stores are a durable Postgres and a Redis that writes its append-only file every second, as in
+// `dcvaas dev`.
 type stores struct {
 	postgres *devstack.Postgres
 	redis    *devstack.Redis
@@ -54,13 +54,13 @@ func (s *stores) stop() {
 	_ = s.postgres.Stop(ctx)
 }
 
-// startDev starts the whole system on free ports, with a durable Postgres and the logging of
-// a production system, into nowhere. configure has the last word.
+// startDev starts the whole system on free ports, with a durable Postgres and production logging,
+// which is discarded. configure can override the configuration.
 func (b *bench) startDev(name string, work bool, configure ...func(*program.Config)) (*program.Dev, error) {
 	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: filepath.Join(b.dir, name), FreePorts: true, NoWork: !work,
 		Configure: func(c *program.Config) {
 			c.LogFormat = "json"
-			c.HTTP.RateLimits = false // one organization makes all the calls
+			c.HTTP.RateLimits = false // one organization sends all calls
 			for _, f := range configure {
 				f(c)
 			}
@@ -81,7 +81,7 @@ func stopDev(d *program.Dev) {
 	d.Stop(ctx)
 }
 
-// noteVersions asks the servers who they are.
+// noteVersions records the servers' versions.
 func (b *bench) noteVersions(pg *devstack.Postgres, rd *devstack.Redis) error {
 	conn, err := pgx.Connect(b.ctx, pg.DSN())
 	if err != nil {
@@ -110,11 +110,11 @@ func (b *bench) noteVersions(pg *devstack.Postgres, rd *devstack.Redis) error {
 	return err
 }
 
-// tenant is a migrated database of its own with one organization, and a lifecycle whose
-// doctor answers at once: what is left is what jobs cost by themselves.
+// tenant is a separate, migrated database with one organization, and a lifecycle service whose
+// doctor returns immediately, so that only the cost of jobs is measured.
 type tenant struct {
 	dsn       string
-	db        *pgx.Conn // for what the store has no method for
+	db        *pgx.Conn // for queries without a method of the store
 	store     *postgres.Store
 	lifecycle *lifecycle.Service
 	orgID     string
@@ -160,8 +160,8 @@ func (t *tenant) open(ctx context.Context, d lifecycle.Doctor) error {
 	return err
 }
 
-// startQueue runs the queue of one worker process on a Redis database until stop is called.
-// It sweeps only when it is told to.
+// startQueue runs the queue of one worker process on a Redis database until stop is called. It does
+// not sweep automatically.
 func (t *tenant) startQueue(ctx context.Context, redisURL string) (stop func(), err error) {
 	q, err := queue.New(queue.Config{Store: t.store, Lifecycle: t.lifecycle, RedisURL: redisURL, SweepEvery: 24 * time.Hour})
 	if err != nil {
@@ -176,8 +176,7 @@ func (t *tenant) startQueue(ctx context.Context, redisURL string) (stop func(), 
 	return func() { cancel(); <-done }, nil
 }
 
-// noIssuer is a lifecycle's issuer where nothing is issued: it has no CA to name, and
-// nothing else of it is called.
+// noIssuer is a lifecycle.Issuer without CAs. Its other methods are never called.
 type noIssuer struct{ lifecycle.Issuer }
 
 // CAs implements lifecycle.Issuer.

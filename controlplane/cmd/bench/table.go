@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// table is what bench prints.
+// table is the output of bench.
 type table struct {
 	Machine machine  `json:"machine"`
 	Rounds  int      `json:"rounds"`
@@ -23,36 +23,36 @@ type row struct {
 	Figure string  `json:"figure"`
 	Unit   string  `json:"unit"`
 	Ours   float64 `json:"ours"`
-	Limit  float64 `json:"limit,omitempty"` // 0: there is none
-	Ratio  float64 `json:"ratio,omitempty"` // ours to the limit: the median of the rounds' ratios
+	Limit  float64 `json:"limit,omitempty"` // 0: no limit
+	Ratio  float64 `json:"ratio,omitempty"` // our value divided by the limit: the median of all rounds
 	Low    float64 `json:"ratio_low,omitempty"`
 	High   float64 `json:"ratio_high,omitempty"`
 	Target string  `json:"target,omitempty"`
 	Met    *bool   `json:"met,omitempty"`
 }
 
-// target is what is demanded of a row; its zero value is nothing.
+// target is the requirement for a row. Its zero value requires nothing.
 type target struct {
 	text string
 	met  func(r row) bool
 }
 
-// ratioAtLeast demands a ratio of ours to the limit where more is better.
+// ratioAtLeast requires a minimum ratio to the limit, for figures where more is better.
 func ratioAtLeast(x float64) target {
 	return target{fmt.Sprintf("≥ %.2f", x), func(r row) bool { return r.Ratio >= x }}
 }
 
-// ratioAtMost demands a ratio of ours to the limit where less is better.
+// ratioAtMost requires a maximum ratio to the limit, for figures where less is better.
 func ratioAtMost(x float64) target {
 	return target{fmt.Sprintf("≤ %.2f", x), func(r row) bool { return r.Ratio <= x }}
 }
 
-// atMost demands a value of ours.
+// atMost requires a maximum of our value.
 func atMost(x float64, unit string) target {
 	return target{fmt.Sprintf("≤ %g %s", x, unit), func(r row) bool { return r.Ours <= x }}
 }
 
-// add adds a row of what the rounds gave. limit may be empty.
+// add adds a row with the results of the rounds. limit may be empty.
 func (t *table) add(figure, unit string, ours, limit []float64, want target) {
 	r := row{Figure: figure, Unit: unit, Ours: median(ours), Limit: median(limit)}
 	per := ratios(ours, limit)
@@ -61,7 +61,7 @@ func (t *table) add(figure, unit string, ours, limit []float64, want target) {
 	t.addRow(r, want)
 }
 
-// addPooled adds a row for a percentile of all rounds' values together.
+// addPooled adds a row for a percentile over the values of all rounds.
 func (t *table) addPooled(figure string, p float64, ours, limit []float64, want target) {
 	r := row{Figure: figure, Unit: "ms", Ours: percentile(ours, p), Limit: percentile(limit, p)}
 	if r.Limit > 0 {
@@ -85,7 +85,7 @@ func (t *table) note(format string, args ...any) {
 	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
 }
 
-// print writes the table as Markdown that is aligned for a terminal, too.
+// print writes the table as Markdown that is also aligned for terminals.
 func (t *table) print(w io.Writer) {
 	lines := [][]string{{"figure", "ours", "limit", "ratio", "range", "target", "met"}}
 	for _, r := range t.Rows {
@@ -108,11 +108,11 @@ func (t *table) print(w io.Writer) {
 		}
 	}
 	_, _ = fmt.Fprintln(w, t.Machine)
-	_, _ = fmt.Fprintf(w, "Medians of %d rounds in turns; ratio: ours to the limit, round by round; range: the rounds' lowest and highest.\n\n", t.Rounds)
+	_, _ = fmt.Fprintf(w, "Medians of %d alternating rounds; ratio: ours divided by the limit, per round; range: the lowest and highest ratio.\n\n", t.Rounds)
 	for n, line := range lines {
 		for i, cell := range line {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i > 0 && i < 5 { // numbers end below each other
+			if i > 0 && i < 5 { // numbers are aligned to the right
 				cell = pad + cell
 			} else {
 				cell += pad
@@ -143,7 +143,7 @@ func (t *table) writeJSON(path string) error {
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
-// number writes three digits that count, and whole numbers whole.
+// number formats three significant digits, and whole numbers in full.
 func number(x float64) string {
 	switch a := math.Abs(x); {
 	case a >= 100 || x == math.Trunc(x) && a >= 1:
