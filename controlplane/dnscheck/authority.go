@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	udpSize    = 1232 // bytes, as by the DNS flag day 2020
-	maxServers = 6    // of a zone that are asked; zones with more run them from one source
+	udpSize    = 1232 // bytes, as recommended by DNS flag day 2020
+	maxServers = 6    // queried per zone; zones with more usually serve them from one source
 )
 
-var errPrivate = errors.New("its address is not public")
+var errPrivate = errors.New("address is not public")
 
-// authorities returns the name servers of a zone as sources. One without an address is
-// among them, and says so when asked.
-func (l *look) authorities(ctx context.Context, z zone) []source {
+// authorities returns the name servers of a zone as sources. A server without an address is
+// included and returns an error for every query.
+func (l *lookup) authorities(ctx context.Context, z zone) []source {
 	if l.authority != "" {
 		label := "the zone's name server"
 		if len(z.servers) > 0 {
@@ -50,19 +50,19 @@ func (l *look) authorities(ctx context.Context, z zone) []source {
 	return out
 }
 
-func (l *look) authoritySource(label, addr string) source {
+func (l *lookup) authoritySource(label, addr string) source {
 	return source{label: label, address: label + " (" + addr + ")", authoritative: true,
 		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return exchange(ctx, l.dial, addr, q) }}
 }
 
-// addressOf returns an address of a name server: IPv4 before IPv6.
-func (l *look) addressOf(ctx context.Context, host string) (string, error) {
+// addressOf returns an address of a name server, IPv4 before IPv6.
+func (l *lookup) addressOf(ctx context.Context, host string) (string, error) {
 	for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		r := l.askAny(ctx, question{name: host, qtype: t})
 		if r.msg == nil {
 			continue
 		}
-		for _, rr := range r.msg.Answer { // a chain is followed: some hosts have CNAMEs here, against RFC 2181 §10.3
+		for _, rr := range r.msg.Answer { // includes CNAME targets: some hosts use them despite RFC 2181 §10.3
 			switch rr := rr.(type) {
 			case *dns.A:
 				return rr.A.String(), nil
@@ -74,8 +74,8 @@ func (l *look) addressOf(ctx context.Context, host string) (string, error) {
 	return "", fmt.Errorf("dnscheck: name server %s has no address", host)
 }
 
-// exchange asks over UDP, and over TCP where UDP brings no whole answer. UDP gets half of
-// the time that ctx leaves.
+// exchange sends a query over UDP, and over TCP if UDP does not return a complete answer. UDP gets
+// half of the time until ctx's deadline.
 func exchange(ctx context.Context, dial DialFunc, addr string, q *dns.Msg) (*dns.Msg, error) {
 	udp, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
@@ -100,7 +100,7 @@ func exchangeBy(ctx context.Context, dial DialFunc, network, addr string, q *dns
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	c := &dns.Client{Net: network, Timeout: time.Minute} // ctx ends it sooner
+	c := &dns.Client{Net: network, Timeout: time.Minute} // ctx is done sooner
 	r, _, err := c.ExchangeWithConnContext(ctx, q, &dns.Conn{Conn: conn, UDPSize: udpSize})
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -108,8 +108,7 @@ func exchangeBy(ctx context.Context, dial DialFunc, network, addr string, q *dns
 	return r, err
 }
 
-// publicDial connects to addresses of the public Internet only. It looks at the address
-// that is in fact connected to.
+// publicDial connects only to public addresses. It checks the address of the actual connection.
 func publicDial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestDialsPublicAddressesOnly holds that the doctor follows the program's one definition of a
-// public address where a customer's zone names the servers.
+// TestDialsPublicAddressesOnly checks that the doctor uses controlplane.IsPublicAddr when it dials
+// the name servers of a customer's zone.
 func TestDialsPublicAddressesOnly(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{

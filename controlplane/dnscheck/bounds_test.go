@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// TestFindingsAreBounded shows a zone that answers as much as a DNS message holds: what is kept
-// of it is 10 values of 255 characters, and the count of all.
+// TestFindingsAreBounded examines a zone with as many records as a DNS message holds: the findings
+// contain 10 values of 255 characters and the count of all.
 func TestFindingsAreBounded(t *testing.T) {
 	t.Parallel()
 	var records []string
@@ -57,14 +57,14 @@ func TestFindingsAreBounded(t *testing.T) {
 	}
 }
 
-// TestErrorTextIsBounded shows a server that explains its failure at length.
+// TestErrorTextIsBounded examines a zone whose server returns a long explanation of its failure.
 func TestErrorTextIsBounded(t *testing.T) {
 	t.Parallel()
 	v := view{rcode: 2, ede: strings.Repeat("ü", 5000)}
 	d := delegation(t, doctor(t, two(v), nil), "example.com")
 	bounded(t, "delegation", d.Observed)
 	if !strings.Contains(d.Observed, "…") || !strings.HasSuffix(d.Observed, "[resolver1, resolver2]") {
-		t.Errorf("observed: %q, want a shortened text and who saw it", d.Observed)
+		t.Errorf("observed: %q, want a shortened text and its sources", d.Observed)
 	}
 	for _, o := range d.Evidence {
 		bounded(t, "error of "+o.Source, o.Error)

@@ -2,7 +2,7 @@ package dnscheck
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -11,18 +11,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// CAIdentity is a CA as CAA records know it.
+// CAIdentity identifies a CA in CAA records.
 type CAIdentity = controlplane.CAIdentity
 
-// CAA looks whether the CAA records of domain let each of cas issue for it, and for
-// *.domain too with wildcard (RFC 8659, RFC 8657). It returns one finding for each, in
-// their order. Domain is in A-label form. Whatever DNS does comes back as a finding; an
-// error means that ctx ended first, or that an argument is no name.
+// CAA checks whether the CAA records of domain, and with wildcard also for *.domain, authorize each
+// of cas (RFC 8659, RFC 8657). It returns one finding per CA, in their order. domain is in A-label
+// form. DNS failures are returned as findings. An error means that ctx is done or that an argument
+// is not a domain name.
 func (d *Doctor) CAA(ctx context.Context, domain string, wildcard bool, cas []CAIdentity) ([]controlplane.CAAFinding, error) {
 	if _, ok := dns.IsDomainName(domain); !ok || domain == "" {
-		return nil, errors.New("dnscheck: " + domain + " is no domain name")
+		return nil, fmt.Errorf("dnscheck: invalid domain name %q", domain)
 	}
-	l := newLook(d, domain, ".")
+	l := newLookup(d, domain, ".")
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	sets := l.relevantSets(bounded)
@@ -33,7 +33,7 @@ func (d *Doctor) CAA(ctx context.Context, domain string, wildcard bool, cas []CA
 	return found, nil
 }
 
-// known fills in the identities of well-known CAs.
+// known adds the identities of well-known CAs.
 func known(cas []CAIdentity) []CAIdentity {
 	out := slices.Clone(cas)
 	for i, ca := range out {
@@ -44,25 +44,23 @@ func known(cas []CAIdentity) []CAIdentity {
 	return out
 }
 
-// relevantSet is the relevant record set of the domain (RFC 8659 §3), as one source shows
-// it.
+// relevantSet is the relevant record set of the domain (RFC 8659 §3) from one source.
 type relevantSet struct {
 	source source
-	at     string     // the name of the tree climb whose records they are; empty where there are none up to the root
-	alias  string     // where CNAMEs from there lead, and the records stand; empty without CNAMEs
-	rrs    []*dns.CAA // never empty where at is set
+	at     string     // the name that has the records, at the domain or above; empty if none has
+	alias  string     // the target of CNAMEs from there, which has the records; empty without CNAMEs
+	rrs    []*dns.CAA // not empty if at is set
 
-	failedAt string // the name whose look-up failed, so that nothing is known of the set; empty where it is
-	reply    reply  // to that look-up
+	failedAt string // the name whose lookup failed, so that the set is unknown; empty on success
+	reply    reply  // to that lookup
 }
 
-// prefetch is how many names of the tree climb are asked for at once. Hardly any domain has
-// more.
+// prefetch is how many names of the tree climb are queried at once. Few domains have more.
 const prefetch = 6
 
-// relevantSets looks for the relevant record set at every resolver and, where they are
-// asked, at the zone's own name servers, which know it before the caches do.
-func (l *look) relevantSets(ctx context.Context) []relevantSet {
+// relevantSets returns the relevant record set from every resolver and, if they are queried, from
+// the zone's name servers, whose answers are not cached.
+func (l *lookup) relevantSets(ctx context.Context) []relevantSet {
 	sources := slices.Clone(l.resolvers)
 	var wg sync.WaitGroup
 	ahead := func(sources []source, apex string) {
@@ -77,7 +75,7 @@ func (l *look) relevantSets(ctx context.Context) []relevantSet {
 	}
 	ahead(l.resolvers, ".")
 	if servers := l.zoneServers(ctx); len(servers) > 0 {
-		ahead(servers, l.theZone(ctx).apex)
+		ahead(servers, l.domainZone(ctx).apex)
 		sources = append(sources, servers...)
 	}
 	wg.Wait()
@@ -88,10 +86,9 @@ func (l *look) relevantSets(ctx context.Context) []relevantSet {
 	return sets
 }
 
-// climb goes from the domain towards the root until a name has CAA records. The climb is
-// from parent to parent of the domain itself, never of what it is an alias for
-// (RFC 8659 §3).
-func (l *look) climb(ctx context.Context, s source) relevantSet {
+// climb goes from the domain towards the root until a name has CAA records. It climbs the parents
+// of the domain itself, not those of a CNAME target (RFC 8659 §3).
+func (l *lookup) climb(ctx context.Context, s source) relevantSet {
 	set := relevantSet{source: s}
 	for name := l.domain; name != "."; name = parentOf(name) {
 		rrs, end, r := l.caaAt(ctx, s, name)
@@ -110,12 +107,11 @@ func (l *look) climb(ctx context.Context, s source) relevantSet {
 	return set
 }
 
-// caaAt returns the CAA records of one name, with the name that CNAMEs lead to, and the
-// reply that says so. A name server is asked about its own zone only, and the rest is asked
-// of the resolvers.
-func (l *look) caaAt(ctx context.Context, s source, name string) ([]*dns.CAA, string, reply) {
+// caaAt returns the CAA records of one name, the name at the end of its CNAMEs, and the deciding
+// reply. A name server is queried only for its own zone. The resolvers are queried for the rest.
+func (l *lookup) caaAt(ctx context.Context, s source, name string) ([]*dns.CAA, string, reply) {
 	q := question{name: name, qtype: dns.TypeCAA}
-	if s.authoritative && !dns.IsSubDomain(l.theZone(ctx).apex, name) {
+	if s.authoritative && !dns.IsSubDomain(l.domainZone(ctx).apex, name) {
 		r := l.askAny(ctx, q)
 		rrs, end := r.caa(name)
 		return rrs, end, r
@@ -129,8 +125,8 @@ func (l *look) caaAt(ctx context.Context, s source, name string) ([]*dns.CAA, st
 	return rrs, end, r
 }
 
-// caa returns the CAA records that the answer has for a name, by its CNAMEs, and the name
-// at which they stand or would stand.
+// caa returns the CAA records that the answer contains for a name, following its CNAMEs, and the
+// name at the end of the CNAMEs.
 func (r reply) caa(name string) ([]*dns.CAA, string) {
 	for range maxHops + 1 {
 		var rrs []*dns.CAA

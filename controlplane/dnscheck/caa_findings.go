@@ -11,10 +11,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// caaFindings says for each CA whether it may issue. The zone's own name servers count,
-// where they answer; each of them does, as a CA may ask any. Where no resolver gets an
-// answer, no CA does; bogusAt is then the name whose DNSSEC is why, if it is.
-func (l *look) caaFindings(ctx context.Context, sets []relevantSet, wildcard bool, cas []CAIdentity) (out []controlplane.CAAFinding, bogusAt string) {
+// caaFindings returns for each CA whether it may issue. If the zone's name servers answer, all of
+// their answers count, because a CA may query any of them. If no resolver gets an answer, CAs do
+// not either; bogusAt is then the name with invalid DNSSEC signatures, if any.
+func (l *lookup) caaFindings(ctx context.Context, sets []relevantSet, wildcard bool, cas []CAIdentity) (out []controlplane.CAAFinding, bogusAt string) {
 	var servers, resolvers []relevantSet
 	for _, s := range sets {
 		switch {
@@ -37,7 +37,7 @@ func (l *look) caaFindings(ctx context.Context, sets []relevantSet, wildcard boo
 		}
 		switch {
 		case len(ca.Identities) == 0:
-			f.Summary = "It is not known by which domain name " + ca.Name + " is meant in CAA records, so they say nothing about it."
+			f.Summary = "The CAA issuer domain names of " + ca.Name + " are unknown, so its CAA authorization is not checked."
 		case len(resolvers) == 0:
 			bogusAt = l.lookupFailed(ctx, &f, sets)
 		default:
@@ -48,9 +48,9 @@ func (l *look) caaFindings(ctx context.Context, sets []relevantSet, wildcard boo
 	return out, bogusAt
 }
 
-// applySets fills in what the sets say about a CA: the first that forbids, or else the
-// first.
-func (l *look) applySets(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet, ca CAIdentity, wildcard bool) {
+// applySets sets the finding of a CA from the first set that does not authorize it, or else from
+// the first set.
+func (l *lookup) applySets(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet, ca CAIdentity, wildcard bool) {
 	verdicts := make([]caaVerdict, len(sets))
 	forbids := 0
 	for i, s := range sets {
@@ -69,22 +69,22 @@ func (l *look) applySets(ctx context.Context, f *controlplane.CAAFinding, sets [
 	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
 	switch {
 	case s.at == "":
-		f.Summary = "No CAA records stand at " + display(l.domain) + " or above it, so every CA may issue."
+		f.Summary = "Neither " + display(l.domain) + " nor its parent domains have CAA records, so every CA may issue."
 	case v.why == "":
-		f.Summary = "The CAA records at " + display(s.at) + " let " + caName(ca) + " issue."
+		f.Summary = "The CAA records at " + display(s.at) + " authorize " + caName(ca) + "."
 	default:
 		f.Allowed, f.Code = false, controlplane.CauseCAAForbids
-		f.Summary = "The CAA records at " + display(s.at) + " do not let " + caName(ca) + " issue" + forWhom(l.domain, wildcard) + ". " + v.why
+		f.Summary = "The CAA records at " + display(s.at) + " do not authorize " + caName(ca) + forNames(l.domain, wildcard) + ". " + v.why
 		if forbids < len(sets) {
-			f.Summary += " So says " + s.source.label + "; others answer otherwise already, and a CA may ask either."
+			f.Summary += " " + s.source.label + " returns these records. Other servers already return different ones, and a CA may query any of them."
 		}
-		l.remedy(ctx, f, s, v)
+		l.fix(ctx, f, s, v)
 	}
 }
 
-// remedy says which records would allow the CA, and where they belong.
-func (l *look) remedy(ctx context.Context, f *controlplane.CAAFinding, s relevantSet, v caaVerdict) {
-	z := l.theZone(ctx)
+// fix sets the records that would authorize the CA, and where to create them.
+func (l *lookup) fix(ctx context.Context, f *controlplane.CAAFinding, s relevantSet, v caaVerdict) {
+	z := l.domainZone(ctx)
 	apex := z.apex
 	at, foreign, above := s.at, false, false
 	switch {
@@ -106,35 +106,36 @@ func (l *look) remedy(ctx context.Context, f *controlplane.CAAFinding, s relevan
 	if len(v.add) > 0 {
 		text := l.instructCAA("Add "+these(v.add), z, at, v.add)
 		if foreign {
-			text = "The records come from " + display(s.alias) + ", where the CNAME at " + display(s.at) + " leads, and count for it too (RFC 8659 §3). " +
-				"Ask whoever runs that name to let " + f.CA + " issue, or put address records in the place of the CNAME and " + l.instructCAA("add "+these(v.add), z, at, v.add)
+			text = "The records are at " + display(s.alias) + ", the target of the CNAME at " + display(s.at) + ", and also apply to the latter (RFC 8659 §3). " +
+				"Ask the operator of that name to authorize " + f.CA + ", or replace the CNAME with address records and " + l.instructCAA("add "+these(v.add), z, at, v.add)
 		}
 		if above {
-			text += "\nThey take the place of the records at " + display(s.at) + " for " + display(at) + " and all below it: add one for every other CA that is to issue there."
+			text += "\nThey replace the records at " + display(s.at) + " for " + display(at) + " and all names below it. Add a record for every other CA that issues there."
 		}
 		if v.loose {
-			text += "\nOur account there is not known yet, so this allows every account of the CA."
+			text += "\nThis service's account at the CA is not known yet, so this authorizes every account of the CA."
 		}
 		steps = append(steps, text)
 	}
 	f.Fix = strings.Join(steps, "\n")
 	f.Expected = strings.Join(f.Add, "; ")
 	if f.Expected == "" {
-		f.Expected = "no critical property that CAs do not know"
+		f.Expected = "no critical property that CAs do not support"
 	}
 }
 
-// lookupFailed says that the look-up failed at every resolver. Where none could be asked,
-// that is ours to mend, and nothing was learned. It returns the name where DNSSEC is why.
-func (l *look) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet) (bogusAt string) {
+// lookupFailed sets the finding if the lookup failed at every resolver. If no resolver is
+// reachable, that is a local problem, and the records are unknown. It returns the name with invalid
+// DNSSEC signatures, if any.
+func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet) (bogusAt string) {
 	f.Allowed = false
 	i := slices.IndexFunc(sets, func(s relevantSet) bool {
-		theirs := timedOut(s.reply.err) || errors.Is(s.reply.err, errUnreadable)
-		return !s.source.authoritative && (s.reply.msg != nil || (theirs && l.hasHeard()))
+		upstream := timedOut(s.reply.err) || errors.Is(s.reply.err, errUnreadable)
+		return !s.source.authoritative && (s.reply.msg != nil || (upstream && l.resolverAnswered()))
 	})
 	if i < 0 {
 		f.Code = controlplane.CauseResolverUnreachable
-		f.Summary = "No resolver could be asked, so nothing is known about CAA records of " + display(l.domain) + " now."
+		f.Summary = "No resolver is reachable, so the CAA records of " + display(l.domain) + " are unknown."
 		f.Observed, f.Count, f.Expected = "no answer", 1, "an answer from a resolver"
 		f.Fix = unreachableFix
 		return ""
@@ -143,25 +144,25 @@ func (l *look) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, set
 	f.Code = controlplane.CauseCAALookupFailed
 	observed := s.seen()
 	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
-	f.Expected = display(s.failedAt) + " CAA answered, if only by saying that there is none"
-	f.Summary = "The CAA records of " + display(s.failedAt) + " cannot be looked up, and then CAs do not issue."
-	z := l.theZone(ctx)
+	f.Expected = "a valid answer for " + display(s.failedAt) + " CAA, which may be empty"
+	f.Summary = "The lookup of the CAA records of " + display(s.failedAt) + " fails, so CAs do not issue."
+	z := l.domainZone(ctx)
 	switch {
 	case l.validationFails(ctx, question{name: s.failedAt, qtype: dns.TypeCAA}):
-		f.Summary += " The DNSSEC signatures do not verify."
+		f.Summary += " The DNSSEC signatures are invalid."
 		f.Fix = bogusFix
 		return s.failedAt
 	case !dns.IsSubDomain(z.apex, s.failedAt):
-		f.Fix = "The zone of " + display(s.failedAt) + " is not " + display(z.apex) + ": tell those who run it that its name servers do not answer. " +
-			"CAA records at " + display(z.apex) + " make that question needless, as nobody looks above them."
+		f.Fix = display(s.failedAt) + " is not in the zone " + display(z.apex) + ": report to its operator that its name servers do not answer. " +
+			"Alternatively, add CAA records at " + display(z.apex) + ", because CAs do not query names above existing records."
 	default:
-		f.Fix = "Make sure that every name server of " + display(z.apex) + whose(z) + " answers questions of type CAA (257), with no error where there is no such record. " +
-			"Old name servers, firewalls and load balancers that fail on types they do not know have to be updated."
+		f.Fix = "Check that every name server of " + display(z.apex) + serverList(z) + " answers queries of type CAA (257) without an error, even if no record exists. " +
+			"Update name servers, firewalls, and load balancers that fail on unknown record types."
 	}
 	return ""
 }
 
-// seen is what was observed, the first value with who saw it.
+// seen returns the observations, the first of them with its source.
 func (s relevantSet) seen() []string {
 	who := []string{s.source.label}
 	switch {
@@ -195,7 +196,7 @@ func caName(ca CAIdentity) string {
 	return ca.Name + " (" + ca.Identities[0] + ")"
 }
 
-func forWhom(domain string, wildcard bool) string {
+func forNames(domain string, wildcard bool) string {
 	if wildcard {
 		return " for " + display(domain) + " and *." + display(domain)
 	}
@@ -209,14 +210,14 @@ func these(add []caaProperty) string {
 	return "this record"
 }
 
-func whose(z zone) string {
+func serverList(z zone) string {
 	if len(z.servers) == 0 {
 		return ""
 	}
 	return " (" + joined(z.servers) + ")"
 }
 
-// display0 is display, with nothing for nothing.
+// display0 is display, but returns "" for "".
 func display0(name string) string {
 	if name == "" {
 		return ""

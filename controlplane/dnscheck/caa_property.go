@@ -16,26 +16,26 @@ const (
 	tagIssueWild = "issuewild"
 )
 
-// challengeMethod is how names are proved here (RFC 8555 §8.4).
+// challengeMethod is the validation method of this service (RFC 8555 §8.4).
 const challengeMethod = "dns-01"
 
 // property is the value of one issue or issuewild record (RFC 8659 §4.2).
 type property struct {
-	issuer    string // as written; empty allows nobody
+	issuer    string // as written; empty authorizes no CA
 	params    map[string][]string
-	malformed string // what is wrong with it, where it is not by the grammar: it then allows nobody
+	malformed string // the grammar error, if any; a malformed property authorizes no CA
 }
 
-// parseProperty reads a value by the grammar of RFC 8659 §4.2.
+// parseProperty parses a value by the grammar of RFC 8659 §4.2.
 func parseProperty(value string) property {
 	issuer, rest, more := strings.Cut(value, ";")
 	p := property{issuer: trimSpace(issuer), params: map[string][]string{}}
 	switch {
 	case strings.HasSuffix(p.issuer, "."):
-		p.malformed = "its CA ends in a dot"
+		p.malformed = "the CA's name ends with a dot"
 		return p
 	case p.issuer != "" && !isIssuer(p.issuer):
-		p.malformed = "its CA is no domain name"
+		p.malformed = "the CA's name is not a domain name"
 		return p
 	}
 	if !more || trimSpace(rest) == "" {
@@ -46,13 +46,13 @@ func parseProperty(value string) property {
 		tag, v = trimSpace(tag), trimSpace(v)
 		switch {
 		case trimSpace(param) == "":
-			p.malformed = "it has a semicolon with no parameter after it"
+			p.malformed = "a semicolon is not followed by a parameter"
 		case !ok:
 			p.malformed = "a parameter has no equals sign"
 		case !isTag(tag):
-			p.malformed = "a parameter's name has a character that is not allowed"
+			p.malformed = "a parameter's name has an invalid character"
 		case !isValue(v):
-			p.malformed = "a parameter's value has a space or a character that is not allowed"
+			p.malformed = "a parameter's value has a space or an invalid character"
 		default:
 			p.params[tag] = append(p.params[tag], v)
 			continue
@@ -62,40 +62,40 @@ func parseProperty(value string) property {
 	return p
 }
 
-// names reports whether the property is meant for the CA, whatever else it asks for. Case
-// is looked at apart: some CAs compare byte by byte.
+// names reports whether the property names the CA, regardless of its parameters. The comparison
+// ignores case. Some CAs compare byte by byte, which refusal checks.
 func (p property) names(ca controlplane.CAIdentity) bool {
 	return slices.ContainsFunc(ca.Identities, func(id string) bool { return strings.EqualFold(strings.TrimSuffix(p.issuer, "."), id) })
 }
 
-// refusal says why the property does not let the CA issue for our account by our method, as
-// the end of a sentence; it is empty where it does.
+// refusal returns why the property does not authorize this account and method at the CA, as the end
+// of a sentence. It returns "" if the property authorizes them.
 func (p property) refusal(ca controlplane.CAIdentity) string {
 	accounts, bound := p.params["accounturi"]
 	methods, limited := p.params["validationmethods"]
 	switch {
 	case p.malformed != "":
-		return "is malformed, as " + controlplane.Shorten(p.malformed) + ", and CAs take it to allow nobody (RFC 8659 §4.2)"
+		return "is malformed (" + controlplane.Shorten(p.malformed) + "), so it authorizes no CA (RFC 8659 §4.2)"
 	case p.issuer == "":
-		return "allows nobody"
+		return "authorizes no CA"
 	case !p.names(ca):
-		return "allows " + controlplane.Shorten(p.issuer) + " only"
+		return "authorizes only " + controlplane.Shorten(p.issuer)
 	case !slices.Contains(ca.Identities, p.issuer):
-		return "is not in lower case, and CAs compare it letter by letter"
+		return "is not in lower case, but CAs compare it case-sensitively"
 	case bound && (len(accounts) != 1 || !isURI(accounts[0])):
-		return "has no single account URI, and CAs take it to allow nobody (RFC 8657 §3)"
+		return "must have exactly one valid account URI, so it authorizes no account (RFC 8657 §3)"
 	case bound && ca.AccountURI == "":
-		return "allows the account " + controlplane.Shorten(accounts[0]) + " only (RFC 8657 §3), and ours is not registered yet"
+		return "authorizes only the account " + controlplane.Shorten(accounts[0]) + " (RFC 8657 §3), and this service's account is not registered yet"
 	case bound && accounts[0] != ca.AccountURI:
-		return "allows the account " + controlplane.Shorten(accounts[0]) + " only (RFC 8657 §3), and ours is " + ca.AccountURI
+		return "authorizes only the account " + controlplane.Shorten(accounts[0]) + " (RFC 8657 §3), not this service's account " + ca.AccountURI
 	case limited && !allowsMethod(methods):
-		return "allows the validation methods \"" + controlplane.Shorten(strings.Join(methods, "; ")) + "\" only (RFC 8657 §4), and names are proved by " + challengeMethod + " here"
+		return "authorizes only the validation methods \"" + controlplane.Shorten(strings.Join(methods, "; ")) + "\" (RFC 8657 §4), but this service uses " + challengeMethod
 	}
 	return ""
 }
 
-// allowsMethod reports whether a validationmethods parameter has dns-01. One label that is
-// not by the grammar spoils the whole (RFC 8657 §4).
+// allowsMethod reports whether a validationmethods parameter contains dns-01. A malformed label
+// invalidates the whole parameter (RFC 8657 §4).
 func allowsMethod(values []string) bool {
 	if len(values) != 1 {
 		return false
@@ -109,9 +109,9 @@ func allowsMethod(values []string) bool {
 	return slices.Contains(methods, challengeMethod)
 }
 
-// critical reports whether CAs must refuse because of this record: they do not know its
-// property, and it says that they have to (RFC 8659 §4.5). Bit 0 is widely mistaken for the
-// critical one, and Let's Encrypt takes it for that.
+// critical reports whether this record prevents CAs from issuing: it is marked critical and has an
+// unknown property (RFC 8659 §4.5). Bit 0 is often used by mistake instead of bit 7, and Let's
+// Encrypt treats it as critical.
 func critical(rr *dns.CAA) bool {
 	switch strings.ToLower(rr.Tag) {
 	case tagIssue, tagIssueWild, "iodef", "issuemail":
@@ -129,14 +129,14 @@ func isIssuer(s string) bool {
 	return true
 }
 
-// isTag reports whether s is a label or a parameter's tag (RFC 8659 §4.2): both have the
-// same form.
+// isTag reports whether s is a label or a parameter's tag, which have the same grammar (RFC 8659
+// §4.2).
 func isTag(s string) bool {
 	return s != "" && !strings.HasPrefix(s, "-") && !strings.HasSuffix(s, "-") &&
 		!strings.ContainsFunc(s, func(r rune) bool { return !isAlnum(r) && r != '-' })
 }
 
-// isValue reports whether s is visible ASCII; a semicolon ended it before.
+// isValue reports whether s is visible ASCII. Semicolons have been split off before.
 func isValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
 }

@@ -22,16 +22,16 @@ func TestCAA(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(found) != 2 {
-		t.Fatalf("%d findings", len(found))
+		t.Fatalf("CAA = %d findings, want 2", len(found))
 	}
 	first, second := found[0], found[1]
 	if first.CA != "letsencrypt" || first.Allowed || first.Code != controlplane.CauseCAAForbids || first.FoundAt != "shop.example.com" || first.Alias != "www.example.com" ||
 		!slices.Equal(first.Records, []string{`0 issue "digicert.com"`, `0 issuewild "sectigo.com"`}) ||
 		!slices.Equal(first.Add, []string{`www.example.com. CAA 0 issue "letsencrypt.org"`, `www.example.com. CAA 0 issuewild "letsencrypt.org"`}) {
-		t.Errorf("finding is %+v", first)
+		t.Errorf("CAA finding = %+v, want caa-forbids by the alias", first)
 	}
 	if second.CA != "zerossl" || second.Allowed || !slices.Equal(second.Add, []string{`www.example.com. CAA 0 issue "sectigo.com"`}) || second.Identities[0] != "sectigo.com" {
-		t.Errorf("finding is %+v", second)
+		t.Errorf("CAA finding = %+v, want caa-forbids with the proposed record", second)
 	}
 }
 
@@ -41,26 +41,26 @@ func TestCAAEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := d.CAA(ctx, "example.com", false, bothCAs); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
+		t.Errorf("CAA error = %v, want the context's error", err)
 	}
 	if _, err := d.Examine(ctx, "example.com", target, false, bothCAs); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
+		t.Errorf("Examine error = %v, want the context's error", err)
 	}
 	if _, err := d.CAA(t.Context(), "", false, bothCAs); err == nil {
-		t.Error("no domain was accepted")
+		t.Error("CAA of an empty domain = nil error, want an error")
 	}
 	if _, err := d.Examine(t.Context(), "example.com", "a..b", false, bothCAs); err == nil {
-		t.Error("a target that is no name was accepted")
+		t.Error("Examine with an invalid target = nil error, want an error")
 	}
 	if found, err := doctor(t, two(zone), nil).CAA(t.Context(), "example.com", false, nil); err != nil || len(found) != 0 {
-		t.Errorf("with no CA: %v, %v", found, err)
+		t.Errorf("CAA without CAs = %v, %v; want no findings", found, err)
 	}
 }
 
-// TestResolversAwayTeachNothing shows that our own trouble is not taken for the customer's.
-func TestResolversAwayTeachNothing(t *testing.T) {
+// TestUnreachableResolvers checks that local network problems are not reported as the customer's.
+func TestUnreachableResolvers(t *testing.T) {
 	t.Parallel()
-	for what, v := range map[string]view{"HTTP 503": {status: 503}, "silent": {silent: true}, "refuses": {rcode: dns.RcodeRefused}} {
+	for what, v := range map[string]view{"HTTP 503": {status: 503}, "silent": {silent: true}, "refused": {rcode: dns.RcodeRefused}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			found, err := doctor(t, two(v), nil).CAA(t.Context(), "example.com", false, bothCAs)
@@ -69,14 +69,15 @@ func TestResolversAwayTeachNothing(t *testing.T) {
 			}
 			for _, f := range found {
 				if f.Allowed || f.Code != controlplane.CauseResolverUnreachable {
-					t.Errorf("finding is %+v", f)
+					t.Errorf("CAA finding = %+v, want resolver-unreachable", f)
 				}
 			}
 		})
 	}
 }
 
-// TestExamineAsDelegation shows that both say the same of the delegation.
+// TestExamineAsDelegation checks that Examine and Delegation return the same diagnosis of the
+// delegation.
 func TestExamineAsDelegation(t *testing.T) {
 	t.Parallel()
 	for _, v := range []view{zone, zone.with(fineAt), zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`)} {
@@ -87,7 +88,7 @@ func TestExamineAsDelegation(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.OK() != alone.OK() || e.Delegation.Code != alone.Code || e.Delegation.Fix != alone.Fix || e.Cause().Code != alone.Code || e.Transient() {
-			t.Errorf("examined as %+v, looked at as %+v", e.Delegation, alone)
+			t.Errorf("Examine: Delegation = %+v, want that of Delegation: %+v", e.Delegation, alone)
 		}
 	}
 }
@@ -107,7 +108,7 @@ func TestExamineInPlayground(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := e.Cause(); got.Code != code || !slices.Equal(e.Allowed(), allowed) {
-			t.Errorf("%s, allowed %v, want %s, %v (%s)", got.Code, e.Allowed(), code, allowed, got.Observed)
+			t.Errorf("Examine = %s, allowed %v; want %s, %v (observed: %s)", got.Code, e.Allowed(), code, allowed, got.Observed)
 		}
 	}
 	set := func(name, typ string, values ...string) {
@@ -150,7 +151,7 @@ func TestIdentities(t *testing.T) {
 			got = ids[0]
 		}
 		if got != want {
-			t.Errorf("%s: %q, want %q", directory, got, want)
+			t.Errorf("Identities(%s) = %q, want %q", directory, got, want)
 		}
 	}
 }

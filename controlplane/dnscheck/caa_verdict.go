@@ -9,22 +9,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// caaVerdict is what a set of CAA records says about one CA.
+// caaVerdict is the result of applying a set of CAA records to one CA.
 type caaVerdict struct {
-	why      string        // it forbids: sentences; empty where it allows
-	critical []*dns.CAA    // records that no CA can honour: they have to go before anything helps
-	add      []caaProperty // what would allow it then
-	loose    bool          // add lets other accounts in than the records do now
+	why      string        // sentences that explain why the CA is not authorized; empty if it is
+	critical []*dns.CAA    // records that prevent every CA from issuing and must be removed first
+	add      []caaProperty // properties that would then authorize the CA
+	loose    bool          // add authorizes more accounts than the current records
 }
 
-// caaProperty is a property to be added.
+// caaProperty is a property to add.
 type caaProperty struct{ tag, value string }
 
-// String is the record in presentation form, without its name (RFC 8659 §4.1.1).
+// String returns the record in presentation form, without its name (RFC 8659 §4.1.1).
 func (p caaProperty) String() string { return "0 " + p.tag + ` "` + p.value + `"` }
 
-// judge applies a domain's relevant record set to one CA (RFC 8659 §4.2 to §4.5). With
-// wildcard the certificate is for the name and for *.name, and has to pass for both.
+// judge applies a domain's relevant record set to one CA (RFC 8659 §4.2 to §4.5). With wildcard,
+// the certificate is for the name and for *.name, and both must be authorized.
 func judge(set []*dns.CAA, ca controlplane.CAIdentity, wildcard bool) caaVerdict {
 	var v caaVerdict
 	var properties, wild []property
@@ -39,16 +39,16 @@ func judge(set []*dns.CAA, ca controlplane.CAIdentity, wildcard bool) caaVerdict
 		}
 	}
 	if len(v.critical) > 0 {
-		v.why = "The record " + caaData(v.critical[0]) + " is marked critical and CAs do not know its property, so none of them issues (RFC 8659 §4.5)."
+		v.why = "The record " + caaData(v.critical[0]) + " is marked critical with a property that CAs do not support, so no CA issues (RFC 8659 §4.5)."
 	}
 	v.require(tagIssue, properties, ca)
 	if wildcard {
-		v.require(tagIssueWild, wild, ca) // without any, issue counted for the wildcard too (RFC 8659 §4.3)
+		v.require(tagIssueWild, wild, ca) // without issuewild, issue applies to the wildcard (RFC 8659 §4.3)
 	}
 	return v
 }
 
-// require asks that one of the properties allows the CA, unless there is none.
+// require checks that one of the properties, if any, authorizes the CA.
 func (v *caaVerdict) require(tag string, properties []property, ca controlplane.CAIdentity) {
 	if len(properties) == 0 || slices.ContainsFunc(properties, func(p property) bool { return p.refusal(ca) == "" }) {
 		return
@@ -59,8 +59,8 @@ func (v *caaVerdict) require(tag string, properties []property, ca controlplane.
 	v.loose = v.loose || loose
 }
 
-// explain says why none of the properties allows the CA: by the one that was meant for it,
-// where there is one, and by who is allowed otherwise.
+// explain returns why none of the properties authorizes the CA: from the property that names it, or
+// else from the CAs that are authorized.
 func explain(tag string, properties []property, ca controlplane.CAIdentity) string {
 	what := "The " + tag + " property"
 	var others []string
@@ -73,18 +73,19 @@ func explain(tag string, properties []property, ca controlplane.CAIdentity) stri
 		}
 	}
 	if len(others) > 0 {
-		return what + " allows " + controlplane.Observed(others, ", ") + " only."
+		return what + " authorizes only " + controlplane.Observed(others, ", ") + "."
 	}
 	for _, p := range properties {
 		if p.malformed != "" {
 			return what + " " + p.refusal(ca) + "."
 		}
 	}
-	return what + " allows nobody."
+	return what + " authorizes no CA."
 }
 
-// proposal is the value of a property that would allow the CA. It is bound to account and
-// method where the properties meant for the CA were; loose is that it could not be.
+// proposal returns the value of a property that would authorize the CA. It is bound to an account
+// and a method if the existing properties for the CA are. loose reports that binding it to the
+// account is not possible.
 func proposal(properties []property, ca controlplane.CAIdentity) (value string, loose bool) {
 	bound, limited := false, false
 	for _, p := range properties {
@@ -103,7 +104,7 @@ func proposal(properties []property, ca controlplane.CAIdentity) (value string, 
 	return value, bound && ca.AccountURI == ""
 }
 
-// caaData is a record as zone files have it, without the name, shortened.
+// caaData returns a record in zone-file form, without its name, shortened.
 func caaData(rr *dns.CAA) string {
 	return controlplane.Shorten(strings.TrimPrefix(rr.String(), rr.Hdr.String()))
 }

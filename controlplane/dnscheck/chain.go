@@ -9,44 +9,43 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxHops is how many CNAMEs may lead from the challenge name to the target. Unbound, which
-// CAs use, gives up after 11.
+// maxHops is the largest number of CNAMEs from the challenge name to the target. Unbound, which CAs
+// use, stops after 11.
 const maxHops = 10
 
-// ending says how a chain of CNAMEs ends.
+// ending is how a chain of CNAMEs ends.
 type ending int
 
-// The endings. Where no source shows the chain right, the one nearest the top is the cause
-// that is named: it says most.
+// The endings, the most specific first. If no source shows the right chain, the first of these in
+// the results is the reported cause.
 const (
-	endRight       ending = iota // at our target
-	endLoop                      // at a name that was there before
-	endTooLong                   // after maxHops, nowhere
+	endTarget      ending = iota // at the target
+	endLoop                      // at a name that occurred before
+	endTooLong                   // after maxHops, without reaching the target
 	endElsewhere                 // at another name
-	endFailed                    // a name on the way, or the first, could not be resolved (SERVFAIL)
-	endNone                      // at once: there is no CNAME
-	endUnreachable               // nobody could be asked, or a name server does not serve the zone
+	endFailed                    // a name of the chain does not resolve (SERVFAIL)
+	endNoCNAME                   // at the first name: it has no CNAME
+	endUnreachable               // the source is unreachable, or does not serve the zone
 )
 
-// chain is where one source sees the challenge name lead.
+// chain is the chain of CNAMEs from the challenge name as one source shows it.
 type chain struct {
 	source source
-	path   []string // the name that was asked first, and then each CNAME's target
+	path   []string // the first name, then each CNAME's target
 	end    ending
-	first  reply // to the first question
-	last   reply // to the last
+	first  reply // to the first query
+	last   reply // to the last query
 }
 
-// wrong reports whether the source has said something that is not right.
-func (c chain) wrong() bool { return c.end != endRight && c.end != endUnreachable }
+// wrong reports whether the source answered and does not show the right chain.
+func (c chain) wrong() bool { return c.end != endTarget && c.end != endUnreachable }
 
-// broken reports whether the source failed at the very first name.
+// broken reports whether the source failed at the first name.
 func (c chain) broken() bool { return c.end == endFailed && len(c.path) == 1 }
 
-// follow asks a source where name leads and goes on until the target, or until there is
-// nowhere to go. A name server is asked for its own name only; the rest of the way is
-// asked of the resolvers, as its zones are others'.
-func (l *look) follow(ctx context.Context, s source, name string) chain {
+// follow follows the CNAMEs from name until the target or the end of the chain. A name server is
+// queried only for the first name. The resolvers are queried for the rest, which is in other zones.
+func (l *lookup) follow(ctx context.Context, s source, name string) chain {
 	c := chain{source: s, path: []string{name}}
 	for {
 		q := question{name: c.path[len(c.path)-1], qtype: dns.TypeCNAME}
@@ -65,11 +64,11 @@ func (l *look) follow(ctx context.Context, s source, name string) chain {
 		case !c.last.usable():
 			c.end = endFailed
 		case next == "" && len(c.path) == 1:
-			c.end = endNone
+			c.end = endNoCNAME
 		case next == "":
 			c.end = endElsewhere
 		case next == l.target:
-			c.path, c.end = append(c.path, next), endRight
+			c.path, c.end = append(c.path, next), endTarget
 			if len(c.path)-1 > maxHops {
 				c.end = endTooLong
 			}
@@ -85,7 +84,7 @@ func (l *look) follow(ctx context.Context, s source, name string) chain {
 	}
 }
 
-// String is what was seen, as a part of a sentence.
+// String returns the chain as part of a sentence.
 func (c chain) String() string {
 	var names []string
 	for _, n := range c.path {
@@ -93,7 +92,7 @@ func (c chain) String() string {
 	}
 	path, last := strings.Join(names, " → "), names[len(names)-1]
 	switch c.end {
-	case endNone:
+	case endNoCNAME:
 		if c.last.nxdomain() {
 			return last + " does not exist (NXDOMAIN)"
 		}
@@ -104,24 +103,24 @@ func (c chain) String() string {
 		}
 		return path + ", which has no CNAME"
 	case endLoop:
-		return path + ", which was there before"
+		return path + ", which is a loop"
 	case endTooLong:
-		return fmt.Sprintf("%s, which is %d CNAMEs", path, len(c.path)-1)
+		return fmt.Sprintf("%s, a chain of %d CNAMEs", path, len(c.path)-1)
 	case endFailed:
 		why := dns.RcodeToString[c.last.msg.Rcode]
 		if more := extendedError(c.last.msg); more != "" {
 			why += ": " + more
 		}
 		if len(names) > 1 {
-			return path + ", which cannot be resolved (" + why + ")"
+			return path + ", which does not resolve (" + why + ")"
 		}
-		return last + " cannot be resolved (" + why + ")"
+		return last + " does not resolve (" + why + ")"
 	case endUnreachable:
 		why := plainError(c.last.err)
 		if c.last.err == nil {
-			why = "it answers " + dns.RcodeToString[c.last.msg.Rcode]
+			why = "answered " + dns.RcodeToString[c.last.msg.Rcode]
 		}
-		return "no word on " + last + ": " + why
+		return "no answer for " + last + ": " + why
 	default:
 		return path
 	}

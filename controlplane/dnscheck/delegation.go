@@ -12,27 +12,27 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// findings is where each source sees the challenge name lead.
+// findings is the result of following the challenge name from each source.
 type findings struct {
 	resolvers []chain
-	servers   []chain // of the zone's own name servers; empty where they are not asked
+	servers   []chain // of the zone's name servers; empty if they are not queried
 	zone      zone
 }
 
-// collect asks the resolvers and finds the zone at once, then asks the zone's servers.
-func (l *look) collect(ctx context.Context) findings {
+// collect queries the resolvers and finds the zone concurrently, then queries the zone's servers.
+func (l *lookup) collect(ctx context.Context) findings {
 	f := findings{resolvers: make([]chain, len(l.resolvers))}
 	var wg sync.WaitGroup
 	for i, s := range l.resolvers {
 		wg.Go(func() { f.resolvers[i] = l.follow(ctx, s, l.challenge) })
 	}
 	if l.askAuthority {
-		wg.Go(func() { f.zone = l.theZone(ctx) })
+		wg.Go(func() { f.zone = l.domainZone(ctx) })
 	}
 	wg.Wait()
 	if !l.askAuthority {
-		if count(f.resolvers, endRight) == 0 {
-			f.zone = l.theZone(ctx) // the fix wants to say where
+		if count(f.resolvers, endTarget) == 0 {
+			f.zone = l.domainZone(ctx) // the fix names the zone
 		}
 		return f
 	}
@@ -42,7 +42,7 @@ func (l *look) collect(ctx context.Context) findings {
 		wg.Go(func() {
 			c := l.follow(ctx, s, l.challenge)
 			if c.broken() {
-				c.end = endUnreachable // it does not serve the zone, so it says nothing of the record
+				c.end = endUnreachable // it does not serve the zone, so its answer does not count
 			}
 			f.servers[i] = c
 		})
@@ -51,40 +51,40 @@ func (l *look) collect(ctx context.Context) findings {
 	return f
 }
 
-// diagnose ranks the causes: what the zone's servers say goes before what a resolver
-// remembers, and what was seen goes before what is missing.
-func (l *look) diagnose(ctx context.Context, f findings) controlplane.Diagnosis {
-	right := count(f.resolvers, endRight)
-	truth := count(f.servers, endRight)
+// diagnose ranks the causes. Answers of the zone's servers take precedence over cached answers of
+// resolvers, and records found take precedence over missing ones.
+func (l *lookup) diagnose(ctx context.Context, f findings) controlplane.Diagnosis {
+	right := count(f.resolvers, endTarget)
+	atServers := count(f.servers, endTarget)
 	contradicted := slices.ContainsFunc(f.servers, chain.wrong)
 	switch {
 	case count(f.resolvers, endUnreachable) == len(f.resolvers):
 		return l.unreachable(f)
-	case truth > 0 && contradicted:
+	case atServers > 0 && contradicted:
 		return l.disagree(f)
 	case right > 0 && !contradicted:
 		return l.healthy(f)
-	case truth > 0:
+	case atServers > 0:
 		return l.stale(ctx, f)
 	case contradicted:
-		return l.wrong(ctx, f, f.servers)
+		return l.misdelegated(ctx, f, f.servers)
 	default:
-		return l.wrong(ctx, f, f.resolvers)
+		return l.misdelegated(ctx, f, f.resolvers)
 	}
 }
 
-// wrong names the cause where nobody who counts shows the record.
-func (l *look) wrong(ctx context.Context, f findings, chains []chain) controlplane.Diagnosis {
-	c := telling(chains)
+// misdelegated returns the cause if no decisive source has the record.
+func (l *lookup) misdelegated(ctx context.Context, f findings, chains []chain) controlplane.Diagnosis {
+	c := mostSpecific(chains)
 	switch c.end {
 	case endLoop:
-		return l.chainCause(f, c, controlplane.CauseCNAMEChainLoop, "The CNAMEs from %s lead in a circle.")
+		return l.chainCause(f, c, controlplane.CauseCNAMEChainLoop, "The CNAME records starting at %s form a loop.")
 	case endTooLong:
 		return l.chainCause(f, c, controlplane.CauseCNAMEChainTooLong,
-			fmt.Sprintf("More than %d CNAMEs stand between %%s and its target; CAs give up on that.", maxHops))
+			fmt.Sprintf("The chain from %%s to its target has more than %d CNAME records, which CAs do not follow.", maxHops))
 	case endElsewhere:
 		if l.byWildcard(ctx, f, question{name: l.challenge, qtype: dns.TypeCNAME}) {
-			return l.absent(f, " A wildcard of the zone answers in its place.")
+			return l.absent(f, " A wildcard record of the zone answers instead.")
 		}
 		return l.mismatch(f, c)
 	case endFailed:
@@ -94,18 +94,18 @@ func (l *look) wrong(ctx context.Context, f findings, chains []chain) controlpla
 	}
 }
 
-// missing names the cause where there is no CNAME at all at the challenge name.
-func (l *look) missing(ctx context.Context, f findings) controlplane.Diagnosis {
+// missing returns the cause if the challenge name has no CNAME.
+func (l *lookup) missing(ctx context.Context, f findings) controlplane.Diagnosis {
 	if f.zone.missing {
 		return l.noZone(f)
 	}
-	who := l.informant(f)
+	who := l.probeSource(f)
 	for _, apex := range slices.Compact([]string{f.zone.apex, l.domain}) {
-		doubled := l.challenge + apex // the dot between them ends the challenge name
+		doubled := l.challenge + apex // the challenge name ends with a dot
 		if _, ok := dns.IsDomainName(doubled); !ok {
 			continue
 		}
-		if c := l.follow(ctx, who, doubled); c.end == endRight {
+		if c := l.follow(ctx, who, doubled); c.end == endTarget {
 			return l.doubled(f, c)
 		}
 	}
@@ -118,16 +118,16 @@ func (l *look) missing(ctx context.Context, f findings) controlplane.Diagnosis {
 	return l.absent(f, "")
 }
 
-// byWildcard reports whether a name that nobody made has records of the type too: then those
-// at the challenge name come from a wildcard, and a CNAME there takes their place
-// (RFC 4592 §3.3).
-func (l *look) byWildcard(ctx context.Context, f findings, q question) bool {
+// byWildcard reports whether a name that does not exist also has records of the type. Then the
+// records at the challenge name come from a wildcard, and a CNAME there replaces them (RFC 4592
+// §3.3).
+func (l *lookup) byWildcard(ctx context.Context, f findings, q question) bool {
 	q.name = "_dcvaas-wildcard-probe." + l.domain
-	return len(l.ask(ctx, l.informant(f), q).records(q.name, q.qtype)) > 0
+	return len(l.ask(ctx, l.probeSource(f), q).records(q.name, q.qtype)) > 0
 }
 
-// otherRecord looks for what stands at the challenge name instead of a CNAME.
-func (l *look) otherRecord(ctx context.Context, f findings, who source) (controlplane.Diagnosis, bool) {
+// otherRecord finds a record at the challenge name that is not a CNAME.
+func (l *lookup) otherRecord(ctx context.Context, f findings, who source) (controlplane.Diagnosis, bool) {
 	for _, t := range []uint16{dns.TypeTXT, dns.TypeA, dns.TypeAAAA} {
 		q := question{name: l.challenge, qtype: t}
 		there := l.ask(ctx, who, q).records(l.challenge, t)
@@ -142,9 +142,8 @@ func (l *look) otherRecord(ctx context.Context, f findings, who source) (control
 	return controlplane.Diagnosis{}, false
 }
 
-// failed names the cause where a name cannot be resolved: its DNSSEC is broken, or its
-// servers are.
-func (l *look) failed(ctx context.Context, f findings, c chain) controlplane.Diagnosis {
+// failed returns the cause if a name does not resolve: its DNSSEC signatures or its servers.
+func (l *lookup) failed(ctx context.Context, f findings, c chain) controlplane.Diagnosis {
 	name := c.path[len(c.path)-1]
 	if l.validationFails(ctx, question{name: name, qtype: dns.TypeCNAME}) {
 		return l.bogus(f, name)
@@ -152,15 +151,15 @@ func (l *look) failed(ctx context.Context, f findings, c chain) controlplane.Dia
 	return l.lame(f, name, l.subZone(ctx, f))
 }
 
-// stale names the cause where all the zone's servers are right and no resolver is yet.
-func (l *look) stale(ctx context.Context, f findings) controlplane.Diagnosis {
-	negative := slices.DeleteFunc(slices.Clone(f.resolvers), func(c chain) bool { return c.end != endNone })
+// stale returns the cause if all of the zone's servers have the record and no resolver does.
+func (l *lookup) stale(ctx context.Context, f findings) controlplane.Diagnosis {
+	negative := slices.DeleteFunc(slices.Clone(f.resolvers), func(c chain) bool { return c.end != endNoCNAME })
 	if len(negative) == 0 {
-		c := telling(f.resolvers)
+		c := mostSpecific(f.resolvers)
 		if c.end == endFailed {
 			return l.failed(ctx, f, c)
 		}
-		return l.oldAnswer(f, c)
+		return l.positiveCached(f, c)
 	}
 	soonest := negative[0].last.negativeTTL()
 	for _, c := range negative[1:] {
@@ -169,9 +168,9 @@ func (l *look) stale(ctx context.Context, f findings) controlplane.Diagnosis {
 	return l.negativeCached(f, l.now().UTC().Add(soonest).Truncate(time.Second))
 }
 
-// informant is who to ask about names beside the challenge name: a name server of the zone
-// where one answers, as it has no cache, and a resolver otherwise.
-func (l *look) informant(f findings) source {
+// probeSource returns the source for queries about other names: a responding name server of the
+// zone, because it does not cache, otherwise a resolver.
+func (l *lookup) probeSource(f findings) source {
 	for _, c := range slices.Concat(f.servers, f.resolvers) {
 		if c.wrong() && !c.broken() {
 			return c.source
@@ -180,17 +179,17 @@ func (l *look) informant(f findings) source {
 	return l.resolvers[0]
 }
 
-// telling returns the chain that says most: see ending. A first name that a source could
-// not resolve says nothing beside another source's word that there is no CNAME.
-func telling(chains []chain) chain {
+// mostSpecific returns the most specific chain (see ending). A SERVFAIL for the first name counts
+// less than another source's answer that the name has no CNAME.
+func mostSpecific(chains []chain) chain {
 	weight := func(c chain) int {
 		switch {
 		case c.broken():
-			return int(endNone) + 1
+			return int(endNoCNAME) + 1
 		case c.end == endUnreachable:
-			return int(endNone) + 2
-		case c.end == endRight:
-			return int(endNone) + 3
+			return int(endNoCNAME) + 2
+		case c.end == endTarget:
+			return int(endNoCNAME) + 3
 		}
 		return int(c.end)
 	}

@@ -24,7 +24,7 @@ func TestDelegationInPlayground(t *testing.T) {
 		t.Helper()
 		got := delegation(t, d, domain)
 		if got.Code != code {
-			t.Errorf("%s: %s, want %s (%s)", domain, got.Code, code, got.Observed)
+			t.Errorf("Delegation(%s) = %s, want %s (observed: %s)", domain, got.Code, code, got.Observed)
 		}
 	}
 	set := func(name, typ, value string) {
@@ -55,7 +55,7 @@ func TestDelegationInPlayground(t *testing.T) {
 	check("example.com", controlplane.CauseOK)
 	check("shop.invalid", controlplane.CauseZoneNotFound)
 	if got := delegation(t, d, "new.co.uk"); got.DNSHost != "the playground DNS" || got.Zone != "new.co.uk" {
-		t.Errorf("host is %q, zone %q", got.DNSHost, got.Zone)
+		t.Errorf("Delegation: DNSHost = %q, Zone = %q; want the playground DNS, new.co.uk", got.DNSHost, got.Zone)
 	}
 }
 
@@ -65,10 +65,10 @@ func TestDelegationEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := d.Delegation(ctx, "example.com", target); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
+		t.Errorf("Delegation error = %v, want the context's error", err)
 	}
 	if _, err := d.Delegation(t.Context(), "", target); err == nil {
-		t.Error("no domain was accepted")
+		t.Error("Delegation of an empty domain = nil error, want an error")
 	}
 }
 
@@ -77,13 +77,13 @@ func TestPrivateNameServersAreNotAsked(t *testing.T) {
 	v := view{apex: "example.com.", records: []string{"example.com. 60 IN NS ns.example.com.", "ns.example.com. 60 IN A 127.0.0.1", "_acme-challenge.example.com. 60 IN CNAME " + target + "."}}
 	got := delegation(t, publicDoctor(t, v), "example.com")
 	if !got.OK() {
-		t.Errorf("%s: %s", got.Code, got.Observed)
+		t.Errorf("Delegation = %s, want ok (observed: %s)", got.Code, got.Observed)
 	}
 	found := false
 	for _, o := range got.Evidence {
 		found = found || strings.Contains(o.Error, "not public")
 	}
 	if !found {
-		t.Errorf("evidence is %+v", got.Evidence)
+		t.Errorf("Evidence = %+v, want an address that is not public", got.Evidence)
 	}
 }

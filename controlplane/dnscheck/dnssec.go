@@ -9,18 +9,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// validationFails reports whether a question that resolvers fail on is answered where they
-// do not validate: then the zone is reachable, and its signatures are what is wrong
-// (RFC 4035 §3.2.2).
-func (l *look) validationFails(ctx context.Context, q question) bool {
+// validationFails reports whether a query that fails succeeds without DNSSEC validation. Then the
+// zone is reachable, and its signatures are invalid (RFC 4035 §3.2.2).
+func (l *lookup) validationFails(ctx context.Context, q question) bool {
 	q.checkingDisabled = true
 	return slices.ContainsFunc(l.resolvers, func(s source) bool { return l.ask(ctx, s, q).usable() })
 }
 
-// dnssec returns the state of the challenge name by what the resolvers say of it: AD for
-// secure, and for bogus an answer that comes without validation only. One whose
-// validation fails where another's cache still answers has to say so itself (RFC 8914).
-func (l *look) dnssec(ctx context.Context, f findings) string {
+// dnssec returns the DNSSEC state of the challenge name according to the resolvers: secure if an
+// answer has AD set, bogus if the name resolves only without validation. If another resolver still
+// answers from its cache, a failing resolver must report bogus itself (RFC 8914).
+func (l *lookup) dnssec(ctx context.Context, f findings) string {
 	answered, secure, bogus := false, false, false
 	for _, c := range f.resolvers {
 		answered = answered || c.first.usable()
@@ -40,15 +39,15 @@ func (l *look) dnssec(ctx context.Context, f findings) string {
 	return controlplane.DNSSECUnknown
 }
 
-// validating reports whether a resolver validates at all: the root is signed.
-func (l *look) validating(ctx context.Context) bool {
+// validating reports whether any resolver validates, which it does if it validates the signed root.
+func (l *lookup) validating(ctx context.Context) bool {
 	return slices.ContainsFunc(l.resolvers, func(s source) bool {
 		r := l.ask(ctx, s, question{name: ".", qtype: dns.TypeSOA})
 		return r.usable() && r.msg.AuthenticatedData
 	})
 }
 
-// saysBogus reports whether a resolver blames DNSSEC for a failure (RFC 8914 §4.7 to §4.13).
+// saysBogus reports whether a resolver attributes a failure to DNSSEC (RFC 8914 §4.7 to §4.13).
 func saysBogus(m *dns.Msg) bool {
 	opt := m.IsEdns0()
 	if opt == nil {

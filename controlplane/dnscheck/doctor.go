@@ -1,12 +1,12 @@
-// Package dnscheck is the doctor: it looks at a customer's delegation the way a CA will,
-// and says what is wrong and how to mend it. It also tells when name servers answer a
-// challenge. lifecycle calls it through interfaces of its own; it reads nothing but DNS and
-// changes nothing.
+// Package dnscheck is the doctor. It checks a customer's delegation as a CA does, and reports what
+// is wrong and how to fix it. It also waits until name servers serve a challenge. Package lifecycle
+// calls it through its own interfaces. dnscheck only sends DNS queries and changes nothing.
 package dnscheck
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,11 +19,11 @@ import (
 
 // Resolver is a recursive resolver that speaks DNS over HTTPS (RFC 8484).
 type Resolver struct {
-	Name string // for people: "Cloudflare"; empty shows the URL
-	URL  string // without the {?dns} of a template: it is asked by POST
+	Name string // shown to users, such as "Cloudflare"; if empty, the URL is shown
+	URL  string // without a {?dns} template: queries use POST
 }
 
-// DefaultResolvers are public resolvers of two operators.
+// DefaultResolvers returns public resolvers of two operators.
 func DefaultResolvers() []Resolver {
 	return []Resolver{
 		{Name: "Cloudflare", URL: "https://cloudflare-dns.com/dns-query"},
@@ -34,30 +34,29 @@ func DefaultResolvers() []Resolver {
 // DialFunc opens a connection as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Config is what a Doctor works with. Its zero value asks the default resolvers only.
+// Config configures a Doctor. With the zero value, it queries only the default resolvers.
 type Config struct {
-	Resolvers  []Resolver   // empty is DefaultResolvers
-	HTTPClient *http.Client // asks the resolvers; nil is one of its own
+	Resolvers  []Resolver   // default DefaultResolvers
+	HTTPClient *http.Client // for the resolvers; default a new client
 
-	// AskAuthority also asks the zone's own name servers, as found by its NS records, so
-	// that a cache is told from the truth. It needs port 53 to the Internet.
+	// AskAuthority also queries the zone's name servers, as found by its NS records, to distinguish
+	// cached answers from current ones. It requires outbound access to port 53.
 	AskAuthority bool
 
-	// Authority is the host:port that stands for every customer's name servers. In
-	// development they are all the playground.
+	// Authority is the host:port of a server that stands in for all customers' name servers. In
+	// development it is the playground.
 	Authority string
 
-	// Dial reaches name servers. Nil dials public addresses only: customers choose the
-	// addresses, and our network is none of their business.
+	// Dial connects to name servers. If nil, only public addresses are dialed: customers choose the
+	// addresses and must not reach the internal network.
 	Dial DialFunc
 
-	Timeout time.Duration    // of one question; 0 is 3 s. A whole look takes at most 5 times that
-	Now     func() time.Time // nil is time.Now
-	Logger  *slog.Logger     // nil discards
+	Timeout time.Duration    // of one query; default 3 s. A whole check takes at most 5 times as long
+	Now     func() time.Time // default time.Now
+	Logger  *slog.Logger     // default: no logging
 }
 
-// Doctor examines delegations. It keeps nothing between two of them and is safe for
-// concurrent use.
+// Doctor checks delegations. It keeps no state between checks and is safe for concurrent use.
 type Doctor struct {
 	resolvers    []source
 	askAuthority bool
@@ -74,25 +73,18 @@ func New(cfg Config) *Doctor {
 		askAuthority: cfg.AskAuthority, authority: cfg.Authority, dial: cfg.Dial,
 		timeout: cfg.Timeout, now: cfg.Now, log: cfg.Logger,
 	}
-	if d.timeout <= 0 {
-		d.timeout = 3 * time.Second
-	}
+	d.timeout = cmp.Or(max(d.timeout, 0), 3*time.Second)
 	if d.now == nil {
 		d.now = time.Now
 	}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
-	}
+	d.log = cmp.Or(d.log, slog.New(slog.DiscardHandler))
 	if d.dial == nil {
 		d.dial = publicDial
 		if d.authority != "" {
-			d.dial = new(net.Dialer).DialContext // the operator named it, not a customer
+			d.dial = new(net.Dialer).DialContext // configured by the operator, not by a customer
 		}
 	}
-	client := cfg.HTTPClient
-	if client == nil {
-		client = &http.Client{}
-	}
+	client := cmp.Or(cfg.HTTPClient, &http.Client{})
 	if len(cfg.Resolvers) == 0 {
 		cfg.Resolvers = DefaultResolvers()
 	}
@@ -102,17 +94,17 @@ func New(cfg Config) *Doctor {
 	return d
 }
 
-// Delegation looks whether the challenge name of domain leads to target by CNAME, and says
-// what is wrong where it does not. Domain is in A-label form, without the challenge label;
-// target is a full name. Whatever DNS does comes back as a diagnosis; an error means that
-// ctx ended first, or that an argument is no name.
+// Delegation checks whether the challenge name of domain points to target by CNAME, and reports the
+// cause if it does not. domain is in A-label form, without the challenge label; target is a full
+// name. DNS failures are returned as a diagnosis. An error means that ctx is done or that an
+// argument is not a domain name.
 func (d *Doctor) Delegation(ctx context.Context, domain, target string) (controlplane.Diagnosis, error) {
 	for _, name := range []string{domain, target} {
 		if _, ok := dns.IsDomainName(name); !ok || name == "" {
-			return controlplane.Diagnosis{}, errors.New("dnscheck: " + name + " is no domain name")
+			return controlplane.Diagnosis{}, fmt.Errorf("dnscheck: invalid domain name %q", name)
 		}
 	}
-	l := newLook(d, domain, target)
+	l := newLookup(d, domain, target)
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	found := l.collect(bounded)

@@ -2,7 +2,7 @@ package dnscheck
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -11,17 +11,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Examine looks at everything that a CA will look at, at once: the delegation of domain to
-// target, the CAA records for each of cas, and DNSSEC. Domain and target are as for
-// Delegation, wildcard and cas as for CAA. Whatever DNS does is in the examination; an
-// error means that ctx ended first, or that an argument is no name.
+// Examine checks concurrently everything that a CA checks: the delegation of domain to target, the
+// CAA records for each of cas, and DNSSEC. The arguments are those of Delegation and CAA. DNS
+// failures are returned in the examination. An error means that ctx is done or that an argument is
+// not a domain name.
 func (d *Doctor) Examine(ctx context.Context, domain, target string, wildcard bool, cas []CAIdentity) (controlplane.Examination, error) {
 	for _, name := range []string{domain, target} {
 		if _, ok := dns.IsDomainName(name); !ok || name == "" {
-			return controlplane.Examination{}, errors.New("dnscheck: " + name + " is no domain name")
+			return controlplane.Examination{}, fmt.Errorf("dnscheck: invalid domain name %q", name)
 		}
 	}
-	l := newLook(d, domain, target)
+	l := newLookup(d, domain, target)
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -50,9 +50,9 @@ func (d *Doctor) Examine(ctx context.Context, domain, target string, wildcard bo
 	return e, nil
 }
 
-// rank orders what is wrong. Without the delegation nothing else matters; broken signatures
-// make all of the rest fail; CAA comes last, as it stops one CA where another may issue.
-func (l *look) rank(e *controlplane.Examination, f findings, bogusAt string) {
+// rank orders the causes. Without the delegation nothing else matters. Invalid signatures make all
+// other checks fail. CAA is last, because another CA may still issue.
+func (l *lookup) rank(e *controlplane.Examination, f findings, bogusAt string) {
 	e.Causes, e.Warnings = []controlplane.Diagnosis{}, []controlplane.Diagnosis{}
 	if !e.Delegation.OK() {
 		e.Causes = append(e.Causes, e.Delegation)
@@ -60,17 +60,17 @@ func (l *look) rank(e *controlplane.Examination, f findings, bogusAt string) {
 	if bogusAt != "" && e.Delegation.Code != controlplane.CauseDNSSECBogus {
 		e.Causes = append(e.Causes, l.bogus(f, bogusAt))
 	}
-	refusing := &e.Causes
+	caaCauses := &e.Causes
 	if len(e.Allowed()) > 0 {
-		refusing = &e.Warnings
+		caaCauses = &e.Warnings
 	}
 	for _, code := range []string{controlplane.CauseCAALookupFailed, controlplane.CauseCAAForbids, controlplane.CauseResolverUnreachable} {
 		if code == e.Delegation.Code {
-			continue // said already
+			continue // already reported
 		}
 		if d, ok := caaDiagnosis(code, e.CAA); ok {
 			d.Zone, d.DNSHost = e.Delegation.Zone, e.Delegation.DNSHost
-			*refusing = append(*refusing, d)
+			*caaCauses = append(*caaCauses, d)
 		}
 	}
 	for _, list := range [][]controlplane.Diagnosis{e.Causes, e.Warnings} {
@@ -80,8 +80,8 @@ func (l *look) rank(e *controlplane.Examination, f findings, bogusAt string) {
 	}
 }
 
-// caaDiagnosis is what findings with one code say together. To let one CA issue is enough,
-// so the remedy is for the first, and the others' records are named beside it.
+// caaDiagnosis combines the findings with one code. Authorizing one CA is enough, so the fix is for
+// the first CA and lists the records for the others.
 func caaDiagnosis(code string, findings []controlplane.CAAFinding) (controlplane.Diagnosis, bool) {
 	var d controlplane.Diagnosis
 	var others []string
@@ -93,12 +93,12 @@ func caaDiagnosis(code string, findings []controlplane.CAAFinding) (controlplane
 		case code == controlplane.CauseCAAForbids:
 			others = append(others, f.CA)
 			if len(f.Add) > 0 {
-				d.Fix += "\nTo let " + f.CA + " issue: " + strings.Join(f.Add, " and ")
+				d.Fix += "\nTo authorize " + f.CA + ": " + strings.Join(f.Add, " and ")
 			}
 		}
 	}
 	if len(others) > 0 {
-		d.Summary += " Nor do they let " + strings.Join(others, ", ") + " issue."
+		d.Summary += " They do not authorize " + strings.Join(others, ", ") + " either."
 	}
 	return d, d.Code != ""
 }

@@ -7,18 +7,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// dnsHost is a company that runs name servers, and how its forms call the parts of a
-// record.
+// dnsHost is a company that runs name servers, and the labels of its form for records.
 type dnsHost struct {
 	name     string
-	servers  []string // ends of its name servers' names; "*" in one stands for anything within a label
-	hostForm string   // what its form calls the owner name, which it takes without the zone
-	value    string   // what it calls the target
-	dot      bool     // the value must end in a dot, or the zone is appended
+	servers  []string // suffixes of its name servers' names; "*" matches any characters within a label
+	hostForm string   // label of the owner name, which is entered without the zone
+	value    string   // label of the target
+	dot      bool     // the value must end with a dot, or the host appends the zone
 	hint     string
 }
 
-// dnsHosts is the table of those that are recognised. The first that fits is taken.
+// dnsHosts lists the known hosts. The first match applies.
 var dnsHosts = [...]dnsHost{
 	{name: "Cloudflare", servers: []string{"ns.cloudflare.com", "foundationdns.com", "foundationdns.net", "foundationdns.org"},
 		hostForm: "Name", value: "Target", hint: `Set the proxy status to "DNS only".`},
@@ -52,11 +51,11 @@ var dnsHosts = [...]dnsHost{
 	{name: "Alibaba Cloud DNS", servers: []string{"alidns.com", "hichina.com"}, hostForm: "Host", value: "Value"},
 	{name: "DNSPod", servers: []string{"dnspod.net", "dnspod.com"}, hostForm: "Host", value: "Value"},
 	{name: "the playground DNS", servers: []string{"playground.test"}, hostForm: "Name", value: "Values",
-		hint: "The playground takes the full name, on its page or by PUT /records."},
+		hint: "The playground expects the full name, on its page or in PUT /records."},
 }
 
-// hostOf recognises who runs a zone by its name servers. All of them must be one's: a zone
-// at two hosts has to be changed at both.
+// hostOf returns the host of a zone by its name servers. All of them must belong to it, because a
+// zone at two hosts must be changed at both.
 func hostOf(servers []string) (dnsHost, bool) {
 	if len(servers) == 0 {
 		return dnsHost{}, false
@@ -84,31 +83,31 @@ func (h dnsHost) runs(server string) bool {
 	return false
 }
 
-// matchEnd reports whether the last labels are those of a pattern.
+// matchEnd reports whether the last labels match a pattern.
 func matchEnd(labels, pattern []string) bool {
 	if len(labels) < len(pattern) {
 		return false
 	}
 	for i, p := range pattern {
 		have := labels[len(labels)-len(pattern)+i]
-		begin, wild := strings.CutSuffix(p, "*")
-		if have != p && (!wild || !strings.HasPrefix(have, begin)) {
+		prefix, wild := strings.CutSuffix(p, "*")
+		if have != p && (!wild || !strings.HasPrefix(have, prefix)) {
 			return false
 		}
 	}
 	return true
 }
 
-// place is where a record belongs: the zone, and how its host calls the name.
+// place is where to create a record: the zone, and the name as its host expects it.
 type place struct {
 	dnsHost
-	known    bool   // the host is recognised
-	at       string // " at Cloudflare"; empty where nothing is known of the host
-	zone     string // for people
-	relative string // the name without the zone; "@" for the zone's own
+	known    bool   // the host is known
+	at       string // " at Cloudflare"; empty if the name servers are unknown
+	zone     string // for display
+	relative string // the name without the zone; "@" for the zone's apex
 }
 
-func (l *look) placeOf(z zone, name string) place {
+func (l *lookup) placeOf(z zone, name string) place {
 	apex := z.apex
 	if apex == "" || !dns.IsSubDomain(apex, name) {
 		apex = registrable(name)
@@ -122,16 +121,16 @@ func (l *look) placeOf(z zone, name string) place {
 	case p.known:
 		p.at = " at " + p.dnsHost.name
 	case len(z.servers) > 0:
-		p.at = " at the DNS host that runs " + joined(z.servers)
+		p.at = " at the DNS host with the name servers " + joined(z.servers)
 	}
 	return p
 }
 
-// create tells to create the record, as the rest of a sentence.
-func (l *look) create(z zone) string { return l.instruct("create this record", z) }
+// create returns the instruction to create the record, as the rest of a sentence.
+func (l *lookup) create(z zone) string { return l.instruct("create this record", z) }
 
-// instruct tells to do something with the CNAME, where, and the record to copy.
-func (l *look) instruct(what string, z zone) string {
+// instruct returns an instruction for the CNAME: what to do, where, and the record to copy.
+func (l *lookup) instruct(what string, z zone) string {
 	p := l.placeOf(z, l.challenge)
 	nameField, valueField, value := "Name", "Value", display(l.target)
 	if p.known {
@@ -143,7 +142,7 @@ func (l *look) instruct(what string, z zone) string {
 	text := fmt.Sprintf("%s%s in the zone %s:\n  Type: CNAME\n  %s: %s (in full: %s)\n  %s: %s\n  TTL: 300",
 		what, p.at, p.zone, nameField, p.relative, display(l.challenge), valueField, value)
 	if !p.known {
-		text += "\nWhere the form takes full names, give the full name; where the host appends the zone to values, end the value with a dot."
+		text += "\nIf the form expects full names, enter the full name. If the host appends the zone to values, end the value with a dot."
 	}
 	if p.hint != "" {
 		text += "\n" + p.hint
@@ -151,9 +150,9 @@ func (l *look) instruct(what string, z zone) string {
 	return text
 }
 
-// instructCAA tells to add CAA records at a name, each as zone files have it and as forms
-// ask for it.
-func (l *look) instructCAA(what string, z zone, name string, add []caaProperty) string {
+// instructCAA returns an instruction to add CAA records at a name, each in zone-file form and as
+// form fields.
+func (l *lookup) instructCAA(what string, z zone, name string, add []caaProperty) string {
 	p := l.placeOf(z, name)
 	nameField := "Name"
 	if p.known {

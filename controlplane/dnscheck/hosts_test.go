@@ -18,7 +18,7 @@ func TestHostOf(t *testing.T) {
 		{[]string{"hydrogen.ns.hetzner.com.", "helium.ns.hetzner.de."}, "Hetzner"},
 		{[]string{"ns-1.gandi.net."}, "Gandi"},
 		{[]string{"ns1.vercel-dns.com."}, "Vercel"},
-		{[]string{"ada.ns.cloudflare.com.", "ns1.digitalocean.com."}, ""}, // two hosts: to be changed at both
+		{[]string{"ada.ns.cloudflare.com.", "ns1.digitalocean.com."}, ""}, // two hosts: both must be changed
 		{[]string{"ns1.evilns.cloudflare.com.example.net."}, ""},
 		{[]string{"notgandi.net."}, ""},
 		{[]string{"ns1.example.net."}, ""},
@@ -26,7 +26,7 @@ func TestHostOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if h, ok := hostOf(tt.servers); h.name != tt.want || ok != (tt.want != "") {
-			t.Errorf("%v: %q, want %q", tt.servers, h.name, tt.want)
+			t.Errorf("hostOf(%v) = %q, want %q", tt.servers, h.name, tt.want)
 		}
 	}
 }

@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// knownIdentities are the issuer domain names by which CAs say that they are meant in CAA
-// records, for those whose directory does not say so itself. The first is the one to
-// propose.
+// knownIdentities are the issuer domain names of CAs whose directory does not list them. The first
+// one is proposed in fixes.
 var knownIdentities = [...]struct {
-	host   string // of the directory URL, or its end
+	host   string // of the directory URL, or its parent domain
 	issuer []string
 }{
 	{"letsencrypt.org", []string{"letsencrypt.org"}},
@@ -26,8 +25,8 @@ var knownIdentities = [...]struct {
 	{"godaddy.com", []string{"godaddy.com", "starfieldtech.com"}},
 }
 
-// Identities returns the issuer domain names (RFC 8659 §4.2) of the CA with this ACME
-// directory, the one to propose first; nil where it is not a well-known one.
+// Identities returns the issuer domain names (RFC 8659 §4.2) of the CA with this ACME directory,
+// the proposed one first. It returns nil for an unknown CA.
 func Identities(directoryURL string) []string {
 	u, err := url.Parse(directoryURL)
 	if err != nil {

@@ -9,22 +9,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// reply is what came of a question. Both fields are set where a name server answered that
-// is not authoritative.
+// reply is the result of a query. Both fields are set if a name server answered that is not
+// authoritative.
 type reply struct {
 	msg *dns.Msg
 	err error
 }
 
-// usable reports whether the reply says that there is something or that there is nothing.
+// usable reports whether the reply shows that records exist or that they do not.
 func (r reply) usable() bool {
 	return r.err == nil && r.msg != nil && (r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError)
 }
 
-// nxdomain reports whether the name does not exist at all.
+// nxdomain reports whether the name does not exist.
 func (r reply) nxdomain() bool { return r.usable() && r.msg.Rcode == dns.RcodeNameError }
 
-// records returns the records of one type that stand at a name itself.
+// records returns the records of one type at the name itself.
 func (r reply) records(name string, t uint16) []dns.RR {
 	if r.msg == nil {
 		return nil
@@ -38,7 +38,7 @@ func (r reply) records(name string, t uint16) []dns.RR {
 	return out
 }
 
-// cname returns where a name leads, canonical, or "".
+// cname returns the target of the name's CNAME in canonical form, or "".
 func (r reply) cname(name string) string {
 	for _, rr := range r.records(name, dns.TypeCNAME) {
 		return dns.CanonicalName(rr.(*dns.CNAME).Target)
@@ -59,8 +59,8 @@ func (r reply) soa() *dns.SOA {
 	return nil
 }
 
-// negativeTTL is how long a cache may go on to give this negative answer (RFC 2308 §5), or
-// zero where it does not say.
+// negativeTTL returns how long a cache may keep this negative answer (RFC 2308 §5), or 0 if it does
+// not contain that time.
 func (r reply) negativeTTL() time.Duration {
 	soa := r.soa()
 	if soa == nil {
@@ -69,7 +69,7 @@ func (r reply) negativeTTL() time.Duration {
 	return time.Duration(min(soa.Hdr.Ttl, soa.Minttl)) * time.Second
 }
 
-// ttl is the time to live of the records at a name, or zero where there is none.
+// ttl returns the TTL of the records at a name, or 0 if they are missing.
 func (r reply) ttl(name string, t uint16) time.Duration {
 	for _, rr := range r.records(name, t) {
 		return time.Duration(rr.Header().Ttl) * time.Second
@@ -77,7 +77,7 @@ func (r reply) ttl(name string, t uint16) time.Duration {
 	return 0
 }
 
-// extendedError returns what a server adds to a failure (RFC 8914), or "".
+// extendedError returns a server's explanation of a failure (RFC 8914), or "".
 func extendedError(m *dns.Msg) string {
 	opt := m.IsEdns0()
 	if opt == nil || m.Rcode == dns.RcodeSuccess {

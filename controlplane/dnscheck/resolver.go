@@ -2,6 +2,7 @@ package dnscheck
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,27 +16,23 @@ import (
 
 const dnsMessageType = "application/dns-message" // RFC 8484 §6
 
-// errUnreadable is that a resolver's answer is no DNS message, or has a record that is
-// malformed in itself. CAs cannot read that either.
-var errUnreadable = errors.New("its answer cannot be read")
+// errUnreadable means that a resolver's answer is not a DNS message or contains a malformed record.
+// CAs cannot parse such an answer either.
+var errUnreadable = errors.New("malformed answer")
 
-// httpStatusError is a resolver's HTTP status that is not 200.
+// httpStatusError is an HTTP status of a resolver other than 200.
 type httpStatusError int
 
-func (e httpStatusError) Error() string { return fmt.Sprintf("it answered HTTP %d", int(e)) }
+func (e httpStatusError) Error() string { return fmt.Sprintf("returned HTTP %d", int(e)) }
 
 func resolverSource(client *http.Client, r Resolver) source {
-	s := source{label: r.Name, address: r.URL, exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	return source{label: cmp.Or(r.Name, r.URL), address: r.URL, exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 		return askDoH(ctx, client, r.URL, q)
 	}}
-	if s.label == "" {
-		s.label = r.URL
-	}
-	return s
 }
 
-// askDoH asks by POST, so that no cache on the way answers in the resolver's place, and
-// with the id 0 (RFC 8484 §4.1).
+// askDoH queries by POST, so that no HTTP cache answers instead of the resolver, and with the ID 0
+// (RFC 8484 §4.1).
 func askDoH(ctx context.Context, client *http.Client, url string, q *dns.Msg) (*dns.Msg, error) {
 	q.Id = 0
 	raw, err := q.Pack()
@@ -54,11 +51,11 @@ func askDoH(ctx context.Context, client *http.Client, url string, q *dns.Msg) (*
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		_, _ = io.CopyN(io.Discard, resp.Body, 4096) // the connection can be used again
+		_, _ = io.CopyN(io.Discard, resp.Body, 4096) // allows reuse of the connection
 		return nil, httpStatusError(resp.StatusCode)
 	}
 	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != dnsMessageType {
-		return nil, fmt.Errorf("dnscheck: %s answered with the type %q", url, resp.Header.Get("Content-Type"))
+		return nil, fmt.Errorf("dnscheck: %s returned the content type %q", url, resp.Header.Get("Content-Type"))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, math.MaxUint16+1))
 	if err != nil {
@@ -69,10 +66,10 @@ func askDoH(ctx context.Context, client *http.Client, url string, q *dns.Msg) (*
 		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	if !m.Response || m.Id != 0 {
-		return nil, errors.New("dnscheck: " + url + " did not send a response")
+		return nil, fmt.Errorf("dnscheck: %s returned a message that is not a response", url)
 	}
 	if m.Rcode == dns.RcodeRefused {
-		return nil, errors.New("dnscheck: " + url + " refuses to answer us")
+		return nil, fmt.Errorf("dnscheck: %s answered REFUSED", url)
 	}
 	return m, nil
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 )
 
-// TestResolverTalksRubbish shows that what is not an answer to the question proves nothing:
-// each of these would be "ok" or "missing" if it were believed.
-func TestResolverTalksRubbish(t *testing.T) {
+// TestResolverReturnsInvalidAnswers checks that an invalid answer is not used as evidence. Each of
+// these would be "ok" or "missing" otherwise.
+func TestResolverReturnsInvalidAnswers(t *testing.T) {
 	t.Parallel()
 	reply := func(change func(*dns.Msg)) func([]byte) (string, []byte) {
 		return func(raw []byte) (string, []byte) {
@@ -46,18 +46,18 @@ func TestResolverTalksRubbish(t *testing.T) {
 		"no question":      reply(func(m *dns.Msg) { m.Question = nil }),
 		"refused":          reply(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeRefused, nil }),
 	}
-	for what, rubbish := range tests {
+	for what, invalid := range tests {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			srv := serveDoH(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				raw, _ := io.ReadAll(r.Body)
-				contentType, body := rubbish(raw)
+				contentType, body := invalid(raw)
 				w.Header().Set("Content-Type", contentType)
 				_, _ = w.Write(body)
 			}))
 			d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}}, HTTPClient: srv.Client(), Timeout: time.Second})
 			if got := delegation(t, d, "example.com"); got.Code != controlplane.CauseResolverUnreachable || !got.Transient() {
-				t.Errorf("%s: %s", got.Code, got.Observed)
+				t.Errorf("Delegation = %s, want resolver-unreachable (observed: %s)", got.Code, got.Observed)
 			}
 		})
 	}

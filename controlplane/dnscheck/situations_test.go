@@ -10,26 +10,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 )
 
-// situation is a world of DNS, and what an examination has to say of it.
+// situation is a state of the DNS with the expected examination.
 type situation struct {
 	what      string
 	domain    string // example.com
 	wildcard  bool
 	cas       []dnscheck.CAIdentity // bothCAs
 	resolvers []view
-	servers   []view // not asked where empty
+	servers   []view // not queried if empty
 
-	code    string   // of the first cause
-	say     []string // what its summary, observed or fix has
-	until   time.Time
-	dnssec  string   // not looked at where empty
-	allowed []string // CAs; not looked at where nil
-	warns   string   // code of the first warning; empty is none
+	code     string   // of the first cause
+	contains []string // parts of its summary, observed, or fix
+	until    time.Time
+	dnssec   string   // not checked if empty
+	allowed  []string // CAs; not checked if nil
+	warns    string   // code of the first warning; empty without warnings
 }
 
 const (
 	account = "https://acme.test/acct/1"
-	// fineAt is the right record at the challenge name of example.com.
+	// fineAt is the correct record at the challenge name of example.com.
 	fineAt = "_acme-challenge.example.com. 300 IN CNAME " + target + "."
 )
 
@@ -38,7 +38,7 @@ var bothCAs = []dnscheck.CAIdentity{
 	{Name: "zerossl", DirectoryURL: "https://acme.zerossl.com/v2/DV90"},
 }
 
-// zone is the world without the record: example.com at Cloudflare, with two name servers.
+// zone is the DNS without the record: example.com at Cloudflare, with two name servers.
 var zone = view{apex: "example.com.", negTTL: 60, records: []string{
 	"example.com. 300 IN NS ada.ns.cloudflare.com.", "example.com. 300 IN NS bob.ns.cloudflare.com.",
 	"ada.ns.cloudflare.com. 300 IN A 192.0.2.1", "bob.ns.cloudflare.com. 300 IN A 192.0.2.2",
@@ -47,7 +47,7 @@ var zone = view{apex: "example.com.", negTTL: 60, records: []string{
 
 func two(v view) []view { return []view{v, v} }
 
-// TestSituations examines every situation over the wire.
+// TestSituations examines every situation with real DNS messages.
 func TestSituations(t *testing.T) {
 	t.Parallel()
 	var met []string
@@ -65,7 +65,7 @@ func TestSituations(t *testing.T) {
 		controlplane.CauseDNSSECBogus, controlplane.CauseResolverUnreachable, controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
 	} {
 		if !slices.Contains(met, code) {
-			t.Errorf("no situation has the code %s", code)
+			t.Errorf("no situation covers the code %s", code)
 		}
 	}
 }
@@ -83,35 +83,35 @@ func (tt situation) run(t *testing.T) {
 	}
 	got := e.Cause()
 	if got.Code != tt.code || !got.Until.Equal(tt.until) || e.OK() != (tt.code == controlplane.CauseOK) {
-		t.Errorf("code is %s until %s, want %s until %s", got.Code, got.Until, tt.code, tt.until)
+		t.Errorf("Cause() = %s until %s, want %s until %s", got.Code, got.Until, tt.code, tt.until)
 	}
 	text := strings.Join([]string{got.Summary, got.Observed, got.Fix}, "\n")
-	for _, s := range tt.say {
+	for _, s := range tt.contains {
 		if !strings.Contains(text, s) {
-			t.Errorf("it does not say %q", s)
+			t.Errorf("Cause() = %q, want it to contain %q", text, s)
 		}
 	}
 	if tt.dnssec != "" && e.DNSSEC != tt.dnssec {
-		t.Errorf("DNSSEC is %s, want %s", e.DNSSEC, tt.dnssec)
+		t.Errorf("DNSSEC = %s, want %s", e.DNSSEC, tt.dnssec)
 	}
 	if tt.allowed != nil && !slices.Equal(e.Allowed(), tt.allowed) {
-		t.Errorf("allowed are %v, want %v", e.Allowed(), tt.allowed)
+		t.Errorf("Allowed() = %v, want %v", e.Allowed(), tt.allowed)
 	}
 	warns := ""
 	if len(e.Warnings) > 0 {
 		warns = e.Warnings[0].Code
 	}
 	if warns != tt.warns {
-		t.Errorf("the warning is %q, want %q", warns, tt.warns)
+		t.Errorf("first warning = %q, want %q", warns, tt.warns)
 	}
 	for _, d := range slices.Concat([]controlplane.Diagnosis{e.Delegation}, e.Causes, e.Warnings) {
 		if d.Summary == "" || d.Observed == "" || d.Expected == "" || (d.Fix == "") != d.OK() || len(d.Evidence) == 0 || !d.CheckedAt.Equal(noon) {
-			t.Errorf("something is not filled in: %+v", d)
+			t.Errorf("Diagnosis = %+v, want every field set", d)
 		}
 	}
 	for _, f := range e.CAA {
 		if f.Summary == "" || (f.Fix == "") != f.Allowed || f.Allowed != (f.Code == controlplane.CauseOK) || (f.FoundAt == "") != (len(f.Records) == 0) {
-			t.Errorf("something is not filled in: %+v", f)
+			t.Errorf("CAAFinding = %+v, want consistent fields", f)
 		}
 	}
 	if t.Failed() || testing.Verbose() {

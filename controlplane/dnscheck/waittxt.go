@@ -16,28 +16,28 @@ import (
 const (
 	firstPoll   = 5 * time.Millisecond
 	longestPoll = 250 * time.Millisecond
-	pollTimeout = 500 * time.Millisecond // of one question; a lost packet costs no more
+	pollTimeout = 500 * time.Millisecond // of one query; limits the delay of a lost packet
 )
 
-// WaitTXT returns when every one of servers (host:port, UDP) answers all of values for TXT
-// at name; others may stand beside them. It asks again and again until ctx ends: the error
-// then wraps ctx's and names the servers that did not, and what each said last. No servers
-// at all is an error, as nobody would have been asked.
+// WaitTXT returns when each of servers (host:port, UDP) serves all of values as TXT records at
+// name, possibly besides others. It repeats its queries until ctx is done. The error then wraps
+// ctx's error and contains the last result of each server that does not serve them. Without servers
+// it returns an error, because the values would be unchecked.
 func WaitTXT(ctx context.Context, servers []string, name string, values []string) error {
 	if len(servers) == 0 {
 		return errors.New("dnscheck: no name servers to wait for")
 	}
 	if _, ok := dns.IsDomainName(name); !ok || name == "" {
-		return fmt.Errorf("dnscheck: %q is no domain name", name)
+		return fmt.Errorf("dnscheck: invalid domain name %q", name)
 	}
-	said := make([]string, len(servers)) // empty once it answers
+	problems := make([]string, len(servers)) // empty for servers that serve the values
 	var wg sync.WaitGroup
 	for i, server := range servers {
-		wg.Go(func() { said[i] = waitServer(ctx, server, dns.Fqdn(name), values) })
+		wg.Go(func() { problems[i] = waitServer(ctx, server, dns.Fqdn(name), values) })
 	}
 	wg.Wait()
 	var missing []string
-	for i, s := range said {
+	for i, s := range problems {
 		if s != "" {
 			missing = append(missing, servers[i]+" "+s)
 		}
@@ -45,50 +45,50 @@ func WaitTXT(ctx context.Context, servers []string, name string, values []string
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("dnscheck: not all values for TXT at %s are answered: %s: %w", display(name), strings.Join(missing, "; "), context.Cause(ctx))
+	return fmt.Errorf("dnscheck: TXT values at %s are not served: %s: %w", display(name), strings.Join(missing, "; "), context.Cause(ctx))
 }
 
-// waitServer returns "" when the server answers, and what it said last when ctx ends.
+// waitServer returns "" when the server serves the values, or its last problem when ctx is done.
 func waitServer(ctx context.Context, server, name string, values []string) string {
-	said := "did not answer yet"
+	problem := "did not answer yet"
 	for pause := firstPoll; ; pause = min(pause*3/2, longestPoll) {
 		if ctx.Err() != nil {
-			return said
+			return problem
 		}
-		last, cut := askTXT(ctx, server, name, values)
+		last, canceled := askTXT(ctx, server, name, values)
 		if last == "" {
 			return ""
 		}
-		if !cut {
-			said = last
+		if !canceled {
+			problem = last
 		}
 		select {
 		case <-ctx.Done():
-			return said
+			return problem
 		case <-time.After(pause):
 		}
 	}
 }
 
-// askTXT asks once. It returns "" where all values are answered, and whether ctx cut the
-// question short, so that it says nothing about the server.
-func askTXT(ctx context.Context, server, name string, values []string) (said string, cut bool) {
+// askTXT sends one query. It returns "" if all values are served. canceled reports that ctx
+// interrupted the query, so that the result does not concern the server.
+func askTXT(ctx context.Context, server, name string, values []string) (problem string, canceled bool) {
 	q := new(dns.Msg)
 	q.SetQuestion(name, dns.TypeTXT)
 	q.RecursionDesired = false
 	q.SetEdns0(udpSize, false)
 	bounded, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	began := time.Now()
+	start := time.Now()
 	r, err := exchange(bounded, new(net.Dialer).DialContext, server, q)
 	if err != nil {
-		// A socket's deadline may pass just before ctx says that it is done.
+		// A socket's deadline may pass just before ctx is done.
 		var netErr net.Error
-		short := errors.As(err, &netErr) && netErr.Timeout() && time.Since(began) < pollTimeout
+		short := errors.As(err, &netErr) && netErr.Timeout() && time.Since(start) < pollTimeout
 		return "did not answer (" + err.Error() + ")", short || ctx.Err() != nil
 	}
 	if r.Rcode != dns.RcodeSuccess {
-		return "said " + dns.RcodeToString[r.Rcode], false
+		return "answered " + dns.RcodeToString[r.Rcode], false
 	}
 	var have []string
 	for _, rr := range (reply{msg: r}).records(dns.CanonicalName(name), dns.TypeTXT) {
@@ -96,7 +96,7 @@ func askTXT(ctx context.Context, server, name string, values []string) (said str
 	}
 	for _, v := range values {
 		if !slices.Contains(have, v) {
-			return fmt.Sprintf("answers %d of other values, not %q", len(have), v), false
+			return fmt.Sprintf("serves %d values, but not %q", len(have), v), false
 		}
 	}
 	return "", false

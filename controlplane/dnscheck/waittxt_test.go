@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 )
 
-// countdown answers like before until it was asked so often, and like after from then on.
+// countdown answers like before until it has received n queries, and like after from then on.
 func countdown(n int32, before, after view) dns.Handler {
 	var asked atomic.Int32
 	return dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
@@ -31,21 +31,21 @@ func TestWaitTXT(t *testing.T) {
 	both := one.with(target + `. 1 IN TXT "two"`)
 	nothing, fails, silent := view{}, view{rcode: dns.RcodeServerFailure}, view{silent: true}
 	tests := []struct {
-		what    string
-		servers []dns.Handler
-		say     []string // in the error; none where it succeeds
+		what     string
+		servers  []dns.Handler
+		contains []string // parts of the error; empty on success
 	}{
 		{what: "at once", servers: []dns.Handler{both, both}},
-		{what: "others beside them", servers: []dns.Handler{both.with(target + `. 1 IN TXT "three"`)}},
-		{what: "one comes later", servers: []dns.Handler{both, countdown(5, nothing, both)}},
-		{what: "second value comes later", servers: []dns.Handler{countdown(3, one, both)}},
+		{what: "besides other values", servers: []dns.Handler{both.with(target + `. 1 IN TXT "three"`)}},
+		{what: "one server is later", servers: []dns.Handler{both, countdown(5, nothing, both)}},
+		{what: "second value is later", servers: []dns.Handler{countdown(3, one, both)}},
 		{what: "after failures", servers: []dns.Handler{countdown(3, fails, both)}},
 		{what: "after silence", servers: []dns.Handler{countdown(1, silent, both)}},
 		{what: "over TCP", servers: []dns.Handler{view{records: both.records, noUDP: true}}},
-		{what: "never there", servers: []dns.Handler{both, nothing}, say: []string{"NXDOMAIN"}},
-		{what: "one value only", servers: []dns.Handler{one}, say: []string{`not "two"`}},
-		{what: "fails", servers: []dns.Handler{fails, both}, say: []string{"SERVFAIL"}},
-		{what: "silent", servers: []dns.Handler{silent}, say: []string{"did not answer"}},
+		{what: "never served", servers: []dns.Handler{both, nothing}, contains: []string{"NXDOMAIN"}},
+		{what: "one value only", servers: []dns.Handler{one}, contains: []string{`not "two"`}},
+		{what: "fails", servers: []dns.Handler{fails, both}, contains: []string{"SERVFAIL"}},
+		{what: "silent", servers: []dns.Handler{silent}, contains: []string{"did not answer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.what, func(t *testing.T) {
@@ -55,24 +55,24 @@ func TestWaitTXT(t *testing.T) {
 				addrs = append(addrs, serveDNS(t, h))
 			}
 			limit := 20 * time.Second
-			if len(tt.say) > 0 {
+			if len(tt.contains) > 0 {
 				limit = time.Second
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			err := dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"})
-			if len(tt.say) == 0 {
+			if len(tt.contains) == 0 {
 				if err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
 			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatalf("error is %v", err)
+				t.Fatalf("WaitTXT error = %v, want an error: %v", err, len(tt.contains) > 0)
 			}
-			for _, s := range tt.say {
+			for _, s := range tt.contains {
 				if !strings.Contains(err.Error(), s) {
-					t.Errorf("%q does not say %q", err, s)
+					t.Errorf("WaitTXT error = %q, want it to contain %q", err, s)
 				}
 			}
 		})
@@ -82,7 +82,7 @@ func TestWaitTXT(t *testing.T) {
 func TestWaitTXTNeedsServers(t *testing.T) {
 	t.Parallel()
 	if err := dnscheck.WaitTXT(t.Context(), nil, target, []string{"one"}); err == nil {
-		t.Error("waiting for no server at all succeeded")
+		t.Error("WaitTXT without servers = nil error, want an error")
 	}
 }
 
@@ -93,7 +93,7 @@ func TestWaitTXTNamesTheServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	err := dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
-	if err == nil || !strings.Contains(err.Error(), bad+" said NXDOMAIN") || strings.Contains(err.Error(), good) {
-		t.Errorf("error is %v", err)
+	if err == nil || !strings.Contains(err.Error(), bad+" answered NXDOMAIN") || strings.Contains(err.Error(), good) {
+		t.Errorf("WaitTXT error = %v, want it to name only %s", err, bad)
 	}
 }

@@ -20,34 +20,34 @@ import (
 
 const target = "abc234.acme.dcvaas-verify.com"
 
-// silence is how long a server that says nothing is waited for.
+// silence is how long a silent server delays a test.
 const silence = 800 * time.Millisecond
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// view is what one server of the test's world answers.
+// view configures the answers of one server in a test.
 type view struct {
-	records []string // of zone files; "@" at the beginning of none
-	apex    string   // owner of the SOA in negative answers; empty sends none
+	records []string // in zone-file form, with full names
+	apex    string   // owner of the SOA in negative answers; if empty, they have none
 	negTTL  uint32
-	rcode   int // answered to everything, unless 0
+	rcode   int // of every answer, unless 0
 	bogus   bool
 	ede     string
 	silent  bool
 	status  int // HTTP status of a resolver, unless 0
 	notAA   bool
 	noUDP   bool   // truncates over UDP
-	failAt  string // begin of names that it answers SERVFAIL to
+	failAt  string // prefix of names that are answered with SERVFAIL
 
-	failOn   uint16   // type of questions that it answers SERVFAIL to
-	bogusOn  uint16   // type of questions whose answers do not verify
-	silentOn uint16   // type of questions that it does not answer
-	code     uint16   // of the extended error with failures, unless 0
-	signed   bool     // what it answers verifies
-	validate bool     // a resolver that validates: the root verifies
-	refer    []string // NS records of zones below, which are others'
-	shout    bool     // gives names back in upper case, however they were asked
-	extra    []dns.RR // answered to CAA questions at the domain example.com
+	failOn   uint16   // type of queries that are answered with SERVFAIL
+	bogusOn  uint16   // type of queries whose answers have invalid signatures
+	silentOn uint16   // type of queries that are not answered
+	code     uint16   // of the extended error in failures, unless 0
+	signed   bool     // its answers have valid signatures
+	validate bool     // it is a validating resolver: the root is secure
+	refer    []string // NS records of delegated zones
+	shout    bool     // returns names in upper case
+	extra    []dns.RR // of answers to CAA queries for example.com
 }
 
 // with returns the view with more records.
@@ -126,7 +126,7 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	return m
 }
 
-// chase adds what stands where the CNAMEs of the answer lead.
+// chase adds the records at the targets of the answer's CNAMEs.
 func (v view) chase(m *dns.Msg, qtype uint16) {
 	if qtype == dns.TypeCNAME || len(m.Answer) == 0 {
 		return
@@ -151,7 +151,7 @@ func record(s string) dns.RR {
 	return rr
 }
 
-// ServeDNS makes a view a name server.
+// ServeDNS implements dns.Handler: the view is a name server.
 func (v view) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	if v.silent || v.silentOn == r.Question[0].Qtype {
 		return
@@ -163,7 +163,7 @@ func (v view) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	_ = w.WriteMsg(m)
 }
 
-// ServeHTTP makes a view a resolver (RFC 8484).
+// ServeHTTP implements http.Handler: the view is a resolver (RFC 8484).
 func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(r.Body)
 	if v.silent {
@@ -172,7 +172,7 @@ func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := new(dns.Msg)
 	if err := q.Unpack(raw); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/dns-message" || q.Id != 0 || !q.RecursionDesired {
-		http.Error(w, "no query by RFC 8484", http.StatusBadRequest)
+		http.Error(w, "not an RFC 8484 query", http.StatusBadRequest)
 		return
 	}
 	if v.silentOn == q.Question[0].Qtype {
@@ -219,21 +219,21 @@ func serveDNS(t *testing.T, h dns.Handler) string {
 func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that a quicker answer cuts short
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // drops errors of handshakes that a faster answer cancels
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return srv
 }
 
-// doctor returns a Doctor whose world is these resolvers, and name servers at 192.0.2.1,
-// 192.0.2.2 and so on.
+// doctor returns a Doctor that queries these resolvers, and name servers at 192.0.2.1, 192.0.2.2,
+// and so on.
 func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	t.Helper()
 	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second, Now: func() time.Time { return noon }}
 	for i, v := range resolvers {
 		srv := serveDoH(t, v)
 		if i == 0 {
-			cfg.HTTPClient = srv.Client() // all of them have httptest's certificate
+			cfg.HTTPClient = srv.Client() // all servers use httptest's certificate
 		}
 		if v.silent || v.silentOn != 0 {
 			cfg.Timeout = silence

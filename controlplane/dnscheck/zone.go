@@ -9,33 +9,33 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// zone is where a domain's records are kept.
+// zone is the zone that contains a domain's records.
 type zone struct {
-	apex    string   // canonical; a guess where known is false
+	apex    string   // canonical; a guess if known is false
 	servers []string // of its NS records, sorted
 	known   bool
-	missing bool // there is no such zone: the name is not delegated by its registry
+	missing bool // the zone does not exist: the name is not delegated by its registry
 }
 
-// theZone returns the domain's zone, which is looked for once.
-func (l *look) theZone(ctx context.Context) zone {
+// domainZone returns the domain's zone and finds it on the first call.
+func (l *lookup) domainZone(ctx context.Context) zone {
 	l.zoneOnce.Do(func() { l.zone = l.findZone(ctx) })
 	return l.zone
 }
 
-// zoneServers returns the name servers of the domain's zone; none where they are not asked.
-func (l *look) zoneServers(ctx context.Context) []source {
+// zoneServers returns the name servers of the domain's zone, or none if they are not queried.
+func (l *lookup) zoneServers(ctx context.Context) []source {
 	if !l.askAuthority {
 		return nil
 	}
-	l.serversOnce.Do(func() { l.servers = l.authorities(ctx, l.theZone(ctx)) })
+	l.serversOnce.Do(func() { l.servers = l.authorities(ctx, l.domainZone(ctx)) })
 	return l.servers
 }
 
-// subZone returns the name servers to which the challenge name itself is delegated, sorted;
-// none where it is not. A name server of the zone shows it by a referral, even where those
-// it refers to are lame, and a resolver by the SOA of a negative answer.
-func (l *look) subZone(ctx context.Context, f findings) []string {
+// subZone returns the name servers to which the challenge name itself is delegated, sorted, or none
+// if it is not delegated. A name server of the zone shows the delegation by a referral, even if the
+// servers it refers to are lame. A resolver shows it by the SOA of a negative answer.
+func (l *lookup) subZone(ctx context.Context, f findings) []string {
 	var found []string
 	add := func(rrs []dns.RR) {
 		for _, rr := range rrs {
@@ -59,9 +59,9 @@ func (l *look) subZone(ctx context.Context, f findings) []string {
 	return found
 }
 
-// findZone climbs from the domain to the apex of its zone by asking the resolvers for NS.
-// A negative answer's SOA says where the apex is (RFC 2308 §2).
-func (l *look) findZone(ctx context.Context) zone {
+// findZone finds the apex of the domain's zone by NS queries to the resolvers, from the domain
+// upwards. The SOA of a negative answer contains the apex (RFC 2308 §2).
+func (l *lookup) findZone(ctx context.Context) zone {
 	absent := false
 	for name := l.domain; !isRegistry(name); {
 		r := l.askAny(ctx, question{name: name, qtype: dns.TypeNS})

@@ -14,14 +14,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// challengeLabel is where ACME looks for a DNS-01 challenge (RFC 8555 §8.4).
+// challengeLabel precedes the domain in the name of a DNS-01 challenge (RFC 8555 §8.4).
 const challengeLabel = "_acme-challenge."
 
-// source is somebody who answers questions: a resolver, or a zone's name server.
+// source is a server that answers queries: a resolver, or a name server of a zone.
 type source struct {
-	label         string // for a sentence
-	address       string // for the evidence
-	authoritative bool   // its word counts for its own zone only
+	label         string // shown in sentences
+	address       string // shown in the evidence
+	authoritative bool   // its answers count only for its own zone
 	exchange      func(ctx context.Context, q *dns.Msg) (*dns.Msg, error)
 }
 
@@ -31,56 +31,56 @@ type question struct {
 	checkingDisabled bool // without DNSSEC validation (RFC 4035 §3.2.2)
 }
 
-// look is one examination: what is asked for, and what was answered so far. Nothing is
-// asked twice of one source.
-type look struct {
+// lookup is one check of a domain: what it queries, and the answers so far. It queries each source
+// only once per question.
+type lookup struct {
 	*Doctor
 	domain, challenge, target string // canonical FQDNs
 
 	zoneOnce, serversOnce sync.Once
-	zone                  zone     // of theZone
-	servers               []source // of zoneServers
+	zone                  zone     // result of domainZone
+	servers               []source // result of zoneServers
 
 	mu       sync.Mutex
-	asked    map[string]reply
+	replies  map[string]reply
 	evidence []controlplane.Observation
-	heard    bool // a resolver has answered something
+	answered bool // a resolver has answered a query
 }
 
-func newLook(d *Doctor, domain, target string) *look {
+func newLookup(d *Doctor, domain, target string) *lookup {
 	domain = dns.CanonicalName(domain)
-	return &look{Doctor: d, domain: domain, challenge: challengeLabel + domain, target: dns.CanonicalName(target), asked: map[string]reply{}}
+	return &lookup{Doctor: d, domain: domain, challenge: challengeLabel + domain, target: dns.CanonicalName(target), replies: map[string]reply{}}
 }
 
-// ask puts a question to one source, or returns what it said before.
-func (l *look) ask(ctx context.Context, s source, q question) reply {
-	if r, ok := l.remembered(s, q); ok {
+// ask queries one source, or returns its previous answer.
+func (l *lookup) ask(ctx context.Context, s source, q question) reply {
+	if r, ok := l.cached(s, q); ok {
 		return r
 	}
 	r := l.exchange(ctx, s, q)
-	l.remember(s, q, r)
+	l.record(s, q, r)
 	return r
 }
 
-// askAny puts a question to all resolvers at once and returns the first good answer, or a
-// bad one where there is no better.
-func (l *look) askAny(ctx context.Context, q question) reply {
+// askAny queries all resolvers concurrently and returns the first usable reply, or an unusable one
+// if every reply is unusable.
+func (l *lookup) askAny(ctx context.Context, q question) reply {
 	for _, s := range l.resolvers {
-		if r, ok := l.remembered(s, q); ok && r.usable() {
+		if r, ok := l.cached(s, q); ok && r.usable() {
 			return r
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type told struct {
+	type result struct {
 		source
 		reply
 	}
-	answers := make(chan told, len(l.resolvers))
+	answers := make(chan result, len(l.resolvers))
 	for _, s := range l.resolvers {
-		go func() { answers <- told{s, l.exchange(ctx, s, q)} }()
+		go func() { answers <- result{s, l.exchange(ctx, s, q)} }()
 	}
-	var best told
+	var best result
 	for i := range l.resolvers {
 		r := <-answers
 		if i == 0 || r.usable() || best.err != nil {
@@ -90,26 +90,26 @@ func (l *look) askAny(ctx context.Context, q question) reply {
 			break
 		}
 	}
-	l.remember(best.source, q, best.reply)
+	l.record(best.source, q, best.reply)
 	return best.reply
 }
 
-// exchange asks, within the timeout of one question.
-func (l *look) exchange(ctx context.Context, s source, q question) reply {
+// exchange sends one query, with the timeout of one query.
+func (l *lookup) exchange(ctx context.Context, s source, q question) reply {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	m := new(dns.Msg)
 	m.SetQuestion(q.name, q.qtype)
 	m.RecursionDesired = !s.authoritative
-	m.AuthenticatedData = !s.authoritative // asks whether it was validated (RFC 6840 §5.7)
+	m.AuthenticatedData = !s.authoritative // requests the validation state (RFC 6840 §5.7)
 	m.CheckingDisabled = q.checkingDisabled
 	m.SetEdns0(udpSize, false)
 	answer, err := s.exchange(ctx, m)
 	if err == nil && (len(answer.Question) != 1 || !strings.EqualFold(answer.Question[0].Name, q.name) || answer.Question[0].Qtype != q.qtype) {
-		err = errors.New("it answered another question")
+		err = errors.New("the answer is for a different question")
 	}
 	if err != nil {
-		l.log.DebugContext(ctx, "DNS question failed", "source", s.address, "name", q.name, "error", err)
+		l.log.DebugContext(ctx, "dnscheck: query failed", "source", s.address, "name", q.name, "error", err)
 		return reply{err: err}
 	}
 	r := reply{msg: answer}
@@ -119,26 +119,26 @@ func (l *look) exchange(ctx context.Context, s source, q question) reply {
 	return r
 }
 
-var errLame = errors.New("it is not authoritative for the zone")
+var errLame = errors.New("not authoritative for the zone")
 
 func (q question) key(s source) string {
 	return fmt.Sprint(s.address, "|", q.name, "|", q.qtype, "|", q.checkingDisabled)
 }
 
-func (l *look) remembered(s source, q question) (reply, bool) {
+func (l *lookup) cached(s source, q question) (reply, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, ok := l.asked[q.key(s)]
+	r, ok := l.replies[q.key(s)]
 	return r, ok
 }
 
-func (l *look) remember(s source, q question, r reply) {
+func (l *lookup) record(s source, q question, r reply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.asked[q.key(s)] = r
-	l.heard = l.heard || (r.msg != nil && !s.authoritative)
+	l.replies[q.key(s)] = r
+	l.answered = l.answered || (r.msg != nil && !s.authoritative)
 	if q.name == "." || q.qtype == dns.TypeAAAA || (q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
-		return // the root, and addresses of name servers, prove nothing about the record
+		return // the root and name servers' addresses are not evidence about the record
 	}
 	o := controlplane.Observation{Source: s.address, Name: display(q.name), Type: dns.TypeToString[q.qtype], Answer: []string{}}
 	if r.msg != nil {
@@ -155,22 +155,22 @@ func (l *look) remember(s source, q question, r reply) {
 	l.evidence = append(l.evidence, o)
 }
 
-// hasHeard reports whether a resolver has answered anything in this look.
-func (l *look) hasHeard() bool {
+// resolverAnswered reports whether a resolver has answered a query of this lookup.
+func (l *lookup) resolverAnswered() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.heard
+	return l.answered
 }
 
-// observations returns the evidence, by source, in the order of asking.
-func (l *look) observations() []controlplane.Observation {
+// observations returns the evidence, by source and in the order of the queries.
+func (l *lookup) observations() []controlplane.Observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	slices.SortStableFunc(l.evidence, func(a, b controlplane.Observation) int { return strings.Compare(a.Source, b.Source) })
 	return l.evidence
 }
 
-// plainError says what a customer may know: nothing of our own network.
+// plainError returns a description for customers, without details of the internal network.
 func plainError(err error) string {
 	if status, ok := errors.AsType[httpStatusError](err); ok {
 		return status.Error()
@@ -179,11 +179,11 @@ func plainError(err error) string {
 	case errors.Is(err, errLame), errors.Is(err, errPrivate):
 		return err.Error()
 	case timedOut(err):
-		return "no answer in time"
+		return "timed out"
 	case errors.Is(err, errUnreadable):
 		return errUnreadable.Error()
 	default:
-		return "it could not be asked"
+		return "unreachable"
 	}
 }
 
@@ -192,7 +192,7 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &netErr) && netErr.Timeout())
 }
 
-// display is a name as people write it.
+// display returns a name without its trailing dot.
 func display(name string) string {
 	if name == "." {
 		return name
