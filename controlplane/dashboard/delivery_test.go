@@ -39,7 +39,7 @@ func TestDeliveryToAHostileReceiver(t *testing.T) {
 	hook, _ := s.hook(s.org, controlplane.ActionDomainCreated)
 	s.add(s.org, "example.com")
 	d := s.attempt(hook)[0]
-	a := s.get(deliveryURL(&d)).want(http.StatusOK, "Tried again Next attempt in", "It answered 418; only 200 to 299 count.", "418 I'm a teapot", `x-evil `+script, script, "\uFFFD").
+	a := s.get(deliveryURL(&d)).want(http.StatusOK, "Tried again Next attempt in", "HTTP status 418: only 200 to 299 count as delivered.", "418 I'm a teapot", `x-evil `+script, script, "\uFFFD").
 		has("&lt;script&gt;alert(1)", "&lt;img src=x").hasNot("<script>alert", "<img src=x", `onerror="`, "hush", "\x00")
 	if n := strings.Count(a.body, "<details"); n != 2 || strings.Contains(a.body, "<details open") {
 		t.Errorf("%d parts are folded", n)
@@ -66,7 +66,7 @@ func TestRedeliver(t *testing.T) {
 		t.Error("the last attempt is not first")
 	}
 	// The attempt that succeeded is not explained by the one that did not.
-	if strings.Count(a.text, "It answered 500") != 1 {
+	if strings.Count(a.text, "HTTP status 500") != 1 {
 		t.Errorf("%s", a.text)
 	}
 }

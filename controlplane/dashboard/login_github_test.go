@@ -138,7 +138,7 @@ func TestSignInThatIsNotOurs(t *testing.T) {
 	away := s.browser()
 	back = away.atGitHub("", "&login=alice")
 	g.Stop()
-	away.get(back).want(http.StatusServiceUnavailable, "GitHub does not answer")
+	away.get(back).want(http.StatusServiceUnavailable, "GitHub is unavailable")
 	notIn(away)
 	for _, secret := range []string{"hunter2", "gho_", code} {
 		if strings.Contains(s.log.String(), secret) {

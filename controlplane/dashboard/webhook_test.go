@@ -60,7 +60,7 @@ func TestWebhookThatWasDisabled(t *testing.T) {
 	s.get(page).want(http.StatusOK, "It answered 410 Gone, so nothing is sent there any more. Enable it when it is back").has(`action="` + page + `/test"`)
 	s.post(page+"/redeliver", url.Values{"since": {time.Now().UTC().Add(-time.Hour).Format(minute)}}).want(http.StatusConflict, "The webhook is disabled", "Enable it first, with the form").hasNot("PATCH")
 	delivery := deliveryURL(&s.deliveries(hook)[0])
-	s.get(delivery).want(http.StatusOK, "It answered 410; only 200 to 299 count.", "410 Gone").hasNot(delivery + "/redeliver")
+	s.get(delivery).want(http.StatusOK, "HTTP status 410: only 200 to 299 count as delivered.", "410 Gone").hasNot(delivery + "/redeliver")
 	s.post(delivery+"/redeliver", nil).want(http.StatusConflict)
 }
 

@@ -1,6 +1,6 @@
-// Package github knows people at GitHub, or at a GitHub Enterprise Server: it sends them there
-// to sign in, learns whose account it is, and finds accounts by login. The dashboard and the
-// API call it, each by an interface of its own. It keeps no token of GitHub's, and asks for none of its users' data.
+// Package github signs users in with GitHub or a GitHub Enterprise Server and finds accounts by
+// login. The dashboard and the API call it through their own interfaces. It stores no GitHub token
+// and requests no other data of the users.
 package github
 
 import (
@@ -22,38 +22,38 @@ import (
 )
 
 const (
-	// timeout bounds each request to GitHub; somebody waits for it.
+	// timeout limits each request to GitHub, because a user waits for it.
 	timeout = 5 * time.Second
-	// maxBody is how much of an answer is read; an account has about 2 KiB.
+	// maxBody limits a response. An account has about 2 KiB.
 	maxBody = 64 << 10
-	// maxName is how many characters are kept of what an account calls itself.
+	// maxName limits the name of an account, in characters.
 	maxName = 200
 )
 
-// Client speaks to one GitHub. Its fields are set before it is used; it is safe for
-// concurrent use then.
+// Client is a client of one GitHub server. Set its fields before the first call. It is then safe
+// for concurrent use.
 type Client struct {
 	ID, Secret  string // of the OAuth app
 	WebURL      string // https://github.com
 	APIURL      string // https://api.github.com; https://HOST/api/v3 of an Enterprise Server
-	RedirectURL string // where the sign-in comes back to
+	RedirectURL string // receives the user after the sign-in
 }
 
-// AuthURL returns where to send somebody to sign in. The state comes back with them; verifier
-// is the secret of PKCE (RFC 7636), of which GitHub gets the SHA-256.
+// AuthURL returns the sign-in URL. GitHub returns state to RedirectURL. verifier is the PKCE secret
+// (RFC 7636), of which GitHub gets the SHA-256 hash.
 func (c *Client) AuthURL(state, verifier string) string {
 	return c.oauth().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("allow_signup", "true"))
 }
 
-// Exchange returns whose account a sign-in came back for. Errors: KindUnauthorized
-// "sign-in-refused" where GitHub does not accept the code, KindUnavailable
-// "github-unavailable" where it does not answer as it should.
+// Exchange returns the account of a sign-in. It returns KindUnauthorized "sign-in-refused" if
+// GitHub rejects the code, and KindUnavailable "github-unavailable" if GitHub is unreachable or its
+// response is invalid.
 func (c *Client) Exchange(ctx context.Context, code, verifier string) (controlplane.GitHubAccount, error) {
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
 	token, err := c.oauth().Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.ErrorCode != "" {
 		return controlplane.GitHubAccount{}, &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: "sign-in-refused",
-			Message: "GitHub did not confirm the sign-in.", Fix: "Sign in again. When it persists, the operator looks at the log.",
+			Message: "GitHub rejected the sign-in.", Fix: "Sign in again. If the error persists, ask the operator to check the log.",
 			Err: fmt.Errorf("github: %s", refused.ErrorCode)}
 	}
 	if err != nil {
@@ -62,13 +62,14 @@ func (c *Client) Exchange(ctx context.Context, code, verifier string) (controlpl
 	return c.account(ctx, "/user", func(r *http.Request) { token.SetAuthHeader(r) })
 }
 
-// LookUp returns the account of a login. Errors: KindInvalid "login-unknown" where GitHub knows
-// no person by it, KindUnavailable "github-unavailable" where it does not answer as it should.
+// LookUp returns the account of a login. It returns KindInvalid "login-unknown" if the login does
+// not belong to a user, and KindUnavailable "github-unavailable" if GitHub is unreachable or its
+// response is invalid.
 func (c *Client) LookUp(ctx context.Context, login string) (controlplane.GitHubAccount, error) {
 	if !controlplane.IsLogin(login) {
 		return controlplane.GitHubAccount{}, loginUnknown()
 	}
-	// As the app, which may ask more often than anybody may.
+	// Authenticating as the app gives a higher rate limit.
 	a, err := c.account(ctx, "/users/"+url.PathEscape(login), func(r *http.Request) { r.SetBasicAuth(c.ID, c.Secret) })
 	if errors.Is(err, errNone) {
 		return a, loginUnknown()
@@ -82,7 +83,7 @@ func (c *Client) oauth() *oauth2.Config {
 		AuthURL: web + "/authorize", TokenURL: web + "/access_token", AuthStyle: oauth2.AuthStyleInParams}}
 }
 
-// errNone says that there is no such account, or that it is no person's.
+// errNone means that the account does not exist or is not a user.
 var errNone = errors.New("github: no such account")
 
 func (c *Client) account(ctx context.Context, path string, authorize func(*http.Request)) (controlplane.GitHubAccount, error) {
@@ -113,10 +114,10 @@ func (c *Client) account(ctx context.Context, path string, authorize func(*http.
 		Type  string `json:"type"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&body); err != nil {
-		return a, unavailable(fmt.Errorf("github: an answer that cannot be read: %w", err), time.Time{})
+		return a, unavailable(fmt.Errorf("github: malformed account: %w", err), time.Time{})
 	}
 	if body.ID <= 0 || !controlplane.IsLogin(body.Login) {
-		return a, unavailable(errors.New("github: an account without id or login"), time.Time{})
+		return a, unavailable(errors.New("github: the account has no valid ID or login"), time.Time{})
 	}
 	if body.Type != "User" {
 		return a, errNone
@@ -124,7 +125,7 @@ func (c *Client) account(ctx context.Context, path string, authorize func(*http.
 	return controlplane.GitHubAccount{ID: body.ID, Login: body.Login, Name: tidy(body.Name)}, nil
 }
 
-// tidy returns a name that people chose as it can be shown and stored.
+// tidy returns an account's name without control characters, truncated for storage.
 func tidy(name string) string {
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -138,7 +139,8 @@ func tidy(name string) string {
 	return name
 }
 
-// retryAt returns when GitHub's limit lets calls through again, zero where it does not say.
+// retryAt returns when GitHub's rate limit permits the next request, or zero if the response does
+// not contain that time.
 func retryAt(h http.Header) time.Time {
 	if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil && s > 0 {
 		return time.Now().Add(time.Duration(s) * time.Second)
@@ -149,10 +151,10 @@ func retryAt(h http.Header) time.Time {
 	return time.Time{}
 }
 
-// httpClient follows no redirect: a token goes where it was meant to and nowhere else.
+// httpClient does not follow redirects, so that a token is sent only to its intended host.
 var httpClient = &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// withoutBody returns an error without GitHub's answer, in which a token may stand.
+// withoutBody returns an error without GitHub's response body, which may contain a token.
 func withoutBody(err error) error {
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok && e.Response != nil {
 		return fmt.Errorf("github: %s", e.Response.Status)
@@ -160,15 +162,15 @@ func withoutBody(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e
 	}
-	return errors.New("github: the answer with the token cannot be read")
+	return errors.New("github: malformed token response")
 }
 
 func unavailable(err error, retryAt time.Time) error {
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "github-unavailable", RetryAt: retryAt, Err: err,
-		Message: "GitHub does not answer as it should.", Fix: "Try again in a while."}
+		Message: "GitHub is unavailable.", Fix: "Retry later."}
 }
 
 func loginUnknown() error {
-	return controlplane.Invalid("/login", "login-unknown", "GitHub knows no person with this login.",
-		"Check the spelling. Where the login is not known, create an invitation and send its link.")
+	return controlplane.Invalid("/login", "login-unknown", "This login does not belong to a GitHub user.",
+		"Check the spelling. If you do not know the login, create an invitation and send its link.")
 }

@@ -25,7 +25,7 @@ func start(t *testing.T) (*devstack.GitHub, *github.Client) {
 	return g, &github.Client{ID: "app", Secret: "hunter2", WebURL: g.URL(), APIURL: g.URL() + "/", RedirectURL: callback}
 }
 
-// signIn follows an address to the end of the sign-in as somebody, and returns what came back.
+// signIn completes the sign-in at an address as login, and returns the query of the callback.
 func signIn(t *testing.T, address, login string) url.Values {
 	t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(request(t, address+"&login="+login))
@@ -35,7 +35,7 @@ func signIn(t *testing.T, address, login string) url.Values {
 	defer func() { _ = resp.Body.Close() }()
 	to, err := resp.Location()
 	if err != nil || !strings.HasPrefix(to.String(), callback+"?") {
-		t.Fatalf("%s leads to %v: %v", address, to, err)
+		t.Fatalf("GET %s redirects to %v (%v), want the callback", address, to, err)
 	}
 	return to.Query()
 }
@@ -52,10 +52,10 @@ func request(t *testing.T, address string) *http.Request {
 func wantCode(t *testing.T, what string, err error, k controlplane.Kind, code string) {
 	t.Helper()
 	if !controlplane.IsKind(err, k) || !controlplane.HasCode(err, code) {
-		t.Errorf("%s: %v, want %s %s", what, err, k, code)
+		t.Errorf("%s: error = %v, want %s %s", what, err, k, code)
 	}
 	if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "gho_")) {
-		t.Errorf("%s: the error holds a secret: %v", what, err)
+		t.Errorf("%s: the error contains a secret: %v", what, err)
 	}
 }
 
@@ -65,21 +65,21 @@ func TestSignIn(t *testing.T) {
 	verifier := controlplane.NewRandomSecret()
 	address := c.AuthURL("the-state", verifier)
 	if strings.Contains(address, verifier) || strings.Contains(address, "hunter2") {
-		t.Errorf("the address holds a secret: %s", address)
+		t.Errorf("AuthURL contains a secret: %s", address)
 	}
 	back := signIn(t, address, "alice")
 	if back.Get("state") != "the-state" {
-		t.Errorf("%v", back)
+		t.Errorf("callback query = %v, want the state", back)
 	}
 	a, err := c.Exchange(t.Context(), back.Get("code"), verifier)
 	if err != nil || a != g.Account("alice") || a.ID == 0 || a.Login != "alice" || a.Name != "Alice" {
-		t.Errorf("%+v, %v", a, err)
+		t.Errorf("Exchange = %+v, %v; want the account of alice", a, err)
 	}
 	_, err = c.Exchange(t.Context(), back.Get("code"), verifier)
 	wantCode(t, "a code used twice", err, controlplane.KindUnauthorized, "sign-in-refused")
 }
 
-func TestSignInThatIsRefused(t *testing.T) {
+func TestSignInIsRejected(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	code := func(verifier string) string { return signIn(t, c.AuthURL("s", verifier), "alice").Get("code") }
@@ -88,7 +88,7 @@ func TestSignInThatIsRefused(t *testing.T) {
 	_, err := c.Exchange(t.Context(), code(verifier), controlplane.NewRandomSecret())
 	wantCode(t, "another verifier", err, controlplane.KindUnauthorized, "sign-in-refused")
 	_, err = c.Exchange(t.Context(), "none", verifier)
-	wantCode(t, "no such code", err, controlplane.KindUnauthorized, "sign-in-refused")
+	wantCode(t, "unknown code", err, controlplane.KindUnauthorized, "sign-in-refused")
 	stranger := *c
 	stranger.Secret = "hunter2-wrong"
 	_, err = stranger.Exchange(t.Context(), code(verifier), verifier)
@@ -103,11 +103,11 @@ func TestLookUp(t *testing.T) {
 	t.Parallel()
 	g, c := start(t)
 	if a, err := c.LookUp(t.Context(), "Octo-Cat"); err != nil || a != g.Account("octo-cat") {
-		t.Errorf("%+v, %v", a, err)
+		t.Errorf("LookUp(Octo-Cat) = %+v, %v; want the account of octo-cat", a, err)
 	}
 	g.SetAccount(controlplane.GitHubAccount{ID: g.Account("octo-cat").ID, Login: "renamed", Name: " A\x00\n" + strings.Repeat("b", 300)})
 	if a, err := c.LookUp(t.Context(), "renamed"); err != nil || a.ID == 0 || a.Name != "A"+strings.Repeat("b", 199) {
-		t.Errorf("%+v, %v", a, err)
+		t.Errorf("LookUp(renamed) = %+v, %v; want a tidied name of 200 characters", a, err)
 	}
 	for _, login := range []string{"no-such-person", "org-of-people", "", "a/b", "../user", "a b", strings.Repeat("a", 101), "ä"} {
 		_, err := c.LookUp(t.Context(), login)
@@ -119,21 +119,22 @@ func TestLookUp(t *testing.T) {
 	wantCode(t, "another secret", err, controlplane.KindUnavailable, "github-unavailable")
 }
 
-// Whatever comes in GitHub's place, the error says no more than that it is away.
-func TestGitHubAway(t *testing.T) {
+// TestGitHubUnavailable checks that every invalid response is reported as github-unavailable,
+// without its content.
+func TestGitHubUnavailable(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(http.ResponseWriter){
-		"a page":     func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>unicorn gho_secret")) },
-		"500":        func(w http.ResponseWriter) { http.Error(w, "gho_secret", http.StatusInternalServerError) },
-		"nothing":    func(http.ResponseWriter) {},
-		"a redirect": func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(http.StatusFound) },
-		"half": func(w http.ResponseWriter) {
+		"HTML":     func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>unicorn gho_secret")) },
+		"500":      func(w http.ResponseWriter) { http.Error(w, "gho_secret", http.StatusInternalServerError) },
+		"empty":    func(http.ResponseWriter) {},
+		"redirect": func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(http.StatusFound) },
+		"truncated": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte(`{"id":1,`))
 		},
-		"no account":      func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"type":"User"}`)) },
-		"too much":        func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`)) },
-		"a login of ours": func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`)) },
+		"no account":    func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"type":"User"}`)) },
+		"too large":     func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`)) },
+		"invalid login": func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`)) },
 	}
 	for what, answer := range answers {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
@@ -148,7 +149,7 @@ func TestGitHubAway(t *testing.T) {
 	gone.Close()
 	c := &github.Client{WebURL: gone.URL, APIURL: gone.URL}
 	_, err := c.LookUp(context.Background(), "alice")
-	wantCode(t, "nobody listens", err, controlplane.KindUnavailable, "github-unavailable")
+	wantCode(t, "connection refused", err, controlplane.KindUnavailable, "github-unavailable")
 
 	limited := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-RateLimit-Remaining", "0")
@@ -159,6 +160,6 @@ func TestGitHubAway(t *testing.T) {
 	c = &github.Client{APIURL: limited.URL}
 	_, err = c.LookUp(t.Context(), "alice")
 	if e := controlplane.AsError(err); e.Code != "github-unavailable" || e.RetryAt.Unix() != 4102444800 {
-		t.Errorf("beyond the limit: %+v", e)
+		t.Errorf("LookUp when rate-limited: error = %+v, want github-unavailable with RetryAt", e)
 	}
 }

@@ -1,6 +1,6 @@
-// Package keystore packs a certificate and its private key into the files that servers other than those that read PEM want:
-// PKCS#12 for Windows, Java and appliances. The API calls it for a download that was authorised and audited before. It stores
-// nothing, and its errors hold no byte of a key or a password.
+// Package keystore creates PKCS#12 files from a certificate and its private key, for servers that
+// do not read PEM: Windows, Java, and appliances. The API calls it for downloads that have been
+// authorized and audited. It stores nothing, and its errors contain no part of a key or a password.
 package keystore
 
 import (
@@ -14,19 +14,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// The errors of this package, but for the one about the password, which a person can mend.
+// The errors of this package, except for the one about the password, which the caller can fix.
 var (
-	ErrChain    = errors.New("keystore: the chain is not readable PEM")
-	ErrKey      = errors.New("keystore: the private key is not readable PKCS#8 in PEM")
-	ErrMismatch = errors.New("keystore: the private key is not that of the certificate")
-	ErrEncode   = errors.New("keystore: cannot make the file")
+	ErrChain    = errors.New("keystore: the chain is not valid PEM")
+	ErrKey      = errors.New("keystore: the private key is not valid PKCS#8 in PEM")
+	ErrMismatch = errors.New("keystore: the private key does not match the certificate")
+	ErrEncode   = errors.New("keystore: cannot create the file")
 )
 
-// PKCS12 returns a PKCS#12 file (RFC 7292) with the certificates of chainPEM, leaf first, and the leaf's private key, PKCS#8
-// in keyPEM. It is encrypted with AES-256-CBC under a key that PBKDF2-HMAC-SHA-256 makes of password, and its integrity is
-// held by HMAC-SHA-256, which OpenSSL 1.1, Java 8u301, Windows Server 2019 and what is newer can read.
+// PKCS12 returns a PKCS#12 file (RFC 7292) with the certificates of chainPEM, leaf first, and the
+// leaf's private key, PKCS#8 in keyPEM. It is encrypted with AES-256-CBC, with a key derived from
+// password by PBKDF2-HMAC-SHA-256, and protected by HMAC-SHA-256. OpenSSL 1.1, Java 8u301, Windows
+// Server 2019, and later versions can read it.
 //
-// A password that cannot be is told as by CheckPassword: a KindInvalid *controlplane.Error about /password. Other errors are ours.
+// An invalid password returns the error of CheckPassword. Other errors are internal.
 func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
 	if err := CheckPassword(password); err != nil {
 		return nil, err
@@ -50,14 +51,15 @@ func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
 	return file, nil
 }
 
-// CheckPassword returns PKCS12's error about a password, so that it is known before a key is taken.
+// CheckPassword returns a KindInvalid *controlplane.Error about /password if PKCS12 would reject
+// the password, so that callers can check it before opening a key.
 func CheckPassword(password string) error {
 	if password == "" {
-		return controlplane.Invalid("/password", "password-empty", "A PKCS#12 file needs a password.", "Send the password that the file is to be opened with.")
+		return controlplane.Invalid("/password", "password-empty", "A PKCS#12 file requires a password.", "Send the password that will open the file.")
 	}
 	if !encodable(password) {
-		return controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.",
-			"Use letters, digits and signs; no emoji, and nothing else beyond Unicode's basic plane.")
+		return controlplane.Invalid("/password", "password-characters", "The password contains characters that PKCS#12 does not support.",
+			"Use letters, digits, and punctuation. Emoji and other characters outside Unicode's basic multilingual plane are not supported.")
 	}
 	return nil
 }

@@ -22,12 +22,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 )
 
-// TestOpenSSLReadsIt hands the file to another implementation, and compares what comes out with what went in.
+// TestOpenSSLReadsIt reads the file with OpenSSL and compares the result with the input.
 func TestOpenSSLReadsIt(t *testing.T) {
 	t.Parallel()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Fatal("there is no openssl on PATH: tools/install.sh test installs it")
+		t.Fatal("openssl not found on PATH: run tools/install.sh test")
 	}
 	ec, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestOpenSSLReadsIt(t *testing.T) {
 			chain, keyPEM := issue(t, key)
 			file, err := keystore.PKCS12(chain, keyPEM, password)
 			if err != nil {
-				t.Fatalf("%s %q: %v", name, password, err)
+				t.Fatalf("PKCS12 of %s with password %q: %v", name, password, err)
 			}
 			path := filepath.Join(t.TempDir(), "server.p12")
 			if err := os.WriteFile(path, file, 0o600); err != nil {
@@ -66,13 +66,13 @@ func TestOpenSSLReadsIt(t *testing.T) {
 				t.Errorf("%s %q: the key changed", name, password)
 			}
 			if err := exec.CommandContext(t.Context(), openssl, "pkcs12", "-in", path, "-passin", "pass:wrong", "-noout").Run(); err == nil {
-				t.Errorf("%s %q: opened with a wrong password", name, password)
+				t.Errorf("%s %q: openssl opened the file with a wrong password", name, password)
 			}
 		}
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestPKCS12Rejects(t *testing.T) {
 	t.Parallel()
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -92,13 +92,13 @@ func TestRefused(t *testing.T) {
 		"another key":  {chain, otherPEM, keystore.ErrMismatch},
 	} {
 		if _, err := keystore.PKCS12(tt.chain, tt.key, "secret"); !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v, want %v", name, err, tt.want)
+			t.Errorf("PKCS12 with %s: error = %v, want %v", name, err, tt.want)
 		}
 	}
 	for password, code := range map[string]string{"": "password-empty", "🔑": "password-characters"} {
 		_, err := keystore.PKCS12(chain, keyPEM, password)
 		if !controlplane.HasCode(err, code) || !controlplane.IsKind(err, controlplane.KindInvalid) {
-			t.Errorf("password %q: %v, want %s", password, err, code)
+			t.Errorf("PKCS12 with password %q: error = %v, want %s", password, err, code)
 		}
 		if password != "" && strings.Contains(err.Error(), password) {
 			t.Errorf("the error quotes the password: %v", err)
@@ -106,7 +106,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// issue returns a chain of two for key, and the key, in PEM.
+// issue returns a two-certificate chain for key, and the key, in PEM.
 func issue(t *testing.T, key crypto.Signer) (chain, keyPEM string) {
 	t.Helper()
 	root, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -134,7 +134,7 @@ func issue(t *testing.T, key crypto.Signer) (chain, keyPEM string) {
 	return encode("CERTIFICATE", leafDER) + encode("CERTIFICATE", caDER), encode("PRIVATE KEY", keyDER)
 }
 
-// blocks keeps the PEM blocks of a text, without what openssl writes between them.
+// blocks returns the PEM blocks of a text, without openssl's text between them.
 func blocks(text string) string {
 	var out strings.Builder
 	for rest := []byte(text); ; {

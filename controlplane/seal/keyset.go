@@ -5,8 +5,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// New returns a keyset with one fresh key, as JSON in clear text. Who has it can open
-// everything: it belongs in a secret store or in a file that only the program can read.
+// New returns a keyset with one new key, as unencrypted JSON. Anyone who has it can open all sealed
+// data. Keep it in a secret store or in a file that only the program can read.
 func New() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -15,9 +15,9 @@ func New() ([]byte, error) {
 	return write(handle)
 }
 
-// Rotate returns keysetJSON with a fresh key added and made primary. What was sealed before
-// still opens with the result; what is sealed with the result does not open with keysetJSON,
-// so every process that opens must have the new keyset before one seals with it.
+// Rotate returns keysetJSON with a new primary key. The result opens data sealed with keysetJSON,
+// but not the reverse. Deploy the new keyset to every process that opens data before any process
+// seals with it.
 func Rotate(keysetJSON []byte) ([]byte, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {

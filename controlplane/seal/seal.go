@@ -1,8 +1,7 @@
-// Package seal encrypts what must not lie open in the database: private keys, account keys
-// and credentials. It wraps a Tink keyset of AES-256-GCM keys, of which the primary one
-// seals and any of them opens, so that keys can be rotated while old ciphertext is still
-// read. It is the only owner of Tink, stores nothing itself, and its errors never contain
-// a byte of what it was given.
+// Package seal encrypts secrets for the database: private keys, account keys, and credentials. It
+// wraps a Tink keyset of AES-256-GCM keys. The primary key seals, and every key opens, so that keys
+// can be rotated while old ciphertext remains readable. It is the only package that imports Tink.
+// It stores nothing, and its errors never contain parts of its input.
 package seal
 
 import (
@@ -15,20 +14,20 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// The errors of this package. Tink's own are not wrapped: they may quote their input.
+// The errors of this package. They do not wrap Tink's errors, which may quote their input.
 var (
-	ErrKeyset = errors.New("seal: not a readable AEAD keyset")
+	ErrKeyset = errors.New("seal: malformed AEAD keyset")
 	ErrSeal   = errors.New("seal: cannot seal")
-	ErrOpen   = errors.New("seal: cannot open: another keyset, another owner, or damaged data")
+	ErrOpen   = errors.New("seal: cannot open: wrong keyset, wrong owner, or damaged data")
 )
 
-// Sealer seals and opens with one keyset. It may be used from any goroutine.
+// Sealer seals and opens data with one keyset. It is safe for concurrent use.
 type Sealer struct {
 	aead tink.AEAD
 }
 
-// Open returns the Sealer of a keyset as New and Rotate write it. It returns ErrKeyset for
-// anything else.
+// Open returns the Sealer of a keyset in the format of New and Rotate. It returns ErrKeyset if the
+// keyset is malformed.
 func Open(keysetJSON []byte) (*Sealer, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {
@@ -41,9 +40,9 @@ func Open(keysetJSON []byte) (*Sealer, error) {
 	return &Sealer{aead: primitive}, nil
 }
 
-// Seal encrypts plain so that only Open with the same associated text gives it back.
-// associated names the owner, an order's id for instance; it is not stored in the result,
-// which is 33 bytes longer than plain.
+// Seal encrypts plain. Only Open with the same associated text decrypts it. associated identifies
+// the owner, such as an order's ID, and is not stored in the result, which is 33 bytes longer than
+// plain.
 func (s *Sealer) Seal(plain []byte, associated string) ([]byte, error) {
 	sealed, err := s.aead.Encrypt(plain, []byte(associated))
 	if err != nil {
@@ -52,8 +51,8 @@ func (s *Sealer) Seal(plain []byte, associated string) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open gives back what Seal was given. It returns ErrOpen if sealed was changed, was sealed
-// for another associated text, or with a key that the keyset does not have.
+// Open decrypts the result of Seal. It returns ErrOpen if sealed was changed, was sealed for
+// another associated text, or was sealed with a key that is not in the keyset.
 func (s *Sealer) Open(sealed []byte, associated string) ([]byte, error) {
 	plain, err := s.aead.Decrypt(sealed, []byte(associated))
 	if err != nil {

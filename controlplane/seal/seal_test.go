@@ -23,7 +23,7 @@ func TestSealAndOpen(t *testing.T) {
 			t.Errorf("sealed %d bytes into %d, want 33 more", len(plain), len(sealed))
 		}
 		if len(plain) > 3 && bytes.Contains(sealed, plain[:3]) {
-			t.Error("the plain text shows in the sealed one")
+			t.Error("Seal: the result contains the plain text")
 		}
 		got, err := s.Open(sealed, "ord_1")
 		if err != nil || !bytes.Equal(got, plain) {
@@ -31,12 +31,12 @@ func TestSealAndOpen(t *testing.T) {
 		}
 		again, err := s.Seal(plain, "ord_1")
 		if err != nil || bytes.Equal(again, sealed) {
-			t.Errorf("sealing twice gave the same bytes, or an error: %v", err)
+			t.Errorf("second Seal = the same bytes or error %v, want other bytes", err)
 		}
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRejects(t *testing.T) {
 	t.Parallel()
 	s, other := open(t, newKeyset(t)), open(t, newKeyset(t))
 	sealed, err := s.Seal([]byte("secret-text"), "ord_1")
@@ -54,7 +54,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no owner":       {s, sealed, ""},
 		"another keyset": {other, sealed, "ord_1"},
 		"damaged":        {s, damaged, "ord_1"},
-		"cut short":      {s, sealed[:20], "ord_1"},
+		"truncated":      {s, sealed[:20], "ord_1"},
 		"empty":          {s, nil, "ord_1"},
 	}
 	for name, tt := range tests {
@@ -81,18 +81,18 @@ func TestRotate(t *testing.T) {
 	}
 	rotated := open(t, third)
 	if got, err := rotated.Open(before, "acc_1"); err != nil || string(got) != "old" {
-		t.Errorf("what was sealed before the rotations: %q, %v", got, err)
+		t.Errorf("Open of data sealed before the rotations = %q, %v; want old", got, err)
 	}
 	after, err := rotated.Seal([]byte("new"), "acc_1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t, second).Open(after, "acc_1"); !errors.Is(err, seal.ErrOpen) {
-		t.Errorf("the keyset before the rotation opened what the new primary key sealed: %v", err)
+		t.Errorf("Open with the keyset before the rotation: error = %v, want ErrOpen", err)
 	}
 	var keyset struct{ Key []json.RawMessage }
 	if err := json.Unmarshal(third, &keyset); err != nil || len(keyset.Key) != 3 {
-		t.Errorf("keyset after two rotations has %d keys (%v), want 3", len(keyset.Key), err)
+		t.Errorf("keys after two rotations = %d (%v), want 3", len(keyset.Key), err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestSealerInParallel(t *testing.T) {
 					return
 				}
 				if got, err := s.Open(sealed, "ord_1"); err != nil || string(got) != "key" {
-					t.Errorf("Open = %q, %v", got, err)
+					t.Errorf("Open = %q, %v; want key", got, err)
 				}
 			}
 		})

@@ -1,10 +1,10 @@
-// Package webhook posts events to where customers want them, signed by Standard Webhooks
-// (https://www.standardwebhooks.com). It makes one attempt and says what came of it;
-// lifecycle decides when, and what follows. Since customers name the addresses, it connects
-// to the public Internet only.
+// Package webhook posts events to customers' URLs, signed according to Standard Webhooks
+// (https://www.standardwebhooks.com). It makes one attempt and returns its result. Package
+// lifecycle decides when to call it and what follows. Because customers choose the URLs, it
+// connects only to the public Internet.
 //
-//   - sign.go signs a message
-//   - guard.go looks at every address that is about to be connected to
-//   - post.go makes an attempt
-//   - errors.go says to the customer why none came through
+//   - sign.go signs a message.
+//   - guard.go checks every address before connecting to it.
+//   - post.go makes an attempt.
+//   - errors.go describes a failed attempt for the customer.
 package webhook

@@ -11,33 +11,33 @@ import (
 	"syscall"
 )
 
-// describe says why no answer came. It never tells what a name resolved to, nor which
-// resolver was asked: both may be of our own network.
+// describe returns the reason why there was no response. It never contains a resolved address or a
+// resolver's address, because both may belong to the internal network.
 func describe(err error) string {
 	var lookup *net.DNSError
 	var network net.Error
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, errNotPublic):
-		return "The host is not on the public Internet, so it was not connected to."
+		return "The host is not on the public Internet, so no connection was made."
 	case errors.As(err, &lookup) && lookup.IsNotFound:
 		return "The host does not exist in DNS."
 	case errors.As(err, &lookup):
-		return "The host could not be looked up in DNS."
+		return "The DNS lookup of the host failed."
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "No answer came in time."
+		return "The request timed out."
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "The connection was refused."
+		return "Connection refused."
 	case isCertificate(err):
-		return "The certificate of the host is not valid: " + certificateFault(err) + "."
+		return "Invalid certificate: " + certificateFault(err) + "."
 	case errors.As(err, &record):
-		return "The host does not speak TLS at this port."
+		return "The host does not use TLS on this port."
 	case isAlert(err):
-		return "The TLS handshake failed: TLS 1.2 or 1.3 is needed."
+		return "The TLS handshake failed: TLS 1.2 or 1.3 is required."
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "The connection was closed before an answer came."
+		return "The connection was closed before a response was received."
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
-		return "What came was not an answer of HTTP/1.1 with headers of at most 64 KiB."
+		return "The response is not HTTP/1.1 with headers of at most 64 KiB."
 	}
 	return "The connection failed."
 }
@@ -53,13 +53,13 @@ func certificateFault(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &host):
-		return "it is not for this name"
+		return "it is not valid for this name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "it has expired or is not valid yet"
 	case errors.As(err, &unknown):
-		return "no CA that is trusted has issued it, or the chain is not sent whole"
+		return "it was not issued by a trusted CA, or the server sends an incomplete chain"
 	}
-	return "its chain cannot be verified"
+	return "its chain could not be verified"
 }
 
 func isAlert(err error) bool {

@@ -12,14 +12,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// errNotPublic says that a connection was not made because of where it would have gone.
+// errNotPublic means that a connection was not made because its address is not allowed.
 var errNotPublic = errors.New("webhook: the address is not on the public Internet")
 
 const dialTimeout = 10 * time.Second
 
-// newDialer returns a dialer that connects to allowed addresses only. It looks at the address
-// itself, after the name was resolved and before the first packet: what the name resolved to
-// at any other time does not matter.
+// newDialer returns a dialer that connects only to allowed addresses. It checks the address itself,
+// after name resolution and before the first packet, so that a changed DNS record cannot bypass the
+// check.
 func newDialer(resolver *net.Resolver, allowed func(netip.Addr) bool) *net.Dialer {
 	return &net.Dialer{
 		Timeout:  dialTimeout,
@@ -34,7 +34,7 @@ func newDialer(resolver *net.Resolver, allowed func(netip.Addr) bool) *net.Diale
 	}
 }
 
-// isAllowed returns which addresses may be connected to.
+// isAllowed returns the function that reports whether an address is allowed.
 func isAllowed(loopback bool) func(netip.Addr) bool {
 	return func(a netip.Addr) bool {
 		return controlplane.IsPublicAddr(a) || loopback && a.Unmap().IsLoopback()

@@ -19,8 +19,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// receiver is a customer's: a real HTTPS server on this machine that verifies what it gets
-// with the reference library.
+// receiver is a customer's HTTPS server, which verifies messages with the reference library.
 type receiver struct {
 	*httptest.Server
 	t       *testing.T
@@ -30,7 +29,8 @@ type receiver struct {
 	got []http.Header
 }
 
-// newReceiver answers by answer once a message is verified with every secret.
+// newReceiver returns a receiver that calls answer after it has verified a message with each
+// secret.
 func newReceiver(t *testing.T, answer http.HandlerFunc, secrets ...string) *receiver {
 	t.Helper()
 	r := &receiver{t: t, secrets: secrets}
@@ -45,7 +45,7 @@ func newReceiver(t *testing.T, answer http.HandlerFunc, secrets ...string) *rece
 				err = hook.Verify(body, q.Header)
 			}
 			if err != nil {
-				t.Errorf("the reference library refuses it: %v", err)
+				t.Errorf("the reference library rejects the message: %v", err)
 			}
 		}
 		r.mu.Lock()
@@ -59,14 +59,13 @@ func newReceiver(t *testing.T, answer http.HandlerFunc, secrets ...string) *rece
 
 func (r *receiver) count() int { r.mu.Lock(); defer r.mu.Unlock(); return len(r.got) }
 
-// roots trusts the receiver's certificate, which is for example.com and 127.0.0.1.
+// roots returns a pool with the receiver's certificate, which is for example.com and 127.0.0.1.
 func (r *receiver) roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(r.Certificate())
 	return pool
 }
 
-// port returns the receiver's port.
 func (r *receiver) port() string {
 	_, port, err := net.SplitHostPort(r.Listener.Addr().String())
 	if err != nil {
@@ -88,8 +87,8 @@ func message(t *testing.T, url string, secrets ...string) controlplane.Message {
 	return m
 }
 
-// nameServer answers each question for an A record with the next list of addresses, the last
-// one again and again, and returns a resolver that asks it alone.
+// nameServer returns a resolver that answers each A query with the next list of addresses, and
+// repeats the last one.
 func nameServer(t *testing.T, answers ...[]string) *net.Resolver {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -120,12 +119,12 @@ func nameServer(t *testing.T, answers ...[]string) *net.Resolver {
 	}}
 }
 
-// only allows one address: it stands for the public Internet.
+// only allows one address, which stands for the public Internet.
 func only(address string) func(netip.Addr) bool {
 	return func(a netip.Addr) bool { return a == netip.MustParseAddr(address) }
 }
 
-// newReceiverAt listens at an address and returns how many connections came.
+// newReceiverAt listens at an address and returns a function that counts its connections.
 func newReceiverAt(t *testing.T, host, port string) func() int64 {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))

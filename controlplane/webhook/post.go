@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,25 +20,25 @@ import (
 
 const (
 	userAgent = "DCVaaS-Webhooks/1"
-	// timeout bounds an attempt from the look-up of the host to the last byte that is kept.
+	// timeout limits an attempt, from the DNS lookup to the last stored byte.
 	timeout = 20 * time.Second
-	// keptBody and keptHeader are how much of an answer is kept.
+	// keptBody and keptHeader limit the stored part of a response.
 	keptBody   = 4 << 10
 	keptHeader = 1 << 10
 	maxHeaders = 64 << 10
 )
 
-// Config is what a Poster is made of. The zero value posts to the public Internet.
+// Config configures a Poster. The zero value posts to the public Internet.
 type Config struct {
-	Loopback bool           // also to this machine, and without TLS there; for development
-	Timeout  time.Duration  // of an attempt; 20 s where zero
-	Roots    *x509.CertPool // the system's where nil
-	Resolver *net.Resolver  // net.DefaultResolver where nil
+	Loopback bool           // also allows this machine, without TLS; for development
+	Timeout  time.Duration  // of an attempt; default 20 s
+	Roots    *x509.CertPool // default: the system's
+	Resolver *net.Resolver  // default net.DefaultResolver
 	Allowed  func(netip.Addr) bool
-	Now      func() time.Time // time.Now where nil
+	Now      func() time.Time // default time.Now
 }
 
-// Poster makes attempts. It is safe for concurrent use.
+// Poster makes delivery attempts. It is safe for concurrent use.
 type Poster struct {
 	client   *http.Client
 	loopback bool
@@ -45,12 +46,10 @@ type Poster struct {
 	now      func() time.Time
 }
 
-// New returns a Poster. It goes through no proxy, whatever the environment says, since a proxy
-// would connect to addresses that nobody has looked at; and it keeps no connection.
+// New returns a Poster. It ignores the environment's proxy settings, because a proxy would connect
+// to unchecked addresses, and it does not reuse connections.
 func New(c Config) *Poster {
-	if c.Timeout == 0 {
-		c.Timeout = timeout
-	}
+	c.Timeout = cmp.Or(c.Timeout, timeout)
 	if c.Allowed == nil {
 		c.Allowed = isAllowed(c.Loopback)
 	}
@@ -77,9 +76,9 @@ func (p *Poster) Post(ctx context.Context, m controlplane.Message) controlplane.
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	a := controlplane.Attempt{At: m.At, RequestHeaders: headers(m)}
-	began := time.Now()
+	start := time.Now()
 	p.post(ctx, m, &a)
-	a.Duration = time.Since(began).Truncate(time.Millisecond)
+	a.Duration = time.Since(start).Truncate(time.Millisecond)
 	return a
 }
 
@@ -91,7 +90,7 @@ func (p *Poster) post(ctx context.Context, m controlplane.Message, a *controlpla
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.URL, bytes.NewReader(m.Body))
 	if err != nil {
-		a.Error = "The address cannot be read as a URL."
+		a.Error = "Invalid URL."
 		return
 	}
 	for name, value := range a.RequestHeaders {
@@ -107,28 +106,28 @@ func (p *Poster) post(ctx context.Context, m controlplane.Message, a *controlpla
 	a.ResponseHeaders = keep(resp.Header)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, keptBody))
 	a.ResponseBody = text(string(body))
-	// Where the time is up, the end of the body may still be read: a receiver that sees us go
-	// hangs up in good order, and its last bytes cross our own goodbye.
-	a.Error = verdict(resp.StatusCode, ctx.Err() != nil)
+	// After the timeout, the end of the body may still be readable: the receiver notices the
+	// canceled request and finishes normally.
+	a.Error = failure(resp.StatusCode, ctx.Err() != nil)
 	a.RetryAfter = p.retryAfter(resp)
 }
 
-// verdict says why an answer does not count, "" where it does. The status is the receiver's
-// word: a body that is cut short takes nothing from it, unless it is late.
-func verdict(code int, late bool) string {
+// failure returns the reason why a response does not count as delivered, or "". Only the status and
+// the timeout count; a truncated body does not matter.
+func failure(code int, late bool) string {
 	switch {
 	case code >= 300 && code < 400:
-		return fmt.Sprintf("It answered %d, a redirect, which is not followed.", code)
+		return fmt.Sprintf("HTTP status %d: redirects are not followed.", code)
 	case code < 200 || code > 299:
-		return fmt.Sprintf("It answered %d; only 200 to 299 count.", code)
+		return fmt.Sprintf("HTTP status %d: only 200 to 299 count as delivered.", code)
 	case late:
-		return "The answer did not end in time."
+		return "The response timed out."
 	}
 	return ""
 }
 
-// retryAfter returns how long a receiver that is busy wants to be left alone (RFC 9110
-// §10.2.3), 0 where it does not say.
+// retryAfter returns how long a busy receiver asks not to be contacted (RFC 9110 §10.2.3), or 0
+// without such a header.
 func (p *Poster) retryAfter(resp *http.Response) time.Duration {
 	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
 		return 0
@@ -144,8 +143,8 @@ func (p *Poster) retryAfter(resp *http.Response) time.Duration {
 	return 0
 }
 
-// keep returns headers as they are shown, each cut to its beginning. Set-Cookie is nobody's
-// business here.
+// keep returns headers for display, each truncated. It omits Set-Cookie, which may contain
+// credentials.
 func keep(h http.Header) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, values := range h {
@@ -159,7 +158,7 @@ func keep(h http.Header) map[string]string {
 
 func beginning(s string, most int) string { return s[:min(len(s), most)] }
 
-// text returns s as Postgres takes it: valid UTF-8 without U+0000.
+// text returns s as Postgres can store it: valid UTF-8 without U+0000.
 func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

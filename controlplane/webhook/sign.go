@@ -17,7 +17,7 @@ const (
 	headerSignature = "webhook-signature"
 )
 
-// headers returns what a message is sent with.
+// headers returns the request headers of a message.
 func headers(m controlplane.Message) map[string]string {
 	timestamp := strconv.FormatInt(m.At.Unix(), 10)
 	signatures := make([]string, len(m.Keys))
@@ -30,7 +30,7 @@ func headers(m controlplane.Message) map[string]string {
 	}
 }
 
-// sign returns a signature of the version 1: HMAC-SHA256 over id, timestamp and body.
+// sign returns a version 1 signature: HMAC-SHA256 over ID, timestamp, and body.
 func sign(key []byte, id, timestamp string, body []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(id + "." + timestamp + "."))
