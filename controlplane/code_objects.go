@@ -19,8 +19,8 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "A wildcard is an option of the domain, not part of its name.",
 		Fix: "Send the name without \"*.\" and set wildcard to true: the certificate " +
 			"then covers both.",
-		DashboardFix: "Enter the name without “*.” and select “Also cover all names one level " +
-			"below”."},
+		DashboardFix: "Enter the name without “*.” and select “Include all subdomains one " +
+			"level down”."},
 	{Code: "name-ip", Title: "IP address instead of a name",
 		Cause: "A DNS-01 challenge proves control of names only.",
 		Fix:   "Send a domain name."},
@@ -115,11 +115,11 @@ var objectCodes = appearIn(InProblem, []Code{
 	{Code: "no-certificate", Title: "No certificate to renew",
 		Cause:        "The domain has no certificate that could be renewed.",
 		Fix:          "Request the first certificate with POST /api/domains/{domain}/issue.",
-		DashboardFix: "Order the first certificate with “Issue now”."},
+		DashboardFix: "Press “Issue now” to order the first certificate."},
 	{Code: "job-succeeded", Title: "Job already succeeded",
 		Cause:        "Only failed jobs can be retried.",
 		Fix:          "Request new work with verify, issue, or renew on the domain.",
-		DashboardFix: "Use the buttons on the domain’s page to start new work."},
+		DashboardFix: "Use the buttons on the domain’s page to start a new job."},
 	{Code: "key-not-held", Title: "Private key not stored",
 		Cause: "The certificate was issued for your CSR, so the service never had its private key.",
 		Fix:   "Use the key that the CSR was created with."},
@@ -132,7 +132,7 @@ var objectCodes = appearIn(InProblem, []Code{
 	{Code: "password-empty", Title: "Missing password",
 		Cause:        "A PKCS#12 file is encrypted with a password.",
 		Fix:          "Send the password to encrypt the file with.",
-		DashboardFix: "Enter the password to encrypt the file with."},
+		DashboardFix: "Enter a password for the file."},
 	{Code: "password-characters", Title: "Unsupported characters in password",
 		Cause: "The password of a PKCS#12 file can contain only characters of Unicode's basic " +
 			"multilingual plane.",

@@ -78,7 +78,7 @@ var peopleCodes = appearIn(InProblem, []Code{
 			"organizations together have.",
 		Fix: "Wait for the time in Retry-After, or create an invitation and send its " +
 			"link, which needs no lookup.",
-		DashboardFix: "Try again later, or invite the person with a link."},
+		DashboardFix: "Retry later, or invite the person with a link."},
 	{Code: "too-many-sign-ins", Title: "Too many sign-ins",
 		Cause: "Too many sign-ins were started from this client network (an IPv4 address, " +
 			"or an IPv6 /64).",
@@ -89,7 +89,7 @@ var peopleCodes = appearIn(InProblem, []Code{
 			"limits of its plan.",
 		Fix: "Use an organization that you belong to, or try again after the time in " +
 			"Retry-After.",
-		DashboardFix: "Try again tomorrow, or use an organization that you have."},
+		DashboardFix: "Retry tomorrow, or use an existing organization."},
 	{Code: "github-unavailable", Title: "GitHub unavailable", Actor: PartyService,
 		Cause: "GitHub did not answer a lookup in time, or rejects lookups for a while.",
 		Fix: "Try again later, or create an invitation: GitHub is not needed until it is " +

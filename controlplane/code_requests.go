@@ -96,8 +96,8 @@ var requestCodes = appearIn(InProblem, []Code{
 			"to it. The response is the same for objects of other organizations.",
 		Fix: "Check the ID, and that the token belongs to the organization that owns " +
 			"the object.",
-		DashboardFix: "It may have been deleted, or belong to another organization. Check the " +
-			"address."},
+		DashboardFix: "It may have been deleted or belong to another organization. Check the " +
+			"URL."},
 	{Code: "precondition-failed", Title: "Object changed",
 		Cause: "If-Match names an outdated version: another client, or the service itself, has " +
 			"changed the object since.",
@@ -116,7 +116,7 @@ var requestCodes = appearIn(InProblem, []Code{
 			"reached its limit.",
 		Fix: "Wait for the time in Retry-After. The header RateLimit in every response " +
 			"states how many requests the organization has left. A larger plan includes more.",
-		DashboardFix: "Wait a moment, then try again."},
+		DashboardFix: "Wait a moment, then retry."},
 	{Code: "too-many-streams", Title: "Too many open streams",
 		Cause: "Open event streams, live dashboard pages, and requests with wait are counted " +
 			"together. The token or session, or the organization as a whole, has as many open on " +

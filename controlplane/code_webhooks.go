@@ -15,7 +15,7 @@ var webhookCodes = appearIn(InProblem, []Code{
 		Cause: "Only test events are sent to a disabled webhook. It was disabled by " +
 			"request, because its URL returned 410, or because it failed for five days.",
 		Fix:          "Fix the receiver, then PATCH the webhook with {\"enabled\": true}.",
-		DashboardFix: "Enable it first, with the form on the webhook’s page."},
+		DashboardFix: "Enable the webhook on its page first."},
 	{Code: "webhook-busy", Title: "Webhook busy", Actor: PartyService, In: InJob,
 		Cause: "As many deliveries as one receiver, or one organization, gets at a time are in " +
 			"progress.",
@@ -36,5 +36,5 @@ var webhookCodes = appearIn(InProblem, []Code{
 		Cause: "A time range starts before it ends, and at most 30 days ago, which is how " +
 			"long deliveries are kept.",
 		Fix:          "Send a since that is before until, and within the last 30 days.",
-		DashboardFix: "Choose a start within the last 30 days, and before the end."},
+		DashboardFix: "Choose a start within the last 30 days and before the end."},
 })

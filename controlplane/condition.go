@@ -26,7 +26,7 @@ type ConditionKind struct {
 // ConditionKinds returns the conditions of a domain, in the order in which they are shown.
 func ConditionKinds() []ConditionKind {
 	return []ConditionKind{
-		{DNSReady, "DNS record", "In place", "Misconfigured"},
+		{DNSReady, "DNS record", "Verified", "Misconfigured"},
 		{CertificateReady, "Certificate", "Valid", "Missing"},
 		{RenewalOnTrack, "Renewal", "On track", "Failing"},
 	}

@@ -18,9 +18,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-var walkFull = flag.Bool("walk.full", false, "put each of another organization's texts into each field of each page")
+var walkFull = flag.Bool("walk.full", false, "send each value of the other organization in each field of each page")
 
-// fieldNames returns the names of the fields that the pages read from queries and forms, from their source.
+// fieldNames returns the names of the fields that the pages read from queries and forms, according
+// to their source.
 func fieldNames(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
@@ -41,33 +42,33 @@ func fieldNames(t *testing.T) []string {
 		}
 	}
 	if len(names) < 20 {
-		t.Fatalf("fieldNames finds %d names in the source: %v", len(names), names)
+		t.Fatalf("fieldNames() = %d names, want at least 20: %v", len(names), names)
 	}
 	return slices.Sorted(maps.Keys(names))
 }
 
-// fill gives the organization more than a page of everything that is listed.
-func (s *site) fill(p premises) {
+// fillPages adds more than a page of everything that has a list.
+func (s *site) fillPages(p tenant) {
 	s.t.Helper()
 	for i := range 2 + max(domainsPerPage, tokensPerPage, peoplePerPage, webhooksPerPage, jobsPerPage, deliveriesPerPage) {
 		s.add(p.org, fmt.Sprintf("n%d.%s", i, p.domain.Name))
 		s.token(p.org, lifecycle.NewToken{Name: fmt.Sprintf("token %d of %s", i, p.org.Name)})
-		s.join(p.org, controlplane.GitHubAccount{ID: int64(1)<<51 + int64(i), Login: fmt.Sprintf("crowd-%d", i)}, controlplane.RoleMember)
+		s.addMember(p.org, controlplane.GitHubAccount{ID: int64(1)<<51 + int64(i), Login: fmt.Sprintf("crowd-%d", i)}, controlplane.RoleMember)
 		p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
 		p.owner.post("/webhooks", url.Values{"url": {fmt.Sprintf("https://%d.%s/", i, p.domain.Name)}, "all": {"1"}}).want(http.StatusCreated)
 	}
 }
 
-// The walk of the dashboard's routes with another organization's ids and names in the path, the query, the form, and its
-// lists' links to further pages: the answer is that for what does not exist, shows nothing of the other organization, and
-// changes nothing there.
-func TestAccessOfPlaces(t *testing.T) {
+// It requests every route with IDs and names of another organization in the path, the query, and
+// the form, and with cursors of its lists. Each response is the one for an object that does not
+// exist, shows nothing of the other organization, and changes nothing in it.
+func TestAccessToOtherOrganizations(t *testing.T) {
 	s := newSite(t, withSealer(t))
-	theirs, twin := s.newPremises("quokka"), s.newPremises("wombat")
+	theirs, twin := s.newTenant("quokka"), s.newTenant("wombat")
 	texts := postgrestest.RowsOf(t, s.dsn, theirs.org.ID).Texts(postgrestest.RowsOf(t, s.dsn, twin.org.ID))
-	s.fill(theirs)
+	s.fillPages(theirs)
 	rows := postgrestest.RowsOf(t, s.dsn, theirs.org.ID)
-	f := foreigner{site: s, own: s.newPremises("own"), theirs: theirs, texts: append(texts, theirs.org.ID),
+	f := intruder{site: s, own: s.newTenant("own"), theirs: theirs, texts: append(texts, theirs.org.ID),
 		names: fieldNames(t), cursors: map[string][]url.Values{}}
 	f.values = []string{theirs.domain.Name, theirs.domain.ID, theirs.member.User.Login, theirs.member.User.ID, theirs.job.ID, theirs.certificate.ID, theirs.token.ID,
 		theirs.invitation, theirs.webhook, theirs.delivery, theirs.session, theirs.org.ID, theirs.org.Name}
@@ -80,57 +81,57 @@ func TestAccessOfPlaces(t *testing.T) {
 			t.Run(r.String(), func(t *testing.T) {
 				t.Parallel()
 				f := f
-				f.site = s.in(t)
+				f.site = s.withT(t)
 				f.walk(r, r.access(t))
 			})
 		}
 	})
 	if diff := postgrestest.RowsOf(t, s.dsn, theirs.org.ID).Diff(rows); diff != "" {
-		t.Errorf("another organization's rows were changed:\n%s", diff)
+		t.Errorf("rows of the other organization changed:\n%s", diff)
 	}
 }
 
-// foreigner walks the routes as the owner of an organization, with another one's texts.
-type foreigner struct {
+// intruder requests the routes as the owner of one organization with texts of another one.
+type intruder struct {
 	*site
-	own     premises // for pages, which change nothing
-	theirs  premises
-	texts   []string // that only the other organization has
-	values  []string // that are put into requests
-	names   []string // of fields
+	own     tenant // used for GET requests, which change nothing
+	theirs  tenant
+	texts   []string // texts that only the other organization has
+	values  []string // values to send
+	names   []string // field names
 	cursors map[string][]url.Values
-	stored  string // what the walk of a route has stored in the organization
+	stored  string // what the requests of a route stored in the own organization
 }
 
 var toFurtherPage = regexp.MustCompile(`[?&;](cursor|invitations)=([A-Za-z0-9_-]+)`)
 
-// collect takes the links to further pages from the other organization's lists.
-func (f *foreigner) collect(r route) {
+// collect collects the cursors in the other organization's lists.
+func (f *intruder) collect(r route) {
 	f.t.Helper()
 	want := accesses[r.String()].pages
 	if want == 0 {
 		return
 	}
-	page := f.theirs.owner.ask(r, f.theirs.path(r.template), nil)
+	page := f.theirs.owner.sendTo(r, f.theirs.path(r.template), nil)
 	for _, m := range toFurtherPage.FindAllStringSubmatch(page.body, -1) {
 		f.cursors[r.String()] = append(f.cursors[r.String()], url.Values{m[1]: {m[2]}})
 	}
 	if got := len(f.cursors[r.String()]); got < want {
-		f.t.Errorf("%s of the other organization links to %d further pages, want %d: add more to fill (access_place_test.go)", r, got, want)
+		f.t.Errorf("%s of the other organization links to %d further pages, want %d: add more in fillPages (access_place_test.go)", r, got, want)
 	}
 }
 
-func (f *foreigner) walk(r route, a access) {
+func (f *intruder) walk(r route, a access) {
 	f.t.Helper()
 	own := f.own
-	if r.method != http.MethodGet { // it changes what it names
-		own = f.newPremises("own")
+	if r.method != http.MethodGet { // it changes its objects
+		own = f.newTenant("own")
 	}
-	visitor := own.owner.in(f.t)
-	see := func(path string, form url.Values) answer {
+	visitor := own.owner.withT(f.t)
+	see := func(path string, form url.Values) response {
 		f.t.Helper()
-		got := visitor.ask(r, path, form)
-		f.hides(r, got, path, form)
+		got := visitor.sendTo(r, path, form)
+		f.checkHidden(r, got, path, form)
 		return got
 	}
 	template := strings.ReplaceAll(r.template, "{part:fullchain|leaf|chain}", "fullchain")
@@ -152,7 +153,7 @@ func (f *foreigner) walk(r route, a access) {
 		}
 	}
 	if a.open && r.method == http.MethodPost {
-		return // they sign in, or out
+		return // signs in or out
 	}
 	path := own.path(template)
 	for _, cursor := range f.cursors[r.String()] {
@@ -172,8 +173,9 @@ func (f *foreigner) walk(r route, a access) {
 	}
 }
 
-// single returns the queries or forms with the value in one field each: of a form, those it has, and of a query, all.
-func (f *foreigner) single(form url.Values, value string, queries bool, method string) []url.Values {
+// single returns queries or forms that each have the value in one field: every field of the form,
+// and all known names for a query.
+func (f *intruder) single(form url.Values, value string, queries bool, method string) []url.Values {
 	var found []url.Values
 	if method == http.MethodGet && queries {
 		for _, name := range f.names {
@@ -188,10 +190,10 @@ func (f *foreigner) single(form url.Values, value string, queries bool, method s
 	return found
 }
 
-// send makes a request of a page with a query, or of an action with a form.
-func (f *foreigner) send(see func(string, url.Values) answer, r route, path string, values url.Values) {
+// send sends a GET request with a query, or a POST request with a form.
+func (f *intruder) send(see func(string, url.Values) response, r route, path string, values url.Values) {
 	f.t.Helper()
-	var got answer
+	var got response
 	if r.method == http.MethodGet {
 		got = see(path+"?"+values.Encode(), nil)
 	} else {
@@ -202,8 +204,9 @@ func (f *foreigner) send(see func(string, url.Values) answer, r route, path stri
 	}
 }
 
-// hides fails the test if the answer has a text that only the other organization has, and that the request did not have.
-func (f *foreigner) hides(r route, a answer, path string, form url.Values) {
+// checkHidden fails if the response has a text that only the other organization has and that was
+// not in the request.
+func (f *intruder) checkHidden(r route, a response, path string, form url.Values) {
 	f.t.Helper()
 	plain, _ := url.PathUnescape(path)
 	query, _ := url.QueryUnescape(path)
@@ -216,7 +219,7 @@ func (f *foreigner) hides(r route, a answer, path string, form url.Values) {
 	_ = a.header.Write(&headers)
 	for _, text := range f.texts {
 		if !strings.Contains(asked, text) && (strings.Contains(a.body, text) || strings.Contains(headers.String(), text)) {
-			f.t.Errorf("%s %s with %q shows %q, which is another organization's: %d\n%s\n%.2000s", r.method, path, sent, text, a.status, headers.String(), a.text)
+			f.t.Errorf("%s %s with %q shows %q of the other organization: status %d\n%s\n%.2000s", r.method, path, sent, text, a.status, headers.String(), a.text)
 		}
 	}
 }

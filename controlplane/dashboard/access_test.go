@@ -19,15 +19,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// access is who may use a route, and how.
+// access states who can use a route and how.
 type access struct {
-	open   bool                      // to those who are not signed in
-	scope  controlplane.Scope        // that the role needs; empty: each role may
-	form   func(premises) url.Values // of a POST that succeeds; nil: it needs none
-	status int                       // of success; 0: 200 to GET, 303 to POST
-	gone   int                       // status for what does not exist; 0: 404
-	stream bool                      // the response does not end
-	pages  int                       // lists on the page that continue on another
+	open   bool                    // no sign-in required
+	scope  controlplane.Scope      // scope that the role needs; empty if every role can use it
+	form   func(tenant) url.Values // form of a POST that succeeds; nil if it needs none
+	status int                     // of success; default: 200 for GET, 303 for POST
+	gone   int                     // status for an unknown object; default: 404
+	stream bool                    // the response does not end
+	pages  int                     // number of lists with several pages
 }
 
 // accesses has each route of the dashboard.
@@ -45,13 +45,13 @@ var accesses = map[string]access{
 	"GET /static/{file}":                {open: true},
 
 	"GET " + invitedPath: {},
-	// Nobody here is invited.
+	// No user is invited in this test.
 	"POST " + invitedPath + "/{organization}/accept":  {status: http.StatusNotFound, form: fields("role", "member")},
 	"POST " + invitedPath + "/{organization}/decline": {status: http.StatusNotFound},
 
 	"GET " + sessionsPath:                     {},
 	"POST " + sessionsPath + "/end-others":    {},
-	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther}, // it may have ended
+	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther}, // an ended session is not an error
 
 	"GET /organizations":                        {},
 	"POST /organizations/{organization}/switch": {},
@@ -73,21 +73,21 @@ var accesses = map[string]access{
 	"POST /certificates/{certificate}/key":                            {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK},
 	"POST /certificates/{certificate}/pkcs12":                         {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: fields("password", "a password")},
 	"GET /certificates/{certificate}/revoke":                          {scope: controlplane.ScopeCertificatesRevoke},
-	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke, form: func(p premises) url.Values {
+	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke, form: func(p tenant) url.Values {
 		return url.Values{"reason": {"superseded"}, "name": {p.domain.Name}}
 	}},
 
 	"GET /settings":                      {status: http.StatusSeeOther},
 	"GET /settings/organization":         {},
 	"POST /settings/organization":        {scope: controlplane.ScopeOrganizationWrite, form: fields("name", "Renamed")},
-	"POST /settings/organization/delete": {scope: controlplane.ScopeOrganizationWrite, form: func(p premises) url.Values { return url.Values{"confirm": {p.org.Name}} }},
+	"POST /settings/organization/delete": {scope: controlplane.ScopeOrganizationWrite, form: func(p tenant) url.Values { return url.Values{"confirm": {p.org.Name}} }},
 	"POST /settings/organization/leave":  {},
 
 	"GET " + membersPath:                     {pages: 2},
 	"POST " + membersPath:                    {scope: controlplane.ScopeMembersWrite, status: http.StatusOK, form: fields("role", "member", "days", "7")},
 	"GET " + membersPath + "/{member}":       {scope: controlplane.ScopeMembersWrite},
 	"POST " + membersPath + "/{member}/role": {scope: controlplane.ScopeMembersWrite, form: fields("role", "admin")},
-	"POST " + membersPath + "/{member}/transfer": {scope: controlplane.ScopeMembersWrite, form: func(p premises) url.Values {
+	"POST " + membersPath + "/{member}/transfer": {scope: controlplane.ScopeMembersWrite, form: func(p tenant) url.Values {
 		return url.Values{"confirm": {p.member.User.Title()}}
 	}},
 	"POST " + membersPath + "/{member}/remove":       {scope: controlplane.ScopeMembersWrite},
@@ -110,16 +110,16 @@ var accesses = map[string]access{
 	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite, status: http.StatusOK},
 	"POST /webhooks/{webhook}/delete": {scope: controlplane.ScopeWebhooksWrite},
 	"POST /webhooks/{webhook}/test":   {scope: controlplane.ScopeWebhooksWrite},
-	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite, form: func(premises) url.Values {
+	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite, form: func(tenant) url.Values {
 		return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04")}}
 	}},
 	"GET /webhooks/{webhook}/deliveries/{delivery}":            {},
 	"POST /webhooks/{webhook}/deliveries/{delivery}/redeliver": {scope: controlplane.ScopeWebhooksWrite},
 }
 
-// fields returns a form of names and values.
-func fields(pairs ...string) func(premises) url.Values {
-	return func(premises) url.Values {
+// fields returns a form with names and values.
+func fields(pairs ...string) func(tenant) url.Values {
+	return func(tenant) url.Values {
 		form := url.Values{}
 		for i := 0; i < len(pairs); i += 2 {
 			form.Set(pairs[i], pairs[i+1])
@@ -128,12 +128,12 @@ func fields(pairs ...string) func(premises) url.Values {
 	}
 }
 
-func newName(premises) url.Values {
+func newName(tenant) url.Values {
 	return url.Values{"name": {strings.TrimPrefix(controlplane.NewID("new"), "new_") + ".example.com"}}
 }
 
-// premises are an organization with one of everything, and an owner who is signed in.
-type premises struct {
+// tenant is an organization with one of each object and a signed-in owner.
+type tenant struct {
 	org         *controlplane.Organization
 	owner       *site
 	domain      *controlplane.Domain
@@ -147,45 +147,45 @@ type premises struct {
 	session     string // of the owner
 }
 
-// newPremises makes an organization whose names have the word.
-func (s *site) newPremises(word string) premises {
+// newTenant creates a tenant whose names contain the word.
+func (s *site) newTenant(word string) tenant {
 	s.t.Helper()
-	p := premises{org: s.newOrg(word + " Incorporated")}
+	p := tenant{org: s.newOrg(word + " Incorporated")}
 	s.exec(`UPDATE organizations SET subscription_tier = 'agency', domain_limit = 1000 WHERE id = $1`, p.org.ID)
 	p.owner, _ = s.visitorAs(p.org, controlplane.RoleOwner)
 	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"}, "description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(http.StatusCreated)
 	p.domain = s.add(p.org, word+".example.net")
-	p.job = s.kill(p.domain)
+	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
 	p.token, _ = s.token(p.org, lifecycle.NewToken{Name: "the token of " + word, DomainIDs: []string{p.domain.ID}})
 	_, p.member = s.visitorAs(p.org, controlplane.RoleMember)
 	p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
-	p.invitation = s.one(`SELECT id FROM invitations WHERE org_id = $1`, p.org.ID)
-	p.webhook = s.one(`SELECT id FROM webhooks WHERE org_id = $1`, p.org.ID)
-	p.session = s.one(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
-	p.delivery = s.one(`SELECT id FROM webhook_deliveries WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
+	p.invitation = s.queryText(`SELECT id FROM invitations WHERE org_id = $1`, p.org.ID)
+	p.webhook = s.queryText(`SELECT id FROM webhooks WHERE org_id = $1`, p.org.ID)
+	p.session = s.queryText(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
+	p.delivery = s.queryText(`SELECT id FROM webhook_deliveries WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
 	return p
 }
 
-// visitorAs makes somebody a member who is signed in to the organization.
+// visitorAs adds a member and returns a visitor who is signed in as that member.
 func (s *site) visitorAs(org *controlplane.Organization, role controlplane.Role) (*site, *controlplane.Member) {
 	s.t.Helper()
 	id := rand.Int64N(1 << 50)
 	account := controlplane.GitHubAccount{ID: id, Login: fmt.Sprintf("user-%d", id)}
-	m := s.join(org, account, role)
-	visitor := s.again(account)
+	m := s.addMember(org, account, role)
+	visitor := s.signedInAs(account)
 	visitor.post(switchURL(org.ID), nil).want(http.StatusSeeOther)
 	return visitor, m
 }
 
-// path returns a route's path with the organization's objects in it.
-func (p premises) path(template string) string {
+// path returns a route's path with the tenant's objects.
+func (p tenant) path(template string) string {
 	return strings.NewReplacer("{organization}", p.org.ID, "{domain}", p.domain.ID, "{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}", "fullchain",
 		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation, "{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
 		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css").Replace(template)
 }
 
-// connect returns a connection behind the store's back.
+// connect returns a database connection that bypasses the store.
 func (s *site) connect() *pgx.Conn {
 	s.t.Helper()
 	conn, err := pgx.Connect(context.Background(), s.dsn)
@@ -201,8 +201,8 @@ func (s *site) exec(sql string, args ...any) {
 	s.must(err)
 }
 
-// one returns the one text that a query finds.
-func (s *site) one(sql string, args ...any) string {
+// queryText returns the text that a query returns.
+func (s *site) queryText(sql string, args ...any) string {
 	s.t.Helper()
 	conn := s.connect()
 	defer func() { _ = conn.Close(context.Background()) }()
@@ -211,8 +211,8 @@ func (s *site) one(sql string, args ...any) string {
 	return text
 }
 
-// in returns the site as a subtest's, with the same visitor.
-func (s *site) in(t *testing.T) *site {
+// withT returns the site for a subtest, with the same visitor.
+func (s *site) withT(t *testing.T) *site {
 	sub := *s
 	sub.t = t
 	return &sub
@@ -227,12 +227,12 @@ func (r route) access(t *testing.T) access {
 	t.Helper()
 	a, ok := accesses[r.String()]
 	if !ok {
-		t.Fatalf("%s is routed and not in accesses (access_test.go). Add who may use it: open, the scope, a form that works", r)
+		t.Fatalf("%s is routed but not in accesses (access_test.go): add who can use it (open or a scope) and a valid form", r)
 	}
 	return a
 }
 
-// params returns the names of the path's parameters that take any text.
+// params returns the path parameters that match any text.
 func (r route) params() []string {
 	var found []string
 	for _, part := range strings.Split(r.template, "/") {
@@ -243,7 +243,7 @@ func (r route) params() []string {
 	return found
 }
 
-// allRoutes reads the routes from the router. HEAD is GET without a body.
+// allRoutes returns the routes of the router. It omits HEAD, which is GET without a body.
 func (s *site) allRoutes() []route {
 	s.t.Helper()
 	var found []route
@@ -265,14 +265,14 @@ func (s *site) allRoutes() []route {
 	}))
 	for name := range accesses {
 		if !slices.ContainsFunc(found, func(r route) bool { return r.String() == name }) {
-			s.t.Errorf("accesses has %s, which is not routed", name)
+			s.t.Errorf("accesses has %s, want only routed paths", name)
 		}
 	}
 	return found
 }
 
-// ask sends a request. Of a stream it reads nothing.
-func (s *site) ask(r route, path string, form url.Values) answer {
+// sendTo sends a request to a route. It does not read the body of a stream.
+func (s *site) sendTo(r route, path string, form url.Values) response {
 	s.t.Helper()
 	if r.method == http.MethodPost {
 		return s.post(path, form)
@@ -287,52 +287,52 @@ func (s *site) ask(r route, path string, form url.Values) answer {
 	res, err := s.visitor.Do(q)
 	s.must(err)
 	defer func() { _ = res.Body.Close() }()
-	return answer{t: s.t, status: res.StatusCode, header: res.Header}
+	return response{t: s.t, status: res.StatusCode, header: res.Header}
 }
 
-// The walk of the dashboard's routes with each role, and with those who are not signed in, or no longer.
-func TestAccessOfVisitors(t *testing.T) {
+// It requests every route with each role, without a session, and with invalid sessions.
+func TestAccessByRole(t *testing.T) {
 	s := newSite(t, withSealer(t))
-	shared := s.newPremises("shared")
+	shared := s.newTenant("shared")
 	roles := map[controlplane.Role]*site{}
 	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
 		roles[role], _ = s.visitorAs(shared.org, role)
 	}
-	strangers := map[string]*site{"nobody": s.browser()}
+	strangers := map[string]*site{"no session": s.newVisitor()}
 	removed, m := s.visitorAs(shared.org, controlplane.RoleMember)
 	shared.owner.post(memberURL(m.User.ID)+"/remove", nil).to(membersPath)
 	strangers["a removed member"] = removed
 	expired, m := s.visitorAs(shared.org, controlplane.RoleOwner)
 	s.exec(`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = $1`, m.User.ID)
-	strangers["a session that expired"] = expired
+	strangers["an expired session"] = expired
 
 	before := postgrestest.RowsOf(t, s.dsn, shared.org.ID)
 	t.Run("walk", func(t *testing.T) {
 		for _, r := range s.allRoutes() {
 			t.Run(r.String(), func(t *testing.T) {
 				t.Parallel()
-				s, a := s.in(t), r.access(t)
+				s, a := s.withT(t), r.access(t)
 				for name, stranger := range strangers {
-					stranger.in(t).turnedAway(r, a, shared, name)
+					stranger.withT(t).wantLogin(r, a, shared, name)
 				}
 				for role, visitor := range roles {
-					s.walkRole(r, a, shared, role, visitor.in(t))
+					s.walkRole(r, a, shared, role, visitor.withT(t))
 				}
 			})
 		}
 	})
 	if diff := postgrestest.RowsOf(t, s.dsn, shared.org.ID).Diff(before); diff != "" {
-		t.Errorf("requests that only read, or were refused, changed rows:\n%s", diff)
+		t.Errorf("read-only or rejected requests changed rows:\n%s", diff)
 	}
 }
 
-// turnedAway fails the test unless those who are not signed in are sent to the sign-in.
-func (s *site) turnedAway(r route, a access, at premises, name string) {
+// wantLogin fails unless a visitor who is not signed in is redirected to the login page.
+func (s *site) wantLogin(r route, a access, at tenant, name string) {
 	s.t.Helper()
 	if a.open {
 		return
 	}
-	got := s.ask(r, at.path(r.template), a.formOf(at))
+	got := s.sendTo(r, at.path(r.template), a.formOf(at))
 	if a.stream {
 		got.want(http.StatusUnauthorized)
 		return
@@ -342,19 +342,19 @@ func (s *site) turnedAway(r route, a access, at premises, name string) {
 	}
 }
 
-func (a access) formOf(at premises) url.Values {
+func (a access) formOf(at tenant) url.Values {
 	if a.form == nil {
 		return nil
 	}
 	return a.form(at)
 }
 
-// walkRole fails the test unless the role may use the route exactly if it has the scope.
-func (s *site) walkRole(r route, a access, shared premises, role controlplane.Role, visitor *site) {
+// walkRole fails unless the role can use the route if and only if it has the scope.
+func (s *site) walkRole(r route, a access, shared tenant, role controlplane.Role, visitor *site) {
 	s.t.Helper()
 	if a.open {
 		if r.method == http.MethodGet && len(r.params()) == 0 {
-			if got := visitor.ask(r, r.template, nil); got.status >= http.StatusInternalServerError {
+			if got := visitor.sendTo(r, r.template, nil); got.status >= http.StatusInternalServerError {
 				s.t.Errorf("%s as %s: status %d", r, role, got.status)
 			}
 		}
@@ -365,12 +365,12 @@ func (s *site) walkRole(r route, a access, shared premises, role controlplane.Ro
 		if want = a.status; want == 0 {
 			want = map[string]int{http.MethodGet: http.StatusOK, http.MethodPost: http.StatusSeeOther}[r.method]
 		}
-		if r.method == http.MethodPost { // it will change what it names
-			at = s.newPremises("own")
+		if r.method == http.MethodPost { // it changes its objects
+			at = s.newTenant("own")
 			visitor, _ = s.visitorAs(at.org, role)
 		}
 	}
-	got := visitor.ask(r, at.path(r.template), a.formOf(at))
+	got := visitor.sendTo(r, at.path(r.template), a.formOf(at))
 	if got.status != want {
 		s.t.Errorf("%s as %s: status %d, want %d: %.600s", r, role, got.status, want, got.text)
 	}

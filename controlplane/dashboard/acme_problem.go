@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 )
 
-// acmeProblem is a CA's problem document, folded below what it is the cause of.
+// acmeProblem is a CA's problem document, shown in a collapsed element.
 type acmeProblem struct {
-	ID   string // of the fold: it stays open while the page follows the domain
+	ID   string // of the element, so that live updates keep it open
 	Text string
 }
 
-// newACMEProblem returns what a CA said about the object of that id, nil where it said nothing.
+// newACMEProblem returns the problem document for the object with this ID, or nil if problem is
+// empty.
 func newACMEProblem(id string, problem json.RawMessage) *acmeProblem {
 	var text bytes.Buffer
 	if len(problem) == 0 || json.Indent(&text, problem, "", "  ") != nil {

@@ -18,15 +18,16 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// contentTypes are those of the files in static/. What is none of these is not served.
+// contentTypes has the content types of the files in static/, by extension. Loading fails for any
+// other extension.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
 }
 
-// assets are the files of static/, each at an address that holds a hash of its content: what
-// is there never changes, so browsers keep it.
+// assets has the files of static/. Each URL contains a hash of the content, so browsers can cache
+// the file without expiry.
 type assets struct {
 	address map[string]string // "app.css" → "/static/app.3f….css"
 	file    map[string]asset  // "app.3f….css"
@@ -50,7 +51,7 @@ func loadAssets() (*assets, error) {
 		name, ext := path.Base(p), path.Ext(p)
 		kind, ok := contentTypes[ext]
 		if !ok {
-			return fmt.Errorf("static/%s: no content type is known for it", name)
+			return fmt.Errorf("static/%s: unknown content type", name)
 		}
 		sum := sha256.Sum256(body)
 		hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext
@@ -60,12 +61,12 @@ func loadAssets() (*assets, error) {
 	return a, err
 }
 
-// url returns the address of a file of static/. Templates call it.
+// url returns the URL of a file in static/. Templates call it.
 func (a *assets) url(name string) (string, error) {
 	if u, ok := a.address[name]; ok {
 		return u, nil
 	}
-	return "", fmt.Errorf("static/%s does not exist", name)
+	return "", fmt.Errorf("static/%s: not found", name)
 }
 
 func (a *assets) serve(w http.ResponseWriter, r *http.Request) {

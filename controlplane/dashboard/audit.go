@@ -10,25 +10,25 @@ import (
 const (
 	auditURL = "/settings/audit"
 
-	// entriesPerPage is how many entries a page of the audit log has.
+	// entriesPerPage is the number of entries on a page of the audit log.
 	entriesPerPage = 50
 )
 
-// auditView is what templates/audit.html shows.
+// auditView is the data for templates/audit.html.
 type auditView struct {
 	List        auditList
 	Actions     []actionGroup
 	ActorError  string
 	AboutError  string
 	Rows        []entryView
-	First, Next string // addresses of pages; empty where there are none
+	First, Next string // URLs of other pages; may be empty
 	Filtered    bool
 	Exports     []exportLink
 	Kept        int // days
 	Tier        string
 }
 
-// exportLink leads to everything that the filters let through.
+// exportLink is a link to export all entries that match the filter.
 type exportLink struct{ Label, URL string }
 
 // auditPage shows the organization's log, newest first.
@@ -41,12 +41,12 @@ func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
 	filter := l.filter()
 	var err error
 	if filter.ActorID, err = d.actorID(v, l.Actor); controlplane.IsKind(err, controlplane.KindNotFound) {
-		view.ActorError = "This organization has no member of this name. Of who has left, or of a token, take the id."
+		view.ActorError = "No member with this login. For a former member or a token, enter the ID."
 	} else if err != nil {
 		return err
 	}
 	if filter.DomainID, filter.EntityID, err = d.aboutID(v, l.About); controlplane.IsKind(err, controlplane.KindNotFound) {
-		view.AboutError = "This organization has no domain of this name. Of what was deleted, take the id."
+		view.AboutError = "No domain with this name. For a deleted object, enter the ID."
 	} else if err != nil {
 		return err
 	}
@@ -79,7 +79,8 @@ func (d *Dashboard) showAudit(w http.ResponseWriter, v *visit, status int, view 
 	return d.render(w, v, status, "audit", layout{Title: "Audit log", Section: "settings", Tab: "audit", Page: view})
 }
 
-// actorID returns whom the filter means: by an id, a part of the program, or a member's login.
+// actorID returns the actor ID for a filter value: an ID, the name of a system actor, or a
+// member's login.
 func (d *Dashboard) actorID(v *visit, actor string) (string, error) {
 	if actor == "" || isActor(actor) {
 		return actor, nil
@@ -94,14 +95,15 @@ func (d *Dashboard) actorID(v *visit, actor string) (string, error) {
 	return m.User.ID, nil
 }
 
-// isActor reports whether that is an actor's id.
+// isActor reports whether id is the ID of an actor.
 func isActor(id string) bool {
 	_, ok := systemActors[id]
 	return ok || controlplane.IsID(controlplane.PrefixUser, id) || controlplane.IsID(controlplane.PrefixToken, id)
 }
 
-// aboutID returns what the filter means: a domain, by id or name, with all that is its, or
-// another object by its id. Both may be deleted where it is an id.
+// aboutID returns the domain ID or the entity ID for a filter value: the ID or name of a domain,
+// which also matches everything that belongs to it, or the ID of another object. An ID may be of a
+// deleted object.
 func (d *Dashboard) aboutID(v *visit, about string) (domainID, entityID string, err error) {
 	if about == "" || controlplane.IsID(controlplane.PrefixDomain, about) {
 		return about, "", nil
@@ -119,7 +121,7 @@ func (d *Dashboard) aboutID(v *visit, about string) (domainID, entityID string, 
 	return domain.ID, "", nil
 }
 
-// entryViews returns what is shown of entries, with names in the place of ids.
+// entryViews returns the views of entries, with names instead of IDs.
 func (d *Dashboard) entryViews(v *visit, entries []controlplane.AuditEntry) ([]entryView, error) {
 	var ids []string
 	for i := range entries {

@@ -17,19 +17,19 @@ type entryView struct {
 	Title   string
 	On      objectView
 	Who     string
-	WhoURL  string // everything that they did; empty where that is nobody
+	WhoURL  string // the actor's entries; empty for an unknown actor
 	At      moment
 	IP      string
-	Text    string // what went wrong, or is waited for
+	Text    string // the error, or the reason for waiting
 	Changes []changeView
 	Details []fact
 	Request fact
 }
 
-// objectView is what something was done to.
+// objectView is the object of an entry.
 type objectView struct {
 	Name string
-	URL  string // empty where it has no page, or is no longer there
+	URL  string // empty if it has no page or was deleted
 }
 
 // changeView is one property before and after.
@@ -37,7 +37,7 @@ type changeView struct{ Name, Before, After string }
 
 func (v *visit) entryView(a *controlplane.AuditEntry, names names) entryView {
 	view := entryView{ID: a.ID, Title: actionTitle(a.Action), On: v.objectView(a, names), Who: names.actor(a.Actor), At: v.at(a.CreatedAt), IP: a.Actor.IP,
-		Text: entryText(a), Changes: changes(a.Before, a.After), Request: fact{Name: "request id", Value: a.Actor.RequestID, Mono: true, Copy: true}}
+		Text: entryText(a), Changes: changes(a.Before, a.After), Request: fact{Name: "request ID", Value: a.Actor.RequestID, Mono: true, Copy: true}}
 	if isActor(a.Actor.ID) {
 		view.WhoURL = auditList{Actor: a.Actor.ID}.url("")
 	}
@@ -49,7 +49,7 @@ func (v *visit) entryView(a *controlplane.AuditEntry, names names) entryView {
 	return view
 }
 
-// objectView returns what an entry's object is called, and where its page is.
+// objectView returns the name and the page of an entry's object.
 func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 	at := func(id, url string) objectView {
 		if name := names[id]; name != "" {
@@ -76,8 +76,7 @@ func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 	return objectView{Name: a.EntityID}
 }
 
-// nameInEntry returns what an entry says that its object was called, for those that are no longer
-// there.
+// nameInEntry returns the object's name as recorded in the entry, for deleted objects.
 func nameInEntry(a *controlplane.AuditEntry) string {
 	for _, key := range []string{"name", "host"} {
 		for _, of := range []map[string]any{a.After, a.Before} {
@@ -89,7 +88,7 @@ func nameInEntry(a *controlplane.AuditEntry) string {
 	return ""
 }
 
-// webhookIDOf returns the webhook that an entry is about, "" where it is about none.
+// webhookIDOf returns the ID of the webhook that an entry is about, or "".
 func webhookIDOf(a *controlplane.AuditEntry) string {
 	if id, ok := a.Details["webhook_id"].(string); ok {
 		return id
@@ -100,7 +99,7 @@ func webhookIDOf(a *controlplane.AuditEntry) string {
 	return ""
 }
 
-// changes returns the properties that differ.
+// changes returns the properties that differ, sorted by name.
 func changes(before, after map[string]any) []changeView {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
 	slices.Sort(keys)
@@ -113,7 +112,7 @@ func changes(before, after map[string]any) []changeView {
 	return all
 }
 
-// formatValue returns a value from the log as text: "" where it is none.
+// formatValue returns a JSON value of the log as text. Null is "".
 func formatValue(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -134,6 +133,6 @@ func formatValue(v any) string {
 		}
 		return strings.Join(words, ", ")
 	}
-	b, _ := json.Marshal(v) // it came from JSON
+	b, _ := json.Marshal(v) // cannot fail: v was decoded from JSON
 	return string(b)
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// auditList is what of the log is asked for. A cursor is good for exactly one.
+// auditList is the audit log with its filters. A cursor is valid for one auditList only.
 type auditList struct {
 	Org    string
 	Action string
-	Actor  string // a member's login, or an id
-	About  string // a domain's name, or an id
-	Since  string // a day, of UTC
-	Until  string // a day, of UTC, and all of it
+	Actor  string // a member's login, or an ID
+	About  string // a domain's name, or an ID
+	Since  string // a date in UTC
+	Until  string // a date in UTC, inclusive
 }
 
-// actionGroup are the actions of one kind of object, to choose one of.
+// actionGroup has the actions on one kind of object, as options of the filter.
 type actionGroup struct {
 	Label   string
 	Actions []choice
@@ -31,23 +31,23 @@ func auditListOf(orgID string, q url.Values) auditList {
 	return auditList{Org: orgID, Action: q.Get("action"), Actor: trim(q.Get("actor")), About: trim(q.Get("about")), Since: q.Get("since"), Until: q.Get("until")}
 }
 
-// check refuses what no link of ours asks for, rather than show a list that was not meant.
+// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
 func (l auditList) check() error {
 	bad := func(message string) error {
-		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Begin at the whole log again."}
+		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
 	}
 	if _, ok := actionWords[l.Action]; !ok && l.Action != "" {
-		return bad("The log records no such action.")
+		return bad("Unknown action.")
 	}
 	for _, day := range []string{l.Since, l.Until} {
 		if _, err := time.Parse(time.DateOnly, day); err != nil && day != "" {
-			return bad("A day is written as 2026-01-31.")
+			return bad("Invalid date. Use the format 2026-01-31.")
 		}
 	}
 	return nil
 }
 
-// filter returns what the store is asked for, but for who and what.
+// filter returns the store's filter without the actor and the object, which need a lookup.
 func (l auditList) filter() postgres.LogFilter {
 	f := postgres.LogFilter{Action: l.Action, Limit: entriesPerPage}
 	if day, err := time.Parse(time.DateOnly, l.Since); err == nil {
@@ -60,7 +60,7 @@ func (l auditList) filter() postgres.LogFilter {
 	return f
 }
 
-// url returns the address of this list, at a cursor.
+// url returns the URL of this list at a cursor.
 func (l auditList) url(cursor string) string {
 	q := url.Values{}
 	for k, v := range map[string]string{"action": l.Action, "actor": l.Actor, "about": l.About, "since": l.Since, "until": l.Until, "cursor": cursor} {
@@ -71,7 +71,7 @@ func (l auditList) url(cursor string) string {
 	return strings.TrimSuffix(auditURL+"?"+q.Encode(), "?")
 }
 
-// actions are what can be chosen, by kind of object and in the order of their words.
+// actions returns the options of the action filter, grouped by object and sorted by label.
 func (l auditList) actions() []actionGroup {
 	kinds := map[string][]choice{}
 	for action, word := range actionWords {
@@ -87,8 +87,7 @@ func (l auditList) actions() []actionGroup {
 	return groups
 }
 
-// exports returns where the API gives out all that a filter lets through: to who is signed in
-// here, too.
+// exports returns links to the API's exports with this filter. The API accepts the session cookie.
 func exports(f postgres.LogFilter) []exportLink {
 	q := url.Values{}
 	for k, v := range map[string]string{"action": f.Action, "actor": f.ActorID, "entity": cmp.Or(f.DomainID, f.EntityID)} {

@@ -17,7 +17,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// record appends an entry to the organization's log.
+// record adds an entry to the organization's audit log.
 func (s *site) record(a controlplane.AuditEntry) controlplane.AuditEntry {
 	s.t.Helper()
 	a.ID = controlplane.NewID(controlplane.PrefixEvent)
@@ -31,8 +31,8 @@ func (s *site) record(a controlplane.AuditEntry) controlplane.AuditEntry {
 	return a
 }
 
-// entryOf returns the part of a page that is about an entry of the log.
-func (a answer) entryOf(id string) answer {
+// entryOf returns the part of the page with the entry.
+func (a response) entryOf(id string) response {
 	a.t.Helper()
 	_, rest, ok := strings.Cut(a.body, `<li id="`+id+`">`)
 	if !ok {
@@ -56,7 +56,7 @@ func TestAuditLog(t *testing.T) {
 	page.entryOf(log[0].ID).want(http.StatusOK, "Domain added example.com", "developer from 127.0.0.1", "req-42").
 		has(`href="/domains/`+d.ID+`"`, `href="#`+log[0].ID+`"`, `data-copy="req-42"`, `href="/settings/audit?actor=`+s.sessionOf(s).User.ID+`"`)
 	if strings.Index(page.text, "Token created ci") > strings.Index(page.text, "Domain added example.com") {
-		t.Error("what is newest is not first")
+		t.Error("the newest entry is not first")
 	}
 
 	by := s.record(controlplane.AuditEntry{Actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID, IP: "192.0.2.7"},
@@ -67,7 +67,7 @@ func TestAuditLog(t *testing.T) {
 		Details: map[string]any{"domain_id": d.ID, "code": "rate-limited", "detail": "The CA’s limit is reached until noon.", "attempts": 3.0}})
 	s.get("/settings/audit").entryOf(why.ID).want(http.StatusOK, "Work waits example.com", "DCVaaS ·", "The CA’s limit is reached until noon.", "Attempts 3").hasNot("<table")
 
-	// What is gone keeps the name that the log has of it, and is no link.
+	// A deleted object has the name from the log and is not a link.
 	s.must(s.life.DeleteToken(t.Context(), controlplane.System("admin"), s.org.ID, token.ID))
 	gone, err := s.store.AuditOfEntity(t.Context(), s.org.ID, token.ID, 1)
 	s.must(err)
@@ -76,10 +76,10 @@ func TestAuditLog(t *testing.T) {
 	page.entryOf(by.ID).want(http.StatusOK, "API token "+token.ID)
 }
 
-func TestAuditLogByItsFilters(t *testing.T) {
+func TestAuditLogFilters(t *testing.T) {
 	s := newSignedIn(t)
-	s.join(s.org, anAdmin, controlplane.RoleAdmin)
-	as := s.again(anAdmin)
+	s.addMember(s.org, anAdmin, controlplane.RoleAdmin)
+	as := s.signedInAs(anAdmin)
 	s.post("/domains", url.Values{"name": {"example.com"}}).want(http.StatusSeeOther)
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
@@ -98,48 +98,48 @@ func TestAuditLogByItsFilters(t *testing.T) {
 		"about=" + token.ID:                             {[]string{made, renamed}, []string{added, ending}},
 		"since=2026-01-31&until=2026-01-31":             {[]string{ending}, []string{added, made, renamed}},
 		"since=2026-02-01":                              {[]string{added, made, renamed}, []string{ending}},
-		"until=2026-01-30":                              {[]string{"Nothing in the log matches"}, []string{added, ending, made, renamed}},
+		"until=2026-01-30":                              {[]string{"No entries match"}, []string{added, ending, made, renamed}},
 		"about=" + token.ID + "&actor=an-admin&action=": {[]string{renamed}, []string{added, ending, made}},
-		"actor=" + controlplane.NewID(controlplane.PrefixUser): {[]string{"Nothing in the log matches", "Show the whole log"}, []string{added}},
+		"actor=" + controlplane.NewID(controlplane.PrefixUser): {[]string{"No entries match", "Show all entries"}, []string{added}},
 	} {
 		a := s.get("/settings/audit?"+query).want(http.StatusOK, c.has...)
 		for _, text := range c.lacks {
 			if strings.Contains(a.text, text) {
-				t.Errorf("%s: the page says %q", query, text)
+				t.Errorf("GET /settings/audit?%s shows %q", query, text)
 			}
 		}
 	}
 	s.get("/settings/audit?action=token.updated&actor=an-admin&since=2026-01-01").want(http.StatusOK).
 		has(`<option value="token.updated" selected>`, `value="an-admin"`, `value="2026-01-01"`, `href="/settings/audit">Show all`)
-	for query, says := range map[string]string{"actor=nobody": "no member of this name", "actor=%00": "no member of this name", "about=nowhere.example.com": "no domain of this name", "about=%00": "no domain of this name"} {
+	for query, says := range map[string]string{"actor=nobody": "No member with this login", "actor=%00": "No member with this login", "about=nowhere.example.com": "No domain with this name", "about=%00": "No domain with this name"} {
 		s.get("/settings/audit?"+query).want(http.StatusNotFound, says).has(`aria-invalid="true"`, "autofocus").hasNot(old.ID, "/api/audit-logs/export")
 	}
 	for _, query := range []string{"action=domain.gone", "since=yesterday", "until=2026-02-30", "cursor=abc"} {
-		s.get("/settings/audit?"+query).want(http.StatusBadRequest, "Begin at the")
+		s.get("/settings/audit?" + query).want(http.StatusBadRequest)
 	}
 }
 
-func TestAuditLogOfAnotherOrganization(t *testing.T) {
+func TestAuditLogOfOtherOrganization(t *testing.T) {
 	s := newSignedIn(t)
 	other := s.newOrg("Other Ltd")
 	foreign := s.add(other, "foreign.example.com")
 	token, _ := s.token(other, lifecycle.NewToken{Name: "theirs"})
 	s.get("/settings/audit").want(http.StatusOK).hasNot("foreign.example.com", "theirs", foreign.ID)
-	s.get("/settings/audit?about=foreign.example.com").want(http.StatusNotFound, "no domain of this name")
+	s.get("/settings/audit?about=foreign.example.com").want(http.StatusNotFound, "No domain with this name")
 	for _, id := range []string{foreign.ID, token.ID, other.ID} {
-		s.get("/settings/audit?about="+id).want(http.StatusOK, "Nothing in the log matches")
+		s.get("/settings/audit?about="+id).want(http.StatusOK, "No entries match")
 	}
-	// Nor does an id of theirs in our log tell what it stands for.
+	// An ID of the other organization in this log does not reveal the name.
 	e := s.record(controlplane.AuditEntry{Actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID}, Action: controlplane.ActionCheckRequested, EntityType: "domain", EntityID: foreign.ID})
 	s.get("/settings/audit").entryOf(e.ID).want(http.StatusOK, foreign.ID, token.ID).hasNot("foreign.example.com", "theirs", `href="/domains`)
-	s.browser().get("/settings/audit?actor=x").to(signInTo("/settings/audit?actor=x"))
+	s.newVisitor().get("/settings/audit?actor=x").to(signInTo("/settings/audit?actor=x"))
 }
 
-// Everybody who belongs to the organization reads its log.
+// Every member can read the log.
 func TestAuditLogForMembers(t *testing.T) {
 	s := newSignedIn(t)
-	s.join(s.org, aMember, controlplane.RoleMember)
-	s.again(aMember).get("/settings/audit").want(http.StatusOK, "Member added a-member", "Export CSV")
+	s.addMember(s.org, aMember, controlplane.RoleMember)
+	s.signedInAs(aMember).get("/settings/audit").want(http.StatusOK, "Member added a-member", "Export CSV")
 }
 
 func TestAuditLogEscapes(t *testing.T) {
@@ -150,7 +150,7 @@ func TestAuditLogEscapes(t *testing.T) {
 	s.get("/settings/audit").hasNot("<script>alert").entryOf(e.ID).want(http.StatusOK, hostile)
 }
 
-func TestPagesOfTheAuditLog(t *testing.T) {
+func TestAuditLogPages(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	for i := range entriesPerPage + 9 {
@@ -162,11 +162,11 @@ func TestPagesOfTheAuditLog(t *testing.T) {
 	s.get(link + "&actor=worker").want(http.StatusBadRequest)
 }
 
-// noSealer stands where answers would be kept: what is only read is not.
+// noSealer fails on use: responses to GET requests are not stored.
 type noSealer struct{ api.Sealer }
 
-// The links lead to what the API gives out to who is signed in here.
-func TestExportLinks(t *testing.T) {
+// The links work with the session cookie of the dashboard.
+func TestAuditLogExportLinks(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	a := s.get("/settings/audit?action=domain.created&about=example.com&since=2026-01-01&until=2099-12-31").want(http.StatusOK, "Export CSV", "Export NDJSON")
@@ -181,7 +181,7 @@ func TestExportLinks(t *testing.T) {
 		w := httptest.NewRecorder()
 		rest.ServeHTTP(w, r)
 		if got := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(got, d.ID) || strings.Contains(got, "other.example.com") {
-			t.Errorf("%s: %d %s", format, w.Code, got)
+			t.Errorf("export as %s = %d %s, want 200 with %s only", format, w.Code, got, d.ID)
 		}
 	}
 }

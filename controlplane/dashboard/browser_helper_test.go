@@ -6,17 +6,17 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// emulateOffline cuts the browser off from every server, or lets it back.
+// emulateOffline disconnects the browser from all servers, or reconnects it.
 func emulateOffline(ctx context.Context, off bool) error {
 	return network.EmulateNetworkConditions(off, 0, -1, -1).Do(ctx)
 }
 
-// contrast fails when a text of the page, or the edge of a control, has less contrast than
-// WCAG AA asks for (§1.4.3: 4.5, §1.4.11: 3), and when a target is under 24 pixels (§2.5.8).
-func (t *tab) contrast() {
+// checkContrast fails if a text or the border of a control has less contrast than WCAG AA requires
+// (§1.4.3: 4.5, §1.4.11: 3), or if a target is smaller than 24 pixels (§2.5.8).
+func (t *tab) checkContrast() {
 	t.t.Helper()
 	if got := t.js(contrastScript); got != "" {
-		t.t.Errorf("hard to read or to hit:\n%s", got)
+		t.t.Errorf("contrast or target size below WCAG AA:\n%s", got)
 	}
 }
 
@@ -35,11 +35,11 @@ const contrastScript = `(() => {
     if (r < 4.5) wrong.push(r.toFixed(2) + " " + text.slice(0, 40) + " <" + e.tagName + " class=" + e.className + ">");
   }
   for (const e of document.querySelectorAll("button, a, input, summary")) {
-    if (!seen(e) || ["hidden", "checkbox", "radio"].includes(e.type)) continue; // a label is what is hit
+    if (!seen(e) || ["hidden", "checkbox", "radio"].includes(e.type)) continue; // the label is the target
     const box = e.getBoundingClientRect();
     const inText = e.tagName === "A" && e.closest("p, .crumbs, .older");
     if (!inText && (box.height < 24 || box.width < 24)) wrong.push("small: " + Math.round(box.width) + "x" + Math.round(box.height) + " " + (e.textContent || e.name).trim());
-    if (e.tagName === "INPUT" && ratio(rgb(getComputedStyle(e).borderTopColor).c, ground(e)) < 3) wrong.push("edge of " + e.name);
+    if (e.tagName === "INPUT" && ratio(rgb(getComputedStyle(e).borderTopColor).c, ground(e)) < 3) wrong.push("border of " + e.name);
   }
   return wrong.join("\n");
 })()`

@@ -22,8 +22,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// shots is where the tests leave pictures of the pages, for people to look at. Empty: none.
-const shots = "DCVAAS_SCREENSHOTS"
+// screenshotDir is the environment variable with the directory for screenshots. If it is empty,
+// the tests take none.
+const screenshotDir = "DCVAAS_SCREENSHOTS"
 
 // tab is a page in a real browser.
 type tab struct {
@@ -31,36 +32,36 @@ type tab struct {
 	ctx context.Context
 }
 
-// expected is what the tests bring about themselves: a form that is refused, and a network
-// that is cut.
-var expected = regexp.MustCompile(`status of 422|net::ERR_`)
+// expectedErrors matches the console messages that the tests provoke: a rejected form and a
+// disconnected network.
+var expectedErrors = regexp.MustCompile(`status of 422|net::ERR_`)
 
-// gaveWay is what the browser says of a page that was left while it was looked at.
-var gaveWay = regexp.MustCompile(`Cannot find context with specified id|Execution context was destroyed|Inspected target navigated|No node with given id`)
+// navigatedAway matches the browser's errors about a page that was left during an action.
+var navigatedAway = regexp.MustCompile(`Cannot find context with specified id|Execution context was destroyed|Inspected target navigated|No node with given id`)
 
-// open starts a browser of the test's own with an empty profile, signs in, and fails the
-// test when a page has an error on its console: a script that the policy kept out is one.
+// open starts a separate browser with an empty profile and opens the dashboard. It fails the test
+// on errors in a page's console, such as a script that the CSP blocked.
 func (s *site) open(width, height int64, dark, scripts bool) *tab {
 	s.t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		s.t.Fatal("there is no chromium on PATH: tools/install.sh test installs it")
+		s.t.Fatal("chromium is not on PATH: tools/install.sh test installs it")
 	}
 	profile, err := os.MkdirTemp("", "dcvaas-browser-")
 	s.must(err)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WSURLReadTimeout(2*time.Minute)) // a first start from a slow disk takes its time
+		chromedp.WSURLReadTimeout(2*time.Minute)) // the first start from a slow disk is slow
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
 	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
 	s.t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits until the browser has ended
+		_ = chromedp.Cancel(ctx) // waits until the browser exits
 		cancelTime()
 		cancel()
 		cancelAlloc()
-		for range 50 { // its children write into the profile for a moment longer
+		for range 50 { // child processes still write to the profile for a moment
 			if os.RemoveAll(profile) == nil {
 				return
 			}
@@ -70,10 +71,10 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 	chromedp.ListenTarget(ctx, func(ev any) {
 		switch e := ev.(type) {
 		case *runtime.EventExceptionThrown:
-			s.t.Errorf("a script threw: %s", e.ExceptionDetails.Error())
+			s.t.Errorf("JavaScript exception: %s", e.ExceptionDetails.Error())
 		case *log.EventEntryAdded:
-			if e.Entry.Level == log.LevelError && !expected.MatchString(e.Entry.Text) {
-				s.t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
+			if e.Entry.Level == log.LevelError && !expectedErrors.MatchString(e.Entry.Text) {
+				s.t.Errorf("console error: %s %s", e.Entry.Text, e.Entry.URL)
 			}
 		}
 	})
@@ -99,20 +100,20 @@ func (t *tab) run(actions ...chromedp.Action) {
 	t.t.Helper()
 	for _, a := range actions {
 		err := chromedp.Run(t.ctx, a)
-		// A page that gives way to the next one takes with it what was being asked of it.
-		for end := time.Now().Add(time.Minute); err != nil && gaveWay.MatchString(err.Error()) && time.Now().Before(end); {
+		// A navigation cancels the actions on the previous page.
+		for end := time.Now().Add(time.Minute); err != nil && navigatedAway.MatchString(err.Error()) && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
 			err = chromedp.Run(t.ctx, a)
 		}
 		if err != nil {
 			var at, text string
 			_ = chromedp.Run(t.ctx, chromedp.Location(&at), chromedp.Text("main", &text, chromedp.ByQuery))
-			t.t.Fatalf("%v, at %s:\n%s", err, at, text)
+			t.t.Fatalf("browser action failed: %v, at %s:\n%s", err, at, text)
 		}
 	}
 }
 
-// js returns what an expression is on the page.
+// js evaluates an expression on the page and returns its value as text.
 func (t *tab) js(expression string) string {
 	t.t.Helper()
 	var v any
@@ -133,10 +134,10 @@ func (t *tab) key(keys ...string) {
 	}
 }
 
-// shot leaves a picture of the whole page where somebody wants to look at it.
-func (t *tab) shot(name string) {
+// screenshot saves a screenshot of the whole page if screenshotDir is set.
+func (t *tab) screenshot(name string) {
 	t.t.Helper()
-	dir := os.Getenv(shots)
+	dir := os.Getenv(screenshotDir)
 	if dir == "" {
 		return
 	}
@@ -145,8 +146,8 @@ func (t *tab) shot(name string) {
 	t.must(os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
 }
 
-// fits fails when the page is wider than the window.
-func (t *tab) fits() {
+// checkFits fails if the page is wider than the window.
+func (t *tab) checkFits() {
 	t.t.Helper()
 	if got := t.js(`document.documentElement.scrollWidth <= innerWidth ? "fits" : [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join("\n")`); got != "fits" {
 		t.t.Errorf("the page is wider than the window:\n%s", got)
@@ -156,15 +157,15 @@ func (t *tab) fits() {
 func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	s := newSite(t)
 	b := s.open(1200, 800, false, true)
-	b.shot("login")
+	b.screenshot("login")
 	b.key(kb.Enter) // the button has the focus
 	b.run(chromedp.WaitVisible(`#name`))
-	b.shot("empty")
+	b.screenshot("empty")
 	b.key("b", "a", "d", " ", kb.Enter)
 	b.run(chromedp.WaitVisible(`#name-error`))
-	b.shot("error")
+	b.screenshot("error")
 	if got := b.js(`document.activeElement.id + " " + document.activeElement.value`); got != "name bad " {
-		t.Errorf("after an error the focus is on %q", got)
+		t.Errorf("focus after an error = %q, want the name field", got)
 	}
 	b.js(`document.activeElement.select()`)
 	b.run(chromedp.KeyEvent("example.com"))
@@ -174,11 +175,11 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	s.must(err)
 	target := d.Target + ".acme.dcvaas-verify.com"
 	if got := b.js(`document.getElementById("any-value").textContent`); got != target {
-		t.Errorf("the record's value is %q, want %q", got, target)
+		t.Errorf("record value = %q, want %q", got, target)
 	}
-	b.shot("pending")
+	b.screenshot("pending")
 
-	// Each field by the keyboard, announced.
+	// Copy each field with the keyboard; each copy is announced.
 	for _, f := range []struct{ label, value string }{
 		{"Type", "CNAME"}, {"Host", "_acme-challenge"}, {"Full host", "_acme-challenge.example.com"}, {"Value", target}, {"TTL", "300"},
 	} {
@@ -186,69 +187,69 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 		b.key(kb.Enter)
 		b.eventually(`document.getElementById("announce").textContent === "` + f.label + ` copied"`)
 		if got := b.js(`navigator.clipboard.readText()`); got != f.value {
-			t.Errorf("%s: the clipboard has %q, want %q", f.label, got, f.value)
+			t.Errorf("clipboard after Copy %s = %q, want %q", f.label, got, f.value)
 		}
 	}
-	// The tabs go by the arrows.
+	// The arrow keys select tabs.
 	b.run(chromedp.Focus(`[role="tab"][aria-selected="true"]`))
 	b.key(kb.ArrowLeft)
 	b.run(chromedp.WaitVisible(`#terraform-route53`), chromedp.WaitNotVisible(`#any-value`))
-	b.shot("terraform")
+	b.screenshot("terraform")
 	b.key(kb.Home)
 	b.run(chromedp.WaitVisible(`#any-value`))
-	// The first stop of every page leads over the navigation.
+	// The first focusable element of a page skips the navigation.
 	b.run(chromedp.Reload(), chromedp.WaitVisible(`#any-value`))
 	b.key(kb.Tab)
 	if got := b.js(`document.activeElement.className`); got != "skip" {
-		t.Errorf("the first stop is %q", got)
+		t.Errorf("class of the first focusable element = %q, want skip", got)
 	}
 }
 
-func TestBrowserFollowsADomain(t *testing.T) {
+func TestBrowserLiveDomain(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	b := s.open(1200, 800, false, true)
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/domains/"+d.ID), chromedp.WaitVisible(`#pill`))
 	b.js(`window.same = true`)
-	b.eventually(`document.getElementById("live-note").textContent.includes("by itself")`)
+	b.eventually(`document.getElementById("live-note").textContent.includes("updates automatically")`)
 
-	s.mismatch(d)
-	b.eventually(`document.getElementById("record-state").textContent.includes("Not right")`)
+	s.misconfigure(d)
+	b.eventually(`document.getElementById("record-state").textContent.includes("Misconfigured")`)
 	if got := b.js(`document.getElementById("conditions").innerText`); !strings.Contains(got, "old-target.example.net") || !strings.Contains(got, d.Target) || !strings.Contains(got, "Replace the record") {
-		t.Errorf("it does not say what is seen, expected and to do: %s", got)
+		t.Errorf("checks = %s, want the found value, the expected value, and the fix", got)
 	}
-	b.shot("mismatch")
+	b.screenshot("mismatch")
 
 	b.run(chromedp.Focus(`#do-check`))
 	s.change(d, func(d *controlplane.Domain) {
 		now := time.Now()
 		d.Status, d.StatusReason = controlplane.DomainIssuing, "issuing"
-		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME leads to its target.", LastCheckedAt: &now})
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME points to its target.", LastCheckedAt: &now})
 	})
 	b.eventually(`document.getElementById("pill").textContent.includes("Issuing")`)
 	b.eventually(`document.getElementById("announce").textContent === "Status: Issuing"`)
 	if got := b.js(`document.activeElement.id`); got != "do-check" {
-		t.Errorf("the focus went to %q", got)
+		t.Errorf("focus after the update = %q, want do-check", got)
 	}
-	b.shot("issuing")
+	b.screenshot("issuing")
 
 	s.issue(d)
 	b.eventually(`document.getElementById("pill").textContent.includes("Active") && document.getElementById("certificate").innerText.includes("Test Intermediate R3")`)
-	s.kill(d)
-	b.eventually(`document.getElementById("jobs").innerText.includes("Gave up")`)
+	s.deadLetter(d)
+	b.eventually(`document.getElementById("jobs").innerText.includes("Dead-lettered")`)
 	if got := b.js(`window.same`); got != "true" {
-		t.Error("the page was loaded again")
+		t.Error("the page was reloaded")
 	}
-	b.shot("active")
+	b.screenshot("active")
 
-	// Times are kept fresh, with local time beside UTC.
+	// Times have local time next to UTC.
 	b.eventually(`document.querySelector("time[title*=local]") !== null`)
 
-	// What happens while the stream is cut is shown when it is back.
+	// Changes during a disconnect are shown after the reconnect.
 	b.run(chromedp.ActionFunc(func(ctx context.Context) error { return emulateOffline(ctx, true) }))
 	s.server.CloseClientConnections()
-	b.eventually(`document.getElementById("live-note").textContent.includes("lost")`)
+	b.eventually(`document.getElementById("live-note").textContent.includes("Connection lost")`)
 	s.change(d, func(d *controlplane.Domain) {
 		d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
 	})
@@ -256,28 +257,28 @@ func TestBrowserFollowsADomain(t *testing.T) {
 	b.eventually(`document.getElementById("pill").textContent.includes("Error")`)
 }
 
-func TestBrowserWithoutScripts(t *testing.T) {
+func TestBrowserWithoutJavaScript(t *testing.T) {
 	s := newSite(t)
 	b := s.open(1200, 800, false, false)
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#name`), chromedp.KeyEvent("example.com"))
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#any-value`))
-	b.shot("noscript")
+	b.screenshot("noscript")
 	var shown bool
 	b.run(chromedp.EvaluateAsDevTools(`[...document.querySelectorAll(".copy")].some(e => e.offsetParent)`, &shown))
 	if shown {
-		t.Error("there are copy buttons that do nothing")
+		t.Error("copy buttons are visible without JavaScript")
 	}
-	// One form of the record opens, and the other closes, without any script.
+	// Opening one format of the record closes the other without JavaScript.
 	b.run(chromedp.Click(`#form-bind summary`))
 	var open string
 	b.run(chromedp.EvaluateAsDevTools(`[...document.querySelectorAll("[data-tabs] details[open]")].map(e => e.id).join()`, &open))
 	if open != "form-bind" {
-		t.Errorf("what is open is %q", open)
+		t.Errorf("open tabs = %q, want form-bind", open)
 	}
 	b.run(chromedp.Click(`#do-issue`),
-		chromedp.WaitVisible(`//*[@class="flash"][contains(., "A certificate is being ordered now")]`, chromedp.BySearch))
+		chromedp.WaitVisible(`//*[@class="flash"][contains(., "Certificate order started")]`, chromedp.BySearch))
 }
 
 func TestBrowserNarrowAndDark(t *testing.T) {
@@ -287,8 +288,8 @@ func TestBrowserNarrowAndDark(t *testing.T) {
 	gone := s.add(s.org, "kaputt.example.org")
 	s.issue(d)
 	s.issue(d)
-	s.mismatch(long)
-	s.kill(long)
+	s.misconfigure(long)
+	s.deadLetter(long)
 	s.change(gone, func(d *controlplane.Domain) {
 		d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
 	})
@@ -300,16 +301,16 @@ func TestBrowserNarrowAndDark(t *testing.T) {
 		b := s.open(look.width, look.height, look.dark, true)
 		b.key(kb.Enter)
 		b.run(chromedp.WaitVisible(`#name`))
-		b.fits()
-		b.shot("domains-" + look.name)
+		b.checkFits()
+		b.screenshot("domains-" + look.name)
 		for name, id := range map[string]string{"active": d.ID, "wrong": long.ID} {
 			b.run(chromedp.Navigate(s.server.URL+"/domains/"+id), chromedp.WaitVisible(`#pill`), chromedp.WaitVisible(`[role="tab"]`))
-			b.fits()
-			b.contrast()
-			b.shot("domain-" + name + "-" + look.name)
+			b.checkFits()
+			b.checkContrast()
+			b.screenshot("domain-" + name + "-" + look.name)
 		}
 		b.run(chromedp.Navigate(s.server.URL + "/domains"))
-		b.contrast()
+		b.checkContrast()
 		b.run(page.Close())
 	}
 }

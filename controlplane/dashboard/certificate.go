@@ -9,26 +9,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// certificatePageView is what templates/certificate.html shows.
+// certificatePageView is the data for templates/certificate.html.
 type certificatePageView struct {
 	certificateView
-	Name        string // the first of its names
+	Name        string // first name in the certificate
 	Domain      string
 	DomainURL   string
-	Replaces    string // address of the certificate whose place it took; empty where there is none
-	ReplacedBy  string // address of the one that took its place
+	Replaces    string // URL of the certificate that it replaced, or empty
+	ReplacedBy  string // URL of the certificate that replaced it, or empty
 	Revoked     moment
-	Reason      string // of the revocation, in words
-	Revoking    bool   // the CA is being told to revoke it
-	HasKey      bool   // its private key is held here
-	KeyURL      string // empty where it is not to be had
-	RevokeURL   string // empty where there is nothing to revoke
+	Reason      string // title of the revocation reason
+	Revoking    bool   // a revocation was requested
+	HasKey      bool   // the private key is stored here
+	KeyURL      string // empty if the user cannot download the key
+	RevokeURL   string // empty if the user cannot revoke the certificate
 	Chain       []chainLink
 	Snippets    []snippet
 	KeyFileName string
 }
 
-// certificatePage shows one certificate, the current one or an earlier one.
+// certificatePage shows one certificate, current or previous.
 func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 	c, domain, err := d.certificate(v)
 	if err != nil {
@@ -54,10 +54,10 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 	if view.HasKey && v.may(controlplane.ScopeCertificatesKey) {
 		view.KeyURL = view.URL + "/key"
 	}
-	return d.render(w, v, http.StatusOK, "certificate", layout{Title: "Certificate of " + view.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK, "certificate", layout{Title: "Certificate for " + view.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// certificate returns the certificate that the address names, and its domain.
+// certificate returns the certificate in the URL and its domain.
 func (d *Dashboard) certificate(v *visit) (*controlplane.Certificate, *controlplane.Domain, error) {
 	id := mux.Vars(v.Request)["certificate"]
 	if !controlplane.IsID(controlplane.PrefixCertificate, id) {
@@ -78,7 +78,7 @@ func certificateURL(id string) string {
 	return "/certificates/" + id
 }
 
-// nameOf is what a certificate is called.
+// nameOf returns the display name of a certificate.
 func nameOf(c *controlplane.Certificate) string {
 	if len(c.Names) == 0 {
 		return c.ID
@@ -86,13 +86,13 @@ func nameOf(c *controlplane.Certificate) string {
 	return c.Names[0]
 }
 
-// fileStem is what the files of a certificate are called. Names have letters, digits, hyphens
-// and dots only, so that it needs no quoting (RFC 6266 §4.3).
+// fileStem returns the name of a certificate's files without a suffix. It has only letters,
+// digits, hyphens, and dots, so it needs no quoting in a header (RFC 6266 §4.3).
 func fileStem(c *controlplane.Certificate) string {
 	return strings.Replace(nameOf(c), "*", "wildcard", 1)
 }
 
-// serveAttachment answers with a file to keep.
+// serveAttachment responds with a file to download.
 func serveAttachment(w http.ResponseWriter, contentType, name string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

@@ -14,8 +14,8 @@ type chainLink struct {
 	Expires moment
 }
 
-// chain returns the certificates of a stored chain, leaf first. What cannot be read is left
-// out: chains are checked before they are stored.
+// chain returns the certificates of a stored chain, leaf first. It skips unreadable blocks: chains
+// are checked before they are stored.
 func (v *visit) chain(chainPEM string) []chainLink {
 	var links []chainLink
 	for rest := []byte(chainPEM); ; {
@@ -32,7 +32,7 @@ func (v *visit) chain(chainPEM string) []chainLink {
 		if len(links) == 0 {
 			link.Title = "Certificate"
 		}
-		if link.Facts[0].Value == "" { // CAs leave it out, as the names say it (RFC 5280 §4.1.2.6)
+		if link.Facts[0].Value == "" { // CAs may omit it because of the SANs (RFC 5280 §4.1.2.6)
 			link.Facts[0].Value = strings.Join(c.DNSNames, ", ")
 		}
 		links = append(links, link)

@@ -7,7 +7,7 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// downloadCertificate gives out a certificate's public parts as PEM.
+// downloadCertificate responds with public parts of a certificate as PEM.
 func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
 	c, _, err := d.certificate(v)
 	if err != nil {
@@ -18,7 +18,7 @@ func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// partOf returns the leaf of a chain, the rest of it, or all.
+// partOf returns the leaf of a chain, the rest of it, or the whole chain.
 func partOf(chain, part string) string {
 	_, rest := pem.Decode([]byte(chain))
 	switch part {

@@ -9,10 +9,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 )
 
-// maxPassword is as long as a PKCS#12 file's password may be, in bytes.
+// maxPassword is the maximum length of a PKCS#12 file's password in bytes.
 const maxPassword = 1024
 
-// keyView is what templates/certificate_key.html shows.
+// keyView is the data for templates/certificate_key.html.
 type keyView struct {
 	Name      string
 	URL       string // of the certificate
@@ -21,17 +21,17 @@ type keyView struct {
 	Names     string
 	Expires   moment
 	FileName  string
-	Error     string // about the password
+	Error     string // of the password
 	Fix       string
 }
 
-// keyPage asks again before a private key is taken out.
+// keyPage shows the confirmation before a private key is downloaded.
 func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
 	c, domain, err := d.certificate(v)
 	if err != nil {
 		return err
 	}
-	if !c.HasKey() { // its page says so
+	if !c.HasKey() { // the certificate's page explains why
 		http.Redirect(w, v.Request, certificateURL(c.ID), http.StatusSeeOther)
 		return nil
 	}
@@ -44,10 +44,10 @@ func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *
 	if wrong != nil {
 		view.Error, view.Fix = wrong.Message, fixFor(wrong)
 	}
-	return d.render(w, v, status, "certificate_key", layout{Title: "Private key of " + view.Name, Section: "domains", Page: view})
+	return d.render(w, v, status, "certificate_key", layout{Title: "Private key for " + view.Name, Section: "domains", Page: view})
 }
 
-// downloadKey gives out a private key as PEM. That it does is recorded first.
+// downloadKey responds with a private key as PEM. The download is recorded in the audit log first.
 func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
 	c, _, err := d.certificate(v)
 	if err != nil {
@@ -61,8 +61,8 @@ func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// downloadPKCS12 gives out a private key and its chain under a password. The password is looked
-// at before the key is taken, which is recorded.
+// downloadPKCS12 responds with a private key and its chain in a file encrypted with a password. It
+// checks the password before it takes the key, because taking the key is recorded.
 func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 	c, domain, err := d.certificate(v)
 	if err != nil {
@@ -89,10 +89,10 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 
 func checkPassword(password string) error {
 	if len(password) > maxPassword {
-		return controlplane.Invalid("/password", "too-long", "The password is too long.", "Use 1,024 bytes at most.")
+		return controlplane.Invalid("/password", "too-long", "The password is too long.", "Use at most 1,024 bytes.")
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return controlplane.Invalid("/password", "password-characters", "The password has characters that a PKCS#12 file cannot have.", "Use letters, digits and signs.")
+		return controlplane.Invalid("/password", "password-characters", "The password contains characters that a PKCS#12 password can’t have.", "Use letters, digits, and symbols.")
 	}
 	return keystore.CheckPassword(password)
 }

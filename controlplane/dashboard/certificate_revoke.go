@@ -7,10 +7,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// revokeView is what templates/certificate_revoke.html shows: the form, with what was chosen and what is
-// wrong with it.
+// revokeView is the data for templates/certificate_revoke.html: the form with its input and errors.
 type revokeView struct {
-	Name         string // to be typed
+	Name         string // to type as confirmation
 	URL          string // of the certificate
 	DomainURL    string
 	Serial       string
@@ -24,19 +23,19 @@ type revokeView struct {
 	TypedError   string
 }
 
-// revocationReason is one that can be given, and what it means.
+// revocationReason is an option for the reason, with its meaning.
 type revocationReason struct {
 	choice
 	Means string
 }
 
-// revocationTexts say why certificates are revoked, and what follows (RFC 5280 §5.3.1).
+// revocationTexts has a title and an explanation for each revocation reason (RFC 5280 §5.3.1).
 var revocationTexts = map[string]struct{ title, means string }{
-	"unspecified":          {"No reason given", "The CA records none."},
-	"keyCompromise":        {"The private key may be known to others", "The key is never used again. Where the certificate is the current one, another with a new key is ordered at once."},
-	"affiliationChanged":   {"The organization has changed", "Its name, or who the names belong to, is no longer what it was. Some CAs do not take this reason."},
-	"superseded":           {"Another certificate takes its place", "Nothing is wrong with it; it is no longer needed."},
-	"cessationOfOperation": {"The names are no longer used", "The site has closed down, or the domain goes to somebody else."},
+	"unspecified":          {"Unspecified", "The CA records no reason."},
+	"keyCompromise":        {"Private key compromised", "The key is never used again. If this is the current certificate, a new one with a new key is ordered immediately."},
+	"affiliationChanged":   {"Organization changed", "The organization’s name or the ownership of the domain names changed. Some CAs do not accept this reason."},
+	"superseded":           {"Replaced by another certificate", "The certificate is no longer needed."},
+	"cessationOfOperation": {"Domain names no longer used", "The site was shut down, or the domain changes hands."},
 }
 
 func revocationTitle(reason string) string {
@@ -46,13 +45,13 @@ func revocationTitle(reason string) string {
 	return reason
 }
 
-// revokePage asks for what a revocation needs.
+// revokePage shows the form to revoke a certificate.
 func (d *Dashboard) revokePage(w http.ResponseWriter, v *visit) error {
 	c, domain, err := d.certificate(v)
 	if err != nil {
 		return err
 	}
-	if c.RevokedAt != nil { // its page says so
+	if c.RevokedAt != nil { // the certificate's page shows it
 		http.Redirect(w, v.Request, certificateURL(c.ID), http.StatusSeeOther)
 		return nil
 	}
@@ -61,7 +60,7 @@ func (d *Dashboard) revokePage(w http.ResponseWriter, v *visit) error {
 	return d.showRevokePage(w, v, http.StatusOK, view)
 }
 
-// revokeCertificate has a certificate revoked, once its name was typed.
+// revokeCertificate requests a revocation after the certificate's name was typed as confirmation.
 func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	c, domain, err := d.certificate(v)
 	if err != nil {
@@ -74,10 +73,10 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	view := v.revokeView(c, domain, reason)
 	view.Replace, view.Typed = v.PostForm.Get("replace") != "", v.PostForm.Get("name")
 	if _, err := controlplane.RevocationCode("/reason", reason); err != nil {
-		view.ReasonError = "Choose why it is revoked."
+		view.ReasonError = "Choose a reason."
 	}
 	if !strings.EqualFold(trim(view.Typed), view.Name) {
-		view.TypedError = "That is not its name. Type " + view.Name + "."
+		view.TypedError = "The name does not match. Type " + view.Name + "."
 	}
 	if view.ReasonError != "" || view.TypedError != "" {
 		return d.showRevokePage(w, v, http.StatusUnprocessableEntity, view)
@@ -105,5 +104,5 @@ func (v *visit) revokeView(c *controlplane.Certificate, d *controlplane.Domain, 
 }
 
 func (d *Dashboard) showRevokePage(w http.ResponseWriter, v *visit, status int, view revokeView) error {
-	return d.render(w, v, status, "certificate_revoke", layout{Title: "Revoke the certificate of " + view.Name, Section: "domains", Page: view})
+	return d.render(w, v, status, "certificate_revoke", layout{Title: "Revoke the certificate for " + view.Name, Section: "domains", Page: view})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// snippet is how one web server is told of a certificate.
+// snippet is the configuration of a web server for a certificate.
 type snippet struct {
 	ID    string
 	Title string
@@ -15,9 +15,9 @@ type snippet struct {
 	Code  []recordCode
 }
 
-// snippets name the files as the downloads are called. Names hold letters, digits, hyphens and
-// dots only, but for the asterisk of a wildcard, which file names do not have: nothing needs to
-// be quoted.
+// snippets returns configurations that use the file names of the downloads. Names have only
+// letters, digits, hyphens, and dots, except for the asterisk of a wildcard, which file names do
+// not contain: nothing needs to be quoted.
 func snippets(c *controlplane.Certificate) []snippet {
 	stem := fileStem(c)
 	chain, key := stem+"-fullchain.pem", stem+"-key.pem"
@@ -40,8 +40,8 @@ func snippets(c *controlplane.Certificate) []snippet {
     tls /etc/caddy/certs/%s /etc/caddy/certs/%s
 }`, strings.Join(c.Names, ", "), chain, key)},
 		}},
-		{ID: "haproxy", Title: "HAProxy", Note: "HAProxy reads chain and key from one file.", Code: []recordCode{
-			{ID: "haproxy-file", Title: "The file", Text: fmt.Sprintf("cat %s %s > /etc/haproxy/certs/%s.pem", chain, key, stem)},
+		{ID: "haproxy", Title: "HAProxy", Note: "HAProxy reads the chain and the key from one file.", Code: []recordCode{
+			{ID: "haproxy-file", Title: "Combined file", Text: fmt.Sprintf("cat %s %s > /etc/haproxy/certs/%s.pem", chain, key, stem)},
 			{ID: "haproxy-frontend", Title: "Frontend", Text: fmt.Sprintf(`frontend https
     bind :443 ssl crt /etc/haproxy/certs/%s.pem alpn h2,http/1.1`, stem)},
 		}},

@@ -8,7 +8,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// certificateView is one certificate's facts.
+// certificateView has the facts of a certificate.
 type certificateView struct {
 	ID      string
 	URL     string
@@ -17,22 +17,22 @@ type certificateView struct {
 	Facts   []fact
 	Issued  moment // not before
 	Expires moment
-	Renews  moment // empty where it is not
+	Renews  moment // zero if no renewal is scheduled
 	Bar     bar
 	Files   []file
 	Serial  string
 	Issuer  string
 }
 
-// bar is a certificate's life, in thousandths: how much is over, and where the renewal is.
+// bar is a certificate's lifetime in thousandths: the elapsed share and the time of renewal.
 type bar struct {
 	Elapsed, Renewal int
-	Planned          bool // there is a renewal
-	Late             bool // it is overdue
+	Planned          bool // a renewal is scheduled
+	Late             bool // the renewal is late
 	Label            string
 }
 
-// file is something to download.
+// file is a download.
 type file struct{ URL, Label string }
 
 func (v *visit) certificateView(c *controlplane.Certificate, d *controlplane.Domain) certificateView {
@@ -73,12 +73,12 @@ func certificatePill(c *controlplane.Certificate, now time.Time) pill {
 	case c.ReplacedBy != "":
 		return pill{"neutral", "dot", "Replaced"}
 	case now.After(controlplane.ExpiryAlarmAt(c.NotBefore, c.NotAfter)):
-		return pill{"warn", "alert", "Expires soon"}
+		return pill{"warn", "alert", "Expiring soon"}
 	}
 	return pill{"ok", "check", "Valid"}
 }
 
-// newBar returns a certificate's life. The zero renewal is none.
+// newBar returns the bar of a certificate. A zero renewal means that none is scheduled.
 func newBar(c *controlplane.Certificate, renewal, now time.Time) bar {
 	share := func(t time.Time) int {
 		life := c.NotAfter.Sub(c.NotBefore)
@@ -88,10 +88,10 @@ func newBar(c *controlplane.Certificate, renewal, now time.Time) bar {
 		return int(min(max(t.Sub(c.NotBefore)*1000/life, 0), 1000))
 	}
 	b := bar{Elapsed: share(now)}
-	b.Label = fmt.Sprintf("%d %% of its life is over.", b.Elapsed/10)
+	b.Label = fmt.Sprintf("%d%% of the lifetime has elapsed.", b.Elapsed/10)
 	if !renewal.IsZero() {
 		b.Planned, b.Renewal, b.Late = true, share(renewal), now.After(controlplane.RenewalLateAt(c.NotBefore, c.NotAfter))
-		b.Label = fmt.Sprintf("%d %% of its life is over; it is renewed at %d %%.", b.Elapsed/10, b.Renewal/10)
+		b.Label = fmt.Sprintf("%d%% of the lifetime has elapsed; renewal at %d%%.", b.Elapsed/10, b.Renewal/10)
 	}
 	return b
 }

@@ -15,50 +15,50 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// sessionKeyLength is what an HMAC-SHA256 key should have (RFC 2104 §3: the hash's length).
+// sessionKeyLength is the minimum length in bytes of an HMAC-SHA256 key (RFC 2104 §3).
 const sessionKeyLength = 32
 
-// Config is what the dashboard needs.
+// Config configures a Dashboard.
 type Config struct {
 	Store     *postgres.Store
 	Lifecycle *lifecycle.Service
 
-	// SessionKey signs the cookies of sign-ins that have begun, and the lists' cursors: 32
-	// bytes, the same in every process.
+	// SessionKey signs the cookies of sign-ins in progress and the cursors of lists. It has at
+	// least 32 bytes and is the same in every process.
 	SessionKey []byte
 
-	// GitHub is where people sign in. Nil: they do not.
+	// GitHub signs users in. If it is nil, sign-in with GitHub is disabled.
 	GitHub GitHub
 
-	// DevSignIn lets anybody who reaches the dashboard in, by one click, as the owner of this
-	// account. It is for development. Without it and GitHub there is no way to sign in, and
-	// the page says so.
+	// DevSignIn signs in anyone who can open the dashboard, with one click, as this account. It
+	// is for development. Without it and GitHub, users cannot sign in, and the login page says so.
 	DevSignIn *controlplane.GitHubAccount
 
-	// Secure says that people reach the dashboard by https: cookies are sent by that alone.
+	// Secure states that browsers reach the dashboard over HTTPS. Cookies are then sent only
+	// over HTTPS.
 	Secure bool
 
-	// Streams limits the streams that live pages hold open; the API of the process has the same
-	// one. Nil: they are not limited.
+	// Streams limits the event streams of live pages. The API in the same process shares it. If
+	// it is nil, streams are not limited.
 	Streams *edge.Streams
 
-	// PublicURL is where people reach the dashboard, without a trailing slash. Forms that
-	// come from there are taken also where a proxy has changed the Host. It may be empty.
+	// PublicURL is the URL of the dashboard, without a trailing slash. Forms from this origin are
+	// accepted even if a proxy changed the Host header. It may be empty.
 	PublicURL string
 
-	// TrustedProxy says that the peer is a proxy of ours whose last entry in X-Forwarded-For
-	// is the caller. Otherwise that header is ignored, as anyone can send it.
+	// TrustedProxy states that the peer is a trusted proxy, which appends the client's address to
+	// X-Forwarded-For. Otherwise that header is ignored, because any client can send it.
 	TrustedProxy bool
 
-	// Limiter counts requests by session, person, and client network, and sign-ins by client
-	// network. Nil: they are not limited. Its owner closes it.
+	// Limiter counts requests by session, user, and client network, and sign-ins by client
+	// network. If it is nil, requests are not limited. Its owner closes it.
 	Limiter *edge.Limiter
 
-	Now    func() time.Time // time.Now where nil
-	Logger *slog.Logger     // discards where nil
+	Now    func() time.Time // default: time.Now
+	Logger *slog.Logger     // default: discard
 }
 
-// Dashboard is the HTTP handler of the pages.
+// Dashboard is the http.Handler for the pages.
 type Dashboard struct {
 	config    Config
 	store     *postgres.Store
@@ -67,8 +67,8 @@ type Dashboard struct {
 	log       *slog.Logger
 	assets    *assets
 	pages     pages
-	limiter   *edge.Limiter // nil: requests are not limited
-	devHosts  []string      // names by which the development sign-in is reached
+	limiter   *edge.Limiter // nil if requests are not limited
+	devHosts  []string      // hosts that the development sign-in accepts besides localhost
 	flowKey   []byte
 	guestKey  []byte
 	cursorKey []byte
@@ -80,16 +80,16 @@ type Dashboard struct {
 
 var _ http.Handler = (*Dashboard)(nil)
 
-// New returns the dashboard, or an error that names what the configuration lacks.
+// New returns a dashboard. Its error names the missing or invalid configuration.
 func New(c Config) (*Dashboard, error) {
 	if c.Store == nil || c.Lifecycle == nil {
-		return nil, errors.New("dashboard: Store and Lifecycle are needed")
+		return nil, errors.New("dashboard: Store and Lifecycle are required")
 	}
 	if len(c.SessionKey) < sessionKeyLength {
-		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes, and needs %d", len(c.SessionKey), sessionKeyLength)
+		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes: must have at least %d", len(c.SessionKey), sessionKeyLength)
 	}
 	if c.DevSignIn != nil && (c.DevSignIn.ID == 0 || c.DevSignIn.Login == "") {
-		return nil, errors.New("dashboard: DevSignIn needs ID and Login")
+		return nil, errors.New("dashboard: DevSignIn requires ID and Login")
 	}
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"), cursorKey: deriveKey(c.SessionKey, "cursor"),
@@ -112,7 +112,7 @@ func New(c Config) (*Dashboard, error) {
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || u.Host == "" {
-			return nil, errors.New("dashboard: PublicURL is no URL")
+			return nil, errors.New("dashboard: PublicURL is not a URL with a host")
 		}
 		d.devHosts = []string{u.Host}
 		if err := guard.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
@@ -123,6 +123,6 @@ func New(c Config) (*Dashboard, error) {
 	return d, nil
 }
 
-// SetStopping ends every stream of events at once, so that connections drain. It is called
-// before the server is shut down, and is idempotent.
+// SetStopping closes every event stream, so that connections drain. Call it before shutting down
+// the server. It is idempotent.
 func (d *Dashboard) SetStopping() { d.stop.Do(func() { close(d.stopping) }) }

@@ -14,23 +14,23 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// deliveryView is what templates/delivery.html shows. What a receiver answered is anybody's
-// text: it goes into the page as text alone.
+// deliveryView is the data for templates/delivery.html. A receiver's response is untrusted: the
+// page shows it as text only.
 type deliveryView struct {
-	Webhook      string // address of its page
+	Webhook      string // URL of its page
 	Address      string
 	Title        string
 	Pill         pill
 	Next         step
-	Error        string // the last attempt failed, or none is made
+	Error        string // of the last attempt, or why none is made
 	Facts        []fact
-	Event        moment // when it happened
-	Body         string // what is sent; empty until the first attempt
+	Event        moment // when the event occurred
+	Body         string // empty before the first attempt
 	Attempts     []attemptView
-	RedeliverURL string // address of the form that sends it again; empty where nobody may
+	RedeliverURL string // empty if the user cannot redeliver it
 }
 
-// attemptView is one try to deliver.
+// attemptView is an attempt to deliver an event.
 type attemptView struct {
 	ID          string
 	Number      int
@@ -41,14 +41,14 @@ type attemptView struct {
 	Status      string
 	Request     []header
 	Response    []header
-	Body        string // of the response, its beginning
+	Body        string // start of the response body
 	HasResponse bool
 }
 
-// header is a field of a message.
+// header is an HTTP header field.
 type header struct{ Name, Value string }
 
-// deliveryPage shows a delivery with every attempt, the last one first.
+// deliveryPage shows a delivery with its attempts, newest first.
 func (d *Dashboard) deliveryPage(w http.ResponseWriter, v *visit) error {
 	hook, delivery, err := d.delivery(v)
 	if err != nil {
@@ -60,8 +60,8 @@ func (d *Dashboard) deliveryPage(w http.ResponseWriter, v *visit) error {
 	}
 	view := deliveryView{Webhook: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: eventTitle(delivery.EventType), Pill: deliveryPill(delivery),
 		Next: v.deliveryStep(delivery), Event: v.at(delivery.CreatedAt), Body: indentJSON(delivery.Body),
-		Facts: []fact{{Name: "Type", Value: delivery.EventType, Mono: true}, {Name: "Event", Value: delivery.EventID, Mono: true, Copy: true},
-			{Name: "Delivery", Value: delivery.ID, Mono: true, Copy: true}}}
+		Facts: []fact{{Name: "Type", Value: delivery.EventType, Mono: true}, {Name: "Event ID", Value: delivery.EventID, Mono: true, Copy: true},
+			{Name: "Delivery ID", Value: delivery.ID, Mono: true, Copy: true}}}
 	if delivery.Status != controlplane.DeliverySucceeded {
 		view.Error = delivery.LastError
 	}
@@ -75,7 +75,7 @@ func (d *Dashboard) deliveryPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "delivery", layout{Title: view.Title, Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// delivery returns the delivery of the address, and its webhook.
+// delivery returns the delivery in the URL and its webhook.
 func (d *Dashboard) delivery(v *visit) (*controlplane.Webhook, *controlplane.Delivery, error) {
 	hook, err := d.webhook(v)
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *Dashboard) delivery(v *visit) (*controlplane.Webhook, *controlplane.Del
 
 func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
 	view := attemptView{ID: fmt.Sprintf("attempt-%d", number), Number: number, Pill: pill{"ok", "check", "Delivered"}, At: v.at(a.At),
-		Duration: formatDuration(a.Duration), Error: a.Error, Status: "No answer", Request: sortedHeaders(a.RequestHeaders),
+		Duration: formatDuration(a.Duration), Error: a.Error, Status: "No response", Request: sortedHeaders(a.RequestHeaders),
 		Response: sortedHeaders(a.ResponseHeaders), Body: a.ResponseBody, HasResponse: a.StatusCode != 0}
 	if !a.Delivered() {
 		view.Pill = pill{"danger", "cross", "Failed"}
@@ -109,7 +109,7 @@ func formatDuration(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// sortedHeaders returns a message's fields in the order of their names.
+// sortedHeaders returns header fields sorted by name.
 func sortedHeaders(m map[string]string) []header {
 	var all []header
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -118,7 +118,7 @@ func sortedHeaders(m map[string]string) []header {
 	return all
 }
 
-// indentJSON returns what is sent with its lines set out, which a signature is not made over.
+// indentJSON returns a delivery's body indented for display. The signature covers the original.
 func indentJSON(body []byte) string {
 	var b bytes.Buffer
 	if json.Indent(&b, body, "", "  ") != nil {

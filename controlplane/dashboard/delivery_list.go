@@ -8,29 +8,29 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// deliveryRow is one delivery in the list of a webhook.
+// deliveryRow is a row in a webhook's list of deliveries.
 type deliveryRow struct {
 	URL      string
 	Title    string
 	EventID  string
 	Pill     pill
 	Attempts string
-	Next     step // when it is tried, or when it ended
+	Next     step // next attempt, or when the delivery finished
 	At       moment
 }
 
-// deliveryList is what of a webhook's deliveries is asked for. A cursor is good for exactly
-// one.
+// deliveryList is the list of a webhook's deliveries with its filter. A cursor is valid for one
+// deliveryList only.
 type deliveryList struct {
 	Org, Webhook, Status string
 }
 
-// deliveryChips are the statuses of deliveries, as the list is filtered by them.
+// deliveryChips are the filters by status.
 var deliveryChips = []struct {
 	status controlplane.DeliveryStatus
 	word   string
 }{
-	{"", "All"}, {controlplane.DeliveryPending, "Waiting"}, {controlplane.DeliverySucceeded, "Delivered"}, {controlplane.DeliveryFailed, "Failed"},
+	{"", "All"}, {controlplane.DeliveryPending, "Pending"}, {controlplane.DeliverySucceeded, "Delivered"}, {controlplane.DeliveryFailed, "Failed"},
 }
 
 func (v *visit) deliveryRow(d *controlplane.Delivery) deliveryRow {
@@ -42,7 +42,7 @@ func deliveryURL(d *controlplane.Delivery) string {
 	return webhookURL(d.WebhookID) + "/deliveries/" + d.ID
 }
 
-// deliveryPill is a delivery's state.
+// deliveryPill returns the pill of a delivery's status.
 func deliveryPill(d *controlplane.Delivery) pill {
 	switch {
 	case d.Status == controlplane.DeliverySucceeded:
@@ -50,43 +50,43 @@ func deliveryPill(d *controlplane.Delivery) pill {
 	case d.Status == controlplane.DeliveryFailed:
 		return pill{"danger", "cross", "Failed"}
 	case d.LastError != "":
-		return pill{"warn", "cycle", "Tried again"}
+		return pill{"warn", "cycle", "Retrying"}
 	}
-	return pill{"neutral", "clock", "Waiting"}
+	return pill{"neutral", "clock", "Pending"}
 }
 
-// deliveryStep says when a delivery is tried next, or when it ended.
+// deliveryStep returns the next attempt of a delivery, or when it finished.
 func (v *visit) deliveryStep(d *controlplane.Delivery) step {
 	switch d.Status {
 	case controlplane.DeliverySucceeded:
 		return step{Words: "Delivered", At: v.at(d.UpdatedAt)}
 	case controlplane.DeliveryFailed:
-		return step{Words: "Ended", At: v.at(d.UpdatedAt)}
+		return step{Words: "Failed", At: v.at(d.UpdatedAt)}
 	}
-	return v.due("Next attempt", d.NextAttemptAt, "It is being tried")
+	return v.due("Next attempt", d.NextAttemptAt, "Attempt in progress")
 }
 
 func attemptsTitle(n int) string {
 	switch n {
 	case 0:
-		return "No attempt yet"
+		return "No attempts yet"
 	case 1:
 		return "1 attempt"
 	}
 	return fmt.Sprintf("%d attempts", n)
 }
 
-// check refuses what no link of ours asks for, rather than show a list that was not meant.
+// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
 func (l deliveryList) check() error {
 	for _, c := range deliveryChips {
 		if string(c.status) == l.Status {
 			return nil
 		}
 	}
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: "Deliveries have no such status.", Fix: "Begin at the whole list again."}
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: "Unknown delivery status.", Fix: "Remove the filter and start over."}
 }
 
-// url returns the address of this list, at a cursor.
+// url returns the URL of this list at a cursor.
 func (l deliveryList) url(cursor string) string {
 	q := url.Values{}
 	for k, v := range map[string]string{"status": l.Status, "cursor": cursor} {

@@ -8,24 +8,24 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// minute is how a field for a date and a time is filled in (WHATWG HTML §2.3.5.5). Browsers
-// add the seconds where they are not zero.
+// minute and second are the formats of a datetime-local input (WHATWG HTML §2.3.5.5). Browsers add
+// seconds that are not zero.
 const (
 	minute = "2006-01-02T15:04"
 	second = "2006-01-02T15:04:05"
 )
 
-// rangeForm is the form to send again what happened in a time, with what was typed and what
-// is wrong with it. Times are UTC.
+// rangeForm is the form to redeliver the events of a time range, with its input and errors. Times
+// are in UTC.
 type rangeForm struct {
 	Action                 string
 	Since, Until           string
 	SinceError, UntilError string
-	All                    bool // also what was delivered
+	All                    bool // include delivered events
 	Open                   bool
 }
 
-// rangeForm is the form as the address asks for it; the last day otherwise.
+// rangeForm returns the form with the range in the URL. The default is the last 24 hours.
 func (v *visit) rangeForm() *rangeForm {
 	q := v.URL.Query()
 	form := &rangeForm{Since: q.Get("since"), Until: q.Get("until"), All: q.Get("all") != "", Open: true}
@@ -42,9 +42,9 @@ func parseUTC(s string) (time.Time, error) {
 	return time.Parse(second, s)
 }
 
-// parse returns the time that the form asks for; until is nil where that is now.
+// parse returns the time range of the form. A nil until means now.
 func (f *rangeForm) parse() (since time.Time, until *time.Time, ok bool) {
-	const wrong = "This is no date with a time. Write it like 2026-01-31T09:30."
+	const wrong = "Invalid date and time. Use the format 2026-01-31T09:30."
 	since, err := parseUTC(f.Since)
 	if err != nil {
 		f.SinceError = wrong
@@ -59,7 +59,7 @@ func (f *rangeForm) parse() (since time.Time, until *time.Time, ok bool) {
 	return since, until, f.SinceError == "" && f.UntilError == ""
 }
 
-// redeliver sends one event again.
+// redeliver redelivers one event.
 func (d *Dashboard) redeliver(w http.ResponseWriter, v *visit) error {
 	hook, delivery, err := d.delivery(v)
 	if err != nil {
@@ -73,7 +73,7 @@ func (d *Dashboard) redeliver(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// redeliverRange sends again what happened in a time, and says how much that was.
+// redeliverRange redelivers the events of a time range and reports their number.
 func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {
@@ -105,7 +105,7 @@ func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// restQuery returns what leads to the form for what is left from a time on.
+// restQuery returns the query that fills in the form for the rest of the range, starting at from.
 func (f *rangeForm) restQuery(from time.Time) string {
 	q := url.Values{"since": {from.UTC().Format(second)}, "until": {f.Until}}
 	if f.All {
@@ -114,7 +114,7 @@ func (f *rangeForm) restQuery(from time.Time) string {
 	return "?" + q.Encode() + "#again"
 }
 
-// testWebhook sends a test, and goes to the page that shows what becomes of it.
+// testWebhook sends a test event and redirects to the page of its delivery.
 func (d *Dashboard) testWebhook(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {

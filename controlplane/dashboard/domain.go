@@ -19,12 +19,12 @@ const (
 	timelineShown     = 60
 )
 
-// domainView is what templates/domain.html shows. What can change while somebody looks is in
-// parts marked data-live there, which static/live.js replaces.
+// domainView is the data for templates/domain.html. The elements that can change while the page is
+// open have the attribute data-live; static/live.js replaces them.
 type domainView struct {
 	URL         string
-	Events      string // address of the stream
-	State       string // of what is shown; the stream tells the state that is true
+	Events      string // URL of the event stream
+	State       string // liveState of the shown data; the stream sends the current one
 	Name        string
 	Pill        pill
 	Warning     *pill
@@ -40,14 +40,14 @@ type domainView struct {
 	Timeline    []eventView
 }
 
-// fact is a name and what stands for it.
+// fact is a name with its value.
 type fact struct {
 	Name, Value string
 	Mono        bool
 	Copy        bool
 }
 
-// action is a button that asks for work.
+// action is a button that requests a job.
 type action struct {
 	ID, URL, Label, Icon string
 	Primary              bool
@@ -70,12 +70,12 @@ func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// domain returns the domain that the address names.
+// domain returns the domain in the URL.
 func (d *Dashboard) domain(v *visit) (*controlplane.Domain, error) {
 	return d.domainBy(v, mux.Vars(v.Request)["domain"])
 }
 
-// domainBy returns a domain by its id or its name.
+// domainBy returns a domain by its ID or name.
 func (d *Dashboard) domainBy(v *visit, ref string) (*controlplane.Domain, error) {
 	if !controlplane.IsID(controlplane.PrefixDomain, ref) {
 		name, err := controlplane.ParseName("/name", ref)
@@ -131,7 +131,8 @@ func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlpla
 	return view, nil
 }
 
-// liveState names what a domain's page shows: it differs whenever the page would.
+// liveState returns a fingerprint of the data on a domain's page. It changes whenever the page
+// would.
 func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
 	h := fnv.New64a()
 	for i := range jobs {
@@ -141,10 +142,10 @@ func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
 	return fmt.Sprintf("%d-%x", d.Version, h.Sum64())
 }
 
-// summary says in a sentence where the domain stands, and why.
+// summary returns a sentence that states the domain's status and the reason for it.
 func summary(d *controlplane.Domain) string {
 	dns, cert, renewal := d.Condition(controlplane.DNSReady), d.Condition(controlplane.CertificateReady), d.Condition(controlplane.RenewalOnTrack)
-	say := func(c controlplane.Condition, otherwise string) string {
+	message := func(c controlplane.Condition, otherwise string) string {
 		if c.Message != "" {
 			return c.Message
 		}
@@ -153,24 +154,24 @@ func summary(d *controlplane.Domain) string {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
 		if d.StatusReason == controlplane.ReasonAwaitingIssue {
-			return say(cert, "The DNS record is right. The certificate is ordered when you ask for it.")
+			return message(cert, "The DNS record is verified. Press “Issue now” to order the certificate.")
 		}
-		return say(dns, "The CNAME has not been seen yet.")
+		return message(dns, "The CNAME was not found yet.")
 	case controlplane.DomainIssuing:
 		if cert.Reason == controlplane.ReasonNotIssued {
-			return "The DNS record is right. The certificate is being ordered."
+			return "The DNS record is verified. The certificate is being ordered."
 		}
-		return say(cert, "The DNS record is right. The certificate is being ordered.")
+		return message(cert, "The DNS record is verified. The certificate is being ordered.")
 	case controlplane.DomainActive:
 		switch {
 		case cert.Reason == controlplane.ReasonRevoked:
-			return say(cert, "The certificate was revoked.")
+			return message(cert, "The certificate was revoked.")
 		case renewal.Status == "false" && renewal.Reason != controlplane.ReasonAutoRenewOff:
-			return say(renewal, "The certificate is valid, but its renewal fails.")
+			return message(renewal, "The certificate is valid, but its renewal is failing.")
 		case d.AutoRenew:
-			return "The certificate is valid and renews by itself. There is nothing to do."
+			return "The certificate is valid and renews automatically. No action needed."
 		}
-		return "The certificate is valid. It is renewed only when somebody asks for it."
+		return "The certificate is valid. It is renewed only on request."
 	}
 	for _, c := range []controlplane.Condition{dns, cert} {
 		if c.Status == "false" && c.Message != "" {
@@ -180,7 +181,7 @@ func summary(d *controlplane.Domain) string {
 	return reason(d.StatusReason)
 }
 
-// actions are what can be asked for. The first is what would most likely help.
+// actions returns the buttons of a domain's page. The first is the one most likely to help.
 func actions(d *controlplane.Domain) []action {
 	base := "/domains/" + d.ID
 	check := action{ID: "check", URL: base + "/check", Label: "Check now", Icon: "search"}
@@ -188,8 +189,8 @@ func actions(d *controlplane.Domain) []action {
 	if d.CertificateID != "" {
 		order = action{ID: "renew", URL: base + "/renew", Label: "Renew now", Icon: "cycle"}
 	}
-	waits := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != controlplane.ReasonAwaitingIssue
-	if waits || d.Condition(controlplane.DNSReady).Status == "false" {
+	pending := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != controlplane.ReasonAwaitingIssue
+	if pending || d.Condition(controlplane.DNSReady).Status == "false" {
 		check.Primary = true
 		return []action{check, order}
 	}
@@ -197,7 +198,7 @@ func actions(d *controlplane.Domain) []action {
 	return []action{order, check}
 }
 
-// options are what was chosen for the domain.
+// options returns the settings of a domain.
 func options(d *controlplane.Domain) []fact {
 	yes := func(b bool, on, off string) string {
 		if b {
@@ -207,14 +208,14 @@ func options(d *controlplane.Domain) []fact {
 	}
 	facts := []fact{
 		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard), ", "), Mono: true},
-		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (certificate request)", keyTitle(d.KeyType)+", new for every certificate")},
-		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, as soon as DNS is right", "No, only when asked for")},
-		{Name: "Auto-renew", Value: yes(d.AutoRenew, "Yes", "No, only when asked for")},
+		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (CSR)", keyTitle(d.KeyType)+", new for every certificate")},
+		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, after DNS verification", "No, only on request")},
+		{Name: "Auto-renew", Value: yes(d.AutoRenew, "Yes", "No, only on request")},
 	}
 	for _, o := range []fact{{Name: "Preferred CA", Value: d.CA}, {Name: "Profile", Value: d.Profile}, {Name: "Preferred chain", Value: d.PreferredChain}} {
 		if o.Value != "" {
 			facts = append(facts, o)
 		}
 	}
-	return append(facts, fact{Name: "Id", Value: d.ID, Mono: true, Copy: true})
+	return append(facts, fact{Name: "ID", Value: d.ID, Mono: true, Copy: true})
 }

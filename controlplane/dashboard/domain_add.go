@@ -7,14 +7,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// addForm is the form to add a domain, with what was typed and what is wrong with it.
+// addForm is the form to add a domain, with its input and errors.
 type addForm struct {
 	Name        string
 	Wildcard    bool
 	Focus       bool
 	Error       string
 	Fix         string
-	ExistingURL string // of the domain that is there already
+	ExistingURL string // URL of the domain if it already exists
 }
 
 func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {

@@ -12,17 +12,18 @@ import (
 )
 
 const (
-	// heartbeat keeps proxies from taking a quiet stream for a dead one.
+	// heartbeat is the interval between comments that keep proxies from closing an idle stream.
 	heartbeat = 15 * time.Second
-	// streamLife ends a stream, so that its reader comes back and is let in anew.
+	// streamLife is the maximum duration of a stream. The client then reconnects and is authorized
+	// again.
 	streamLife = 30 * time.Minute
-	// writeLimit is how long a reader may take to accept an event.
+	// writeLimit is the timeout for sending an event.
 	writeLimit = 10 * time.Second
 )
 
-// domainEvents streams what the state of a domain's page is (liveState): at once, and
-// whenever it moves. A reader that was cut off and comes back is told the present state
-// first, so it misses nothing. When the domain is deleted, the last event is "gone".
+// domainEvents streams the liveState of a domain's page: immediately and after each change. A
+// client that reconnects first gets the current state, so it misses nothing. If the domain is
+// deleted, the last event is "gone".
 func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	domain, err := d.domain(v)
 	if err != nil {
@@ -36,7 +37,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	out := &stream{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	// A server's limit on reading the request would be taken for the reader's going away.
+	// The server's read timeout would look like a client that disconnected.
 	_ = out.control.SetReadDeadline(time.Time{})
 	moved, stop := d.store.Watch(domain.ID)
 	defer stop()
@@ -61,7 +62,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 			last = state
 		}
 		if jobs.watch(open) {
-			continue // one may have moved before it was followed
+			continue // a job may have changed before it was watched
 		}
 		select {
 		case <-moved:
@@ -69,8 +70,8 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case <-jobs.moved[1]:
 		case <-jobs.moved[2]:
 		case <-beat.C:
-			// What no one tells of, such as a sweep's new job, is found by looking again.
-			if !d.stillSignedIn(v) || out.send(": still here\n\n") != nil {
+			// Some changes notify nobody, such as a new job of the sweep: check again.
+			if !d.stillSignedIn(v) || out.send(": heartbeat\n\n") != nil {
 				return nil
 			}
 		case <-end.C:
@@ -83,8 +84,8 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	}
 }
 
-// errorIfUnsent leaves the answer to an error to showError while nothing has been written. Later
-// there is no way to say anything but to end the stream.
+// errorIfUnsent returns err if nothing was sent yet, so that showError responds. Later, the stream
+// can only be closed.
 func errorIfUnsent(err error, sent string) error {
 	if sent == "" {
 		return err
@@ -92,7 +93,7 @@ func errorIfUnsent(err error, sent string) error {
 	return nil
 }
 
-// stateOf returns the present state of a domain's page, and its jobs that are open.
+// stateOf returns the current liveState of a domain's page and the IDs of its open jobs.
 func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 	domain, err := d.store.Domain(v.Context(), v.org.ID, id)
 	if err != nil {
@@ -111,8 +112,8 @@ func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 	return liveState(domain, jobs), open, nil
 }
 
-// jobWatcher are the open jobs of a domain that are watched: at most one per slot, so three. A
-// channel that is nil never gets a value.
+// jobWatcher watches the open jobs of a domain: at most one per slot, so three. A nil channel
+// never receives.
 type jobWatcher struct {
 	store *postgres.Store
 	ids   []string
@@ -120,8 +121,8 @@ type jobWatcher struct {
 	stop  []func()
 }
 
-// watch watches these jobs and no others. It returns true where they are not those that
-// were watched already.
+// watch watches only the jobs with these IDs. It reports whether they differ from the jobs that
+// were watched before.
 func (f *jobWatcher) watch(ids []string) bool {
 	ids = ids[:min(len(ids), len(f.moved))]
 	if slices.Equal(ids, f.ids) {
@@ -138,14 +139,14 @@ func (f *jobWatcher) watch(ids []string) bool {
 	return true
 }
 
-// stream writes events (WHATWG HTML §9.2).
+// stream writes server-sent events (WHATWG HTML §9.2).
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
 func (s *stream) send(text string) error {
-	// A server's limit on the whole answer is not meant for streams.
+	// The server's write timeout is not meant for streams.
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeLimit))
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return err

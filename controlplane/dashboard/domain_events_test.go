@@ -11,9 +11,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// follow opens the stream of a domain's page, and returns its status and a channel of its lines that is closed when
-// the stream ends.
-func (s *site) follow(d *controlplane.Domain) (int, <-chan string) {
+// openStream opens the event stream of a domain's page. It returns the status and a channel of the
+// lines, which is closed when the stream ends.
+func (s *site) openStream(d *controlplane.Domain) (int, <-chan string) {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+"/events", nil)
 	s.must(err)
@@ -30,8 +30,8 @@ func (s *site) follow(d *controlplane.Domain) (int, <-chan string) {
 	return res.StatusCode, lines
 }
 
-// beats reads n heartbeats of a stream, and reports whether they came before it ended.
-func beats(t *testing.T, lines <-chan string, n int) bool {
+// readHeartbeats reads n heartbeats. It reports whether the stream sent them before it ended.
+func readHeartbeats(t *testing.T, lines <-chan string, n int) bool {
 	t.Helper()
 	over := time.After(20 * time.Second)
 	for n > 0 {
@@ -44,14 +44,14 @@ func beats(t *testing.T, lines <-chan string, n int) bool {
 				n--
 			}
 		case <-over:
-			t.Fatal("a stream neither beats nor ends")
+			t.Fatal("no heartbeat and no end of the stream within 20 s")
 		}
 	}
 	return true
 }
 
-// A live page's stream ends with the session, its membership, and its stay in the organization.
-func TestEventsEndWithTheSession(t *testing.T) {
+// The stream ends when the session ends, switches organizations, or loses its membership.
+func TestStreamEndsWithSession(t *testing.T) {
 	s := newSite(t)
 	s.dash.heartbeat = 20 * time.Millisecond
 	d, other := s.add(s.org, "example.com"), s.newOrg("Other Ltd")
@@ -64,35 +64,35 @@ func TestEventsEndWithTheSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := controlplane.GitHubAccount{ID: 100 + int64(len(name)), Login: strings.ReplaceAll(name, " ", "-")}
-			m := s.join(s.org, account, controlplane.RoleMember)
-			b := s.again(account) // in the one organization that there is
-			s.join(other, account, controlplane.RoleMember)
-			status, lines := b.follow(d)
-			if status != http.StatusOK || !beats(t, lines, 2) {
-				t.Fatalf("the stream was answered %d, or ended early", status)
+			m := s.addMember(s.org, account, controlplane.RoleMember)
+			b := s.signedInAs(account) // in the only organization
+			s.addMember(other, account, controlplane.RoleMember)
+			status, lines := b.openStream(d)
+			if status != http.StatusOK || !readHeartbeats(t, lines, 2) {
+				t.Fatalf("openStream = %d, want 200 and two heartbeats", status)
 			}
 			end(b, m)
-			if beats(t, lines, 1_000) {
-				t.Error("the stream goes on")
+			if readHeartbeats(t, lines, 1_000) {
+				t.Error("the stream did not end")
 			}
 		})
 	}
 }
 
-func TestTooManyLivePages(t *testing.T) {
+func TestStreamLimit(t *testing.T) {
 	s := newSignedIn(t, func(c *Config) { c.Streams = edge.NewStreams() })
 	d := s.add(s.org, "example.com")
 	for i := range s.org.Tier.StreamLimit().Credential {
-		if status, _ := s.follow(d); status != http.StatusOK {
-			t.Fatalf("stream %d was answered %d, want 200", i+1, status)
+		if status, _ := s.openStream(d); status != http.StatusOK {
+			t.Fatalf("status of stream %d = %d, want 200", i+1, status)
 		}
 	}
 	a := s.get("/domains/"+d.ID+"/events").want(http.StatusTooManyRequests, "event streams and waiting calls open")
 	if got := a.header.Get("Retry-After"); got != "10" {
-		t.Errorf("Retry-After is %q, want 10", got)
+		t.Errorf("Retry-After = %q, want 10", got)
 	}
 	s.get("/domains/"+d.ID).want(http.StatusOK, "example.com")
-	if status, _ := s.again(developer).follow(d); status != http.StatusOK {
-		t.Errorf("a stream of another session was answered %d, want 200", status)
+	if status, _ := s.signedInAs(developer).openStream(d); status != http.StatusOK {
+		t.Errorf("status of another session's stream = %d, want 200", status)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// domainsPerPage is how many rows a page of the list has.
+// domainsPerPage is the number of rows on a page of the list.
 const domainsPerPage = 50
 
-// domainsView is what templates/domain_list.html shows.
+// domainsView is the data for templates/domain_list.html.
 type domainsView struct {
 	Used, Limit int
 	Tier        string
@@ -26,11 +26,11 @@ type domainsView struct {
 	Chips       []chip
 	Columns     []column
 	Rows        []domainRow
-	First, Next string // addresses of pages; empty where there are none
+	First, Next string // URLs of other pages; may be empty
 	Filtered    bool
 }
 
-// chip is a filter that is one click away.
+// chip is a link that applies a filter.
 type chip struct {
 	Label   string
 	URL     string
@@ -38,14 +38,14 @@ type chip struct {
 	Current bool
 }
 
-// column is a heading that sorts.
+// column is a table heading. Its link sorts the list.
 type column struct {
 	Label string
 	URL   string
-	Sort  string // aria-sort; empty where the list is not sorted by it
+	Sort  string // aria-sort; empty if the list is not sorted by it
 }
 
-// domainRow is one domain in the list.
+// domainRow is a row in the list.
 type domainRow struct {
 	Name, URL string
 	Pill      pill
@@ -55,7 +55,7 @@ type domainRow struct {
 	Next      step
 }
 
-// list is what of the list is asked for. A cursor is good for exactly one.
+// list is the list of domains with its filters and order. A cursor is valid for one list only.
 type list struct {
 	Org, Query, Status, Sort string
 }
@@ -64,7 +64,7 @@ func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
 	return d.showDomains(w, v, http.StatusOK, addForm{})
 }
 
-// showDomains answers with the list and the form to add a domain as it stands.
+// showDomains responds with the list and the form to add a domain.
 func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, form addForm) error {
 	query := v.URL.Query()
 	l := list{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Sort: query.Get("sort")}
@@ -115,26 +115,26 @@ func (v *visit) domainRow(d *controlplane.Domain) domainRow {
 	return row
 }
 
-// check refuses what no link of ours asks for, rather than show a list that was not meant.
+// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
 func (l list) check() error {
 	bad := func(message string) error {
-		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Begin at the whole list again."}
+		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
 	}
 	if l.Status != "" && !controlplane.DomainStatus(l.Status).Valid() {
-		return bad("Domains have no such status.")
+		return bad("Unknown domain status.")
 	}
 	switch strings.TrimPrefix(l.Sort, "-") {
 	case "created_at", "name", "expires_at":
 	default:
-		return bad("Domains cannot be sorted that way.")
+		return bad("Unknown sort order.")
 	}
 	if len(l.Query) > 253 || !utf8.ValidString(l.Query) || strings.ContainsFunc(l.Query, unicode.IsControl) {
-		return bad("That is nothing that a domain’s name could hold.")
+		return bad("The search text contains characters that a domain name can’t contain.")
 	}
 	return nil
 }
 
-// search returns what is looked for among the stored names, which are in A-label form.
+// search returns the query in A-label form, as names are stored.
 func (l list) search() string {
 	if strings.ContainsFunc(l.Query, func(r rune) bool { return r > unicode.MaxASCII }) {
 		if name, err := controlplane.ParseName("/q", l.Query); err == nil {
@@ -144,7 +144,7 @@ func (l list) search() string {
 	return l.Query
 }
 
-// url returns the address of this list, at a cursor.
+// url returns the URL of this list at a cursor.
 func (l list) url(cursor string) string {
 	q := url.Values{}
 	for k, v := range map[string]string{"q": l.Query, "status": l.Status, "sort": l.Sort, "cursor": cursor} {

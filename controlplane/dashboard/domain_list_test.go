@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-func TestNoDomainsYet(t *testing.T) {
+func TestNoDomains(t *testing.T) {
 	s := newSignedIn(t)
 	s.get("/domains").want(http.StatusOK, "No domains yet", "0 of 15 on the pro plan", "_acme-challenge.example.com").
 		has("autofocus", `<label for="name">`).hasNot("<table", `type="search"`)
@@ -23,26 +23,26 @@ func TestAddDomain(t *testing.T) {
 	a := s.post("/domains", url.Values{"name": {"  Example.COM. "}})
 	a.want(http.StatusSeeOther)
 	s.get(a.header.Get("Location")).want(http.StatusOK, "example.com", "Domain added", "Waiting for DNS", "_acme-challenge.example.com")
-	s.get(a.header.Get("Location")).hasNot("Create the record below") // said once
+	s.get(a.header.Get("Location")).hasNot("Create the record below") // shown once
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
 	if d.Wildcard || !d.AutoIssue || !d.AutoRenew {
-		t.Errorf("its options are %+v", d.Options)
+		t.Errorf("options = %+v, want auto-issue and auto-renew without a wildcard", d.Options)
 	}
 	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, d.ID, 10)
 	s.must(err)
 	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser || log[0].Actor.ID != s.sessionOf(s).User.ID || log[0].Actor.IP != "127.0.0.1" || log[0].Actor.RequestID == "" {
-		t.Errorf("the log says %+v", log)
+		t.Errorf("audit log = %+v, want one entry of the signed-in user with IP address and request ID", log)
 	}
 	s.post("/domains", url.Values{"name": {"example.org"}, "wildcard": {"1"}}).want(http.StatusSeeOther)
 	d, err = s.store.Domain(t.Context(), s.org.ID, "example.org")
 	s.must(err)
 	if !d.Wildcard {
-		t.Error("it is no wildcard")
+		t.Error("Wildcard = false, want true")
 	}
 }
 
-func TestAddWrongDomain(t *testing.T) {
+func TestAddInvalidDomain(t *testing.T) {
 	s := newSignedIn(t)
 	existing := s.add(s.org, "example.com")
 	for _, c := range []struct {
@@ -51,7 +51,7 @@ func TestAddWrongDomain(t *testing.T) {
 		says   string
 	}{
 		{"", http.StatusUnprocessableEntity, "The name is empty."},
-		{"*.example.org", http.StatusUnprocessableEntity, "tick “Also cover all names one level below”"},
+		{"*.example.org", http.StatusUnprocessableEntity, "select “Include all subdomains one level down”"},
 		{"10.0.0.1", http.StatusUnprocessableEntity, "is an IP address"},
 		{"co.uk", http.StatusUnprocessableEntity, "is a public suffix"},
 		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
@@ -71,7 +71,7 @@ func TestAddWrongDomain(t *testing.T) {
 	}
 }
 
-func TestPlanIsFull(t *testing.T) {
+func TestDomainLimit(t *testing.T) {
 	s := newSignedIn(t)
 	for i := range 15 {
 		s.add(s.org, fmt.Sprintf("d%d.example.com", i))
@@ -79,7 +79,7 @@ func TestPlanIsFull(t *testing.T) {
 	s.post("/domains", url.Values{"name": {"one-more.example.com"}}).want(http.StatusForbidden, "The pro plan includes 15 domains").has(`value="one-more.example.com"`)
 }
 
-func TestListOfDomains(t *testing.T) {
+func TestDomainList(t *testing.T) {
 	s := newSignedIn(t)
 	first := s.add(s.org, "alpha.example.com")
 	s.add(s.org, "beta.example.com")
@@ -88,47 +88,47 @@ func TestListOfDomains(t *testing.T) {
 	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active", "Renewal in 5", "beta.example.com", "Waiting for DNS", "Not looked for yet").
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "alpha.example.com") > strings.Index(all.text, "beta.example.com") {
-		t.Error("what expires soonest is not first")
+		t.Error("the domain that expires soonest is not first")
 	}
 	s.get("/domains?status=active").want(http.StatusOK, "alpha.example.com").hasNot("beta.example.com").has(`href="/domains?status=active" aria-current="true"`)
 	s.get("/domains?q=BETA").want(http.StatusOK, "beta.example.com").hasNot("alpha.example.com")
-	s.get("/domains?q=gamma").want(http.StatusOK, "No domain matches", "Show all domains")
+	s.get("/domains?q=gamma").want(http.StatusOK, "No domains match", "Show all domains")
 	s.get("/domains?sort=-name").want(http.StatusOK).has(`aria-sort="descending"`)
 	desc := s.get("/domains?sort=-name")
 	if strings.Index(desc.text, "alpha.example.com") < strings.Index(desc.text, "beta.example.com") {
-		t.Error("it is not sorted by name")
+		t.Error("the list is not sorted by name, descending")
 	}
 }
 
-func TestListOfWhatIsNot(t *testing.T) {
+func TestInvalidDomainFilters(t *testing.T) {
 	s := newSignedIn(t)
 	for _, query := range []string{"status=gone", "sort=secret", "cursor=abc", "cursor=" + strings.Repeat("A", 80), "q=%00", "q=%ff", "q=" + strings.Repeat("a", 300)} {
-		s.get("/domains?"+query).want(http.StatusBadRequest, "again")
+		s.get("/domains?" + query).want(http.StatusBadRequest)
 	}
 }
 
-func TestSearchInUnicode(t *testing.T) {
+func TestSearchUnicodeName(t *testing.T) {
 	s := newSignedIn(t)
 	s.add(s.org, "münchen.example")
 	s.add(s.org, "berlin.example")
 	s.get("/domains?q="+url.QueryEscape("münchen.example")).want(http.StatusOK, "xn--mnchen-3ya.example").hasNot("berlin.example")
 }
 
-var nextLink = regexp.MustCompile(`href="(/domains\?[^"]*cursor=[^"]*)"`)
+var nextDomainsLink = regexp.MustCompile(`href="(/domains\?[^"]*cursor=[^"]*)"`)
 
-func TestPagesOfTheList(t *testing.T) {
+func TestDomainListPages(t *testing.T) {
 	limit := 200
 	s := newSignedIn(t)
 	s.org = s.bigOrg(limit)
-	s.join(s.org, developer, controlplane.RoleOwner)
+	s.addMember(s.org, developer, controlplane.RoleOwner)
 	s.post("/organizations/"+s.org.ID+"/switch", nil).to("/domains")
 	for i := range domainsPerPage + 10 {
 		s.add(s.org, fmt.Sprintf("d%03d.example.com", i))
 	}
 	first := s.get("/domains?sort=name").want(http.StatusOK, "d000.example.com", "d049.example.com", "Next page").hasNot("d050.example.com", "First page")
-	link := strings.ReplaceAll(nextLink.FindStringSubmatch(first.body)[1], "&amp;", "&")
+	link := strings.ReplaceAll(nextDomainsLink.FindStringSubmatch(first.body)[1], "&amp;", "&")
 	s.get(link).want(http.StatusOK, "d050.example.com", "d059.example.com", "First page").hasNot("d049.example.com", "Next page")
-	// A cursor is good for its own list only.
+	// A cursor is valid for its own list only.
 	s.get(strings.Replace(link, "sort=name", "sort=-name", 1)).want(http.StatusBadRequest)
 	s.get(link + "&q=d0").want(http.StatusBadRequest)
 }

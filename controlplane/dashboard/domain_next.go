@@ -7,38 +7,39 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// step is what happens next to a domain, and when.
+// step is the next action for an object, and its time.
 type step struct {
 	Words string
-	At    moment // empty where no time is set
+	At    moment // zero if no time is set
 }
 
-// nextStep says what happens next to a domain. There is always something to say.
+// nextStep returns the next action for a domain. It always has a text.
 func (v *visit) nextStep(d *controlplane.Domain) step {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
 		if d.StatusReason == controlplane.ReasonAwaitingIssue {
-			return step{Words: "Waits for “Issue now”"}
+			return step{Words: "Press “Issue now”"}
 		}
-		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check is due")
+		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check due")
 	case controlplane.DomainIssuing:
-		return v.due("Next look at the order", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order is under way")
+		return v.due("Next order check", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order in progress")
 	case controlplane.DomainActive:
 		if !d.AutoRenew {
-			return step{Words: "Not renewed by itself"}
+			return step{Words: "No automatic renewal"}
 		}
 		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "false" && c.NextCheckAt != nil {
-			return v.due("Next try", c.NextCheckAt, "")
+			return v.due("Next retry", c.NextCheckAt, "")
 		}
-		return v.due("Renewal", d.RenewAt, "No renewal is planned")
+		return v.due("Renewal", d.RenewAt, "No renewal scheduled")
 	}
 	if at := earliestCheck(d.Conditions); at != nil {
 		return v.due("Next check", at, "")
 	}
-	return step{Words: "Waits for you"}
+	return step{Words: "Action required"}
 }
 
-// due is a step at a time; one whose time has come is due now.
+// due returns a step at a time, or "due now" if the time has passed. If at is nil, the text is
+// otherwise.
 func (v *visit) due(words string, at *time.Time, otherwise string) step {
 	if at == nil {
 		return step{Words: otherwise}
@@ -49,7 +50,7 @@ func (v *visit) due(words string, at *time.Time, otherwise string) step {
 	return step{Words: words, At: v.at(*at)}
 }
 
-// earliestCheck returns when a domain is looked at again, nil where it is not.
+// earliestCheck returns the time of the next check of any condition, or nil.
 func earliestCheck(conditions []controlplane.Condition) *time.Time {
 	var first *time.Time
 	for _, c := range conditions {

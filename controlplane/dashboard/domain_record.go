@@ -7,19 +7,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// recordTTL is proposed for the record. Any value works: it is made once.
+// recordTTL is the suggested TTL in seconds. Any value works because the record never changes.
 const recordTTL = 300
 
-// recordView is the one record to make, in the forms that DNS hosts ask for it.
+// recordView is the record to create, in the formats of common DNS hosts.
 type recordView struct {
 	Pill  pill
-	Zone  string // that the relative host is relative to
-	Sub   bool   // the name is below the registered domain, and may be a zone of its own
+	Zone  string // registered domain, which relative hosts are relative to
+	Sub   bool   // Name is below the registered domain and may be a separate zone
 	Name  string
 	Forms []recordForm
 }
 
-// recordForm is the record as one DNS host, or one tool, takes it.
+// recordForm is the record in the format of one DNS host or tool.
 type recordForm struct {
 	ID     string
 	Title  string
@@ -28,7 +28,7 @@ type recordForm struct {
 	Code   []recordCode
 }
 
-// recordField is one field of a host's form.
+// recordField is a field of a DNS host's form.
 type recordField struct {
 	ID    string
 	Label string
@@ -37,7 +37,7 @@ type recordField struct {
 	Copy  bool
 }
 
-// recordCode is text to paste.
+// recordCode is text to copy.
 type recordCode struct {
 	ID    string
 	Title string
@@ -61,7 +61,7 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 		{ID: "any", Title: "Any DNS host", Fields: []recordField{
 			field("any", "Type", record.Type, ""),
 			field("any", "Host", host, "relative to the zone "+zone),
-			field("any", "Full host", record.Name, "where the form wants the whole name"),
+			field("any", "Full host", record.Name, "if the form requires the full name"),
 			field("any", "Value", record.Target, ""),
 			field("any", "TTL", ttl, "seconds; any value works"),
 		}},
@@ -85,11 +85,11 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 			field("route53", "Value", record.Target, ""),
 			field("route53", "TTL", ttl, ""),
 		}},
-		{ID: "bind", Title: "BIND", Note: "A line of the zone file of " + zone + ". Raise the zone’s serial, then reload it.", Code: []recordCode{
+		{ID: "bind", Title: "BIND", Note: "Add this line to the zone file of " + zone + ", increase the serial, and reload the zone.", Code: []recordCode{
 			{ID: "bind-line", Title: "Zone file", Text: fmt.Sprintf("%s. %d IN CNAME %s.", record.Name, recordTTL, record.Target)},
 			{ID: "bind-nsupdate", Title: "nsupdate", Text: fmt.Sprintf("update add %s. %d CNAME %s.\nsend", record.Name, recordTTL, record.Target)},
 		}},
-		{ID: "terraform", Title: "Terraform", Note: "With the provider of your DNS host.", Code: []recordCode{
+		{ID: "terraform", Title: "Terraform", Note: "Use the Terraform provider of your DNS host.", Code: []recordCode{
 			{ID: "terraform-route53", Title: "Amazon Route 53", Text: terraform(`resource "aws_route53_record" "acme_challenge" {
   zone_id = var.zone_id
   name    = "%s"
@@ -110,8 +110,8 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 	return view
 }
 
-// terraform fills in a resource. Names and targets hold letters, digits, hyphens, dots and
-// underscores only, so that nothing needs to be quoted.
+// terraform fills in a resource. Names and targets have only letters, digits, hyphens, dots, and
+// underscores, so nothing needs to be quoted.
 func terraform(form string, r controlplane.Delegation) string {
 	return fmt.Sprintf(form, r.Name, recordTTL, r.Target)
 }

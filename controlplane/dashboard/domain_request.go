@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// workRequest is one of lifecycle's verbs that ask for work on a domain.
+// workRequest is a method of lifecycle.Service that requests a job for a domain.
 type workRequest func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error)
 
 func (d *Dashboard) requestCheck(w http.ResponseWriter, v *visit) error {
@@ -25,14 +25,14 @@ func (d *Dashboard) requestRenew(w http.ResponseWriter, v *visit) error {
 	return d.requestWork(w, v, "renew", d.lifecycle.RequestRenew)
 }
 
-// requestWork asks for work on the domain of the address, and goes back to its page, which says
-// whether this started it.
-func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, verb workRequest) error {
+// requestWork requests a job for the domain in the URL and redirects to the domain's page, which
+// states whether the job was started or was already in progress.
+func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, start workRequest) error {
 	domain, err := d.domain(v)
 	if err != nil {
 		return err
 	}
-	_, started, err := verb(v.Context(), d.actor(v), v.org.ID, domain.ID)
+	_, started, err := start(v.Context(), d.actor(v), v.org.ID, domain.ID)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, v
 	return nil
 }
 
-// retryJob starts a failed job afresh.
+// retryJob restarts a failed job.
 func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 	id := mux.Vars(v.Request)["job"]
 	if !controlplane.IsID(controlplane.PrefixJob, id) {
@@ -57,8 +57,8 @@ func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// redirectAfterRetry goes back to where the job was retried: the list of jobs that the form names, or
-// the domain's page.
+// redirectAfterRetry redirects to the page that the retry came from: the filtered list of jobs in
+// the form, or the domain's page.
 func (d *Dashboard) redirectAfterRetry(w http.ResponseWriter, v *visit, job *controlplane.Job, started bool) {
 	if !v.PostForm.Has("list") && job.DomainID != "" {
 		d.redirectToDomain(w, v, job.DomainID, "retry", started)
@@ -78,7 +78,7 @@ func (d *Dashboard) redirectToDomain(w http.ResponseWriter, v *visit, domainID, 
 	http.Redirect(w, v.Request, "/domains/"+domainID, http.StatusSeeOther)
 }
 
-// setWorkFlash says on the next page whether this started the work, or it was under way.
+// setWorkFlash sets the flash for a started job, or for one that was already in progress.
 func (d *Dashboard) setWorkFlash(w http.ResponseWriter, flash string, started bool) {
 	if !started {
 		flash += "-running"

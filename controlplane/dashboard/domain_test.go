@@ -14,7 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// bigOrg is an organization with a limit of its own.
+// bigOrg creates an organization with a separate domain limit.
 func (s *site) bigOrg(limit int) *controlplane.Organization {
 	s.t.Helper()
 	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
@@ -22,47 +22,47 @@ func (s *site) bigOrg(limit int) *controlplane.Organization {
 	return o
 }
 
-func TestRecordOfADomain(t *testing.T) {
+func TestDomainRecord(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "shop.example.co.uk")
 	target := d.Target + ".acme.dcvaas-verify.com"
 	a := s.get("/domains/"+d.ID).want(http.StatusOK,
 		"Type CNAME", "Host _acme-challenge.shop Copy relative to the zone example.co.uk", "Full host _acme-challenge.shop.example.co.uk", "Value "+target, "TTL 300",
 		"Proxy status DNS only", "_acme-challenge.shop.example.co.uk. 300 IN CNAME "+target+".", `resource "aws_route53_record"`, `resource "cloudflare_dns_record"`,
-		"the host is only _acme-challenge")
+		"is a separate zone, the host is _acme-challenge")
 	a.has(`data-copy="`+target+`"`, `aria-label="Copy Value"`, `aria-live="polite"`)
 	s.get("/domains/SHOP.example.co.uk").to("/domains/" + d.ID)
 	apex := s.add(s.org, "example.com")
-	s.get("/domains/"+apex.ID).want(http.StatusOK, "Host _acme-challenge Copy").hasNot("the host is only")
+	s.get("/domains/"+apex.ID).want(http.StatusOK, "Host _acme-challenge Copy").hasNot("is a separate zone")
 }
 
-func TestStatesOfADomain(t *testing.T) {
+func TestDomainStates(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been looked for yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "There is none yet").
+	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been looked for yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "No certificate yet").
 		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page + `/renew"`)
 
-	s.mismatch(d)
-	s.get(page).want(http.StatusOK, "Not right", "Seen _acme-challenge.example.com → old-target.example.net", "Expected _acme-challenge.example.com → "+d.Target,
-		"What to do Replace the record by this one.", "Next check in 1")
+	s.misconfigure(d)
+	s.get(page).want(http.StatusOK, "Misconfigured", "Found _acme-challenge.example.com → old-target.example.net", "Expected _acme-challenge.example.com → "+d.Target,
+		"How to fix it Replace the record by this one.", "Next check in 1")
 
 	s.change(d, func(d *controlplane.Domain) { d.Status, d.StatusReason = controlplane.DomainIssuing, "issuing" })
-	s.get(page).want(http.StatusOK, "Issuing", "Order is under way")
+	s.get(page).want(http.StatusOK, "Issuing", "Order in progress")
 
 	c := s.issue(d)
-	s.get(page).want(http.StatusOK, "Active", "renews by itself", "Issuer Test Intermediate R3", "CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
+	s.get(page).want(http.StatusOK, "Active", "renews automatically", "Issuer Test Intermediate R3", "CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
 		"Expires in 89 days", "Renewal in 59 days", "Certificate issued DCVaaS").
 		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` + page + `/issue"`)
 
 	s.issue(d)
-	s.get(page).want(http.StatusOK, "Earlier certificates (1)", "Replaced")
+	s.get(page).want(http.StatusOK, "Previous certificates (1)", "Replaced")
 
 	s.change(d, func(d *controlplane.Domain) {
 		next := time.Now().Add(time.Hour)
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.", NextCheckAt: &next})
 	})
-	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.", "Next try in 59 min")
+	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.", "Next retry in 59 min")
 	s.get("/domains").want(http.StatusOK, "Renewal failing CAA records forbid the CA")
 
 	s.change(d, func(d *controlplane.Domain) {
@@ -72,7 +72,7 @@ func TestStatesOfADomain(t *testing.T) {
 	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.", "Not checked again until you press “Check now”")
 }
 
-func TestConditionsOfAWish(t *testing.T) {
+func TestManualIssuance(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
@@ -81,25 +81,25 @@ func TestConditionsOfAWish(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "delegated", Message: "It leads to its target."})
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue", Message: "Issuing starts when it is asked for.", Fix: "POST /api/domains/x/issue"})
 	})
-	s.get(page).want(http.StatusOK, "Ready to issue Waits for “Issue now”", "Issuing starts when it is asked for.", "What to do Press “Issue now”.").
+	s.get(page).want(http.StatusOK, "Ready to issue Press “Issue now”", "Issuing starts when it is asked for.", "How to fix it Press “Issue now”.").
 		has(`id="do-issue" class="primary"`).hasNot("/api/", "Waiting for DNS")
 	s.issue(d)
 	s.change(d, func(d *controlplane.Domain) {
 		d.AutoRenew = false
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "auto-renew-off", Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
 	})
-	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only when somebody asks for it.", "Press “Renew now” in time.").hasNot("auto_renew to", "Renewal failing")
+	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.", "Press “Renew now” in time.").hasNot("auto_renew to", "Renewal failing")
 	s.change(d, func(d *controlplane.Domain) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
 	})
 	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)", "Press “Renew now” to order a new one.").has(`id="do-renew" class="primary"`)
 }
 
-func TestOtherOrganizationsObjects(t *testing.T) {
+func TestObjectsOfOtherOrganization(t *testing.T) {
 	s := newSignedIn(t)
 	other := s.newOrg("Other Ltd")
 	d := s.add(other, "foreign.example.com")
-	j := s.kill(d)
+	j := s.deadLetter(d)
 	c := s.issue(d)
 	for _, path := range []string{"/domains/" + d.ID, "/domains/foreign.example.com", "/domains/" + d.ID + "/events", "/certificates/" + c.ID + "/fullchain.pem",
 		"/domains/dom_01h455vb4pex5vsknk084sn02q", "/domains/dom_x", "/domains/%00", "/domains/-", "/certificates/crt_x/leaf.pem", "/certificates/" + c.ID + "/key.pem"} {
@@ -110,23 +110,23 @@ func TestOtherOrganizationsObjects(t *testing.T) {
 	}
 }
 
-func TestAskForWork(t *testing.T) {
+func TestRequestJobs(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
 	s.post(page+"/check", nil).to(page)
-	s.get(page).want(http.StatusOK, "A check is under way already") // adding it began one
+	s.get(page).want(http.StatusOK, "A DNS check is already in progress") // adding the domain started one
 	s.post(page+"/renew", nil).want(http.StatusConflict, "has no certificate to renew", "Issue now", "Back to the domain")
 	s.post(page+"/issue", nil).to(page)
-	s.get(page).want(http.StatusOK, "A certificate is being ordered now", "Issue a certificate Waiting", "Certificate asked for developer")
+	s.get(page).want(http.StatusOK, "Certificate order started", "Issue a certificate Queued", "Certificate asked for developer")
 	s.post(page+"/issue", nil).to(page)
-	s.get(page).want(http.StatusOK, "A certificate is being ordered already")
+	s.get(page).want(http.StatusOK, "A certificate order is already in progress")
 	s.issue(d)
 	s.post(page+"/renew", nil).to(page)
 }
 
-// A certificate that has just been renewed is not renewed again, and the page says when it can be.
-func TestRenewedRecently(t *testing.T) {
+// A recently renewed certificate is not renewed again; the page states when it can be.
+func TestRenewTooSoon(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
@@ -134,34 +134,34 @@ func TestRenewedRecently(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Second)
 	c := newCertificate(s.t, d, now, now.Add(90*24*time.Hour))
 	c.SealedKey, c.CreatedAt = []byte("sealed"), now
-	again := s.hold(d, c).CreatedAt.Add(controlplane.RenewalPause)
-	s.post(page+"/renew", nil).want(http.StatusTooManyRequests, "Too soon", "was renewed at", again.UTC().Format("2006-01-02 15:04:05 MST"), "Back to the domain").has(`href="` + page + `"`)
+	again := s.storeCertificate(d, c).CreatedAt.Add(controlplane.RenewalPause)
+	s.post(page+"/renew", nil).want(http.StatusTooManyRequests, "Too many requests", "was renewed at", again.UTC().Format("2006-01-02 15:04:05 MST"), "Back to the domain").has(`href="` + page + `"`)
 }
 
-func TestRetryAJob(t *testing.T) {
+func TestRetryJob(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
-	j := s.kill(d)
+	j := s.deadLetter(d)
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Gave up", "1 of 4 failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
+	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
-	s.get(page).want(http.StatusOK, "The job starts afresh").hasNot("/retry\"")
+	s.get(page).want(http.StatusOK, "Job restarted with all attempts").hasNot("/retry\"")
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
-	s.get(page).want(http.StatusOK, "That work is under way already")
+	s.get(page).want(http.StatusOK, "The job is already in progress")
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation+1, "w", time.Minute, time.Now())
 	s.must(err)
 	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), claim, time.Now(), nil) }))
 	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job has succeeded")
 }
 
-func TestDownload(t *testing.T) {
+func TestDownloadCertificate(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	c := s.issue(d)
 	count := func(part string) int {
 		a := s.get("/certificates/" + c.ID + "/" + part + ".pem").want(http.StatusOK)
 		if got, want := a.header.Get("Content-Disposition"), `attachment; filename="example.com-`+part+`.pem"`; got != want {
-			t.Errorf("Content-Disposition is %q, want %q", got, want)
+			t.Errorf("Content-Disposition = %q, want %q", got, want)
 		}
 		n := 0
 		for rest := []byte(a.body); ; n++ {
@@ -170,16 +170,16 @@ func TestDownload(t *testing.T) {
 				return n
 			}
 			if _, err := x509.ParseCertificate(b.Bytes); err != nil {
-				t.Errorf("%s: %v", part, err)
+				t.Errorf("ParseCertificate(%s) = %v, want no error", part, err)
 			}
 		}
 	}
 	if full, leaf, chain := count("fullchain"), count("leaf"), count("chain"); full != 2 || leaf != 1 || chain != 1 {
-		t.Errorf("they have %d, %d and %d certificates", full, leaf, chain)
+		t.Errorf("certificates in fullchain, leaf, chain = %d, %d, %d, want 2, 1, 1", full, leaf, chain)
 	}
 }
 
-func TestEvents(t *testing.T) {
+func TestStream(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+"/events", nil)
@@ -188,7 +188,7 @@ func TestEvents(t *testing.T) {
 	s.must(err)
 	defer func() { _ = res.Body.Close() }()
 	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
-		t.Fatalf("status %d, type %q", res.StatusCode, got)
+		t.Fatalf("GET events = status %d, type %q, want 200 text/event-stream", res.StatusCode, got)
 	}
 	lines := bufio.NewScanner(res.Body)
 	next := func() string { // the next event, without heartbeats
@@ -205,40 +205,40 @@ func TestEvents(t *testing.T) {
 	}
 	state := next()
 	s.get("/domains/" + d.ID).has(`data-state="` + strings.TrimPrefix(state, "state ") + `"`)
-	time.Sleep(5500 * time.Millisecond) // longer than the server gives a request and its answer
-	s.mismatch(d)
+	time.Sleep(5500 * time.Millisecond) // longer than the server's timeouts
+	s.misconfigure(d)
 	moved := next()
 	if !strings.HasPrefix(moved, "state ") || moved == state {
-		t.Fatalf("after a move it says %q, before %q", moved, state)
+		t.Fatalf("event after a change = %q, want a state other than %q", moved, state)
 	}
-	s.kill(d) // moves the job only
+	s.deadLetter(d) // changes the job only
 	dead := "state " + s.get("/domains/"+d.ID).state()
 	for got := next(); got != dead; got = next() {
 		if !strings.HasPrefix(got, "state ") {
-			t.Fatalf("after a job's move it says %q, want %q", got, dead)
+			t.Fatalf("event after a change of the job = %q, want %q", got, dead)
 		}
 	}
 	s.must(s.life.DeleteDomain(t.Context(), controlplane.System("test"), s.org.ID, d.ID, 0))
 	if got := next(); got != "gone " {
-		t.Fatalf("after the deletion it says %q", got)
+		t.Fatalf("event after the deletion = %q, want gone", got)
 	}
 	if got := next(); got != "end" {
-		t.Fatalf("after the last event it says %q", got)
+		t.Fatalf("event after the last one = %q, want the end", got)
 	}
 }
 
-// state returns the state that the page of a domain shows.
-func (a answer) state() string {
+// state returns the live state of a domain's page.
+func (a response) state() string {
 	a.t.Helper()
 	_, rest, _ := strings.Cut(a.body, `data-state="`)
 	state, _, _ := strings.Cut(rest, `"`)
 	return state
 }
 
-func TestEventsEnd(t *testing.T) {
+func TestStreamEndsOnShutdown(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
-	done := make(chan answer, 1)
+	done := make(chan response, 1)
 	go func() { done <- s.get("/domains/" + d.ID + "/events") }()
 	time.Sleep(100 * time.Millisecond)
 	s.dash.SetStopping()

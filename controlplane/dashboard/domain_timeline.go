@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// eventView is one entry of the audit log in a domain's timeline.
+// eventView is an entry of the audit log in a domain's timeline.
 type eventView struct {
 	ID      string
 	Title   string
@@ -15,12 +15,12 @@ type eventView struct {
 	Icon    string
 	Actor   string
 	At      moment
-	Text    string // what went wrong, or is waited for
-	Until   moment // when it was to be tried again
-	Details string // what the log keeps of it, as JSON; empty where it is nothing
+	Text    string // the error, or the reason for waiting
+	Until   moment // scheduled time of the retry
+	Details string // recorded details as JSON, or empty
 }
 
-// eventTints are those of entries that are more than a step on the way.
+// eventTints has the tint and icon of important actions.
 var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionDomainCreated:     {"info", "plus"},
 	controlplane.ActionDNSVerified:       {"ok", "check"},
@@ -61,7 +61,7 @@ func (v *visit) eventView(a *controlplane.AuditEntry, names names) eventView {
 	return view
 }
 
-// entryText returns what an entry says of why: nothing where it says nothing.
+// entryText returns the detail or the reason in an entry, or "".
 func entryText(a *controlplane.AuditEntry) string {
 	if detail, _ := a.Details["detail"].(string); detail != "" {
 		return detail

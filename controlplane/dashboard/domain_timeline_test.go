@@ -10,28 +10,28 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// A domain's history has what its jobs and certificates did, too, and says why one waits.
-func TestTimelineTellsOfAWait(t *testing.T) {
+// A domain's timeline includes entries of its jobs and certificates, with the reason for waiting.
+func TestTimelineOfWaitingJob(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	s.must(s.store.Audit(t.Context(), controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: s.org.ID, Actor: controlplane.System("worker"),
 		Action: controlplane.ActionJobWaiting, EntityType: "job", EntityID: controlplane.NewID(controlplane.PrefixJob), CreatedAt: time.Now(),
 		Details: map[string]any{"domain_id": d.ID, "type": "start_issuance", "code": "ca-quota", "detail": "The CA takes no more orders for now.", "ca": "letsencrypt",
 			"run_at": time.Now().Add(90 * time.Minute)}}))
-	s.get("/domains/"+d.ID).want(http.StatusOK, "Work waits DCVaaS", "The CA takes no more orders for now.", "Next try: in 1 h")
+	s.get("/domains/"+d.ID).want(http.StatusOK, "Work waits DCVaaS", "The CA takes no more orders for now.", "Next retry: in 1 h")
 }
 
-// What a CA said stands below the condition and the job that it is the cause of, as text.
-func TestTheCAsOwnWords(t *testing.T) {
+// A CA's problem document is shown as text with the condition and the job that it caused.
+func TestACMEProblem(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK).hasNot("In the CA’s own words")
+	s.get(page).want(http.StatusOK).hasNot("CA error details")
 	words := json.RawMessage(`{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"<script>no</script>"}`)
 	s.change(d, func(d *controlplane.Domain) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "ca-rejected-identifier", Message: "It refuses the name.", ACME: words})
 	})
-	s.get(page).want(http.StatusOK, "In the CA’s own words", "urn:ietf:params:acme:error:rejectedIdentifier", "<script>no").
+	s.get(page).want(http.StatusOK, "CA error details", "urn:ietf:params:acme:error:rejectedIdentifier", "<script>no").
 		has(`<details id="acme-CertificateReady"`).hasNot("<script>no", `"acme-DNSReady"`)
 
 	j, err := s.store.OpenJob(t.Context(), d.OrgID, d.ID, "check")
@@ -44,8 +44,8 @@ func TestTheCAsOwnWords(t *testing.T) {
 	s.get(page).want(http.StatusOK).has(`<details id="acme-` + j.ID + `"`)
 }
 
-// The dashboard says in its own terms what mends a domain that is held back.
-func TestACompromisedRequest(t *testing.T) {
+// The fix for a compromised CSR key is in terms of the dashboard, not of the API.
+func TestCompromisedCSRKey(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	s.issue(d)
@@ -54,6 +54,6 @@ func TestACompromisedRequest(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "PATCH /api/x"})
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "csr-key-compromised", Message: "The key is compromised.", Fix: "PATCH /api/x"})
 	})
-	s.get("/domains/"+d.ID).want(http.StatusOK, "The key is compromised.", "Send a certificate request that was made with another key", "No renewal is planned").
+	s.get("/domains/"+d.ID).want(http.StatusOK, "The key is compromised.", "Send a certificate request that was made with another key", "No renewal scheduled").
 		hasNot("to order a new one", "/api/x")
 }

@@ -10,41 +10,41 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// errorView is what templates/error.html shows.
+// errorView is the data for templates/error.html.
 type errorView struct {
 	Status    int
 	Message   string
 	Fix       string
 	Code      string
 	RequestID string
-	Back      string // where to go from here
+	Back      string // URL to continue at
 	BackLabel string
 }
 
-// statuses is the only error → HTTP mapping of the dashboard.
+// statuses is the dashboard's only mapping of errors to HTTP.
 var statuses = map[controlplane.Kind]struct {
 	status int
 	title  string
 }{
-	controlplane.KindMalformed:    {http.StatusBadRequest, "That request cannot be read"},
-	controlplane.KindUnauthorized: {http.StatusUnauthorized, "Sign in first"},
-	controlplane.KindForbidden:    {http.StatusForbidden, "That is not allowed"},
-	controlplane.KindNotFound:     {http.StatusNotFound, "There is nothing here"},
-	controlplane.KindConflict:     {http.StatusConflict, "That cannot be done now"},
-	controlplane.KindPrecondition: {http.StatusPreconditionFailed, "It has changed meanwhile"},
-	controlplane.KindInvalid:      {http.StatusUnprocessableEntity, "That does not work"},
-	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too soon"},
-	controlplane.KindUnavailable:  {http.StatusServiceUnavailable, "Back in a moment"},
-	controlplane.KindInternal:     {http.StatusInternalServerError, "Something went wrong on our side"},
+	controlplane.KindMalformed:    {http.StatusBadRequest, "Invalid request"},
+	controlplane.KindUnauthorized: {http.StatusUnauthorized, "Sign-in required"},
+	controlplane.KindForbidden:    {http.StatusForbidden, "Not allowed"},
+	controlplane.KindNotFound:     {http.StatusNotFound, "Not found"},
+	controlplane.KindConflict:     {http.StatusConflict, "Not possible now"},
+	controlplane.KindPrecondition: {http.StatusPreconditionFailed, "Changed in the meantime"},
+	controlplane.KindInvalid:      {http.StatusUnprocessableEntity, "Invalid input"},
+	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too many requests"},
+	controlplane.KindUnavailable:  {http.StatusServiceUnavailable, "Temporarily unavailable"},
+	controlplane.KindInternal:     {http.StatusInternalServerError, "Internal error"},
 }
 
-// statusOf returns an error's status, and the heading of its page.
+// statusOf returns an error's HTTP status and the title of its page.
 func statusOf(e *controlplane.Error) (int, string) {
 	if e.Code == "method-not-allowed" {
-		return http.StatusMethodNotAllowed, "That cannot be done here"
+		return http.StatusMethodNotAllowed, "Method not allowed"
 	}
 	if e.Code == "wrong-host" {
-		return http.StatusMisdirectedRequest, "Not at this address"
+		return http.StatusMisdirectedRequest, "Wrong host"
 	}
 	s, ok := statuses[e.Kind]
 	if !ok {
@@ -53,20 +53,20 @@ func statusOf(e *controlplane.Error) (int, string) {
 	return s.status, s.title
 }
 
-// statusClientClosedRequest is the status of a request whose visitor did not wait for the answer.
+// statusClientClosedRequest is the status of a request that the client canceled (as in nginx).
 const statusClientClosedRequest = 499
 
-// showError answers with the page for an error. Causes are logged and never shown.
+// showError responds with the page for an error. Internal causes are logged and never shown.
 func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
-	if v.Context().Err() != nil { // the visitor is gone, or the connection failed
-		d.log.DebugContext(v.Context(), "dashboard: visitor did not wait", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientClosedRequest)
+	if v.Context().Err() != nil { // the client disconnected
+		d.log.DebugContext(v.Context(), "dashboard: client canceled the request", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientClosedRequest)
 		w.WriteHeader(statusClientClosedRequest)
 		return
 	}
 	e := controlplane.AsError(err)
 	status, title := statusOf(e)
 	if status >= http.StatusInternalServerError {
-		d.log.ErrorContext(v.Context(), "dashboard: a page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
+		d.log.ErrorContext(v.Context(), "dashboard: page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
 	}
 	switch {
 	case status == http.StatusTooManyRequests && !e.RetryAt.IsZero():
@@ -79,10 +79,10 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	}
 	view := errorView{Status: status, Message: e.Message, Fix: fixFor(e), Code: e.Code, Back: "/domains", BackLabel: "Go to your domains"}
 	if v.session == nil {
-		view.Back, view.BackLabel = "/login", "Go to the sign-in"
+		view.Back, view.BackLabel = "/login", "Go to sign-in"
 	}
 	if status == http.StatusTooManyRequests && v.Method == http.MethodGet && v.URL.Path != CallbackPath {
-		view.Back, view.BackLabel = v.URL.RequestURI(), "Try again"
+		view.Back, view.BackLabel = v.URL.RequestURI(), "Retry"
 	}
 	if status >= http.StatusInternalServerError {
 		view.RequestID = v.id
@@ -94,40 +94,40 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 		view.Back, view.BackLabel = certificateURL(e.ExistingID), "Back to the certificate"
 	}
 	if err := d.render(w, v, status, "error", layout{Title: title, Page: view}); err != nil {
-		d.log.ErrorContext(v.Context(), "dashboard: the page for an error failed", "request_id", v.id, "error", err)
+		d.log.ErrorContext(v.Context(), "dashboard: error page failed", "request_id", v.id, "error", err)
 		http.Error(w, http.StatusText(status), status)
 	}
 }
 
-// fixFor returns what a person at the dashboard can do about an error.
+// fixFor returns the fix of an error, in terms of the dashboard.
 func fixFor(e *controlplane.Error) string {
 	return cmp.Or(entryOf(e.Code).DashboardFix, e.Fix)
 }
 
 func pageNotFound(http.ResponseWriter, *visit) error {
-	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "no-page", Message: "There is no page at this address.", Fix: "Check the address."}
+	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "no-page", Message: "Page not found.", Fix: "Check the URL."}
 }
 
 func methodNotAllowed(http.ResponseWriter, *visit) error {
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "method-not-allowed", Message: "This address does not take that kind of request.", Fix: "Use the pages’ own buttons."}
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "method-not-allowed", Message: "This URL does not support the request method.", Fix: "Use the buttons of the dashboard."}
 }
 
 func crossOriginDenied(http.ResponseWriter, *visit) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
-		Message: "The form was sent from another site, so nothing was done.", Fix: "Open the dashboard itself and press the button there."}
+		Message: "The form was sent from another site and was rejected.", Fix: "Open the dashboard and use its form."}
 }
 
 func signInNotConfigured() error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-not-configured",
-		Message: "No way to sign in is configured.", Fix: "The operator of this installation sets one up."}
+		Message: "Sign-in is not configured.", Fix: "Contact the operator of this installation."}
 }
 
 func hostNotAllowed() error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "wrong-host",
-		Message: "The development sign-in works only at an address of this machine.", Fix: "Open the dashboard at localhost, or at its public URL."}
+		Message: "The development sign-in works only on localhost and at the public URL.", Fix: "Open the dashboard at localhost or at its public URL."}
 }
 
 func badForm(err error) error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "form-unreadable",
-		Message: "The form could not be read.", Fix: "Go back, reload the page and try again.", Err: err}
+		Message: "The form is malformed.", Fix: "Go back, reload the page, and submit the form again.", Err: err}
 }

@@ -10,36 +10,36 @@ import (
 )
 
 const (
-	// calendarWeeks is how far the page looks ahead.
+	// calendarWeeks is the number of weeks that the page shows.
 	calendarWeeks = 26
-	// soonestShown is how many domains it names.
+	// soonestShown is the number of domains that the page lists.
 	soonestShown = 25
 )
 
-// expiryView is what templates/expiry.html shows.
+// expiryView is the data for templates/expiry.html.
 type expiryView struct {
-	Certificates int // domains that have a certificate
-	Late         int // of which the renewal is late
+	Certificates int // number of domains that have a certificate
+	Late         int // number of late renewals
 	Summary      string
 	Chart        chart
-	Weeks        []weekView // those in which something happens
+	Weeks        []weekView // only weeks with an expiry or a renewal
 	Soonest      []expiryRow
 	MayAdd       bool
 }
 
-// weekView is one week in numbers.
+// weekView has the numbers of one week.
 type weekView struct {
 	Label               string
 	Ends, Renewed, Late int
 }
 
-// expiryRow is one domain among the soonest.
+// expiryRow is a row in the list of domains that expire soonest.
 type expiryRow struct {
 	domainRow
 	Late *pill
 }
 
-// expiryPage shows when certificates end and are renewed.
+// expiryPage shows when certificates expire and are renewed.
 func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 	begin := weekStart(v.now)
 	counted, err := d.store.EndingWeeks(v.Context(), v.org.ID, v.now, begin, calendarWeeks)
@@ -60,7 +60,7 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "expiry", layout{Title: "Expiry", Section: "expiry", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// weekStart returns when the week of a time began, in UTC.
+// weekStart returns the start of Monday, in UTC, of the week of t.
 func weekStart(t time.Time) time.Time {
 	day := t.UTC().Truncate(24 * time.Hour)
 	return day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
@@ -68,7 +68,7 @@ func weekStart(t time.Time) time.Time {
 
 func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 	var view expiryView
-	weeks := make([]weekView, calendarWeeks+1) // the last is what comes after them
+	weeks := make([]weekView, calendarWeeks+1) // the last element counts everything later
 	for _, c := range counted {
 		view.Certificates += c.Count
 		weeks[c.Ends].Ends += c.Count
@@ -85,7 +85,7 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 		weeks[i].Label = "Week of " + begin.Add(time.Duration(i)*postgres.Week).Format("2 Jan 2006")
 		switch i {
 		case 0:
-			weeks[i].Label = "This week, or before"
+			weeks[i].Label = "This week or earlier"
 		case calendarWeeks:
 			weeks[i].Label = "Later"
 		}
@@ -97,12 +97,12 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 		}
 	}
 	view.Chart = newChart(weeks[:calendarWeeks], begin)
-	view.Summary = fmt.Sprintf("%s in the next %d weeks if nothing is renewed. %s", pluralize(ends, "certificate ends", "certificates end"), calendarWeeks,
+	view.Summary = fmt.Sprintf("%s in the next %d weeks unless renewed. %s", pluralize(ends, "certificate expires", "certificates expire"), calendarWeeks,
 		pluralize(view.Late, "renewal is late.", "renewals are late."))
 	return view
 }
 
-// pluralize returns a number with its words.
+// pluralize returns n with the singular or plural text.
 func pluralize(n int, one, many string) string {
 	switch n {
 	case 0:

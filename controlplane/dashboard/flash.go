@@ -7,60 +7,60 @@ import (
 	"strings"
 )
 
-// flashes are what an action says on the page that follows it. The cookie carries only the
-// key, so nobody can put words into the page.
+// flashes are the messages that a page shows after an action. The cookie has only the key, so it
+// cannot inject text.
 var flashes = map[string]string{
-	"added":              "Domain added. Create the record below; the rest happens by itself.",
-	"check":              "The record is being looked up now.",
-	"check-running":      "A check is under way already.",
-	"issue":              "A certificate is being ordered now.",
-	"issue-running":      "A certificate is being ordered already.",
-	"renew":              "The certificate is being renewed now.",
-	"renew-running":      "A certificate is being ordered already.",
-	"joined":             "You are a member of this organization now.",
+	"added":              "Domain added. Create the record below; the rest is automatic.",
+	"check":              "DNS check started.",
+	"check-running":      "A DNS check is already in progress.",
+	"issue":              "Certificate order started.",
+	"issue-running":      "A certificate order is already in progress.",
+	"renew":              "Renewal started.",
+	"renew-running":      "A certificate order is already in progress.",
+	"joined":             "You joined this organization.",
 	"uninvited":          "Invitation deleted.",
 	"declined":           "Invitation declined.",
-	"member":             "You are a member of this organization already; nothing was changed.",
-	"switched":           "You are in this organization now.",
-	"renamed":            "The organization has its new name.",
-	"left":               "You have left the organization.",
-	"deleted":            "The organization is deleted.",
-	"role":               "The role is as you chose it.",
-	"transferred":        "The organization is handed over. You are an admin now.",
+	"member":             "You are already a member of this organization. Nothing changed.",
+	"switched":           "Switched to this organization.",
+	"renamed":            "Organization renamed.",
+	"left":               "You left the organization.",
+	"deleted":            "Organization deleted.",
+	"role":               "Role changed.",
+	"transferred":        "Ownership transferred. You are now an admin.",
 	"removed":            "Member removed and signed out of this organization.",
 	"invitation-revoked": "Invitation revoked. Its link no longer works.",
-	"retry":              "The job starts afresh, with all its attempts.",
-	"token-renamed":      "The token has its new name.",
-	"token-revoked":      "The token is revoked: it works no more.",
-	"tokens-revoked":     "All tokens are revoked: none works any more.",
-	"retry-running":      "That work is under way already.",
-	"session-ended":      "The session has ended.",
-	"session-gone":       "That session had ended already.",
+	"retry":              "Job restarted with all attempts.",
+	"token-renamed":      "Token renamed.",
+	"token-revoked":      "Token revoked. It no longer works.",
+	"tokens-revoked":     "All tokens revoked. They no longer work.",
+	"retry-running":      "The job is already in progress.",
+	"session-ended":      "Session ended.",
+	"session-gone":       "The session had already ended.",
 
-	"revoke":         "The CA is being told to revoke the certificate.",
-	"revoke-running": "The certificate is being revoked already; the last reason counts.",
+	"revoke":         "Revocation started.",
+	"revoke-running": "A revocation is already in progress; the last reason applies.",
 
-	"webhook-saved":   "The webhook is changed.",
-	"webhook-deleted": "The webhook is deleted, with its deliveries.",
-	"webhook-test":    "A test is on its way. Reload the page to see what became of it.",
-	"redelivered":     "The event is sent again now, with all attempts anew.",
+	"webhook-saved":   "Webhook saved.",
+	"webhook-deleted": "Webhook and its deliveries deleted.",
+	"webhook-test":    "Test event sent. Reload the page to see the result.",
+	"redelivered":     "Redelivery started with all attempts.",
 }
 
-// counts are flashes that say how many: the cookie carries the number, too.
+// counts are flashes with a number, which is also in the cookie.
 var counts = map[string]struct{ one, many string }{
-	"redelivered-range": {"1 event is sent again.", "%d events are sent again."},
-	"sessions-ended":    {"1 other session has ended.", "%d other sessions have ended."},
-	"redelivered-part":  {"1 event is sent again, and there are more.", "%d events are sent again, the oldest first. There are more: the form below begins where they end."},
+	"redelivered-range": {"Redelivery of 1 event started.", "Redelivery of %d events started."},
+	"sessions-ended":    {"1 other session ended.", "%d other sessions ended."},
+	"redelivered-part":  {"Redelivery of 1 event started. There are more events in the range; the form below starts with them.", "Redelivery of %d events started, oldest first. There are more events in the range; the form below starts with them."},
 }
 
-// flashWithCount returns the key of a flash that says how many.
+// flashWithCount returns the cookie value of a flash with a number.
 func flashWithCount(key string, n int) string { return fmt.Sprintf("%s.%d", key, n) }
 
 const flashCookie = "dcvaas_flash"
 
 func (d *Dashboard) setFlash(w http.ResponseWriter, key string) { d.setCookie(w, flashCookie, key, 30) }
 
-// takeFlash returns what the last action did, once.
+// takeFlash returns the message about the last action and deletes its cookie.
 func (d *Dashboard) takeFlash(w http.ResponseWriter, v *visit) string {
 	c, err := v.Cookie(flashCookie)
 	if err != nil {

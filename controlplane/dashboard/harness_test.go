@@ -32,12 +32,12 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// noIssuer stands where a CA would be asked: no page asks one.
+// noIssuer fails on use: no page contacts a CA.
 type noIssuer struct{ lifecycle.Issuer }
 
 func (noIssuer) CAs() []string { return []string{"letsencrypt", "zerossl"} }
 
-// site is a dashboard with its database, its clock and one visitor.
+// site is a dashboard with its database, its clock, and one visitor.
 type site struct {
 	t       *testing.T
 	dsn     string
@@ -52,7 +52,7 @@ type site struct {
 	*clock
 }
 
-// clock is the dashboard's.
+// clock is the dashboard's clock.
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration
@@ -69,7 +69,7 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store, Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")
-	s.join(s.org, developer, controlplane.RoleOwner)
+	s.addMember(s.org, developer, controlplane.RoleOwner)
 	c := Config{Store: s.store, Lifecycle: s.life, SessionKey: bytes.Repeat([]byte{9}, 32),
 		DevSignIn: &developer,
 		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),
@@ -84,7 +84,7 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.dash, err = New(c)
 	s.must(err)
 	s.server = httptest.NewUnstartedServer(s.dash)
-	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 3*time.Second, 5*time.Second // as the program has them, only shorter
+	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 3*time.Second, 5*time.Second // shorter than those of the program
 	s.server.Start()
 	t.Cleanup(s.server.Close)
 	t.Cleanup(s.dash.SetStopping)
@@ -94,18 +94,18 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	return s
 }
 
-// developer comes in by one click.
+// developer is the account of the development sign-in.
 var developer = controlplane.GitHubAccount{ID: 1, Login: "developer", Name: "The Developer"}
 
-// join makes somebody a member.
-func (s *site) join(org *controlplane.Organization, account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
+// addMember adds a member.
+func (s *site) addMember(org *controlplane.Organization, account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
 	s.t.Helper()
 	m, err := s.life.AddMember(s.t.Context(), controlplane.System("test"), org.ID, account, role)
 	s.must(err)
 	return m
 }
 
-// newSignedIn is newSite with its visitor signed in.
+// newSignedIn is newSite with a signed-in visitor.
 func newSignedIn(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	s := newSite(t, change...)
@@ -113,8 +113,8 @@ func newSignedIn(t *testing.T, change ...func(*Config)) *site {
 	return s
 }
 
-// browser returns the site with a visitor of its own, who is not signed in.
-func (s *site) browser() *site {
+// newVisitor returns the site with a separate visitor, who is not signed in.
+func (s *site) newVisitor() *site {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	s.must(err)
@@ -123,10 +123,10 @@ func (s *site) browser() *site {
 	return other
 }
 
-// again returns the site with a visitor of its own, who is signed in to the account.
-func (s *site) again(account controlplane.GitHubAccount) *site {
+// signedInAs returns the site with a separate visitor, who is signed in as the account.
+func (s *site) signedInAs(account controlplane.GitHubAccount) *site {
 	s.t.Helper()
-	other := s.browser()
+	other := s.newVisitor()
 	_, secret, err := s.life.SignIn(s.t.Context(), controlplane.Actor{}, "test", account)
 	s.must(err)
 	u, err := url.Parse(s.server.URL)
@@ -135,7 +135,7 @@ func (s *site) again(account controlplane.GitHubAccount) *site {
 	return other
 }
 
-// actions returns what the organization's log has about a kind of object, oldest first.
+// actions returns the actions on a kind of object in the audit log, oldest first.
 func (s *site) actions(orgID, entityType string) []string {
 	s.t.Helper()
 	entries, _, err := s.store.ListLog(s.t.Context(), orgID, postgres.LogFilter{Limit: 200})
@@ -171,7 +171,7 @@ func (s *site) add(org *controlplane.Organization, name string) *controlplane.Do
 	return d
 }
 
-// change changes a domain's row as the workers would.
+// change changes a domain's row as a worker would.
 func (s *site) change(d *controlplane.Domain, f func(*controlplane.Domain)) {
 	s.t.Helper()
 	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
@@ -185,28 +185,28 @@ func (s *site) change(d *controlplane.Domain, f func(*controlplane.Domain)) {
 	}))
 }
 
-// mismatch makes the record wrong.
-func (s *site) mismatch(d *controlplane.Domain) {
+// misconfigure makes the domain's record point to another target.
+func (s *site) misconfigure(d *controlplane.Domain) {
 	s.t.Helper()
 	now, next := time.Now(), time.Now().Add(12*time.Second)
 	s.change(d, func(d *controlplane.Domain) {
 		d.StatusReason = controlplane.CauseCNAMEMismatch
 		record := s.life.DelegationOf(d)
 		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: controlplane.CauseCNAMEMismatch,
-			Message: record.Name + " leads to old-target.example.net, not to its target.", Observed: record.Name + " → old-target.example.net",
+			Message: record.Name + " points to old-target.example.net, not to its target.", Observed: record.Name + " → old-target.example.net",
 			Expected: record.Name + " → " + record.Target, Fix: "Replace the record by this one.", LastCheckedAt: &now, NextCheckAt: &next})
 	})
 }
 
-// issue gives the domain a certificate.
+// issue stores a certificate for the domain without a private key.
 func (s *site) issue(d *controlplane.Domain) *controlplane.Certificate {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	return s.hold(d, newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour)))
+	return s.storeCertificate(d, newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour)))
 }
 
-// hold makes a certificate the domain's current one.
-func (s *site) hold(d *controlplane.Domain, c *controlplane.Certificate) *controlplane.Certificate {
+// storeCertificate stores a certificate as the domain's current one.
+func (s *site) storeCertificate(d *controlplane.Domain, c *controlplane.Certificate) *controlplane.Certificate {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
@@ -222,9 +222,9 @@ func (s *site) hold(d *controlplane.Domain, c *controlplane.Certificate) *contro
 		d.Status, d.StatusReason, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = controlplane.DomainActive, "", c.ID, &c.NotAfter, &renew, &c.NotBefore
 		next := now.Add(24 * time.Hour)
 		for _, k := range []controlplane.Condition{
-			{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME leads to its target.", LastCheckedAt: &now, NextCheckAt: &next},
+			{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME points to its target.", LastCheckedAt: &now, NextCheckAt: &next},
 			{Type: controlplane.CertificateReady, Status: "true", Reason: "issued", Message: "A valid certificate is stored."},
-			{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "ok", Message: "DNS and CAA would let it be renewed."},
+			{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "ok", Message: "DNS and CAA permit the renewal."},
 		} {
 			d.SetCondition(k)
 		}
@@ -232,8 +232,8 @@ func (s *site) hold(d *controlplane.Domain, c *controlplane.Certificate) *contro
 	return c
 }
 
-// kill makes the domain's check a dead job.
-func (s *site) kill(d *controlplane.Domain) *controlplane.Job {
+// deadLetter dead-letters the domain's DNS check.
+func (s *site) deadLetter(d *controlplane.Domain) *controlplane.Job {
 	s.t.Helper()
 	ctx, now := s.t.Context(), time.Now()
 	j, err := s.store.OpenJob(ctx, d.OrgID, d.ID, "check")
@@ -246,7 +246,7 @@ func (s *site) kill(d *controlplane.Domain) *controlplane.Job {
 	return j
 }
 
-// newCertificate makes a real chain of two, whose key nobody has.
+// newCertificate returns a certificate with a valid chain of two, without a private key.
 func newCertificate(t *testing.T, d *controlplane.Domain, from, to time.Time) *controlplane.Certificate {
 	t.Helper()
 	return certificateFor(t, d, from, to, newKey(t))
@@ -282,18 +282,18 @@ func certificateFor(t *testing.T, d *controlplane.Domain, from, to time.Time, ke
 		NotBefore: from, NotAfter: to, FingerprintSHA256: hex.EncodeToString(sign([]byte("k"), der)), ChainPEM: block(der) + block(caDER), CreatedAt: time.Now()}
 }
 
-// answer is what came back.
-type answer struct {
+// response is an HTTP response.
+type response struct {
 	t      *testing.T
 	status int
 	header http.Header
 	body   string
-	text   string // the body's words, without tags
+	text   string // the body without tags
 }
 
 var tags = regexp.MustCompile(`(?s)<[^>]*>`)
 
-func (s *site) do(method, path string, form url.Values, header ...string) answer {
+func (s *site) do(method, path string, form url.Values, header ...string) response {
 	s.t.Helper()
 	var body io.Reader
 	if form != nil {
@@ -313,15 +313,15 @@ func (s *site) do(method, path string, form url.Values, header ...string) answer
 	b, err := io.ReadAll(res.Body)
 	s.must(err)
 	text := strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(string(b), " "))), " ")
-	return answer{s.t, res.StatusCode, res.Header, string(b), text}
+	return response{s.t, res.StatusCode, res.Header, string(b), text}
 }
 
-func (s *site) get(path string, header ...string) answer {
+func (s *site) get(path string, header ...string) response {
 	s.t.Helper()
 	return s.do(http.MethodGet, path, nil, header...)
 }
 
-func (s *site) post(path string, form url.Values, header ...string) answer {
+func (s *site) post(path string, form url.Values, header ...string) response {
 	s.t.Helper()
 	if form == nil {
 		form = url.Values{}
@@ -329,47 +329,47 @@ func (s *site) post(path string, form url.Values, header ...string) answer {
 	return s.do(http.MethodPost, path, form, header...)
 }
 
-// want fails unless the answer has the status, and every text among its words.
-func (a answer) want(status int, texts ...string) answer {
+// want fails unless the response has the status and its text contains all texts.
+func (a response) want(status int, texts ...string) response {
 	a.t.Helper()
 	if a.status != status {
-		a.t.Fatalf("status %d, want %d: %.400s", a.status, status, a.text)
+		a.t.Fatalf("status = %d, want %d: %.400s", a.status, status, a.text)
 	}
 	for _, text := range texts {
 		if !strings.Contains(a.text, text) {
-			a.t.Errorf("the page does not say %q:\n%s", text, a.text)
+			a.t.Errorf("the page lacks the text %q:\n%s", text, a.text)
 		}
 	}
 	return a
 }
 
-// to fails unless the answer leads to the path.
-func (a answer) to(path string) answer {
+// to fails unless the response redirects to the path.
+func (a response) to(path string) response {
 	a.t.Helper()
 	a.want(http.StatusSeeOther)
 	if got := a.header.Get("Location"); got != path {
-		a.t.Errorf("it leads to %q, want %q", got, path)
+		a.t.Errorf("Location = %q, want %q", got, path)
 	}
 	return a
 }
 
-// has fails unless every piece is in the page's source.
-func (a answer) has(pieces ...string) answer {
+// has fails unless the page's HTML contains all pieces.
+func (a response) has(pieces ...string) response {
 	a.t.Helper()
 	for _, piece := range pieces {
 		if !strings.Contains(a.body, piece) {
-			a.t.Errorf("the page lacks %s in:\n%s", piece, a.body)
+			a.t.Errorf("the page's HTML lacks %s:\n%s", piece, a.body)
 		}
 	}
 	return a
 }
 
-// hasNot fails if a piece is in the page's source.
-func (a answer) hasNot(pieces ...string) answer {
+// hasNot fails if the page's HTML contains a piece.
+func (a response) hasNot(pieces ...string) response {
 	a.t.Helper()
 	for _, piece := range pieces {
 		if strings.Contains(a.body, piece) {
-			a.t.Errorf("the page has %s", piece)
+			a.t.Errorf("the page's HTML contains %s", piece)
 		}
 	}
 	return a

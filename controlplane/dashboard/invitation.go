@@ -8,29 +8,29 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// invitationView is what templates/invitation.html shows.
+// invitationView is the data for templates/invitation.html.
 type invitationView struct {
 	Organization    string
 	Inviter         string // empty if unknown
 	Role            string
 	RoleDescription string // what the role permits
-	URL             string // where it is accepted
-	GitHub          string // where it is accepted by signing in; empty where that is not possible
-	Dev             string // who comes in by one click; empty where nobody does
-	User            string // who is signed in; empty where nobody is
-	MemberRole      string // role of who is a member already
-	Switch          string // address that leads a member to the organization
+	URL             string // URL to accept it
+	GitHub          string // URL to accept it by signing in; empty if GitHub is not configured
+	Dev             string // login of the development sign-in; empty if disabled
+	User            string // the signed-in user, or empty
+	MemberRole      string // the user's role if they are already a member
+	Switch          string // URL that switches a member to the organization
 }
 
-// roleDescriptions say what each role is for.
+// roleDescriptions states what each role permits.
 var roleDescriptions = map[controlplane.Role]string{
-	controlplane.RoleOwner:  "An owner may do everything, also decide about members, the plan and the end of the organization.",
-	controlplane.RoleAdmin:  "An admin sees everything, and changes domains, API tokens and webhooks.",
-	controlplane.RoleMember: "A member sees everything, and changes nothing.",
+	controlplane.RoleOwner:  "Owners have full access, including members, the plan, and deleting the organization.",
+	controlplane.RoleAdmin:  "Admins see everything and manage domains, API tokens, and webhooks.",
+	controlplane.RoleMember: "Members have read-only access.",
 }
 
-// invitationPage shows what somebody is invited to. It changes nothing: what fetches links by
-// itself uses none up.
+// invitationPage shows an invitation. It changes nothing, so link previews do not use up the
+// invitation.
 func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	invitation, err := d.invitation(v)
 	if err != nil {
@@ -65,8 +65,8 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "invitation", layout{Title: "Invitation", Page: view})
 }
 
-// acceptInvitation makes whoever is signed in a member. Whose session has ended sees the page
-// again, and how to sign in.
+// acceptInvitation makes the signed-in user a member. Without a session, it redirects to the
+// invitation, which offers to sign in.
 func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
 		return redirectToInvitation(w, v)
@@ -82,7 +82,7 @@ func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// invitation returns the open invitation that the address names.
+// invitation returns the open invitation in the URL.
 func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 	secret := mux.Vars(v.Request)["secret"]
 	if !controlplane.IsRandomSecret(secret) {
@@ -104,5 +104,5 @@ func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 
 func invitationGone() error {
 	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "invitation-gone",
-		Message: "This invitation is no longer open: it was used, revoked, or has expired.", Fix: "Ask the person who sent it for a new one."}
+		Message: "This invitation is no longer valid: it was used, was revoked, or has expired.", Fix: "Ask the person who invited you for a new invitation."}
 }

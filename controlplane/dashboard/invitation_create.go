@@ -12,7 +12,7 @@ import (
 
 const day = 24 * time.Hour
 
-// inviteForm is the form to invite somebody, with what was chosen and what is wrong with it.
+// inviteForm is the form to create an invitation, with its input and errors.
 type inviteForm struct {
 	Role      controlplane.Role
 	RoleError string
@@ -20,19 +20,19 @@ type inviteForm struct {
 	DaysError string
 }
 
-// newInviteForm is the form as it begins.
+// newInviteForm is the form with its defaults.
 var newInviteForm = inviteForm{Role: controlplane.RoleMember, Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
 
-// roleChoice is one role that can be chosen.
+// roleChoice is an option for the role.
 type roleChoice struct {
 	Role, Description string
 	Chosen            bool
 }
 
-// Roles are the choices.
+// Roles returns the options for the role. The template calls it.
 func (f inviteForm) Roles() []roleChoice { return roleChoices(f.Role) }
 
-// MaxDays is how long an invitation can last.
+// MaxDays returns the maximum lifetime of an invitation in days. The template calls it.
 func (f inviteForm) MaxDays() int { return int(controlplane.InvitationMaxLife / day) }
 
 func roleChoices(chosen controlplane.Role) []roleChoice {
@@ -44,7 +44,7 @@ func roleChoices(chosen controlplane.Role) []roleChoice {
 	return choices
 }
 
-// createInvitation answers with the page on which the new invitation's link is shown, once.
+// createInvitation creates an invitation and responds with the only page that shows its link.
 func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -52,7 +52,7 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")), Days: v.PostForm.Get("days")}
 	days, err := strconv.Atoi(trim(form.Days))
 	if err != nil || days < 1 || days > form.MaxDays() {
-		form.DaysError = "An invitation lasts for 1 to 30 days. Enter a whole number."
+		form.DaysError = "Enter a whole number of days from 1 to 30."
 	}
 	if !form.Role.Valid() {
 		form.RoleError = "Choose one of the roles."
@@ -64,11 +64,11 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	link := &linkView{fact{Name: "the invitation’s link", Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
+	link := &linkView{fact{Name: "invitation link", Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
 	return d.showMembers(w, v, http.StatusOK, newInviteForm, link)
 }
 
-// revokeInvitation revokes an invitation.
+// revokeInvitation revokes the invitation in the URL.
 func (d *Dashboard) revokeInvitation(w http.ResponseWriter, v *visit) error {
 	id := mux.Vars(v.Request)["invitation"]
 	if !controlplane.IsID(controlplane.PrefixInvitation, id) {

@@ -8,24 +8,24 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// leavingView is what templates/invitation_github.html shows.
+// leavingView is the data for templates/invitation_github.html.
 type leavingView struct {
 	Organization string
 	Role         string
-	GitHub       string // address there
+	GitHub       string // authorization URL
 }
 
-// startGitHubJoin begins a sign-in by which somebody accepts an invitation. The state is bound
-// to it in the cookie, which has the hash of its secret, and the secret goes no further than
-// here. It is a POST, so that no other site's page makes anybody join.
+// startGitHubJoin starts a sign-in that accepts an invitation. The flow cookie binds the state to
+// the hash of the invitation's secret; the secret is not sent to GitHub. It is a POST, so that
+// other sites cannot make a visitor join.
 //
-// The way on is by Refresh: browsers hold a redirect after a form to form-action, and GitHub
-// may send people on to a host of their company.
+// It continues with a Refresh header instead of a redirect: browsers apply the CSP's form-action
+// to redirects after a form, and GitHub may redirect to a company's identity provider.
 func (d *Dashboard) startGitHubJoin(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return signInNotConfigured()
 	}
-	if v.session != nil { // in another tab meanwhile
+	if v.session != nil { // signed in in another tab
 		return redirectToInvitation(w, v)
 	}
 	if err := d.countSignIn(v); err != nil {
@@ -41,14 +41,14 @@ func (d *Dashboard) startGitHubJoin(w http.ResponseWriter, v *visit) error {
 	}
 	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
 	w.Header().Set("Refresh", "0; url="+view.GitHub)
-	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "On to GitHub", Page: view})
+	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "Continue to GitHub", Page: view})
 }
 
-// finishGitHubJoin ends such a sign-in, which came back for the account or with err: whoever came back is
-// a member and signed in, or neither.
+// finishGitHubJoin finishes a sign-in that accepts an invitation, with the account or the error
+// from GitHub. The user becomes a member and is signed in, or neither.
 func (d *Dashboard) finishGitHubJoin(w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error) error {
 	if err != nil {
-		// A mere sign-in would make an organization of their own.
+		// Only signing in would create a new organization.
 		e := *controlplane.AsError(err)
 		e.Fix = "Open the invitation’s link again."
 		return &e
@@ -65,7 +65,7 @@ func (d *Dashboard) finishGitHubJoin(w http.ResponseWriter, v *visit, f flow, ac
 	return nil
 }
 
-// redirectAfterJoin leads to the organization that somebody was invited to.
+// redirectAfterJoin redirects to the organization that the user joined.
 func (d *Dashboard) redirectAfterJoin(w http.ResponseWriter, v *visit, joined bool) {
 	flash := "member"
 	if joined {
@@ -75,7 +75,7 @@ func (d *Dashboard) redirectAfterJoin(w http.ResponseWriter, v *visit, joined bo
 	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
 }
 
-// redirectToInvitation leads back to the invitation's page.
+// redirectToInvitation redirects to the invitation in the URL.
 func redirectToInvitation(w http.ResponseWriter, v *visit) error {
 	http.Redirect(w, v.Request, controlplane.InvitationPath(mux.Vars(v.Request)["secret"]), http.StatusSeeOther)
 	return nil

@@ -6,18 +6,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// jobView is one job in a list.
+// jobView is a job in a list.
 type jobView struct {
 	ID       string
 	Title    string
 	Pill     pill
 	Attempts string
-	Next     step // when it runs, or when it ended
+	Next     step // next attempt, or when the job finished
 	Reason   string
 	Error    string
 	Code     string
 	ACME     *acmeProblem
-	RetryURL string // empty where there is nothing to retry
+	RetryURL string // empty if the user cannot retry it
 }
 
 func (v *visit) jobView(j *controlplane.Job) jobView {
@@ -30,13 +30,13 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 	}
 	switch {
 	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):
-		view.Next = step{Words: "Next try", At: v.at(j.RunAt)}
+		view.Next = step{Words: "Next attempt", At: v.at(j.RunAt)}
 	case j.Status == controlplane.JobQueued:
-		view.Next = step{Words: "Next try now"}
+		view.Next = step{Words: "Next attempt due now"}
 	case j.Status == controlplane.JobRunning:
 		view.Next = step{Words: "Started", At: v.at(j.UpdatedAt)}
 	default:
-		view.Next = step{Words: "Ended", At: v.at(j.UpdatedAt)}
+		view.Next = step{Words: "Finished", At: v.at(j.UpdatedAt)}
 	}
 	if j.Status == controlplane.JobFailed && v.may(controlplane.ScopeJobsWrite) {
 		view.RetryURL = "/jobs/" + j.ID + "/retry"

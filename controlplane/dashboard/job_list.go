@@ -10,42 +10,42 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// jobsPerPage is how many rows a page of the list has.
+// jobsPerPage is the number of rows on a page of the list.
 const jobsPerPage = 50
 
-// jobsView is what templates/job_list.html shows.
+// jobsView is the data for templates/job_list.html.
 type jobsView struct {
 	List        jobList
-	Here        string // the list, as a form that comes back to it carries it
+	Here        string // query of the list, for forms that redirect back to it
 	DomainError string
 	Chips       []chip
 	Types       []choice
 	Rows        []jobRow
-	First, Next string // addresses of pages; empty where there are none
+	First, Next string // URLs of other pages; may be empty
 	Filtered    bool
 	MayAdd      bool
 	Sample      pill
 }
 
-// choice is an entry of a field that offers some.
+// choice is an option of a select element.
 type choice struct {
 	Value, Label string
 	Selected     bool
 }
 
-// jobRow is one job in the list of an organization.
+// jobRow is a row in the list of an organization's jobs.
 type jobRow struct {
 	jobView
-	Domain, URL string // empty for what is not about a domain
+	Domain, URL string // empty for a job without a domain
 	Created     moment
 }
 
-// jobList is what of the list is asked for. A cursor is good for exactly one.
+// jobList is the list of jobs with its filters. A cursor is valid for one jobList only.
 type jobList struct {
 	Org, Status, Type, Domain string
 }
 
-// listedJobs are the types that can be asked for, in the order of a domain's life.
+// listedJobs are the types in the filter, in the order of a domain's lifecycle.
 var listedJobs = []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation, controlplane.JobDelivery}
 
 // jobsPage lists the organization's jobs, newest first.
@@ -60,7 +60,7 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 	if l.Domain != "" {
 		domain, err := d.domainBy(v, l.Domain)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			view.DomainError = "This organization has no such domain."
+			view.DomainError = "Domain not found in this organization."
 			return d.showJobs(w, v, http.StatusNotFound, view)
 		}
 		if err != nil {
@@ -124,18 +124,18 @@ func jobListOf(orgID string, q url.Values) jobList {
 	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"), Domain: trim(q.Get("domain"))}
 }
 
-// check refuses what no link of ours asks for, rather than show a list that was not meant.
+// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
 func (l jobList) check() error {
 	message := ""
 	switch {
 	case l.Status != "" && !controlplane.JobStatus(l.Status).Valid():
-		message = "Jobs have no such status."
+		message = "Unknown job status."
 	case l.Type != "" && !controlplane.JobType(l.Type).Valid():
-		message = "There are no jobs of such a type."
+		message = "Unknown job type."
 	default:
 		return nil
 	}
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Begin at the whole list again."}
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
 }
 
 func (l jobList) values(cursor string) url.Values {
@@ -148,13 +148,13 @@ func (l jobList) values(cursor string) url.Values {
 	return q
 }
 
-// url returns the address of this list, at a cursor.
+// url returns the URL of this list at a cursor.
 func (l jobList) url(cursor string) string {
 	return strings.TrimSuffix("/jobs?"+l.values(cursor).Encode(), "?")
 }
 
 func (l jobList) chips() []chip {
-	words := []struct{ status, word string }{{"", "All"}, {"queued", "Waiting"}, {"running", "Running"}, {"succeeded", "Succeeded"}, {"failed", "Dead letters"}}
+	words := []struct{ status, word string }{{"", "All"}, {"queued", "Queued"}, {"running", "Running"}, {"succeeded", "Succeeded"}, {"failed", "Dead letters"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {
 		to := l
@@ -165,7 +165,7 @@ func (l jobList) chips() []chip {
 }
 
 func (l jobList) types() []choice {
-	choices := []choice{{Label: "All kinds of work"}}
+	choices := []choice{{Label: "All job types"}}
 	for _, t := range listedJobs {
 		choices = append(choices, choice{Value: string(t), Label: jobTitle(t), Selected: l.Type == string(t)})
 	}

@@ -2,7 +2,7 @@ package dashboard
 
 import "github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 
-// countNetwork counts a visit without a session against its client network's limit.
+// countNetwork counts a visit without a session against the limit of its client network.
 func (d *Dashboard) countNetwork(v *visit) error {
 	if d.limiter == nil {
 		return nil
@@ -10,8 +10,8 @@ func (d *Dashboard) countNetwork(v *visit) error {
 	return d.limiter.Check(v.Context(), d.limiter.Network, d.network(v))
 }
 
-// countSession counts a visit against the limits of its session, by the cookie's hash, and of
-// its person, where it is known by now who that is.
+// countSession counts a visit against the limits of its session, by the hash of the cookie, and of
+// its user, if userID is known.
 func (d *Dashboard) countSession(v *visit, hash []byte, userID string) error {
 	if d.limiter == nil {
 		return nil
@@ -22,7 +22,7 @@ func (d *Dashboard) countSession(v *visit, hash []byte, userID string) error {
 	return d.countPerson(v, userID)
 }
 
-// countPerson counts a visit against its person's limit.
+// countPerson counts a visit against the limit of its user.
 func (d *Dashboard) countPerson(v *visit, userID string) error {
 	if d.limiter == nil {
 		return nil
@@ -30,7 +30,7 @@ func (d *Dashboard) countPerson(v *visit, userID string) error {
 	return d.limiter.Check(v.Context(), d.limiter.Person, userID)
 }
 
-// countSignIn counts a step of a sign-in, before anything is stored for it or sent to GitHub.
+// countSignIn counts a step of a sign-in. Call it before storing anything or calling GitHub.
 func (d *Dashboard) countSignIn(v *visit) error {
 	if d.limiter == nil {
 		return nil

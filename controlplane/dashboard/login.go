@@ -8,12 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// loginView is what templates/login.html shows.
+// loginView is the data for templates/login.html.
 type loginView struct {
-	GitHub string // address that leads there; empty where there is none
-	Dev    string // who comes in by one click; empty where nobody does
-	Next   string // where to go afterwards
-	Closed bool   // only members come in here, and who is invited by their link
+	GitHub string // URL that starts the sign-in; empty if GitHub is not configured
+	Dev    string // login of the development sign-in; empty if disabled
+	Next   string // path to redirect to after the sign-in
+	Closed bool   // only members and invited users can sign in
 }
 
 func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
@@ -32,8 +32,8 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "login", layout{Title: "Sign in", Page: view})
 }
 
-// devSignIn lets the developer in, from a page at an address of this machine: any site can have
-// its own name resolve here (DNS rebinding), and would be signed in by that name.
+// devSignIn signs the developer in. It accepts only the hosts of this machine, because any site
+// can make its name resolve to this machine (DNS rebinding).
 func (d *Dashboard) devSignIn(w http.ResponseWriter, v *visit) error {
 	dev := d.config.DevSignIn
 	if dev == nil {
@@ -62,8 +62,7 @@ func (d *Dashboard) signOut(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// safeNext returns a path of this dashboard to go to: next, or the list of domains where next
-// leads anywhere else.
+// safeNext returns next if it is a path of this dashboard, or the path of the domain list.
 func safeNext(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") ||

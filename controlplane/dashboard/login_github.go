@@ -9,27 +9,27 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// GitHub tells whose account somebody has there (package github).
+// GitHub authenticates users (package github).
 type GitHub interface {
-	// AuthURL returns where to send somebody to sign in.
+	// AuthURL returns the URL to redirect a user to.
 	AuthURL(state, verifier string) string
-	// Exchange returns whose account a sign-in came back for.
+	// Exchange returns the account for an authorization code.
 	Exchange(ctx context.Context, code, verifier string) (controlplane.GitHubAccount, error)
 }
 
-// CallbackPath is where GitHub sends people back to, below the public URL.
+// CallbackPath is the path that GitHub redirects to, below the public URL.
 const CallbackPath = "/login/github/callback"
 
-// flowLife is how long somebody may take to sign in at GitHub.
+// flowLife is the maximum duration of a sign-in at GitHub.
 const flowLife = 10 * time.Minute
 
-// flow is a sign-in at GitHub that has begun. It stands signed in a cookie: only the browser
-// that began it can end it.
+// flow is a sign-in at GitHub in progress. It is stored in a signed cookie, so only the browser
+// that started the sign-in can finish it.
 type flow struct {
 	State      string `json:"s"`
 	Verifier   string `json:"v"`           // of PKCE (RFC 7636 §4.1)
-	Next       string `json:"n,omitempty"` // where to go afterwards
-	Invitation []byte `json:"i,omitempty"` // SHA-256 of the secret of the one that is accepted by it
+	Next       string `json:"n,omitempty"` // path to redirect to after the sign-in
+	Invitation []byte `json:"i,omitempty"` // SHA-256 of the secret of the invitation to accept
 	Expires    int64  `json:"e"`           // Unix seconds
 }
 
@@ -40,7 +40,7 @@ func (d *Dashboard) flowCookie() string {
 	return "dcvaas_sign_in"
 }
 
-// startGitHubSignIn begins a sign-in at GitHub.
+// startGitHubSignIn starts a sign-in at GitHub.
 func (d *Dashboard) startGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return signInNotConfigured()
@@ -52,15 +52,16 @@ func (d *Dashboard) startGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// startFlow remembers a sign-in, and returns where it goes on at GitHub. The caller has counted it.
+// startFlow stores the flow in its cookie and returns the URL at GitHub. Count the sign-in first.
 func (d *Dashboard) startFlow(w http.ResponseWriter, v *visit, f flow) string {
 	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
 	d.setCookie(w, d.flowCookie(), signCookie(d.flowKey, f), int(flowLife/time.Second))
 	return d.config.GitHub.AuthURL(f.State, f.Verifier)
 }
 
-// finishGitHubSignIn ends a sign-in at GitHub (RFC 6749 §4.1.2): the state must be this browser's, and
-// is good once. Without it nothing is looked up, stored, or sent to GitHub.
+// finishGitHubSignIn handles the redirect from GitHub (RFC 6749 §4.1.2). The state must match the
+// browser's flow cookie and is valid once. Otherwise nothing is looked up, stored, or sent to
+// GitHub.
 func (d *Dashboard) finishGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	if d.config.GitHub == nil {
 		return signInNotConfigured()
@@ -98,14 +99,14 @@ func (d *Dashboard) finishGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	return d.startSession(w, v, account, f.Next)
 }
 
-// exchangeCode returns whose account a sign-in came back for with the code.
+// exchangeCode returns the account for an authorization code.
 func (d *Dashboard) exchangeCode(v *visit, f flow, code string) (controlplane.GitHubAccount, error) {
 	if code == "" {
 		return controlplane.GitHubAccount{}, signInDenied()
 	}
 	account, err := d.config.GitHub.Exchange(v.Context(), code, f.Verifier)
 	if err != nil {
-		d.log.WarnContext(v.Context(), "dashboard: a sign-in at GitHub failed", "request_id", v.id, "error", err)
+		d.log.WarnContext(v.Context(), "dashboard: sign-in at GitHub failed", "request_id", v.id, "error", err)
 	}
 	return account, err
 }
@@ -121,10 +122,10 @@ func (d *Dashboard) readFlow(v *visit) (flow, bool) {
 
 func signInStateInvalid() error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "sign-in-state",
-		Message: "This sign-in did not begin in this browser, was used before, or took longer than 10 minutes.", Fix: "Sign in again."}
+		Message: "This sign-in was started in another browser, was already used, or took longer than 10 minutes.", Fix: "Sign in again."}
 }
 
 func signInDenied() error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-denied",
-		Message: "You did not let GitHub tell who you are, so you are not signed in.", Fix: "Sign in again, and confirm it there."}
+		Message: "GitHub sign-in was canceled.", Fix: "Sign in again and authorize DCVaaS at GitHub."}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/github"
 )
 
-// newGitHubSite is newSite with sign-in at a stand-in for GitHub, over HTTP.
+// newGitHubSite is newSite with sign-in at a fake GitHub over HTTP.
 func newGitHubSite(t *testing.T, change ...func(*Config)) (*site, *devstack.GitHub) {
 	t.Helper()
 	g, err := devstack.StartGitHub(t.Context(), devstack.GitHubConfig{ClientID: "app", Secret: "hunter2", Logins: []string{"alice"}})
@@ -25,15 +25,15 @@ func newGitHubSite(t *testing.T, change ...func(*Config)) (*site, *devstack.GitH
 	return s, g
 }
 
-// atGitHub follows the way to GitHub and signs in there; the answer leads back. more is what
-// is chosen there.
-func (s *site) atGitHub(next, more string) (back string) {
+// signInAtGitHub signs in at GitHub and returns the path of the callback. more is added to the
+// authorization URL.
+func (s *site) signInAtGitHub(next, more string) (back string) {
 	s.t.Helper()
-	return s.choose(s.get("/login/github?"+url.Values{"next": {next}}.Encode()).want(http.StatusSeeOther).header.Get("Location"), more)
+	return s.authorizeAtGitHub(s.get("/login/github?"+url.Values{"next": {next}}.Encode()).want(http.StatusSeeOther).header.Get("Location"), more)
 }
 
-// choose chooses an account at GitHub; the answer leads back.
-func (s *site) choose(to, more string) (back string) {
+// authorizeAtGitHub authorizes at GitHub and returns the path of the callback.
+func (s *site) authorizeAtGitHub(to, more string) (back string) {
 	s.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(s.request(to + more))
 	s.must(err)
@@ -52,31 +52,31 @@ func (s *site) request(address string) *http.Request {
 
 func TestSignInWithGitHub(t *testing.T) {
 	s, g := newGitHubSite(t)
-	s.get("/login").want(http.StatusOK, "Sign in with GitHub").hasNot("whoever reaches this page")
-	s.get(s.atGitHub("/organizations", "&login=alice")).to("/organizations")
-	// Nobody had made her a member, so she has an organization of her own.
-	s.get("/organizations").want(http.StatusOK, "alice", "owner", "free", "You are here")
+	s.get("/login").want(http.StatusOK, "Sign in with GitHub").hasNot("development mode")
+	s.get(s.signInAtGitHub("/organizations", "&login=alice")).to("/organizations")
+	// She was not a member, so she has a new organization.
+	s.get("/organizations").want(http.StatusOK, "alice", "owner", "free", "Current")
 
-	// A login is a name that changes; the account is who she is.
+	// A login can change; the account ID identifies the user.
 	alice := g.Account("alice")
 	alice.Login, alice.Name = "alice-renamed", "Alice R."
 	g.SetAccount(alice)
-	again := s.browser()
-	again.get(again.atGitHub("", "&login=alice-renamed")).to("/domains")
+	again := s.newVisitor()
+	again.get(again.signInAtGitHub("", "&login=alice-renamed")).to("/domains")
 	again.get("/domains").want(http.StatusOK, "alice-renamed")
-	again.get("/organizations").want(http.StatusOK, "You are here")
+	again.get("/organizations").want(http.StatusOK, "Current")
 
-	// Who takes her login over is somebody else.
+	// Another account that takes over her login is another user.
 	g.SetAccount(controlplane.GitHubAccount{ID: 4711, Login: "alice"})
-	stranger := s.browser()
-	stranger.get(stranger.atGitHub("", "&login=alice")).to("/domains")
+	stranger := s.newVisitor()
+	stranger.get(stranger.signInAtGitHub("", "&login=alice")).to("/domains")
 	mine, theirs := s.sessionOf(again), s.sessionOf(stranger)
 	if mine.User.ID == theirs.User.ID || mine.OrgID == theirs.OrgID || theirs.User.Login != "alice" {
-		t.Errorf("%+v and %+v", mine.User, theirs.User)
+		t.Errorf("users = %+v and %+v, want different users and organizations", mine.User, theirs.User)
 	}
 }
 
-// sessionOf returns who is signed in in a browser.
+// sessionOf returns the session of a visitor.
 func (s *site) sessionOf(b *site) *controlplane.Session {
 	s.t.Helper()
 	session, err := s.store.Session(s.t.Context(), controlplane.HashSecret(b.cookieOf()), s.dash.now())
@@ -84,13 +84,13 @@ func (s *site) sessionOf(b *site) *controlplane.Session {
 	return session
 }
 
-func TestSignInThatIsNotOurs(t *testing.T) {
+func TestForgedSignIn(t *testing.T) {
 	s, g := newGitHubSite(t)
 	notIn := func(b *site) {
 		t.Helper()
 		b.get("/organizations").to(signInTo("/organizations"))
 	}
-	back := s.atGitHub("", "&login=alice")
+	back := s.signInAtGitHub("", "&login=alice")
 	state := func(path, value string) string {
 		u, err := url.Parse(path)
 		s.must(err)
@@ -98,51 +98,51 @@ func TestSignInThatIsNotOurs(t *testing.T) {
 		q.Set("state", value)
 		return u.Path + "?" + q.Encode()
 	}
-	s.get(state(back, controlplane.NewRandomSecret())).want(http.StatusBadRequest, "did not begin in this browser")
+	s.get(state(back, controlplane.NewRandomSecret())).want(http.StatusBadRequest, "started in another browser")
 	s.get(state(back, "")).want(http.StatusBadRequest)
 	notIn(s)
-	other := s.browser() // to whom somebody sent the address
-	other.get(back).want(http.StatusBadRequest, "did not begin in this browser")
+	other := s.newVisitor() // received the callback URL from another user
+	other.get(back).want(http.StatusBadRequest, "started in another browser")
 	notIn(other)
 
-	// The same state a second time, cookie and all.
+	// The same state a second time, with the cookie.
 	u, err := url.Parse(s.server.URL)
 	s.must(err)
 	begun := s.visitor.Jar.Cookies(u)
 	s.get(back).to("/domains")
-	thief := s.browser()
+	thief := s.newVisitor()
 	thief.visitor.Jar.SetCookies(u, begun)
-	thief.get(back).want(http.StatusBadRequest, "was used before")
+	thief.get(back).want(http.StatusBadRequest, "was already used")
 	notIn(thief)
 
-	// A code that was given out for another sign-in: PKCE.
-	attacker, victim := s.browser(), s.browser()
-	code := codeOf(t, attacker.atGitHub("", "&login=mallory"))
-	spliced, err := url.Parse(victim.atGitHub("", "&login=alice"))
+	// A code of another sign-in: PKCE rejects it.
+	attacker, victim := s.newVisitor(), s.newVisitor()
+	code := codeOf(t, attacker.signInAtGitHub("", "&login=mallory"))
+	spliced, err := url.Parse(victim.signInAtGitHub("", "&login=alice"))
 	s.must(err)
 	q := spliced.Query()
 	q.Set("code", code)
 	victim.get(CallbackPath+"?"+q.Encode()).want(http.StatusUnauthorized, "GitHub did not confirm")
 	notIn(victim)
 
-	denied := s.browser()
-	denied.get(denied.atGitHub("", "&deny=1")).want(http.StatusForbidden, "You did not let GitHub tell")
+	denied := s.newVisitor()
+	denied.get(denied.signInAtGitHub("", "&deny=1")).want(http.StatusForbidden, "GitHub sign-in was canceled")
 	notIn(denied)
 
-	slow := s.browser()
-	late := slow.atGitHub("", "&login=alice")
-	s.at(flowLife + 1e9)
+	slow := s.newVisitor()
+	late := slow.signInAtGitHub("", "&login=alice")
+	s.advance(flowLife + 1e9)
 	slow.get(late).want(http.StatusBadRequest, "longer than 10 minutes")
-	s.at(0)
+	s.advance(0)
 
-	away := s.browser()
-	back = away.atGitHub("", "&login=alice")
+	away := s.newVisitor()
+	back = away.signInAtGitHub("", "&login=alice")
 	g.Stop()
 	away.get(back).want(http.StatusServiceUnavailable, "GitHub is unavailable")
 	notIn(away)
 	for _, secret := range []string{"hunter2", "gho_", code} {
 		if strings.Contains(s.log.String(), secret) {
-			t.Errorf("the log holds %s", secret)
+			t.Errorf("the log contains %s", secret)
 		}
 	}
 }
@@ -156,12 +156,12 @@ func codeOf(t *testing.T, path string) string {
 	return u.Query().Get("code")
 }
 
-func TestSignInWithGitHubLeadsNowhereElse(t *testing.T) {
+func TestGitHubSignInIgnoresForeignNext(t *testing.T) {
 	s, _ := newGitHubSite(t)
-	s.get(s.atGitHub("https://evil.example/", "&login=alice")).to("/domains")
+	s.get(s.signInAtGitHub("https://evil.example/", "&login=alice")).to("/domains")
 }
 
-func TestCookiesOfASignIn(t *testing.T) {
+func TestSignInCookie(t *testing.T) {
 	s := newSite(t, func(c *Config) {
 		c.Secure, c.GitHub = true, &github.Client{ID: "app", WebURL: "https://github.test"}
 	})
@@ -179,7 +179,7 @@ func TestCookiesOfASignIn(t *testing.T) {
 	}
 }
 
-// Two people, from the link to both working in one organization.
+// Two users, from the link until both work in one organization.
 func TestInvitation(t *testing.T) {
 	s, _ := newGitHubSite(t)
 	owner := controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_owner"}
@@ -187,34 +187,34 @@ func TestInvitation(t *testing.T) {
 	s.must(err)
 	link := controlplane.InvitationPath(secret)
 
-	alice, bob := s.browser(), s.browser()
-	alice.get(alice.atGitHub("", "&login=alice")).to("/domains")
-	bob.get(bob.atGitHub("", "&login=bob")).to("/domains")
+	alice, bob := s.newVisitor(), s.newVisitor()
+	alice.get(alice.signInAtGitHub("", "&login=alice")).to("/domains")
+	bob.get(bob.signInAtGitHub("", "&login=bob")).to("/domains")
 	bob.get(link).want(http.StatusOK, "Join as bob")
 	alice.get(link).want(http.StatusOK, "Join as alice")
 	alice.post(link, nil, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden)
 	alice.post(link, nil).to("/domains")
-	alice.get("/domains").want(http.StatusOK, "Example Ltd", "You are a member of this organization now")
+	alice.get("/domains").want(http.StatusOK, "Example Ltd", "You joined this organization")
 	alice.post("/domains", url.Values{"name": {"alice.example.com"}}).want(http.StatusSeeOther)
 
-	// It was good once.
-	for _, gone := range []answer{bob.get(link), bob.post(link, nil), alice.get(link), alice.get(controlplane.InvitationPath("x")), alice.get(controlplane.InvitationPath(controlplane.NewRandomSecret()))} {
-		gone.want(http.StatusNotFound, "no longer open")
+	// It works once.
+	for _, gone := range []response{bob.get(link), bob.post(link, nil), alice.get(link), alice.get(controlplane.InvitationPath("x")), alice.get(controlplane.InvitationPath(controlplane.NewRandomSecret()))} {
+		gone.want(http.StatusNotFound, "no longer valid")
 	}
 	bob.get("/domains").want(http.StatusOK, "bob")
 	if got := strings.Join(s.actions(s.org.ID, "invitation"), " "); got != "invitation.created invitation.accepted" {
-		t.Errorf("the log has %s", got)
+		t.Errorf("audit actions = %s, want invitation.created invitation.accepted", got)
 	}
 
-	// Who is a member already keeps the role, and the link stays good for somebody else.
+	// An existing member keeps the role, and the link remains valid for another user.
 	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, 0)
 	s.must(err)
 	link = controlplane.InvitationPath(secret)
-	alice.get(link).want(http.StatusOK, "belong to this organization already", "admin")
+	alice.get(link).want(http.StatusOK, "already a member of this organization", "admin")
 	alice.post(link, nil).to("/domains")
-	alice.get("/domains").want(http.StatusOK, "already; nothing was changed")
+	alice.get("/domains").want(http.StatusOK, "already a member of this organization. Nothing changed")
 	if m, err := s.store.Member(t.Context(), s.org.ID, "ALICE"); err != nil || m.Role != controlplane.RoleAdmin {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Member(ALICE) = %+v, %v, want role admin", m, err)
 	}
 	bob.post(link, nil).to("/domains")
 	bob.get("/domains").want(http.StatusOK, "Example Ltd").hasNot("Add domain")
@@ -225,14 +225,14 @@ func TestInvitation(t *testing.T) {
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)
 	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, controlplane.InvitationMinLife)
 	s.must(err)
-	s.at(controlplane.InvitationMinLife + 1e9)
+	s.advance(controlplane.InvitationMinLife + 1e9)
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)
 }
 
 var _ GitHub = (*github.Client)(nil)
 
-// A sign-in that GitHub vouches for makes no second organization when it comes twice at once.
-func TestFirstSignInTwiceAtOnce(t *testing.T) {
+// Concurrent first sign-ins of one account create one organization.
+func TestConcurrentFirstSignIns(t *testing.T) {
 	s := newSite(t)
 	carol := controlplane.GitHubAccount{ID: 77, Login: "carol"}
 	done := make(chan error)
@@ -248,6 +248,6 @@ func TestFirstSignInTwiceAtOnce(t *testing.T) {
 	all, err := s.store.Organizations(t.Context())
 	s.must(err)
 	if len(all) != 2 {
-		t.Errorf("there are %d organizations", len(all))
+		t.Errorf("organizations = %d, want 2", len(all))
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// memberView is what templates/member.html shows to an owner.
+// memberView is the data for templates/member.html. Only owners see it.
 type memberView struct {
 	Title     string
 	URL       string
@@ -23,16 +23,16 @@ type memberView struct {
 	Roles     []roleChoice
 	Form      memberForm
 
-	Active    bool // otherwise the person is invited by login
+	Active    bool // otherwise the user is invited by login
 	State     pill
 	Inviter   string        // of an invitation
 	Expires   moment        // of an invitation
 	CanChange bool          // the invitation can still be accepted
-	Tokens    []memberToken // those that a removal revokes
-	Yours     []memberToken // those of the signed-in owner that a transfer to the member revokes
+	Tokens    []memberToken // tokens that a removal revokes
+	Yours     []memberToken // tokens of the signed-in owner that a transfer to the member revokes
 }
 
-// memberForm says what is wrong with the page's forms. A role of none is the member's own.
+// memberForm has the input and errors of the page's forms. An empty role is the member's role.
 type memberForm struct {
 	Role                                  controlplane.Role
 	RoleError, TransferError, RemoveError string
@@ -46,7 +46,7 @@ func (d *Dashboard) memberPage(w http.ResponseWriter, v *visit) error {
 	return d.showMember(w, v, http.StatusOK, m, memberForm{})
 }
 
-// member returns the member that the address names by the user's id.
+// member returns the member in the URL.
 func (d *Dashboard) member(v *visit) (*controlplane.Member, error) {
 	id := mux.Vars(v.Request)["member"]
 	if !controlplane.IsID(controlplane.PrefixUser, id) {
@@ -55,7 +55,7 @@ func (d *Dashboard) member(v *visit) (*controlplane.Member, error) {
 	return d.store.Member(v.Context(), v.org.ID, id)
 }
 
-// showMember answers with the page, its forms as they stand.
+// showMember responds with the page and its forms.
 func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *controlplane.Member, form memberForm) error {
 	last, err := d.isLastOwner(v, m.Role)
 	if err != nil {
@@ -76,12 +76,12 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 	if m.User.Name != "" {
 		view.Facts = append(view.Facts, fact{Name: "Name", Value: m.User.Name})
 	}
-	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)}, fact{Name: "Id", Value: m.User.ID, Mono: true, Copy: true})
+	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)}, fact{Name: "ID", Value: m.User.ID, Mono: true, Copy: true})
 	return d.render(w, v, status, "member", layout{Title: view.Title, Section: "settings", Tab: "members", Page: view})
 }
 
-// showConsent adds to the page of a member whether they accepted, and which tokens a removal or
-// a transfer revokes.
+// showConsent adds the state of the membership, and the tokens that a removal or a transfer
+// revokes, to a member's page.
 func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberView) (err error) {
 	state := m.State(v.now)
 	view.Active, view.State, view.Expires = m.Active(), memberPill(state), v.maybeAt(m.ExpiresAt)
@@ -99,7 +99,7 @@ func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberVi
 	return err
 }
 
-// changeRole gives the member another role.
+// changeRole changes the member's role.
 func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 	m, err := d.member(v)
 	if err != nil {
@@ -117,8 +117,8 @@ func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 	return d.redirectToMembers(w, v, "role", err)
 }
 
-// transferOwnership makes the member an owner and whoever is signed in an admin, once the
-// member's login was typed.
+// transferOwnership makes the member an owner and the signed-in user an admin, after the member's
+// login was typed as confirmation.
 func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 	m, err := d.member(v)
 	if err != nil {
@@ -128,7 +128,7 @@ func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), m.User.Title()) {
-		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{TransferError: "That is not who this page is about, so nothing was changed. Type " + m.User.Title() + "."})
+		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{TransferError: "The login does not match. Nothing was changed. Type " + m.User.Title() + "."})
 	}
 	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID, v.session.User.ID, m.User.ID, keepsTokens(v))
 	if words, status := fieldError(err); words != "" {
@@ -137,7 +137,7 @@ func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 	return d.redirectToMembers(w, v, "transferred", err)
 }
 
-// removeMember ends the membership. Owners who mean themselves leave.
+// removeMember ends the membership. For the signed-in user, it is the same as leaving.
 func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 	m, err := d.member(v)
 	if err != nil {
@@ -160,10 +160,10 @@ func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 	return d.redirectToMembers(w, v, flash, err)
 }
 
-// keepsTokens reports whether a form says that the tokens of a member are kept.
+// keepsTokens reports whether the form says to keep the tokens of the member.
 func keepsTokens(v *visit) bool { return v.PostForm.Get("tokens") == "keep" }
 
-// redirectToMembers goes back to the list, which says what was done, unless it was not.
+// redirectToMembers redirects to the list with a flash. If err is not nil, it only returns err.
 func (d *Dashboard) redirectToMembers(w http.ResponseWriter, v *visit, flash string, err error) error {
 	if err != nil {
 		return err

@@ -10,28 +10,28 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// invitedPath is the page where people accept or decline invitations by login.
+// invitedPath is the page where users accept or decline invitations by login.
 const invitedPath = "/invitations"
 
-// invitedView is what templates/member_invited.html shows.
+// invitedView is the data for templates/member_invited.html.
 type invitedView struct {
 	User  string
-	Guest bool // nobody is signed in: the person belongs to no organization yet
+	Guest bool // not signed in: the user belongs to no organization yet
 	Rows  []invitedRow
 }
 
 // invitedRow is one invitation by login.
 type invitedRow struct {
 	Organization     string
-	ID               string // of the organization: two can have one name
+	ID               string // of the organization; names are not unique
 	Role             string
 	RoleDescription  string // what the role permits
 	Inviter          string // empty if unknown
 	Created, Expires moment
-	URL              string // below it, accept and decline
+	URL              string // prefix of the accept and decline URLs
 }
 
-// invitedPage lists the invitations by login that a person can accept.
+// invitedPage lists the invitations by login that a user can accept.
 func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	user, guest := d.invitee(v)
 	if user == "" {
@@ -53,8 +53,8 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "member_invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// acceptInvited makes a person a member of an organization that they are invited to by login,
-// and takes them there.
+// acceptInvited makes a user a member of the organization that invited them by login and switches
+// to it.
 func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 	user, guest := d.invitee(v)
 	if user == "" {
@@ -99,8 +99,8 @@ func invitedGone(err error) error {
 	return err
 }
 
-// invitee returns the ID of the user who decides about invitations by login, empty if there is
-// none: the signed-in user, or a guest.
+// invitee returns the ID of the user who can accept invitations by login: the signed-in user or a
+// guest. It returns "" if there is neither.
 func (d *Dashboard) invitee(v *visit) (userID string, guest bool) {
 	if v.session != nil {
 		return v.session.User.ID, false
@@ -113,11 +113,11 @@ func (d *Dashboard) invitee(v *visit) (userID string, guest bool) {
 	return g.User, true
 }
 
-// guestLife is how long a guest can take to decide.
+// guestLife is the lifetime of a guestPass.
 const guestLife = 30 * time.Minute
 
-// guestPass lets a person who belongs to no organization see their invitations by login, and
-// nothing else. It is a signed cookie: they have no session before they accept.
+// guestPass lets a user who belongs to no organization see only their invitations by login. It is
+// a signed cookie: they have no session before they accept.
 type guestPass struct {
 	User    string `json:"u"`
 	Expires int64  `json:"e"` // Unix seconds
@@ -130,8 +130,8 @@ func (d *Dashboard) guestCookie() string {
 	return "dcvaas_guest"
 }
 
-// admitGuest shows somebody who cannot sign in the invitations that they can accept; without
-// any it returns refused.
+// admitGuest redirects a user who cannot sign in to the invitations that they can accept. Without
+// any, it returns refused.
 func (d *Dashboard) admitGuest(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, refused error) error {
 	user, err := d.lifecycle.Guest(v.Context(), account)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -146,8 +146,8 @@ func (d *Dashboard) admitGuest(w http.ResponseWriter, v *visit, account controlp
 	return nil
 }
 
-// signInTarget returns where a person goes after they signed in: to the page that they wanted or,
-// if that is none in particular, to their invitations if there are any.
+// signInTarget returns the path to redirect to after a sign-in: the requested page, or the user's
+// invitations if there are any and no particular page was requested.
 func (d *Dashboard) signInTarget(v *visit, s *controlplane.Session, next string) (string, error) {
 	next = safeNext(next)
 	if u, err := url.Parse(next); err != nil || u.Path != "/domains" {

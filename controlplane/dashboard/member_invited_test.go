@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// inviteLogin invites an account to the site's organization, as its owner.
+// inviteLogin invites an account by login to the site's organization, as its owner.
 func (s *site) inviteLogin(account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
 	s.t.Helper()
 	owner, err := s.store.Member(s.t.Context(), s.org.ID, developer.Login)
@@ -23,98 +23,99 @@ func (s *site) inviteLogin(account controlplane.GitHubAccount, role controlplane
 	return m
 }
 
-// A person who is invited by login decides on a page that names organization, inviter, and role.
-// A newcomer has an organization of their own first; with sign-up closed they see nothing else.
+// A user who is invited by login decides on a page that shows the organization, the inviter, and
+// the role. With open sign-up, a new user first has a separate organization; with closed sign-up,
+// they see only this page.
 func TestInvitedByLogin(t *testing.T) {
-	everyMode(t, func(s *site, g *devstack.GitHub) {
+	forEachSignUpMode(t, func(s *site, g *devstack.GitHub) {
 		m := s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
-		back := s.atGitHub("", "&login=alice")
+		back := s.signInAtGitHub("", "&login=alice")
 		s.get(back).to("/invitations")
 		s.get("/invitations").want(http.StatusOK, "developer invites you to join Example Ltd with the role admin", "Accept and go to Example Ltd", "Decline", s.org.ID)
 		if s.life.InvitedOnly {
 			s.get("/domains").to("/login")
 			s.get("/organizations").to(signInTo("/organizations"))
-			s.get("/invitations").want(http.StatusOK, "the only page that you can see")
+			s.get("/invitations").want(http.StatusOK, "you can see only this page")
 		} else {
 			s.get("/domains").want(http.StatusOK, "1 invitation").hasNot("Example Ltd")
 		}
-		s.browser().get("/invitations").to(signInTo("/invitations"))
+		s.newVisitor().get("/invitations").to(signInTo("/invitations"))
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "now to the role admin")
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
-		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer open")
+		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer valid")
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}).to("/domains")
-		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice", "You are a member of this organization now").hasNot("1 invitation")
+		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice", "You joined this organization").hasNot("1 invitation")
 		if got := s.sessionOf(s); got.OrgID != s.org.ID || got.User.ID != m.User.ID || got.Role != controlplane.RoleAdmin {
 			t.Errorf("the session = %+v, want one of %s as admin in %s", got, m.User.ID, s.org.ID)
 		}
-		if got, want := s.organizations(), 1+s.own(1); got != want {
-			t.Errorf("there are %d organizations, want %d", got, want)
+		if got, want := s.organizations(), 1+s.newOrganizations(1); got != want {
+			t.Errorf("organizations = %d, want %d", got, want)
 		}
-		s.get("/invitations").want(http.StatusOK, "No invitation is open for alice")
+		s.get("/invitations").want(http.StatusOK, "No open invitations for alice")
 	})
 }
 
 func TestDeclineInvitedByLogin(t *testing.T) {
-	everyMode(t, func(s *site, g *devstack.GitHub) {
+	forEachSignUpMode(t, func(s *site, g *devstack.GitHub) {
 		m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
-		s.get(s.atGitHub("", "&login=alice")).to("/invitations")
+		s.get(s.signInAtGitHub("", "&login=alice")).to("/invitations")
 		s.post("/invitations/"+s.org.ID+"/decline", nil).to("/invitations")
-		s.get("/invitations").want(http.StatusOK, "Invitation declined", "No invitation is open")
+		s.get("/invitations").want(http.StatusOK, "Invitation declined", "No open invitations")
 		if got, err := s.store.Member(t.Context(), s.org.ID, m.User.ID); err != nil || got.DeclinedAt == nil {
 			t.Errorf("Member(%s) = %+v, %v, want a declined one", m.User.ID, got, err)
 		}
-		again := s.browser()
-		if a := again.get(again.atGitHub("", "&login=alice")); s.life.InvitedOnly {
+		again := s.newVisitor()
+		if a := again.get(again.signInAtGitHub("", "&login=alice")); s.life.InvitedOnly {
 			a.want(http.StatusForbidden, "belongs to no organization here")
 		} else {
 			a.to("/domains")
 		}
-		owner := s.again(developer)
-		owner.get("/settings/members").want(http.StatusOK, "Alice Declined", "Not a member yet")
-		owner.get("/settings/members/"+m.User.ID).want(http.StatusOK, "Declined", "by developer", "can no longer be accepted", "Delete the invitation").hasNot("Hand the organization over")
+		owner := s.signedInAs(developer)
+		owner.get("/settings/members").want(http.StatusOK, "Alice Declined", "Not yet a member")
+		owner.get("/settings/members/"+m.User.ID).want(http.StatusOK, "Declined", "by developer", "can no longer be accepted", "Delete the invitation").hasNot("Transfer ownership")
 		owner.post("/settings/members/"+m.User.ID+"/remove", nil).to("/settings/members")
 		owner.get("/settings/members").want(http.StatusOK, "Invitation deleted").hasNot("alice")
 	})
 }
 
-// A guest's pass is signed, and ends.
+// A guest pass is signed and expires.
 func TestGuestPass(t *testing.T) {
 	s, g := newGitHubSite(t)
 	s.life.InvitedOnly = true
 	m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
 	forged := signCookie([]byte("another key"), guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
-	s.browser().get("/invitations", "Cookie", "dcvaas_guest="+forged).to(signInTo("/invitations"))
-	s.get(s.atGitHub("", "&login=alice")).to("/invitations")
+	s.newVisitor().get("/invitations", "Cookie", "dcvaas_guest="+forged).to(signInTo("/invitations"))
+	s.get(s.signInAtGitHub("", "&login=alice")).to("/invitations")
 	s.get("/invitations").want(http.StatusOK, "Example Ltd")
-	s.at(guestLife)
+	s.advance(guestLife)
 	s.get("/invitations").to(signInTo("/invitations"))
 	s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"member"}}).to("/login")
 }
 
-// Before a member goes, the page lists the tokens that go with them, and they can be kept.
-func TestTokensOfAMember(t *testing.T) {
+// The member's page lists the tokens that a removal revokes; they can be kept.
+func TestMemberTokens(t *testing.T) {
 	s := newSignedIn(t)
-	m := s.join(s.org, alice, controlplane.RoleAdmin)
+	m := s.addMember(s.org, alice, controlplane.RoleAdmin)
 	by := controlplane.Actor{Type: controlplane.ActorUser, ID: m.User.ID}
 	_, kept, err := s.life.CreateToken(t.Context(), by, nil, s.org.ID, lifecycle.NewToken{Name: "deploys", Scopes: []controlplane.Scope{controlplane.ScopeDomainsWrite}})
 	s.must(err)
 	page := "/settings/members/" + m.User.ID
-	s.get(page).want(http.StatusOK, "deploys needs the role admin, never used", "The API tokens above are revoked too", "Keep these tokens")
+	s.get(page).want(http.StatusOK, "deploys requires the role admin, never used", "and API tokens that", "Keep these tokens")
 	s.post(page+"/role", url.Values{"role": {"member"}, "tokens": {"keep"}}).to("/settings/members")
-	if !s.works(kept) {
+	if !s.tokenWorks(kept) {
 		t.Error("the token was revoked, want it kept")
 	}
 	s.post(page+"/role", url.Values{"role": {"admin"}}).to("/settings/members")
-	s.again(alice).get("/settings/organization").want(http.StatusOK, "The API tokens that you created are revoked too", "deploys needs the role admin")
+	s.signedInAs(alice).get("/settings/organization").want(http.StatusOK, "and API tokens that you created are revoked", "deploys requires the role admin")
 	s.post(page+"/remove", nil).to("/settings/members")
-	if s.works(kept) {
+	if s.tokenWorks(kept) {
 		t.Error("the token of a removed member works, want it revoked")
 	}
 }
 
-// Two people in a browser: one invites and names their organization like the other's login; the
-// other signs in for the first time, sees where they are on every page, and decides.
-func TestBrowserNewcomerDecides(t *testing.T) {
+// A user invites another one and gives their organization the name of the other's login. The other
+// user signs in for the first time, sees the current organization on every page, and accepts.
+func TestBrowserInvitedNewcomer(t *testing.T) {
 	s, g := newGitHubSite(t, func(c *Config) { c.DevSignIn = &developer })
 	_, err := s.life.RenameOrganization(t.Context(), controlplane.System("test"), s.org.ID, "alice")
 	s.must(err)
@@ -123,9 +124,9 @@ func TestBrowserNewcomerDecides(t *testing.T) {
 		b := s.open(width, 800, false, false)
 		b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
 			chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`))
-		b.shot("invited")
-		b.fits()
-		b.contrast()
+		b.screenshot("invited")
+		b.checkFits()
+		b.checkContrast()
 		for _, path := range []string{"/invitations", "/domains", "/settings/members"} {
 			var shown string
 			b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`.org a`), chromedp.Text(`.org a`, &shown))
@@ -145,7 +146,7 @@ func TestBrowserNewcomerDecides(t *testing.T) {
 	b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
 		chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`), chromedp.Click(`form[action$="/accept"] button`),
 		chromedp.WaitVisible(`.flash`))
-	b.contrast()
+	b.checkContrast()
 	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || !m.Active() || m.Role != controlplane.RoleAdmin {
 		t.Errorf("Member(alice) = %+v, %v, want an active admin", m, err)
 	}

@@ -10,14 +10,14 @@ import (
 
 const membersPath = "/settings/members"
 
-// peoplePerPage is how many rows a page of members has, and one of invitations.
+// peoplePerPage is the number of rows on a page of members or invitations.
 const peoplePerPage = 50
 
-// membersView is what templates/member_list.html shows.
+// membersView is the data for templates/member_list.html.
 type membersView struct {
 	MayChange   bool
 	Invite      inviteForm
-	Link        *linkView // of the invitation that was just made
+	Link        *linkView // of the invitation that was just created
 	Members     []memberRow
 	MembersAt   pagesView
 	Invitations []inviteRow
@@ -25,43 +25,43 @@ type membersView struct {
 	Sample      string
 }
 
-// pagesView are the addresses of a list's further pages; empty where there are none.
+// pagesView has the URLs of other pages of a list. They may be empty.
 type pagesView struct{ First, Next string }
 
-// memberRow is one member in the list.
+// memberRow is a row in the list of members.
 type memberRow struct {
-	Title, Name string // the name where it says more
-	URL         string // of the page to change the member
+	Title, Name string // Name is empty if it equals Title
+	URL         string // of the member's page
 	Role        string
-	State       pill // empty for an active member
+	State       pill // zero for an active member
 	You         bool
 	Since, Seen moment
-	SeenText    string // where that is no time
+	SeenText    string // instead of Seen, if that is unknown
 }
 
-// inviteRow is one open invitation in the list.
+// inviteRow is a row in the list of open invitations.
 type inviteRow struct {
 	Role, By         string
 	Created, Expires moment
-	Revoke           string // address
+	Revoke           string // URL
 }
 
-// linkView is an invitation's link, which is shown once.
+// linkView is the link of a new invitation. It is shown once.
 type linkView struct {
 	fact
 	Role    string
 	Expires moment
 }
 
-// peopleList is a list of people that is asked for. A cursor is good for exactly one.
+// peopleList is one of the page's lists. A cursor is valid for one list only.
 type peopleList struct{ Org, List string }
 
 func (d *Dashboard) membersPage(w http.ResponseWriter, v *visit) error {
 	return d.showMembers(w, v, http.StatusOK, newInviteForm, nil)
 }
 
-// showMembers answers with the lists, the form to invite somebody as it stands, and the link
-// of the invitation that was just made.
+// showMembers responds with the lists, the form to create an invitation, and the link of a new
+// invitation if link is not nil.
 func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, form inviteForm, link *linkView) error {
 	view := membersView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
 	if err := d.listMembers(v, &view); err != nil {
@@ -99,7 +99,7 @@ func (d *Dashboard) listMembers(v *visit, view *membersView) error {
 		}
 		row.Seen, row.SeenText = v.lastSeen(m, seen)
 		if !m.Active() {
-			row.State, row.SeenText = memberPill(m.State(v.now)), "Not a member yet"
+			row.State, row.SeenText = memberPill(m.State(v.now)), "Not yet a member"
 		}
 		view.Members = append(view.Members, row)
 	}
@@ -110,16 +110,16 @@ func (d *Dashboard) listMembers(v *visit, view *membersView) error {
 	return nil
 }
 
-// lastSeen returns when a member was seen last, or why that is not known: it goes with the
-// session.
+// lastSeen returns when a member was last seen, or a text if that is unknown. It is stored with
+// the session and is unknown without one.
 func (v *visit) lastSeen(m *controlplane.Member, seen map[string]time.Time) (moment, string) {
 	switch at, ok := seen[m.User.ID]; {
 	case ok:
 		return v.at(at), ""
 	case m.User.JoinedAt == nil:
-		return moment{}, "Has not signed in yet"
+		return moment{}, "Never signed in"
 	}
-	return moment{}, "Not signed in now"
+	return moment{}, "Signed out"
 }
 
 func (d *Dashboard) listInvitations(v *visit, view *membersView) error {
@@ -152,7 +152,7 @@ func (d *Dashboard) listInvitations(v *visit, view *membersView) error {
 	return nil
 }
 
-// listAt returns the address of the lists with one of them at a cursor; empty without one.
+// listAt returns the URL of the page with one list at a cursor, or "" without a cursor.
 func listAt(list, cursor string) string {
 	if cursor == "" {
 		return ""
@@ -164,7 +164,7 @@ func listAt(list, cursor string) string {
 	return to
 }
 
-// linkTo returns a whole address of the dashboard, as people reach it.
+// linkTo returns the absolute URL of a path of the dashboard.
 func (d *Dashboard) linkTo(v *visit, path string) string {
 	if d.config.PublicURL != "" {
 		return d.config.PublicURL + path

@@ -4,15 +4,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// memberToken is a token that a member created, or that was created by such a token.
+// memberToken is a token that a member created, directly or with another token.
 type memberToken struct {
 	Name, URL string
-	Role      string // the least role that has all of the token's scopes
+	Role      string // the lowest role that has all scopes of the token
 	Used      moment
 }
 
-// memberTokens returns the tokens that are revoked when a member is removed, for the
-// confirmation.
+// memberTokens returns the tokens that are revoked if the member is removed.
 func (d *Dashboard) memberTokens(v *visit, userID string) ([]memberToken, error) {
 	tokens, err := d.store.TokensOf(v.Context(), v.org.ID, userID)
 	if err != nil {
@@ -26,7 +25,7 @@ func (d *Dashboard) memberTokens(v *visit, userID string) ([]memberToken, error)
 	return rows, nil
 }
 
-// leastRole returns the role with the fewest scopes that has all of these.
+// leastRole returns the lowest role that has all of the scopes.
 func leastRole(scopes []controlplane.Scope) controlplane.Role {
 	for _, r := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin} {
 		if r.Grant().CoversScopes(scopes) {

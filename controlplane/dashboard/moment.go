@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// moment is a point in time as pages show it: relative to now, with UTC behind it. The zero
-// moment shows nothing. static/times.js keeps the text fresh by the same rules.
+// moment is a point in time as pages show it: relative to now, with UTC in the tooltip. The zero
+// moment shows nothing. static/times.js updates the text by the same rules.
 type moment struct {
 	ISO  string
 	UTC  string
-	Date string // of UTC
+	Date string // in UTC
 	Text string
 }
 
-// at returns t as seen from the visit.
+// at returns t relative to the time of the visit.
 func (v *visit) at(t time.Time) moment {
 	if t.IsZero() {
 		return moment{}
@@ -23,7 +23,7 @@ func (v *visit) at(t time.Time) moment {
 	return moment{ISO: t.Format(time.RFC3339), UTC: t.Format("2006-01-02 15:04:05 UTC"), Date: t.Format("2 Jan 2006"), Text: relative(t.Sub(v.now))}
 }
 
-// maybeAt is at for what may not be known.
+// maybeAt is like at. It returns the zero moment for nil.
 func (v *visit) maybeAt(t *time.Time) moment {
 	if t == nil {
 		return moment{}
@@ -31,7 +31,7 @@ func (v *visit) maybeAt(t *time.Time) moment {
 	return v.at(*t)
 }
 
-// relative returns a distance in time in the largest unit that still says enough.
+// relative returns a duration as text, in its largest unit.
 func relative(d time.Duration) string {
 	past := d < 0
 	if past {

@@ -10,12 +10,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// names are what users, tokens, domains and webhooks are called, by their ids. What is no longer there
-// has none, but for users.
+// names has the display names of users, tokens, domains, and webhooks by ID. Deleted objects have
+// no entry, except for users.
 type names map[string]string
 
-// names looks up what the ids stand for. They are from objects of the visit's organization;
-// those of other kinds are passed over.
+// names looks up the names for IDs, which must be from objects of the visit's organization. It
+// ignores IDs of other kinds.
 func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, error) {
 	all := names{}
 	of := func(prefix string) []string {
@@ -57,14 +57,14 @@ func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, e
 		}
 		for i := range hooks {
 			if u, err := url.Parse(hooks[i].URL); err == nil {
-				all[hooks[i].ID] = u.Host // a path may hold a secret
+				all[hooks[i].ID] = u.Host // the path may contain a secret
 			}
 		}
 	}
 	return all, nil
 }
 
-// of returns what an object is called: its id where that is not known.
+// of returns the name for an ID, or the ID if the name is unknown.
 func (n names) of(id string) string {
 	if name := n[id]; name != "" {
 		return name
@@ -72,7 +72,7 @@ func (n names) of(id string) string {
 	return id
 }
 
-// actor returns what to call who did something.
+// actor returns the display name of an actor.
 func (n names) actor(a controlplane.Actor) string {
 	switch {
 	case a.Type == controlplane.ActorUser:
@@ -88,7 +88,7 @@ func (n names) actor(a controlplane.Actor) string {
 	return "DCVaaS"
 }
 
-// systemActors are what the parts of the program that do something by themselves are called.
+// systemActors has the display names of system actors.
 var systemActors = map[string]string{
 	"admin":  "Operator", // at the command line
 	"dev":    "Operator",
@@ -96,7 +96,7 @@ var systemActors = map[string]string{
 	"worker": "DCVaaS",
 }
 
-// creator returns what to call who made something.
+// creator returns the display name of an object's creator.
 func (n names) creator(id string) string {
 	a := controlplane.System(id)
 	switch {

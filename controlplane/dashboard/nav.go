@@ -1,9 +1,9 @@
 package dashboard
 
-// navItem is one place that the navigation leads to.
+// navItem is a link in a navigation.
 type navItem struct{ Section, Label, URL string }
 
-// navigation are the sections, in their order.
+// navigation has the links of the main navigation.
 var navigation = []navItem{
 	{"domains", "Domains", "/domains"},
 	{"jobs", "Jobs", "/jobs"},
@@ -12,7 +12,7 @@ var navigation = []navItem{
 	{"settings", "Settings", "/settings"},
 }
 
-// settings are the pages of the section for settings, in their order.
+// settings has the links of the settings navigation.
 var settings = []navItem{
 	{"organization", "Organization", "/settings/organization"},
 	{"members", "Members", "/settings/members"},
@@ -21,7 +21,7 @@ var settings = []navItem{
 	{"sessions", "Sessions", sessionsPath},
 }
 
-// navView is what a navigation shows: its stops, and at which of them the page is.
+// navView is a navigation with the section of the current page.
 type navView struct {
 	Items   []navItem
 	Current string

@@ -8,26 +8,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// issuedWindow is how far back certificates are counted.
+// issuedWindow is the period in which certificates are counted.
 const issuedWindow = 30 * 24 * time.Hour
 
-// organizationView is what templates/organization.html shows.
+// organizationView is the data for templates/organization.html.
 type organizationView struct {
 	Organization string
 	Facts        []fact
 	Usage        []fact
-	Owner        bool // who looks is one
-	LastOwner    bool // and the only one
-	Elsewhere    bool // who looks belongs to another organization, too
+	Owner        bool // the user is an owner
+	LastOwner    bool // the user is the only owner
+	Elsewhere    bool // the user also belongs to another organization
 	Domains      int
-	Tokens       []memberToken // those that leaving revokes
+	Tokens       []memberToken // tokens that leaving revokes
 	Form         organizationForm
 }
 
-// organizationForm are the page's forms, with what was typed and what is wrong with it.
+// organizationForm has the input and errors of the page's forms.
 type organizationForm struct {
 	Name, NameError string
-	ConfirmError    string // a name typed to confirm is not typed again for anybody
+	ConfirmError    string // the typed confirmation is not filled in again
 	LeaveError      string
 }
 
@@ -40,7 +40,7 @@ func (d *Dashboard) organizationPage(w http.ResponseWriter, v *visit) error {
 	return d.showOrganization(w, v, http.StatusOK, organizationForm{Name: v.org.Name})
 }
 
-// showOrganization answers with the page, its forms as they stand.
+// showOrganization responds with the page and its forms.
 func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int, form organizationForm) error {
 	n, err := d.store.Counts(v.Context(), v.org.ID, v.now.Add(-issuedWindow))
 	if err != nil {
@@ -56,20 +56,20 @@ func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int
 	}
 	o := v.org
 	view := organizationView{Organization: o.Name, Owner: v.may(controlplane.ScopeOrganizationWrite), LastOwner: last, Elsewhere: other != nil, Domains: o.Domains, Form: form,
-		Facts: []fact{{Name: "Name", Value: o.Name}, {Name: "Id", Value: o.ID, Mono: true, Copy: true}, {Name: "Your role", Value: string(v.session.Role)},
+		Facts: []fact{{Name: "Name", Value: o.Name}, {Name: "ID", Value: o.ID, Mono: true, Copy: true}, {Name: "Your role", Value: string(v.session.Role)},
 			{Name: "Created", Value: v.at(o.CreatedAt).Date}},
 		Usage: usage(o, n)}
 	if view.Tokens, err = d.memberTokens(v, v.session.User.ID); err != nil {
 		return err
 	}
 	if view.Owner {
-		view.Facts = view.Facts[1:] // the name is in the form
+		view.Facts = view.Facts[1:] // the form shows the name
 	}
 	return d.render(w, v, status, "organization", layout{Title: "Organization", Section: "settings", Tab: "organization", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// isLastOwner reports whether a member of the visit's organization with this role is its only
-// owner.
+// isLastOwner reports whether a member with this role is the only owner of the visit's
+// organization.
 func (d *Dashboard) isLastOwner(v *visit, role controlplane.Role) (bool, error) {
 	if role != controlplane.RoleOwner {
 		return false, nil
@@ -78,7 +78,7 @@ func (d *Dashboard) isLastOwner(v *visit, role controlplane.Role) (bool, error) 
 	return n <= 1, err
 }
 
-// usage is what an organization has of what its plan includes.
+// usage returns an organization's usage and the limits of its plan.
 func usage(o *controlplane.Organization, n controlplane.Counts) []fact {
 	of := func(used, limit int) string { return fmt.Sprintf("%d of %d", used, limit) }
 	calls := o.Tier.RateLimit()
@@ -86,7 +86,7 @@ func usage(o *controlplane.Organization, n controlplane.Counts) []fact {
 		{Name: "Plan", Value: plain(string(o.Tier))},
 		{Name: "Domains", Value: of(o.Domains, o.MaxDomains())},
 		{Name: "Webhooks", Value: of(n.Webhooks, o.Tier.Webhooks())},
-		{Name: "API calls", Value: fmt.Sprintf("%d in %d s", calls.Calls, calls.Window/time.Second)},
+		{Name: "API calls", Value: fmt.Sprintf("%d per %d s", calls.Calls, calls.Window/time.Second)},
 		{Name: "Audit log", Value: "Kept for " + longSpan(o.Tier.LogKept())},
 		{Name: "Certificates", Value: fmt.Sprintf("%d issued in the last 30 days", n.Certificates)},
 		{Name: "Members", Value: fmt.Sprint(n.Members)},
@@ -94,7 +94,7 @@ func usage(o *controlplane.Organization, n controlplane.Counts) []fact {
 	}
 }
 
-// longSpan returns a time of whole days, in years where it is that.
+// longSpan returns a duration in days, or in years if it is a whole number of years.
 func longSpan(d time.Duration) string {
 	n, unit := int(d/(24*time.Hour)), "day"
 	if n%365 == 0 {
@@ -106,7 +106,7 @@ func longSpan(d time.Duration) string {
 	return fmt.Sprintf("%d %s", n, unit)
 }
 
-// renameOrganization changes the name.
+// renameOrganization changes the organization's name.
 func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -117,15 +117,15 @@ func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 		if words == "" {
 			return err
 		}
-		form.NameError = controlplane.AsError(err).Message // the fix is told in the API's terms
+		form.NameError = controlplane.AsError(err).Message // the fix is written for API clients
 		return d.showOrganization(w, v, status, form)
 	}
 	d.setFlash(w, "renamed")
 	return redirectToSettings(w, v)
 }
 
-// fieldError returns what a form says of an error beside its field, and the answer's status; no
-// words where there is no error, or one with a page of its own.
+// fieldError returns the text to show next to a field for an error, and the response's status. The
+// text is empty if err is nil or has an error page.
 func fieldError(err error) (string, int) {
 	e := controlplane.AsError(err)
 	status, _ := statusOf(e)

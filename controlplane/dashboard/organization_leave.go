@@ -7,19 +7,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// farewellView is what templates/organization_left.html shows.
+// farewellView is the data for templates/organization_left.html.
 type farewellView struct {
-	Closed bool // only members come in here, and who is invited by their link
+	Closed bool // only members and invited users can sign in
 }
 
-// leaveOrganization ends the membership of whoever is signed in.
+// leaveOrganization ends the membership of the signed-in user.
 func (d *Dashboard) leaveOrganization(w http.ResponseWriter, v *visit) error {
 	form := organizationForm{Name: v.org.Name}
 	last, err := d.isLastOwner(v, v.session.Role)
 	if err != nil {
 		return err
 	}
-	if last { // known before the session moves on; lifecycle has the last word
+	if last { // checked before the session switches; lifecycle checks it again
 		form.LeaveError = "Nothing was changed."
 		return d.showOrganization(w, v, http.StatusConflict, form)
 	}
@@ -33,7 +33,7 @@ func (d *Dashboard) leaveOrganization(w http.ResponseWriter, v *visit) error {
 	return err
 }
 
-// deleteOrganization removes the organization, whose name was typed.
+// deleteOrganization deletes the organization after its name was typed as confirmation.
 func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -41,15 +41,16 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 	confirm := trim(v.PostForm.Get("confirm"))
 	if confirm != v.org.Name {
 		return d.showOrganization(w, v, http.StatusUnprocessableEntity, organizationForm{Name: v.org.Name,
-			ConfirmError: "That is not the organization’s name, so nothing was deleted. Type it as it is written."})
+			ConfirmError: "The name does not match. Nothing was deleted. Type the organization’s name exactly."})
 	}
 	return d.endMembership(w, v, "deleted", func() error {
 		return d.lifecycle.DeleteOrganization(v.Context(), d.actor(v), v.org.ID, confirm)
 	})
 }
 
-// endMembership does what ends the session's place in its organization. The session goes on in another
-// organization of its user's; where there is none it ends, and a page says so.
+// endMembership calls do, which ends the user's membership in the session's organization. The
+// session first switches to another organization of the user. Without another one, the session
+// ends, and a page explains that.
 func (d *Dashboard) endMembership(w http.ResponseWriter, v *visit, flash string, do func() error) error {
 	other, err := d.otherOrganization(v)
 	if err != nil {
@@ -77,7 +78,7 @@ func (d *Dashboard) endMembership(w http.ResponseWriter, v *visit, flash string,
 	return nil
 }
 
-// otherOrganization returns another organization of whoever is signed in, nil where there is none.
+// otherOrganization returns another organization of the signed-in user, or nil.
 func (d *Dashboard) otherOrganization(v *visit) (*controlplane.Organization, error) {
 	all, err := d.store.Memberships(v.Context(), v.session.User.ID)
 	if err != nil {
@@ -93,10 +94,10 @@ func (d *Dashboard) otherOrganization(v *visit) (*controlplane.Organization, err
 
 const farewellPath = "/farewell"
 
-// farewellPage is for those whose last membership has ended.
+// farewellPage is for users whose last membership ended.
 func (d *Dashboard) farewellPage(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
 		return redirectToDomains(w, v)
 	}
-	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Goodbye", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
+	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Signed out", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
 }

@@ -6,19 +6,19 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// organizationsView is what templates/organization_list.html shows.
+// organizationsView is the data for templates/organization_list.html.
 type organizationsView struct {
 	Rows []organizationRow
 }
 
-// organizationRow is an organization that somebody belongs to.
+// organizationRow is an organization of the signed-in user.
 type organizationRow struct {
 	Name, Role, Tier string
-	Switch           string // address that leads there
+	Switch           string // URL
 	Current          bool
 }
 
-// organizationsPage lists the organizations of whoever is signed in.
+// organizationsPage lists the organizations of the signed-in user.
 func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 	all, err := d.store.Memberships(v.Context(), v.session.User.ID)
 	if err != nil {
@@ -32,7 +32,7 @@ func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "organization_list", layout{Title: "Your organizations", Page: view})
 }
 
-// switchOrganization takes the session to another organization.
+// switchOrganization switches the session to another organization.
 func (d *Dashboard) switchOrganization(w http.ResponseWriter, v *visit) error {
 	if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["organization"]); err != nil {
 		return err

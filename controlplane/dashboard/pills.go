@@ -2,14 +2,14 @@ package dashboard
 
 import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 
-// pill is a state as pages show it: icon, word and tint say the same.
+// pill is a status as pages show it: icon, label, and tint.
 type pill struct {
-	Tint  string // ok, info, warn, danger or neutral
+	Tint  string // ok, info, warn, danger, or neutral
 	Icon  string
 	Label string
 }
 
-// statusPill is a domain's status.
+// statusPill returns the pill of a domain's status.
 func statusPill(d *controlplane.Domain) pill {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
@@ -27,7 +27,7 @@ func statusPill(d *controlplane.Domain) pill {
 	return pill{"neutral", "dot", plain(string(d.Status))}
 }
 
-// warningPill is shown beside an active domain's status where not all is well.
+// warningPill returns a second pill for an active domain with a problem, or nil.
 func warningPill(d *controlplane.Domain) *pill {
 	if d.Status != controlplane.DomainActive {
 		return nil
@@ -44,7 +44,7 @@ func warningPill(d *controlplane.Domain) *pill {
 	return nil
 }
 
-// memberPill is whether a member accepted.
+// memberPill returns the pill of a membership's state.
 func memberPill(s controlplane.MemberState) pill {
 	switch s {
 	case controlplane.MemberActive:
@@ -57,26 +57,25 @@ func memberPill(s controlplane.MemberState) pill {
 	return pill{"neutral", "cross", "Invitation expired"}
 }
 
-// jobPill is a job's status.
+// jobPill returns the pill of a job's status.
 func jobPill(j *controlplane.Job) pill {
 	switch j.Status {
 	case controlplane.JobQueued:
-		return pill{"neutral", "clock", "Waiting"}
+		return pill{"neutral", "clock", "Queued"}
 	case controlplane.JobRunning:
 		return pill{"info", "cycle", "Running"}
 	case controlplane.JobSucceeded:
 		return pill{"ok", "check", "Succeeded"}
 	case controlplane.JobFailed:
 		if j.DeadLetteredAt != nil {
-			return pill{"danger", "alert", "Gave up"}
+			return pill{"danger", "alert", "Dead-lettered"}
 		}
 		return pill{"danger", "cross", "Failed"}
 	}
 	return pill{"neutral", "dot", plain(string(j.Status))}
 }
 
-// conditionPill says whether a condition holds. What is not there yet and not wrong either is
-// waiting.
+// conditionPill returns the pill of a condition's status.
 func conditionPill(c controlplane.Condition) pill {
 	kind, entry := controlplane.ConditionKindOf(c.Type), entryOf(c.Reason)
 	switch {
@@ -91,5 +90,5 @@ func conditionPill(c controlplane.Condition) pill {
 	case c.Status == controlplane.ConditionFalse:
 		return pill{"danger", "alert", kind.False}
 	}
-	return pill{"neutral", "clock", "Not known yet"}
+	return pill{"neutral", "clock", "Unknown"}
 }

@@ -15,28 +15,28 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// shared are the templates that every page may use; each other file of templates/ is a page.
+// shared are the templates that all pages use. Every other file in templates/ is a page.
 var shared = []string{"templates/layout.html", "templates/parts.html"}
 
-// pages are the parsed templates, by the page's name.
+// pages has the parsed templates by page name.
 type pages map[string]*template.Template
 
-// layout is what templates/layout.html shows around every page.
+// layout is the data for templates/layout.html, which surrounds every page.
 type layout struct {
 	Title   string
-	Section string // of the navigation
-	Tab     string // of the settings, where the section is that
-	Flash   string // what the last action did
+	Section string // in the main navigation
+	Tab     string // in the settings navigation, if Section is settings
+	Flash   string // message about the last action
 	Page    any
 
-	// Filled in by render.
+	// Set by render.
 	Nonce string
 	Now   string
 	Org   string
 	User  string
-	Open  int // invitations that the user can accept
+	Open  int // number of invitations that the user can accept
 	Nav   navView
-	Tabs  *navView // nil outside of the settings
+	Tabs  *navView // nil outside the settings
 }
 
 func parsePages(a *assets) (pages, error) {
@@ -65,7 +65,7 @@ func parsePages(a *assets) (pages, error) {
 	return all, nil
 }
 
-// render answers with a page. Nothing is written where the template fails.
+// render responds with a page. If the template fails, it returns an error and writes nothing.
 func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name string, l layout) error {
 	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
 	if v.session != nil {
@@ -84,6 +84,6 @@ func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name str
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the visitor may have gone
+	_, _ = w.Write(b.Bytes()) // the client may have disconnected
 	return nil
 }

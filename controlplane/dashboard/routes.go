@@ -8,7 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// routes returns every path of the dashboard. Paths are flat, so that a wrong method is 405.
+// routes returns the router of the dashboard. Routes are not nested, so that mux responds with
+// 405 to an unsupported method.
 func (d *Dashboard) routes() http.Handler {
 	r := mux.NewRouter()
 	get := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodGet, http.MethodHead) }
@@ -33,7 +34,7 @@ func (d *Dashboard) routes() http.Handler {
 	get("/domains", d.signedIn(d.domainsPage))
 	post("/domains", d.allowed(controlplane.ScopeDomainsWrite, d.addDomain))
 	get("/domains/{domain}", d.signedIn(d.domainPage))
-	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet) // HEAD would never end
+	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet) // HEAD would never return
 	post("/domains/{domain}/check", d.allowed(controlplane.ScopeDomainsWrite, d.requestCheck))
 	post("/domains/{domain}/issue", d.allowed(controlplane.ScopeDomainsWrite, d.requestIssue))
 	post("/domains/{domain}/renew", d.allowed(controlplane.ScopeDomainsWrite, d.requestRenew))

@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-func TestHeadersOfPages(t *testing.T) {
+func TestSecurityHeaders(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	for _, path := range []string{"/login", "/domains", "/domains/" + d.ID, "/nowhere"} {
@@ -20,46 +20,46 @@ func TestHeadersOfPages(t *testing.T) {
 		csp := a.header.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
 			if !strings.Contains(csp, want) {
-				t.Errorf("%s: the policy %q lacks %s", path, csp, want)
+				t.Errorf("%s: Content-Security-Policy = %q, lacks %s", path, csp, want)
 			}
 		}
 		if strings.Contains(csp, "unsafe") {
-			t.Errorf("%s: the policy is %q", path, csp)
+			t.Errorf("%s: Content-Security-Policy = %q, want no unsafe source", path, csp)
 		}
 		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"} {
 			if got := a.header.Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+				t.Errorf("%s: header %s = %q, want %q", path, name, got, want)
 			}
 		}
 		for _, script := range regexp.MustCompile(`<script[^>]*>`).FindAllString(a.body, -1) {
 			nonce := regexp.MustCompile(`nonce="([^"]+)"`).FindStringSubmatch(script)
 			if nonce == nil || !strings.Contains(csp, "'nonce-"+nonce[1]+"'") {
-				t.Errorf("%s: %s is not let in by %q", path, script, csp)
+				t.Errorf("%s: %s is not permitted by %q", path, script, csp)
 			}
 		}
 		if m := regexp.MustCompile(`\s(style|on[a-z]+)="`).FindString(a.body); m != "" {
-			t.Errorf("%s: there is an inline%s", path, m)
+			t.Errorf("%s: the page has an inline%s", path, m)
 		}
 	}
 	first, second := s.get("/login"), s.get("/login")
 	if first.header.Get("Content-Security-Policy") == second.header.Get("Content-Security-Policy") {
-		t.Error("the nonce is used twice")
+		t.Error("the nonce was used twice")
 	}
 }
 
-func TestFormsFromElsewhere(t *testing.T) {
+func TestCrossOriginForms(t *testing.T) {
 	s := newSignedIn(t, func(c *Config) { c.PublicURL = "https://certs.example.com" })
 	d := s.add(s.org, "example.com")
-	j := s.kill(d)
+	j := s.deadLetter(d)
 	for _, path := range []string{"/login", "/logout", "/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry",
 		controlplane.InvitationPath("x"), controlplane.InvitationPath("x") + "/github"} {
 		s.post(path, url.Values{"name": {"example.org"}}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
 		s.post(path, url.Values{"name": {"example.org"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
 	}
 	if n, err := s.store.DomainCount(t.Context(), s.org.ID); err != nil || n != 1 {
-		t.Errorf("there are %d domains: %v", n, err)
+		t.Errorf("DomainCount = %d, %v, want 1", n, err)
 	}
-	// Our own address is let in, also where a proxy has changed the Host.
+	// The public URL is accepted, even if a proxy changed the Host header.
 	s.post("/domains", url.Values{"name": {"example.org"}}, "Origin", "https://certs.example.com", "Sec-Fetch-Site", "cross-site").want(http.StatusSeeOther)
 }
 
@@ -68,12 +68,12 @@ func TestStaticFiles(t *testing.T) {
 	page := s.get("/login")
 	files := regexp.MustCompile(`"(/static/[^"]+)"`).FindAllStringSubmatch(page.body, -1)
 	if len(files) < 6 {
-		t.Fatalf("the page uses %d files", len(files))
+		t.Fatalf("the page uses %d static files, want at least 6", len(files))
 	}
 	for _, f := range files {
 		a := s.get(f[1]).want(http.StatusOK)
 		if got := a.header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
-			t.Errorf("%s: Cache-Control is %q", f[1], got)
+			t.Errorf("%s: Cache-Control = %q, want immutable", f[1], got)
 		}
 	}
 	s.get("/static/app.css").want(http.StatusNotFound)
@@ -81,15 +81,15 @@ func TestStaticFiles(t *testing.T) {
 	s.get("/static/").want(http.StatusNotFound)
 }
 
-func TestPagesThatAreNot(t *testing.T) {
+func TestUnknownPages(t *testing.T) {
 	s := newSite(t)
-	s.get("/nowhere").want(http.StatusNotFound, "There is no page at this address")
+	s.get("/nowhere").want(http.StatusNotFound, "Page not found")
 	s.do(http.MethodDelete, "/domains", nil).want(http.StatusMethodNotAllowed)
 	s.get("/logout").want(http.StatusMethodNotAllowed)
 	s.do(http.MethodHead, "/login", nil).want(http.StatusOK)
 }
 
-func TestErrorsOfOursSayNothingInternal(t *testing.T) {
+func TestInternalErrors(t *testing.T) {
 	s := newSignedIn(t)
 	broken, err := postgres.Open(t.Context(), postgres.Config{DSN: postgrestest.DSN(t)})
 	s.must(err)
@@ -97,15 +97,15 @@ func TestErrorsOfOursSayNothingInternal(t *testing.T) {
 	s.dash.store = broken
 	a := s.get("/domains", "Request-Id", "req-42")
 	if a.status < 500 {
-		t.Fatalf("status %d", a.status)
+		t.Fatalf("status with a closed store = %d, want 5xx", a.status)
 	}
 	a.want(a.status, "req-42").hasNot("pool", "pgx", "postgres")
 	if !strings.Contains(s.log.String(), "req-42") {
-		t.Errorf("the log does not have the cause: %s", s.log.String())
+		t.Errorf("the log lacks the request ID: %s", s.log.String())
 	}
 	secret := controlplane.NewRandomSecret()
 	s.get(controlplane.InvitationPath(secret))
 	if strings.Contains(s.log.String(), secret) {
-		t.Error("the secret of an invitation is logged")
+		t.Error("the log contains an invitation's secret")
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// cookieName returns the name of the session's cookie, which the API takes, too.
+// cookieName returns the name of the session cookie, which the API also accepts.
 func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.config.Secure) }
 
-// startSession signs in the person that GitHub, or the development sign-in, vouches for, and
-// redirects to next. Somebody who can only accept an invitation becomes a guest.
+// startSession signs in the account that GitHub or the development sign-in authenticated and
+// redirects to next. A user who can only accept an invitation becomes a guest.
 func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, next string) error {
 	session, secret, err := d.lifecycle.SignIn(v.Context(), d.anonymousActor(v), v.UserAgent(), account, v.replacedSessions()...)
 	if controlplane.HasCode(err, "sign-up-closed") {
@@ -34,7 +34,7 @@ func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account contro
 	return nil
 }
 
-// replacedSessions returns the session that the browser has, and that a new one replaces.
+// replacedSessions returns the browser's current session, which a new one replaces.
 func (v *visit) replacedSessions() []*controlplane.Session {
 	if v.session == nil {
 		return nil
@@ -42,18 +42,18 @@ func (v *visit) replacedSessions() []*controlplane.Session {
 	return []*controlplane.Session{v.session}
 }
 
-// anonymousActor returns who does what a visit asks for before it is known who they are.
+// anonymousActor returns the actor of a visit without a signed-in user.
 func (d *Dashboard) anonymousActor(v *visit) controlplane.Actor {
 	return controlplane.Actor{IP: d.clientIP(v.Request), RequestID: v.id}
 }
 
-// keepSession gives the browser the cookie of a new session.
+// keepSession sets the cookie of a new session.
 func (d *Dashboard) keepSession(w http.ResponseWriter, secret string) {
-	// The browser may keep it to the very end; when it ends before is the store's to say.
+	// The cookie has the maximum lifetime; the store decides whether the session expired before.
 	d.setCookie(w, d.cookieName(), secret, int(controlplane.SessionLife/time.Second))
 }
 
-// forgetSession makes the browser forget who was signed in.
+// forgetSession deletes the session cookie.
 func (d *Dashboard) forgetSession(w http.ResponseWriter) { d.setCookie(w, d.cookieName(), "", -1) }
 
 // readSession counts a visit and returns who is signed in, nil where nobody is. It looks
@@ -94,8 +94,8 @@ func (d *Dashboard) readSession(w http.ResponseWriter, v *visit) (*controlplane.
 	return s, nil
 }
 
-// stillSignedIn reports whether the visit's session has not ended, nor gone elsewhere. A
-// database that is away ends none.
+// stillSignedIn reports whether the visit's session is still valid and in the same organization.
+// It returns true while the database is unavailable.
 func (d *Dashboard) stillSignedIn(v *visit) bool {
 	s, err := d.store.Session(v.Context(), v.session.Hash, d.now())
 	if err != nil {
@@ -115,7 +115,7 @@ func signCookie(key []byte, v any) string {
 	return base64.RawURLEncoding.EncodeToString(body) + "." + base64.RawURLEncoding.EncodeToString(sign(key, body))
 }
 
-// verifyCookie reads a value that signCookie returned into v. It reports whether the signature is valid.
+// verifyCookie decodes a value of signCookie into v. It reports whether the signature is valid.
 func verifyCookie(key []byte, value string, v any) bool {
 	head, tail, _ := strings.Cut(value, ".")
 	body, err := controlplane.DecodeBase64URL(head)
@@ -126,8 +126,7 @@ func verifyCookie(key []byte, value string, v any) bool {
 	return err == nil && hmac.Equal(mac, sign(key, body)) && json.Unmarshal(body, v) == nil
 }
 
-// deriveKey makes a key for one purpose, so that what is signed for one is no good for
-// another.
+// deriveKey derives a key for one purpose, so that a signature is not valid for another purpose.
 func deriveKey(key []byte, purpose string) []byte { return sign(key, []byte("dashboard "+purpose)) }
 
 func sign(key, body []byte) []byte {

@@ -2,8 +2,8 @@ package dashboard
 
 import "strings"
 
-// browserMarks and systemMarks are what browsers and systems put into a User-Agent, the more telling ones first: most
-// browsers also name those that they descend from.
+// browserMarks and systemMarks are the parts of a User-Agent that identify browsers and operating
+// systems, most specific first: most browsers also name the browsers that they derive from.
 var (
 	browserMarks = []struct{ mark, word string }{
 		{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"},
@@ -14,8 +14,8 @@ var (
 	}
 )
 
-// browserTitle returns what a browser that sent this User-Agent is called: "Firefox on Linux". It is for people to
-// recognize their own by, and no proof of anything.
+// browserTitle returns the name of the browser that sent this User-Agent, such as "Firefox on
+// Linux". It helps users recognize their own sessions and proves nothing: clients choose it.
 func browserTitle(agent string) string {
 	browser, system := findMark(browserMarks, agent), findMark(systemMarks, agent)
 	switch {

@@ -12,30 +12,30 @@ import (
 const (
 	sessionsPath = "/settings/sessions"
 
-	// sessionsShown is how many sessions the page lists. A person has MaxSessions; those from
-	// before that was the maximum may be more.
+	// sessionsShown is the maximum number of sessions that the page lists. It is above MaxSessions
+	// because users may have older sessions from before that limit.
 	sessionsShown = 200
 )
 
-// sessionsView is what templates/session_list.html shows.
+// sessionsView is the data for templates/session_list.html.
 type sessionsView struct {
 	Rows   []sessionRow
-	Others bool // there are sessions beside the current one
+	Others bool // there are sessions besides the current one
 	Max    int
 }
 
-// sessionRow is a browser in which somebody is signed in.
+// sessionRow is a session of the signed-in user.
 type sessionRow struct {
 	Browser       string
 	Address       string
 	Organization  string
 	Used, Created moment
 	Current       bool
-	End           string // address
+	End           string // URL
 }
 
-// sessionsPage lists the sessions of whoever is signed in: the current one, then those that were
-// used last.
+// sessionsPage lists the sessions of the signed-in user: the current one first, then the others,
+// most recently used first.
 func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 	sessions, _, err := d.store.ListSessions(v.Context(), v.session.User.ID, v.now, nil, sessionsShown)
 	if err != nil {
@@ -60,8 +60,8 @@ func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 	return d.render(w, v, http.StatusOK, "session_list", layout{Title: "Sessions", Section: "settings", Tab: "sessions", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// endSession ends one session of whoever is signed in. Pressing the button twice, or in two
-// tabs, is no error.
+// endSession ends a session of the signed-in user. Pressing the button twice, or in two tabs, is
+// not an error.
 func (d *Dashboard) endSession(w http.ResponseWriter, v *visit) error {
 	id, flash := mux.Vars(v.Request)["session"], "session-ended"
 	err := d.lifecycle.EndSession(v.Context(), d.actor(v), v.session.User.ID, id)
@@ -80,7 +80,7 @@ func (d *Dashboard) endSession(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// endOtherSessions ends every session of whoever is signed in but the current one.
+// endOtherSessions ends all sessions of the signed-in user except the current one.
 func (d *Dashboard) endOtherSessions(w http.ResponseWriter, v *visit) error {
 	n, err := d.lifecycle.EndSessions(v.Context(), d.actor(v), v.session.User.ID, v.session.ID)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	iPhoneAgent  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1"
 )
 
-func TestBrowserWords(t *testing.T) {
+func TestBrowserTitle(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
 		firefoxAgent: "Firefox on Linux",
@@ -29,15 +29,15 @@ func TestBrowserWords(t *testing.T) {
 		"":           "Unknown browser",
 	} {
 		if got := browserTitle(agent); got != want {
-			t.Errorf("browserWords(%q) = %q, want %q", agent, got, want)
+			t.Errorf("browserTitle(%q) = %q, want %q", agent, got, want)
 		}
 	}
 }
 
-// with returns a browser of the site's that is signed in to the account and sends this User-Agent.
-func (s *site) with(account controlplane.GitHubAccount, ip, agent string) (*site, *controlplane.Session) {
+// signedInWith returns a visitor who is signed in as the account with this User-Agent.
+func (s *site) signedInWith(account controlplane.GitHubAccount, ip, agent string) (*site, *controlplane.Session) {
 	s.t.Helper()
-	b := s.browser()
+	b := s.newVisitor()
 	session, secret, err := s.life.SignIn(s.t.Context(), controlplane.Actor{IP: ip}, agent, account)
 	s.must(err)
 	u, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL, nil)
@@ -46,47 +46,47 @@ func (s *site) with(account controlplane.GitHubAccount, ip, agent string) (*site
 	return b, session
 }
 
-func TestSessionsPage(t *testing.T) {
+func TestSessionList(t *testing.T) {
 	s := newSite(t)
-	s.join(s.org, alice, controlplane.RoleMember)
-	_, theirs := s.with(alice, "198.51.100.9", "curl/8.5.0")
-	phone, phones := s.with(developer, "192.0.2.7", iPhoneAgent)
-	s, mine := s.with(developer, "192.0.2.8", firefoxAgent)
+	s.addMember(s.org, alice, controlplane.RoleMember)
+	_, theirs := s.signedInWith(alice, "198.51.100.9", "curl/8.5.0")
+	phone, phones := s.signedInWith(developer, "192.0.2.7", iPhoneAgent)
+	s, mine := s.signedInWith(developer, "192.0.2.8", firefoxAgent)
 	s.get("/domains").has(`href="/settings/sessions"`)
 	s.get(sessionsPath).want(http.StatusOK, "Firefox on Linux (this browser) 192.0.2.8 In Example Ltd", "Safari on iPhone 192.0.2.7", "End all other sessions").
 		has(`action="`+sessionsPath+"/"+phones.ID+`/end"`, `href="`+sessionsPath+`" aria-current="true"`, `aria-label="End: Safari on iPhone, 192.0.2.7, signed in `).
 		hasNot(mine.ID, theirs.ID, "198.51.100.9")
 
-	// What is not theirs is not ended, and looks like what has ended.
+	// Sessions of other users do not end and look like ended ones.
 	for _, id := range []string{theirs.ID, controlplane.NewID(controlplane.PrefixSession), "x"} {
 		s.post(sessionsPath+"/"+id+"/end", nil).to(sessionsPath)
-		s.get(sessionsPath).want(http.StatusOK, "That session had ended already.")
+		s.get(sessionsPath).want(http.StatusOK, "The session had already ended.")
 	}
 	s.post(sessionsPath+"/"+phones.ID+"/end", nil, "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
-	s.browser().post(sessionsPath+"/"+phones.ID+"/end", nil).to("/login")
+	s.newVisitor().post(sessionsPath+"/"+phones.ID+"/end", nil).to("/login")
 	phone.get("/domains").want(http.StatusOK)
 	if _, err := s.store.Session(t.Context(), theirs.Hash, time.Now()); err != nil {
-		t.Errorf("another's session: %v, want it live", err)
+		t.Errorf("session of another user: %v, want it valid", err)
 	}
 
 	s.post(sessionsPath+"/"+phones.ID+"/end", nil).to(sessionsPath)
-	s.get(sessionsPath).want(http.StatusOK, "The session has ended.", "Firefox on Linux").hasNot("iPhone", "end-others")
+	s.get(sessionsPath).want(http.StatusOK, "Session ended.", "Firefox on Linux").hasNot("iPhone", "end-others")
 	phone.get("/domains").to("/login")
 	want := []string{controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}
 	if got := s.actions(s.org.ID, "session"); !slices.Equal(got, want) {
-		t.Errorf("the log has %q, want %q", got, want)
+		t.Errorf("audit actions = %q, want %q", got, want)
 	}
 
-	// The current one, as a signing out.
+	// Ending the current session signs out.
 	s.post(sessionsPath+"/"+mine.ID+"/end", nil).to("/login")
 	s.get("/domains").to("/login")
 }
 
 func TestEndOtherSessions(t *testing.T) {
 	s := newSignedIn(t)
-	others := []*site{s.again(developer), s.again(developer)}
+	others := []*site{s.signedInAs(developer), s.signedInAs(developer)}
 	s.post(sessionsPath+"/end-others", nil).to(sessionsPath)
-	s.get(sessionsPath).want(http.StatusOK, "2 other sessions have ended.", "(this browser)").hasNot("end-others")
+	s.get(sessionsPath).want(http.StatusOK, "2 other sessions ended.", "(this browser)").hasNot("end-others")
 	for _, b := range others {
 		b.get("/domains").to("/login")
 	}
@@ -94,18 +94,18 @@ func TestEndOtherSessions(t *testing.T) {
 	s.get("/domains").want(http.StatusOK)
 }
 
-// 61 sign-ins leave 20 sessions, and each of the others is in the log.
-func TestManySignIns(t *testing.T) {
+// After 61 sign-ins, 20 sessions remain, and the log records the end of each other session.
+func TestSessionMaximum(t *testing.T) {
 	s := newSignedIn(t)
 	first := s.cookieOf()
 	for range 60 {
-		b := s.browser()
+		b := s.newVisitor()
 		b.post("/login", nil).to("/domains")
 	}
-	sessions, _, err := s.store.ListSessions(t.Context(), s.sessionOf(s.again(developer)).User.ID, time.Now(), nil, 200)
+	sessions, _, err := s.store.ListSessions(t.Context(), s.sessionOf(s.signedInAs(developer)).User.ID, time.Now(), nil, 200)
 	s.must(err)
 	if len(sessions) != controlplane.MaxSessions {
-		t.Errorf("%d sessions are live, want %d", len(sessions), controlplane.MaxSessions)
+		t.Errorf("open sessions = %d, want %d", len(sessions), controlplane.MaxSessions)
 	}
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+first).to("/login")
@@ -116,11 +116,12 @@ func TestManySignIns(t *testing.T) {
 		}
 	}
 	if n != 62-controlplane.MaxSessions {
-		t.Errorf("%d ends are in the log, want %d", n, 62-controlplane.MaxSessions)
+		t.Errorf("session ends in the log = %d, want %d", n, 62-controlplane.MaxSessions)
 	}
 }
 
-// Sessions are seen and ended by the keyboard, on a wide screen, on a narrow one in the dark, and without scripts.
+// Lists and ends sessions with the keyboard: on a wide screen, on a narrow dark one, and without
+// JavaScript.
 func TestBrowserSessions(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct {
@@ -129,17 +130,17 @@ func TestBrowserSessions(t *testing.T) {
 		dark, scripts bool
 	}{{"wide", 1200, 800, false, true}, {"narrow-dark", 320, 640, true, true}, {"no-scripts", 1200, 800, false, false}} {
 		t.Run(c.name, func(t *testing.T) {
-			phone, _ := s.with(developer, "2001:db8:1234:5678:9abc:def0:1234:5678", iPhoneAgent)
-			s.with(developer, "192.0.2.7", "An agent with a name that is as long as such names can be, and goes on for longer than anybody would read it, "+firefoxAgent[:60])
-			s.with(developer, "192.0.2.7", firefoxAgent)
+			phone, _ := s.signedInWith(developer, "2001:db8:1234:5678:9abc:def0:1234:5678", iPhoneAgent)
+			s.signedInWith(developer, "192.0.2.7", "An agent with a very long name, which continues for longer than most readers would read it, for a browser test: "+firefoxAgent[:60])
+			s.signedInWith(developer, "192.0.2.7", firefoxAgent)
 			b := s.open(c.width, c.height, c.dark, c.scripts)
 			b.key(kb.Enter)
 			b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+sessionsPath), chromedp.WaitVisible(`main table`))
 			if c.scripts {
-				b.fits()
-				b.contrast()
+				b.checkFits()
+				b.checkContrast()
 			}
-			b.shot("sessions-" + c.name)
+			b.screenshot("sessions-" + c.name)
 			b.run(chromedp.Focus(`[aria-label^="End: Safari on iPhone"]`))
 			b.key(kb.Enter)
 			b.run(chromedp.WaitVisible(`.flash`))
@@ -147,7 +148,7 @@ func TestBrowserSessions(t *testing.T) {
 			b.run(chromedp.Focus(`form.last button`))
 			b.key(kb.Enter)
 			b.run(chromedp.WaitNotPresent(`form.last`), chromedp.WaitVisible(`.flash`))
-			b.shot("sessions-ended-" + c.name)
+			b.screenshot("sessions-ended-" + c.name)
 		})
 	}
 }

@@ -24,7 +24,7 @@ func TestSignInAndOut(t *testing.T) {
 	s.get("/domains").to("/login")
 }
 
-func TestSignInLeadsBack(t *testing.T) {
+func TestSignInRedirect(t *testing.T) {
 	s := newSite(t)
 	const page = "/domains/dom_01h455vb4pex5vsknk084sn02q"
 	s.get(page).to("/login?next=" + url.QueryEscape(page))
@@ -32,21 +32,21 @@ func TestSignInLeadsBack(t *testing.T) {
 	s.post("/login", url.Values{"next": {page}}).to(page)
 }
 
-func TestSignInLeadsNowhereElse(t *testing.T) {
+func TestSafeNext(t *testing.T) {
 	for _, next := range []string{"", "https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "domains", "http:/x", "/%zz"} {
 		if got := safeNext(next); got != "/domains" {
-			t.Errorf("safeNext(%q) = %q", next, got)
+			t.Errorf("safeNext(%q) = %q, want /domains", next, got)
 		}
 	}
 	if got := safeNext("/domains?q=a&status=active"); got != "/domains?q=a&status=active" {
-		t.Errorf("safeNext keeps no query: %q", got)
+		t.Errorf("safeNext(/domains?q=a&status=active) = %q, want it unchanged", got)
 	}
 }
 
-func TestWithoutAnySignIn(t *testing.T) {
+func TestSignInNotConfigured(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.DevSignIn = nil })
-	s.get("/login").want(http.StatusOK, "No way to sign in is configured").hasNot("<button")
-	s.post("/login", nil).want(http.StatusForbidden, "No way to sign in is configured")
+	s.get("/login").want(http.StatusOK, "Sign-in is not configured").hasNot("<button")
+	s.post("/login", nil).want(http.StatusForbidden, "Sign-in is not configured")
 	s.get("/domains").to("/login")
 }
 
@@ -59,80 +59,80 @@ func (s *site) cookieOf() string {
 			return c.Value
 		}
 	}
-	s.t.Fatal("there is no session cookie")
+	s.t.Fatal("no session cookie")
 	return ""
 }
 
-func TestCookieThatIsNotOurs(t *testing.T) {
+func TestInvalidSessionCookie(t *testing.T) {
 	s := newSignedIn(t)
 	good := s.cookieOf()
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+good).want(http.StatusOK)
 	for name, value := range map[string]string{"another": controlplane.NewRandomSecret(), "half": good[:20], "empty": "", "garbage": "x.y", "more": good + "AA"} {
 		if a := s.get("/domains", "Cookie", "dcvaas_session="+value); a.status != http.StatusSeeOther {
-			t.Errorf("%s: status %d", name, a.status)
+			t.Errorf("%s: status = %d, want 303", name, a.status)
 		}
 	}
 }
 
-// at sets the dashboard's clock ahead.
-func (s *site) at(ahead time.Duration) {
+// advance sets the dashboard's clock ahead of the real time.
+func (s *site) advance(ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ahead = ahead
 }
 
-// A session that is not used ends after 12 hours; one that is used, after 30 days.
-func TestSessionExpires(t *testing.T) {
+// An unused session expires after 12 hours, a used one after 30 days.
+func TestSessionExpiry(t *testing.T) {
 	s := newSignedIn(t)
-	s.at(controlplane.SessionIdle - time.Minute)
+	s.advance(controlplane.SessionIdle - time.Minute)
 	s.get("/domains").want(http.StatusOK)
-	s.at(2*controlplane.SessionIdle - 2*time.Minute)
+	s.advance(2*controlplane.SessionIdle - 2*time.Minute)
 	s.get("/domains").want(http.StatusOK)
-	s.at(3 * controlplane.SessionIdle)
+	s.advance(3 * controlplane.SessionIdle)
 	s.get("/domains").to("/login")
 
-	s = s.again(developer)
+	s = s.signedInAs(developer)
 	for at := time.Duration(0); at < controlplane.SessionLife; at += controlplane.SessionIdle - time.Minute {
-		s.at(at)
+		s.advance(at)
 		s.get("/domains").want(http.StatusOK)
 	}
-	s.at(controlplane.SessionLife + time.Minute)
+	s.advance(controlplane.SessionLife + time.Minute)
 	s.get("/domains").to("/login")
 }
 
-// Signing out ends the session itself, not only the browser's memory of it.
-func TestSignOutEndsTheSession(t *testing.T) {
+// Signing out ends the session and does not only delete the cookie.
+func TestSignOutEndsSession(t *testing.T) {
 	s := newSignedIn(t)
 	good := s.cookieOf()
 	s.post("/logout", nil).to("/login")
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+good).to("/login")
 	if got := s.actions(s.org.ID, "session"); !slices.Equal(got, []string{controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}) {
-		t.Errorf("the log has %q", got)
+		t.Errorf("audit actions = %q, want session.started and session.ended", got)
 	}
 }
 
-func TestSigningInAgainEndsTheSessionBefore(t *testing.T) {
+func TestSignInReplacesSession(t *testing.T) {
 	s := newSignedIn(t)
 	before := s.cookieOf()
 	s.post("/login", nil).to("/domains")
 	if s.cookieOf() == before {
-		t.Fatal("the same session")
+		t.Fatal("the sign-in did not create a new session")
 	}
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+before).to("/login")
 }
 
-// Who is removed is out at once, here and in no other organization.
+// A removed member is signed out immediately, but not of other organizations.
 func TestRemovalEndsSessions(t *testing.T) {
 	s := newSite(t)
 	other := s.newOrg("Other Ltd")
 	alice := controlplane.GitHubAccount{ID: 2, Login: "alice"}
-	m := s.join(s.org, alice, controlplane.RoleAdmin)
-	here := s.again(alice)
-	s.join(other, alice, controlplane.RoleMember)
-	there := s.again(alice)
+	m := s.addMember(s.org, alice, controlplane.RoleAdmin)
+	here := s.signedInAs(alice)
+	s.addMember(other, alice, controlplane.RoleMember)
+	there := s.signedInAs(alice)
 	there.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
 	here.get("/domains").want(http.StatusOK, "Example Ltd")
 	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
@@ -146,29 +146,29 @@ func TestSwitchOrganization(t *testing.T) {
 	s.add(other, "other.example.com")
 	s.post("/organizations/"+other.ID+"/switch", nil).want(http.StatusNotFound)
 	s.get("/domains").want(http.StatusOK, "Example Ltd")
-	s.join(other, developer, controlplane.RoleMember)
-	s.get("/organizations").want(http.StatusOK, "Example Ltd", "You are here", "Other Ltd", "Switch")
+	s.addMember(other, developer, controlplane.RoleMember)
+	s.get("/organizations").want(http.StatusOK, "Example Ltd", "Current", "Other Ltd", "Switch")
 	s.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
 	s.get("/domains").want(http.StatusOK, "Other Ltd", "other.example.com")
-	// The next sign-in leads to where they were last.
-	s.again(developer).get("/domains").want(http.StatusOK, "Other Ltd")
+	// The next sign-in opens the last organization.
+	s.signedInAs(developer).get("/domains").want(http.StatusOK, "Other Ltd")
 }
 
-// A member sees, and is offered nothing else.
-func TestMemberSeesOnly(t *testing.T) {
+// A member can view pages only and sees no buttons.
+func TestMemberIsReadOnly(t *testing.T) {
 	s := newSite(t)
 	d := s.add(s.org, "example.com")
-	j := s.kill(d)
+	j := s.deadLetter(d)
 	alice := controlplane.GitHubAccount{ID: 2, Login: "alice"}
-	s.join(s.org, alice, controlplane.RoleMember)
-	member := s.again(alice)
+	s.addMember(s.org, alice, controlplane.RoleMember)
+	member := s.signedInAs(alice)
 	member.get("/domains").want(http.StatusOK, "example.com").hasNot("Add domain", `class="add"`)
 	member.get("/domains/"+d.ID).want(http.StatusOK, "example.com").hasNot("/check", "/issue", "/retry")
 	for _, path := range []string{"/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry"} {
 		member.post(path, url.Values{"name": {"example.org"}}).want(http.StatusForbidden, "The role member lacks the scope", "owner or admin")
 	}
 	if n, err := s.store.DomainCount(t.Context(), s.org.ID); err != nil || n != 1 {
-		t.Errorf("there are %d domains: %v", n, err)
+		t.Errorf("DomainCount = %d, %v, want 1", n, err)
 	}
 }
 
@@ -178,12 +178,12 @@ func TestCookieFlags(t *testing.T) {
 	got := a.header.Get("Set-Cookie")
 	for _, flag := range []string{"__Host-dcvaas_session=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=2592000"} {
 		if !strings.Contains(got, flag) {
-			t.Errorf("the cookie %q lacks %s", got, flag)
+			t.Errorf("Set-Cookie = %q, lacks %s", got, flag)
 		}
 	}
 }
 
-func TestConfigThatLacksSomething(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	s := newSite(t)
 	for name, change := range map[string]func(*Config){
 		"no store":     func(c *Config) { c.Store = nil },
@@ -195,7 +195,7 @@ func TestConfigThatLacksSomething(t *testing.T) {
 		c := s.dash.config
 		change(&c)
 		if _, err := New(c); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: New = nil error, want an error", name)
 		}
 	}
 }

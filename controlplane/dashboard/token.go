@@ -16,7 +16,7 @@ const tokensURL = "/settings/tokens"
 
 func tokenURL(id string) string { return tokensURL + "/" + id }
 
-// tokenView is what templates/token.html shows.
+// tokenView is the data for templates/token.html.
 type tokenView struct {
 	ID, URL       string
 	Name          string
@@ -28,7 +28,7 @@ type tokenView struct {
 	Expired       bool
 	Rotated       moment
 	PreviousUntil moment
-	Groups        []scopeGroup // of what it may do
+	Groups        []scopeGroup // of its scopes
 	Domains       []tokenDomain
 	MayChange     bool
 	MayRotate     bool
@@ -36,23 +36,23 @@ type tokenView struct {
 	Overlaps      []choice
 }
 
-// tokenDomain is a domain that a token is restricted to.
+// tokenDomain is a domain that the token can access.
 type tokenDomain struct {
 	Name string
-	URL  string // empty where the domain is no longer there
+	URL  string // empty if the domain was deleted
 }
 
-// renameForm is the form to rename a token, with what was typed and what is wrong with it.
+// renameForm is the form to rename a token, with its input and error.
 type renameForm struct{ Name, Error string }
 
-// overlap is how long an old secret can work on, as a form offers it.
+// overlap is an option for the grace period of the current secret.
 type overlap struct {
 	value, word string
 	lasts       time.Duration
 }
 
 var overlaps = []overlap{
-	{"none", "Not at all", 0},
+	{"none", "None", 0},
 	{"1h", "1 hour", time.Hour},
 	{"24h", "24 hours", 24 * time.Hour},
 	{"7d", "7 days", 7 * 24 * time.Hour},
@@ -66,7 +66,7 @@ func (d *Dashboard) tokenPage(w http.ResponseWriter, v *visit) error {
 	return d.showToken(w, v, http.StatusOK, t, renameForm{Name: t.Name})
 }
 
-// token returns the token that the address names.
+// token returns the token in the URL.
 func (d *Dashboard) token(v *visit) (*controlplane.Token, error) {
 	id := mux.Vars(v.Request)["token"]
 	if !controlplane.IsID(controlplane.PrefixToken, id) {
@@ -118,7 +118,7 @@ func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// rotateToken gives a token a new secret, and shows it this once.
+// rotateToken rotates a token's secret and responds with the only page that shows the new one.
 func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
 	t, err := d.token(v)
 	if err != nil {
@@ -129,13 +129,13 @@ func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
 	}
 	i := slices.IndexFunc(overlaps, func(o overlap) bool { return o.value == v.PostForm.Get("overlap") })
 	if i < 0 {
-		return badForm(fmt.Errorf("no overlap %q", v.PostForm.Get("overlap")))
+		return badForm(fmt.Errorf("unknown overlap %q", v.PostForm.Get("overlap")))
 	}
 	t, secret, err := d.lifecycle.RotateToken(v.Context(), d.actor(v), v.session.Role.Grant(), v.org.ID, t.ID, lifecycle.Rotation{Overlap: overlaps[i].lasts})
 	if err != nil {
 		return err
 	}
-	return d.showTokenSecret(w, v, "The new secret", t, secret)
+	return d.showTokenSecret(w, v, "Secret rotated", t, secret)
 }
 
 func (d *Dashboard) revokeToken(w http.ResponseWriter, v *visit) error {
@@ -151,13 +151,13 @@ func (d *Dashboard) revokeToken(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// expired reports whether a token has expired.
+// expired reports whether a token is expired.
 func (v *visit) expired(t *controlplane.Token) bool {
 	return t.ExpiresAt != nil && !t.ExpiresAt.After(v.now)
 }
 
-// previousUntil returns until when the secret before a token's last rotation works: the zero moment
-// where none does.
+// previousUntil returns the expiry of a token's previous secret, or the zero moment if no previous
+// secret is valid.
 func (v *visit) previousUntil(t *controlplane.Token) moment {
 	if v.expired(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) || !t.PreviousUntil.After(*t.RotatedAt) {
 		return moment{}

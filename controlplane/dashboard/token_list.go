@@ -11,44 +11,44 @@ import (
 const (
 	tokensPerPage = 50
 
-	// domainsNamed is how many of a token's domains its row in the list names.
+	// domainsNamed is the number of domains that a row names.
 	domainsNamed = 3
 
-	// revokeAllText are what is typed to revoke every token.
+	// revokeAllText is the text to type as confirmation for revoking all tokens.
 	revokeAllText = "revoke all"
 )
 
-// tokensView is what templates/token_list.html shows.
+// tokensView is the data for templates/token_list.html.
 type tokensView struct {
 	Rows        []tokenRow
-	First, Next string // addresses of pages; empty where there are none
+	First, Next string // URLs of other pages; may be empty
 	MayChange   bool
 	RevokeAll   revokeAllForm
 }
 
-// tokenRow is one API token in the list.
+// tokenRow is a row in the list.
 type tokenRow struct {
 	Name, URL     string
 	Prefix        string
 	Scopes        []controlplane.Scope
-	ScopesTitle   string   // what they are folded under; empty where they are few
-	Domains       []string // the first of those it may touch
-	More          int      // of them
+	ScopesTitle   string   // title of the collapsed scopes; empty for few scopes
+	Domains       []string // the first domains that it can access
+	More          int      // number of further domains
 	Created       moment
 	Creator       string
 	Used          moment
 	Expires       moment
 	Expired       bool
-	PreviousUntil moment // until when the secret before the last rotation works
+	PreviousUntil moment // expiry of the previous secret
 }
 
-// revokeAllForm is the form to revoke every token, with what is wrong with it.
+// revokeAllForm is the form to revoke all tokens, with its error.
 type revokeAllForm struct {
-	Confirm string // to type
+	Confirm string // text to type as confirmation
 	Error   string
 }
 
-// tokenList is the list of tokens. A cursor is good for one organization's.
+// tokenList is the list of tokens. A cursor is valid for one organization only.
 type tokenList struct {
 	Tokens string // the organization
 }
@@ -57,7 +57,7 @@ func (d *Dashboard) tokensPage(w http.ResponseWriter, v *visit) error {
 	return d.showTokens(w, v, http.StatusOK, "")
 }
 
-// showTokens answers with the list, and with what is wrong with the form to revoke them all.
+// showTokens responds with the list. wrong is the error of the form to revoke all tokens.
 func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wrong string) error {
 	l := tokenList{v.org.ID}
 	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
@@ -95,7 +95,7 @@ func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {
 	return row
 }
 
-// idsInRows returns the ids of what rows of the list name.
+// idsInRows returns the IDs of the objects that rows name.
 func idsInRows(tokens []controlplane.Token) []string {
 	var ids []string
 	for _, t := range tokens {
@@ -104,13 +104,13 @@ func idsInRows(tokens []controlplane.Token) []string {
 	return ids
 }
 
-// revokeTokens revokes every token of the organization, once that was typed.
+// revokeTokens revokes all tokens of the organization after a typed confirmation.
 func (d *Dashboard) revokeTokens(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), revokeAllText) {
-		return d.showTokens(w, v, http.StatusUnprocessableEntity, "Nothing was revoked: type “"+revokeAllText+"” to confirm.")
+		return d.showTokens(w, v, http.StatusUnprocessableEntity, "The text does not match. Nothing was revoked. Type “"+revokeAllText+"” to confirm.")
 	}
 	if _, err := d.lifecycle.RevokeTokens(v.Context(), d.actor(v), v.org.ID, ""); err != nil {
 		return err

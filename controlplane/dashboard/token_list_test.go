@@ -14,13 +14,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// Two more people.
+// Two more accounts.
 var (
 	anAdmin = controlplane.GitHubAccount{ID: 21, Login: "an-admin"}
 	aMember = controlplane.GitHubAccount{ID: 22, Login: "a-member"}
 )
 
-// token makes an API token.
+// token creates an API token.
 func (s *site) token(org *controlplane.Organization, in lifecycle.NewToken) (t *controlplane.Token, secret string) {
 	s.t.Helper()
 	if in.Scopes == nil {
@@ -31,8 +31,8 @@ func (s *site) token(org *controlplane.Organization, in lifecycle.NewToken) (t *
 	return t, secret
 }
 
-// works reports whether a token's secret is one of the organization's now.
-func (s *site) works(secret string) bool {
+// tokenWorks reports whether a token's secret is valid now.
+func (s *site) tokenWorks(secret string) bool {
 	s.t.Helper()
 	t, err := s.store.TokenByHash(s.t.Context(), controlplane.HashSecret(secret))
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -42,37 +42,37 @@ func (s *site) works(secret string) bool {
 	return t.SecretUntil == nil || t.SecretUntil.After(time.Now())
 }
 
-var secretOnPage = regexp.MustCompile(`dcv_[0-9A-Za-z]{36}`)
+var tokenSecretPattern = regexp.MustCompile(`dcv_[0-9A-Za-z]{36}`)
 
-// secretOf returns the secret that a page shows, and fails where it is not told to keep it.
-func (a answer) secretOf() string {
+// secretOf returns the secret on a page. It fails if the page can be cached.
+func (a response) secretOf() string {
 	a.t.Helper()
-	secret := secretOnPage.FindString(a.want(http.StatusOK, "It is shown this once").body)
+	secret := tokenSecretPattern.FindString(a.want(http.StatusOK, "The secret is shown only once").body)
 	if secret == "" {
-		a.t.Fatalf("there is no secret on the page:\n%s", a.text)
+		a.t.Fatalf("the page shows no secret:\n%s", a.text)
 	}
 	if got := a.header.Get("Cache-Control"); got != "no-store" {
-		a.t.Errorf("Cache-Control is %q", got)
+		a.t.Errorf("Cache-Control = %q, want no-store", got)
 	}
 	return secret
 }
 
-func TestNoTokensYet(t *testing.T) {
+func TestNoTokens(t *testing.T) {
 	s := newSignedIn(t)
-	s.join(s.org, aMember, controlplane.RoleMember)
+	s.addMember(s.org, aMember, controlplane.RoleMember)
 	s.get("/settings/tokens").want(http.StatusOK, "No tokens yet", "DCVAAS_API_TOKEN").has(`href="/settings/tokens/new"`, `href="/settings/tokens" aria-current="true"`).hasNot("<table", "revoke-all")
-	s.again(aMember).get("/settings/tokens").want(http.StatusOK, "An admin or owner of the organization creates them").hasNot("/settings/tokens/new")
+	s.signedInAs(aMember).get("/settings/tokens").want(http.StatusOK, "An admin or owner can create one").hasNot("/settings/tokens/new")
 }
 
 func TestCreateToken(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
-	s.get("/settings/tokens/new").want(http.StatusOK, "One name on each line").has(`<label for="name">`, `value="certificates:key"`, `<option value="90d" selected>`)
+	s.get("/settings/tokens/new").want(http.StatusOK, "Enter one domain per line").has(`<label for="name">`, `value="certificates:key"`, `<option value="90d" selected>`)
 	a := s.post("/settings/tokens", url.Values{"name": {" deploy "}, "scope": {"domains:read", "jobs:read"}, "end": {"30d"}, "domains": {"\r\nExample.com\r\n"}})
 	secret := a.secretOf()
-	a.has(`data-copy="`+secret+`"`, `class="quiet copy"`).want(http.StatusOK, "deploy", "The token ends in 29 days")
+	a.has(`data-copy="`+secret+`"`, `class="quiet copy"`).want(http.StatusOK, "deploy", "The token expires in 29 days")
 	if n := strings.Count(a.body, secret); n != 2 {
-		t.Errorf("the secret is on the page %d times", n)
+		t.Errorf("the secret is on the page %d times, want 2", n)
 	}
 	found, err := s.store.TokenByHash(t.Context(), controlplane.HashSecret(secret))
 	s.must(err)
@@ -80,40 +80,40 @@ func TestCreateToken(t *testing.T) {
 	s.must(err)
 	if token.Name != "deploy" || !slices.Equal(token.Scopes, []controlplane.Scope{"domains:read", "jobs:read"}) || !slices.Equal(token.DomainIDs, []string{d.ID}) ||
 		token.CreatedBy != s.sessionOf(s).User.ID || token.ExpiresAt == nil {
-		t.Errorf("%+v", token)
+		t.Errorf("token = %+v, want deploy with two scopes, one domain, and an expiry", token)
 	}
 	if got := s.actions(s.org.ID, "token"); !slices.Equal(got, []string{controlplane.ActionTokenCreated}) {
-		t.Errorf("the log says %v", got)
+		t.Errorf("audit actions = %v, want one token.created", got)
 	}
 	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
 		s.get(path).want(http.StatusOK, "deploy", token.Prefix+"…", "domains:read", "example.com", "by developer", "Never").hasNot(secret)
 	}
-	secret = s.post("/settings/tokens", url.Values{"name": {"for ever"}, "scope": {"domains:read"}, "end": {"never"}}).want(http.StatusOK, "does not end by itself").secretOf()
+	secret = s.post("/settings/tokens", url.Values{"name": {"no expiry"}, "scope": {"domains:read"}, "end": {"never"}}).want(http.StatusOK, "The token never expires").secretOf()
 	if found, err := s.store.TokenByHash(t.Context(), controlplane.HashSecret(secret)); err != nil || found.ExpiresAt != nil || len(found.DomainIDs) != 0 {
-		t.Errorf("%+v, %v", found, err)
+		t.Errorf("TokenByHash = %+v, %v, want no expiry and no domains", found, err)
 	}
 }
 
-func TestCreateWrongToken(t *testing.T) {
+func TestCreateInvalidToken(t *testing.T) {
 	s := newSignedIn(t)
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
-	s.join(s.org, anAdmin, controlplane.RoleAdmin)
+	s.addMember(s.org, anAdmin, controlplane.RoleAdmin)
 	good := url.Values{"name": {"deploy"}, "scope": {"domains:read"}, "end": {"30d"}, "domains": {""}}
 	for what, c := range map[string]struct {
 		field, value string
 		says, focus  string
 	}{
-		"no name":             {"name", " ", "A token's name has 1 to 200 characters.", `name="name"`},
-		"a long name":         {"name", strings.Repeat("x", 201), "A token's name has 1 to 200 characters.", `name="name"`},
-		"an unstorable name":  {"name", "a\x00b", "cannot be stored", `name="name"`},
-		"no scope":            {"scope", "", "scope", `id="scopes-error"`},
-		"an unknown scope":    {"scope", "world:write", "There is no scope", `id="scopes-error"`},
-		"no end":              {"end", "", "Choose when the token ends", `name="end"`},
-		"an unknown end":      {"end", "1000y", "Choose when the token ends", `name="end"`},
-		"an unknown domain":   {"domains", "nowhere.example.com", "no domain “nowhere.example.com”", `name="domains"`},
-		"another's domain":    {"domains", "foreign.example.com", "no domain “foreign.example.com”", `name="domains"`},
-		"no name of a domain": {"domains", "\"><script>alert(1)</script>\n\x00", "<script>alert(1)</script>", `name="domains"`},
-		"too many domains":    {"domains", strings.Repeat("example.com\n", 501), "501 domains", `name="domains"`},
+		"no name":                          {"name", " ", "A token's name has 1 to 200 characters.", `name="name"`},
+		"a long name":                      {"name", strings.Repeat("x", 201), "A token's name has 1 to 200 characters.", `name="name"`},
+		"an unstorable name":               {"name", "a\x00b", "cannot be stored", `name="name"`},
+		"no scope":                         {"scope", "", "scope", `id="scopes-error"`},
+		"an unknown scope":                 {"scope", "world:write", "There is no scope", `id="scopes-error"`},
+		"no expiry":                        {"end", "", "Choose an expiry", `name="end"`},
+		"an unknown expiry":                {"end", "1000y", "Choose an expiry", `name="end"`},
+		"an unknown domain":                {"domains", "nowhere.example.com", "Not found in this organization: “nowhere.example.com”", `name="domains"`},
+		"a domain of another organization": {"domains", "foreign.example.com", "Not found in this organization: “foreign.example.com”", `name="domains"`},
+		"an invalid name":                  {"domains", "\"><script>alert(1)</script>\n\x00", "<script>alert(1)</script>", `name="domains"`},
+		"too many domains":                 {"domains", strings.Repeat("example.com\n", 501), "Enter at most 500 domains; the list has 501.", `name="domains"`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			form := url.Values{}
@@ -123,7 +123,7 @@ func TestCreateWrongToken(t *testing.T) {
 			form[c.field] = []string{c.value}
 			a := s.post("/settings/tokens", form).want(http.StatusUnprocessableEntity, c.says)
 			if !regexp.MustCompile(`<[a-z]+[^>]*` + regexp.QuoteMeta(c.focus) + `[^>]*autofocus`).MatchString(a.body) {
-				t.Errorf("the focus is not on %s", c.focus)
+				t.Errorf("the focus is not on the element with %s", c.focus)
 			}
 			a.hasNot("<script>alert").has(`role="alert"`)
 			if c.field != "name" {
@@ -134,13 +134,13 @@ func TestCreateWrongToken(t *testing.T) {
 			}
 		})
 	}
-	// What one has not oneself cannot be handed out.
-	as := s.again(anAdmin)
+	// A user cannot give a token scopes that they lack.
+	as := s.signedInAs(anAdmin)
 	as.get("/settings/tokens/new").want(http.StatusOK).has(`value="tokens:write"`).hasNot(`value="members:write"`, `value="organization:write"`)
 	good.Set("scope", "members:write")
 	as.post("/settings/tokens", good).want(http.StatusUnprocessableEntity, "does not have the scope members:write")
 	if tokens, _, err := s.store.ListTokens(t.Context(), s.org.ID, "", nil, 10); err != nil || len(tokens) != 0 {
-		t.Errorf("%v, %v", tokens, err)
+		t.Errorf("ListTokens = %v, %v, want none", tokens, err)
 	}
 }
 
@@ -149,41 +149,41 @@ func TestRenameToken(t *testing.T) {
 	token, _ := s.token(s.org, lifecycle.NewToken{Name: "old"})
 	s.post(tokenURL(token.ID)+"/rename", url.Values{"name": {" "}}).want(http.StatusUnprocessableEntity, "1 to 200 characters", "old").has(`aria-describedby="name-error"`, `value=" "`)
 	s.post(tokenURL(token.ID)+"/rename", url.Values{"name": {"<b>new</b>"}}).to(tokenURL(token.ID))
-	s.get(tokenURL(token.ID)).want(http.StatusOK, "The token has its new name", "<b>new</b>").hasNot("<b>new")
+	s.get(tokenURL(token.ID)).want(http.StatusOK, "Token renamed", "<b>new</b>").hasNot("<b>new")
 }
 
 func TestRotateToken(t *testing.T) {
 	s := newSignedIn(t)
 	token, first := s.token(s.org, lifecycle.NewToken{Name: "ci"})
 	path := tokenURL(token.ID)
-	s.get(path).want(http.StatusOK).has(`<option value="24h" selected>`).hasNot("Old secret")
-	a := s.post(path+"/rotate", url.Values{"overlap": {"7d"}}).want(http.StatusOK, "The new secret", "The old secret works on, and ends in")
+	s.get(path).want(http.StatusOK).has(`<option value="24h" selected>`).hasNot("Previous secret")
+	a := s.post(path+"/rotate", url.Values{"overlap": {"7d"}}).want(http.StatusOK, "Secret rotated", "The previous secret remains valid and expires in")
 	second := a.secretOf()
-	if second == first || !s.works(first) || !s.works(second) {
-		t.Errorf("the first works: %v, the second: %v", s.works(first), s.works(second))
+	if second == first || !s.tokenWorks(first) || !s.tokenWorks(second) {
+		t.Errorf("first secret works: %v, second: %v; want two different secrets that both work", s.tokenWorks(first), s.tokenWorks(second))
 	}
-	s.get(path).want(http.StatusOK, "Old secret", "The one before it stops at once").hasNot(second)
-	s.get("/settings/tokens").want(http.StatusOK, "Old secret ends in").hasNot(second)
-	third := s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK, "The old secret works no more").secretOf()
-	if s.works(first) || s.works(second) || !s.works(third) {
-		t.Error("an old secret works on")
+	s.get(path).want(http.StatusOK, "Previous secret", "The previous secret stops working immediately").hasNot(second)
+	s.get("/settings/tokens").want(http.StatusOK, "Previous secret expires in").hasNot(second)
+	third := s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK, "The previous secret no longer works").secretOf()
+	if s.tokenWorks(first) || s.tokenWorks(second) || !s.tokenWorks(third) {
+		t.Error("a previous secret works after the rotation without a grace period")
 	}
-	s.get("/settings/tokens").hasNot("Old secret")
+	s.get("/settings/tokens").hasNot("Previous secret")
 	for _, overlap := range []string{"", "3600", "8d"} {
 		s.post(path+"/rotate", url.Values{"overlap": {overlap}}).want(http.StatusBadRequest)
 	}
-	if !s.works(third) {
-		t.Error("what was refused has changed the secret")
+	if !s.tokenWorks(third) {
+		t.Error("a rejected rotation changed the secret")
 	}
 }
 
-func TestRotateTokenThatHasEnded(t *testing.T) {
+func TestRotateExpiredToken(t *testing.T) {
 	s := newSignedIn(t)
 	soon := time.Now().Add(time.Hour)
 	token, _ := s.token(s.org, lifecycle.NewToken{Name: "ci", ExpiresAt: &soon})
-	s.at(2 * time.Hour)
-	s.get(tokenURL(token.ID)).want(http.StatusOK, "Create a new one in its place", "Ended").hasNot("/rotate")
-	s.get("/settings/tokens").want(http.StatusOK, "Ended")
+	s.advance(2 * time.Hour)
+	s.get(tokenURL(token.ID)).want(http.StatusOK, "Create a new token instead", "Expired").hasNot("/rotate")
+	s.get("/settings/tokens").want(http.StatusOK, "Expired")
 }
 
 func TestRevokeTokens(t *testing.T) {
@@ -193,30 +193,29 @@ func TestRevokeTokens(t *testing.T) {
 	_, foreign := s.token(s.newOrg("Other Ltd"), lifecycle.NewToken{Name: "theirs"})
 	s.get(tokenURL(token.ID)).want(http.StatusOK, "This cannot be undone")
 	s.post(tokenURL(token.ID)+"/revoke", nil).to("/settings/tokens")
-	s.get("/settings/tokens").want(http.StatusOK, "The token is revoked", "deploy").hasNot(token.ID)
+	s.get("/settings/tokens").want(http.StatusOK, "Token revoked", "deploy").hasNot(token.ID)
 	s.get(tokenURL(token.ID)).want(http.StatusNotFound)
-	if s.works(secret) || !s.works(other) {
-		t.Error("the wrong one is revoked")
+	if s.tokenWorks(secret) || !s.tokenWorks(other) {
+		t.Error("the wrong token was revoked")
 	}
 	s.post("/settings/tokens/revoke-all", url.Values{"confirm": {"yes"}}).want(http.StatusUnprocessableEntity, "Nothing was revoked").has(`aria-invalid="true"`, " open>")
-	if !s.works(other) {
-		t.Error("it was revoked unasked")
+	if !s.tokenWorks(other) {
+		t.Error("the token was revoked without confirmation")
 	}
 	s.post("/settings/tokens/revoke-all", url.Values{"confirm": {" Revoke All "}}).to("/settings/tokens")
-	s.get("/settings/tokens").want(http.StatusOK, "All tokens are revoked", "No tokens yet")
-	if s.works(other) || !s.works(foreign) {
-		t.Error("not those of the organization, and those alone, are revoked")
+	s.get("/settings/tokens").want(http.StatusOK, "All tokens revoked", "No tokens yet")
+	if s.tokenWorks(other) || !s.tokenWorks(foreign) {
+		t.Error("want exactly the organization's tokens revoked")
 	}
 }
 
-// A member sees tokens, and no button that is refused; an admin takes over none that may do
-// more than they may.
+// A member sees tokens without buttons. An admin cannot rotate a token that exceeds their role.
 func TestTokensByRole(t *testing.T) {
 	s := newSignedIn(t)
-	s.join(s.org, anAdmin, controlplane.RoleAdmin)
-	s.join(s.org, aMember, controlplane.RoleMember)
+	s.addMember(s.org, anAdmin, controlplane.RoleAdmin)
+	s.addMember(s.org, aMember, controlplane.RoleMember)
 	token, secret := s.token(s.org, lifecycle.NewToken{Name: "ci", Scopes: controlplane.Scopes()})
-	as := s.again(aMember)
+	as := s.signedInAs(aMember)
 	as.get("/settings/tokens").want(http.StatusOK, "ci", "All scopes").hasNot("/settings/tokens/new", "revoke-all", "<button class=\"danger\"")
 	as.get(tokenURL(token.ID)).want(http.StatusOK, "ci", "by Operator").hasNot(`method="post" action="/settings`)
 	as.get("/settings/tokens/new").want(http.StatusForbidden)
@@ -229,15 +228,15 @@ func TestTokensByRole(t *testing.T) {
 	} {
 		as.post(path, form).want(http.StatusForbidden, "The role member lacks the scope tokens:write")
 	}
-	as = s.again(anAdmin)
-	as.get(tokenURL(token.ID)).want(http.StatusOK, "It may do more than your role").hasNot("/rotate")
+	as = s.signedInAs(anAdmin)
+	as.get(tokenURL(token.ID)).want(http.StatusOK, "The token exceeds your role").hasNot("/rotate")
 	as.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusForbidden, "may do more than the caller")
-	if now, err := s.store.Token(t.Context(), s.org.ID, token.ID); err != nil || now.Name != "ci" || !s.works(secret) {
-		t.Errorf("%+v, %v", now, err)
+	if now, err := s.store.Token(t.Context(), s.org.ID, token.ID); err != nil || now.Name != "ci" || !s.tokenWorks(secret) {
+		t.Errorf("Token = %+v, %v, want it unchanged", now, err)
 	}
 }
 
-func TestTokensOfAnotherOrganization(t *testing.T) {
+func TestTokensOfOtherOrganization(t *testing.T) {
 	s := newSignedIn(t)
 	token, secret := s.token(s.newOrg("Other Ltd"), lifecycle.NewToken{Name: "theirs"})
 	s.get("/settings/tokens").want(http.StatusOK).hasNot("theirs")
@@ -247,16 +246,16 @@ func TestTokensOfAnotherOrganization(t *testing.T) {
 		s.post(tokenURL(id)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusNotFound)
 		s.post(tokenURL(id)+"/revoke", nil).want(http.StatusNotFound)
 	}
-	if !s.works(secret) {
-		t.Error("it works no more")
+	if !s.tokenWorks(secret) {
+		t.Error("the token no longer works")
 	}
-	out := s.browser()
+	out := s.newVisitor()
 	out.get("/settings/tokens").to(signInTo("/settings/tokens"))
 	out.get(tokenURL(token.ID)).to(signInTo(tokenURL(token.ID)))
 	out.post("/settings/tokens", nil).to("/login")
 }
 
-func TestTokensOfHostileNames(t *testing.T) {
+func TestHostileTokenName(t *testing.T) {
 	s := newSignedIn(t)
 	token, _ := s.token(s.org, lifecycle.NewToken{Name: `"><script>alert(1)</script>`, Scopes: controlplane.Scopes()[:3]})
 	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
@@ -267,7 +266,7 @@ func TestTokensOfHostileNames(t *testing.T) {
 	a.hasNot("<script>alert")
 }
 
-func TestPagesOfTokens(t *testing.T) {
+func TestTokenListPages(t *testing.T) {
 	s := newSignedIn(t)
 	for i := range tokensPerPage + 2 {
 		s.token(s.org, lifecycle.NewToken{Name: fmt.Sprintf("t%03d", i)})
@@ -277,19 +276,19 @@ func TestPagesOfTokens(t *testing.T) {
 	s.get(link).want(http.StatusOK, "t001", "t000", "First page").hasNot("t002", "Next page")
 	s.get("/settings/tokens?cursor=abc").want(http.StatusBadRequest)
 	other := s.newOrg("Other Ltd")
-	s.join(other, developer, controlplane.RoleOwner)
+	s.addMember(other, developer, controlplane.RoleOwner)
 	s.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
 	s.get(link).want(http.StatusBadRequest)
 }
 
-func TestEveryScopeHasWords(t *testing.T) {
+func TestScopeDescriptions(t *testing.T) {
 	t.Parallel()
 	for _, s := range controlplane.Scopes() {
 		if scopeDescriptions[s] == "" {
-			t.Errorf("%s has no words", s)
+			t.Errorf("scope %s has no description", s)
 		}
 	}
 	if len(scopeDescriptions) != len(controlplane.Scopes()) {
-		t.Error("there are words for what is no scope")
+		t.Error("scopeDescriptions has an unknown scope")
 	}
 }

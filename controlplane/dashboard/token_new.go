@@ -11,27 +11,27 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// tokenForm is the form to create a token, with what was typed and what is wrong with it.
+// tokenForm is the form to create a token, with its input and errors.
 type tokenForm struct {
 	Name     string
 	Groups   []scopeGroup
 	Expiries []choice
-	Domains  string // their names, one on each line
+	Domains  string // names, one per line
 
 	NameError, ScopesError, ExpiryError, DomainsError string
-	Focus                                             string // the first field that is wrong
+	Focus                                             string // the first field with an error
 }
 
-// tokenExpiry is when a token can end, as a form offers it.
+// tokenExpiry is an option for the expiry of a token.
 type tokenExpiry struct {
 	value, word string
-	days        int // 0: never
+	days        int // 0 means no expiry
 }
 
 var tokenExpiries = []tokenExpiry{
 	{"30d", "In 30 days", 30},
 	{"90d", "In 90 days", 90},
-	{"1y", "In a year", 365},
+	{"1y", "In 1 year", 365},
 	{"never", "Never", 0},
 }
 
@@ -39,7 +39,7 @@ func (d *Dashboard) newTokenPage(w http.ResponseWriter, v *visit) error {
 	return d.showTokenForm(w, v, http.StatusOK, &tokenForm{Focus: "name"}, nil, "90d")
 }
 
-// showTokenForm answers with the form, in which some scopes and an end are chosen.
+// showTokenForm responds with the form. The scopes and the expiry are selected.
 func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, form *tokenForm, scopes []controlplane.Scope, end string) error {
 	form.Groups = scopeGroups(v.session.Role.Grant().Scopes, scopes)
 	for _, e := range tokenExpiries {
@@ -48,7 +48,7 @@ func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, f
 	return d.render(w, v, status, "token_new", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
 }
 
-// createToken creates a token, and shows its secret this once.
+// createToken creates a token and responds with the only page that shows its secret.
 func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -67,9 +67,9 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	named := lines(form.Domains)
 	switch {
 	case end < 0:
-		form.ExpiryError = "Choose when the token ends."
+		form.ExpiryError = "Choose an expiry."
 	case len(named) > controlplane.MaxTokenDomains:
-		form.DomainsError = fmt.Sprintf("These are %d domains; a token can be restricted to %d.", len(named), controlplane.MaxTokenDomains)
+		form.DomainsError = fmt.Sprintf("Enter at most %[2]d domains; the list has %[1]d.", len(named), controlplane.MaxTokenDomains)
 	default:
 		var err error
 		if in.DomainIDs, err = d.domainIDs(v, named); err != nil {
@@ -89,12 +89,12 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	return d.showTokenForm(w, v, http.StatusUnprocessableEntity, form, in.Scopes, f.Get("end"))
 }
 
-// domainIDs returns the ids of the domains that are named. In the place of what names
-// none is "", which lifecycle refuses.
+// domainIDs returns the IDs of the named domains. The ID of an unknown domain is "", which
+// lifecycle rejects.
 func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
 	names := make([]string, len(named))
 	for i, line := range named {
-		names[i], _ = controlplane.ParseName("/name", line) // "" if it is not a name
+		names[i], _ = controlplane.ParseName("/name", line) // "" if invalid
 	}
 	known, err := d.store.DomainIDs(v.Context(), v.org.ID, names)
 	if err != nil {
@@ -107,7 +107,7 @@ func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
 	return ids, nil
 }
 
-// setErrors puts what is wrong to the fields that it is wrong with.
+// setErrors assigns the errors to their fields.
 func (f *tokenForm) setErrors(e *controlplane.Error, named []string) {
 	var missing []string
 	for _, field := range e.Fields {
@@ -126,7 +126,7 @@ func (f *tokenForm) setErrors(e *controlplane.Error, named []string) {
 		}
 	}
 	if missing != nil {
-		f.DomainsError = "This organization has no domain " + strings.Join(missing, ", ") + "."
+		f.DomainsError = "Not found in this organization: " + strings.Join(missing, ", ") + "."
 	}
 	if len(e.Fields) == 0 {
 		f.NameError = e.Message
@@ -146,7 +146,7 @@ func (f *tokenForm) setFocus() {
 	}
 }
 
-// inputError returns the error where it is about what was typed.
+// inputError returns err if it is about invalid input, or nil.
 func inputError(err error) *controlplane.Error {
 	if err == nil {
 		return nil
@@ -157,7 +157,7 @@ func inputError(err error) *controlplane.Error {
 	return nil
 }
 
-// lines returns the lines of a text that have something on them.
+// lines returns the lines of a text that are not blank, trimmed.
 func lines(text string) []string {
 	var out []string
 	for line := range strings.Lines(text) {

@@ -8,42 +8,42 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// scopesShown is how many scopes a row shows unfolded.
+// scopesShown is the number of scopes that a row shows without collapsing them.
 const scopesShown = 2
 
-// scopeDescriptions say what each scope lets a token do.
+// scopeDescriptions states what each scope permits.
 var scopeDescriptions = map[controlplane.Scope]string{
-	controlplane.ScopeDomainsRead:        "See domains, their checks and timelines",
-	controlplane.ScopeDomainsWrite:       "Add, change and delete domains; check, issue and renew",
-	controlplane.ScopeCertificatesRead:   "See and download certificates, without their keys",
+	controlplane.ScopeDomainsRead:        "View domains, their checks, and timelines",
+	controlplane.ScopeDomainsWrite:       "Add, change, and delete domains; check, issue, and renew",
+	controlplane.ScopeCertificatesRead:   "View and download certificates without private keys",
 	controlplane.ScopeCertificatesKey:    "Download private keys",
 	controlplane.ScopeCertificatesRevoke: "Revoke certificates",
-	controlplane.ScopeJobsRead:           "See jobs and their errors",
-	controlplane.ScopeJobsWrite:          "Retry jobs that failed",
-	controlplane.ScopeTokensRead:         "See tokens, without their secrets",
-	controlplane.ScopeTokensWrite:        "Create, rename, rotate and revoke tokens",
-	controlplane.ScopeAuditRead:          "Read and export the audit log",
-	controlplane.ScopeOrganizationRead:   "See the organization, its plan and its use",
+	controlplane.ScopeJobsRead:           "View jobs and their errors",
+	controlplane.ScopeJobsWrite:          "Retry failed jobs",
+	controlplane.ScopeTokensRead:         "View tokens without their secrets",
+	controlplane.ScopeTokensWrite:        "Create, rename, rotate, and revoke tokens",
+	controlplane.ScopeAuditRead:          "View and export the audit log",
+	controlplane.ScopeOrganizationRead:   "View the organization, its plan, and its usage",
 	controlplane.ScopeOrganizationWrite:  "Rename and delete the organization",
-	controlplane.ScopeMembersRead:        "See members and invitations",
-	controlplane.ScopeMembersWrite:       "Invite and remove members, change their roles, hand over ownership",
-	controlplane.ScopeWebhooksRead:       "See webhooks and their deliveries",
-	controlplane.ScopeWebhooksWrite:      "Create, change and delete webhooks; send events again",
+	controlplane.ScopeMembersRead:        "View members and invitations",
+	controlplane.ScopeMembersWrite:       "Invite and remove members, change roles, and transfer ownership",
+	controlplane.ScopeWebhooksRead:       "View webhooks and their deliveries",
+	controlplane.ScopeWebhooksWrite:      "Create, change, and delete webhooks; redeliver events",
 }
 
-// scopeGroup are the scopes for one kind of object.
+// scopeGroup has the scopes for one kind of object.
 type scopeGroup struct {
 	Label  string
 	Scopes []scopeView
 }
 
-// scopeView is a scope, and whether it is chosen.
+// scopeView is a scope with its description.
 type scopeView struct {
 	Scope, Description string
 	Chosen             bool
 }
 
-// scopeGroups returns the scopes by their kind of object, those of chosen marked.
+// scopeGroups groups scopes by kind of object and marks the chosen ones.
 func scopeGroups(all, chosen []controlplane.Scope) []scopeGroup {
 	var groups []scopeGroup
 	for _, s := range all {
@@ -58,7 +58,7 @@ func scopeGroups(all, chosen []controlplane.Scope) []scopeGroup {
 	return groups
 }
 
-// scopesTitle returns what a token's scopes are folded under: nothing where they are few.
+// scopesTitle returns the title of a token's collapsed scopes, or "" for few scopes.
 func scopesTitle(scopes []controlplane.Scope) string {
 	switch n := len(scopes); {
 	case n == len(controlplane.Scopes()):

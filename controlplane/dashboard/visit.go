@@ -20,19 +20,18 @@ const maxForm = 64 << 10
 type visit struct {
 	*http.Request
 	id      string // Request-Id
-	nonce   string // of the page's scripts
+	nonce   string // of the page's scripts in the CSP
 	now     time.Time
-	session *controlplane.Session      // nil where nobody is signed in
-	org     *controlplane.Organization // the session's
+	session *controlplane.Session      // nil if not signed in
+	org     *controlplane.Organization // of the session
 }
 
 type visitKey struct{}
 
-// handler answers a visit, or returns an error that becomes a page (errors.go).
+// handler responds to a visit, or returns an error that showError turns into a page.
 type handler func(w http.ResponseWriter, v *visit) error
 
-// ServeHTTP answers every path of the dashboard. What panics becomes the page for errors of
-// ours.
+// ServeHTTP serves all paths of the dashboard. A panic becomes the page for internal errors.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{id: requestID(r), nonce: rand.Text(), now: d.now().UTC()}
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
@@ -51,11 +50,11 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.handler.ServeHTTP(w, v.Request)
 }
 
-// page makes a handler of net/http. The request it is given must have come by ServeHTTP.
+// page returns an http.HandlerFunc for h. Requests must come through ServeHTTP.
 func (d *Dashboard) page(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := r.Context().Value(visitKey{}).(*visit)
-		v.Request = r // with mux's variables
+		v.Request = r // has the variables of mux
 		var err error
 		if v.session, err = d.readSession(w, v); err == nil && v.session != nil {
 			v.org, err = d.store.Organization(r.Context(), v.session.OrgID)
@@ -69,8 +68,8 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 	}
 }
 
-// signedIn is page for those who are signed in; others are sent to the login page, and from
-// there back here.
+// signedIn is page for signed-in users. Others are redirected to the login page, which redirects
+// back after the sign-in.
 func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 	return d.page(func(w http.ResponseWriter, v *visit) error {
 		if v.session == nil {
@@ -80,7 +79,7 @@ func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
 	})
 }
 
-// allowed is signedIn for those whose role has the scope.
+// allowed is signedIn for users whose role has the scope.
 func (d *Dashboard) allowed(s controlplane.Scope, h handler) http.HandlerFunc {
 	return d.signedIn(func(w http.ResponseWriter, v *visit) error {
 		if !v.may(s) {
@@ -93,14 +92,14 @@ func (d *Dashboard) allowed(s controlplane.Scope, h handler) http.HandlerFunc {
 // may reports whether the signed-in user has the scope.
 func (v *visit) may(s controlplane.Scope) bool { return v.grant().Allows(s) }
 
-// grant returns what the signed-in user may do.
+// grant returns the permissions of the signed-in user.
 func (v *visit) grant() *controlplane.Grant { return v.session.Role.Grant() }
 
 func redirectToLogin(w http.ResponseWriter, v *visit) error {
 	to := "/login"
 	switch {
 	case strings.HasSuffix(v.URL.Path, "/events"):
-		// A script asks: a page would be no answer to it.
+		// The request is from a script, which cannot use a redirect to a page.
 		w.WriteHeader(http.StatusUnauthorized)
 		return nil
 	case v.Method == http.MethodGet && v.URL.Path != "/domains":
@@ -110,15 +109,15 @@ func redirectToLogin(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// signInTo returns the address of the sign-in that leads to a page of ours.
+// signInTo returns the URL of the login page that redirects to next.
 func signInTo(next string) string { return "/login?" + url.Values{"next": {next}}.Encode() }
 
-// actor returns who does what this visit asks for.
+// actor returns the actor of this visit.
 func (d *Dashboard) actor(v *visit) controlplane.Actor {
 	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User.ID, IP: d.clientIP(v.Request), RequestID: v.id}
 }
 
-// loggedPath returns a request's path as it may be logged: an invitation's holds its secret.
+// loggedPath returns a request's path for logs, without the secret of an invitation.
 func loggedPath(r *http.Request) string {
 	if strings.HasPrefix(r.URL.Path, controlplane.InvitationPath("")) {
 		return controlplane.InvitationPath("…")
@@ -126,7 +125,7 @@ func loggedPath(r *http.Request) string {
 	return r.URL.Path
 }
 
-// clientIP returns the client's address, for limits and the audit log.
+// clientIP returns the client's IP address, for limits and the audit log.
 func (d *Dashboard) clientIP(r *http.Request) string { return edge.ClientIP(r, d.config.TrustedProxy) }
 
 // requestID returns the caller's Request-Id where it is fit to be logged and shown, or a new

@@ -10,20 +10,20 @@ import (
 	"testing"
 )
 
-// brokenWriter is the connection of a visitor who goes while a page is sent: net/http cancels
-// the request's context when a write fails.
+// brokenWriter is the connection of a client that disconnects during a response: net/http cancels
+// the request's context if a write fails.
 type brokenWriter struct {
 	http.ResponseWriter
-	gone context.CancelFunc
+	cancel context.CancelFunc
 }
 
 func (w *brokenWriter) Write([]byte) (int, error) {
-	w.gone()
+	w.cancel()
 	return 0, syscall.EPIPE
 }
 
-// A visitor who goes is not an error of ours: the log does not say so, nor does the status.
-func TestVisitorWhoGoes(t *testing.T) {
+// A client that disconnects is not an internal error in the log or in the status.
+func TestClientDisconnects(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	home, err := url.Parse(s.server.URL)
@@ -38,18 +38,18 @@ func TestVisitorWhoGoes(t *testing.T) {
 			rec := httptest.NewRecorder()
 			var out http.ResponseWriter = rec
 			if within {
-				out = &brokenWriter{ResponseWriter: rec, gone: cancel}
+				out = &brokenWriter{ResponseWriter: rec, cancel: cancel}
 			} else {
 				cancel()
 			}
 			s.dash.ServeHTTP(out, r)
 			if !within && rec.Code != statusClientClosedRequest {
-				t.Errorf("GET %s by a visitor who has gone = %d, want %d", path, rec.Code, statusClientClosedRequest)
+				t.Errorf("GET %s by a disconnected client = %d, want %d", path, rec.Code, statusClientClosedRequest)
 			}
 			cancel()
 		}
 	}
 	if log := s.log.String(); strings.Contains(log, "ERROR") || strings.Contains(log, "WARN") {
-		t.Errorf("visitors who go are logged as more than information:\n%s", log)
+		t.Errorf("the log has warnings or errors about disconnected clients:\n%s", log)
 	}
 }

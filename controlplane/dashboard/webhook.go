@@ -10,33 +10,33 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// deliveriesPerPage is how many rows a page of the list has.
+// deliveriesPerPage is the number of rows on a page of the list.
 const deliveriesPerPage = 25
 
-// webhookView is what templates/webhook.html shows.
+// webhookView is the data for templates/webhook.html.
 type webhookView struct {
 	URL           string
 	Address       string
 	Description   string
 	Pill          pill
 	Summary       string
-	Since         moment // since when it fails
+	Since         moment // start of the failures
 	Facts         []fact
 	Events        []string
 	Created       moment
 	Creator       string // empty if unknown
-	PreviousUntil moment // until when the secret before signs along
+	PreviousUntil moment // until when the previous secret is also used
 	Samples       []verifySample
 	Chips         []chip
 	Rows          []deliveryRow
 	Filtered      bool
-	First, Next   string // addresses of pages; empty where there are none
+	First, Next   string // URLs of other pages; may be empty
 	MayChange     bool
 	Edit          *webhookForm
-	Redeliver     *rangeForm // nil while it is disabled
+	Redeliver     *rangeForm // nil if the webhook is disabled
 }
 
-// webhookPage shows a webhook with its deliveries.
+// webhookPage shows a webhook and its deliveries.
 func (d *Dashboard) webhookPage(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *Dashboard) webhookPage(w http.ResponseWriter, v *visit) error {
 	return d.showWebhook(w, v, http.StatusOK, hook, editWebhookForm(hook), v.rangeForm())
 }
 
-// webhook returns the webhook of the address.
+// webhook returns the webhook in the URL.
 func (d *Dashboard) webhook(v *visit) (*controlplane.Webhook, error) {
 	id := mux.Vars(v.Request)["webhook"]
 	if !controlplane.IsID(controlplane.PrefixWebhook, id) {
@@ -54,7 +54,7 @@ func (d *Dashboard) webhook(v *visit) (*controlplane.Webhook, error) {
 	return d.store.Webhook(v.Context(), v.org.ID, id)
 }
 
-// showWebhook answers with a webhook's page and its forms as they stand.
+// showWebhook responds with a webhook's page and its forms.
 func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, edit *webhookForm, again *rangeForm) error {
 	l := deliveryList{Org: v.org.ID, Webhook: hook.ID, Status: v.URL.Query().Get("status")}
 	if err := l.check(); err != nil {
@@ -100,7 +100,7 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 	view := webhookView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description, Pill: webhookPill(hook),
 		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt), Samples: verifySamples(hook.URL), MayChange: v.may(controlplane.ScopeWebhooksWrite),
-		Facts: []fact{{Name: "Address", Value: hook.URL, Mono: true, Copy: true}, {Name: "Id", Value: hook.ID, Mono: true, Copy: true}}}
+		Facts: []fact{{Name: "URL", Value: hook.URL, Mono: true, Copy: true}, {Name: "ID", Value: hook.ID, Mono: true, Copy: true}}}
 	for _, t := range hook.Events {
 		view.Events = append(view.Events, eventTitle(t))
 	}
@@ -113,22 +113,22 @@ func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 	return view
 }
 
-// webhookSummary says in a sentence what becomes of events.
+// webhookSummary returns a sentence about the webhook's status.
 func webhookSummary(hook *controlplane.Webhook) string {
 	switch {
 	case !hook.Enabled && hook.DisabledReason == controlplane.WebhookGone:
-		return "It answered 410 Gone, so nothing is sent there any more. Enable it when it is back, and send again what it missed."
+		return "Disabled because the receiver responded with 410 Gone. When it is available again, enable the webhook and redeliver the missed events."
 	case !hook.Enabled && hook.DisabledReason == controlplane.WebhookFailing:
-		return "No attempt had succeeded for five days, so nothing is sent there any more. Enable it when it is back, and send again what it missed."
+		return "Disabled because no attempt succeeded for five days. When the receiver is available again, enable the webhook and redeliver the missed events."
 	case !hook.Enabled:
-		return "Nothing is sent there until it is enabled."
+		return "No events are sent until you enable the webhook."
 	case hook.FailingSince != nil:
-		return "The last attempt failed. Each event is tried ten times in three days; after five days without a success the webhook is disabled."
+		return "The last attempt failed. Each event is attempted up to ten times in three days; after five days without a success, the webhook is disabled."
 	}
-	return "Events are sent as they happen, signed by Standard Webhooks."
+	return "Events are sent immediately, signed according to Standard Webhooks."
 }
 
-// changeWebhook saves what the form of a webhook changes.
+// changeWebhook saves the changes in the form.
 func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {
@@ -156,7 +156,7 @@ func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 	return err
 }
 
-// deleteWebhook removes a webhook with its deliveries.
+// deleteWebhook deletes a webhook and its deliveries.
 func (d *Dashboard) deleteWebhook(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {

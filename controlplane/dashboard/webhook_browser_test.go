@@ -12,10 +12,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// By the keyboard on a narrow dark screen: a webhook is added, its secret copied, and what a
-// hostile receiver answered is read.
+// Adds a webhook, copies its secret, and reads a hostile response with the keyboard on a narrow
+// dark screen.
 func TestBrowserWebhook(t *testing.T) {
-	s := newHooked(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := newWebhookSite(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Evil", strings.Repeat("x", 300))
 		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = io.WriteString(w, `<script>document.title = "evil"</script>`+strings.Repeat("y", 300))
@@ -24,14 +24,14 @@ func TestBrowserWebhook(t *testing.T) {
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`#url`))
 	if got := b.js(`[...document.querySelectorAll(".some")].some(e => e.checkVisibility())`); got != "false" {
-		t.Error("the types of events stand there though all are chosen")
+		t.Error("the event types are visible although all events are selected")
 	}
 	b.run(chromedp.Focus(`#all`))
 	b.key(" ")
 	b.eventually(`[...document.querySelectorAll(".some")].every(e => e.checkVisibility())`)
-	b.fits()
-	b.contrast()
-	b.shot("webhooks-form")
+	b.checkFits()
+	b.checkContrast()
+	b.screenshot("webhooks-form")
 	b.key(" ")
 	b.run(chromedp.Focus(`#url`), chromedp.KeyEvent(s.receiver.URL+"/hooks/dcvaas"))
 	b.key(kb.Enter)
@@ -39,35 +39,35 @@ func TestBrowserWebhook(t *testing.T) {
 	b.key(kb.Enter)
 	b.eventually(`document.getElementById("announce").textContent === "Secret copied"`)
 	if got, want := b.js(`navigator.clipboard.readText()`), b.js(`document.getElementById("secret").textContent`); got != want || !strings.HasPrefix(got, "whsec_") {
-		t.Error("the secret is not on the clipboard")
+		t.Error("the clipboard does not contain the secret")
 	}
-	b.fits()
-	b.contrast()
-	b.shot("webhook-secret")
+	b.checkFits()
+	b.checkContrast()
+	b.screenshot("webhook-secret")
 	hooks, _, err := s.store.ListWebhooks(t.Context(), s.org.ID, nil, 1)
 	s.must(err)
 	s.add(s.org, "example.com")
 	var shown *controlplane.Delivery
-	for _, d := range s.attempt(&hooks[0]) {
+	for _, d := range s.deliverPending(&hooks[0]) {
 		shown = &d
 	}
 	b.run(chromedp.Navigate(s.server.URL+webhookURL(hooks[0].ID)), chromedp.WaitVisible(`[role="tab"]`))
 	b.js(`document.querySelectorAll("main details:not([role])").forEach(e => { e.open = true })`)
-	b.fits()
-	b.contrast()
-	b.shot("webhook")
+	b.checkFits()
+	b.checkContrast()
+	b.screenshot("webhook")
 	b.run(chromedp.Navigate(s.server.URL+deliveryURL(shown)), chromedp.WaitVisible(`#attempt-1-response summary`), chromedp.Focus(`#attempt-1-response summary`))
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#attempt-1-response pre`))
 	b.js(`document.querySelectorAll("main details").forEach(e => { e.open = true })`)
 	if got := b.js(`document.title + document.querySelectorAll("main script").length`); got != "Domain added · DCVaaS0" {
-		t.Errorf("the page is %q", got)
+		t.Errorf("title and number of scripts = %q, want no injected title or script", got)
 	}
-	b.fits()
-	b.contrast()
-	b.shot("delivery")
+	b.checkFits()
+	b.checkContrast()
+	b.screenshot("delivery")
 	b.run(chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`table`))
-	b.fits()
-	b.contrast()
-	b.shot("webhooks")
+	b.checkFits()
+	b.checkContrast()
+	b.screenshot("webhooks")
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// webhookForm is the form to add or change a webhook, with what was typed and what is wrong
-// with it.
+// webhookForm is the form to add or edit a webhook, with its input and errors.
 type webhookForm struct {
 	Action, Button string
 	URL            webhookField
@@ -19,20 +18,20 @@ type webhookForm struct {
 	Groups         []eventGroup
 	EventsError    string
 	Enabled        bool
-	Error          string // about no field
+	Error          string // not about a field
 	Open           bool
 }
 
-// webhookField is a field, with what is wrong with it.
+// webhookField is a field with its error.
 type webhookField struct{ Value, Error string }
 
-// eventGroup are the types of events that begin with one noun.
+// eventGroup has the event types for one kind of object.
 type eventGroup struct {
 	Label  string
 	Events []eventChoice
 }
 
-// eventChoice is a type of event, and whether it is chosen.
+// eventChoice is an option for an event type.
 type eventChoice struct {
 	Type, Label string
 	Chosen      bool
@@ -42,13 +41,13 @@ func newWebhookForm() *webhookForm {
 	return &webhookForm{Action: "/webhooks", Button: "Add webhook", All: true, Enabled: true, Groups: eventGroups(nil)}
 }
 
-// editWebhookForm is the form of a webhook that is there.
+// editWebhookForm returns the form for an existing webhook.
 func editWebhookForm(hook *controlplane.Webhook) *webhookForm {
 	return &webhookForm{Action: webhookURL(hook.ID), Button: "Save", URL: webhookField{Value: hook.URL}, Description: webhookField{Value: hook.Description},
 		All: len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
 }
 
-// webhookFormOf returns the form that was sent.
+// webhookFormOf returns the submitted form.
 func webhookFormOf(v *visit) (*webhookForm, error) {
 	if err := v.ParseForm(); err != nil {
 		return nil, badForm(err)
@@ -60,15 +59,15 @@ func webhookFormOf(v *visit) (*webhookForm, error) {
 	return form, nil
 }
 
-// checkEvents makes sure that there is an event to send: to lifecycle, none are all.
+// checkEvents reports whether an event is selected. Lifecycle would treat no events as all events.
 func (f *webhookForm) checkEvents() bool {
 	if !f.All && len(f.events()) == 0 {
-		f.EventsError = "Choose the events to send, or all of them."
+		f.EventsError = "Choose at least one event, or all events."
 	}
 	return f.EventsError == ""
 }
 
-// events returns the types that are chosen; nil for all.
+// events returns the selected event types, or nil for all events.
 func (f *webhookForm) events() []string {
 	if f.All {
 		return nil
@@ -88,7 +87,7 @@ func (f *webhookForm) webhook() lifecycle.NewWebhook {
 	return lifecycle.NewWebhook{URL: f.URL.Value, Description: f.Description.Value, Events: f.events(), Enabled: f.Enabled}
 }
 
-// patch returns what the form changes of a webhook.
+// patch returns the changes to a webhook.
 func (f *webhookForm) patch(hook *controlplane.Webhook) lifecycle.WebhookPatch {
 	var p lifecycle.WebhookPatch
 	if f.URL.Value != hook.URL {
@@ -108,8 +107,7 @@ func (f *webhookForm) patch(hook *controlplane.Webhook) lifecycle.WebhookPatch {
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 
-// setErrors puts an error to the fields that it is about. It reports whether it is one that the
-// form can show.
+// setErrors assigns an error to its fields. It reports whether the form can show the error.
 func (f *webhookForm) setErrors(err error) bool {
 	e := controlplane.AsError(err)
 	if e.Kind != controlplane.KindInvalid && e.Code != "plan-limit" {
@@ -135,7 +133,7 @@ func (f *webhookForm) setErrors(err error) bool {
 	return true
 }
 
-// Focus returns the id of the field that is looked at first.
+// Focus returns the ID of the first field with an error, or "".
 func (f *webhookForm) Focus() string {
 	switch {
 	case f.URL.Error != "":
@@ -148,7 +146,7 @@ func (f *webhookForm) Focus() string {
 	return ""
 }
 
-// eventGroups returns all types of events by their noun, the chosen ones ticked.
+// eventGroups groups all event types by kind of object and marks the chosen ones.
 func eventGroups(chosen []string) []eventGroup {
 	var groups []eventGroup
 	for _, t := range controlplane.EventTypes() {
@@ -163,7 +161,7 @@ func eventGroups(chosen []string) []eventGroup {
 	return groups
 }
 
-// eventsTitle says how many types of events a webhook is told of.
+// eventsTitle returns a summary of a webhook's event types.
 func eventsTitle(types []string) string {
 	switch len(types) {
 	case 0:
@@ -174,7 +172,7 @@ func eventsTitle(types []string) string {
 	return fmt.Sprintf("%d events", len(types))
 }
 
-// eventTitle says what a type of event is of.
+// eventTitle returns the title of an event type.
 func eventTitle(t string) string {
 	if t == controlplane.EventTest {
 		return "Test"

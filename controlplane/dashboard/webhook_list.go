@@ -8,39 +8,39 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// webhooksPerPage is how many rows a page of the list has.
+// webhooksPerPage is the number of rows on a page of the list.
 const webhooksPerPage = 50
 
-// webhooksView is what templates/webhook_list.html shows.
+// webhooksView is the data for templates/webhook_list.html.
 type webhooksView struct {
 	Used, Limit int
 	Tier        string
-	Add         *webhookForm // nil for whoever may not
+	Add         *webhookForm // nil if the user cannot add webhooks
 	Rows        []webhookRow
 	Sample      pill
-	First, Next string // addresses of pages; empty where there are none
+	First, Next string // URLs of other pages; may be empty
 }
 
-// webhookRow is one webhook in the list.
+// webhookRow is a row in the list.
 type webhookRow struct {
 	URL         string
 	Address     string
 	Description string
 	Events      string
 	Pill        pill
-	Reason      string // it is disabled, or failing
-	Last        *pill  // what became of the last delivery; nil where there was none
+	Reason      string // why it is disabled
+	Last        *pill  // status of the last delivery; nil without deliveries
 	LastAt      moment
 }
 
-// webhookList is the list, for its cursors.
+// webhookList identifies the list in its cursors.
 type webhookList struct{ Org, Of string }
 
 func (d *Dashboard) webhooksPage(w http.ResponseWriter, v *visit) error {
 	return d.showWebhooks(w, v, http.StatusOK, newWebhookForm())
 }
 
-// showWebhooks answers with the list and the form to add a webhook as it stands.
+// showWebhooks responds with the list and the form to add a webhook.
 func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, form *webhookForm) error {
 	l := webhookList{Org: v.org.ID, Of: "webhooks"}
 	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
@@ -93,7 +93,7 @@ func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webho
 	return rows, nil
 }
 
-// addWebhook makes a webhook, and shows its secret this once.
+// addWebhook creates a webhook and responds with the only page that shows its secret.
 func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 	form, err := webhookFormOf(v)
 	if err != nil {
@@ -115,7 +115,7 @@ func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 
 func webhookURL(id string) string { return "/webhooks/" + id }
 
-// shortAddress leaves out an address's query, which may be a secret between others.
+// shortAddress returns a URL without its query, which may contain a secret.
 func shortAddress(address string) string {
 	if short, _, ok := strings.Cut(address, "?"); ok {
 		return short + "?…"
@@ -123,7 +123,7 @@ func shortAddress(address string) string {
 	return address
 }
 
-// webhookPill says whether events are sent to a webhook, and whether they arrive.
+// webhookPill returns the pill of a webhook's status.
 func webhookPill(hook *controlplane.Webhook) pill {
 	switch {
 	case !hook.Enabled && hook.DisabledReason != "":
@@ -136,8 +136,8 @@ func webhookPill(hook *controlplane.Webhook) pill {
 	return pill{"ok", "check", "Enabled"}
 }
 
-// disabledReasons say why a webhook was disabled where nobody asked for it.
+// disabledReasons has the texts for automatically disabled webhooks.
 var disabledReasons = map[string]string{
-	controlplane.WebhookGone:    "It answered 410 Gone",
+	controlplane.WebhookGone:    "Responded with 410 Gone",
 	controlplane.WebhookFailing: "No attempt succeeded for five days",
 }

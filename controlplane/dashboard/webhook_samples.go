@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// verifySample is a receiver that verifies what a webhook sends, in one language.
+// verifySample is an example of a receiver that verifies signatures, in one language.
 type verifySample struct {
 	ID, Title, Note string
 	Code            recordCode
 }
 
-// verifySamples returns receivers for a webhook's address. The secret is in none: they take
+// verifySamples returns example receivers for a webhook's URL. They contain no secret: they read
 // it from WEBHOOK_SECRET.
 func verifySamples(address string) []verifySample {
 	path := "/"
@@ -20,7 +20,7 @@ func verifySamples(address string) []verifySample {
 		path = u.EscapedPath()
 	}
 	fill := func(code, path string) string {
-		// What is escaped has no quotes and no backslashes, and is the same text in all three.
+		// An escaped path has no quotes and no backslashes, so one quoting works in all languages.
 		return strings.ReplaceAll(code, "{path}", strconv.Quote(path))
 	}
 	pattern := "POST " + path
@@ -28,9 +28,9 @@ func verifySamples(address string) []verifySample {
 		pattern += "{$}"
 	}
 	return []verifySample{
-		{"go", "Go", "With go get github.com/standard-webhooks/standard-webhooks/libraries", recordCode{ID: "verify-go", Title: "main.go", Text: fill(verifyGo, pattern)}},
-		{"node", "Node", "With npm install standardwebhooks", recordCode{ID: "verify-node", Title: "hook.mjs", Text: fill(verifyNode, path)}},
-		{"python", "Python", "With nothing but Python’s own library.", recordCode{ID: "verify-python", Title: "hook.py", Text: fill(verifyPython, path)}},
+		{"go", "Go", "Requires: go get github.com/standard-webhooks/standard-webhooks/libraries", recordCode{ID: "verify-go", Title: "main.go", Text: fill(verifyGo, pattern)}},
+		{"node", "Node", "Requires: npm install standardwebhooks", recordCode{ID: "verify-node", Title: "hook.mjs", Text: fill(verifyNode, path)}},
+		{"python", "Python", "Uses only the standard library.", recordCode{ID: "verify-python", Title: "hook.py", Text: fill(verifyPython, path)}},
 	}
 }
 

@@ -6,25 +6,25 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// webhookSecretView is what templates/webhook_secret.html shows.
+// webhookSecretView is the data for templates/webhook_secret.html.
 type webhookSecretView struct {
 	URL, Address  string
 	Title         string
 	Secret        fact
-	PreviousUntil moment // how long the secret before signs along; zero where there was none
+	PreviousUntil moment // until when the previous secret is also used; zero without one
 }
 
-// showSecret answers with a webhook's secret. It is on this page and no other.
+// showSecret responds with the only page that shows a webhook's secret.
 func (d *Dashboard) showSecret(w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, secret string) error {
 	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: "Webhook added",
 		Secret: fact{Name: "Secret", Value: secret, Mono: true, Copy: true}}
 	if hook.PreviousUntil != nil {
-		view.Title, view.PreviousUntil = "A new secret", v.at(*hook.PreviousUntil)
+		view.Title, view.PreviousUntil = "Secret rotated", v.at(*hook.PreviousUntil)
 	}
 	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title, Section: "webhooks", Page: view})
 }
 
-// rotateWebhook gives a webhook a new secret, and shows it this once.
+// rotateWebhook rotates a webhook's secret and shows the new one.
 func (d *Dashboard) rotateWebhook(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {

@@ -99,7 +99,7 @@ func TestSignUpByInvitation(t *testing.T) {
 	}
 	resp, _ := read(mallory.PostForm(strings.TrimSpace(string(link))+"/github", url.Values{}))
 	_, to, _ := strings.Cut(resp.Header.Get("Refresh"), "url=")
-	if resp, body := read(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You are a member of this organization now") {
+	if resp, body := read(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You joined this organization") {
 		t.Fatalf("sign-in with an invitation = %s at %s: %s, want 200", resp.Status, resp.Request.URL, body)
 	}
 }

@@ -1,4 +1,4 @@
-// Copies what a button stands for, and says so aloud and on the button.
+// Copies the text of a copy button and confirms it on the button and to screen readers.
 const announce = document.getElementById("announce");
 let reset;
 
@@ -7,7 +7,7 @@ async function copy(text) {
     try {
       await navigator.clipboard.writeText(text);
       return true;
-    } catch { /* not allowed here: the older way may be */ }
+    } catch { /* not allowed: use the fallback */ }
   }
   const area = document.createElement("textarea");
   area.value = text;
@@ -30,10 +30,10 @@ document.addEventListener("click", async (event) => {
   const word = button.querySelector(".word");
   clearTimeout(reset);
   for (const other of document.querySelectorAll("[data-copy].copied")) back(other);
-  word.textContent = done ? "Copied" : "Select it";
+  word.textContent = done ? "Copied" : "Copy failed";
   button.classList.add("copied");
   announce.textContent = "";
-  setTimeout(() => { announce.textContent = done ? `${what} copied` : `${what} could not be copied: select it by hand`; }, 50);
+  setTimeout(() => { announce.textContent = done ? `${what} copied` : `Copying ${what} failed: select the text and copy it manually`; }, 50);
   reset = setTimeout(() => back(button), 2500);
 });
 

@@ -1,7 +1,7 @@
-// Follows a domain: a stream tells the state that is true, and where the page shows another,
-// its parts marked data-live are taken anew from the server. A stream that was cut off tells
-// the state first when it is back, so nothing is missed. A hidden page does not hold a
-// connection.
+// Updates a domain's page. An event stream sends the current state. If the page shows another
+// state, its elements with data-live are replaced by those of a newly fetched page. After a
+// reconnect, the stream first sends the current state, so nothing is missed. A hidden page keeps
+// no connection open.
 const root = document.getElementById("live-root");
 if (root?.dataset.events) follow(root);
 
@@ -14,12 +14,12 @@ function follow(root) {
     clearTimeout(retry);
     if (document.hidden || source) return;
     source = new EventSource(root.dataset.events);
-    source.addEventListener("open", () => { wait = 1000; say("This page follows the domain by itself."); });
+    source.addEventListener("open", () => { wait = 1000; say("This page updates automatically."); });
     source.addEventListener("state", (event) => { if (event.data !== root.dataset.state) refresh(); });
     source.addEventListener("gone", () => { close(); location.reload(); });
     source.addEventListener("error", () => {
-      say("The connection was lost. Trying again…");
-      if (source?.readyState === EventSource.CLOSED) refresh(); // refused: the page itself says why
+      say("Connection lost. Reconnecting…");
+      if (source?.readyState === EventSource.CLOSED) refresh(); // rejected: the page states why
       close();
       retry = setTimeout(open, wait);
       wait = Math.min(wait * 2, 30000);
@@ -39,11 +39,11 @@ function follow(root) {
     try {
       do {
         again = false;
-        const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-        if (answer.redirected || answer.status === 404) { close(); location.reload(); return; }
-        if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+        if (response.redirected || response.status === 404) { close(); location.reload(); return; }
+        if (response.ok) replace(new DOMParser().parseFromString(await response.text(), "text/html"));
       } while (again);
-    } catch { /* the stream's end says so, and its return brings the state again */ }
+    } catch { /* the stream also disconnects, and sends the state after the reconnect */ }
     finally { busy = false; }
   }
 
@@ -70,8 +70,8 @@ function follow(root) {
   open();
 }
 
-// bare returns what the server made of a part, without what the scripts and the reader have
-// changed since, so that a part that did not move keeps its selection and its open details.
+// bare returns an element's HTML without the changes by scripts and by the user, so that an
+// unchanged element keeps its selection and its open details.
 function bare(part) {
   const copy = part.cloneNode(true);
   for (const time of copy.querySelectorAll("time")) {

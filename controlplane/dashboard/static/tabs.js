@@ -1,5 +1,5 @@
-// Makes tabs of a row of <details>, which is what works without this (WAI-ARIA APG, Tabs).
-// The choice is kept for the next page.
+// Turns a row of <details>, which work without JavaScript, into tabs (WAI-ARIA APG, Tabs). The
+// selected tab is remembered for other pages.
 for (const box of document.querySelectorAll("[data-tabs]")) {
   const panels = [...box.querySelectorAll(":scope > details")];
   const key = `tab:${box.dataset.tabs}`;
@@ -32,7 +32,7 @@ for (const box of document.querySelectorAll("[data-tabs]")) {
       tabs[j].tabIndex = i === j ? 0 : -1;
     });
     if (focus) tabs[i].focus();
-    try { localStorage.setItem(key, panels[i].id); } catch { /* no storage: no memory */ }
+    try { localStorage.setItem(key, panels[i].id); } catch { /* not available: nothing is remembered */ }
   }
 
   tabs.forEach((tab, i) => tab.addEventListener("click", () => select(i, false)));

@@ -1,5 +1,5 @@
-// Keeps relative times fresh, by the rules of moment.go, and adds the local time to the UTC
-// that the page came with. Times are told by the server's clock, not by this machine's.
+// Updates relative times by the rules of moment.go and adds the local time to the UTC time in the
+// tooltip. Times are relative to the server's clock.
 const server = Date.parse(document.body.dataset.now);
 const skew = Number.isNaN(server) ? 0 : server - Date.now();
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
