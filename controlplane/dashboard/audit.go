@@ -33,7 +33,7 @@ type exportLink struct{ Label, URL string }
 
 // auditPage shows the organization's log, newest first.
 func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
-	l := auditListOf(v.org.ID, v.URL.Query())
+	l := newAuditList(v.org.ID, v.URL.Query())
 	if err := l.check(); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -27,21 +26,18 @@ type actionGroup struct {
 	Actions []choice
 }
 
-func auditListOf(orgID string, q url.Values) auditList {
-	return auditList{Org: orgID, Action: q.Get("action"), Actor: trim(q.Get("actor")), About: trim(q.Get("about")), Since: q.Get("since"), Until: q.Get("until")}
+func newAuditList(orgID string, q url.Values) auditList {
+	return auditList{Org: orgID, Action: q.Get("action"), Actor: strings.TrimSpace(q.Get("actor")), About: strings.TrimSpace(q.Get("about")), Since: q.Get("since"), Until: q.Get("until")}
 }
 
-// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
+// check returns an error for an invalid filter.
 func (l auditList) check() error {
-	bad := func(message string) error {
-		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
-	}
 	if _, ok := actionWords[l.Action]; !ok && l.Action != "" {
-		return bad("Unknown action.")
+		return invalidFilter("Unknown action.")
 	}
 	for _, day := range []string{l.Since, l.Until} {
 		if _, err := time.Parse(time.DateOnly, day); err != nil && day != "" {
-			return bad("Invalid date. Use the format 2026-01-31.")
+			return invalidFilter("Invalid date. Use the format 2026-01-31.")
 		}
 	}
 	return nil
@@ -62,13 +58,8 @@ func (l auditList) filter() postgres.LogFilter {
 
 // url returns the URL of this list at a cursor.
 func (l auditList) url(cursor string) string {
-	q := url.Values{}
-	for k, v := range map[string]string{"action": l.Action, "actor": l.Actor, "about": l.About, "since": l.Since, "until": l.Until, "cursor": cursor} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	return strings.TrimSuffix(auditURL+"?"+q.Encode(), "?")
+	return withQuery(auditURL, queryOf(map[string]string{"action": l.Action, "actor": l.Actor, "about": l.About,
+		"since": l.Since, "until": l.Until, "cursor": cursor}))
 }
 
 // actions returns the options of the action filter, grouped by object and sorted by label.
@@ -89,12 +80,7 @@ func (l auditList) actions() []actionGroup {
 
 // exports returns links to the API's exports with this filter. The API accepts the session cookie.
 func exports(f postgres.LogFilter) []exportLink {
-	q := url.Values{}
-	for k, v := range map[string]string{"action": f.Action, "actor": f.ActorID, "entity": cmp.Or(f.DomainID, f.EntityID)} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
+	q := queryOf(map[string]string{"action": f.Action, "actor": f.ActorID, "entity": cmp.Or(f.DomainID, f.EntityID)})
 	for k, at := range map[string]*time.Time{"since": f.Since, "until": f.Until} {
 		if at != nil {
 			q.Set(k, at.Format(time.RFC3339))

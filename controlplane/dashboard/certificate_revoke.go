@@ -75,7 +75,7 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	if _, err := controlplane.RevocationCode("/reason", reason); err != nil {
 		view.ReasonError = "Choose a reason."
 	}
-	if !strings.EqualFold(trim(view.Typed), view.Name) {
+	if !strings.EqualFold(strings.TrimSpace(view.Typed), view.Name) {
 		view.TypedError = "The name does not match. Type " + view.Name + "."
 	}
 	if view.ReasonError != "" || view.TypedError != "" {
@@ -83,7 +83,7 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	}
 	_, started, err := d.lifecycle.RevokeCertificate(v.Context(), d.actor(v), v.org.ID, c.ID, reason, view.Replace && view.Current)
 	if e := controlplane.AsError(err); err != nil && e.Kind == controlplane.KindInvalid {
-		view.ReplaceError = trim(e.Message + " " + fixFor(e))
+		view.ReplaceError = strings.TrimSpace(e.Message + " " + fixFor(e))
 		return d.showRevokePage(w, v, http.StatusUnprocessableEntity, view)
 	}
 	if err != nil {

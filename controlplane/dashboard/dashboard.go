@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,14 +92,11 @@ func New(c Config) (*Dashboard, error) {
 	if c.DevSignIn != nil && (c.DevSignIn.ID == 0 || c.DevSignIn.Login == "") {
 		return nil, errors.New("dashboard: DevSignIn requires ID and Login")
 	}
-	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter,
+	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"), cursorKey: deriveKey(c.SessionKey, "cursor"),
 		heartbeat: heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
-	}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	if d.assets, err = loadAssets(); err != nil {

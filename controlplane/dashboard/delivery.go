@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -97,7 +98,7 @@ func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
 		view.Pill = pill{"danger", "cross", "Failed"}
 	}
 	if view.HasResponse {
-		view.Status = trim(fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode)))
+		view.Status = strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode)))
 	}
 	return view
 }

@@ -2,8 +2,6 @@ package dashboard
 
 import (
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -76,25 +74,19 @@ func attemptsTitle(n int) string {
 	return fmt.Sprintf("%d attempts", n)
 }
 
-// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
+// check returns an error for an invalid filter.
 func (l deliveryList) check() error {
 	for _, c := range deliveryChips {
 		if string(c.status) == l.Status {
 			return nil
 		}
 	}
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: "Unknown delivery status.", Fix: "Remove the filter and start over."}
+	return invalidFilter("Unknown delivery status.")
 }
 
 // url returns the URL of this list at a cursor.
 func (l deliveryList) url(cursor string) string {
-	q := url.Values{}
-	for k, v := range map[string]string{"status": l.Status, "cursor": cursor} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	return strings.TrimSuffix(webhookURL(l.Webhook)+"?"+q.Encode(), "?")
+	return withQuery(webhookURL(l.Webhook), queryOf(map[string]string{"status": l.Status, "cursor": cursor}))
 }
 
 func (l deliveryList) chips() []chip {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -82,7 +83,7 @@ func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form := &rangeForm{Since: trim(v.PostForm.Get("since")), Until: trim(v.PostForm.Get("until")), All: v.PostForm.Get("all") != "", Open: true}
+	form := &rangeForm{Since: strings.TrimSpace(v.PostForm.Get("since")), Until: strings.TrimSpace(v.PostForm.Get("until")), All: v.PostForm.Get("all") != "", Open: true}
 	since, until, ok := form.parse()
 	if !ok {
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
@@ -112,19 +113,4 @@ func (f *rangeForm) restQuery(from time.Time) string {
 		q.Set("all", "1")
 	}
 	return "?" + q.Encode() + "#again"
-}
-
-// testWebhook sends a test event and redirects to the page of its delivery.
-func (d *Dashboard) testWebhook(w http.ResponseWriter, v *visit) error {
-	hook, err := d.webhook(v)
-	if err != nil {
-		return err
-	}
-	delivery, err := d.lifecycle.TestWebhook(v.Context(), d.actor(v), v.org.ID, hook.ID)
-	if err != nil {
-		return err
-	}
-	d.setFlash(w, "webhook-test")
-	http.Redirect(w, v.Request, deliveryURL(delivery), http.StatusSeeOther)
-	return nil
 }

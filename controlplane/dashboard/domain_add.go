@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -23,7 +24,7 @@ func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
 	}
 	form := addForm{Name: v.PostForm.Get("name"), Wildcard: v.PostForm.Get("wildcard") != "", Focus: true}
 	domain, err := d.lifecycle.AddDomain(v.Context(), d.actor(v), v.org.ID, lifecycle.NewDomain{
-		Name: trim(form.Name), Options: controlplane.Options{Wildcard: form.Wildcard, AutoIssue: true, AutoRenew: true}})
+		Name: strings.TrimSpace(form.Name), Options: controlplane.Options{Wildcard: form.Wildcard, AutoIssue: true, AutoRenew: true}})
 	if err == nil {
 		d.setFlash(w, "added")
 		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)

@@ -1,8 +1,8 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,11 +11,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// domainsPerPage is the number of rows on a page of the list.
-const domainsPerPage = 50
+const (
+	// domainsPerPage is the number of rows on a page of the list.
+	domainsPerPage = 50
 
-// domainsView is the data for templates/domain_list.html.
-type domainsView struct {
+	// defaultSort is the order of a list without a sort parameter.
+	defaultSort = "expires_at"
+)
+
+// domainListView is the data for templates/domain_list.html.
+type domainListView struct {
 	Used, Limit int
 	Tier        string
 	Add         addForm
@@ -28,14 +33,6 @@ type domainsView struct {
 	Rows        []domainRow
 	First, Next string // URLs of other pages; may be empty
 	Filtered    bool
-}
-
-// chip is a link that applies a filter.
-type chip struct {
-	Label   string
-	URL     string
-	Count   *int
-	Current bool
 }
 
 // column is a table heading. Its link sorts the list.
@@ -55,8 +52,8 @@ type domainRow struct {
 	Next      step
 }
 
-// list is the list of domains with its filters and order. A cursor is valid for one list only.
-type list struct {
+// domainList is the list of domains with its filters and order. A cursor is valid for one list only.
+type domainList struct {
 	Org, Query, Status, Sort string
 }
 
@@ -67,10 +64,7 @@ func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
 // showDomains responds with the list and the form to add a domain.
 func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, form addForm) error {
 	query := v.URL.Query()
-	l := list{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Sort: query.Get("sort")}
-	if l.Sort == "" {
-		l.Sort = "expires_at"
-	}
+	l := domainList{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Sort: cmp.Or(query.Get("sort"), defaultSort)}
 	if err := l.check(); err != nil {
 		return err
 	}
@@ -87,7 +81,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
-	view := domainsView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status, Sort: l.Sort,
+	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status, Sort: l.Sort,
 		Chips: l.chips(used), Columns: l.columns(), Filtered: l.Query != "" || l.Status != ""}
 	if used == 0 {
 		view.Add.Focus = true
@@ -115,27 +109,24 @@ func (v *visit) domainRow(d *controlplane.Domain) domainRow {
 	return row
 }
 
-// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
-func (l list) check() error {
-	bad := func(message string) error {
-		return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
-	}
+// check returns an error for an invalid filter.
+func (l domainList) check() error {
 	if l.Status != "" && !controlplane.DomainStatus(l.Status).Valid() {
-		return bad("Unknown domain status.")
+		return invalidFilter("Unknown domain status.")
 	}
 	switch strings.TrimPrefix(l.Sort, "-") {
 	case "created_at", "name", "expires_at":
 	default:
-		return bad("Unknown sort order.")
+		return invalidFilter("Unknown sort order.")
 	}
 	if len(l.Query) > 253 || !utf8.ValidString(l.Query) || strings.ContainsFunc(l.Query, unicode.IsControl) {
-		return bad("The search text contains characters that a domain name can’t contain.")
+		return invalidFilter("The search text contains characters that a domain name can’t contain.")
 	}
 	return nil
 }
 
 // search returns the query in A-label form, as names are stored.
-func (l list) search() string {
+func (l domainList) search() string {
 	if strings.ContainsFunc(l.Query, func(r rune) bool { return r > unicode.MaxASCII }) {
 		if name, err := controlplane.ParseName("/q", l.Query); err == nil {
 			return name
@@ -145,20 +136,14 @@ func (l list) search() string {
 }
 
 // url returns the URL of this list at a cursor.
-func (l list) url(cursor string) string {
-	q := url.Values{}
-	for k, v := range map[string]string{"q": l.Query, "status": l.Status, "sort": l.Sort, "cursor": cursor} {
-		if v != "" && (k != "sort" || v != "expires_at") {
-			q.Set(k, v)
-		}
+func (l domainList) url(cursor string) string {
+	if l.Sort == defaultSort {
+		l.Sort = ""
 	}
-	if len(q) == 0 {
-		return "/domains"
-	}
-	return "/domains?" + q.Encode()
+	return withQuery("/domains", queryOf(map[string]string{"q": l.Query, "status": l.Status, "sort": l.Sort, "cursor": cursor}))
 }
 
-func (l list) chips(all int) []chip {
+func (l domainList) chips(all int) []chip {
 	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Waiting for DNS"}, {"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {
@@ -170,7 +155,7 @@ func (l list) chips(all int) []chip {
 	return chips
 }
 
-func (l list) columns() []column {
+func (l domainList) columns() []column {
 	words := []struct{ sort, word string }{{"name", "Domain"}, {"", "Status"}, {"expires_at", "Expires"}, {"", "Next"}}
 	columns := make([]column, len(words))
 	for i, c := range words {

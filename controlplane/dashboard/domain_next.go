@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -60,6 +59,3 @@ func earliestCheck(conditions []controlplane.Condition) *time.Time {
 	}
 	return first
 }
-
-// trim takes off the white space that pasting brings along.
-func trim(s string) string { return strings.TrimSpace(s) }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -69,13 +68,10 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 		d.log.ErrorContext(v.Context(), "dashboard: page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
 	}
 	switch {
-	case status == http.StatusTooManyRequests && !e.RetryAt.IsZero():
-		w.Header().Set("Retry-After", strconv.Itoa(max(int((e.RetryAt.Sub(d.now())+time.Second-1)/time.Second), 1)))
+	case !e.RetryAt.IsZero():
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAt.Sub(v.now).Seconds())))))
 	case status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
-	}
-	if !e.RetryAt.IsZero() {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAt.Sub(v.now).Seconds())))))
 	}
 	view := errorView{Status: status, Message: e.Message, Fix: fixFor(e), Code: e.Code, Back: "/domains", BackLabel: "Go to your domains"}
 	if v.session == nil {
@@ -125,9 +121,4 @@ func signInNotConfigured() error {
 func hostNotAllowed() error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "wrong-host",
 		Message: "The development sign-in works only on localhost and at the public URL.", Fix: "Open the dashboard at localhost or at its public URL."}
-}
-
-func badForm(err error) error {
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "form-unreadable",
-		Message: "The form is malformed.", Fix: "Go back, reload the page, and submit the form again.", Err: err}
 }

@@ -111,8 +111,8 @@ func TestPageLimits(t *testing.T) {
 	if got := statusCounts(50, func(int) response { return f.get(css, "X-Forwarded-For", ip) }); got[200] != 50 {
 		t.Errorf("statuses of 50 style sheets = %v, want 200 for each", got)
 	}
-	// Another session of the same user has the rest of the user's limit; another user has a separate
-	// limit.
+	// Another session of the same user has the rest of the user's limit. Another user has a
+	// separate limit.
 	other := f.signedInAs(developer)
 	if got := statusCounts(100, page(other)); got[200] != 60 || got[429] != 40 {
 		t.Errorf("statuses of 100 pages in the user's other session = %v, want 60 times 200, then 429", got)

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -50,7 +51,7 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")), Days: v.PostForm.Get("days")}
-	days, err := strconv.Atoi(trim(form.Days))
+	days, err := strconv.Atoi(strings.TrimSpace(form.Days))
 	if err != nil || days < 1 || days > form.MaxDays() {
 		form.DaysError = "Enter a whole number of days from 1 to 30."
 	}

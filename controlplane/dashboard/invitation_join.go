@@ -8,8 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// leavingView is the data for templates/invitation_github.html.
-type leavingView struct {
+// invitationGitHubView is the data for templates/invitation_github.html.
+type invitationGitHubView struct {
 	Organization string
 	Role         string
 	GitHub       string // authorization URL
@@ -39,7 +39,7 @@ func (d *Dashboard) startGitHubJoin(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := leavingView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
+	view := invitationGitHubView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
 	w.Header().Set("Refresh", "0; url="+view.GitHub)
 	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "Continue to GitHub", Page: view})
 }

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -13,8 +12,8 @@ import (
 // jobsPerPage is the number of rows on a page of the list.
 const jobsPerPage = 50
 
-// jobsView is the data for templates/job_list.html.
-type jobsView struct {
+// jobListView is the data for templates/job_list.html.
+type jobListView struct {
 	List        jobList
 	Here        string // query of the list, for forms that redirect back to it
 	DomainError string
@@ -25,12 +24,6 @@ type jobsView struct {
 	Filtered    bool
 	MayAdd      bool
 	Sample      pill
-}
-
-// choice is an option of a select element.
-type choice struct {
-	Value, Label string
-	Selected     bool
 }
 
 // jobRow is a row in the list of an organization's jobs.
@@ -50,11 +43,11 @@ var listedJobs = []controlplane.JobType{controlplane.JobDNSCheck, controlplane.J
 
 // jobsPage lists the organization's jobs, newest first.
 func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
-	l := jobListOf(v.org.ID, v.URL.Query())
+	l := newJobList(v.org.ID, v.URL.Query())
 	if err := l.check(); err != nil {
 		return err
 	}
-	view := jobsView{List: l, Here: l.values("").Encode(), Chips: l.chips(), Types: l.types(), Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
+	view := jobListView{List: l, Here: l.values("").Encode(), Chips: l.chips(), Types: l.types(), Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
 		Sample: jobPill(&controlplane.Job{Status: controlplane.JobQueued})}
 	filter := postgres.JobFilter{Status: controlplane.JobStatus(l.Status), Type: controlplane.JobType(l.Type), Limit: jobsPerPage}
 	if l.Domain != "" {
@@ -88,26 +81,18 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 	return d.showJobs(w, v, http.StatusOK, view)
 }
 
-func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view jobsView) error {
+func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view jobListView) error {
 	return d.render(w, v, status, "job_list", layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error) {
-	ids := []string{}
+	ids := make([]string, len(jobs))
 	for i := range jobs {
-		if id := jobs[i].DomainID; id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
+		ids[i] = jobs[i].DomainID
 	}
-	names := map[string]string{}
-	if len(ids) > 0 {
-		domains, _, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{IDs: ids, Limit: len(ids)})
-		if err != nil {
-			return nil, err
-		}
-		for i := range domains {
-			names[domains[i].ID] = domains[i].Name
-		}
+	names, err := d.names(v.Context(), v, ids)
+	if err != nil {
+		return nil, err
 	}
 	rows := make([]jobRow, len(jobs))
 	for i := range jobs {
@@ -120,37 +105,28 @@ func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error)
 	return rows, nil
 }
 
-func jobListOf(orgID string, q url.Values) jobList {
-	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"), Domain: trim(q.Get("domain"))}
+func newJobList(orgID string, q url.Values) jobList {
+	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"), Domain: strings.TrimSpace(q.Get("domain"))}
 }
 
-// check rejects invalid filters, so that a mistyped filter does not show an unrelated list.
+// check returns an error for an invalid filter.
 func (l jobList) check() error {
-	message := ""
 	switch {
 	case l.Status != "" && !controlplane.JobStatus(l.Status).Valid():
-		message = "Unknown job status."
+		return invalidFilter("Unknown job status.")
 	case l.Type != "" && !controlplane.JobType(l.Type).Valid():
-		message = "Unknown job type."
-	default:
-		return nil
+		return invalidFilter("Unknown job type.")
 	}
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message, Fix: "Remove the filters and start over."}
+	return nil
 }
 
 func (l jobList) values(cursor string) url.Values {
-	q := url.Values{}
-	for k, v := range map[string]string{"status": l.Status, "type": l.Type, "domain": l.Domain, "cursor": cursor} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	return q
+	return queryOf(map[string]string{"status": l.Status, "type": l.Type, "domain": l.Domain, "cursor": cursor})
 }
 
 // url returns the URL of this list at a cursor.
 func (l jobList) url(cursor string) string {
-	return strings.TrimSuffix("/jobs?"+l.values(cursor).Encode(), "?")
+	return withQuery("/jobs", l.values(cursor))
 }
 
 func (l jobList) chips() []chip {

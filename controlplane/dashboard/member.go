@@ -127,7 +127,7 @@ func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), m.User.Title()) {
+	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("confirm")), m.User.Title()) {
 		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{TransferError: "The login does not match. Nothing was changed. Type " + m.User.Title() + "."})
 	}
 	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID, v.session.User.ID, m.User.ID, keepsTokens(v))

@@ -13,8 +13,8 @@ const membersPath = "/settings/members"
 // peoplePerPage is the number of rows on a page of members or invitations.
 const peoplePerPage = 50
 
-// membersView is the data for templates/member_list.html.
-type membersView struct {
+// memberListView is the data for templates/member_list.html.
+type memberListView struct {
 	MayChange   bool
 	Invite      inviteForm
 	Link        *linkView // of the invitation that was just created
@@ -63,7 +63,7 @@ func (d *Dashboard) membersPage(w http.ResponseWriter, v *visit) error {
 // showMembers responds with the lists, the form to create an invitation, and the link of a new
 // invitation if link is not nil.
 func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, form inviteForm, link *linkView) error {
-	view := membersView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
+	view := memberListView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
 	if err := d.listMembers(v, &view); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, for
 	return d.render(w, v, status, "member_list", layout{Title: "Members", Section: "settings", Tab: "members", Flash: d.takeFlash(w, v), Page: view})
 }
 
-func (d *Dashboard) listMembers(v *visit, view *membersView) error {
+func (d *Dashboard) listMembers(v *visit, view *memberListView) error {
 	list := peopleList{v.org.ID, "members"}
 	after, err := d.openCursor(list, v.URL.Query().Get("cursor"))
 	if err != nil {
@@ -122,7 +122,7 @@ func (v *visit) lastSeen(m *controlplane.Member, seen map[string]time.Time) (mom
 	return moment{}, "Signed out"
 }
 
-func (d *Dashboard) listInvitations(v *visit, view *membersView) error {
+func (d *Dashboard) listInvitations(v *visit, view *memberListView) error {
 	list := peopleList{v.org.ID, "invitations"}
 	after, err := d.openCursor(list, v.URL.Query().Get("invitations"))
 	if err != nil {

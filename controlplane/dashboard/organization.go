@@ -123,14 +123,3 @@ func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 	d.setFlash(w, "renamed")
 	return redirectToSettings(w, v)
 }
-
-// fieldError returns the text to show next to a field for an error, and the response's status. The
-// text is empty if err is nil or has an error page.
-func fieldError(err error) (string, int) {
-	e := controlplane.AsError(err)
-	status, _ := statusOf(e)
-	if e.Kind != controlplane.KindInvalid && e.Kind != controlplane.KindConflict {
-		return "", status
-	}
-	return trim(e.Message + " " + fixFor(e)), status
-}

@@ -3,12 +3,13 @@ package dashboard
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// farewellView is the data for templates/organization_left.html.
-type farewellView struct {
+// organizationLeftView is the data for templates/organization_left.html.
+type organizationLeftView struct {
 	Closed bool // only members and invited users can sign in
 }
 
@@ -38,7 +39,7 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	confirm := trim(v.PostForm.Get("confirm"))
+	confirm := strings.TrimSpace(v.PostForm.Get("confirm"))
 	if confirm != v.org.Name {
 		return d.showOrganization(w, v, http.StatusUnprocessableEntity, organizationForm{Name: v.org.Name,
 			ConfirmError: "The name does not match. Nothing was deleted. Type the organization’s name exactly."})
@@ -99,5 +100,5 @@ func (d *Dashboard) farewellPage(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
 		return redirectToDomains(w, v)
 	}
-	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Signed out", Flash: d.takeFlash(w, v), Page: farewellView{Closed: d.lifecycle.InvitedOnly}})
+	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Signed out", Flash: d.takeFlash(w, v), Page: organizationLeftView{Closed: d.lifecycle.InvitedOnly}})
 }

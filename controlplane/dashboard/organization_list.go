@@ -6,8 +6,8 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// organizationsView is the data for templates/organization_list.html.
-type organizationsView struct {
+// organizationListView is the data for templates/organization_list.html.
+type organizationListView struct {
 	Rows []organizationRow
 }
 
@@ -24,7 +24,7 @@ func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	var view organizationsView
+	var view organizationListView
 	for _, m := range all {
 		o := m.Organization
 		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role), Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})

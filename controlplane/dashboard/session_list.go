@@ -17,8 +17,8 @@ const (
 	sessionsShown = 200
 )
 
-// sessionsView is the data for templates/session_list.html.
-type sessionsView struct {
+// sessionListView is the data for templates/session_list.html.
+type sessionListView struct {
 	Rows   []sessionRow
 	Others bool // there are sessions besides the current one
 	Max    int
@@ -50,7 +50,7 @@ func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 		}
 		return b.LastSeenAt.Compare(a.LastSeenAt)
 	})
-	view := sessionsView{Max: controlplane.MaxSessions}
+	view := sessionListView{Max: controlplane.MaxSessions}
 	for i := range sessions {
 		s := &sessions[i]
 		row := sessionRow{Browser: browserTitle(s.UserAgent), Address: s.IP, Organization: s.OrgName, Used: v.at(s.LastSeenAt), Created: v.at(s.CreatedAt),

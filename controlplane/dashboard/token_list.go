@@ -18,8 +18,8 @@ const (
 	revokeAllText = "revoke all"
 )
 
-// tokensView is the data for templates/token_list.html.
-type tokensView struct {
+// tokenListView is the data for templates/token_list.html.
+type tokenListView struct {
 	Rows        []tokenRow
 	First, Next string // URLs of other pages; may be empty
 	MayChange   bool
@@ -72,7 +72,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if err != nil {
 		return err
 	}
-	view := tokensView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllText, wrong}}
+	view := tokenListView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllText, wrong}}
 	for i := range tokens {
 		view.Rows = append(view.Rows, v.tokenRow(&tokens[i], names))
 	}
@@ -109,7 +109,7 @@ func (d *Dashboard) revokeTokens(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	if !strings.EqualFold(trim(v.PostForm.Get("confirm")), revokeAllText) {
+	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("confirm")), revokeAllText) {
 		return d.showTokens(w, v, http.StatusUnprocessableEntity, "The text does not match. Nothing was revoked. Type “"+revokeAllText+"” to confirm.")
 	}
 	if _, err := d.lifecycle.RevokeTokens(v.Context(), d.actor(v), v.org.ID, ""); err != nil {

@@ -107,7 +107,7 @@ func TestCreateInvalidToken(t *testing.T) {
 		"a long name":                      {"name", strings.Repeat("x", 201), "A token's name has 1 to 200 characters.", `name="name"`},
 		"an unstorable name":               {"name", "a\x00b", "cannot be stored", `name="name"`},
 		"no scope":                         {"scope", "", "scope", `id="scopes-error"`},
-		"an unknown scope":                 {"scope", "world:write", "There is no scope", `id="scopes-error"`},
+		"an unknown scope":                 {"scope", "world:write", "world:write", `id="scopes-error"`},
 		"no expiry":                        {"end", "", "Choose an expiry", `name="end"`},
 		"an unknown expiry":                {"end", "1000y", "Choose an expiry", `name="end"`},
 		"an unknown domain":                {"domains", "nowhere.example.com", "Not found in this organization: “nowhere.example.com”", `name="domains"`},

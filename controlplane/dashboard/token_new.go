@@ -145,25 +145,3 @@ func (f *tokenForm) setFocus() {
 		f.Focus = "domains"
 	}
 }
-
-// inputError returns err if it is about invalid input, or nil.
-func inputError(err error) *controlplane.Error {
-	if err == nil {
-		return nil
-	}
-	if e := controlplane.AsError(err); slices.Contains([]controlplane.Kind{controlplane.KindInvalid, controlplane.KindMalformed}, e.Kind) {
-		return e
-	}
-	return nil
-}
-
-// lines returns the lines of a text that are not blank, trimmed.
-func lines(text string) []string {
-	var out []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			out = append(out, line)
-		}
-	}
-	return out
-}

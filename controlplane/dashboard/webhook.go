@@ -134,7 +134,7 @@ func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	form, err := webhookFormOf(v)
+	form, err := submittedWebhookForm(v)
 	if err != nil {
 		return err
 	}
@@ -167,5 +167,20 @@ func (d *Dashboard) deleteWebhook(w http.ResponseWriter, v *visit) error {
 	}
 	d.setFlash(w, "webhook-deleted")
 	http.Redirect(w, v.Request, "/webhooks", http.StatusSeeOther)
+	return nil
+}
+
+// testWebhook sends a test event and redirects to the page of its delivery.
+func (d *Dashboard) testWebhook(w http.ResponseWriter, v *visit) error {
+	hook, err := d.webhook(v)
+	if err != nil {
+		return err
+	}
+	delivery, err := d.lifecycle.TestWebhook(v.Context(), d.actor(v), v.org.ID, hook.ID)
+	if err != nil {
+		return err
+	}
+	d.setFlash(w, "webhook-test")
+	http.Redirect(w, v.Request, deliveryURL(delivery), http.StatusSeeOther)
 	return nil
 }

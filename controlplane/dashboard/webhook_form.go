@@ -47,13 +47,13 @@ func editWebhookForm(hook *controlplane.Webhook) *webhookForm {
 		All: len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
 }
 
-// webhookFormOf returns the submitted form.
-func webhookFormOf(v *visit) (*webhookForm, error) {
+// submittedWebhookForm returns the submitted form.
+func submittedWebhookForm(v *visit) (*webhookForm, error) {
 	if err := v.ParseForm(); err != nil {
 		return nil, badForm(err)
 	}
 	form := newWebhookForm()
-	form.URL.Value, form.Description.Value = trim(v.PostForm.Get("url")), trim(v.PostForm.Get("description"))
+	form.URL.Value, form.Description.Value = strings.TrimSpace(v.PostForm.Get("url")), strings.TrimSpace(v.PostForm.Get("description"))
 	form.All, form.Enabled = v.PostForm.Get("all") != "", v.PostForm.Get("enabled") != ""
 	form.Groups, form.Open = eventGroups(v.PostForm["event"]), true
 	return form, nil

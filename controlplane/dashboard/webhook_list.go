@@ -11,8 +11,8 @@ import (
 // webhooksPerPage is the number of rows on a page of the list.
 const webhooksPerPage = 50
 
-// webhooksView is the data for templates/webhook_list.html.
-type webhooksView struct {
+// webhookListView is the data for templates/webhook_list.html.
+type webhookListView struct {
 	Used, Limit int
 	Tier        string
 	Add         *webhookForm // nil if the user cannot add webhooks
@@ -51,7 +51,7 @@ func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, fo
 	if err != nil {
 		return err
 	}
-	view := webhooksView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier), Sample: pill{"ok", "check", "Enabled"}}
+	view := webhookListView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier), Sample: pill{"ok", "check", "Enabled"}}
 	if view.Used, err = d.store.WebhookCount(v.Context(), v.org.ID); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webho
 
 // addWebhook creates a webhook and responds with the only page that shows its secret.
 func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
-	form, err := webhookFormOf(v)
+	form, err := submittedWebhookForm(v)
 	if err != nil {
 		return err
 	}
