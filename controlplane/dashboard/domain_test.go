@@ -143,7 +143,7 @@ func TestRetryJob(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	j := s.deadLetter(d)
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
+	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 attempts failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
 	s.get(page).want(http.StatusOK, "Job restarted with all attempts").hasNot("/retry\"")
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)

@@ -23,7 +23,7 @@ type jobView struct {
 func (v *visit) jobView(j *controlplane.Job) jobView {
 	view := jobView{ID: j.ID, Title: jobTitle(j.Type), Pill: jobPill(j), Attempts: "–"}
 	if j.Attempts > 0 {
-		view.Attempts = fmt.Sprintf("%d of %d failed", j.Attempts, j.Type.MaxAttempts())
+		view.Attempts = fmt.Sprintf("%d of %d attempts failed", j.Attempts, j.Type.MaxAttempts())
 	}
 	if j.Status != controlplane.JobSucceeded {
 		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError, j.LastErrorCode, newACMEProblem(j.ID, j.LastErrorACME)
