@@ -11,13 +11,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-cleanhttp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // DefaultMaxRetries is how often a failed call is tried again by a client with no other wish.
@@ -127,19 +128,11 @@ func parseEndpoint(s string) (string, error) {
 	}
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && rules.IsLoopbackHost(u.Hostname()):
 	case u.Scheme == "http":
 		return "", fmt.Errorf("the endpoint %q would send the token unencrypted: use https (http is for loopback addresses only)", s)
 	default:
 		return "", fmt.Errorf("the endpoint %q begins with neither https:// nor, for a loopback address, http://", s)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -1,9 +1,11 @@
 package controlplane
 
 import (
-	"crypto/x509"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // KeyType is the kind of key that a certificate is made for.
@@ -11,23 +13,17 @@ type KeyType string
 
 // The key types on offer.
 const (
-	KeyEC256   KeyType = "ec256"
-	KeyEC384   KeyType = "ec384"
-	KeyRSA2048 KeyType = "rsa2048"
-	KeyRSA4096 KeyType = "rsa4096"
+	KeyEC256   KeyType = rules.KeyEC256
+	KeyEC384   KeyType = rules.KeyEC384
+	KeyRSA2048 KeyType = rules.KeyRSA2048
+	KeyRSA4096 KeyType = rules.KeyRSA4096
 )
 
 // IsRSA reports whether the key is an RSA key.
 func (k KeyType) IsRSA() bool { return strings.HasPrefix(string(k), "rsa") }
 
 // Valid reports whether k is one of the key types on offer.
-func (k KeyType) Valid() bool {
-	switch k {
-	case KeyEC256, KeyEC384, KeyRSA2048, KeyRSA4096:
-		return true
-	}
-	return false
-}
+func (k KeyType) Valid() bool { return slices.Contains(rules.KeyTypes(), string(k)) }
 
 // Certificate is one that a CA issued. It is never changed but for ReplacedBy and the
 // revocation; history is kept.
@@ -74,20 +70,4 @@ func RenewAt(notBefore, notAfter time.Time) time.Time {
 // the end to mend it: 30 days of 90, but 3 of 6, of which a daily look would take a third before it said anything.
 func RehearsalEvery(notBefore, notAfter time.Time) time.Duration {
 	return min(max(notAfter.Sub(notBefore)/12, time.Hour), 24*time.Hour)
-}
-
-// KeyTypeOf returns the key type of a certificate's or request's public key, or "" where it
-// is none of those on offer.
-func KeyTypeOf(alg x509.PublicKeyAlgorithm, bits int) KeyType {
-	switch {
-	case alg == x509.ECDSA && bits == 256:
-		return KeyEC256
-	case alg == x509.ECDSA && bits == 384:
-		return KeyEC384
-	case alg == x509.RSA && bits == 2048:
-		return KeyRSA2048
-	case alg == x509.RSA && bits == 4096:
-		return KeyRSA4096
-	}
-	return ""
 }

@@ -1,28 +1,25 @@
 package controlplane_test
 
 import (
-	"crypto/x509"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-func TestKeyTypes(t *testing.T) {
+func TestKeyType_Valid(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		alg  x509.PublicKeyAlgorithm
-		bits int
-		want controlplane.KeyType
-	}{
-		{x509.ECDSA, 256, controlplane.KeyEC256}, {x509.ECDSA, 384, controlplane.KeyEC384}, {x509.RSA, 2048, controlplane.KeyRSA2048},
-		{x509.RSA, 4096, controlplane.KeyRSA4096}, {x509.RSA, 3072, ""}, {x509.RSA, 256, ""}, {x509.ECDSA, 521, ""}, {x509.Ed25519, 256, ""},
-	} {
-		got := controlplane.KeyTypeOf(tt.alg, tt.bits)
-		if got != tt.want || got.Valid() != (tt.want != "") {
-			t.Errorf("%s %d: %q, valid %v", tt.alg, tt.bits, got, got.Valid())
+	for kt, want := range map[controlplane.KeyType]bool{controlplane.KeyEC256: true, controlplane.KeyRSA4096: true, "": false, "rsa3072": false} {
+		if got := kt.Valid(); got != want {
+			t.Errorf("KeyType(%q).Valid() = %v, want %v", kt, got, want)
 		}
 	}
-	if (&controlplane.Certificate{}).HasKey() || !(&controlplane.Certificate{SealedKey: []byte{1}}).HasKey() {
-		t.Error("HasKey")
+}
+
+func TestCertificate_HasKey(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]bool{"": false, "sealed": true} {
+		if got := (&controlplane.Certificate{SealedKey: []byte(key)}).HasKey(); got != want {
+			t.Errorf("HasKey() with the sealed key %q = %v, want %v", key, got, want)
+		}
 	}
 }

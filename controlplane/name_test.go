@@ -1,129 +1,45 @@
 package controlplane_test
 
 import (
-	"errors"
 	"slices"
-	"strings"
 	"testing"
-	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// longName returns a name of n characters, in labels of at most 63.
-func longName(n int) string {
-	s := strings.Repeat(strings.Repeat("a", 59)+".", 5)
-	return s[len(s)-(n-len("b.test")):] + "b.test"
-}
-
-func TestParseNameGivesTheStoredForm(t *testing.T) {
+func TestParseName(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"example.com":                  "example.com",
-		"Example.COM":                  "example.com",
-		"example.com.":                 "example.com",
-		"a.b.c.example.co.uk":          "a.b.c.example.co.uk",
-		"me.github.io":                 "me.github.io",
-		"bücher.example":               "xn--bcher-kva.example",
-		"BÜCHER.example.":              "xn--bcher-kva.example",
-		"xn--bcher-kva.example":        "xn--bcher-kva.example",
-		"XN--BCHER-KVA.example":        "xn--bcher-kva.example",
-		"faß.de":                       "xn--fa-hia.de", // no transitional mapping to fass.de
-		"例え.テスト.example":               "xn--r8jz45g.xn--zckzah.example",
-		"ＥＸＡＭＰＬＥ。com":                  "example.com",
-		"example.com。":                 "example.com",
-		"ex\u00adample.com":            "example.com",
-		"r-3--sn.example.com":          "r-3--sn.example.com",
-		"1.example.com":                "1.example.com",
-		"123.com":                      "123.com",
-		strings.ToUpper(longName(237)): longName(237),
-		longName(237) + ".":            longName(237),
-		"onion.com":                    "onion.com",
-		"local.example.com":            "local.example.com",
-		"arpa.example.org":             "arpa.example.org",
-	} {
+	for in, want := range map[string]string{"Example.COM.": "example.com", "a.b.example.co.uk": "a.b.example.co.uk", "me.github.io": "me.github.io"} {
 		if got, err := controlplane.ParseName("/name", in); err != nil || got != want {
-			t.Errorf("%q: %q, %v, want %q", in, got, err, want)
+			t.Errorf("ParseName(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
-}
-
-func TestParseNameRefuses(t *testing.T) {
-	t.Parallel()
-	for code, names := range map[string][]string{
-		"name-empty":    {"", ".", "。"},
-		"name-wildcard": {"*", "*.", "*.example.com", "*.*.example.com"},
-		"name-ip": {"192.0.2.1", "192.0.2.1.", "2001:db8::1", "[2001:db8::1]", "::1", "fe80::1%eth0", "::ffff:192.0.2.1",
-			"192.0.2", "1.2.3.4.5", "１.２.３.４", "example.123"},
-		"name-special-use": {"shop.onion", "a.b.onion", "SHOP.Onion.", "shop。onion", "shop.ｏｎｉｏｎ", "printer.local", "x.invalid", "app.localhost", "db.internal", "x.alt",
-			"home.arpa", "nas.home.arpa", "in-addr.arpa", "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa", "resolver.arpa", "ipv4only.arpa"},
-		"name-public-suffix": {"onion", "arpa", "com", "COM.", "localhost", "co.uk", "github.io", "foo.ck", "公司.cn", "xn--55qx5d.cn"},
-		"name-too-long": {longName(238), longName(253), longName(254), longName(300), strings.Repeat("a", 300),
-			strings.Repeat("a", 300) + ".com", strings.Repeat("x", 1<<20), strings.Repeat("ü.", 200) + "com"},
-		"name-challenge": {"_acme-challenge.example.com", "_ACME-Challenge.example.com."},
-		"name-invalid": {" example.com", "example.com ", "exa mple.com", "example.com\n", "\texample.com", "example\u00a0.com",
-			"https://example.com", "example.com/", "example.com/path", "example.com:443", "user@example.com", "example.com?q", "example.com#f",
-			"[2001:db8::1]:443", "under_score.example.com", "-a.example.com", "a-.example.com", "example-.com", "xn--.com", "xn--a.com", "xn--a-.com", "r3---sn.example.com",
-			"a..example.com", "example.com..", "..", ".example.com", "example.com.。", "exa\u3002\u3002mple.com",
-			"😀.example.com", "☃.example.com", "I♥.example.com", "\xff.example.com", "example.com\x00", "a,b.example.com", "a!.example.com",
-			"foo.*.example.com", "f*.example.com", strings.Repeat("a", 64) + ".example.com"},
+	for in, code := range map[string]string{
+		"": "name-empty", "*.example.com": "name-wildcard", "com": "name-public-suffix", "co.uk": "name-public-suffix", "github.io": "name-public-suffix",
+		"foo.ck": "name-public-suffix", "公司.cn": "name-public-suffix", "xn--55qx5d.cn": "name-public-suffix",
 	} {
-		for _, in := range names {
-			got, err := controlplane.ParseName("/name", in)
-			e, ok := errors.AsType[*controlplane.Error](err)
-			if !ok {
-				t.Errorf("%.80q: taken as %q, error %v", in, got, err)
-				continue
-			}
-			if got != "" || e.Kind != controlplane.KindInvalid || e.Code != code || e.Message == "" || e.Fix == "" {
-				t.Errorf("%.80q: %q, %+v, want %s", in, got, e, code)
-			}
-			if len(e.Fields) != 1 || e.Fields[0] != (controlplane.FieldError{Pointer: "/name", Code: e.Code, Detail: e.Message}) {
-				t.Errorf("%.80q: fields %+v", in, e.Fields)
-			}
-			if !utf8.ValidString(e.Message) || len(e.Message) > 250 {
-				t.Errorf("%.80q: message %q", in, e.Message)
-			}
+		got, err := controlplane.ParseName("/name", in)
+		if got != "" || !controlplane.HasCode(err, code) {
+			t.Errorf("ParseName(%q) = %q, %v, want the code %s", in, got, err, code)
+			continue
+		}
+		e := controlplane.AsError(err)
+		want := &controlplane.Error{Kind: controlplane.KindInvalid, Code: code, Message: e.Message, Fix: e.Fix,
+			Fields: []controlplane.FieldError{{Pointer: "/name", Code: code, Detail: e.Message}}}
+		if diff := cmp.Diff(want, e); diff != "" || e.Message == "" || e.Fix == "" {
+			t.Errorf("ParseName(%q) returns an unexpected error (-want +got):\n%s", in, diff)
 		}
 	}
-}
-
-func TestParseNameSaysWhatToSendForAChallengeName(t *testing.T) {
-	t.Parallel()
-	_, err := controlplane.ParseName("/name", "_acme-challenge.www.example.com.")
-	if e := controlplane.AsError(err); !strings.Contains(e.Fix, " www.example.com.") {
-		t.Errorf("fix: %q", e.Fix)
-	}
-}
-
-func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"example.com", "*.a", "[::1]", "bücher.example", "xn--bcher-kva.example", "a..b", "example.com。", "_acme-challenge.a.b", "1.2.3.4", "ex\u00adample.com", "a\u200d.com", "אב1.com", "a.onion", "a.home.arpa", "onion.com"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		name, err := controlplane.ParseName("/name", s)
-		if err != nil {
-			if e, ok := errors.AsType[*controlplane.Error](err); name != "" || !ok || e.Kind != controlplane.KindInvalid || e.Fix == "" {
-				t.Errorf("%q: %q, %v", s, name, err)
-			}
-			return
-		}
-		if again, err := controlplane.ParseName("/name", name); err != nil || again != name {
-			t.Errorf("%q gives %q, and that gives %q, %v", s, name, again, err)
-		}
-		if len(controlplane.ChallengeName(name)) > 253 || strings.ToLower(name) != name || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || !strings.Contains(name, ".") {
-			t.Errorf("%q gives %q", s, name)
-		}
-	})
 }
 
 func TestCertificateNames(t *testing.T) {
 	t.Parallel()
-	if got := controlplane.CertificateNames("example.com", false); !slices.Equal(got, []string{"example.com"}) {
-		t.Error(got)
-	}
-	if got := controlplane.CertificateNames("example.com", true); !slices.Equal(got, []string{"example.com", "*.example.com"}) {
-		t.Error(got)
+	for wildcard, want := range map[bool][]string{false: {"example.com"}, true: {"example.com", "*.example.com"}} {
+		if got := controlplane.CertificateNames("example.com", wildcard); !slices.Equal(got, want) {
+			t.Errorf("CertificateNames(example.com, %v) = %q, want %q", wildcard, got, want)
+		}
 	}
 }
 
@@ -131,7 +47,7 @@ func TestRegisteredDomain(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"a.b.example.com": "example.com", "example.co.uk": "example.co.uk", "www.me.github.io": "me.github.io", "com": "com"} {
 		if got := controlplane.RegisteredDomain(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
+			t.Errorf("RegisteredDomain(%s) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var targetEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -30,5 +32,5 @@ type Delegation struct {
 
 // NewDelegation returns the record for a name with the given target label in a zone.
 func NewDelegation(name, label, zone string) Delegation {
-	return Delegation{Name: ChallengeName(name), Type: "CNAME", Target: label + "." + zone}
+	return Delegation{Name: rules.ChallengeName(name), Type: "CNAME", Target: label + "." + zone}
 }

@@ -39,9 +39,6 @@ func Scopes() []Scope {
 		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite, ScopeWebhooksRead, ScopeWebhooksWrite}
 }
 
-// MaxTokenDomains is how many domains a token can be restricted to.
-const MaxTokenDomains = 500
-
 // Token is an API token as stored: its secret only as a hash.
 type Token struct {
 	ID         string

@@ -3,8 +3,9 @@ package controlplane
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // Actions on webhooks. They are events, too, and go to the organization's other webhooks.
@@ -52,12 +53,7 @@ type Webhook struct {
 	UpdatedAt      time.Time
 }
 
-const (
-	webhookSecretPrefix   = "whsec_"
-	webhookSecretBytes    = 32
-	minWebhookSecretBytes = 24
-	maxWebhookSecretBytes = 64
-)
+const webhookSecretBytes = 32
 
 // NewWebhookSecret returns a secret to sign with: "whsec_" and 32 random bytes in base64
 // (Standard Webhooks, "Symmetric").
@@ -66,19 +62,14 @@ func NewWebhookSecret() string {
 	if _, err := rand.Read(b); err != nil {
 		panic(err) // crypto/rand never fails
 	}
-	return webhookSecretPrefix + base64.StdEncoding.EncodeToString(b)
+	return rules.WebhookSecretPrefix + base64.StdEncoding.EncodeToString(b)
 }
 
-// WebhookKey returns the key of the HMAC that a secret stands for: 24 to 64 bytes, as
-// Standard Webhooks asks. The error says nothing of what was sent.
+// WebhookKey returns the HMAC key in a webhook's secret, see rules.WebhookKey. It returns a
+// KindInvalid *Error for /secret.
 func WebhookKey(secret string) ([]byte, error) {
-	text, ok := strings.CutPrefix(secret, webhookSecretPrefix)
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) < minWebhookSecretBytes || len(key) > maxWebhookSecretBytes {
-		return nil, Invalid("/secret", "webhook-secret", `A webhook's secret is "whsec_" followed by 24 to 64 bytes in base64.`,
-			`Send one such as: printf whsec_; openssl rand -base64 32. Or leave it out, and one is made.`)
-	}
-	return key, nil
+	key, err := rules.WebhookKey(secret)
+	return key, invalidBy("/secret", err)
 }
 
 // WebhookIsDisabled is the answer to what only an enabled webhook can do.

@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var (
@@ -88,7 +90,7 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 
 func tokenNameValidators() []validator.String {
 	return []validator.String{
-		stringvalidator.LengthBetween(1, 200),
+		stringvalidator.UTF8LengthBetween(1, rules.MaxTokenNameLength),
 		stringvalidator.RegexMatches(tokenName, "must not begin or end with white space"),
 	}
 }
@@ -103,7 +105,7 @@ func scopesValidators() []validator.Set {
 
 func domainIDsValidators() []validator.Set {
 	return []validator.Set{
-		setvalidator.SizeAtMost(500),
+		setvalidator.SizeAtMost(rules.MaxTokenDomains),
 		setvalidator.NoNullValues(),
 		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")),
 	}

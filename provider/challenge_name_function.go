@@ -2,8 +2,11 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/function"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var _ function.Function = (*challengeNameFunction)(nil)
@@ -30,10 +33,10 @@ func (f *challengeNameFunction) Run(ctx context.Context, req function.RunRequest
 	if resp.Error = req.Arguments.Get(ctx, &in); resp.Error != nil {
 		return
 	}
-	name, err := canonicalName(in)
+	name, err := rules.ParseName(in)
 	if err != nil {
-		resp.Error = function.NewArgumentFuncError(0, err.Error()) // Terraform makes a sentence of it
+		resp.Error = function.NewArgumentFuncError(0, strings.TrimSuffix(err.Error(), ".")) // Terraform adds a period
 		return
 	}
-	resp.Error = resp.Result.Set(ctx, challengeLabel+"."+name)
+	resp.Error = resp.Result.Set(ctx, rules.ChallengeName(name))
 }

@@ -140,7 +140,7 @@ func TestAccFunctions(t *testing.T) {
 		ok(`provider::dcvaas::challenge_name("Bücher.Example.")`, "_acme-challenge.xn--bcher-kva.example"),
 		ok(`provider::dcvaas::normalize_domain("Bücher.Example.")`, "xn--bcher-kva.example"),
 		fails(`provider::dcvaas::challenge_name("*.example.com")`, "is a wildcard"),
-		fails(`provider::dcvaas::normalize_domain("")`, "the name is empty"),
+		fails(`provider::dcvaas::normalize_domain("")`, "The name is empty"),
 		fails(`provider::dcvaas::normalize_domain("a b")`, "contains white space."),
 		fails(`provider::dcvaas::normalize_domain(null)`, "argument must not be null"),
 		fails(`provider::dcvaas::challenge_name(null)`, "argument must not be null"),

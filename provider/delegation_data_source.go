@@ -42,7 +42,7 @@ func (d *delegationDataSource) Schema(_ context.Context, _ datasource.SchemaRequ
 			"domain": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Name of the domain. Case, a trailing dot, and Unicode or A-labels make no difference.",
-				Validators:          []validator.String{nameValidator{}},
+				Validators:          []validator.String{nameValidator},
 			},
 			"name":   str("Name of the record, `_acme-challenge.` and the domain's."),
 			"fqdn":   str("The same with a trailing dot."),

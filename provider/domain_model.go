@@ -11,9 +11,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// defaultKeyType is what the API makes where neither key_type nor csr_pem is given.
-const defaultKeyType = "ec256"
-
 type domainModel struct {
 	ID                 types.String      `tfsdk:"id"`
 	Name               types.String      `tfsdk:"name"`

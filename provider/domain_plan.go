@@ -8,6 +8,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // ModifyPlan makes the plan say what will be: the record before the domain exists, nothing where only the spelling
@@ -51,7 +53,7 @@ func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, 
 	if plan.Name.IsUnknown() || r.configured == nil {
 		return
 	}
-	name, err := canonicalName(plan.Name.ValueString())
+	name, err := rules.ParseName(plan.Name.ValueString())
 	if err != nil {
 		return // the validator has said so
 	}
@@ -68,12 +70,12 @@ func (m *domainModel) planKeyType(config *domainModel) {
 	switch {
 	case !config.KeyType.IsNull():
 	case config.CSRPEM.IsNull():
-		m.KeyType = types.StringValue(defaultKeyType)
+		m.KeyType = types.StringValue(rules.DefaultKeyType)
 	default:
 		m.KeyType = types.StringUnknown()
 		if !config.CSRPEM.IsUnknown() {
-			if kind, err := csrKeyType(config.CSRPEM.ValueString()); err == nil {
-				m.KeyType = types.StringValue(kind)
+			if csr, err := rules.ParseCSR(config.CSRPEM.ValueString()); err == nil {
+				m.KeyType = types.StringValue(rules.KeyTypeOf(csr.PublicKey))
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var (
@@ -146,7 +147,7 @@ var domainID = regexp.MustCompile(`^dom_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
 // findDomain gets a domain by what a person wrote: its id or any spelling of its name.
 func findDomain(ctx context.Context, c *client.Client, ref string) (*client.Domain, error) {
 	if !domainID.MatchString(ref) {
-		name, err := canonicalName(ref)
+		name, err := rules.ParseName(ref)
 		if err != nil {
 			return nil, fmt.Errorf("%q is neither a domain's id (dom_ and 26 characters) nor its name: %w", ref, err)
 		}

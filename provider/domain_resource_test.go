@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 const domainAddress = "dcvaas_domain.test"
@@ -199,7 +200,7 @@ func TestAccDomain_nameReplaces(t *testing.T) {
 func TestAccDomain_spelling(t *testing.T) {
 	a := newAcc(t)
 	name := "bücher-" + a.domain()
-	ascii, err := canonicalName(name)
+	ascii, err := rules.ParseName(name)
 	if err != nil {
 		t.Fatal(err)
 	}

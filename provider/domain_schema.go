@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -17,6 +16,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // Attributes of `delegation`.
@@ -26,8 +27,6 @@ var delegationTypes = map[string]attr.Type{
 	"type":   types.StringType,
 	"target": types.StringType,
 }
-
-var labelKey = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,63}$`)
 
 func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	settled := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
@@ -43,7 +42,7 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			"name": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Domain name. Case, a trailing dot, and Unicode or A-labels make no difference; another name replaces the domain.",
-				Validators:          []validator.String{nameValidator{}},
+				Validators:          []validator.String{nameValidator},
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(otherName,
 					"Another name replaces the domain; another spelling of it does not.",
 					"Another name replaces the domain; another spelling of it does not.")},
@@ -59,24 +58,24 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Computed:            true,
 				MarkdownDescription: "Key of the certificate: `ec256` (default), `ec384`, `rsa2048` or `rsa4096`. With `csr_pem` it is the request's.",
 				Validators: []validator.String{
-					stringvalidator.OneOf("ec256", "ec384", "rsa2048", "rsa4096"),
+					stringvalidator.OneOf(rules.KeyTypes()...),
 					stringvalidator.ConflictsWith(path.MatchRoot("csr_pem")),
 				},
 			},
 			"csr_pem": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Certificate request (PKCS#10, PEM). The private key then never leaves its owner.",
-				Validators:          []validator.String{csrValidator{}},
+				Validators:          []validator.String{csrValidator},
 			},
 			"profile": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "ACME profile to ask the CA for, such as `classic`, `tlsserver` or `shortlived`. Without it the CA chooses.",
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, 64)},
+				Validators:          []validator.String{profileValidator},
 			},
 			"preferred_chain": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Common name of the root that the chain should end at, where the CA offers several chains.",
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, 255)},
+				Validators:          []validator.String{chainValidator},
 			},
 			"ca": schema.StringAttribute{
 				Optional:            true,
@@ -100,10 +99,10 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Optional:            true,
 				MarkdownDescription: "Labels to find the domain by: at most 64, keys of 1 to 63 letters, digits and `._/-`, values of at most 255 characters.",
 				Validators: []validator.Map{
-					mapvalidator.SizeAtMost(64),
+					mapvalidator.SizeAtMost(rules.MaxLabels),
 					mapvalidator.NoNullValues(),
-					mapvalidator.KeysAre(stringvalidator.RegexMatches(labelKey, "must be 1 to 63 letters, digits and ._/-")),
-					mapvalidator.ValueStringsAre(stringvalidator.UTF8LengthAtMost(255)),
+					mapvalidator.KeysAre(labelKeyValidator),
+					mapvalidator.ValueStringsAre(labelValueValidator),
 				},
 			},
 			"deletion_protection": schema.BoolAttribute{

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +22,12 @@ type schemaTypes interface {
 	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
 }
 
-// aboutErrors matches a fix that is about the document's own list of wrong fields, which nobody sees here: each field has its
-// diagnostic.
-var aboutErrors = regexp.MustCompile(`\berrors (lists|names|describes)\b`)
+// aboutErrors are the codes whose fix refers to the list errors of the problem document. Users do
+// not see that list: each of its fields has its own diagnostic.
+var aboutErrors = []string{
+	"invalid-fields", "malformed-request", "invalid-parameter", "wrong-type", "not-one-of", "out-of-range", "invalid-format",
+	"ca-unknown",
+}
 
 // problem says where and in what an error of the API happened.
 type problem struct {
@@ -85,7 +88,7 @@ func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail stri
 func (p problem) detail(e *client.Error, text string) string {
 	parts := []string{sentence(text)}
 	imports := e.Status == 409 && e.ExistingID != "" && p.kind != ""
-	if e.Fix != "" && !imports && !strings.Contains(text, e.Fix) && !aboutErrors.MatchString(e.Fix) {
+	if e.Fix != "" && !imports && !strings.Contains(text, e.Fix) && !slices.Contains(aboutErrors, e.Code) {
 		parts = append(parts, sentence(e.Fix))
 	}
 	switch {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
@@ -265,7 +266,7 @@ var (
 )
 
 func isDomainRef(s string) bool {
-	_, err := canonicalName(s)
+	_, err := rules.ParseName(s)
 	return err == nil || domainID.MatchString(s)
 }
 

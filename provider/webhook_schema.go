@@ -2,10 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/base64"
-	"net"
-	"net/url"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -36,7 +32,7 @@ func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 			"url": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Where events are POSTed: https, of a host on the public Internet, on port 443 or one from 1024 on.",
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, 2048), webhookURLValidator{}},
+				Validators:          []validator.String{webhookURLValidator},
 			},
 			"events": schema.SetAttribute{
 				ElementType:         types.StringType,
@@ -66,7 +62,7 @@ func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 				Sensitive: true,
 				MarkdownDescription: "The secret that signs: `whsec_` and 24 to 64 bytes in base64. It is sent when the webhook is created and when `secret_wo_version` changes, and is kept neither in the plan nor in the state. " +
 					"For 24 hours after a change the one before signs as well.",
-				Validators: []validator.String{webhookSecretValidator{}, stringvalidator.AlsoRequires(path.MatchRoot("secret_wo_version"))},
+				Validators: []validator.String{webhookSecretValidator, stringvalidator.AlsoRequires(path.MatchRoot("secret_wo_version"))},
 			},
 			"secret_wo_version": schema.Int64Attribute{
 				Optional:            true,
@@ -86,55 +82,4 @@ func (r *webhookResource) IdentitySchema(_ context.Context, _ resource.IdentityS
 			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id, whk_…."},
 		},
 	}
-}
-
-// webhookURLValidator accepts https, and http on a loopback address, which a service under development may let through.
-type webhookURLValidator struct{}
-
-func (webhookURLValidator) Description(context.Context) string {
-	return "must be a URL that begins with https://, such as https://example.com/hooks/dcvaas (http:// is for loopback addresses only)"
-}
-
-func (v webhookURLValidator) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-// ValidateString repeats nothing of the URL, which may hold a secret.
-func (v webhookURLValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	u, err := url.Parse(req.ConfigValue.ValueString())
-	if err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) {
-		return
-	}
-	resp.Diagnostics.AddAttributeError(req.Path, "Invalid URL of a webhook", "It "+v.Description(ctx)+".")
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// webhookSecretValidator accepts what the API does.
-type webhookSecretValidator struct{}
-
-func (webhookSecretValidator) Description(context.Context) string {
-	return `must be "whsec_" followed by 24 to 64 bytes in base64`
-}
-
-func (v webhookSecretValidator) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-// ValidateString repeats nothing of the secret.
-func (v webhookSecretValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	text, ok := strings.CutPrefix(req.ConfigValue.ValueString(), "whsec_")
-	if key, err := base64.StdEncoding.DecodeString(text); ok && err == nil && len(key) >= 24 && len(key) <= 64 {
-		return
-	}
-	resp.Diagnostics.AddAttributeError(req.Path, "Invalid secret of a webhook", "It "+v.Description(ctx)+`: "whsec_${base64encode(…)}".`)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -54,7 +55,7 @@ func (e *Engine) request(o *controlplane.Order, csrDER []byte) error {
 		if err != nil {
 			return fmt.Errorf("parse the customer's CSR: %w", err)
 		}
-		if o.KeyType = controlplane.KeyTypeOfPublicKey(parsed.PublicKey); o.KeyType == "" {
+		if o.KeyType = controlplane.KeyType(rules.KeyTypeOf(parsed.PublicKey)); o.KeyType == "" {
 			return errors.New("the customer's CSR has an unsupported key type")
 		}
 		o.CSR, o.SealedKey = csrDER, nil

@@ -55,7 +55,7 @@ func TestAddInvalidDomain(t *testing.T) {
 		{"10.0.0.1", http.StatusUnprocessableEntity, "is an IP address"},
 		{"co.uk", http.StatusUnprocessableEntity, "is a public suffix"},
 		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
-		{"https://example.org/", http.StatusUnprocessableEntity, "Send only the host name"},
+		{"https://example.org/", http.StatusUnprocessableEntity, "Use only the host name"},
 		{"😀.example", http.StatusUnprocessableEntity, "😀.example"},
 		{"-a.example.org", http.StatusUnprocessableEntity, "is not a valid domain name"},
 		{strings.Repeat("a.", 200) + "com", http.StatusUnprocessableEntity, "237 characters"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
@@ -68,8 +69,8 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	switch {
 	case end < 0:
 		form.ExpiryError = "Choose an expiry."
-	case len(named) > controlplane.MaxTokenDomains:
-		form.DomainsError = fmt.Sprintf("Enter at most %[2]d domains; the list has %[1]d.", len(named), controlplane.MaxTokenDomains)
+	case len(named) > rules.MaxTokenDomains:
+		form.DomainsError = fmt.Sprintf("Enter at most %[2]d domains; the list has %[1]d.", len(named), rules.MaxTokenDomains)
 	default:
 		var err error
 		if in.DomainIDs, err = d.domainIDs(v, named); err != nil {

@@ -136,15 +136,15 @@ func TestAddWebhook(t *testing.T) {
 func TestAddInvalidWebhook(t *testing.T) {
 	s := newSignedIn(t)
 	for _, c := range []struct{ address, says string }{
-		{"", "cannot be read as a URL"},
-		{"http://example.com/hook", "The address is not https."},
+		{"", "malformed or has no host"},
+		{"http://example.com/hook", "The URL is not https."},
 		{"https://127.0.0.1/", "not on the public Internet"},
-		{"https://localhost/", "no name of the public Internet"},
+		{"https://localhost/", "not a name on the public Internet"},
 		{"https://169.254.169.254/latest", "not on the public Internet"},
 		{"https://[::1]/", "not on the public Internet"},
-		{"https://user:hush@example.com/", "holds a user name or password"},
-		{"https://example.com:22/", "has a port that events are not sent to"},
-		{`https://"><script>alert(1)</script>`, "The host is not a valid name."},
+		{"https://user:hush@example.com/", "contains a username or password"},
+		{"https://example.com:22/", "has a port that is not allowed"},
+		{`https://"><script>alert(1)</script>`, "host is not a valid name."},
 	} {
 		s.post("/webhooks", url.Values{"url": {c.address}, "description": {"kept"}, "event": {controlplane.ActionRenewed}}).want(http.StatusUnprocessableEntity, c.says).
 			has(`id="url-error"`, `aria-invalid="true"`, "autofocus", `value="kept"`, `value="domain.renewed" checked`, ` open>`).hasNot("<script>alert", `name="all" value="1" checked`)
@@ -155,7 +155,7 @@ func TestAddInvalidWebhook(t *testing.T) {
 	good["event"] = []string{"domain.renewd"}
 	s.post("/webhooks", good).want(http.StatusUnprocessableEntity, "Choose at least one event")
 	s.post("/webhooks", url.Values{"url": {"ftp://example.com/"}, "all": {"1"}, "description": {strings.Repeat("ü", 201)}}).
-		want(http.StatusUnprocessableEntity, "The address is not https.", "at most 200 characters")
+		want(http.StatusUnprocessableEntity, "The URL is not https.", "at most 200 characters")
 	if n, err := s.store.WebhookCount(t.Context(), s.org.ID); err != nil || n != 0 {
 		t.Errorf("WebhookCount = %d, %v, want 0", n, err)
 	}

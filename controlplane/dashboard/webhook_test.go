@@ -42,7 +42,7 @@ func TestChangeWebhook(t *testing.T) {
 	s.post(page, good).to(page)
 	s.get(page).want(http.StatusOK, "Events are sent immediately").has(`id="again"`)
 	bad := url.Values{"url": {"https://10.0.0.1/?hush"}, "description": {"kept"}, "all": {"1"}}
-	s.post(page, bad).want(http.StatusUnprocessableEntity, "The address is not on the public Internet.").has(`id="edit" open`, `value="https://10.0.0.1/?hush"`, `value="kept"`, "autofocus")
+	s.post(page, bad).want(http.StatusUnprocessableEntity, "host is not on the public Internet.").has(`id="edit" open`, `value="https://10.0.0.1/?hush"`, `value="kept"`, "autofocus")
 	bad.Del("all")
 	s.post(page, bad).want(http.StatusUnprocessableEntity, "Choose at least one event")
 	if got := s.webhook(hook); got.URL != "https://example.com/new" {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 const (
@@ -115,7 +115,7 @@ func publicDial(ctx context.Context, network, address string) (net.Conn, error) 
 		if err != nil {
 			return err
 		}
-		if !controlplane.IsPublicAddr(ap.Addr()) {
+		if !rules.IsPublicAddr(ap.Addr()) {
 			return errPrivate
 		}
 		return nil

@@ -11,11 +11,12 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // challengeLabel precedes the domain in the name of a DNS-01 challenge (RFC 8555 §8.4).
-const challengeLabel = "_acme-challenge."
+const challengeLabel = rules.ChallengeLabel + "."
 
 // source is a server that answers queries: a resolver, or a name server of a zone.
 type source struct {

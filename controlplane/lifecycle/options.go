@@ -1,18 +1,14 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-)
-
-var (
-	labelKey    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$`)
-	profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 )
 
 // checkOptions makes sure that a domain's options make sense together, and takes the key
@@ -21,11 +17,16 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 	add := func(pointer, code, detail string) {
 		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
+	hold := func(pointer string, err error) {
+		if broken, ok := errors.AsType[*rules.Error](err); ok {
+			add(pointer, broken.Code, broken.Error())
+		}
+	}
 	if o.KeyType == "" {
-		o.KeyType = controlplane.KeyEC256
+		o.KeyType = rules.DefaultKeyType
 	}
 	if !o.KeyType.Valid() {
-		add("/key_type", "key-type-unknown", "The key type is one of ec256, ec384, rsa2048, rsa4096.")
+		add("/key_type", "key-type-unknown", "The key type must be one of "+strings.Join(rules.KeyTypes(), ", ")+".")
 	}
 	if o.CSRPEM != "" && name != "" {
 		_, kt, err := controlplane.ValidateCSR(o.CSRPEM, controlplane.CertificateNames(name, o.Wildcard))
@@ -41,17 +42,17 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 			o.KeyType = kt
 		}
 	}
-	if o.Profile != "" && !profileName.MatchString(o.Profile) {
-		add("/profile", "profile-invalid", "A profile is a CA's word such as classic, tlsserver or shortlived.")
+	if o.Profile != "" {
+		hold("/profile", rules.CheckProfile(o.Profile))
 	}
-	if o.PreferredChain != strings.TrimSpace(o.PreferredChain) {
-		add("/preferred_chain", "chain-invalid", "The name of a root neither begins nor ends with white space.")
+	if o.PreferredChain != "" {
+		hold("/preferred_chain", rules.CheckPreferredChain(o.PreferredChain))
 	}
 	if cas := s.Issuer.CAs(); o.CA != "" && !slices.Contains(cas, o.CA) {
 		add("/ca", "ca-unknown", "The CA is one of: "+strings.Join(cas, ", ")+".")
 	}
-	if len(o.Labels) > 64 {
-		add("/labels", "labels-too-many", "A domain has at most 64 labels.")
+	if len(o.Labels) > rules.MaxLabels {
+		add("/labels", "labels-too-many", fmt.Sprintf("A domain has at most %d labels.", rules.MaxLabels))
 		return
 	}
 	keys := make([]string, 0, len(o.Labels))
@@ -60,16 +61,13 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
-		if !labelKey.MatchString(k) {
-			add("/labels/"+pointerEscape(k), "label-key-invalid", "A label's key has 1 to 63 letters, digits and . _ / -, and begins and ends with a letter or digit.")
-		}
-		if len(o.Labels[k]) > 255 {
-			add("/labels/"+pointerEscape(k), "label-value-too-long", "A label's value has at most 255 bytes.")
-		}
+		hold("/labels/"+pointerEscape(k), rules.CheckLabelKey(k))
+		hold("/labels/"+pointerEscape(k), rules.CheckLabelValue(o.Labels[k]))
 	}
 }
 
-// invalid returns e where fields were found wrong, filled in from the first of them.
+// invalid returns e if it has invalid fields, filled in from the first of them, and nil otherwise.
+// The API adds the fix of the code if e has none.
 func invalid(e *controlplane.Error) error {
 	if len(e.Fields) == 0 {
 		return nil
@@ -77,8 +75,6 @@ func invalid(e *controlplane.Error) error {
 	e.Kind, e.Code, e.Message = controlplane.KindInvalid, e.Fields[0].Code, e.Fields[0].Detail
 	if len(e.Fields) > 1 {
 		e.Code, e.Message = "invalid-fields", fmt.Sprintf("%d fields are wrong.", len(e.Fields))
-	}
-	if e.Fix == "" || len(e.Fields) > 1 {
 		e.Fix = "Correct the fields that errors lists."
 	}
 	return e

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -33,7 +34,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	add := func(pointer, code, detail string) {
 		problem.Fields = append(problem.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > 200 {
+	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > rules.MaxTokenNameLength {
 		add("/name", "name-invalid", "A token's name has 1 to 200 characters.")
 	}
 	if len(in.Scopes) == 0 {
@@ -60,8 +61,8 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
 		add("/domain_ids", "domains-exceed", "The token that asks is restricted to some domains, so the new one must be, too.")
 	}
-	if len(in.DomainIDs) > controlplane.MaxTokenDomains {
-		add("/domain_ids", "too-many", fmt.Sprintf("A token is restricted to at most %d domains.", controlplane.MaxTokenDomains))
+	if len(in.DomainIDs) > rules.MaxTokenDomains {
+		add("/domain_ids", "too-many", fmt.Sprintf("A token is restricted to at most %d domains.", rules.MaxTokenDomains))
 		in.DomainIDs = nil
 	}
 	known, err := s.Store.DomainIDs(ctx, orgID, in.DomainIDs)
@@ -110,7 +111,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 
 // RenameToken changes a token's name.
 func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, orgID, id, name string) (*controlplane.Token, error) {
-	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
+	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > rules.MaxTokenNameLength {
 		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name has 1 to 200 characters.", "Send a name.")
 	}
 	var t *controlplane.Token

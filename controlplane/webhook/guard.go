@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // errNotPublic means that a connection was not made because its address is not allowed.
@@ -37,6 +37,6 @@ func newDialer(resolver *net.Resolver, allowed func(netip.Addr) bool) *net.Diale
 // isAllowed returns the function that reports whether an address is allowed.
 func isAllowed(loopback bool) func(netip.Addr) bool {
 	return func(a netip.Addr) bool {
-		return controlplane.IsPublicAddr(a) || loopback && a.Unmap().IsLoopback()
+		return rules.IsPublicAddr(a) || loopback && a.Unmap().IsLoopback()
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
@@ -102,7 +103,7 @@ func (b *bareOrders) Save(context.Context, *controlplane.Order) error { return n
 
 // Publish implements controlplane.Journal.
 func (b *bareOrders) Publish(_ context.Context, o *controlplane.Order) error {
-	b.txt.set(controlplane.ChallengeName(o.Names[0]), o.Values)
+	b.txt.set(rules.ChallengeName(o.Names[0]), o.Values)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
@@ -111,7 +111,7 @@ func (m *massRevocation) issueAll() error {
 	}
 	var name, target string
 	if _, err := pgx.ForEachRow(rows, []any{&name, &target}, func() error {
-		return m.dev.Playground.Set(controlplane.ChallengeName(name), "CNAME", []string{target + "." + m.dev.Config.Zone}, 60)
+		return m.dev.Playground.Set(rules.ChallengeName(name), "CNAME", []string{target + "." + m.dev.Config.Zone}, 60)
 	}); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
@@ -63,10 +64,6 @@ func parseLimit(text string) (acme.Limit, bool) {
 	if err != nil || n < 1 {
 		return acme.Limit{}, false
 	}
-	if days, ok := strings.CutSuffix(per, "d"); ok {
-		d, err := strconv.Atoi(days)
-		return acme.Limit{Count: n, Per: time.Duration(d) * 24 * time.Hour}, err == nil && d >= 1 && d <= 3650
-	}
-	d, err := time.ParseDuration(per)
-	return acme.Limit{Count: n, Per: d}, err == nil && d > 0
+	d, err := rules.ParseDuration(per)
+	return acme.Limit{Count: n, Per: d}, err == nil && d > 0 && d <= 10*365*24*time.Hour
 }

@@ -1,10 +1,10 @@
-package controlplane
+package rules
 
 import "net/netip"
 
-// notPublic4 are the IPv4 networks that are not on the public Internet (IANA IPv4
-// Special-Purpose Address Registry, RFC 6890; multicast, RFC 5771). Those of the registry
-// that are global, but hold nothing that a customer runs, are among them.
+// notPublic4 are the IPv4 networks that are not on the public Internet (IANA IPv4 Special-Purpose
+// Address Registry, RFC 6890; multicast, RFC 5771). They include networks of the registry that are
+// global but contain no customer's hosts.
 var notPublic4 = prefixes(
 	"0.0.0.0/8",       // this network (RFC 791)
 	"10.0.0.0/8",      // private use (RFC 1918)
@@ -26,18 +26,18 @@ var notPublic4 = prefixes(
 	"240.0.0.0/4",     // reserved (RFC 1112), and the broadcast address
 )
 
-// nat64 is the prefix by which a translator is reached: the IPv4 address is in the last 32 bits
+// nat64 is the prefix of a translator's addresses: the last 32 bits are the IPv4 address
 // (RFC 6052 §2.1).
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
-// global6 is all that is handed out of IPv6 (RFC 4291 §2.4). Outside are unspecified and loopback
-// (::/128, ::1/128), IPv4-compatible addresses (::/96), local-use NAT64 (64:ff9b:1::/48),
-// discard-only (100::/64, 100:0:0:1::/64), segment routing (5f00::/16), unique local (fc00::/7),
-// link and site local (fe80::/10, fec0::/10), and multicast (ff00::/8).
+// global6 is the part of IPv6 that is allocated (RFC 4291 §2.4). It excludes unspecified and
+// loopback (::/128, ::1/128), IPv4-compatible addresses (::/96), local-use NAT64
+// (64:ff9b:1::/48), discard-only (100::/64, 100:0:0:1::/64), segment routing (5f00::/16), unique
+// local (fc00::/7), link and site local (fe80::/10, fec0::/10), and multicast (ff00::/8).
 var global6 = netip.MustParsePrefix("2000::/3")
 
 // notPublic6 are the networks within global6 that are not on the public Internet (IANA IPv6
-// Special-Purpose Address Registry), or that lead to an IPv4 address.
+// Special-Purpose Address Registry), or that contain an IPv4 address.
 var notPublic6 = prefixes(
 	"2001::/23",         // IETF protocol assignments (RFC 2928): Teredo, benchmarks, ORCHID
 	"2001:db8::/32",     // documentation (RFC 3849)
@@ -54,9 +54,9 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// IsPublicAddr reports whether an address is one of the public Internet, so that a customer
-// may have us connect to it: a webhook's receiver, or a name server. A mapped IPv4 address
-// (::ffff:0:0/96) and one behind NAT64 are judged as the IPv4 address.
+// IsPublicAddr reports whether an address is on the public Internet, so that the service may
+// connect to it for a customer: a webhook's receiver or a name server. It checks a mapped IPv4
+// address (::ffff:0:0/96) and one behind NAT64 as the IPv4 address.
 func IsPublicAddr(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false

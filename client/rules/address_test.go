@@ -1,14 +1,14 @@
-package controlplane_test
+package rules_test
 
 import (
 	"net/netip"
 	"testing"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// specialNetworks are IANA's registries of special-purpose addresses, with multicast and what
-// is deprecated.
+// specialNetworks are IANA's registries of special-purpose addresses, multicast, and deprecated
+// networks.
 var specialNetworks = []string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24",
 	"192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32",
@@ -47,7 +47,7 @@ func TestIsPublicAddr(t *testing.T) {
 
 func wantPublic(t *testing.T, a netip.Addr, public bool) {
 	t.Helper()
-	if got := controlplane.IsPublicAddr(a); got != public {
+	if got := rules.IsPublicAddr(a); got != public {
 		t.Errorf("IsPublicAddr(%s) = %v, want %v", a, got, public)
 	}
 }

@@ -1,0 +1,53 @@
+package rules
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a domain's labels.
+const (
+	MaxLabels           = 64
+	maxLabelValueLength = 255 // bytes
+)
+
+var (
+	labelKey    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$`)
+	profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+)
+
+// CheckLabelKey returns an *Error if key is not a valid key of a label.
+func CheckLabelKey(key string) error {
+	if labelKey.MatchString(key) {
+		return nil
+	}
+	return &Error{Code: "label-key-invalid", Message: "The label key " + Quote(key) + " is invalid.",
+		Fix: "Use 1 to 63 letters, digits, and . _ / -, starting and ending with a letter or digit."}
+}
+
+// CheckLabelValue returns an *Error if value is too long for a label.
+func CheckLabelValue(value string) error {
+	if len(value) <= maxLabelValueLength {
+		return nil
+	}
+	return &Error{Code: "label-value-too-long", Message: "The label value is too long.", Fix: "Use at most 255 bytes."}
+}
+
+// CheckProfile returns an *Error if name is not the name of an ACME profile.
+func CheckProfile(name string) error {
+	if profileName.MatchString(name) {
+		return nil
+	}
+	return &Error{Code: "profile-invalid", Message: "The profile " + Quote(name) + " is not a profile name.",
+		Fix: "Use a profile that the CA offers, such as classic, tlsserver, or shortlived."}
+}
+
+// CheckPreferredChain returns an *Error if name can't be the common name of a root certificate.
+func CheckPreferredChain(name string) error {
+	if name != "" && name == strings.TrimSpace(name) && utf8.RuneCountInString(name) <= 255 {
+		return nil
+	}
+	return &Error{Code: "chain-invalid", Message: "The preferred chain is not the common name of a root certificate.",
+		Fix: "Use 1 to 255 characters that neither start nor end with white space."}
+}

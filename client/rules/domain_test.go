@@ -1,0 +1,38 @@
+package rules_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
+)
+
+func TestDomainOptions(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []struct {
+		name, code     string
+		check          func(string) error
+		valid, invalid []string
+	}{
+		{"CheckLabelKey", "label-key-invalid", rules.CheckLabelKey,
+			[]string{"a", "team", "app.example.com/part-of", "A_1", strings.Repeat("k", 63)},
+			[]string{"", "a b", "-a", "a-", ".", "ü", strings.Repeat("k", 64)}},
+		{"CheckLabelValue", "label-value-too-long", rules.CheckLabelValue,
+			[]string{"", "a b", strings.Repeat("v", 255)}, []string{strings.Repeat("v", 256), strings.Repeat("ü", 128)}},
+		{"CheckProfile", "profile-invalid", rules.CheckProfile,
+			[]string{"classic", "tlsserver", "a.b_c-1"}, []string{"", "Classic", "-a", "a b", strings.Repeat("p", 65)}},
+		{"CheckPreferredChain", "chain-invalid", rules.CheckPreferredChain,
+			[]string{"ISRG Root X1", strings.Repeat("ü", 255)}, []string{"", " ", " X1", "X1 ", strings.Repeat("x", 256)}},
+	} {
+		for _, s := range rule.valid {
+			if err := rule.check(s); err != nil {
+				t.Errorf("%s(%q) = %v, want no error", rule.name, s, err)
+			}
+		}
+		for _, s := range rule.invalid {
+			if err := rule.check(s); !hasCode(err, rule.code) {
+				t.Errorf("%s(%q) = %v, want the code %s", rule.name, s, err, rule.code)
+			}
+		}
+	}
+}
