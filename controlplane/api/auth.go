@@ -107,43 +107,21 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) erro
 	if err != nil {
 		return a.countRefused(r, c, err)
 	}
-	if err := a.recognize(w, r, c, controlplane.HashSecret(secret), nil, a.tokenPrincipal); err != nil {
-		return err
-	}
-	a.touch(r.Context(), c, c.principal.token)
-	return nil
-}
-
-// recognize looks up who calls by their credential's hash. The call is counted before, with
-// count and as far as it is known by then whose it is, and after.
-func (a *API) recognize(w http.ResponseWriter, r *http.Request, c *call, hash []byte, count func(context.Context, []byte) error, lookUp func(context.Context, []byte) (principal, error)) error {
-	ctx := r.Context()
-	attempt, err := a.limiter.Try(ctx, hash, c.ip)
-	if err != nil {
-		return err
-	}
-	if count != nil {
-		if err := count(ctx, hash); err != nil {
-			attempt.Unknown(ctx)
-			return err
+	ctx, hash := r.Context(), controlplane.HashSecret(secret)
+	count := func(by edge.Caller) error { return a.countCaller(w, r, c, by) }
+	err = a.limiter.Verify(ctx, hash, c.ip, count, func() (edge.Caller, error) {
+		p, err := a.tokenPrincipal(ctx, hash)
+		if err != nil {
+			return edge.Caller{}, err
 		}
-	}
-	if err := a.countCaller(w, r, c, attempt.Caller); err != nil {
-		return err
-	}
-	p, err := lookUp(ctx, hash)
+		c.identify(w.Header(), p, hash)
+		return edge.Caller{OrgID: p.orgID, Tier: p.tier}, nil
+	})
 	if err != nil {
-		attempt.Ended(ctx, err)
 		return err
 	}
-	caller := edge.Caller{OrgID: p.orgID, Tier: p.tier}
-	if p.session != nil {
-		caller.UserID = p.session.User.ID
-	}
-	attempt.Verified(ctx, caller)
-	c.identify(p, hash)
-	w.Header().Set("DCVaaS-Organization", p.orgID)
-	return a.countCaller(w, r, c, caller)
+	a.touch(ctx, c, c.principal.token)
+	return nil
 }
 
 // tokenPrincipal returns what the secret with this hash admits to now.
@@ -165,10 +143,18 @@ func (a *API) tokenPrincipal(ctx context.Context, hash []byte) (principal, error
 		actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID}}, nil
 }
 
-// identify records who makes the call, and the hash of the secret that came with it.
-func (c *call) identify(p principal, hash []byte) {
+// identify records the caller and the hash of its secret, and adds the caller's organization to the
+// response.
+func (c *call) identify(h http.Header, p principal, hash []byte) {
+	c.become(p)
+	c.credential = hash
+	h.Set("DCVaaS-Organization", p.orgID)
+}
+
+// become replaces the call's principal.
+func (c *call) become(p principal) {
 	p.actor.IP, p.actor.RequestID = c.ip, c.requestID
-	c.principal, c.credential = p, hash
+	c.principal = p
 }
 
 // bearer returns the secret of the one Authorization header (RFC 6750 §2.1). One that has

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
@@ -50,7 +48,7 @@ func callOf(ctx context.Context) *call {
 
 // ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{requestID: requestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now(), connection: r.Context(),
+	c := &call{requestID: edge.RequestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now(), connection: r.Context(),
 		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header), takesGzip: acceptsGzip(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)
@@ -66,14 +64,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.metrics.inFlight.Inc()
 	defer func() {
 		a.metrics.inFlight.Dec()
-		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-				panic(v)
-			}
-			a.log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("request_id", c.requestID),
-				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-			a.problem(out, r, errPanic)
-		}
+		edge.Recovered(ctx, a.log, c.requestID, recover(), func() { a.problem(out, r, errPanic) })
 		a.done(ctx, c, method, r.URL.Path, out)
 	}()
 	a.router.ServeHTTP(out, r)

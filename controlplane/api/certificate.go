@@ -3,10 +3,10 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -71,7 +71,7 @@ func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequ
 	if format == "" {
 		format = Fullchain
 	}
-	leaf, chain := splitChain(c.ChainPEM)
+	leaf, chain := edge.SplitChain(c.ChainPEM)
 	var text string
 	switch format {
 	case Leaf:
@@ -83,7 +83,7 @@ func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequ
 	}
 	return DownloadCertificate200ApplicationpemCertificateChainResponse{
 		Body: strings.NewReader(text), ContentLength: int64(len(text)),
-		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: attachment(c, "-"+string(format)+".pem")},
+		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, "-"+string(format)+".pem"))},
 	}, nil
 }
 
@@ -100,7 +100,7 @@ func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (Down
 	}
 	return DownloadKey200ApplicationxPemFileResponse{
 		Body: strings.NewReader(key), ContentLength: int64(len(key)),
-		Headers: DownloadKey200ResponseHeaders{ContentDisposition: attachment(c, "-key.pem"), CacheControl: "no-store"},
+		Headers: DownloadKey200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, "-key.pem")), CacheControl: "no-store"},
 	}, nil
 }
 
@@ -125,7 +125,7 @@ func (a *API) DownloadPKCS12(ctx context.Context, r DownloadPKCS12RequestObject)
 	}
 	return DownloadPKCS12200ApplicationxPkcs12Response{
 		Body: bytes.NewReader(file), ContentLength: int64(len(file)),
-		Headers: DownloadPKCS12200ResponseHeaders{ContentDisposition: attachment(c, ".p12"), CacheControl: "no-store"},
+		Headers: DownloadPKCS12200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, ".p12")), CacheControl: "no-store"},
 	}, nil
 }
 
@@ -160,37 +160,6 @@ func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certifi
 		return nil, err
 	}
 	return c, nil
-}
-
-// splitChain returns the first certificate of a PEM chain and the others, without whatever
-// text stands around them.
-func splitChain(chainPEM string) (leaf, chain string) {
-	var others strings.Builder
-	for rest := []byte(chainPEM); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return leaf, others.String()
-		}
-		text := string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
-		if leaf == "" {
-			leaf = text
-			continue
-		}
-		others.WriteString(text)
-	}
-}
-
-// attachment names a downloaded file after the certificate's name. A name has letters,
-// digits, hyphens and dots only, so it needs no quoting of its own (RFC 6266 §4.3).
-func attachment(c *controlplane.Certificate, suffix string) string {
-	stem := c.ID
-	for _, name := range c.Names {
-		if !strings.HasPrefix(name, "*.") {
-			stem = name
-			break
-		}
-	}
-	return `attachment; filename="` + stem + suffix + `"`
 }
 
 // certificateBody returns a certificate as the contract describes it.

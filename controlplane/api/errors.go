@@ -6,17 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
-
-// retryAfter is what a 503 asks for that knows no time of its own.
-const retryAfter = 5 * time.Second
-
-// statusClientGone is what the log and the metrics say of a caller that did not wait.
-const statusClientGone = 499
 
 // errPanic stands for a panic that was logged already.
 var errPanic = errors.New("panic")
@@ -40,7 +34,7 @@ func asHTTPError(err error) *statusError {
 		return e
 	}
 	if e, ok := errors.AsType[*controlplane.Error](err); ok && e.Kind != controlplane.KindInternal {
-		return &statusError{status: statusOf(e.Kind), problem: e}
+		return &statusError{status: edge.Status(e.Kind), problem: e}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &statusError{status: http.StatusServiceUnavailable, problem: &controlplane.Error{
@@ -49,30 +43,6 @@ func asHTTPError(err error) *statusError {
 	hidden := controlplane.AsError(errors.New("hidden"))
 	hidden.Err = err
 	return &statusError{status: http.StatusInternalServerError, problem: hidden}
-}
-
-func statusOf(k controlplane.Kind) int {
-	switch k {
-	case controlplane.KindMalformed:
-		return http.StatusBadRequest
-	case controlplane.KindUnauthorized:
-		return http.StatusUnauthorized
-	case controlplane.KindForbidden:
-		return http.StatusForbidden
-	case controlplane.KindNotFound:
-		return http.StatusNotFound
-	case controlplane.KindConflict:
-		return http.StatusConflict
-	case controlplane.KindPrecondition:
-		return http.StatusPreconditionFailed
-	case controlplane.KindInvalid:
-		return http.StatusUnprocessableEntity
-	case controlplane.KindRateLimited:
-		return http.StatusTooManyRequests
-	case controlplane.KindUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
 
 // document is a problem document (RFC 9457 §3) as it is sent. It is the contract's Problem,
@@ -100,7 +70,7 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		// The caller is gone, or the connection failed: net/http cancels the context then, too.
 		if c.gone = true; !begun {
-			w.WriteHeader(statusClientGone)
+			w.WriteHeader(edge.StatusClientClosedRequest)
 		}
 		return
 	}
@@ -151,18 +121,8 @@ func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {
 		if e.problem.Code == codeScopeMissing {
 			h.Set("WWW-Authenticate", `Bearer realm="dcvaas", error="insufficient_scope", scope="`+string(c.op.scope)+`"`)
 		}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable: // RFC 9110 §10.2.3
-		wait := retryAfter
-		if at := e.problem.RetryAt; !at.IsZero() {
-			wait = at.Sub(a.now())
-		}
-		seconds := int64((wait + time.Second - 1) / time.Second)
-		h.Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
-	case http.StatusConflict:
-		if at := e.problem.RetryAt; !at.IsZero() {
-			h.Set("Retry-After", strconv.FormatInt(max(int64((at.Sub(a.now())+time.Second-1)/time.Second), 1), 10))
-		}
 	}
+	edge.SetRetryAfter(h, e.status, e.problem.RetryAt, a.now())
 }
 
 func (a *API) logError(ctx context.Context, c *call, err error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -27,8 +28,6 @@ const (
 	exportRetry = 5 * time.Second
 	// exportLife bounds an export altogether.
 	exportLife = time.Hour
-	// writeLimit is how long a reader may take to accept what is written at a time.
-	writeLimit = 10 * time.Second
 )
 
 // ExportAuditLogs implements GET /api/audit-logs/export.
@@ -83,17 +82,17 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 	put := e.json(out)
 	if e.csv {
 		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-		h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+		h.Set("Content-Disposition", edge.Attachment(name+".csv"))
 		put = e.lines(out)
 	} else {
 		h.Set("Content-Type", "application/x-ndjson")
-		h.Set("Content-Disposition", `attachment; filename="`+name+`.ndjson"`)
+		h.Set("Content-Disposition", edge.Attachment(name+".ndjson"))
 	}
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
 	checked := time.Now()
 	for {
-		_ = control.SetWriteDeadline(time.Now().Add(writeLimit)) // an error means that there is none
+		_ = control.SetWriteDeadline(time.Now().Add(edge.WriteTimeout)) // an error means that there is none
 		err := put(e.entries)
 		if err == nil {
 			err = out.Flush()

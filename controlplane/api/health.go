@@ -67,7 +67,7 @@ type readiness struct {
 // parts returns the state of every part. Probes always get an answer: a client network that
 // sends more requests than it may shares one look a second, as each is a query.
 func (a *API) parts(ctx context.Context) map[string]error {
-	if a.countNetwork(ctx) == nil {
+	if a.limiter.CountNetwork(ctx, callOf(ctx).ip) == nil {
 		return a.checkParts(ctx)
 	}
 	l := &a.readiness

@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -42,7 +43,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if held.status == 0 {
 			held.status = http.StatusOK
 		}
-		if held.status == http.StatusTooManyRequests || held.status >= statusClientGone { // nothing was done, 499, or 5xx
+		if held.status == http.StatusTooManyRequests || held.status >= edge.StatusClientClosedRequest { // nothing was done, 499, or 5xx
 			return nil, errNotKept
 		}
 		body := held.body.Bytes()

@@ -311,7 +311,7 @@ func TestCrashBeforeCommit(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.do("POST", "/api/domains", body, key("k")).problem(409, "idempotency-in-progress")
-	w.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`)
+	w.exec(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`)
 	(<-answered).problem(503, "database-unavailable")
 	if err := lock.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // Walking pages while others add and delete: what was there at the start and stayed comes
@@ -162,27 +160,4 @@ func TestFilters(t *testing.T) {
 			t.Errorf("jobs?%s lists %v, want %v", query, got, want)
 		}
 	}
-}
-
-// No cursor makes the reader panic, and none but ours is taken.
-func FuzzCursor(f *testing.F) {
-	a := &API{config: Config{CursorKey: []byte(strings.Repeat("k", 32))}}
-	l := listing{Operation: "listDomains", Org: "org_1", Filters: []any{"q"}}
-	ours := a.next(l, &postgres.Cursor{Key: "example.com", ID: "dom_1"})[true]
-	f.Add(ours)
-	f.Add("")
-	f.Add("AQ")
-	f.Add(ours[:16] + "\r" + ours[16:]) // the decoder of the standard library skips it
-	f.Fuzz(func(t *testing.T, cursor string) {
-		at, err := a.position(l, &cursor)
-		switch {
-		case cursor == "":
-		case cursor == ours:
-			if err != nil || at.Key != "example.com" || at.ID != "dom_1" {
-				t.Fatalf("ours: %v %v", at, err)
-			}
-		case err == nil:
-			t.Fatalf("%q was taken", cursor)
-		}
-	})
 }

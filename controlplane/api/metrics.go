@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // metrics are counted by route template, never by a path with an id in it.
@@ -48,7 +50,7 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	}
 	status := w.status
 	if c.gone || w.broken {
-		status = statusClientGone // also where the answer had already begun
+		status = edge.StatusClientClosedRequest // also where the answer had already begun
 	}
 	route, level := "none", slog.LevelInfo
 	if c.op != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // operation is what the contract says of one method of one path: the one table of scopes,
@@ -115,7 +116,7 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	_, op.waits = op.query["wait"]
 	_, op.once = op.headers[headerIdempotencyKey]
 	ok := o.Responses.Status(http.StatusOK)
-	op.streams = ok != nil && ok.Value.Content[mediaEvents] != nil
+	op.streams = ok != nil && ok.Value.Content[edge.MediaEvents] != nil
 	op.self, _ = o.Extensions["x-self"].(bool)
 	op.rereads, _ = o.Extensions["x-rereads"].(bool)
 	if o.RequestBody != nil {

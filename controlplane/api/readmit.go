@@ -26,7 +26,7 @@ func (a *API) readmit(ctx context.Context, c *call) error {
 	if err := p.mayCall(c.op); err != nil {
 		return err
 	}
-	c.identify(p, c.credential)
+	c.become(p)
 	return nil
 }
 

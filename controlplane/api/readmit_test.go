@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -217,7 +218,7 @@ func TestLongResponseEndsWithItsToken(t *testing.T) {
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 		as(secret)(r)
 		r.Header.Set("Accept", accept)
-		if accept == mediaEvents {
+		if accept == edge.MediaEvents {
 			r.Header.Set("Last-Event-ID", oldest)
 		}
 		out := &slowReader{ResponseRecorder: httptest.NewRecorder(), holds: "domain.updated", first: func() {

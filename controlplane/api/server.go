@@ -82,6 +82,8 @@ type API struct {
 	pages      problemPages
 	cookie     string                      // name of the session's
 	origins    *http.CrossOriginProtection // of calls by those who are signed in
+	sessions   edge.Sessions
+	cursors    edge.Cursors
 	touched    touched
 	limiter    *edge.Limiter // nil: calls are not limited
 	lookups    *edge.Lookups // nil without GitHub
@@ -118,10 +120,13 @@ func New(c Config) (*API, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	if err := a.readPublicURL(c.PublicURL); err != nil {
-		return nil, err
-	}
 	var err error
+	if a.origins, _, err = edge.Origins(c.PublicURL); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a.cookie = controlplane.SessionCookie(strings.HasPrefix(c.PublicURL, "https:"))
+	a.sessions = edge.Sessions{Store: c.Store, Limiter: c.Limiter, Log: a.log}
+	a.cursors = edge.Cursors{Key: c.CursorKey}
 	if a.metrics, err = newMetrics(c.Registerer); err != nil {
 		return nil, fmt.Errorf("api: metrics: %w", err)
 	}
@@ -137,7 +142,7 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("api: reference: %w", err)
 	}
 	a.pages = newProblemPages(c.PublicURL)
-	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), heartbeat
+	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), edge.Heartbeat
 	a.diagnosisTimeout = diagnosisTimeout
 	a.places = newPlaces(a.store.MaxConns())
 	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
@@ -241,7 +246,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 }
 
 func (a *API) noSuchPath(w http.ResponseWriter, r *http.Request) {
-	if err := a.countNetwork(r.Context()); err != nil {
+	if err := a.limiter.CountNetwork(r.Context(), callOf(r.Context()).ip); err != nil {
 		a.problem(w, r, err)
 		return
 	}
@@ -250,7 +255,7 @@ func (a *API) noSuchPath(w http.ResponseWriter, r *http.Request) {
 
 // methodNotAllowed answers with the methods that the path takes (RFC 9110 §15.5.6).
 func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	if err := a.countNetwork(r.Context()); err != nil {
+	if err := a.limiter.CountNetwork(r.Context(), callOf(r.Context()).ip); err != nil {
 		a.problem(w, r, err)
 		return
 	}

@@ -8,20 +8,12 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// mediaEvents is the type of a stream of events.
-const mediaEvents = "text/event-stream"
-
-const (
-	// heartbeat keeps proxies from taking a quiet stream for a dead one.
-	heartbeat = 15 * time.Second
-	// streamLife ends a stream, so that its reader comes back and load spreads anew.
-	streamLife = 30 * time.Minute
-	// catchUpPage is how many events are read at a time for a reader that was away.
-	catchUpPage = 200
-)
+// catchUpPage is how many events are read at a time for a reader that reconnects.
+const catchUpPage = 200
 
 // eventStream is the answer that goes on (WHATWG HTML §9.2). First it catches up from the
 // log to where the feed stood when it subscribed, then it is told by the feed.
@@ -33,8 +25,7 @@ type eventStream struct {
 	last   int64 // seq of the last event that was sent, or may be skipped
 	beat   *time.Ticker
 
-	w       http.ResponseWriter
-	control *http.ResponseController
+	out *edge.EventStream
 }
 
 // streamEvents subscribes before anything is answered: what is wrong is still answered so.
@@ -68,17 +59,13 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	defer s.a.feeds.unsubscribe(s.sub)
 	c := callOf(s.ctx)
 	c.waited = true
-	ctx, stop := c.untilGone(s.ctx, streamLife)
+	ctx, stop := c.untilGone(s.ctx, edge.StreamLife)
 	defer stop()
-	s.w, s.control = w, http.NewResponseController(w)
-	h := w.Header()
-	h.Set("Content-Type", mediaEvents)
-	h.Set("X-Accel-Buffering", "no") // nginx would hold it back
+	s.out = edge.NewEventStream(w)
 	w.WriteHeader(http.StatusOK)
-	if c.head || s.send("retry: 2000\n\n") != nil {
+	if c.head || s.out.Send("retry: 2000\n\n") != nil {
 		return nil
 	}
-	_ = s.control.SetReadDeadline(time.Time{}) // an error means that there is none
 	s.beat = time.NewTicker(s.a.heartbeat)
 	defer s.beat.Stop()
 	if !s.catchUp(ctx) {
@@ -139,15 +126,7 @@ func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	return s.send("id: " + e.ID + "\nevent: " + e.Action + "\ndata: " + string(data) + "\n\n")
-}
-
-func (s *eventStream) send(text string) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeLimit)) // an error means that there is none
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return s.control.Flush()
+	return s.out.Send("id: " + e.ID + "\nevent: " + e.Action + "\ndata: " + string(data) + "\n\n")
 }
 
 // goesOn makes the heartbeat that is due before another event is sent, so that however many events there are to send,
@@ -164,10 +143,10 @@ func (s *eventStream) goesOn(ctx context.Context) bool {
 // heartbeat tells the reader that the stream is alive, and returns false where it ends: the caller would not be
 // admitted any more, or is gone.
 func (s *eventStream) heartbeat(ctx context.Context) bool {
-	return s.a.stillAdmitted(ctx, callOf(s.ctx)) && s.send(": still here\n\n") == nil
+	return s.a.stillAdmitted(ctx, callOf(s.ctx)) && s.out.SendHeartbeat() == nil
 }
 
 // acceptsStream reports whether the caller asks for a stream rather than a list.
 func acceptsStream(h http.Header) bool {
-	return strings.Contains(h.Get("Accept"), mediaEvents)
+	return strings.Contains(h.Get("Accept"), edge.MediaEvents)
 }

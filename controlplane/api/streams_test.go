@@ -17,7 +17,7 @@ func limitStreams(c *Config) { c.Streams = edge.NewStreams() }
 // place asks whether the caller could open one more stream: HEAD takes a place and gives it back.
 func (w *world) place(caller option) *answer {
 	w.t.Helper()
-	return w.do("HEAD", "/api/events", nil, caller, header("Accept", mediaEvents))
+	return w.do("HEAD", "/api/events", nil, caller, header("Accept", edge.MediaEvents))
 }
 
 // full waits until the caller has as many streams open as it may.

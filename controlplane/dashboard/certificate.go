@@ -2,11 +2,11 @@ package dashboard
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/mux"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // certificatePageView is the data for templates/certificate.html.
@@ -35,7 +35,7 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	view := certificatePageView{certificateView: v.certificateView(c, domain), Name: nameOf(c), Domain: domain.Name, DomainURL: "/domains/" + domain.ID,
-		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason), HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c), KeyFileName: fileStem(c) + "-key.pem"}
+		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason), HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c), KeyFileName: edge.FileName(c, "-key.pem")}
 	replaces, err := d.store.ReplacedCertificate(v.Context(), v.org.ID, domain.ID, c.ID)
 	if err != nil {
 		return err
@@ -86,15 +86,9 @@ func nameOf(c *controlplane.Certificate) string {
 	return c.Names[0]
 }
 
-// fileStem returns the name of a certificate's files without a suffix. It has only letters,
-// digits, hyphens, and dots, so it needs no quoting in a header (RFC 6266 §4.3).
-func fileStem(c *controlplane.Certificate) string {
-	return strings.Replace(nameOf(c), "*", "wildcard", 1)
-}
-
 // serveAttachment responds with a file to download.
 func serveAttachment(w http.ResponseWriter, contentType, name string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	w.Header().Set("Content-Disposition", edge.Attachment(name))
 	_, _ = w.Write(body)
 }

@@ -1,10 +1,11 @@
 package dashboard
 
 import (
-	"encoding/pem"
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // downloadCertificate responds with public parts of a certificate as PEM.
@@ -14,18 +15,18 @@ func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	part := mux.Vars(v.Request)["part"]
-	serveAttachment(w, "application/x-pem-file", fileStem(c)+"-"+part+".pem", []byte(partOf(c.ChainPEM, part)))
+	serveAttachment(w, "application/x-pem-file", edge.FileName(c, "-"+part+".pem"), []byte(partOf(c.ChainPEM, part)))
 	return nil
 }
 
 // partOf returns the leaf of a chain, the rest of it, or the whole chain.
-func partOf(chain, part string) string {
-	_, rest := pem.Decode([]byte(chain))
+func partOf(chainPEM, part string) string {
+	leaf, chain := edge.SplitChain(chainPEM)
 	switch part {
 	case "leaf":
-		return chain[:len(chain)-len(rest)]
+		return leaf
 	case "chain":
-		return string(rest)
+		return chain
 	}
-	return chain
+	return chainPEM
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 )
 
@@ -40,7 +41,7 @@ func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
 
 func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate, domain *controlplane.Domain, wrong *controlplane.Error) error {
 	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name, DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
-		Expires: v.at(c.NotAfter), FileName: fileStem(c) + "-key.pem"}
+		Expires: v.at(c.NotAfter), FileName: edge.FileName(c, "-key.pem")}
 	if wrong != nil {
 		view.Error, view.Fix = wrong.Message, fixFor(wrong)
 	}
@@ -57,7 +58,7 @@ func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	serveAttachment(w, "application/x-pem-file", fileStem(c)+"-key.pem", []byte(key))
+	serveAttachment(w, "application/x-pem-file", edge.FileName(c, "-key.pem"), []byte(key))
 	return nil
 }
 
@@ -83,7 +84,7 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	serveAttachment(w, "application/x-pkcs12", fileStem(c)+".p12", file)
+	serveAttachment(w, "application/x-pkcs12", edge.FileName(c, ".p12"), file)
 	return nil
 }
 

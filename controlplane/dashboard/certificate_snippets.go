@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // snippet is the configuration of a web server for a certificate.
@@ -19,7 +20,7 @@ type snippet struct {
 // letters, digits, hyphens, and dots, except for the asterisk of a wildcard, which file names do
 // not contain: nothing needs to be quoted.
 func snippets(c *controlplane.Certificate) []snippet {
-	stem := fileStem(c)
+	stem := edge.FileName(c, "")
 	chain, key := stem+"-fullchain.pem", stem+"-key.pem"
 	if !c.HasKey() {
 		key = "your.key"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -72,7 +71,8 @@ type Dashboard struct {
 	devHosts  []string      // hosts that the development sign-in accepts besides localhost
 	flowKey   []byte
 	guestKey  []byte
-	cursorKey []byte
+	cursors   edge.Cursors
+	sessions  edge.Sessions
 	handler   http.Handler
 	heartbeat time.Duration
 	stopping  chan struct{}
@@ -93,8 +93,9 @@ func New(c Config) (*Dashboard, error) {
 		return nil, errors.New("dashboard: DevSignIn requires ID and Login")
 	}
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
-		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"), cursorKey: deriveKey(c.SessionKey, "cursor"),
-		heartbeat: heartbeat, stopping: make(chan struct{})}
+		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"),
+		cursors:   edge.Cursors{Key: deriveKey(c.SessionKey, "cursor")},
+		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -105,18 +106,15 @@ func New(c Config) (*Dashboard, error) {
 	if d.pages, err = parsePages(d.assets); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(d.page(crossOriginDenied))
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || u.Host == "" {
-			return nil, errors.New("dashboard: PublicURL is not a URL with a host")
-		}
-		d.devHosts = []string{u.Host}
-		if err := guard.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
-			return nil, fmt.Errorf("dashboard: PublicURL: %w", err)
-		}
+	guard, host, err := edge.Origins(c.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
 	}
+	guard.SetDenyHandler(d.page(crossOriginDenied))
+	if host != "" {
+		d.devHosts = []string{host}
+	}
+	d.sessions = edge.Sessions{Store: c.Store, Limiter: c.Limiter, Log: d.log}
 	d.handler = guard.Handler(d.routes())
 	return d, nil
 }

@@ -11,16 +11,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const (
-	// heartbeat is the interval between comments that keep proxies from closing an idle stream.
-	heartbeat = 15 * time.Second
-	// streamLife is the maximum duration of a stream. The client then reconnects and is authorized
-	// again.
-	streamLife = 30 * time.Minute
-	// writeLimit is the timeout for sending an event.
-	writeLimit = 10 * time.Second
-)
-
 // domainEvents streams the liveState of a domain's page: immediately and after each change. A
 // client that reconnects first gets the current state, so it misses nothing. If the domain is
 // deleted, the last event is "gone".
@@ -34,14 +24,10 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	defer done()
-	out := &stream{w: w, control: http.NewResponseController(w)}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
-	// The server's read timeout would look like a client that disconnected.
-	_ = out.control.SetReadDeadline(time.Time{})
+	out := edge.NewEventStream(w)
 	moved, stop := d.store.Watch(domain.ID)
 	defer stop()
-	end := time.NewTimer(min(streamLife, v.session.ExpiresAt.Sub(v.now)))
+	end := time.NewTimer(min(edge.StreamLife, v.session.ExpiresAt.Sub(v.now)))
 	defer end.Stop()
 	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
@@ -52,11 +38,11 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		state, open, err := d.stateOf(v, domain.ID)
 		switch {
 		case controlplane.IsKind(err, controlplane.KindNotFound):
-			return out.send("event: gone\ndata: \n\n")
+			return out.Send("event: gone\ndata: \n\n")
 		case err != nil:
 			return errorIfUnsent(err, last)
 		case state != last:
-			if out.send(fmt.Sprintf("event: state\ndata: %s\n\n", state)) != nil {
+			if out.Send(fmt.Sprintf("event: state\ndata: %s\n\n", state)) != nil {
 				return nil
 			}
 			last = state
@@ -71,7 +57,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case <-jobs.moved[2]:
 		case <-beat.C:
 			// Some changes notify nobody, such as a new job of the sweep: check again.
-			if !d.stillSignedIn(v) || out.send(": heartbeat\n\n") != nil {
+			if !d.stillSignedIn(v) || out.SendHeartbeat() != nil {
 				return nil
 			}
 		case <-end.C:
@@ -137,19 +123,4 @@ func (f *jobWatcher) watch(ids []string) bool {
 		f.moved[i], f.stop = moved, append(f.stop, stop)
 	}
 	return true
-}
-
-// stream writes server-sent events (WHATWG HTML §9.2).
-type stream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (s *stream) send(text string) error {
-	// The server's write timeout is not meant for streams.
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeLimit))
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return s.control.Flush()
 }

@@ -2,11 +2,10 @@ package dashboard
 
 import (
 	"cmp"
-	"math"
 	"net/http"
-	"strconv"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // errorView is the data for templates/error.html.
@@ -20,21 +19,18 @@ type errorView struct {
 	BackLabel string
 }
 
-// statuses is the dashboard's only mapping of errors to HTTP.
-var statuses = map[controlplane.Kind]struct {
-	status int
-	title  string
-}{
-	controlplane.KindMalformed:    {http.StatusBadRequest, "Invalid request"},
-	controlplane.KindUnauthorized: {http.StatusUnauthorized, "Sign-in required"},
-	controlplane.KindForbidden:    {http.StatusForbidden, "Not allowed"},
-	controlplane.KindNotFound:     {http.StatusNotFound, "Not found"},
-	controlplane.KindConflict:     {http.StatusConflict, "Not possible now"},
-	controlplane.KindPrecondition: {http.StatusPreconditionFailed, "Changed in the meantime"},
-	controlplane.KindInvalid:      {http.StatusUnprocessableEntity, "Invalid input"},
-	controlplane.KindRateLimited:  {http.StatusTooManyRequests, "Too many requests"},
-	controlplane.KindUnavailable:  {http.StatusServiceUnavailable, "Temporarily unavailable"},
-	controlplane.KindInternal:     {http.StatusInternalServerError, "Internal error"},
+// titles are the headings of the error pages, by kind.
+var titles = map[controlplane.Kind]string{
+	controlplane.KindMalformed:    "Invalid request",
+	controlplane.KindUnauthorized: "Sign-in required",
+	controlplane.KindForbidden:    "Not allowed",
+	controlplane.KindNotFound:     "Not found",
+	controlplane.KindConflict:     "Not possible now",
+	controlplane.KindPrecondition: "Changed in the meantime",
+	controlplane.KindInvalid:      "Invalid input",
+	controlplane.KindRateLimited:  "Too many requests",
+	controlplane.KindUnavailable:  "Temporarily unavailable",
+	controlplane.KindInternal:     "Internal error",
 }
 
 // statusOf returns an error's HTTP status and the title of its page.
@@ -45,21 +41,14 @@ func statusOf(e *controlplane.Error) (int, string) {
 	if e.Code == "wrong-host" {
 		return http.StatusMisdirectedRequest, "Wrong host"
 	}
-	s, ok := statuses[e.Kind]
-	if !ok {
-		s = statuses[controlplane.KindInternal]
-	}
-	return s.status, s.title
+	return edge.Status(e.Kind), cmp.Or(titles[e.Kind], titles[controlplane.KindInternal])
 }
-
-// statusClientClosedRequest is the status of a request that the client canceled (as in nginx).
-const statusClientClosedRequest = 499
 
 // showError responds with the page for an error. Internal causes are logged and never shown.
 func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if v.Context().Err() != nil { // the client disconnected
-		d.log.DebugContext(v.Context(), "dashboard: client canceled the request", "request_id", v.id, "path", loggedPath(v.Request), "status", statusClientClosedRequest)
-		w.WriteHeader(statusClientClosedRequest)
+		d.log.DebugContext(v.Context(), "dashboard: client canceled the request", "request_id", v.id, "path", loggedPath(v.Request), "status", edge.StatusClientClosedRequest)
+		w.WriteHeader(edge.StatusClientClosedRequest)
 		return
 	}
 	e := controlplane.AsError(err)
@@ -67,12 +56,7 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if status >= http.StatusInternalServerError {
 		d.log.ErrorContext(v.Context(), "dashboard: page failed", "request_id", v.id, "path", loggedPath(v.Request), "error", err)
 	}
-	switch {
-	case !e.RetryAt.IsZero():
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAt.Sub(v.now).Seconds())))))
-	case status == http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "5")
-	}
+	edge.SetRetryAfter(w.Header(), status, e.RetryAt, d.now())
 	view := errorView{Status: status, Message: e.Message, Fix: fixFor(e), Code: e.Code, Back: "/domains", BackLabel: "Go to your domains"}
 	if v.session == nil {
 		view.Back, view.BackLabel = "/login", "Go to sign-in"

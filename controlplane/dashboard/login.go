@@ -51,6 +51,11 @@ func (d *Dashboard) devSignIn(w http.ResponseWriter, v *visit) error {
 	return d.startSession(w, v, *dev, v.PostForm.Get("next"))
 }
 
+// countSignIn counts a step of a sign-in, before anything is stored for it or sent to GitHub.
+func (d *Dashboard) countSignIn(v *visit) error {
+	return d.limiter.CountSignIn(v.Context(), d.clientIP(v.Request))
+}
+
 func (d *Dashboard) signOut(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
 		if err := d.lifecycle.SignOut(v.Context(), d.actor(v), v.session); err != nil {

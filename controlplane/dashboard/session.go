@@ -56,42 +56,22 @@ func (d *Dashboard) keepSession(w http.ResponseWriter, secret string) {
 // forgetSession deletes the session cookie.
 func (d *Dashboard) forgetSession(w http.ResponseWriter) { d.setCookie(w, d.cookieName(), "", -1) }
 
-// readSession counts a visit and returns who is signed in, nil where nobody is. It looks
-// nobody up whose session, person, or network is known by then to be over a limit.
+// readSession counts a visit and returns its session, nil if the visitor is not signed in.
 func (d *Dashboard) readSession(w http.ResponseWriter, v *visit) (*controlplane.Session, error) {
+	ip := d.clientIP(v.Request)
 	c, err := v.Cookie(d.cookieName())
 	if err != nil || !controlplane.IsRandomSecret(c.Value) {
-		return nil, d.countNetwork(v)
+		return nil, d.limiter.CountNetwork(v.Context(), ip)
 	}
-	hash := controlplane.HashSecret(c.Value)
-	attempt, err := d.limiter.Try(v.Context(), hash, d.clientIP(v.Request))
-	if err != nil {
-		return nil, err
+	s, err := d.sessions.Read(v.Context(), edge.SessionRequest{Secret: c.Value, IP: ip, RequestID: v.id, Now: v.now})
+	if err == nil {
+		return s, nil
 	}
-	if err := d.countSession(v, hash, attempt.Caller.UserID); err != nil {
-		attempt.Unknown(v.Context())
-		return nil, err
-	}
-	s, err := d.store.Session(v.Context(), hash, v.now)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		attempt.Failed(v.Context())
-		d.forgetSession(w) // it would count as a failure each time
+	if controlplane.IsKind(err, controlplane.KindUnauthorized) {
+		d.forgetSession(w) // or every visit would count as a failure
 		return nil, nil
 	}
-	if err != nil {
-		attempt.Unknown(v.Context())
-		return nil, err
-	}
-	attempt.Verified(v.Context(), edge.Caller{OrgID: s.OrgID, Tier: s.Tier, UserID: s.User.ID})
-	if attempt.Caller.UserID == "" {
-		if err := d.countPerson(v, s.User.ID); err != nil {
-			return nil, err
-		}
-	}
-	if err := d.store.TouchSession(v.Context(), s, v.now); err != nil { // the visit does not fail for it
-		d.log.WarnContext(v.Context(), "dashboard: use of a session was not recorded", "request_id", v.id, "session_id", s.ID, "error", err)
-	}
-	return s, nil
+	return nil, err
 }
 
 // stillSignedIn reports whether the visit's session is still valid and in the same organization.

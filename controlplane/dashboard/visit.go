@@ -33,18 +33,11 @@ type handler func(w http.ResponseWriter, v *visit) error
 
 // ServeHTTP serves all paths of the dashboard. A panic becomes the page for internal errors.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{id: requestID(r), nonce: rand.Text(), now: d.now().UTC()}
+	v := &visit{id: edge.RequestID(r), nonce: rand.Text(), now: d.now().UTC()}
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	setHeaders(w.Header(), v)
 	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			panic(p)
-		default:
-			d.log.ErrorContext(r.Context(), "dashboard: panic", "request_id", v.id, "path", loggedPath(r), "panic", p)
-			d.showError(w, v, controlplane.Internal(nil))
-		}
+		edge.Recovered(r.Context(), d.log, v.id, recover(), func() { d.showError(w, v, controlplane.Internal(nil)) })
 	}()
 	v.Request.Body = http.MaxBytesReader(w, v.Request.Body, maxForm)
 	d.handler.ServeHTTP(w, v.Request)
@@ -127,16 +120,3 @@ func loggedPath(r *http.Request) string {
 
 // clientIP returns the client's IP address, for limits and the audit log.
 func (d *Dashboard) clientIP(r *http.Request) string { return edge.ClientIP(r, d.config.TrustedProxy) }
-
-// requestID returns the caller's Request-Id where it is fit to be logged and shown, or a new
-// one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get("Request-Id")
-	fit := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._:-", c)
-	}
-	if id == "" || len(id) > 128 || strings.IndexFunc(id, func(c rune) bool { return !fit(c) }) >= 0 {
-		return controlplane.NewID("req")
-	}
-	return id
-}

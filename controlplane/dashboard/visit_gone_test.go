@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // brokenWriter is the connection of a client that disconnects during a response: net/http cancels
@@ -43,8 +45,8 @@ func TestClientDisconnects(t *testing.T) {
 				cancel()
 			}
 			s.dash.ServeHTTP(out, r)
-			if !within && rec.Code != statusClientClosedRequest {
-				t.Errorf("GET %s by a disconnected client = %d, want %d", path, rec.Code, statusClientClosedRequest)
+			if !within && rec.Code != edge.StatusClientClosedRequest {
+				t.Errorf("GET %s by a disconnected client = %d, want %d", path, rec.Code, edge.StatusClientClosedRequest)
 			}
 			cancel()
 		}

@@ -58,6 +58,28 @@ func (l *Limiter) Try(ctx context.Context, hash []byte, ip string) (*Attempt, er
 	return a, nil
 }
 
+// Verify verifies a credential by its hash. It counts the request twice with count: with what is
+// remembered of the credential, before lookUp queries anything, and with what lookUp found. lookUp
+// returns KindUnauthorized if the credential is invalid, which counts as a failure of the client
+// network.
+func (l *Limiter) Verify(ctx context.Context, hash []byte, ip string, count func(Caller) error, lookUp func() (Caller, error)) error {
+	attempt, err := l.Try(ctx, hash, ip)
+	if err != nil {
+		return err
+	}
+	if err := count(attempt.Caller); err != nil {
+		attempt.Unknown(ctx)
+		return err
+	}
+	caller, err := lookUp()
+	if err != nil {
+		attempt.Ended(ctx, err)
+		return err
+	}
+	attempt.Verified(ctx, caller)
+	return count(caller)
+}
+
 // Verified ends an attempt with a valid credential.
 func (a *Attempt) Verified(ctx context.Context, c Caller) {
 	l := a.limiter

@@ -1,5 +1,6 @@
-// Package edge holds what the API and the dashboard share where requests come in: the client's address and network, the
-// rate limits that are checked before a query or an outgoing call, the count of open streams, the check of the Host
-// header, and lookups at GitHub. cmd makes one of each for the process and gives it to both. It never imports either of
-// them, nor the store.
+// Package edge holds what the API and the dashboard share at the HTTP edge: request IDs, the
+// client's address and network, rate limits, verification of credentials, sessions, origin checks,
+// cursors of lists, event streams, statuses of errors, panic recovery, the check of the Host header,
+// and lookups at GitHub. cmd creates what is shared by the process (Limiter, Streams) and gives it
+// to both. Package edge never imports either of them, nor the store.
 package edge

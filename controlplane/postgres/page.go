@@ -4,8 +4,8 @@ import "time"
 
 // Cursor is a position in a list: the sort key's value as text, and the id that breaks ties.
 type Cursor struct {
-	Key string `json:"k"`
-	ID  string `json:"i"`
+	Key string
+	ID  string
 }
 
 const timeKey = "2006-01-02T15:04:05.000000Z"

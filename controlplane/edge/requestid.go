@@ -1,4 +1,4 @@
-package api
+package edge
 
 import (
 	"net/http"
@@ -8,9 +8,9 @@ import (
 
 const maxRequestID = 128
 
-// requestID returns the caller's Request-Id where it is fit to be logged and sent back, or a
-// new one.
-func requestID(r *http.Request) string {
+// RequestID returns the request's Request-Id header if it is safe to log and to send back, and a
+// new ID otherwise.
+func RequestID(r *http.Request) string {
 	if id := r.Header.Get("Request-Id"); isRequestID(id) {
 		return id
 	}
