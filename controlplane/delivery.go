@@ -1,7 +1,6 @@
 package controlplane
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"time"
 )
@@ -84,26 +83,4 @@ func DeliveryWait(failures int, retryAfter time.Duration) time.Duration {
 	d := float64(deliveryWaits[min(max(failures, 1), len(deliveryWaits))-1])
 	d *= 1 - deliveryJitter + 2*deliveryJitter*rand.Float64()
 	return max(time.Duration(d), min(retryAfter, maxRetryAfter))
-}
-
-// eventPayload is an event as it is sent, the same as the API's Event.
-type eventPayload struct {
-	ID        string         `json:"id"`
-	Type      string         `json:"type"`
-	Timestamp time.Time      `json:"timestamp"`
-	OrgID     string         `json:"organization_id"`
-	Actor     eventActor     `json:"actor"`
-	Data      map[string]any `json:"data"`
-}
-
-type eventActor struct {
-	Type ActorType `json:"type"`
-	ID   string    `json:"id"`
-}
-
-// Payload returns the entry as the JSON that webhooks get: the API's Event, so without the
-// address that the call came from.
-func (a *AuditEntry) Payload() ([]byte, error) {
-	return json.Marshal(eventPayload{ID: a.ID, Type: a.Action, Timestamp: a.CreatedAt.UTC(), OrgID: a.OrgID,
-		Actor: eventActor{Type: a.Actor.Type, ID: a.Actor.ID}, Data: a.EventData()})
 }

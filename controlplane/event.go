@@ -1,8 +1,10 @@
 package controlplane
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
 
 // EventTypes returns the types of events that a webhook can choose from: every action of the
@@ -60,4 +62,25 @@ func (a *AuditEntry) EventData() map[string]any {
 		data["after"] = a.After
 	}
 	return data
+}
+
+// eventPayload is an event as webhooks receive it, the API's Event.
+type eventPayload struct {
+	ID        string         `json:"id"`
+	Type      string         `json:"type"`
+	Timestamp time.Time      `json:"timestamp"`
+	OrgID     string         `json:"organization_id"`
+	Actor     eventActor     `json:"actor"`
+	Data      map[string]any `json:"data"`
+}
+
+type eventActor struct {
+	Type ActorType `json:"type"`
+	ID   string    `json:"id"`
+}
+
+// Payload returns the entry as the JSON that webhooks receive, without the caller's IP address.
+func (a *AuditEntry) Payload() ([]byte, error) {
+	return json.Marshal(eventPayload{ID: a.ID, Type: a.Action, Timestamp: a.CreatedAt.UTC(), OrgID: a.OrgID,
+		Actor: eventActor{Type: a.Actor.Type, ID: a.Actor.ID}, Data: a.EventData()})
 }

@@ -66,7 +66,7 @@ func TestCertificatePage(t *testing.T) {
 	own := s.issue(d)
 	s.get("/certificates/"+own.ID).want(http.StatusOK, "Held by you", "no key is stored here", "/etc/nginx/certs/your.key").hasNot(`/key"`)
 	s.get("/certificates/" + own.ID + "/key").to("/certificates/" + own.ID)
-	s.post("/certificates/"+own.ID+"/key", nil).want(http.StatusConflict, "its private key never was", "Back to the certificate")
+	s.post("/certificates/"+own.ID+"/key", nil).want(http.StatusConflict, "the service never had its private key", "Back to the certificate")
 
 	s.addMember(s.org, reader, controlplane.RoleMember)
 	s.signedInAs(reader).get(page).want(http.StatusOK, "Stored here", "Full chain").hasNot(`/key"`, `/revoke"`, "Private key…")

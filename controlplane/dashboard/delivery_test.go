@@ -92,7 +92,7 @@ func TestRedeliverRange(t *testing.T) {
 		{"yesterday", "", "Invalid date and time."},
 		{hour(-1), "now", "Invalid date and time."},
 		{hour(1), "", "Choose a start within the last 30 days"},
-		{hour(-1), hour(-2), "The range ends before it"},
+		{hour(-1), hour(-2), "The time range ends before it"},
 		{hour(-31 * 24), "", "Deliveries are kept for 30 days"},
 	} {
 		s.post(again, url.Values{"since": {c.since}, "until": {c.until}, "all": {"1"}}).want(http.StatusUnprocessableEntity, c.says).

@@ -40,7 +40,7 @@ func TestDomainStates(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been looked for yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "No certificate yet").
+	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been checked yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "No certificate yet").
 		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page + `/renew"`)
 
 	s.misconfigure(d)
@@ -151,7 +151,7 @@ func TestRetryJob(t *testing.T) {
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation+1, "w", time.Minute, time.Now())
 	s.must(err)
 	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), claim, time.Now(), nil) }))
-	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job has succeeded")
+	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job succeeded")
 }
 
 func TestDownloadCertificate(t *testing.T) {

@@ -233,7 +233,7 @@ func TestSignUpClosed(t *testing.T) {
 	refused := func(login string) {
 		t.Helper()
 		b := s.newVisitor()
-		b.get(b.signInAtGitHub("/organizations", "&login="+login)).want(http.StatusForbidden, login+" belongs to no organization here", "Ask an owner of the organization for an invitation")
+		b.get(b.signInAtGitHub("/organizations", "&login="+login)).want(http.StatusForbidden, login+" is not a member of an organization", "Request an invitation from an owner of the organization")
 		b.wantSignedOut()
 	}
 	refused("mallory")

@@ -40,7 +40,7 @@ func TestInvitedByLogin(t *testing.T) {
 			s.get("/domains").want(http.StatusOK, "1 invitation").hasNot("Example Ltd")
 		}
 		s.newVisitor().get("/invitations").to(signInTo("/invitations"))
-		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "now to the role admin")
+		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "is now admin")
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
 		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer valid")
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}).to("/domains")
@@ -66,7 +66,7 @@ func TestDeclineInvitedByLogin(t *testing.T) {
 		}
 		again := s.newVisitor()
 		if a := again.get(again.signInAtGitHub("", "&login=alice")); s.life.InvitedOnly {
-			a.want(http.StatusForbidden, "belongs to no organization here")
+			a.want(http.StatusForbidden, "is not a member of an organization")
 		} else {
 			a.to("/domains")
 		}

@@ -47,7 +47,7 @@ func TestLastOwner(t *testing.T) {
 	s.addMember(s.newOrg("Other Ltd"), developer, controlplane.RoleOwner)
 	own := "/settings/members/" + s.sessionOf(s).User.ID
 	s.get(own).want(http.StatusOK, "You are the organization’s last owner", "You can leave the organization").hasNot("<fieldset", "/remove", "/transfer")
-	s.post(own+"/role", url.Values{"role": {"member"}}).want(http.StatusConflict, "developer is the organization's last owner", "Make somebody else an owner first")
+	s.post(own+"/role", url.Values{"role": {"member"}}).want(http.StatusConflict, "developer is the organization's last owner", "Make another member an owner first")
 	s.post(own+"/remove", nil).want(http.StatusConflict, "You are the last owner, so you cannot leave")
 	s.post(own+"/transfer", url.Values{"confirm": {"developer"}}).want(http.StatusUnprocessableEntity)
 	if got := s.roleOf("developer"); got != controlplane.RoleOwner {

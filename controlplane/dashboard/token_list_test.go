@@ -103,8 +103,8 @@ func TestCreateInvalidToken(t *testing.T) {
 		field, value string
 		says, focus  string
 	}{
-		"no name":                          {"name", " ", "A token's name has 1 to 200 characters.", `name="name"`},
-		"a long name":                      {"name", strings.Repeat("x", 201), "A token's name has 1 to 200 characters.", `name="name"`},
+		"no name":                          {"name", " ", "A token's name must have 1 to 200 characters.", `name="name"`},
+		"a long name":                      {"name", strings.Repeat("x", 201), "A token's name must have 1 to 200 characters.", `name="name"`},
 		"an unstorable name":               {"name", "a\x00b", "cannot be stored", `name="name"`},
 		"no scope":                         {"scope", "", "scope", `id="scopes-error"`},
 		"an unknown scope":                 {"scope", "world:write", "world:write", `id="scopes-error"`},
@@ -230,7 +230,7 @@ func TestTokensByRole(t *testing.T) {
 	}
 	as = s.signedInAs(anAdmin)
 	as.get(tokenURL(token.ID)).want(http.StatusOK, "The token exceeds your role").hasNot("/rotate")
-	as.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusForbidden, "may do more than the caller")
+	as.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusForbidden, "has more access than the caller")
 	if now, err := s.store.Token(t.Context(), s.org.ID, token.ID); err != nil || now.Name != "ci" || !s.tokenWorks(secret) {
 		t.Errorf("Token = %+v, %v, want it unchanged", now, err)
 	}

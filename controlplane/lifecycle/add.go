@@ -9,16 +9,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// NewDomain is what a domain is made of. An empty key type means ec256, or that of the
-// certificate request.
+// NewDomain is the input of AddDomain. An empty key type means ec256, or that of the CSR.
 type NewDomain struct {
 	Name    string
 	Options controlplane.Options
 }
 
-// AddDomain stores a domain and the job that looks for its delegation. Errors: KindInvalid
-// with every wrong field, KindConflict with the existing domain's id, KindForbidden where
-// the plan's limit is reached.
+// AddDomain adds a domain and the job that checks its delegation. It returns KindInvalid with every
+// invalid field, KindConflict with the ID of an existing domain, and KindForbidden if the plan's
+// limit is reached.
 func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain) (*controlplane.Domain, error) {
 	a, err := s.addition(ctx, actor, orgID, in, s.now())
 	if err != nil {
@@ -34,8 +33,8 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 	return a.Domain, nil
 }
 
-// addition makes a domain with its first job and its audit entry. Its error lists every
-// wrong field.
+// addition returns a domain with its first job and its audit entry. Its error lists every invalid
+// field.
 func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
 	problem := &controlplane.Error{}
 	name, err := s.parseName(in.Name)
@@ -55,17 +54,17 @@ func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID 
 		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
 	record := s.DelegationOf(d)
 	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
-		Message:  "The CNAME has not been looked for yet.",
+		Message:  "The CNAME has not been checked yet.",
 		Expected: record.Name + " CNAME " + record.Target, Fix: "Create this record at your DNS host: " + record.Name + " CNAME " + record.Target,
 		NextCheckAt: &now})
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
-		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
+		Message: "No certificate yet. It is ordered after the CNAME is verified."})
 	entry := s.audit(orgID, actor, controlplane.ActionDomainCreated, "domain", d.ID, now)
 	entry.After = describe(d)
 	return &postgres.Addition{Domain: d, Job: newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now), Entry: entry}, nil
 }
 
-// planLimit says why an organization could not add a domain.
+// planLimit returns the error of an organization that has as many domains as its plan includes.
 func (s *Service) planLimit(ctx context.Context, orgID string) error {
 	org, err := s.Store.Organization(ctx, orgID)
 	if err != nil {
@@ -80,7 +79,7 @@ func (s *Service) planLimit(ctx context.Context, orgID string) error {
 		Fix:     "Delete a domain that is no longer needed, or move the organization to a larger plan."}
 }
 
-// describe returns what the audit log keeps of a domain.
+// describe returns the fields of a domain for the audit log.
 func describe(d *controlplane.Domain) map[string]any {
 	m := map[string]any{"name": d.Name, "status": string(d.Status), "wildcard": d.Wildcard, "key_type": string(d.KeyType),
 		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew}

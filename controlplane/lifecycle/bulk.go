@@ -7,18 +7,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Added is what became of one of several domains that were to be added: it is there, new or
-// from before, or Err says why not.
+// Added is the result for one domain of AddDomains: the domain, new or existing, or an error.
 type Added struct {
-	Domain *controlplane.Domain // nil where Err is not
+	Domain *controlplane.Domain // nil if Err is set
 	New    bool
 	Err    error
 }
 
-// AddDomains is AddDomain for many, each by itself: one that is refused keeps no other back.
-// The result has one for each, in their order; of two with one name the second is there from
-// before. All that can be stored is, in one transaction: within it the organization's other
-// additions and deletions wait. Where the plan's limit is reached, the first ones are stored.
+// AddDomains adds many domains independently of each other: one that is rejected does not affect
+// the others. It returns one result per domain, in their order. Of two with the same name the
+// second exists already. All valid domains are stored in one transaction, which blocks the
+// organization's other additions and deletions. If the plan's limit is reached, the first domains
+// are stored.
 func (s *Service) AddDomains(ctx context.Context, actor controlplane.Actor, orgID string, in []NewDomain) ([]Added, error) {
 	out := make([]Added, len(in))
 	additions := make([]*postgres.Addition, len(in))
@@ -67,11 +67,12 @@ func (s *Service) AddDomains(ctx context.Context, actor controlplane.Actor, orgI
 	if err != nil {
 		return nil, err
 	}
-	return out, s.refuseBeyondPlan(ctx, orgID, out)
+	return out, s.rejectBeyondPlan(ctx, orgID, out)
 }
 
-// refuseBeyondPlan says of all that are neither there nor refused that the plan is full.
-func (s *Service) refuseBeyondPlan(ctx context.Context, orgID string, out []Added) error {
+// rejectBeyondPlan sets the error of all domains that were neither stored nor rejected: the plan's
+// limit is reached.
+func (s *Service) rejectBeyondPlan(ctx context.Context, orgID string, out []Added) error {
 	var full error
 	for i := range out {
 		if out[i].Domain != nil || out[i].Err != nil {

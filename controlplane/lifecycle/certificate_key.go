@@ -6,8 +6,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// TakeKey returns a certificate's private key as PKCS#8 PEM, after recording in the audit
-// log who took it. Where the customer holds the key it is KindConflict.
+// TakeKey returns a certificate's private key as PKCS#8 PEM, after recording the download in the
+// audit log. It returns KindConflict if the certificate was issued for a CSR.
 func (s *Service) TakeKey(ctx context.Context, actor controlplane.Actor, orgID, certificateID string) (string, error) {
 	c, err := s.Store.Certificate(ctx, orgID, certificateID)
 	if err != nil {
@@ -15,8 +15,8 @@ func (s *Service) TakeKey(ctx context.Context, actor controlplane.Actor, orgID, 
 	}
 	if !c.HasKey() {
 		return "", &controlplane.Error{Kind: controlplane.KindConflict, Code: "key-not-held", ExistingID: c.ID,
-			Message: "The certificate was made for a request that was sent here: its private key never was.",
-			Fix:     "Use the key that the certificate request was made with."}
+			Message: "The certificate was issued for your CSR, so the service never had its private key.",
+			Fix:     "Use the private key that the CSR was created with."}
 	}
 	entry := s.audit(orgID, actor, controlplane.ActionKeyDownloaded, "certificate", c.ID, s.now())
 	entry.Details = map[string]any{"domain_id": c.DomainID, "serial": c.Serial}
@@ -25,7 +25,7 @@ func (s *Service) TakeKey(ctx context.Context, actor controlplane.Actor, orgID, 
 	}
 	key, err := s.Sealer.Open(c.SealedKey, c.OrderID)
 	if err != nil {
-		return "", wrap("opening a sealed key", err)
+		return "", wrap("unseal a private key", err)
 	}
 	return string(key), nil
 }

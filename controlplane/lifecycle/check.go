@@ -8,20 +8,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// How long a check waits when no resolver could be asked: resolverPause where somebody waits
-// for it, and longer where it is a rehearsal.
+// Delays of a check if all resolvers are unreachable: resolverPause for a requested check, and
+// rehearsalPause for a rehearsal.
 const (
 	resolverPause  = 15 * time.Second
 	rehearsalPause = 5 * time.Minute
 )
 
-// Examine looks at everything that the CAs will look at in DNS for a domain.
+// Examine checks everything in DNS that the CAs will check for a domain.
 func (s *Service) Examine(ctx context.Context, d *controlplane.Domain) (controlplane.Examination, error) {
 	return s.Doctor.Examine(ctx, d.Name, s.DelegationOf(d).Target, d.Wildcard, s.Issuer.Identities(ctx))
 }
 
-// check looks at the domain's DNS. Where a CA may issue, the certificate's job follows in
-// the same transaction; where none may, the job waits for its next turn.
+// check checks the domain's DNS. If a CA could issue, the certificate's job is added in the same
+// transaction. Otherwise the check is deferred.
 func (w *work) check(ctx context.Context) error {
 	seen, err := w.Examine(ctx, w.domain)
 	if err != nil {
@@ -30,7 +30,7 @@ func (w *work) check(ctx context.Context) error {
 	if ended, err := w.concludeCheck(ctx, seen); ended || err != nil {
 		return err
 	}
-	// A job is woken, or somebody has changed the domain meanwhile.
+	// Another job is expedited, or the domain changed during the check.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
@@ -39,7 +39,7 @@ func (w *work) check(ctx context.Context) error {
 		}
 		var next *controlplane.Job
 		if seen.OK() {
-			if next, err = w.leadOn(ctx, t, d, now); err != nil {
+			if next, err = w.startIssuance(ctx, t, d, now); err != nil {
 				return err
 			}
 		}
@@ -47,11 +47,12 @@ func (w *work) check(ctx context.Context) error {
 	})
 }
 
-// concludeCheck ends the check without a lock, where it can: else it returns false.
+// concludeCheck ends the check without locking the domain. It returns false if that is not
+// possible.
 func (w *work) concludeCheck(ctx context.Context, seen controlplane.Examination) (bool, error) {
 	now, d := w.now(), *w.domain
 	switch {
-	case !w.leadsOn(seen):
+	case !w.startsIssuance(seen):
 		return w.Store.Conclude(ctx, w.claim, w.conclusion(&d, seen, nil, now), now)
 	case w.claim.Issuing:
 		return false, nil
@@ -60,20 +61,20 @@ func (w *work) concludeCheck(ctx context.Context, seen controlplane.Examination)
 	return w.Store.ConcludeFollowed(ctx, w.claim, w.conclusion(&d, seen, next, now), next, now)
 }
 
-// leadsOn reports whether what was seen may touch the certificate's job.
-func (w *work) leadsOn(seen controlplane.Examination) bool {
+// startsIssuance reports whether the result of the check may add or expedite the certificate's job.
+func (w *work) startsIssuance(seen controlplane.Examination) bool {
 	return seen.OK() && (w.claim.Issuing || w.domain.AutoIssue && awaitsDNS(w.domain))
 }
 
-// awaitsDNS reports whether the domain's first certificate has not been begun.
+// awaitsDNS reports whether the order of the domain's first certificate has not started.
 func awaitsDNS(d *controlplane.Domain) bool {
 	return d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError
 }
 
-// leadOn lets a certificate's job that waits for the DNS run now, and adds one where the domain
-// has waited for it, unless the customer wants to ask for it. It returns the job that follows,
-// nil where none does.
-func (w *work) leadOn(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
+// startIssuance expedites a certificate's job that was deferred for DNS, and adds a job if the
+// domain awaits its first certificate, unless auto-issue is off. It returns the added job, nil
+// without one.
+func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
 	open, err := t.OpenJob(ctx, d.OrgID, d.ID, controlplane.JobStartIssuance.Slot())
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
@@ -92,13 +93,13 @@ func (w *work) leadOn(ctx context.Context, t *postgres.Tx, d *controlplane.Domai
 	return next, err
 }
 
-// issuanceJob returns the job for the domain's first certificate.
+// issuanceJob returns the job of the domain's first certificate.
 func (w *work) issuanceJob(d *controlplane.Domain, now time.Time) *controlplane.Job {
 	return newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now)
 }
 
-// conclusion draws from what was seen what becomes of the domain and of the job. next is the
-// certificate's job that follows.
+// conclusion returns the changes to the domain and the outcome of the job. next is the
+// certificate's job that was added, if any.
 func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
 	switch {
 	case seen.OK():
@@ -111,7 +112,7 @@ func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination,
 	return w.deferForDNS(d, seen, now)
 }
 
-// delegated records that the CNAME was seen, and that the issuance starts.
+// delegated records that the delegation was verified, and that the issuance starts.
 func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
 	k := postgres.Conclusion{Domain: d}
 	if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
@@ -120,7 +121,7 @@ func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, 
 	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
 	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
-		d.SetCondition(w.renewalPlan(d, now)) // what stood in its way is gone
+		d.SetCondition(renewalPlan(d, now)) // its cause is fixed
 	}
 	result := map[string]any{"delegated": true}
 	switch {
@@ -130,13 +131,13 @@ func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, 
 	case awaitsDNS(d):
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonAwaitingIssue
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAwaitingIssue,
-			Message: "The CNAME is in place; issuing starts when it is asked for.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
+			Message: "The CNAME is verified. The certificate is ordered on request.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
 	k.Outcome = postgres.Completed(result)
 	return k
 }
 
-// deferForDNS puts the job off to its next turn, or gives up when the round of checks is over.
+// deferForDNS defers the job to the next check, or abandons it after CheckFor.
 func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	pause := resolverPause
@@ -155,18 +156,19 @@ func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination
 	showDNS(d, seen, &next)
 	switch {
 	case d.HasCertificate(now):
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The renewal waits: ", now, &next))
-	case seen.Transient() && d.Status != controlplane.DomainError: // what was known stands
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "Renewal pending: ", now, &next))
+	case seen.Transient() && d.Status != controlplane.DomainError: // the previous status stays
 	default:
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.Reason(cause.Code)
 		if seen.Delegation.OK() {
-			d.SetCondition(condition(controlplane.CertificateReady, cause, "The certificate waits: ", now, &next))
+			d.SetCondition(condition(controlplane.CertificateReady, cause, "Certificate pending: ", now, &next))
 		}
 	}
 	return k
 }
 
-// deferRehearsal puts off the look at an active domain that taught nothing: what was known stands.
+// deferRehearsal defers the check of an active domain that gave no result. The previous result
+// stays.
 func (w *work) deferRehearsal(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	next := now.Add(resolverPause)
 	if w.claim.Job.Queue == controlplane.QueueBulk {
@@ -176,26 +178,25 @@ func (w *work) deferRehearsal(d *controlplane.Domain, seen controlplane.Examinat
 	return postgres.Conclusion{Domain: d, Outcome: postgres.Deferred(next, seen.Cause().Code)}
 }
 
-// rehearsalFailed records that an active domain's renewal would fail. Its certificate still
-// serves.
+// rehearsalFailed records that an active domain's renewal would fail. Its certificate stays valid.
 func (w *work) rehearsalFailed(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
 		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})}
 	showDNS(d, seen, nil)
-	if !isSuspended(d) { // that comes first
+	if !isSuspended(d) { // a suspension takes precedence
 		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
 	}
 	return k
 }
 
-// verified tells that the CNAME is there, and was not when it was last looked for.
+// verified returns the audit entry of a delegation that was verified, and was not before.
 func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.AuditEntry {
 	return w.about(d, controlplane.ActionDNSVerified, map[string]any{"target": w.DelegationOf(d).Target}, now)
 }
 
-// broken tells that the delegation of a domain with a certificate was right and is so no
-// longer: once.
+// broken returns the audit entry of a domain with a certificate whose delegation no longer works,
+// at the first check that finds it.
 func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) []controlplane.AuditEntry {
 	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() || d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		return nil
@@ -205,17 +206,17 @@ func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now
 		map[string]any{"code": cause.Code, "observed": cause.Observed, "observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
 }
 
-// abandonChecks ends a round of checks: nothing more happens until somebody asks.
+// abandonChecks ends the checks of a domain until one is requested.
 func (w *work) abandonChecks(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
 	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
 	return postgres.Conclusion{Domain: d,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout, map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
-		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout, "The CNAME was looked for during 30 days and not found. "+cause.Summary)}
+		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout, "The CNAME was not found within 30 days. "+cause.Summary)}
 }
 
-// about returns an entry of the worker's on the domain.
+// about returns an audit entry of the worker about the domain.
 func (w *work) about(d *controlplane.Domain, action string, details map[string]any, now time.Time) []controlplane.AuditEntry {
 	entry := w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
 	entry.Details = details

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	whyCompromised = "The key of the domain's certificate request is compromised, so no certificate is ordered with it."
-	fixCompromised = "Send a certificate request that was made with another key in csr_pem"
+	whyCompromised = "The key of the domain's CSR is compromised, so no certificate is ordered with it."
+	fixCompromised = "Send a CSR with a different key in csr_pem"
 )
 
-// keys knows the compromised keys of an organization: a Store, or a transaction.
-type keys interface {
+// compromisedKeys looks up the compromised keys of an organization: a Store or a transaction.
+type compromisedKeys interface {
 	CompromisedKey(ctx context.Context, orgID string, publicKey []byte) (certificateID string, err error)
 }
 
-// isCompromised reports whether the key of a customer's request is known as compromised in the
-// organization. Where there is no request that can be read it is not.
-func isCompromised(ctx context.Context, q keys, orgID, csrPEM string) (bool, error) {
+// isCompromised reports whether the key of a CSR is known as compromised in the organization. It
+// returns false for a missing or unreadable CSR.
+func isCompromised(ctx context.Context, q compromisedKeys, orgID, csrPEM string) (bool, error) {
 	block, _ := pem.Decode([]byte(csrPEM))
 	if block == nil {
 		return false, nil
@@ -35,27 +35,27 @@ func isCompromised(ctx context.Context, q keys, orgID, csrPEM string) (bool, err
 	return id != "", err
 }
 
-// checkKey adds to e where the key of a customer's request is compromised.
-func checkKey(ctx context.Context, q keys, orgID, csrPEM string, e *controlplane.Error) error {
+// checkKey adds an invalid field to e if the key of the CSR is compromised.
+func checkKey(ctx context.Context, q compromisedKeys, orgID, csrPEM string, e *controlplane.Error) error {
 	bad, err := isCompromised(ctx, q, orgID, csrPEM)
 	if err != nil || !bad {
 		return err
 	}
 	e.Fields = append(e.Fields, controlplane.FieldError{Pointer: "/csr_pem", Code: controlplane.ReasonCSRKeyCompromised,
-		Detail: "A certificate with the key of this request was revoked because the key is compromised, or is to be."})
+		Detail: "The key of this CSR is compromised: a certificate with it was revoked or is being revoked."})
 	if e.Fix == "" {
 		e.Fix = fixCompromised + "."
 	}
 	return nil
 }
 
-// isSuspended reports whether the domain waits for a certificate request with another key.
+// isSuspended reports whether no certificate is ordered until the domain has a CSR with another
+// key.
 func isSuspended(d *controlplane.Domain) bool {
 	return d.Condition(controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised || d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonCSRKeyCompromised
 }
 
-// suspendOrders says that nothing is ordered for the domain until a request with another key comes:
-// no renewal is due until then.
+// suspendOrders suspends the domain's orders and renewals until it has a CSR with another key.
 func suspendOrders(d *controlplane.Domain, now time.Time) {
 	d.RenewAt = nil
 	c := controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCSRKeyCompromised, Message: whyCompromised,
@@ -70,24 +70,24 @@ func suspendOrders(d *controlplane.Domain, now time.Time) {
 	}
 }
 
-// resumeOrders lets certificates be ordered again: what had one is renewed now, and what had none
-// has its DNS looked at.
+// resumeOrders ends a suspension. A domain with a certificate is renewed now, and one without has
+// its DNS checked.
 func (s *Service) resumeOrders(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time) error {
 	if d.CertificateID != "" {
 		d.RenewAt = &now
-		d.SetCondition((&work{Service: s}).renewalPlan(d, now))
+		d.SetCondition(renewalPlan(d, now))
 		return nil
 	}
 	d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
-		Message: "There is no certificate yet; it is ordered when the CNAME is seen."})
+		Message: "No certificate yet. It is ordered after the CNAME is verified."})
 	_, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, requestID, now))
 	return err
 }
 
-// refuseKey ends the run without an order where the domain's certificate request holds a
-// compromised key; it returns false where it does not. An order that is under way is given up.
-func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, error) {
+// rejectKey abandons the job if the key of the domain's CSR is compromised, and fails the order
+// that is in progress. It returns false if the key can be used.
+func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, error) {
 	bad, err := isCompromised(ctx, w.Store, w.domain.OrgID, w.domain.CSRPEM)
 	if err != nil || !bad {
 		return false, err
@@ -103,7 +103,7 @@ func (w *work) refuseKey(ctx context.Context, order *controlplane.Order) (bool, 
 		if err != nil {
 			return err
 		}
-		if d.CSRPEM != w.domain.CSRPEM { // another has just come
+		if d.CSRPEM != w.domain.CSRPEM { // it was replaced meanwhile
 			return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), controlplane.ReasonHandedBack)
 		}
 		suspendOrders(d, now)

@@ -7,8 +7,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// showDNS writes what a look at the domain's DNS found into its condition. Where nothing was
-// learned, what was known stands and only the next look moves.
+// showDNS writes the result of a DNS check into the domain. A check without a result changes only
+// the time of the next check.
 func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
 	if seen.Transient() && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionUnknown {
 		c := d.Condition(controlplane.DNSReady)
@@ -33,26 +33,27 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 	}
 }
 
-// showIssuing says that the domain's first certificate is being ordered.
+// showIssuing shows that the domain's first certificate is being ordered.
 func showIssuing(d *controlplane.Domain, now time.Time) {
 	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonIssuing,
 		Message: "The certificate is being ordered.", LastCheckedAt: &now})
 }
 
-// condition returns a condition that is false for one of the doctor's causes.
-func condition(t controlplane.ConditionType, g controlplane.Diagnosis, before string, now time.Time, next *time.Time) controlplane.Condition {
-	return controlplane.Condition{Type: t, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(g.Code), Message: before + g.Summary,
+// condition returns a false condition for a cause that the doctor found. prefix precedes its
+// summary.
+func condition(t controlplane.ConditionType, g controlplane.Diagnosis, prefix string, now time.Time, next *time.Time) controlplane.Condition {
+	return controlplane.Condition{Type: t, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(g.Code), Message: prefix + g.Summary,
 		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
 }
 
-// showFailure writes a job's failure into the domain: a domain whose certificate is still
-// valid stays active, and says that its renewal is not on track.
+// showFailure writes a job's failure into the domain. A domain with a valid certificate stays
+// active, and its renewal is not on track.
 func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time, last bool, now time.Time) {
 	code, detail, fix := explain(cause)
 	next := &runAt
 	if w.claim.Job.Type == controlplane.JobRevocation {
-		return // the job itself says so; the domain is as it was
+		return // only the job shows it
 	}
 	if w.claim.Job.Type == controlplane.JobDNSCheck {
 		c := d.Condition(controlplane.DNSReady)
@@ -68,7 +69,7 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 	}
 	message := detail
 	if last {
-		message = "Given up after " + fmt.Sprint(controlplane.MaxAttempts) + " failures: " + detail
+		message = fmt.Sprintf("Failed %d times, and no retry is scheduled: %s", controlplane.MaxAttempts, detail)
 		next = nil
 	}
 	if !d.HasCertificate(now) {
@@ -78,13 +79,13 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 			d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
 		}
 		if last && d.CertificateID != "" {
-			again := now.Add(24 * time.Hour) // what had a certificate is to have one again; until then it is not due
+			again := now.Add(24 * time.Hour) // a domain that had a certificate gets a new order then
 			d.RenewAt = &again
 		}
 		return
 	}
 	if last {
-		// The certificate still lives: it is tried again, well before the end.
+		// The certificate is still valid: the renewal is due again well before it expires.
 		again := now.Add(min(24*time.Hour, d.ExpiresAt.Sub(now)/4))
 		d.RenewAt, next = &again, &again
 	}

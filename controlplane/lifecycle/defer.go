@@ -6,18 +6,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// deferReason is why a job waits.
+// deferReason is why a job is deferred.
 type deferReason struct {
 	code    string
 	message string
-	ca      string // that it waits for; empty where it is none
+	ca      string // the CA that it waits for, if any
 }
 
-// newDeferralEntry tells that a certificate's job begins to wait, or for something else than before; it
-// returns nil where the wait only goes on, or a job that waits for weeks would fill the log. Of
-// causes in DNS only the first is told: they come and go with the resolver that is asked, and the
-// condition DNSReady says which it is. Nor is a check's wait told: to look until the record is
-// there is what it does.
+// newDeferralEntry returns the audit entry of a certificate's job that is deferred for a new
+// reason. It returns nil if the reason is the same as before: a job that waits for weeks would fill
+// the log. All causes in DNS count as one reason, because they vary with the resolver, and the
+// condition DNSReady shows the current one. It also returns nil for a DNS check, whose purpose is
+// to wait.
 func (w *work) newDeferralEntry(next time.Time, why deferReason, now time.Time) *controlplane.AuditEntry {
 	j := w.claim.Job
 	if j.Type == controlplane.JobDNSCheck || string(j.WaitedFor) == why.code || controlplane.IsCause(j.WaitedFor) && controlplane.IsCause(why.code) {
@@ -27,7 +27,7 @@ func (w *work) newDeferralEntry(next time.Time, why deferReason, now time.Time) 
 	return &entry
 }
 
-// deferralEntry tells that the job is put off until next.
+// deferralEntry returns the audit entry of the job, deferred until next.
 func (w *work) deferralEntry(next time.Time, why deferReason, now time.Time) controlplane.AuditEntry {
 	j := w.claim.Job
 	entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobWaiting, "job", j.ID, now)

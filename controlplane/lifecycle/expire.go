@@ -8,8 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Expire says of domains whose certificate has ended that they are no longer active, and
-// returns of how many. Their renewals are tried on where they are switched on.
+// Expire marks domains whose certificate expired as failed, and returns their number. Automatic
+// renewals continue.
 func (s *Service) Expire(ctx context.Context) (int, error) {
 	total := 0
 	for {
@@ -38,7 +38,7 @@ func (s *Service) expire(ctx context.Context, seen *controlplane.Domain) error {
 		}
 		d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonCertificateExpired
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCertificateExpired,
-			Message: "The certificate ended at " + d.ExpiresAt.Format(time.RFC3339) + ".", Fix: "POST /api/domains/" + d.ID + "/renew", LastCheckedAt: &now})
+			Message: "The certificate expired at " + d.ExpiresAt.Format(time.RFC3339) + ".", Fix: "POST /api/domains/" + d.ID + "/renew", LastCheckedAt: &now})
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// freshCheck is how old a good look at the delegation may be to count as the preflight, if
-	// nobody has asked for the order since.
+	// freshCheck is how old a successful DNS check can be to replace the preflight, unless the
+	// order was requested after it.
 	freshCheck = time.Minute
-	// maxOrders bounds how many orders one run of a job may begin.
+	// maxOrders is how many orders one run of a job can place.
 	maxOrders = 4
 )
 
-// issue gets a certificate for the domain: it goes on with the order that is under way, or
-// looks at the delegation and begins one, at the first CA that answers.
+// issue gets a certificate for the domain: it resumes the order that is in progress, or checks the
+// DNS and places an order at the first CA that responds.
 //
-//  1. The order, with its sealed key and request, is stored before a CA hears of it.
-//  2. Each step is recorded before the next is begun (the journal).
-//  3. Certificate, domain, order, job and audit entry change in one transaction.
+//  1. The order, with its sealed key and CSR, is stored before the first request to a CA.
+//  2. Each step is recorded before the next one starts (the journal).
+//  3. Certificate, domain, order, job, and audit entry change in one transaction.
 func (w *work) issue(ctx context.Context) error {
 	order, err := w.Store.OpenOrder(ctx, w.domain.OrgID, w.domain.ID)
 	if err != nil {
 		return err
 	}
-	if ended, err := w.refuseKey(ctx, order); ended || err != nil {
+	if ended, err := w.rejectKey(ctx, order); ended || err != nil {
 		return err
 	}
 	if order != nil && w.outdated(order) {
@@ -40,7 +40,7 @@ func (w *work) issue(ctx context.Context) error {
 		order = nil
 	}
 	w.resumed = order != nil
-	tried := map[string]controlplane.Verdict{} // CAs that gave no certificate in this run
+	tried := map[string]controlplane.Verdict{} // CAs that issued no certificate in this run
 	for range maxOrders {
 		if ready, err := w.preflight(ctx, order != nil); err != nil || !ready {
 			return err
@@ -52,17 +52,17 @@ func (w *work) issue(ctx context.Context) error {
 			}
 			place, err := w.choose(ctx, tried)
 			if err == nil && place.wait == nil && place.quota.CA != "" {
-				order, err = w.begin(ctx, place.quota)
+				order, err = w.createOrder(ctx, place.quota)
 			}
 			switch {
 			case err != nil:
-				w.giveBack(ctx)
+				w.refund(ctx)
 				return err
 			case place.wait != nil:
-				w.giveBack(ctx)
+				w.refund(ctx)
 				return w.deferForQuota(ctx, place)
 			case order == nil:
-				w.giveBack(ctx)
+				w.refund(ctx)
 				return w.noneLeft(ctx, tried)
 			}
 		}
@@ -73,12 +73,12 @@ func (w *work) issue(ctx context.Context) error {
 		if ctx.Err() != nil || errors.Is(err, postgres.ErrClaimLost) {
 			return err
 		}
-		if errors.Is(err, errLost) {
-			return w.lose(ctx, order)
+		if errors.Is(err, errDNSLost) {
+			return w.loseDNS(ctx, order)
 		}
 		judged, ok := errors.AsType[controlplane.Judged](err)
 		if !ok {
-			return err // ours: the order stands and is resumed
+			return err // an internal error: the order is kept and resumed
 		}
 		again, err := w.judge(ctx, order, judged, tried)
 		if err != nil || !again {
@@ -89,13 +89,13 @@ func (w *work) issue(ctx context.Context) error {
 	return w.noneLeft(ctx, tried)
 }
 
-// outdated is the verdict on an order that was begun before the domain's options changed.
-var outdated = controlplane.Verdict{Code: optionsChanged, Message: "The domain's options were changed since the order was begun."}
+// outdated is the verdict on an order that was placed before the domain's options changed.
+var outdated = controlplane.Verdict{Code: optionsChanged, Message: "The domain's options changed after the order was placed."}
 
-// optionsChanged is a code of orders only: no caller is told it.
+// optionsChanged is an error code of stored orders. No API response contains it.
 const optionsChanged = "options-changed"
 
-// outdated reports whether the order would give another certificate than is wanted now.
+// outdated reports whether the order's certificate would differ from the domain's options.
 func (w *work) outdated(o *controlplane.Order) bool {
 	d := w.domain
 	names := controlplane.CertificateNames(d.Name, d.Wildcard)
@@ -106,9 +106,9 @@ func (w *work) outdated(o *controlplane.Order) bool {
 	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType || o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
 }
 
-// preflight makes sure that no order is spent on a domain that no CA would issue for, unless
-// that was done already, and says that it is being issued for. Where the DNS is not right
-// the job waits, and false is returned.
+// preflight checks the DNS, unless done or checked recently, so that no order is placed that no CA
+// would issue for, and shows the domain as issuing. If the DNS is misconfigured, it defers the job
+// and returns false.
 func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 	done = done || w.fresh()
 	if shown := w.domain.Status == controlplane.DomainActive || w.domain.Status == controlplane.DomainIssuing; done && shown {
@@ -147,20 +147,20 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 	return done || seen.OK(), err
 }
 
-// fresh reports whether the DNS was seen to be right within the last minute, and after a person
-// or a token asked last.
+// fresh reports whether the DNS was verified within freshCheck, and after the last request for a
+// check or a certificate.
 func (w *work) fresh() bool {
 	c := w.domain.Condition(controlplane.DNSReady)
 	return c.Status == controlplane.ConditionTrue && c.LastCheckedAt != nil && !c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
 }
 
-// lose ends the run of an order before its certificate was asked for. The order is given up,
-// unless nothing was learned: then it stands, and is resumed.
-func (w *work) lose(ctx context.Context, o *controlplane.Order) error {
+// loseDNS defers the job of an order that was not finalized because the DNS no longer works. It
+// fails the order, unless the resolvers were unreachable: then the order is kept and resumed.
+func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
 	if !w.lost.Transient() {
 		cause := w.lost.Cause()
 		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code, Message: cause.Summary, Fix: cause.Fix, Over: true}
-		w.tellGovernor(ctx, o, v)
+		w.reportToGovernor(ctx, o, v)
 		if err := w.failOrder(ctx, o, v); err != nil {
 			return err
 		}

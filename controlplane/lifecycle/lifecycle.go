@@ -1,11 +1,11 @@
-// Package lifecycle tells the story of a domain, a file per verb: add, check, issue, renew,
-// retry, delete. Every change to tenant data goes through it, in one transaction with the
-// jobs and the audit entries that belong to it. The API, the dashboard and the queue call
-// it; it reads and writes through postgres, and reaches the world only through the small
-// interfaces declared here.
+// Package lifecycle implements domain operations, one file per verb: add, check, issue, renew,
+// revoke, delete. Every change to tenant data goes through it, in one transaction with its jobs and
+// audit entries. The API, the dashboard, and the queue call it. It reads and writes through
+// postgres, and reaches external systems only through the small interfaces declared here.
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,101 +18,102 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Issuer carries out ACME orders (package acme).
+// Issuer runs ACME orders (package acme).
 type Issuer interface {
 	// CAs returns the names of the configured CAs, in order of preference.
 	CAs() []string
-	// Healthy reports whether a CA answered when it was asked last, and until when it is left
-	// alone where it did not.
+	// Healthy reports whether a CA responded to its last request, and if not, until when it gets no
+	// further requests.
 	Healthy(ca string) (ok bool, until time.Time)
-	// Prepare makes the order's key and request, before any CA hears of it.
+	// Prepare generates the order's key and CSR, before any request to a CA.
 	Prepare(ctx context.Context, o *controlplane.Order, csrDER []byte) error
-	// Run takes an order on from its recorded step. Its error is, or wraps, a
-	// controlplane.Judged or one of the journal's.
+	// Run resumes an order at its recorded step. Its error is or wraps a controlplane.Judged or an
+	// error of the journal.
 	Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error)
-	// Revoke asks the CA to revoke a certificate, for a reason code of RFC 5280 §5.3.1. One
-	// that is revoked already is no error.
+	// Revoke revokes a certificate at the CA, with a reason code of RFC 5280 §5.3.1. It is
+	// idempotent.
 	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error
-	// Identities returns the configured CAs as CAA records know them.
+	// Identities returns the names of the configured CAs in CAA records.
 	Identities(ctx context.Context) []controlplane.CAIdentity
-	// RenewalInfo asks a CA when a certificate is best renewed. Its error wraps
-	// controlplane.ErrRenewalInfoNotOffered or ErrNoRenewalInfo where there is nothing to know.
+	// RenewalInfo fetches the renewal window that the CA suggests for a certificate. Its error
+	// wraps controlplane.ErrRenewalInfoNotOffered or ErrNoRenewalInfo if the CA has none.
 	RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error)
 }
 
-// Governor keeps count of the CAs' limits for all workers (package acme).
+// Governor tracks the CAs' rate limits for all workers (package acme).
 type Governor interface {
-	// Reserve says whether an order may be placed now, and counts it if so.
+	// Reserve decides whether an order can be placed now, and counts it if so.
 	Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error)
-	// Refund gives back what was counted for an order that came to nothing.
+	// Refund stops counting an order that gave no certificate.
 	Refund(ctx context.Context, q controlplane.QuotaRequest, reachedCA bool) error
 	// AuthorizationFailed counts a failed authorization.
 	AuthorizationFailed(ctx context.Context, q controlplane.QuotaRequest) error
-	// Learn takes in a refusal over a limit.
+	// Learn records that a CA rejected an order because of a limit.
 	Learn(ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error
 }
 
-// Doctor looks at all that a CA will look at in DNS (package dnscheck).
+// Doctor checks everything in DNS that a CA will check (package dnscheck).
 type Doctor interface {
 	Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
-// Sealer seals webhooks' secrets, and opens them and the keys that the Issuer sealed (package
+// Sealer encrypts webhook secrets, and decrypts them and the keys that the Issuer sealed (package
 // seal).
 type Sealer interface {
 	Seal(plain []byte, associated string) ([]byte, error)
 	Open(sealed []byte, associated string) ([]byte, error)
 }
 
-// Config is what a Service is made of.
+// Config configures a Service. Store, Zone, and TargetKey are required.
 type Config struct {
 	Store     *postgres.Store
-	Zone      string // validation zone, without a final dot
-	TargetKey []byte // of the HMAC that makes targets; it must stay the same for ever
+	Zone      string // validation zone, without a trailing dot
+	TargetKey []byte // HMAC key of CNAME targets; never change it
 	Issuer    Issuer
 	Doctor    Doctor
-	Governor  Governor // no limits are kept where nil
+	Governor  Governor // nil: no limits are tracked
 	Sealer    Sealer
-	Poster    Poster // of deliveries to webhooks
-	// Visible returns when every name server of the zone answers all values for TXT at name.
+	Poster    Poster // posts webhook deliveries
+	// Visible returns when every name server of the zone serves all values in the TXT records of
+	// name.
 	Visible func(ctx context.Context, name string, values []string) error
-	Now     func() time.Time // time.Now where nil
-	Rand    func() float64   // in [0,1), spreads what would come together; math/rand/v2's where nil
+	Now     func() time.Time // default time.Now
+	Rand    func() float64   // in [0,1), spreads simultaneous work; default math/rand/v2
 	Logger  *slog.Logger
 
 	Backoff      controlplane.Backoff
-	Lease        time.Duration // how long a worker that is not heard of keeps its job; 10 s where zero
-	SweepSpread  time.Duration // how far apart renewals that fall due together may begin; a minute where zero, none where negative
-	ChallengeTTL time.Duration // how long a challenge that is not removed stays; 1 h where zero
-	Deliveries   int           // attempts at a time in this process; 16 where zero
+	Lease        time.Duration // job lease, extended by heartbeats; default 10 s
+	SweepSpread  time.Duration // spread of renewals that are due together; default 1 min, none if negative
+	ChallengeTTL time.Duration // lifetime of a challenge that is not removed; default 1 h
+	Deliveries   int           // concurrent webhook attempts in this process; default 16
 
-	// InvitedOnly says that only members and those with an invitation come in. Otherwise who
-	// belongs to no organization is given one of their own.
+	// InvitedOnly limits sign-in to members and invited users. Otherwise a user without an
+	// organization gets a new one.
 	InvitedOnly bool
 
-	// MayCreate returns an error, such as KindRateLimited, if a person may create no further
-	// organization for now. Any number may be created where nil.
+	// MayCreate returns an error, such as KindRateLimited, if a user can create no further
+	// organization for now. nil means no limit.
 	MayCreate func(ctx context.Context, userID string) error
 
-	// WebhookLoopback lets webhooks be on this machine, and without TLS then. For development.
+	// WebhookLoopback allows webhook URLs on the loopback interface, without TLS. For development.
 	WebhookLoopback bool
 }
 
-// Service is the life cycle of domains. It is safe for concurrent use.
+// Service implements the operations. It is safe for concurrent use.
 type Service struct {
 	Config
-	posts posts
+	slots slots
 }
 
-// New returns a Service, or an error that names what the configuration lacks.
+// New returns a Service, or an error that names the missing configuration.
 func New(c Config) (*Service, error) {
 	switch {
 	case c.Store == nil:
-		return nil, errors.New("lifecycle: Store is needed")
+		return nil, errors.New("lifecycle: Store is required")
 	case c.Zone == "":
-		return nil, errors.New("lifecycle: Zone is needed")
+		return nil, errors.New("lifecycle: Zone is required")
 	case len(c.TargetKey) < 16:
-		return nil, errors.New("lifecycle: TargetKey needs at least 16 bytes")
+		return nil, errors.New("lifecycle: TargetKey must have at least 16 bytes")
 	}
 	c.Zone = strings.ToLower(strings.TrimSuffix(c.Zone, "."))
 	if c.Now == nil {
@@ -124,26 +125,17 @@ func New(c Config) (*Service, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Lease == 0 {
-		c.Lease = 10 * time.Second
-	}
-	if c.SweepSpread == 0 {
-		c.SweepSpread = time.Minute
-	}
-	c.SweepSpread = max(c.SweepSpread, 0)
-	if c.ChallengeTTL == 0 {
-		c.ChallengeTTL = time.Hour
-	}
-	if c.Deliveries == 0 {
-		c.Deliveries = 16
-	}
-	return &Service{Config: c, posts: newPosts(c.Deliveries)}, nil
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
+	c.SweepSpread = max(cmp.Or(c.SweepSpread, time.Minute), 0)
+	c.ChallengeTTL = cmp.Or(c.ChallengeTTL, time.Hour)
+	c.Deliveries = cmp.Or(c.Deliveries, 16)
+	return &Service{Config: c, slots: newSlots(c.Deliveries)}, nil
 }
 
-// now returns the time to the microsecond, which is what Postgres keeps.
+// now returns the time in microseconds, the precision of Postgres.
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
 
-// audit returns an entry for the log.
+// audit returns an entry for the audit log.
 func (s *Service) audit(orgID string, actor controlplane.Actor, action, entityType, entityID string, now time.Time) controlplane.AuditEntry {
 	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: orgID, Actor: actor, Action: action,
 		EntityType: entityType, EntityID: entityID, CreatedAt: now}
@@ -155,4 +147,4 @@ func newJob(t controlplane.JobType, q controlplane.Queue, d *controlplane.Domain
 		Status: controlplane.JobQueued, RunAt: now, RequestID: requestID, CreatedAt: now}
 }
 
-func wrap(what string, err error) error { return fmt.Errorf("lifecycle: %s: %w", what, err) }
+func wrap(action string, err error) error { return fmt.Errorf("lifecycle: %s: %w", action, err) }

@@ -8,10 +8,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// SetRole changes the role of a member, or the one that somebody is invited to; ref is the
-// user's ID or login. by is what the caller may do, nil for the operator. A member's tokens
-// that exceed the new role are revoked, unless keepTokens. It returns KindConflict if the
-// organization would have no owner, the person declined, or the calling token would be revoked.
+// SetRole changes the role of a member or of an invitation by login; ref is the user's ID or login.
+// by is the caller's grant, nil for the operator. A member's tokens that exceed the new role are
+// revoked, unless keepTokens. It returns KindConflict if the organization would have no owner, the
+// user declined the invitation, or the calling token would be revoked.
 func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, ref string, role controlplane.Role, keepTokens bool) (*controlplane.Member, error) {
 	if err := validRole(role); err != nil {
 		return nil, err
@@ -45,11 +45,11 @@ func (s *Service) SetRole(ctx context.Context, actor controlplane.Actor, by *con
 	return m, nil
 }
 
-// RemoveMember ends a membership, with its sessions, the invitations that the member made and,
-// unless keepTokens, the tokens that they created; or an invitation by login in any state. ref
-// is the user's ID or login. by is what the caller may do, nil for the operator and for somebody
-// who leaves. It returns KindConflict if the organization would have no owner, or the calling
-// token would be revoked.
+// RemoveMember ends a membership with its sessions, the invitations that the member created, and,
+// unless keepTokens, the tokens that they created; or it deletes an invitation by login in any
+// state. ref is the user's ID or login. by is the caller's grant, nil for the operator and for a
+// member who leaves. It returns KindConflict if the organization would have no owner, or the
+// calling token would be revoked.
 func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, ref string, keepTokens bool) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
@@ -81,10 +81,9 @@ func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, by
 	})
 }
 
-// TransferOwnership makes one member an owner and another, who is one, an admin; both are
-// named by the user's ID or login. by is what the caller may do, nil for the operator. The
-// tokens of the former owner that exceed an admin are revoked, unless keepTokens. It returns
-// the new owner.
+// TransferOwnership makes the member to an owner, and the owner from an admin; both are a user's ID
+// or login. by is the caller's grant, nil for the operator. The tokens of the previous owner that
+// exceed the role admin are revoked, unless keepTokens. It returns the new owner.
 func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, from, to string, keepTokens bool) (*controlplane.Member, error) {
 	if err := by.CanTransferOwnership(); err != nil {
 		return nil, err
@@ -103,11 +102,11 @@ func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Acto
 		}
 		switch {
 		case giver.User.ID == heir.User.ID:
-			return controlplane.Invalid("/to", "transfer-to-self", "Nobody hands the organization over to themselves.", "Name another member.")
+			return controlplane.Invalid("/to", "transfer-to-self", "The organization can't be transferred to its current owner.", "Name another member.")
 		case !heir.Active():
 			return controlplane.Invalid("/to", "member-unknown", heir.User.Title()+" has not accepted the invitation to this organization.", "Name a member whose state is active.")
 		case giver.Role != controlplane.RoleOwner || !giver.Active():
-			return controlplane.Invalid("/from", "not-an-owner", giver.User.Title()+" is no owner of this organization.", "Name an owner.")
+			return controlplane.Invalid("/from", "not-an-owner", giver.User.Title()+" is not an owner of this organization.", "Name an owner.")
 		}
 		now := s.now()
 		if heir.Role != controlplane.RoleOwner {
@@ -128,7 +127,7 @@ func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Acto
 	return heir, nil
 }
 
-// lockMember returns a member while nobody else changes the organization's members.
+// lockMember locks the organization and returns a member.
 func lockMember(ctx context.Context, t *postgres.Tx, orgID, ref string) (*controlplane.Member, error) {
 	if _, err := t.LockOrganization(ctx, orgID); err != nil {
 		return nil, err
@@ -146,11 +145,11 @@ func keepOwner(ctx context.Context, t *postgres.Tx, m *controlplane.Member) erro
 		return err
 	}
 	return &controlplane.Error{Kind: controlplane.KindConflict, Code: "last-owner", ExistingID: m.User.ID,
-		Message: m.User.Title() + " is the organization's last owner.", Fix: "Make somebody else an owner first, or delete the organization."}
+		Message: m.User.Title() + " is the organization's last owner.", Fix: "Make another member an owner first, or delete the organization."}
 }
 
-// changeRole stores a member's role. The invitations of somebody who can no longer invite are
-// revoked and, unless keepTokens, their tokens that exceed the role.
+// changeRole stores a member's role. If the member can no longer invite, it revokes their
+// invitations. Unless keepTokens, it revokes their tokens that exceed the role.
 func (s *Service) changeRole(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, m *controlplane.Member, role controlplane.Role, keepTokens bool, now time.Time) error {
 	if err := t.SetRole(ctx, m, role); err != nil {
 		return err
@@ -170,7 +169,7 @@ func (s *Service) changeRole(ctx context.Context, t *postgres.Tx, actor controlp
 	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberRoleChanged, m.OrgID, &m.User, &before, &role, now))
 }
 
-// memberEntry returns an entry about a membership, which had and has a role.
+// memberEntry returns an audit entry about a membership with its roles before and after.
 func (s *Service) memberEntry(actor controlplane.Actor, action, orgID string, u *controlplane.User, before, after *controlplane.Role, now time.Time) controlplane.AuditEntry {
 	describe := func(r *controlplane.Role) map[string]any {
 		if r == nil {
@@ -187,13 +186,13 @@ func validRole(r controlplane.Role) error {
 	if r.Valid() {
 		return nil
 	}
-	return controlplane.Invalid("/role", "role-unknown", "The role is one of owner, admin, member.", "Send one of them.")
+	return controlplane.Invalid("/role", "role-unknown", "The role must be owner, admin, or member.", "Send one of these roles.")
 }
 
-// unknownMember says which field names nobody.
+// unknownMember converts KindNotFound to an error about the field that names the member.
 func unknownMember(err error, pointer string) error {
 	if !controlplane.IsKind(err, controlplane.KindNotFound) {
 		return err
 	}
-	return controlplane.Invalid(pointer, "member-unknown", "Nobody in this organization has this id or login.", "Name a member by id or by login at GitHub.")
+	return controlplane.Invalid(pointer, "member-unknown", "No member of this organization has this ID or login.", "Name a member by ID or by GitHub login.")
 }

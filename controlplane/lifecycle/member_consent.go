@@ -8,10 +8,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// AcceptMembership makes the session's user a member of an organization that they are invited
-// to by login, and moves the session there. role is the one that they were shown: it returns
-// KindConflict "invitation-changed" if it is a different one now, and KindNotFound if the
-// invitation was revoked, declined, or expired.
+// AcceptMembership makes the session's user a member of an organization that they are invited to by
+// login, and moves the session there. role is the role that they were shown: it returns
+// KindConflict "invitation-changed" if the role changed since, and KindNotFound if the invitation
+// was revoked or declined, or expired.
 func (s *Service) AcceptMembership(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, orgID string, role controlplane.Role) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if _, err := s.acceptInvited(ctx, t, actor, orgID, session.User.ID, role, s.now()); err != nil {
@@ -21,8 +21,8 @@ func (s *Service) AcceptMembership(ctx context.Context, actor controlplane.Actor
 	})
 }
 
-// AcceptAsGuest is AcceptMembership for somebody who has no session yet, because they belong to
-// no organization (Guest). It returns their session in this one, and the cookie's value.
+// AcceptAsGuest is AcceptMembership for a user without a session, because they are not a member of
+// an organization yet (Guest). It returns their session in this organization, and the cookie value.
 func (s *Service) AcceptAsGuest(ctx context.Context, from controlplane.Actor, userAgent, userID, orgID string, role controlplane.Role) (*controlplane.Session, string, error) {
 	session, secret := s.newSession(from, userAgent)
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -46,8 +46,8 @@ func (s *Service) AcceptAsGuest(ctx context.Context, from controlplane.Actor, us
 	return session, secret, nil
 }
 
-// DeclineMembership records that a user does not want to belong to an organization that they
-// are invited to by login. It returns KindNotFound if they are not invited there.
+// DeclineMembership records that a user declined an invitation by login. It returns KindNotFound
+// without a pending one.
 func (s *Service) DeclineMembership(ctx context.Context, from controlplane.Actor, userID, orgID string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -62,8 +62,8 @@ func (s *Service) DeclineMembership(ctx context.Context, from controlplane.Actor
 	})
 }
 
-// Guest returns the user of an account at GitHub who belongs to no organization but can accept
-// an invitation to one. It returns KindNotFound if there is no such invitation.
+// Guest returns the user of a GitHub account without an organization who can accept an invitation
+// by login. It returns KindNotFound without such an invitation.
 func (s *Service) Guest(ctx context.Context, account controlplane.GitHubAccount) (*controlplane.User, error) {
 	return s.Store.InvitedUser(ctx, account.ID, s.now())
 }
@@ -75,7 +75,7 @@ func (s *Service) acceptInvited(ctx context.Context, t *postgres.Tx, actor contr
 	}
 	if invited.Role != role {
 		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "invitation-changed",
-			Message: "The invitation is now to the role " + string(invited.Role) + ".", Fix: "Read the invitation again, and accept or decline it."}
+			Message: "The role of the invitation is now " + string(invited.Role) + ".", Fix: "Reload the invitation, and accept or decline it."}
 	}
 	m := &controlplane.Member{OrgID: orgID, User: invited.User, Role: role, Since: now}
 	if _, err := t.AddMember(ctx, m); err != nil {
@@ -86,8 +86,8 @@ func (s *Service) acceptInvited(ctx context.Context, t *postgres.Tx, actor contr
 	return m, t.Audit(ctx, entry)
 }
 
-// lockInvited returns an invitation by login that can be accepted, with the organization
-// locked. Otherwise it returns KindNotFound.
+// lockInvited locks the organization and returns an invitation by login that can be accepted. It
+// returns KindNotFound otherwise.
 func lockInvited(ctx context.Context, t *postgres.Tx, orgID, userID string, now time.Time) (*controlplane.Member, error) {
 	m, err := lockMember(ctx, t, orgID, userID)
 	if err == nil && m.State(now) != controlplane.MemberPending {
@@ -96,7 +96,7 @@ func lockInvited(ctx context.Context, t *postgres.Tx, orgID, userID string, now 
 	return m, err
 }
 
-// userActor returns who acts once it is known which user sent a request.
+// userActor returns the actor of a request whose user is known now.
 func userActor(from controlplane.Actor, userID string) controlplane.Actor {
 	return controlplane.Actor{Type: controlplane.ActorUser, ID: userID, IP: from.IP, RequestID: from.RequestID}
 }

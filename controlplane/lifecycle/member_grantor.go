@@ -7,9 +7,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// lockGrantor locks the organization and checks that the caller still has what it was admitted
-// with: a call that started before its member was removed, or its token revoked, must neither
-// create a credential nor change a member after that. by is nil for the operator. It returns KindUnauthorized.
+// lockGrantor locks the organization and checks that the caller still has the access of its grant:
+// a request that started before its member was removed, or its token revoked, must not create a
+// credential or change a member after that. by is nil for the operator. It returns KindUnauthorized
+// if the access changed.
 func lockGrantor(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string) (*controlplane.Organization, error) {
 	org, err := t.LockOrganization(ctx, orgID)
 	if err != nil || by == nil {

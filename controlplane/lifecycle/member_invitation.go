@@ -8,9 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// CreateInvitation stores an invitation and returns it with the secret of its link, which is
-// kept nowhere. by is what the caller may do, nil for the operator. A life of 0 is
-// InvitationLife.
+// CreateInvitation adds an invitation and returns it with the secret of its link, which is not
+// stored. by is the caller's grant, nil for the operator. A life of 0 means InvitationLife.
 func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, role controlplane.Role, life time.Duration) (*controlplane.Invitation, string, error) {
 	if life == 0 {
 		life = controlplane.InvitationLife
@@ -19,7 +18,7 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 		return nil, "", err
 	}
 	if life < controlplane.InvitationMinLife || life > controlplane.InvitationMaxLife {
-		return nil, "", controlplane.Invalid("/expires_in_seconds", "out-of-range", "An invitation lasts for 5 minutes to 30 days.", "Send a number of seconds from 300 to 2592000.")
+		return nil, "", controlplane.Invalid("/expires_in_seconds", "out-of-range", "An invitation must expire in 5 minutes to 30 days.", "Send a number of seconds from 300 to 2592000.")
 	}
 	now := s.now()
 	secret := controlplane.NewRandomSecret()
@@ -42,8 +41,8 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 	return i, secret, nil
 }
 
-// RevokeInvitation revokes an invitation; its link no longer works. by is what the caller may
-// do, nil for the operator.
+// RevokeInvitation revokes an invitation; its link no longer works. by is the caller's grant, nil
+// for the operator.
 func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		i, err := t.DeleteInvitation(ctx, orgID, id)
@@ -57,9 +56,9 @@ func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor
 	})
 }
 
-// AcceptInvitation makes the session's user a member with the invitation's role and takes the
-// session there. It uses the invitation up. Who is a member already stays one as they are, and
-// false is returned. Errors: KindNotFound where the invitation was used, taken back or has
+// AcceptInvitation makes the session's user a member with the invitation's role, moves the session
+// to the organization, and deletes the invitation. It returns false if the user already is a
+// member, who keeps their role. It returns KindNotFound if the invitation was used or revoked, or
 // expired.
 func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, secret string) (string, bool, error) {
 	orgID, joined := "", false
@@ -81,8 +80,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 	return orgID, joined, err
 }
 
-// lockInvitation returns an open invitation and its organization, both locked: whoever changes
-// the members of an organization locks it first.
+// lockInvitation returns an open invitation and its organization, both locked. The organization is
+// always locked before its members change.
 func lockInvitation(ctx context.Context, t *postgres.Tx, hash []byte, now time.Time) (*controlplane.Invitation, *controlplane.Organization, error) {
 	i, err := t.InvitationByHash(ctx, hash, now)
 	if err != nil {
@@ -96,8 +95,8 @@ func lockInvitation(ctx context.Context, t *postgres.Tx, hash []byte, now time.T
 	return i, org, err
 }
 
-// accept makes a user a member by an invitation, which is locked, and returns false where they
-// are one already: then it stays open for somebody else.
+// accept makes a user a member by a locked invitation. It returns false if they already are one:
+// then the invitation stays open.
 func (s *Service) accept(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, user *controlplane.User, now time.Time) (*controlplane.Member, bool, error) {
 	m := &controlplane.Member{OrgID: i.OrgID, User: *user, Role: i.Role, Since: now}
 	joined, err := t.AddMember(ctx, m)
@@ -123,8 +122,8 @@ func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor contr
 	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, i.OrgID, &m.User, nil, &m.Role, now))
 }
 
-// revokeInvitationsBy revokes the invitations of somebody who can no longer invite: they would
-// come back by their own.
+// revokeInvitationsBy revokes the invitations of a user who can no longer invite: otherwise they
+// could rejoin with one of them.
 func (s *Service) revokeInvitationsBy(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, orgID, userID string, now time.Time) error {
 	links, members, err := t.DeleteInvitationsBy(ctx, orgID, userID)
 	if err != nil {

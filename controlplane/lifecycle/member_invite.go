@@ -9,9 +9,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// InviteMember invites the owner of an account at GitHub. They become a member when they accept
-// (AcceptMembership). by is what the caller may do, nil for the operator. It returns
-// KindConflict with the user's ID if they are a member, are invited, or declined.
+// InviteMember invites the owner of a GitHub account. They become a member when they accept
+// (AcceptMembership). by is the caller's grant, nil for the operator. It returns KindConflict with
+// the user's ID if they are a member, are invited, or declined.
 func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, account controlplane.GitHubAccount, role controlplane.Role) (*controlplane.Member, error) {
 	if err := mayInvite(by, role); err != nil {
 		return nil, err
@@ -47,8 +47,9 @@ func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by
 	return m, nil
 }
 
-// AddMember makes the owner of an account at GitHub a member without asking them. It is for the
-// operator alone: a tenant invites. It returns KindConflict with the user's ID if they are one.
+// AddMember makes the owner of a GitHub account a member without their consent. It is only for the
+// operator; tenants use InviteMember. It returns KindConflict with the user's ID if they are a
+// member.
 func (s *Service) AddMember(ctx context.Context, actor controlplane.Actor, orgID string, account controlplane.GitHubAccount, role controlplane.Role) (*controlplane.Member, error) {
 	if err := validRole(role); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (s *Service) AddMember(ctx context.Context, actor controlplane.Actor, orgID
 	return m, nil
 }
 
-// mayInvite returns why a caller cannot invite somebody to a role, nil if they can.
+// mayInvite returns an error if the caller cannot invite a user to the role.
 func mayInvite(by *controlplane.Grant, role controlplane.Role) error {
 	if err := validRole(role); err != nil {
 		return err
@@ -87,8 +88,8 @@ func mayInvite(by *controlplane.Grant, role controlplane.Role) error {
 	return by.CanGrantRole(role)
 }
 
-// roomToInvite is lockGrantor, and returns KindForbidden if the organization has invited as
-// many people as it can.
+// roomToInvite is lockGrantor, and returns KindForbidden if the organization has the maximum number
+// of open invitations.
 func roomToInvite(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string, now time.Time) error {
 	if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
 		return err

@@ -3,16 +3,16 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// checkOptions makes sure that a domain's options make sense together, and takes the key
-// type from the certificate request where there is one. It adds every wrong field to e.
+// checkOptions validates a domain's options, and sets the key type from the CSR if there is a CSR.
+// It adds every invalid field to e.
 func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChosen bool, e *controlplane.Error) {
 	add := func(pointer, code, detail string) {
 		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
@@ -37,7 +37,7 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 				e.Fix = fix
 			}
 		case keyTypeChosen && o.KeyType != kt:
-			add("/key_type", "key-type-mismatch", fmt.Sprintf("The certificate request has a key of type %s. Leave key_type out, or send a request with a key of type %s.", kt, o.KeyType))
+			add("/key_type", "key-type-mismatch", fmt.Sprintf("The CSR has a key of type %s. Omit key_type, or send a CSR with a key of type %s.", kt, o.KeyType))
 		default:
 			o.KeyType = kt
 		}
@@ -49,24 +49,19 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 		hold("/preferred_chain", rules.CheckPreferredChain(o.PreferredChain))
 	}
 	if cas := s.Issuer.CAs(); o.CA != "" && !slices.Contains(cas, o.CA) {
-		add("/ca", "ca-unknown", "The CA is one of: "+strings.Join(cas, ", ")+".")
+		add("/ca", "ca-unknown", "The CA must be one of: "+strings.Join(cas, ", ")+".")
 	}
 	if len(o.Labels) > rules.MaxLabels {
-		add("/labels", "labels-too-many", fmt.Sprintf("A domain has at most %d labels.", rules.MaxLabels))
+		add("/labels", "labels-too-many", fmt.Sprintf("A domain can have at most %d labels.", rules.MaxLabels))
 		return
 	}
-	keys := make([]string, 0, len(o.Labels))
-	for k := range o.Labels {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
 		hold("/labels/"+pointerEscape(k), rules.CheckLabelKey(k))
 		hold("/labels/"+pointerEscape(k), rules.CheckLabelValue(o.Labels[k]))
 	}
 }
 
-// invalid returns e if it has invalid fields, filled in from the first of them, and nil otherwise.
+// invalid returns e if it has invalid fields, completed from the first of them, and nil otherwise.
 // The API adds the fix of the code if e has none.
 func invalid(e *controlplane.Error) error {
 	if len(e.Fields) == 0 {
@@ -74,14 +69,14 @@ func invalid(e *controlplane.Error) error {
 	}
 	e.Kind, e.Code, e.Message = controlplane.KindInvalid, e.Fields[0].Code, e.Fields[0].Detail
 	if len(e.Fields) > 1 {
-		e.Code, e.Message = "invalid-fields", fmt.Sprintf("%d fields are wrong.", len(e.Fields))
-		e.Fix = "Correct the fields that errors lists."
+		e.Code, e.Message = "invalid-fields", fmt.Sprintf("%d fields are invalid.", len(e.Fields))
+		e.Fix = "Fix the fields in errors."
 	}
 	return e
 }
 
-// pointerEscape writes a key as part of a JSON pointer (RFC 6901 §3), cut at 64 bytes, as it
-// is one that a caller made up.
+// pointerEscape returns a key as a part of a JSON pointer (RFC 6901 §3). It shortens the key to 64
+// bytes, because callers choose it.
 func pointerEscape(s string) string {
 	if len(s) > 64 {
 		s = strings.ToValidUTF8(s[:64], "") + "…"

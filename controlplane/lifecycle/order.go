@@ -9,17 +9,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// place is where the next order goes: the reservation at a CA, or what all CAs that are left
-// make it wait for. Both are empty where no CA is left.
+// place is the result of choosing a CA: a reservation at a CA, or the wait for the first of the
+// remaining CAs. Both are empty if no CA remains.
 type place struct {
 	quota controlplane.QuotaRequest
 	wait  *controlplane.QuotaDecision
-	by    string // the CA whose limits make it wait
+	by    string // the CA that it waits for
 }
 
-// choose returns the CA to order from: the preferred one, then the others in their order,
-// without those that were tried and those that CAA forbids, the first whose limits allow it, or
-// will before the job's patience is over.
+// choose returns the CA to order from: the first one, in order of preference and without those that
+// were tried or that CAA forbids, whose limits allow the order now or within the job's patience.
 func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict) (place, error) {
 	left := w.healthy(w.left(tried))
 	var p place
@@ -29,7 +28,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 			return p, err
 		}
 		if i+1 < len(left) {
-			q.Patience = w.patience() // rather than wait for longer, another CA is asked
+			q.Patience = w.patience() // another CA is used instead of a longer wait
 		}
 		if w.Governor == nil {
 			return place{quota: q}, nil
@@ -52,7 +51,7 @@ func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict
 	return p, nil
 }
 
-// left returns the CAs that can still be asked.
+// left returns the CAs that remain for this run.
 func (w *work) left(tried map[string]controlplane.Verdict) []string {
 	var left []string
 	for _, ca := range w.preference() {
@@ -63,7 +62,7 @@ func (w *work) left(tried map[string]controlplane.Verdict) []string {
 	return left
 }
 
-// healthy returns the CAs that answered when they were asked last, or all where none did.
+// healthy returns the CAs that responded to their last request, or all if none did.
 func (w *work) healthy(cas []string) []string {
 	up := slices.DeleteFunc(slices.Clone(cas), func(ca string) bool {
 		ok, _ := w.Issuer.Healthy(ca)
@@ -75,7 +74,7 @@ func (w *work) healthy(cas []string) []string {
 	return up
 }
 
-// preference returns the CAs in the order in which the domain wants them asked.
+// preference returns the CAs in the domain's order of preference.
 func (w *work) preference() []string {
 	list := w.Issuer.CAs()
 	if i := slices.Index(list, w.domain.CA); i > 0 {
@@ -84,7 +83,7 @@ func (w *work) preference() []string {
 	return list
 }
 
-// quota describes a new order at a CA to the governor.
+// quota returns the governor's request for a new order at a CA.
 func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest, error) {
 	q := controlplane.QuotaRequest{CA: ca, Org: w.domain.OrgID, Names: controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
@@ -97,13 +96,13 @@ func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest,
 	if err != nil || replaces == "" {
 		return q, err
 	}
-	// The CA leaves a renewal out of its limits from the time on that it suggested for it.
+	// A CA exempts a renewal from its limits once the renewal window that it suggested starts.
 	start, err := w.Store.RenewalWindowStart(ctx, w.domain.OrgID, w.domain.ID)
 	q.Replaces = start != nil && !start.After(w.now())
 	return q, err
 }
 
-// replaces returns the ARI id of the certificate that an order at the CA would replace.
+// replaces returns the ARI ID of the certificate that an order at the CA would replace.
 func (w *work) replaces(ctx context.Context, ca string) (string, error) {
 	old, err := w.current(ctx)
 	if err != nil || old == nil || old.CA != ca {
@@ -112,8 +111,8 @@ func (w *work) replaces(ctx context.Context, ca string) (string, error) {
 	return old.ARIID, nil
 }
 
-// begin stores a new order, under the id by which it was reserved.
-func (w *work) begin(ctx context.Context, q controlplane.QuotaRequest) (*controlplane.Order, error) {
+// createOrder stores a new order with the ID of its reservation.
+func (w *work) createOrder(ctx context.Context, q controlplane.QuotaRequest) (*controlplane.Order, error) {
 	d := w.domain
 	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID, CA: q.CA, Names: q.Names,
 		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain}
@@ -135,9 +134,9 @@ func (w *work) begin(ctx context.Context, q controlplane.QuotaRequest) (*control
 	return o, w.Store.BeginOrder(ctx, w.claim, o, entry)
 }
 
-// tellGovernor lets the count of the CA's limits follow what became of an order. That it may
-// fail does no harm: the CA's own word is the limit then.
-func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
+// reportToGovernor updates the tracked limits of a CA after an order failed. A failed update is
+// harmless: the CA enforces its limits itself.
+func (w *work) reportToGovernor(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
 	if w.Governor == nil {
 		return
 	}
@@ -158,13 +157,13 @@ func (w *work) tellGovernor(ctx context.Context, o *controlplane.Order, v contro
 		}
 	}
 	if err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: the governor was not told", "order", o.ID, "error", err)
+		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID, "error", err)
 	}
 }
 
-// mayBeIssued reports whether the CA may have made the certificate of an order that is given
-// up: its limits have counted it then. It has where a chain was there to be looked at, and may
-// have where the answer to the CSR is not known.
+// mayBeIssued reports whether the CA may have issued the certificate of a failed order, and counted
+// it against its limits. It did if it returned a chain, and it may have if the response to the CSR
+// is unknown.
 func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 	switch v.Class {
 	case controlplane.VerdictUnreachable, controlplane.VerdictOrderGone:
@@ -173,7 +172,7 @@ func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 	return o.Step == controlplane.StepIssued
 }
 
-// isValidation reports whether a CA's code says that an authorization failed.
+// isValidation reports whether the code of a CA's error means that an authorization failed.
 func isValidation(code string) bool {
 	switch code {
 	case "ca-caa", "ca-dns", "ca-connection", "ca-unauthorized":
@@ -182,8 +181,8 @@ func isValidation(code string) bool {
 	return false
 }
 
-// deferForQuota puts the job off until the CA's limits allow the order.
+// deferForQuota defers the job until the CA's limits allow the order.
 func (w *work) deferForQuota(ctx context.Context, p place) error {
 	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by}, "Nothing: the order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
+	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by}, "No action needed. The order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
 }

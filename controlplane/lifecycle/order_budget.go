@@ -8,16 +8,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// unit is what a run has spent of its organization's budget of orders: one, however many CAs it
-// goes to.
+// unit is what a run spent of its organization's order budget: one unit, even if it places orders
+// at several CAs.
 type unit struct {
-	until   time.Time // when it no longer counts
-	counted bool      // a CA has made an order
+	until   time.Time // time at which it no longer counts
+	counted bool      // a CA created an order
 }
 
-// spend counts the run's orders against the organization's budget, once. It returns false where
-// the budget is used up: then the job waits. What is due is not counted. Of the replacements of
-// revoked certificates as many again are allowed, or to revoke would be a way around the budget.
+// spend counts the run's orders once against the organization's budget. If the budget is used up,
+// it defers the job and returns false. Due renewals do not count. Replacements of revoked
+// certificates may use the budget twice: more would make revocations a way around it.
 func (w *work) spend(ctx context.Context) (bool, error) {
 	due, revoked, err := w.due(ctx)
 	if err != nil || due || w.unit != nil {
@@ -42,33 +42,32 @@ func (w *work) spend(ctx context.Context) (bool, error) {
 	return false, w.deferForBudget(ctx, org, most, until)
 }
 
-// deferForBudget puts the job off until the organization may place another order, or until the
+// deferForBudget defers the job until the organization can place another order, or until the
 // renewal is due, which needs no budget.
 func (w *work) deferForBudget(ctx context.Context, org *controlplane.Organization, most int, until time.Time) error {
-	message := fmt.Sprintf("The organization has placed %d orders within 24 hours, as many as its %s plan allows beside renewals that are due.", most, org.Tier)
+	message := fmt.Sprintf("The organization placed %d orders within 24 hours, the limit of its %s plan. Due renewals do not count.", most, org.Tier)
 	if at := w.domain.RenewAt; at != nil && at.After(w.now()) && at.Before(until) {
 		until = *at
 	}
 	return w.deferUntil(ctx, until.UTC(), deferReason{code: controlplane.ReasonOrderBudget, message: message},
-		"Nothing: the order is placed then. A larger plan allows more.", nil)
+		"No action needed. The order is placed automatically. A larger plan has a higher limit.", nil)
 }
 
-// giveBack returns what the run has spent, where no CA has made an order for it. That it may
-// fail does no harm but that the order counts.
-func (w *work) giveBack(ctx context.Context) {
+// refund returns the spent unit if no CA created an order. If it fails, the order counts.
+func (w *work) refund(ctx context.Context) {
 	if w.unit == nil || w.unit.counted {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := w.Store.UnspendOrder(ctx, w.domain.OrgID, w.unit.until); err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: an order that was not placed counts in its budget", "job", w.claim.Job.ID, "error", err)
+		w.Logger.InfoContext(ctx, "lifecycle: budget refund failed; an order that was not placed counts", "job", w.claim.Job.ID, "error", err)
 	}
 	w.unit = nil
 }
 
-// due reports whether the domain's certificate is to be renewed by now, and whether it is, or
-// will be, revoked, which makes a new one as urgent but is in the customer's hand.
+// due reports whether the renewal of the domain's certificate is due, and whether the certificate
+// is revoked or being revoked. Then a new one is as urgent, but customers decide when that happens.
 func (w *work) due(ctx context.Context) (due, revoked bool, err error) {
 	cert, err := w.current(ctx)
 	if cert == nil || err != nil {
@@ -77,7 +76,7 @@ func (w *work) due(ctx context.Context) (due, revoked bool, err error) {
 	return isDue(ctx, w.Store, w.domain, cert, w.now())
 }
 
-// revocations is what is known of them (the Store, or a transaction).
+// revocations looks up requested revocations: a Store or a transaction.
 type revocations interface {
 	RevocationRequested(ctx context.Context, orgID, certificateID string) (string, error)
 }
@@ -93,7 +92,7 @@ func isDue(ctx context.Context, known revocations, d *controlplane.Domain, cert 
 	return false, reason != "", err
 }
 
-// current returns the domain's certificate, nil where there is none.
+// current returns the domain's current certificate, or nil.
 func (w *work) current(ctx context.Context) (*controlplane.Certificate, error) {
 	if w.domain.CertificateID == "" || w.certificate != nil && w.certificate.ID == w.domain.CertificateID {
 		return w.certificate, nil

@@ -250,7 +250,8 @@ func TestRenewedOnceAnHour(t *testing.T) {
 		t.Errorf("%d orders, want 2", n)
 	}
 
-	// Other options want another certificate, a revoked one a successor, and what is due is renewed.
+	// Other options want another certificate, a revoked one a successor, and what is due is
+	// renewed.
 	kt := controlplane.KeyEC384
 	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
 	must(t, err)

@@ -8,13 +8,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// store keeps the certificate: from here on it is the domain's current one.
+// store stores the certificate, which becomes the domain's current one.
 func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate) error {
 	now, d := w.now(), *w.domain
 	if stored, err := w.Store.ConcludeIssuance(ctx, w.claim, w.issuance(&d, o, cert, now), now); stored || err != nil {
 		return err
 	}
-	// Somebody has changed the domain meanwhile.
+	// The domain changed during the order.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, o.OrgID, o.DomainID)
@@ -25,7 +25,7 @@ func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlpl
 	})
 }
 
-// issuance says what becomes of the domain, the order and the job.
+// issuance returns the changes to the domain, the order, and the job.
 func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time) postgres.Issuance {
 	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
 	draw, suspended := w.Rand(), isSuspended(d)
@@ -43,17 +43,18 @@ func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *con
 	d.Status, d.StatusReason = controlplane.DomainActive, ""
 	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
-		Message: "A certificate of " + cert.Issuer + " is in place until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
-	if d.SetCondition(w.renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
-		suspendOrders(d, now) // the key was found compromised while the order was under way
+		Message: "A certificate of " + cert.Issuer + " is valid until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
+	if d.SetCondition(renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
+		suspendOrders(d, now) // the key was reported as compromised during the order
 	}
 	return k
 }
 
-func (w *work) renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {
+// renewalPlan returns the condition of a domain whose renewal has no problem.
+func renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {
 	if !d.AutoRenew {
 		return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAutoRenewOff,
-			Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true, or call renew in time.", LastCheckedAt: &now}
+			Message: "Automatic renewal is off for this domain.", Fix: "Set auto_renew to true, or request the renewal in time.", LastCheckedAt: &now}
 	}
 	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonScheduled,
 		Message: plannedRenewal(*d.RenewAt), LastCheckedAt: &now, NextCheckAt: d.RenewAt}

@@ -299,8 +299,8 @@ func TestRenewalHasPatience(t *testing.T) {
 }
 
 // A renewal that is requested before it is due takes nothing of what is kept for those that are,
-// and counts towards the CA's limits as long as the CA has not suggested it. A revoked certificate is
-// replaced as if it were due.
+// and counts towards the CA's limits as long as the CA has not suggested it. A revoked certificate
+// is replaced as if it were due.
 func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 	t.Parallel()
 	for what, tt := range map[string]struct {

@@ -10,28 +10,27 @@ import (
 )
 
 const (
-	// shortWait is how long a CA may make us wait before another CA is asked instead.
+	// shortWait is how long a job waits for a CA before it uses another CA.
 	shortWait = time.Minute
-	// longWait is the same for a renewal that has the time: at the CA that it replaces a
-	// certificate of, an order may count towards no limit (RFC 9773 §5).
+	// longWait is the same for a renewal that is not urgent: at the CA of the certificate that it
+	// replaces, an order may be exempt from rate limits (RFC 9773 §5).
 	longWait = time.Hour
-	// awayWait is when a CA that was away is asked again where the others are over their limits.
-	awayWait = 15 * time.Minute
+	// unreachableWait is the retry delay of an unreachable CA if the others are over their limits.
+	unreachableWait = 15 * time.Minute
 )
 
-// judge does what a CA's verdict asks for. It returns true where another order should be
-// begun in this run; else the job waits, or the error is its failure.
+// judge acts on a CA's verdict. It returns true if this run should place another order. Otherwise
+// it deferred the job, or returns the error with which the job fails.
 func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.Judged, tried map[string]controlplane.Verdict) (bool, error) {
 	v := storableVerdict(e.Verdict())
-	w.Logger.InfoContext(ctx, "lifecycle: an order gave no certificate", "order", o.ID, "ca", o.CA, "class", v.Class, "code", v.Code, "error", e)
-	w.tellGovernor(ctx, o, v)
+	w.Logger.InfoContext(ctx, "lifecycle: order issued no certificate", "order", o.ID, "ca", o.CA, "class", v.Class, "code", v.Code, "error", e)
+	w.reportToGovernor(ctx, o, v)
 	switch v.Class {
 	case controlplane.VerdictInterrupted:
 		return false, w.deferForCA(ctx, v)
 	case controlplane.VerdictRateLimited:
 		if w.Governor != nil && !w.uncounted && o.OrderURL == "" {
-			// The governor has learned of it: it gives another place, or a time of its own to
-			// each that waits.
+			// The governor knows the limit now: it selects another CA, or spreads the waiting jobs.
 			return true, w.failOrder(ctx, o, v)
 		}
 		tried[o.CA] = v
@@ -60,8 +59,8 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 	return false, e
 }
 
-// patience returns how long the job waits for a CA before another one is asked: a renewal
-// of the sweep up to a 24th of what its certificate has left.
+// patience returns how long the job waits for a CA before it uses another one: for a renewal of the
+// sweep, up to 1/24 of the remaining lifetime of its certificate.
 func (w *work) patience() time.Duration {
 	d := w.domain
 	if w.claim.Job.Queue != controlplane.QueueBulk || d.ExpiresAt == nil {
@@ -70,7 +69,7 @@ func (w *work) patience() time.Duration {
 	return min(max(d.ExpiresAt.Sub(w.now())/24, shortWait), longWait)
 }
 
-// deferForCA puts the job off until the CA may be asked again; the order stands.
+// deferForCA defers the job until the CA accepts requests again. The order is kept.
 func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	next := v.RetryAt
 	if now := w.now(); next.Before(now.Add(time.Second)) {
@@ -79,8 +78,8 @@ func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	return w.deferUntil(ctx, next.Truncate(time.Microsecond), deferReason{v.Code, v.Message, v.CA}, v.Fix, v.Problem)
 }
 
-// deferUntil puts the job off: what it waits for is no failure, and the domain says until when.
-// problem is the CA's word, where it is the CA that asks for the wait.
+// deferUntil defers the job and shows the reason and time in the domain. problem is the CA's
+// problem document, if the CA caused the wait.
 func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, fix string, problem json.RawMessage) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
@@ -93,7 +92,7 @@ func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, 
 			c.Type = controlplane.RenewalOnTrack
 		}
 		if why.code != controlplane.ReasonOrderBudget || c.Type != controlplane.RenewalOnTrack {
-			d.SetCondition(c) // else the renewal is on track: when it is due it needs no budget
+			d.SetCondition(c) // otherwise the renewal is on track: a due one needs no budget
 		}
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
@@ -107,12 +106,12 @@ func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, 
 	})
 }
 
-// failOrder ends an order that gives no certificate, so that another can be begun.
+// failOrder ends an order without a certificate, so that another one can be placed.
 func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
 	if w.unit != nil {
 		w.unit.counted = w.unit.counted || o.OrderURL != ""
 	}
-	w.giveBack(ctx)
+	w.refund(ctx)
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if err := t.HoldClaim(ctx, w.claim); err != nil {
 			return err
@@ -130,13 +129,13 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 	})
 }
 
-// soonest returns the verdict v of a CA over its limit, with the time at which some CA is
-// worth asking again: another's limit may end sooner, and one that was away may be back.
+// soonest returns the verdict v of a CA over its limit, with the earliest time at which any CA can
+// be retried: another limit may end sooner, and an unreachable CA may be available again.
 func soonest(v controlplane.Verdict, tried map[string]controlplane.Verdict, now time.Time) controlplane.Verdict {
 	for _, other := range tried {
 		at := other.RetryAt
 		if other.Class == controlplane.VerdictUnreachable && at.IsZero() {
-			at = now.Add(awayWait)
+			at = now.Add(unreachableWait)
 		}
 		if other.Class != controlplane.VerdictCAAForbids && !at.IsZero() && at.Before(v.RetryAt) {
 			v.RetryAt = at
@@ -145,8 +144,8 @@ func soonest(v controlplane.Verdict, tried map[string]controlplane.Verdict, now 
 	return v
 }
 
-// noneLeft ends a run in which no CA gave a certificate. Where one is over its limit the job
-// waits; else it has failed, for the reason of the CA that is asked first.
+// noneLeft ends a run in which no CA issued a certificate. If a CA is over its limit, it defers the
+// job. Otherwise it returns the verdict of the most preferred CA, with which the job fails.
 func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdict) error {
 	for _, ca := range w.preference() {
 		if v, ok := tried[ca]; ok && v.Class == controlplane.VerdictRateLimited {
@@ -155,15 +154,15 @@ func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdi
 	}
 	for _, ca := range w.preference() {
 		if v, ok := tried[ca]; ok {
-			return judgement(v)
+			return judgment(v)
 		}
 	}
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "orders-exhausted",
-		Message: "Several orders in a row gave no certificate.", Fix: "Nothing for now: it is tried again."}
+		Message: "Several orders in a row gave no certificate.", Fix: "No action needed. The order is retried automatically."}
 }
 
-// judgement is a verdict as an error.
-type judgement controlplane.Verdict
+// judgment is a verdict as an error.
+type judgment controlplane.Verdict
 
-func (j judgement) Error() string                 { return j.CA + ": " + j.Code + ": " + j.Message }
-func (j judgement) Verdict() controlplane.Verdict { return controlplane.Verdict(j) }
+func (j judgment) Error() string                 { return j.CA + ": " + j.Code + ": " + j.Message }
+func (j judgment) Verdict() controlplane.Verdict { return controlplane.Verdict(j) }

@@ -9,21 +9,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// NewOrganization is what an organization is made of.
+// NewOrganization is the input of CreateOrganization.
 type NewOrganization struct {
 	Name        string
 	Tier        controlplane.Tier
-	DomainLimit *int // overrides the tier's
+	DomainLimit *int // overrides the limit of the tier
 }
 
-// CreateOrganization stores an organization.
+// CreateOrganization adds an organization.
 func (s *Service) CreateOrganization(ctx context.Context, actor controlplane.Actor, in NewOrganization) (*controlplane.Organization, error) {
 	name, err := organizationName(in.Name)
 	if err != nil {
 		return nil, err
 	}
 	if !in.Tier.Valid() {
-		return nil, controlplane.Invalid("/tier", "tier-unknown", "The tier is one of free, pro, agency.", "Send one of them.")
+		return nil, controlplane.Invalid("/tier", "tier-unknown", "The tier must be free, pro, or agency.", "Send one of these tiers.")
 	}
 	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: s.now()}
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error { return s.addOrganization(ctx, t, actor, o) })
@@ -61,9 +61,9 @@ func (s *Service) RenameOrganization(ctx context.Context, actor controlplane.Act
 	return o, err
 }
 
-// DeleteOrganization removes an organization with everything in it: the targets of its
-// domains answer nothing from then on, and its tokens and sessions end. Its log stays. confirm
-// must be its name.
+// DeleteOrganization deletes an organization with everything in it: the validation zone no longer
+// serves its targets, and its tokens and sessions are revoked. Its audit log is kept. confirm must
+// be its name.
 func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Actor, orgID, confirm string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		o, err := t.LockOrganization(ctx, orgID)
@@ -71,7 +71,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Act
 			return err
 		}
 		if confirm != o.Name {
-			return controlplane.Invalid("/confirm", "confirm-mismatch", "What was sent to confirm is not the organization's name.", "Send its name as it is written.")
+			return controlplane.Invalid("/confirm", "confirm-mismatch", "The value of confirm is not the organization's name.", "Send the exact name of the organization.")
 		}
 		if err := t.DeleteOrganization(ctx, orgID); err != nil {
 			return err
@@ -82,10 +82,10 @@ func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Act
 	})
 }
 
-// organizationName returns a name as it is stored.
+// organizationName returns the name in stored form.
 func organizationName(name string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
-		return "", controlplane.Invalid("/name", "name-invalid", "An organization's name has 1 to 200 characters.", "Send a name.")
+		return "", controlplane.Invalid("/name", "name-invalid", "An organization's name must have 1 to 200 characters.", "Send a name of this length.")
 	}
 	return name, nil
 }

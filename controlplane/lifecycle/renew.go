@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	renewalCheckEvery = 12 * time.Hour // how often a CA is asked when a certificate is best renewed (RFC 9773 §4.3.2)
+	renewalCheckEvery = 12 * time.Hour // longest time between two ARI requests for a certificate (RFC 9773 §4.3.2)
 	renewalCheckLease = 10 * time.Minute
 	renewalCheckBatch = 200
 )
 
-// renewalWatch says how a certificate that was just stored is looked after. The draw is its
-// own, for as long as it is current; the first looks are spread.
+// renewalWatch returns the schedule of checks and warnings of a new certificate. draw is its random
+// number for the renewal time. The first checks are spread.
 func (s *Service) renewalWatch(cert *controlplane.Certificate, draw float64, now time.Time) postgres.RenewalWatch {
 	every := controlplane.RehearsalEvery(cert.NotBefore, cert.NotAfter)
 	_, warnAt := controlplane.ExpiryWarning(cert.NotBefore, cert.NotAfter, now)
@@ -29,8 +29,8 @@ func (s *Service) renewalWatch(cert *controlplane.Certificate, draw float64, now
 // share returns a random part of d.
 func (s *Service) share(d time.Duration) time.Duration { return time.Duration(s.Rand() * float64(d)) }
 
-// CheckRenewals asks the CAs, for every certificate whose turn it is, when it is best
-// renewed (RFC 9773), and moves its renewal. It returns how many were asked for.
+// CheckRenewals fetches the renewal information (ARI, RFC 9773) of every certificate that is due
+// for it, and reschedules their renewals. It returns the number of certificates.
 func (s *Service) CheckRenewals(ctx context.Context) (int, error) {
 	total := 0
 	for {
@@ -66,7 +66,7 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 	if info.CheckedAt.IsZero() {
 		info.CheckedAt = now
 	}
-	// Twice a day, or sooner where the CA says so or could not be asked.
+	// At least twice a day, or sooner if the CA says so or was unreachable.
 	if limit := now.Add(renewalCheckEvery); info.CheckAgainAt.IsZero() || info.CheckAgainAt.After(limit) {
 		info.CheckAgainAt = limit
 	}
@@ -81,8 +81,8 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 	return s.moveRenewal(ctx, r, info, at, urgent)
 }
 
-// moveRenewal writes the CA's window and the renewal's new time, where the certificate still
-// is the domain's.
+// moveRenewal stores the CA's renewal window and the new renewal time, if the certificate is still
+// the domain's current one.
 func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info controlplane.RenewalInfo, at time.Time, urgent bool) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -100,9 +100,9 @@ func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info
 		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == controlplane.ConditionTrue {
 			c.Message, c.NextCheckAt = plannedRenewal(at), &at
 			if urgent {
-				c.Reason, c.Message = controlplane.ReasonCAAsksNow, "The CA asks for the renewal now; it is under way."
+				c.Reason, c.Message = controlplane.ReasonCAAsksNow, "The CA requests the renewal now. It is in progress."
 				if info.ExplanationURL != "" {
-					c.Message += " Its reason: " + info.ExplanationURL
+					c.Message += " Reason: " + info.ExplanationURL
 				}
 			}
 			d.SetCondition(c)
@@ -112,5 +112,5 @@ func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info
 }
 
 func plannedRenewal(at time.Time) string {
-	return "The renewal is planned for " + at.Format("2 January 2006 15:04 MST") + "."
+	return "The renewal is scheduled for " + at.Format("2 January 2006 15:04 MST") + "."
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// RequestCheck makes the domain's delegation be looked at now. It returns the job, and
-// whether this call started it or made it come sooner.
+// RequestCheck starts a DNS check of the domain. It returns the job, and whether this call added or
+// expedited it.
 func (s *Service) RequestCheck(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
 	return s.request(ctx, actor, orgID, ref, controlplane.JobDNSCheck, controlplane.ActionCheckRequested)
 }
 
-// RequestIssue orders a certificate now, also where there is one. Where the domain's
-// certificate request holds a compromised key, the error is KindInvalid, and where the present
-// certificate is a renewal that has just come, KindRateLimited; so they are of RequestRenew.
+// RequestIssue orders a certificate now, even if the domain has one. It returns KindInvalid if the
+// key of the domain's CSR is compromised, and KindRateLimited if the certificate was renewed
+// recently.
 func (s *Service) RequestIssue(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
 	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance, controlplane.ActionIssueRequested)
 }
 
-// RequestRenew orders the successor of the present certificate now. Where there is none the
-// error is KindConflict.
+// RequestRenew orders the successor of the current certificate now. It returns KindConflict
+// without a certificate, and the errors of RequestIssue.
 func (s *Service) RequestRenew(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
 	return s.request(ctx, actor, orgID, ref, controlplane.JobRenewal, controlplane.ActionRenewRequested)
 }
@@ -39,7 +39,7 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 		}
 		if kind == controlplane.JobRenewal && d.CertificateID == "" {
 			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "no-certificate", ExistingID: d.ID,
-				Message: d.Name + " has no certificate to renew.", Fix: "Ask for the first one with POST /api/domains/" + d.ID + "/issue."}
+				Message: d.Name + " has no certificate to renew.", Fix: "Request the first one with POST /api/domains/" + d.ID + "/issue."}
 		}
 		if kind != controlplane.JobDNSCheck {
 			problem := &controlplane.Error{}
@@ -61,7 +61,7 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 			return err
 		}
 		if !started {
-			// The same work is under way: where it waits for its time, that is now.
+			// A job of this kind is open: if it is scheduled for later, it becomes due now.
 			if job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now); err != nil || !started {
 				return err
 			}
@@ -69,7 +69,7 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 		if d.Status == controlplane.DomainError && kind == controlplane.JobDNSCheck {
 			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
 		}
-		d.CheckSince, d.CheckAttempts = now, 0 // somebody is looking again
+		d.CheckSince, d.CheckAttempts = now, 0 // the 30 days of checks start over
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
@@ -80,10 +80,10 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 	return job, started, err
 }
 
-// RestartJob starts a failed job afresh with all its attempts, once, however often it is asked
-// for: where it, or other work of its kind on the domain, is queued or running, that job is
-// returned, and false. A job that succeeded is KindConflict, and one for a certificate that was
-// renewed meanwhile KindRateLimited.
+// RestartJob restarts a failed job and resets its attempts. It is idempotent: if the job or another
+// one of its kind on the domain is open, it returns that job and false. It returns KindConflict for
+// a job that succeeded, and KindRateLimited for the job of a certificate that was renewed
+// meanwhile.
 func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
 	var job *controlplane.Job
 	var started bool
@@ -96,7 +96,7 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 		if !started {
 			if job.Status == controlplane.JobSucceeded {
 				return &controlplane.Error{Kind: controlplane.KindConflict, Code: "job-succeeded", ExistingID: job.ID,
-					Message: "The job has succeeded; there is nothing to retry.", Fix: "Start new work with verify, issue or renew on the domain."}
+					Message: "The job succeeded, so it can't be retried.", Fix: "Start a new job with verify, issue, or renew on the domain."}
 			}
 			return nil
 		}
@@ -128,8 +128,8 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 	return job, started, err
 }
 
-// renewedRecently is the error of a request for a certificate within an hour of the domain's last renewal,
-// nil where that is longer ago, where a new certificate is due, and where its options have changed.
+// renewedRecently returns the error of a request for a certificate within an hour after the
+// domain's last renewal. It returns nil if the renewal is due, or the domain's options changed.
 func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
 	if d.CertificateID == "" {
 		return nil
@@ -154,12 +154,12 @@ func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain
 	}
 	again := at.Add(controlplane.RenewalPause)
 	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
-		Message: "The certificate of " + d.Name + " was renewed at " + at.UTC().Format("2006-01-02 15:04 MST") + " and is not due. One that is not due is renewed at most once an hour.",
-		Fix:     "Use the present certificate, or request the renewal again at " + again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
+		Message: "The certificate of " + d.Name + " was renewed at " + at.UTC().Format("2006-01-02 15:04 MST") + " and is not due. A certificate that is not due can be renewed once an hour.",
+		Fix:     "Use the current certificate, or request the renewal again at " + again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
 }
 
-// isWanted reports whether the certificate is as the domain's options want it: what it shows itself,
-// and what its order, nil where that is gone, was placed for.
+// isWanted reports whether the certificate and its order match the domain's options. The order is
+// nil if it was removed.
 func isWanted(d *controlplane.Domain, cert *controlplane.Certificate, o *controlplane.Order) bool {
 	names := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
 	switch {

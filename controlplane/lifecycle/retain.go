@@ -2,12 +2,11 @@ package lifecycle
 
 import "context"
 
-// retainBatch is how many entries of the log are removed by one statement.
+// retainBatch is how many audit log entries one statement removes.
 const retainBatch = 5000
 
-// Retain removes what the log holds for longer than each organization's plan keeps it, in
-// batches, and returns how many entries went. One replica at a time does it; another that
-// calls it meanwhile gets 0.
+// Retain removes audit log entries beyond the retention period of each organization's plan, in
+// batches, and returns their number. It returns 0 if another replica is already running it.
 func (s *Service) Retain(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-retain", func(ctx context.Context) error {

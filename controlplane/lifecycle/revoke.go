@@ -12,11 +12,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// RevokeCertificate has the CA revoke a certificate. With replace, or where the key is
-// compromised and the certificate is the domain's current one, a new certificate with a new
-// key is ordered in the same transaction. It returns the revocation's job, and whether this
-// call started it. A certificate that is revoked already is KindConflict. Where the customer's
-// request holds the compromised key nothing is ordered, and replace is KindInvalid.
+// RevokeCertificate revokes a certificate at its CA. If it is the domain's current one, and with
+// replace or for a compromised key, it also orders a new certificate with a new key in the same
+// transaction. It returns the revocation's job, and whether this call added it. It returns
+// KindConflict if the certificate is already revoked. If the domain's CSR has the compromised key,
+// it orders nothing, and returns KindInvalid with replace.
 func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Actor, orgID, certificateID, reason string, replace bool) (*controlplane.Job, bool, error) {
 	if _, err := controlplane.RevocationCode("/reason", reason); err != nil {
 		return nil, false, err
@@ -31,16 +31,16 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		}
 		if cert.RevokedAt != nil {
 			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "certificate-revoked", ExistingID: cert.ID,
-				Message: "The certificate was revoked at " + cert.RevokedAt.Format("2006-01-02 15:04 MST") + ".", Fix: "Nothing: it is revoked."}
+				Message: "The certificate was revoked at " + cert.RevokedAt.Format("2006-01-02 15:04 MST") + ".", Fix: "No action needed."}
 		}
 		d, err := t.LockDomain(ctx, orgID, cert.DomainID)
 		if err != nil {
 			return err
 		}
-		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
-		if spoilt && replace {
-			return controlplane.Invalid("/replace", controlplane.ReasonCSRKeyCompromised, "The domain's certificate request holds the compromised key.",
-				"Send one made with another key in csr_pem, and then revoke; or revoke without replace.")
+		csrCompromised := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
+		if csrCompromised && replace {
+			return controlplane.Invalid("/replace", controlplane.ReasonCSRKeyCompromised, "The domain's CSR has the compromised key.",
+				"Send a CSR with a different key in csr_pem before you revoke the certificate, or revoke it without replace.")
 		}
 		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
 		if err != nil {
@@ -61,28 +61,28 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 				return err
 			}
 		}
-		if err := s.followKey(ctx, t, d, spoilt, actor.RequestID, now); err != nil {
+		if err := s.suspendOrResume(ctx, t, d, csrCompromised, actor.RequestID, now); err != nil {
 			return err
 		}
-		if d.CertificateID != cert.ID || spoilt || !replace && reason != "keyCompromise" {
+		if d.CertificateID != cert.ID || csrCompromised || !replace && reason != "keyCompromise" {
 			return nil
 		}
-		d.CheckSince, d.CheckAttempts = now, 0 // the DNS is looked at before the order
+		d.CheckSince, d.CheckAttempts = now, 0 // the DNS is checked before the order
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		// However often it is asked for, one such job is open at a time.
+		// Only one such job is open at a time.
 		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, actor.RequestID, now))
 		return err
 	})
 	return job, started, err
 }
 
-// followKey holds the domain back whose certificate request holds the key of a certificate that
-// is to be revoked for that, and lets it go where the reason was changed.
-func (s *Service) followKey(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, spoilt bool, requestID string, now time.Time) error {
+// suspendOrResume suspends the orders of a domain whose CSR has the key of a certificate that is
+// being revoked for a compromised key, and resumes them if the reason of the revocation changed.
+func (s *Service) suspendOrResume(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, csrCompromised bool, requestID string, now time.Time) error {
 	switch {
-	case spoilt:
+	case csrCompromised:
 		suspendOrders(d, now)
 	case isSuspended(d):
 		if bad, err := isCompromised(ctx, t, d.OrgID, d.CSRPEM); err != nil || bad {
@@ -97,7 +97,7 @@ func (s *Service) followKey(ctx context.Context, t *postgres.Tx, d *controlplane
 	return t.SaveDomain(ctx, d, now)
 }
 
-// revoke does what RevokeCertificate asked for. Done twice it changes nothing more.
+// revoke runs the revocation that RevokeCertificate requested. It is idempotent.
 func (w *work) revoke(ctx context.Context) error {
 	j := w.claim.Job
 	cert, err := w.Store.Certificate(ctx, j.OrgID, j.CertificateID)
@@ -114,7 +114,7 @@ func (w *work) revoke(ctx context.Context) error {
 	}
 	leaf, _ := pem.Decode([]byte(cert.ChainPEM))
 	if leaf == nil {
-		return errors.New("lifecycle: a stored chain without a certificate")
+		return errors.New("lifecycle: stored chain has no certificate")
 	}
 	if err := w.Issuer.Revoke(ctx, leaf.Bytes, cert.CA, code); err != nil {
 		return err
@@ -133,19 +133,19 @@ func (w *work) revoke(ctx context.Context) error {
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
-		spoilt := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
-		if spoilt {
+		csrCompromised := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
+		if csrCompromised {
 			suspendOrders(d, now)
 		}
 		if d.CertificateID == cert.ID {
 			fix := "Order a new one: POST /api/domains/" + d.ID + "/issue"
-			if spoilt {
+			if csrCompromised {
 				fix = fixCompromised + ": PATCH /api/domains/" + d.ID
 			}
 			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonRevoked,
 				Message: "The current certificate was revoked (" + reason + ").", Fix: fix, LastCheckedAt: &now})
 		}
-		if d.CertificateID == cert.ID || spoilt {
+		if d.CertificateID == cert.ID || csrCompromised {
 			if err := t.SaveDomain(ctx, d, now); err != nil {
 				return err
 			}
@@ -154,8 +154,7 @@ func (w *work) revoke(ctx context.Context) error {
 	})
 }
 
-// holdsKeyOf reports whether a customer's certificate request, if there is one, is made with
-// the certificate's key.
+// holdsKeyOf reports whether a CSR, which may be empty, has the certificate's key.
 func holdsKeyOf(csrPEM string, cert *controlplane.Certificate) bool {
 	request, _ := pem.Decode([]byte(csrPEM))
 	leaf, _ := pem.Decode([]byte(cert.ChainPEM))

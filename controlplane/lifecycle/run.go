@@ -11,10 +11,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// busyPause is how long a job waits for another that holds its domain.
+// busyPause is how long a job is deferred while another one holds its domain.
 const busyPause = time.Second
 
-// RetryLater is the error of a job that failed and is run again after the wait.
+// RetryLater is the error of a job that failed and is retried after the given delay.
 type RetryLater struct {
 	After time.Duration
 	Err   error
@@ -22,15 +22,15 @@ type RetryLater struct {
 
 func (e *RetryLater) Error() string { return e.Err.Error() }
 
-// Unwrap returns the failure.
+// Unwrap returns the cause of the failure.
 func (e *RetryLater) Unwrap() error { return e.Err }
 
-// DeadLettered is the error of a job that failed for the last time.
+// DeadLettered is the error of a job that failed and has no attempts left.
 type DeadLettered struct{ Err error }
 
 func (e *DeadLettered) Error() string { return e.Err.Error() }
 
-// Unwrap returns the failure.
+// Unwrap returns the cause of the failure.
 func (e *DeadLettered) Unwrap() error { return e.Err }
 
 // work is one run of a job.
@@ -39,17 +39,17 @@ type work struct {
 	claim  *postgres.Claim
 	domain *controlplane.Domain
 
-	uncounted   bool                      // the last order was not counted: the CA's own word is the limit
-	unit        *unit                     // what was spent of the organization's budget
-	certificate *controlplane.Certificate // the domain's, where it was read
-	resumed     bool                      // the order was begun by an earlier run
-	lost        controlplane.Examination  // with errLost
+	uncounted   bool                      // the governor did not count the last order: only the CA knows its limit
+	unit        *unit                     // spent of the organization's budget
+	certificate *controlplane.Certificate // the domain's current one, once it was read
+	resumed     bool                      // an earlier run placed the order
+	lost        controlplane.Examination  // set with errDNSLost
 }
 
-// RunJob does the job of the given generation, if it still is to be done. It returns nil
-// when there is nothing more to do for the queue, also where the job waits: its row then
-// says until when. Errors: *RetryLater and *DeadLettered, both recorded already; any other
-// means that nothing was learned, and the queue should ask again.
+// RunJob runs the job if the generation is current. It returns nil if the queue has nothing more to
+// do, even if the job was deferred: its row says until when. The errors *RetryLater and
+// *DeadLettered are recorded in the row. Any other error means that nothing was recorded, and the
+// queue should retry.
 func (s *Service) RunJob(ctx context.Context, id string, generation int) error {
 	claim, err := s.Store.ClaimJob(ctx, id, generation, controlplane.NewID("run"), s.Lease, s.now())
 	switch {
@@ -63,13 +63,12 @@ func (s *Service) RunJob(ctx context.Context, id string, generation int) error {
 	}
 	w := &work{Service: s, claim: claim, domain: claim.Domain}
 	held, stop := w.heartbeat(ctx)
-	err = w.do(held)
+	err = w.run(held)
 	stop()
 	return w.conclude(ctx, held, err)
 }
 
-// heartbeat keeps the claim alive until stop is called. The context that it returns ends when
-// the claim is lost.
+// heartbeat extends the claim until stop is called. The returned context ends if the claim is lost.
 func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
@@ -83,8 +82,7 @@ func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()
 				return
 			case <-tick.C:
 			}
-			// A database that is away for a moment is no loss of the claim: every write
-			// asks for it again.
+			// If the database is unavailable, the claim may still hold: every write checks it.
 			if err := w.Store.ExtendClaim(held, w.claim); errors.Is(err, postgres.ErrClaimLost) {
 				cancel(err)
 				return
@@ -94,8 +92,8 @@ func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()
 	return held, func() { cancel(nil); <-done }
 }
 
-// do does the job. A panic is its failure: else the job would be taken up for ever.
-func (w *work) do(ctx context.Context) (err error) {
+// run runs the job. A panic counts as a failure: otherwise the job would be requeued forever.
+func (w *work) run(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("lifecycle: panic: %v\n%s", p, debug.Stack())
@@ -111,39 +109,39 @@ func (w *work) do(ctx context.Context) (err error) {
 	case controlplane.JobDelivery:
 		return w.deliver(ctx)
 	}
-	return errors.New("lifecycle: a job of an unknown type: " + string(w.claim.Job.Type))
+	return fmt.Errorf("lifecycle: unknown job type %q", w.claim.Job.Type)
 }
 
-// conclude records how the run ended, where it did not do so itself.
+// conclude records the outcome of the run, unless the run recorded it.
 func (w *work) conclude(ctx, held context.Context, err error) error {
 	switch {
 	case err == nil || recorded(err):
 		return err
 	case errors.Is(err, postgres.ErrClaimLost) || errors.Is(context.Cause(held), postgres.ErrClaimLost):
-		w.Logger.InfoContext(ctx, "lifecycle: gave way to another worker", "job", w.claim.Job.ID)
+		w.Logger.InfoContext(ctx, "lifecycle: lost the claim to another worker", "job", w.claim.Job.ID)
 		return nil
 	case ctx.Err() != nil:
-		// The worker is stopping: another takes the job up where this one left it.
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		// The worker shuts down: another one resumes the job.
+		requeue, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if herr := w.Store.RequeueJob(back, w.claim, w.now()); herr != nil && !errors.Is(herr, postgres.ErrClaimLost) {
-			w.Logger.WarnContext(back, "lifecycle: a job could not be handed back; its lease will run out", "job", w.claim.Job.ID, "error", herr)
+		if herr := w.Store.RequeueJob(requeue, w.claim, w.now()); herr != nil && !errors.Is(herr, postgres.ErrClaimLost) {
+			w.Logger.WarnContext(requeue, "lifecycle: requeue failed; the lease will expire", "job", w.claim.Job.ID, "error", herr)
 		}
 		return nil
 	case controlplane.HasCode(err, "database-unavailable"):
-		return err // the claim runs out, and the job is taken up again
+		return err // the lease expires, and the job is requeued
 	}
 	return w.fail(ctx, err)
 }
 
-// recorded reports whether the run has written down its failure itself.
+// recorded reports whether the run recorded its failure.
 func recorded(err error) bool {
 	_, later := errors.AsType[*RetryLater](err)
 	_, dead := errors.AsType[*DeadLettered](err)
 	return later || dead
 }
 
-// fail counts a failure and says when the job runs next, or that it is dead.
+// fail counts a failure, and schedules a retry or dead-letters the job.
 func (w *work) fail(ctx context.Context, cause error) error {
 	if w.claim.Job.Type == controlplane.JobDelivery {
 		return w.failDelivery(ctx, cause)
@@ -153,12 +151,12 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= controlplane.MaxAttempts
 	wait := w.Backoff.After(failures)
-	var asked string // the CA whose word the wait is
+	var waitFor string // the CA that asked for a longer wait
 	if j, ok := errors.AsType[controlplane.Judged](cause); ok && j.Verdict().RetryAt.Sub(now) > wait {
-		wait, asked = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
+		wait, waitFor = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
 	}
 	runAt := now.Add(wait).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, j.OrgID, j.DomainID)
 		if err != nil {
@@ -177,10 +175,10 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			return err
 		}
 		if !last {
-			if asked == "" {
+			if waitFor == "" {
 				return nil
 			}
-			return t.Audit(ctx, w.deferralEntry(runAt, deferReason{code, detail, asked}, now))
+			return t.Audit(ctx, w.deferralEntry(runAt, deferReason{code, detail, waitFor}, now))
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
 		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}
@@ -209,8 +207,8 @@ func failureAction(t controlplane.JobType) string {
 	return controlplane.ActionIssuanceFailed
 }
 
-// explain returns what a person is told of a failure. Texts that are not written for people
-// stay in the logs.
+// explain returns the code, detail, and fix of a failure for the customer. The text of an internal
+// error stays in the logs.
 func explain(err error) (code, detail, fix string) {
 	if j, ok := errors.AsType[controlplane.Judged](err); ok {
 		v := j.Verdict()

@@ -9,19 +9,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// storable returns a text as Postgres takes it, whatever a CA may have sent.
+// storable returns the text without bytes that Postgres rejects, which a CA or browser may send.
 func storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
-// storableVerdict returns a CA's verdict as Postgres takes it: a text with a NUL in it, or half
-// of a surrogate pair in the problem document, must not keep an order from being ended.
+// storableVerdict returns a CA's verdict in a form that Postgres can store: a NUL in a text, or
+// half of a surrogate pair in the problem document, must not prevent an order from ending.
 func storableVerdict(v controlplane.Verdict) controlplane.Verdict {
 	v.Message, v.Fix, v.Problem = storable(v.Message), storable(v.Fix), storableJSON(v.Problem)
 	return v
 }
 
-// problemOf returns the CA's problem document, where err is a CA's verdict with one.
+// problemOf returns the CA's problem document if err is a verdict that has one.
 func problemOf(err error) json.RawMessage {
 	if j, ok := errors.AsType[controlplane.Judged](err); ok {
 		return storableJSON(j.Verdict().Problem)
@@ -29,12 +29,13 @@ func problemOf(err error) json.RawMessage {
 	return nil
 }
 
-// maxProblem is the most that is kept of a CA's problem document, in bytes: it is repeated wherever
-// the domain or job is listed.
+// maxProblem is the maximum size of a stored problem document in bytes: every list of domains or
+// jobs repeats it.
 const maxProblem = 16 << 10
 
-// storableJSON returns a problem document as jsonb takes it, or nil where it is none. Of one that
-// is too long it keeps the fields of RFC 7807 and as many subproblems as fit.
+// storableJSON returns a problem document that can be stored as jsonb, or nil if raw is not JSON.
+// It shortens a document beyond maxProblem to the fields of RFC 7807 and as many subproblems as
+// fit.
 func storableJSON(raw json.RawMessage) json.RawMessage {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -78,7 +79,7 @@ func shortProblem(document map[string]any) map[string]any {
 }
 
 func marshalStorable(v any) json.RawMessage {
-	out, err := json.Marshal(v) // what is no character has become U+FFFD
+	out, err := json.Marshal(v) // invalid characters become U+FFFD
 	if err != nil {
 		return nil
 	}

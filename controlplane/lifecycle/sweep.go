@@ -7,11 +7,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// sweepBatch is how many renewals are queued by one statement.
+// sweepBatch is how many renewals one statement queues.
 const sweepBatch = 500
 
-// Sweep makes jobs for every renewal that is due, in batches, and returns how many. One
-// replica at a time does it; another that calls it meanwhile gets 0.
+// Sweep adds the jobs of all due renewals, in batches, and returns their number. It returns 0 if
+// another replica is already running it.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-sweep", func(ctx context.Context) error {
@@ -26,8 +26,8 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	return total, err
 }
 
-// Rehearse makes a check of the DNS of every active domain whose daily look is due, and
-// returns how many: drift is found before the renewal is due.
+// Rehearse adds a DNS check for every active domain whose rehearsal is due, and returns their
+// number. A rehearsal detects a misconfiguration before the renewal is due.
 func (s *Service) Rehearse(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-rehearse", func(ctx context.Context) error {
@@ -42,8 +42,8 @@ func (s *Service) Rehearse(ctx context.Context) (int, error) {
 	return total, err
 }
 
-// DailyScan is the backstop at 00:00 UTC: it finds domains that are due and that the sweep
-// believes to have queued, while no such job is open, and sweeps.
+// DailyScan is the backstop at 00:00 UTC. It finds domains with a due renewal that is marked as
+// queued but has no open job, and sweeps.
 func (s *Service) DailyScan(ctx context.Context) (int, error) {
 	reset := 0
 	if _, err := s.Store.TryLocked(ctx, "dcvaas-scan", func(ctx context.Context) (err error) {
@@ -53,13 +53,13 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if reset > 0 {
-		s.Logger.WarnContext(ctx, "lifecycle: the daily scan found renewals that were lost", "domains", reset)
+		s.Logger.WarnContext(ctx, "lifecycle: daily scan found lost renewals", "domains", reset)
 	}
 	return s.Sweep(ctx)
 }
 
-// Tidy removes what has expired: challenges, sessions, invitations, webhooks' former secrets,
-// deliveries, orders that no longer count in a budget, and answers kept for idempotency keys.
+// Tidy removes expired challenges, sessions, invitations, previous webhook secrets, deliveries,
+// budget entries, and responses that were kept for idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
 	now := s.now()
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
@@ -77,7 +77,7 @@ func (s *Service) Tidy(ctx context.Context) error {
 	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))
 }
 
-// NextScan returns the time of the daily scan that follows t.
+// NextScan returns the time of the next daily scan after t.
 func NextScan(t time.Time) time.Time {
 	return t.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 }

@@ -13,21 +13,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// maxTokenScopes is how many scopes a new token can be given, repeated ones included, as in
-// the API's contract.
+// maxTokenScopes is how many scopes a request for a token can list, duplicates included, as in the
+// API description.
 const maxTokenScopes = 32
 
-// NewToken is what an API token is made of.
+// NewToken is the input of CreateToken.
 type NewToken struct {
 	Name      string
 	Scopes    []controlplane.Scope
-	DomainIDs []string // the only domains it may touch; empty: all
+	DomainIDs []string // limits the token to these domains; empty: all
 	ExpiresAt *time.Time
 }
 
-// CreateToken stores a token and returns it with its secret, which is kept nowhere. by is
-// what the caller may do, nil for the operator: nobody can hand out what they have not
-// themselves.
+// CreateToken adds a token and returns it with its secret, which is not stored. by is the caller's
+// grant, which the token must not exceed, nil for the operator.
 func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, in NewToken) (*controlplane.Token, string, error) {
 	now := s.now()
 	problem := &controlplane.Error{}
@@ -35,34 +34,34 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 		problem.Fields = append(problem.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
 	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > rules.MaxTokenNameLength {
-		add("/name", "name-invalid", "A token's name has 1 to 200 characters.")
+		add("/name", "name-invalid", "A token's name must have 1 to 200 characters.")
 	}
 	if len(in.Scopes) == 0 {
 		add("/scopes", "scopes-empty", "A token needs at least one scope.")
 	}
 	if len(in.Scopes) > maxTokenScopes {
-		add("/scopes", "too-many", fmt.Sprintf("A token has at most %d scopes.", maxTokenScopes))
+		add("/scopes", "too-many", fmt.Sprintf("A token can have at most %d scopes.", maxTokenScopes))
 		in.Scopes = nil
 	}
 	for i, sc := range in.Scopes {
 		if !slices.Contains(controlplane.Scopes(), sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("There is no scope %.64q.", sc))
+			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("Unknown scope %.64q.", sc))
 			problem.Fix = "Send one of the scopes " + scopeList() + "."
 		} else if by != nil && !by.Allows(sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The caller does not have the scope "+string(sc)+", so it cannot be handed out.")
+			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The caller's token does not have the scope "+string(sc)+".")
 		}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
-		add("/expires_at", "expires-in-past", "A token cannot expire before it is made.")
+		add("/expires_at", "expires-in-past", "The token's expiry is in the past.")
 	}
 	if by != nil && by.ExpiresAt != nil && (in.ExpiresAt == nil || in.ExpiresAt.After(*by.ExpiresAt)) {
-		add("/expires_at", "expires-exceeds", "The token that asks expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the new one must, too, by then.")
+		add("/expires_at", "expires-exceeds", "The caller's token expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the new token must not expire later.")
 	}
 	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
-		add("/domain_ids", "domains-exceed", "The token that asks is restricted to some domains, so the new one must be, too.")
+		add("/domain_ids", "domains-exceed", "The caller's token is limited to some domains, so the new token must be limited to some of them.")
 	}
 	if len(in.DomainIDs) > rules.MaxTokenDomains {
-		add("/domain_ids", "too-many", fmt.Sprintf("A token is restricted to at most %d domains.", rules.MaxTokenDomains))
+		add("/domain_ids", "too-many", fmt.Sprintf("A token can be limited to at most %d domains.", rules.MaxTokenDomains))
 		in.DomainIDs = nil
 	}
 	known, err := s.Store.DomainIDs(ctx, orgID, in.DomainIDs)
@@ -71,9 +70,9 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	}
 	for i, id := range in.DomainIDs {
 		if by != nil && !by.AllowsDomain(id) {
-			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The token that asks may not touch this domain.")
-		} else if id == "" || known[id] != id { // "" is also what the map has for an unknown id
-			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "There is no such domain in this organization.")
+			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The caller's token does not have access to this domain.")
+		} else if id == "" || known[id] != id { // the map returns "" for an unknown ID
+			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "The organization has no domain with this ID.")
 		}
 	}
 	if err := invalid(problem); err != nil {
@@ -112,7 +111,7 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 // RenameToken changes a token's name.
 func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, orgID, id, name string) (*controlplane.Token, error) {
 	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > rules.MaxTokenNameLength {
-		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name has 1 to 200 characters.", "Send a name.")
+		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name must have 1 to 200 characters.", "Send a name of this length.")
 	}
 	var t *controlplane.Token
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
@@ -131,7 +130,7 @@ func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, org
 	return t, err
 }
 
-// DeleteToken removes a token; its secret stops working at once.
+// DeleteToken revokes a token. Its secret is invalid at once.
 func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
 	return s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		t, err := tx.Token(ctx, orgID, id)
@@ -151,8 +150,8 @@ func (s *Service) tokenDeleted(actor controlplane.Actor, t *controlplane.Token, 
 	return entry
 }
 
-// RevokeTokens removes every token of the organization but the one with the id keep, and
-// returns how many: their secrets stop working at once.
+// RevokeTokens revokes every token of the organization except the one with the ID keep, and returns
+// their number. Their secrets are invalid at once.
 func (s *Service) RevokeTokens(ctx context.Context, actor controlplane.Actor, orgID, keep string) (int, error) {
 	n := 0
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
@@ -176,7 +175,7 @@ func scopeList() string {
 	return strings.Join(names, ", ")
 }
 
-// unique returns the values once each, in the order of their first place.
+// unique returns the distinct values in their order.
 func unique[T comparable](in []T) []T {
 	out, seen := make([]T, 0, len(in)), make(map[T]bool, len(in))
 	for _, v := range in {

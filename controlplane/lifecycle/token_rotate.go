@@ -8,17 +8,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Rotation says how a token gets a new secret.
+// Rotation configures how a token gets a new secret.
 type Rotation struct {
-	Overlap   time.Duration // how long the old secret works on
-	NewEnd    bool          // the token is to end at ExpiresAt; otherwise that stays as it is
-	ExpiresAt *time.Time    // nil: never
+	Overlap   time.Duration // how long the previous secret remains valid
+	NewEnd    bool          // change the token's expiry to ExpiresAt
+	ExpiresAt *time.Time    // nil: no expiry
 }
 
-// RotateToken gives a token a new secret and returns it with that, which is kept nowhere. by
-// is what the caller may do, nil for the operator: who has the secret has all that the token
-// may do, so it must not be more. Errors: KindConflict for a token that has expired,
-// KindForbidden where the token may do more than the caller, KindInvalid for its new end.
+// RotateToken gives a token a new secret and returns both. The secret is not stored. by is the
+// caller's grant, nil for the operator. It returns KindConflict if the token expired, KindForbidden
+// if the token has more access than the caller, who would get it with the secret, and KindInvalid
+// for an invalid expiry.
 func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string, in Rotation) (*controlplane.Token, string, error) {
 	now := s.now()
 	secret := controlplane.NewSecret()
@@ -31,14 +31,14 @@ func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by 
 		if err != nil {
 			return err
 		}
-		ends := old.ExpiresAt
+		expires := old.ExpiresAt
 		if in.NewEnd {
-			ends = toMicrosecond(in.ExpiresAt)
+			expires = toMicrosecond(in.ExpiresAt)
 		}
-		if err := mayRotate(by, old, ends, now); err != nil {
+		if err := mayRotate(by, old, expires, now); err != nil {
 			return err
 		}
-		t, err = tx.RotateToken(ctx, orgID, id, controlplane.HashSecret(secret), controlplane.SecretPrefix(secret), ends, now.Add(in.Overlap), now)
+		t, err = tx.RotateToken(ctx, orgID, id, controlplane.HashSecret(secret), controlplane.SecretPrefix(secret), expires, now.Add(in.Overlap), now)
 		if err != nil {
 			return err
 		}
@@ -54,32 +54,31 @@ func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by 
 	return t, secret, nil
 }
 
-// mayRotate returns why a token is not given a new secret that works until ends, nil where
-// nothing is in the way.
-func mayRotate(by *controlplane.Grant, t *controlplane.Token, ends *time.Time, now time.Time) error {
+// mayRotate returns an error if the token cannot get a new secret that is valid until expires.
+func mayRotate(by *controlplane.Grant, t *controlplane.Token, expires *time.Time, now time.Time) error {
 	if t.ExpiresAt != nil && !t.ExpiresAt.After(now) {
 		return &controlplane.Error{Kind: controlplane.KindConflict, Code: "token-ended", ExistingID: t.ID,
 			Message: "The token expired at " + t.ExpiresAt.Format(time.RFC3339) + ".", Fix: "Create a new one."}
 	}
-	if ends != nil && !ends.After(now) {
-		return controlplane.Invalid("/expires_at", "expires-in-past", "A token cannot expire before its secret is made.", "Send a time in the future, or null for none.")
+	if expires != nil && !expires.After(now) {
+		return controlplane.Invalid("/expires_at", "expires-in-past", "The token's expiry is in the past.", "Send a time in the future, or null for no expiry.")
 	}
 	if by == nil {
 		return nil
 	}
 	if !by.Covers(t.Grant()) {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "token-exceeds",
-			Message: "The token may do more than the caller, who would get that with its secret.",
-			Fix:     "Ask with a token that has all of its scopes and domains, or rotate it with its own secret."}
+			Message: "The token has more access than the caller, who would get it with the new secret.",
+			Fix:     "Use a token that has all of its scopes and domains, or rotate the token with its own secret."}
 	}
-	if by.ExpiresAt != nil && (ends == nil || ends.After(*by.ExpiresAt)) {
-		return controlplane.Invalid("/expires_at", "expires-exceeds", "The caller's own right ends at "+by.ExpiresAt.Format(time.RFC3339)+", so the token must, too, by then.",
+	if by.ExpiresAt != nil && (expires == nil || expires.After(*by.ExpiresAt)) {
+		return controlplane.Invalid("/expires_at", "expires-exceeds", "The caller's token expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the rotated token must not expire later.",
 			"Send that time or an earlier one.")
 	}
 	return nil
 }
 
-// toMicrosecond returns a time as Postgres keeps it.
+// toMicrosecond returns the time in the precision of Postgres.
 func toMicrosecond(at *time.Time) *time.Time {
 	if at == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// DomainPatch is what changes of a domain's options; nil leaves as it is, "" clears.
+// DomainPatch changes a domain's options. nil keeps an option, and "" clears it.
 type DomainPatch struct {
 	Wildcard       *bool
 	KeyType        *controlplane.KeyType
@@ -20,8 +20,8 @@ type DomainPatch struct {
 	Labels         *map[string]string
 }
 
-// UpdateDomain changes a domain's options; its next certificate follows them. A version
-// other than 0 must be the domain's, or the error is KindPrecondition.
+// UpdateDomain changes a domain's options, which apply from its next certificate on. It returns
+// KindPrecondition if ifVersion is neither 0 nor the domain's version.
 func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64, p DomainPatch) (*controlplane.Domain, error) {
 	var d *controlplane.Domain
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -54,7 +54,7 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 			return err
 		}
 		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
-			d.SetCondition((&work{Service: s}).renewalPlan(d, now))
+			d.SetCondition(renewalPlan(d, now))
 		}
 		if p.CSRPEM != nil && isSuspended(d) {
 			if err := s.resumeOrders(ctx, t, d, actor.RequestID, now); err != nil {
@@ -62,10 +62,10 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 			}
 		}
 		if otherCertificate(d.Options, old) {
-			d.CheckSince = now // the DNS is looked at before the next order
+			d.CheckSince = now // the DNS is checked before the next order
 		}
 		if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
-			// The CNAME was seen, and only this was waited for.
+			// The CNAME was verified before: the new check starts the order.
 			if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
 				return err
 			}
@@ -80,13 +80,13 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 	return d, err
 }
 
-// otherCertificate reports whether the options differ in what the certificate is to be.
+// otherCertificate reports whether the options differ in a way that changes the certificate.
 func otherCertificate(a, b controlplane.Options) bool {
 	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType || a.CSRPEM != b.CSRPEM || a.Profile != b.Profile || a.PreferredChain != b.PreferredChain || a.CA != b.CA
 }
 
-// DeleteDomain removes a domain with everything that belongs to it. Its target answers
-// nothing from then on; its history stays in the audit log.
+// DeleteDomain deletes a domain with everything that belongs to it. The validation zone no longer
+// serves its target. Its history stays in the audit log.
 func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, orgID, ref)
@@ -105,10 +105,10 @@ func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, or
 	})
 }
 
-// planned reports whether nothing but the plan is to be said of the domain's renewal.
+// planned reports whether the domain's renewal has no problem to show besides its expiry.
 func planned(d *controlplane.Domain) bool {
 	reason := d.Condition(controlplane.RenewalOnTrack).Reason
-	return reason == "scheduled" || reason == "auto-renew-off" || reason == "certificate-expiring"
+	return reason == controlplane.ReasonScheduled || reason == controlplane.ReasonAutoRenewOff || reason == controlplane.ReasonCertificateExpiring
 }
 
 func sameVersion(d *controlplane.Domain, ifVersion int64) error {
@@ -116,7 +116,7 @@ func sameVersion(d *controlplane.Domain, ifVersion int64) error {
 		return nil
 	}
 	return &controlplane.Error{Kind: controlplane.KindPrecondition, Code: "precondition-failed",
-		Message: "The domain has changed since it was read.", Fix: "Read it again and send its new ETag in If-Match."}
+		Message: "The domain changed after it was read.", Fix: "Fetch the domain again and send its new ETag in If-Match."}
 }
 
 func set[T any](field *T, v *T) {

@@ -8,17 +8,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Reasons why a session ended, as the audit log has them.
+// Reasons why a session ended, in the audit log.
 const (
 	endedBySignOut = "signed-out"
-	endedByUser    = "ended-by-user"     // from the list of their sessions
+	endedByUser    = "ended-by-user"     // from the list of sessions
 	endedBySwitch  = "switched"          // to another organization
 	endedByReplace = "signed-in-again"   // in the same browser
-	endedByTooMany = "too-many-sessions" // by a sign-in beyond controlplane.MaxSessions
+	endedByTooMany = "too-many-sessions" // a sign-in exceeded controlplane.MaxSessions
 )
 
-// EndSession ends a session of a user, in any of their organizations. Errors: KindNotFound where they have no such
-// session, or it has ended.
+// EndSession ends a session of a user, in any of their organizations. It returns KindNotFound if
+// they have no such session, or it already ended.
 func (s *Service) EndSession(ctx context.Context, actor controlplane.Actor, userID, id string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -30,7 +30,8 @@ func (s *Service) EndSession(ctx context.Context, actor controlplane.Actor, user
 	})
 }
 
-// EndSessions ends every session of a user but the one with the id keep, and returns how many.
+// EndSessions ends every session of a user except the one with the ID keep, and returns their
+// number.
 func (s *Service) EndSessions(ctx context.Context, actor controlplane.Actor, userID, keep string) (int, error) {
 	n := 0
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -41,8 +42,9 @@ func (s *Service) EndSessions(ctx context.Context, actor controlplane.Actor, use
 	return n, err
 }
 
-// makeRoom ends what a new session takes the place of: those that the browser had before, and what its user has beyond
-// MaxSessions. Sign-ins are one at a time (Tx.UserOf), so no two of them count the same sessions.
+// makeRoom ends the sessions that a new one replaces: those of the same browser, and the user's
+// sessions beyond MaxSessions. Sign-ins of a user are serialized (Tx.UserOf), so no two of them
+// count the same sessions.
 func (s *Service) makeRoom(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, replaces []*controlplane.Session) error {
 	for _, old := range replaces {
 		ended, err := t.DeleteSession(ctx, old)
@@ -52,7 +54,7 @@ func (s *Service) makeRoom(ctx context.Context, t *postgres.Tx, actor controlpla
 		if !ended {
 			continue
 		}
-		// Its user ended it by signing in, perhaps as another one.
+		// Its user ended it by signing in, possibly as a different user.
 		by := controlplane.Actor{Type: controlplane.ActorUser, ID: old.User.ID, IP: actor.IP, RequestID: actor.RequestID}
 		if err := s.auditEnd(ctx, t, by, old, endedByReplace, session.CreatedAt); err != nil {
 			return err
@@ -72,7 +74,7 @@ func (s *Service) endSessions(ctx context.Context, t *postgres.Tx, actor control
 	return len(ended), err
 }
 
-// auditEnd records in the session's organization that it ended there.
+// auditEnd records the end of the session in the audit log of its organization.
 func (s *Service) auditEnd(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, reason string, now time.Time) error {
 	entry := s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID, now)
 	entry.Details = map[string]any{"reason": reason, "user_agent": session.UserAgent}

@@ -20,7 +20,8 @@ func (w *world) endings(id string) []string {
 	return value[[]string](w, `SELECT coalesce(array_agg(details->>'reason' ORDER BY seq), '{}') FROM audit_logs WHERE entity_id = $1 AND action = $2`, id, controlplane.ActionSessionEnded)
 }
 
-// 61 sign-ins leave as many sessions as a user may have: those that were used last. The others are in the log.
+// 61 sign-ins leave as many sessions as a user may have: those that were used last. The others are
+// in the log.
 func TestSignInsBeyondTheMaximum(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -8,15 +8,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// maxUserAgent is how much is kept of what a browser says of itself.
+// maxUserAgent is the maximum stored length of a User-Agent header in bytes.
 const maxUserAgent = 256
 
-// SignIn lets in whom GitHub vouches for, and returns their session with the cookie's value,
-// which is kept nowhere. They come to the organization where they were last. Who belongs to
-// none is given one of their own; where only those come in who are invited they are refused as
-// KindForbidden "sign-up-closed", and nothing of them is stored. The sessions that it replaces
-// are those that the browser had; they end with it, and so do the least used ones beyond
-// MaxSessions.
+// SignIn starts a session for the owner of a GitHub account, and returns it with the cookie value,
+// which is not stored. The session starts in the user's last organization. A user without an
+// organization gets a new one; with InvitedOnly, SignIn returns KindForbidden "sign-up-closed"
+// instead and stores nothing. It ends the browser's earlier sessions, which replaces lists, and the
+// user's least recently used ones beyond MaxSessions.
 func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount, replaces ...*controlplane.Session) (*controlplane.Session, string, error) {
 	session, secret := s.newSession(from, userAgent)
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -41,15 +40,15 @@ func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent
 	return session, secret, nil
 }
 
-// newSession returns a session of nobody yet, and the cookie's value.
+// newSession returns a session without a user, and the cookie value.
 func (s *Service) newSession(from controlplane.Actor, userAgent string) (*controlplane.Session, string) {
 	now, secret := s.now(), controlplane.NewRandomSecret()
 	return &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(secret), IP: from.IP,
 		UserAgent: storable(userAgent[:min(len(userAgent), maxUserAgent)]), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(controlplane.SessionIdle)}, secret
 }
 
-// arrive records that somebody came, and returns who acts from now on and where they belong.
-// Who was made a member before they ever came has joined now.
+// arrive records that a user signs in, and returns the user, the actor, and the memberships. At the
+// first sign-in of a user it logs that they joined the organizations they were added to.
 func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.Actor, account controlplane.GitHubAccount, now time.Time) (*controlplane.User, controlplane.Actor, []controlplane.Membership, error) {
 	user, err := t.UserOf(ctx, account, now)
 	if err != nil {
@@ -75,8 +74,8 @@ func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.
 	return user, actor, all, nil
 }
 
-// startSession stores the session, in one of its user's organizations, and ends what it takes the
-// place of.
+// startSession stores the session, in one of its user's organizations, and ends the sessions that
+// it replaces.
 func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, user *controlplane.User, in *controlplane.Membership, replaces []*controlplane.Session) error {
 	session.User, session.OrgID, session.Role, session.Tier = *user, in.Organization.ID, in.Role, in.Organization.Tier
 	if err := t.AddSession(ctx, session); err != nil {
@@ -94,8 +93,8 @@ func (s *Service) sessionStarted(actor controlplane.Actor, session *controlplane
 	return entry
 }
 
-// ownOrganization makes an organization of which the user is the owner. How many one person
-// creates is limited, as everything that a plan includes would be there again with each.
+// ownOrganization creates an organization with the user as the owner. Their number per user is
+// limited, because each organization has its own plan limits.
 func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, user *controlplane.User, now time.Time) (*controlplane.Membership, error) {
 	if s.MayCreate != nil {
 		if err := s.MayCreate(ctx, user.ID); err != nil {
@@ -116,7 +115,7 @@ func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor con
 	return &controlplane.Membership{Organization: *o, Role: m.Role}, t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, o.ID, user, nil, &m.Role, now))
 }
 
-// SignOut ends a session. One that has ended already is no error.
+// SignOut ends a session. It is idempotent.
 func (s *Service) SignOut(ctx context.Context, actor controlplane.Actor, session *controlplane.Session) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		ended, err := t.DeleteSession(ctx, session)
@@ -127,8 +126,8 @@ func (s *Service) SignOut(ctx context.Context, actor controlplane.Actor, session
 	})
 }
 
-// SwitchOrganization takes a session to another organization that its user belongs to. Where
-// they do not, it is KindNotFound.
+// SwitchOrganization moves a session to another organization of its user. It returns KindNotFound
+// if they are not a member.
 func (s *Service) SwitchOrganization(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, orgID string) error {
 	if orgID == session.OrgID {
 		return nil
@@ -136,7 +135,7 @@ func (s *Service) SwitchOrganization(ctx context.Context, actor controlplane.Act
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error { return s.switchTo(ctx, t, actor, session, orgID) })
 }
 
-// switchTo ends the session in one organization and starts it in another, as their logs see it.
+// switchTo moves the session, and logs its end in one organization and its start in the other.
 func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, orgID string) error {
 	if err := t.SwitchSession(ctx, session, orgID); err != nil {
 		return err
@@ -150,6 +149,6 @@ func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlpla
 
 func signUpClosed(account controlplane.GitHubAccount) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-up-closed",
-		Message: account.Login + " belongs to no organization here, and only those who are invited come in.",
-		Fix:     "Ask an owner of the organization for an invitation and follow its link, or sign in with another account at GitHub."}
+		Message: account.Login + " is not a member of an organization, and sign-up is by invitation only.",
+		Fix:     "Request an invitation from an owner of the organization and open its link, or sign in with another GitHub account."}
 }

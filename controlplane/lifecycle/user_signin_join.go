@@ -7,12 +7,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// SignInToJoin lets in whom GitHub vouches for by an invitation, of whose secret hash is the
-// SHA-256. They become a member with its role, it is used up, and the session starts in its
-// organization. A newcomer also gets an organization of their own, unless InvitedOnly. A member
-// stays as they are, the invitation stays open, and false is returned. It returns KindNotFound
-// if the invitation was used, revoked, or expired; then nothing is stored. It ends
-// the sessions that it replaces, as SignIn does.
+// SignInToJoin is SignIn with an invitation: the user becomes a member with its role, the
+// invitation is deleted, and the session starts in its organization. hash is the SHA-256 of its
+// secret. A new user also gets their own organization, unless InvitedOnly. If the user already is a
+// member, they keep their role, the invitation stays open, and SignInToJoin returns false. It
+// returns KindNotFound and stores nothing if the invitation was used or revoked, or expired.
 func (s *Service) SignInToJoin(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount, hash []byte, replaces ...*controlplane.Session) (*controlplane.Session, string, bool, error) {
 	session, secret := s.newSession(from, userAgent)
 	joined := false

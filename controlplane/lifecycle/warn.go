@@ -3,17 +3,15 @@ package lifecycle
 import (
 	"context"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Warn tells of certificates that near their end and are not renewed, and returns of how
-// many: once for each of controlplane.ExpiryWarnings, and of those that were reached since the
-// last look only of the last. One replica at a time does it; another that calls it meanwhile
-// gets 0.
+// Warn logs an event for each certificate that expires soon and was not renewed, and returns their
+// number. Each of controlplane.ExpiryWarnings gives one event; if several were reached since the
+// last check, only the last one does. Warn returns 0 if another replica is already running it.
 func (s *Service) Warn(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-warn", func(ctx context.Context) error {
@@ -36,7 +34,7 @@ func (s *Service) Warn(ctx context.Context) (int, error) {
 func (s *Service) warnAll(ctx context.Context, due []postgres.DueWarning, now time.Time) (int, error) {
 	var quiet []postgres.DueWarning
 	var later []time.Time
-	told := 0
+	warned := 0
 	for _, w := range due {
 		reached, next := controlplane.ExpiryWarning(w.NotBefore, w.NotAfter, now)
 		if reached.IsZero() {
@@ -45,20 +43,21 @@ func (s *Service) warnAll(ctx context.Context, due []postgres.DueWarning, now ti
 		}
 		ok, err := s.warn(ctx, w, next, now)
 		if err != nil {
-			return told, err
+			return warned, err
 		}
 		if ok {
-			told++
+			warned++
 		}
 	}
 	if len(quiet) == 0 {
-		return told, nil
+		return warned, nil
 	}
-	return told, s.Store.RescheduleWarnings(ctx, quiet, later)
+	return warned, s.Store.RescheduleWarnings(ctx, quiet, later)
 }
 
-// warn tells of one certificate, unless another has done so or it is not current any more.
-func (s *Service) warn(ctx context.Context, w postgres.DueWarning, next, now time.Time) (told bool, err error) {
+// warn logs the event of one certificate. It returns false if another replica did, or the
+// certificate is no longer current.
+func (s *Service) warn(ctx context.Context, w postgres.DueWarning, next, now time.Time) (warned bool, err error) {
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, w.OrgID, w.DomainID)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -68,34 +67,35 @@ func (s *Service) warn(ctx context.Context, w postgres.DueWarning, next, now tim
 			return err
 		}
 		alarm := !now.Before(controlplane.ExpiryAlarmAt(w.NotBefore, w.NotAfter))
-		if told, err = t.TakeWarning(ctx, w, next, alarm); err != nil || !told {
+		if warned, err = t.TakeWarning(ctx, w, next, alarm); err != nil || !warned {
 			return err
 		}
-		showEnding(d, w.NotAfter, now)
+		showExpiring(d, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
 		track, left := d.Condition(controlplane.RenewalOnTrack), w.NotAfter.Sub(now).Hours()
 		entry := s.audit(d.OrgID, controlplane.System("sweep"), controlplane.ActionCertificateEnding, "domain", d.ID, now)
 		entry.Details = map[string]any{"certificate_id": w.CertificateID, "expires_at": w.NotAfter, "hours_left": math.Floor(left), "days_left": math.Floor(left / 24),
-			"auto_renew": d.AutoRenew, "reason": track.Reason, "message": track.Message, "fix": track.Fix}
+			"auto_renew": d.AutoRenew, "reason": track.Reason, "message": track.Message + " " + expiresAt(w.NotAfter), "fix": track.Fix}
 		return t.Audit(ctx, entry)
 	})
-	return told, err
+	return warned, err
 }
 
-// endsAt begins the sentence that says when a certificate ends.
-const endsAt = " The certificate ends at "
-
-// showEnding says that the certificate ends soon, and why it is not renewed as far as that is
-// known: a renewal that was on track is no longer.
-func showEnding(d *controlplane.Domain, end, now time.Time) {
+// showExpiring shows that the renewal is overdue, unless the domain already shows why its renewal
+// is not on track.
+func showExpiring(d *controlplane.Domain, now time.Time) {
 	c := d.Condition(controlplane.RenewalOnTrack)
-	if c.Status != controlplane.ConditionFalse {
-		c.Status, c.Reason, c.LastCheckedAt = controlplane.ConditionFalse, controlplane.ReasonCertificateExpiring, &now
-		c.Message, c.Fix = "The renewal is due and not done.", "Look at the domain's jobs, or ask for the renewal: POST /api/domains/"+d.ID+"/renew"
+	if c.Status == controlplane.ConditionFalse {
+		return
 	}
-	why, _, _ := strings.Cut(c.Message, endsAt)
-	c.Message = why + endsAt + end.Format("15:04 MST, 2 January 2006") + "."
+	c.Status, c.Reason, c.LastCheckedAt = controlplane.ConditionFalse, controlplane.ReasonCertificateExpiring, &now
+	c.Message = "The certificate expires soon, and its renewal is overdue."
+	c.Fix = "Check the domain's jobs, or request the renewal: POST /api/domains/" + d.ID + "/renew"
 	d.SetCondition(c)
+}
+
+func expiresAt(t time.Time) string {
+	return "The certificate expires at " + t.Format("15:04 MST, 2 January 2006") + "."
 }

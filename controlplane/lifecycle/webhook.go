@@ -14,23 +14,22 @@ import (
 
 const (
 	maxWebhookDescription = 200
-	// maxWebhookEvents is how many types of events a webhook can list, repeated ones included,
-	// as in the API's contract.
+	// maxWebhookEvents is how many event types a webhook can list, duplicates included, as in the
+	// API description.
 	maxWebhookEvents = 64
 )
 
-// NewWebhook is what a webhook is made of. An empty secret means that one is made.
+// NewWebhook is the input of CreateWebhook. With an empty Secret one is generated.
 type NewWebhook struct {
 	URL         string
 	Description string
-	Events      []string // types of events; empty: all
+	Events      []string // event types; empty: all
 	Enabled     bool
 	Secret      string
 }
 
-// CreateWebhook stores a webhook and returns it with the secret that it signs with, which is
-// not shown again. Errors: KindInvalid with every wrong field, KindForbidden where the plan's
-// limit is reached.
+// CreateWebhook adds a webhook and returns it with its signing secret, which is not shown again. It
+// returns KindInvalid with every invalid field, and KindForbidden if the plan's limit is reached.
 func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, orgID string, in NewWebhook) (*controlplane.Webhook, string, error) {
 	if in.Secret == "" {
 		in.Secret = controlplane.NewWebhookSecret()
@@ -43,7 +42,7 @@ func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, o
 		Events: unique(in.Events), Enabled: in.Enabled, CreatedBy: actor.ID, CreatedAt: now, UpdatedAt: now}
 	var err error
 	if w.SealedSecret, err = s.Sealer.Seal([]byte(in.Secret), w.ID); err != nil {
-		return nil, "", wrap("sealing a webhook's secret", err)
+		return nil, "", wrap("seal a webhook secret", err)
 	}
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		tier, err := t.LockTier(ctx, orgID)
@@ -69,17 +68,17 @@ func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, o
 	return w, in.Secret, err
 }
 
-// WebhookPatch is what changes of a webhook; nil leaves as it is.
+// WebhookPatch changes a webhook. nil keeps a field.
 type WebhookPatch struct {
 	URL         *string
 	Description *string
 	Events      *[]string
 	Enabled     *bool
-	Secret      *string // the one before it signs along for controlplane.WebhookOverlap
+	Secret      *string // the previous secret also signs for controlplane.WebhookOverlap
 }
 
-// UpdateWebhook changes a webhook. One that is enabled, or moved, begins without failures; of
-// one that is disabled the deliveries end that it still had to get.
+// UpdateWebhook changes a webhook. Enabling it or changing its URL resets its failures. Disabling
+// it abandons its pending deliveries.
 func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string, p WebhookPatch) (*controlplane.Webhook, error) {
 	var events []string
 	if p.Events != nil {
@@ -119,8 +118,8 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, o
 	})
 }
 
-// RotateWebhookSecret gives the webhook a new secret, which is not shown again. The one before
-// it signs along for controlplane.WebhookOverlap.
+// RotateWebhookSecret gives the webhook a new secret, which is not shown again. The previous secret
+// also signs for controlplane.WebhookOverlap.
 func (s *Service) RotateWebhookSecret(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Webhook, string, error) {
 	secret := controlplane.NewWebhookSecret()
 	w, err := s.changeWebhook(ctx, orgID, id, func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
@@ -134,10 +133,11 @@ func (s *Service) RotateWebhookSecret(ctx context.Context, actor controlplane.Ac
 	return w, secret, err
 }
 
-// DeleteWebhook removes a webhook with its deliveries. Nothing more is sent there.
+// DeleteWebhook deletes a webhook with its deliveries.
 func (s *Service) DeleteWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		// One at a time in an organization: each tells the others of its end.
+		// Deletions in an organization are serialized: each one adds a delivery to the other
+		// webhooks.
 		if _, err := t.LockTier(ctx, orgID); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor controlplane.Actor, o
 	})
 }
 
-// changeWebhook runs change on the locked webhook and saves what it made of it.
+// changeWebhook locks the webhook, runs change on it, and saves it.
 func (s *Service) changeWebhook(ctx context.Context, orgID, id string, change func(*postgres.Tx, *controlplane.Webhook, time.Time) error) (*controlplane.Webhook, error) {
 	var w *controlplane.Webhook
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -172,18 +172,18 @@ func (s *Service) changeWebhook(ctx context.Context, orgID, id string, change fu
 	return w, err
 }
 
-// rotate puts a secret in the place of the present one.
+// rotate replaces the current secret, which becomes the previous one.
 func (s *Service) rotate(w *controlplane.Webhook, secret string, now time.Time) error {
 	sealed, err := s.Sealer.Seal([]byte(secret), w.ID)
 	if err != nil {
-		return wrap("sealing a webhook's secret", err)
+		return wrap("seal a webhook secret", err)
 	}
 	until := now.Add(controlplane.WebhookOverlap)
 	w.PreviousSecret, w.PreviousUntil, w.SealedSecret = w.SealedSecret, &until, sealed
 	return nil
 }
 
-// checkWebhook finds every field that is wrong; of a change, those that are not nil.
+// checkWebhook validates the fields that are not nil. Its error lists every invalid field.
 func (s *Service) checkWebhook(address, description *string, events []string, secret string) error {
 	problem := &controlplane.Error{}
 	add := func(err error) {
@@ -196,17 +196,17 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 		add(controlplane.CheckWebhookURL(*address, s.WebhookLoopback))
 	}
 	if description != nil && utf8.RuneCountInString(*description) > maxWebhookDescription {
-		add(controlplane.Invalid("/description", "description-too-long", "A webhook's description has at most 200 characters.", "Shorten it."))
+		add(controlplane.Invalid("/description", "description-too-long", "A webhook's description can have at most 200 characters.", "Shorten it."))
 	}
 	if len(events) > maxWebhookEvents {
-		add(controlplane.Invalid("/events", "too-many", fmt.Sprintf("A webhook lists at most %d types of events.", maxWebhookEvents), "Send fewer, or none for all."))
+		add(controlplane.Invalid("/events", "too-many", fmt.Sprintf("A webhook can list at most %d event types.", maxWebhookEvents), "Send fewer event types, or none for all."))
 		events = nil
 	}
 	for i, e := range events {
 		if !slices.Contains(controlplane.EventTypes(), e) {
 			nearest := controlplane.NearestEvent(e[:min(len(e), 64)])
 			add(controlplane.Invalid(fmt.Sprintf("/events/%d", i), "event-unknown",
-				fmt.Sprintf("There is no event %.64q; the nearest is %s.", e, nearest), "Send types of events such as "+nearest+", or none for all."))
+				fmt.Sprintf("Unknown event type %.64q; did you mean %s?", e, nearest), "Send event types such as "+nearest+", or none for all."))
 		}
 	}
 	_, err := controlplane.WebhookKey(secret)
@@ -214,8 +214,8 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 	return invalid(problem)
 }
 
-// describeWebhook returns what the audit log keeps of a webhook. Of its address that is the
-// host alone: the rest may hold a secret, and the log is told to the other webhooks.
+// describeWebhook returns the fields of a webhook for the audit log. Of its URL that is only the
+// host: the rest may contain a secret, and other webhooks receive the log's entries.
 func describeWebhook(w *controlplane.Webhook) map[string]any {
 	m := map[string]any{"events": w.Events, "enabled": w.Enabled, "description": w.Description}
 	if u, err := url.Parse(w.URL); err == nil {

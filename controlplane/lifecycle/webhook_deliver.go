@@ -9,8 +9,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Poster sends one attempt of a delivery to where a customer wants it (package webhook). It
-// gives up by itself in time. What went wrong is in the attempt, in words for the customer.
+// Poster sends one attempt of a delivery to the customer's URL (package webhook). It has its own
+// timeout. The returned attempt contains the error, in a text for the customer.
 type Poster interface {
 	Post(ctx context.Context, m controlplane.Message) controlplane.Attempt
 }
@@ -25,10 +25,10 @@ const (
 
 // deliver makes one attempt of a delivery:
 //
-//  1. What is sent is stored, so that every attempt sends the same bytes.
-//  2. It is posted. A worker that is killed from here on leaves no trace of it, and the event
-//     is posted again under the same id.
-//  3. The attempt, and what it makes of delivery, webhook and job, is one transaction.
+//  1. The body is stored, so that every attempt sends the same bytes.
+//  2. It is posted. If the worker is killed from here on, the attempt is lost, and the event is posted
+//     again with the same ID.
+//  3. One transaction stores the attempt and its effect on the delivery, the webhook, and the job.
 func (w *work) deliver(ctx context.Context) error {
 	d, hook, err := w.Store.DeliveryWithWebhook(ctx, w.claim.Job.OrgID, w.claim.Job.DeliveryID)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -38,20 +38,20 @@ func (w *work) deliver(ctx context.Context) error {
 		return err
 	}
 	if !hook.Enabled && d.EventType != controlplane.EventTest {
-		return w.dropDelivery(ctx, d)
+		return w.abandonDelivery(ctx, d)
 	}
-	leave, wait, ok := w.posts.enter(w.now(), d.OrgID, hook.ID, w.claim.Job.ID)
+	release, wait, ok := w.slots.acquire(w.now(), d.OrgID, hook.ID, w.claim.Job.ID)
 	if !ok {
 		return w.deferDelivery(ctx, d, wait)
 	}
-	defer func() { leave(w.now()) }()
+	defer func() { release(w.now()) }()
 	m, err := w.message(ctx, d, hook)
 	if err != nil {
 		return err
 	}
 	a := w.Poster.Post(ctx, m)
 	if ctx.Err() != nil {
-		return ctx.Err() // it says nothing of the receiver
+		return ctx.Err() // the receiver is not the cause
 	}
 	if a.Delivered() {
 		return w.delivered(ctx, d, &a)
@@ -59,7 +59,7 @@ func (w *work) deliver(ctx context.Context) error {
 	return w.notDelivered(ctx, d, &a)
 }
 
-// message returns what is sent now, and stores its body the first time.
+// message returns the request of this attempt, and stores its body at the first one.
 func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *controlplane.Webhook) (controlplane.Message, error) {
 	m := controlplane.Message{URL: hook.URL, ID: d.EventID, At: w.now(), Body: d.Body}
 	for _, sealed := range [][]byte{hook.SealedSecret, hook.PreviousSecret} {
@@ -68,11 +68,11 @@ func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *cont
 		}
 		secret, err := w.Sealer.Open(sealed, hook.ID)
 		if err != nil {
-			return m, wrap("opening a webhook's secret", err)
+			return m, wrap("unseal a webhook secret", err)
 		}
 		key, err := controlplane.WebhookKey(string(secret))
 		if err != nil {
-			return m, wrap("reading a webhook's secret", err)
+			return m, wrap("parse a webhook secret", err)
 		}
 		m.Keys = append(m.Keys, key)
 	}
@@ -81,10 +81,10 @@ func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *cont
 	}
 	event, err := w.Store.AuditEntry(ctx, d.OrgID, d.EventID)
 	if err != nil {
-		return m, wrap("reading an event", err)
+		return m, wrap("read an event", err)
 	}
 	if m.Body, err = event.Payload(); err != nil {
-		return m, wrap("writing an event", err)
+		return m, wrap("encode an event", err)
 	}
 	return m, w.Store.KeepBody(ctx, d.OrgID, d.ID, m.Body)
 }
@@ -103,8 +103,8 @@ func (w *work) delivered(ctx context.Context, d *controlplane.Delivery, a *contr
 	})
 }
 
-// notDelivered records a failed attempt, and disables a webhook that is gone or has failed
-// for too long.
+// notDelivered records a failed attempt. It disables a webhook whose receiver is gone or failed for
+// too long.
 func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt) error {
 	now, j, test := w.now(), w.claim.Job, d.EventType == controlplane.EventTest
 	failures := j.Attempts + 1
@@ -116,7 +116,7 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 		if err != nil {
 			return err
 		}
-		if err := w.blame(ctx, t, hook, a, test, now); err != nil {
+		if err := w.countFailure(ctx, t, hook, a, test, now); err != nil {
 			return err
 		}
 		over = last || test || !hook.Enabled
@@ -133,7 +133,7 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 		case !last:
 			return t.AbandonJob(ctx, w.claim, now, codeNotDelivered, a.Error)
 		}
-		return w.deliveryDies(ctx, t, d, codeNotDelivered, a.Error, now)
+		return w.deadLetterDelivery(ctx, t, d, codeNotDelivered, a.Error, now)
 	})
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
@@ -148,9 +148,9 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 	return nil
 }
 
-// blame records a failed attempt with the locked webhook. A test that fails says nothing of
-// how long it has been failing.
-func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Webhook, a *controlplane.Attempt, test bool, now time.Time) error {
+// countFailure records a failed attempt in the locked webhook. A failed test does not change how
+// long the webhook has been failing.
+func (w *work) countFailure(ctx context.Context, t *postgres.Tx, hook *controlplane.Webhook, a *controlplane.Attempt, test bool, now time.Time) error {
 	if !test && hook.FailingSince == nil {
 		hook.FailingSince = &now
 	}
@@ -178,8 +178,8 @@ func (w *work) blame(ctx context.Context, t *postgres.Tx, hook *controlplane.Web
 	return t.Audit(ctx, entry)
 }
 
-// deliveryDies counts the last failure.
-func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
+// deadLetterDelivery dead-letters the job.
+func (w *work) deadLetterDelivery(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
 	j := w.claim.Job
 	if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
 		return err
@@ -189,8 +189,8 @@ func (w *work) deliveryDies(ctx context.Context, t *postgres.Tx, d *controlplane
 	return t.Audit(ctx, entry)
 }
 
-// dropDelivery ends a delivery whose webhook was disabled.
-func (w *work) dropDelivery(ctx context.Context, d *controlplane.Delivery) error {
+// abandonDelivery abandons a delivery whose webhook was disabled.
+func (w *work) abandonDelivery(ctx context.Context, d *controlplane.Delivery) error {
 	now := w.now()
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if err := t.AbandonDelivery(ctx, d, now, whyDisabled); err != nil {
@@ -200,14 +200,14 @@ func (w *work) dropDelivery(ctx context.Context, d *controlplane.Delivery) error
 	})
 }
 
-// failDelivery counts a failure of ours, for which the webhook is not to blame.
+// failDelivery counts an internal failure, which does not count against the webhook.
 func (w *work) failDelivery(ctx context.Context, cause error) error {
 	now, j := w.now(), w.claim.Job
 	code, detail, _ := explain(cause)
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
 	next := now.Add(controlplane.DeliveryWait(failures, 0)).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: a job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, _, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)
 		if err != nil {
@@ -222,7 +222,7 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 		if err := t.AbandonDelivery(ctx, d, now, detail); err != nil {
 			return err
 		}
-		return w.deliveryDies(ctx, t, d, code, detail, now)
+		return w.deadLetterDelivery(ctx, t, d, code, detail, now)
 	})
 	switch {
 	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):

@@ -8,18 +8,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// redeliverMost is how many events are sent again by one call.
-const redeliverMost = 10_000
+// maxRedeliveries is how many events one call redelivers.
+const maxRedeliveries = 10_000
 
-// TestWebhook sends an event of the type controlplane.EventTest, also where the webhook is
-// disabled. It is tried once, and is in no log.
+// TestWebhook sends an event of the type controlplane.EventTest, even if the webhook is disabled.
+// The event has one attempt and is not in the audit log.
 func (s *Service) TestWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Delivery, error) {
 	now := s.now()
 	event := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: orgID, Actor: actor, Action: controlplane.EventTest,
 		EntityType: "webhook", EntityID: id, Details: map[string]any{"message": "This is a test."}, CreatedAt: now}
 	body, err := event.Payload()
 	if err != nil {
-		return nil, wrap("writing a test", err)
+		return nil, wrap("encode a test event", err)
 	}
 	d := &controlplane.Delivery{ID: controlplane.NewID(controlplane.PrefixDelivery), OrgID: orgID, WebhookID: id, EventID: event.ID, EventType: event.Action,
 		Body: body, Status: controlplane.DeliveryPending, NextAttemptAt: &now, CreatedAt: now, UpdatedAt: now}
@@ -34,8 +34,8 @@ func (s *Service) TestWebhook(ctx context.Context, actor controlplane.Actor, org
 	return d, err
 }
 
-// Redeliver sends an event again, with all attempts anew and under the same id. One that is
-// still tried is tried at once. Where the webhook is disabled the error is KindConflict.
+// Redeliver sends an event again with the same ID and resets its attempts. A pending delivery
+// becomes due at once. It returns KindConflict if the webhook is disabled.
 func (s *Service) Redeliver(ctx context.Context, actor controlplane.Actor, orgID, webhookID, id string) (*controlplane.Delivery, error) {
 	var d *controlplane.Delivery
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -60,19 +60,19 @@ func (s *Service) Redeliver(ctx context.Context, actor controlplane.Actor, orgID
 	return d, err
 }
 
-// RedeliverRange sends the events of a time again that the webhook did not get, or all of
-// them: those that it missed while it was disabled, too. It returns how many of the first
-// ones were queued, and before which time all were looked at.
+// RedeliverRange sends the events of a time range again: all of them, or those that were not
+// delivered, which includes events that occurred while the webhook was disabled. It returns the
+// number of queued events, from the oldest on, and the time up to which the range was processed.
 func (s *Service) RedeliverRange(ctx context.Context, actor controlplane.Actor, orgID, webhookID string, since time.Time, until *time.Time, all bool) (int, time.Time, error) {
 	now := s.now()
 	end := now
 	set(&end, until)
 	switch {
 	case !since.Before(end):
-		return 0, end, controlplane.Invalid("/since", "range-invalid", "The range ends before it begins.", "Send a since that is before until.")
+		return 0, end, controlplane.Invalid("/since", "range-invalid", "The time range ends before it starts.", "Send a since that is before until.")
 	case since.Before(now.Add(-controlplane.DeliveriesKept)):
-		return 0, end, controlplane.Invalid("/since", "range-invalid", "Deliveries are kept for 30 days, so it is not known what was delivered before.",
-			"Send a since of at most 30 days ago, and read what is older from the audit log.")
+		return 0, end, controlplane.Invalid("/since", "range-invalid", "Deliveries are kept for 30 days, so older ones can't be redelivered.",
+			"Send a since within the last 30 days, and read older events in the audit log.")
 	}
 	queued := 0
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -83,7 +83,7 @@ func (s *Service) RedeliverRange(ctx context.Context, actor controlplane.Actor, 
 		if !w.Enabled {
 			return controlplane.WebhookIsDisabled(w.ID)
 		}
-		if queued, end, err = t.RedeliverRange(ctx, w, since, end, now, all, redeliverMost); err != nil {
+		if queued, end, err = t.RedeliverRange(ctx, w, since, end, now, all, maxRedeliveries); err != nil {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionWebhookRedelivered, "webhook", webhookID, now)
@@ -93,7 +93,7 @@ func (s *Service) RedeliverRange(ctx context.Context, actor controlplane.Actor, 
 	return queued, end, err
 }
 
-// tidyWebhooks forgets secrets that sign no more, and deliveries that are not kept any longer.
+// tidyWebhooks removes expired previous secrets, and deliveries beyond their retention.
 func (s *Service) tidyWebhooks(ctx context.Context, now time.Time) error {
 	if err := s.Store.SweepSecrets(ctx, now); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/webhook"
 )
 
-// receiver counts what a webhook gets by event, and answers with a status.
+// receiver records the requests of a webhook by event, and responds with a status.
 type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -25,7 +25,7 @@ type receiver struct {
 	bodies map[string][]string
 }
 
-// hook adds a webhook to the organization, with somebody who receives.
+// hook adds a webhook to the organization, and starts its receiver.
 func (w *world) hook() (*receiver, *controlplane.Webhook) {
 	w.t.Helper()
 	keyset, err := seal.New()
@@ -48,9 +48,9 @@ func (w *world) hook() (*receiver, *controlplane.Webhook) {
 	return r, hook
 }
 
-func (r *receiver) answers(status int) { r.mu.Lock(); defer r.mu.Unlock(); r.status = status }
+func (r *receiver) respond(status int) { r.mu.Lock(); defer r.mu.Unlock(); r.status = status }
 
-// counts returns how many events came, and how many requests.
+// counts returns the numbers of received events and requests.
 func (r *receiver) counts() (events, requests int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *world) delivered(hook *controlplane.Webhook, status controlplane.Delive
 	return len(all)
 }
 
-// Two processes at work, on either Redis: every event comes, and comes once.
-func TestDeliveriesComeOnceFromTwoReplicas(t *testing.T) {
+// Two processes deliver each event once, on either Redis.
+func TestTwoReplicasDeliverOnce(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		r, hook := w.hook()
@@ -84,14 +84,14 @@ func TestDeliveriesComeOnceFromTwoReplicas(t *testing.T) {
 		w.eventually("nothing to be pending", func() bool { return w.delivered(hook, controlplane.DeliveryPending) == 0 })
 		want := w.count(`SELECT count(*) FROM audit_logs WHERE org_id = $1 AND split_part(action, '.', 1) = 'domain'`, w.org)
 		if events, requests := r.counts(); events != want || requests != want || w.delivered(hook, controlplane.DeliverySucceeded) != want {
-			t.Errorf("%d events came by %d requests, of %d", events, requests, want)
+			t.Errorf("received %d events in %d requests, want %d of each", events, requests, want)
 		}
 	})
 }
 
-// Five webhooks of one organization, to a receiver that does not respond, do not hold up
-// another organization's: all of its events come while those attempts are under way.
-func TestHangingWebhooksHoldUpNobodyElse(t *testing.T) {
+// Five webhooks of one organization have a receiver that does not respond. All events of another
+// organization are delivered during those attempts.
+func TestHangingWebhooksDelayNoOtherOrganization(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	r, hook := w.hook()
@@ -116,7 +116,7 @@ func TestHangingWebhooksHoldUpNobodyElse(t *testing.T) {
 		_, err := w.AddDomain(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewDomain{Name: fmt.Sprintf("noisy%d.example.com", i)})
 		must(t, err)
 	}
-	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), SweepEvery: time.Hour}) // 32 workers, 16 places
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), SweepEvery: time.Hour}) // 32 workers, 16 slots
 	must(t, err)
 	w.run(q)
 	w.eventually("the silent receiver's attempts", func() bool { return held.Load() >= 4 })
@@ -130,17 +130,17 @@ func TestHangingWebhooksHoldUpNobodyElse(t *testing.T) {
 		t.Errorf("the silent receiver holds %d attempts, %d at most; want a quarter of 16", now, most.Load())
 	}
 	if failed := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE type = 'webhook_delivery'`); failed != 0 {
-		t.Errorf("%d failures were counted, want 0: to wait for a place is not one", failed)
+		t.Errorf("%d failures were counted, want 0: waiting for a slot is not a failure", failed)
 	}
 }
 
-// A delivery that waits for its next attempt outlives the loss of all of Redis, with as many
-// attempts left as it had.
-func TestDeliveriesOutliveALostRedis(t *testing.T) {
+// A delivery that is scheduled for a retry survives the loss of all Redis data, with the attempts
+// that it had left.
+func TestDeliveriesSurviveALostRedis(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		r, hook := w.hook()
-		r.answers(http.StatusInternalServerError)
+		r.respond(http.StatusInternalServerError)
 		stop := w.run(w.queue())
 		w.exec(`UPDATE webhooks SET events = '{domain.created}'`)
 		w.add("example.com")
@@ -157,17 +157,17 @@ func TestDeliveriesOutliveALostRedis(t *testing.T) {
 		jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{Type: controlplane.JobDelivery, Limit: 10})
 		must(t, err)
 		if info := w.task(next, &jobs[0]); len(jobs) != 1 || info == nil || info.MaxRetry != controlplane.DeliveryAttempts-2 || info.Queue != string(controlplane.QueueDefault) {
-			t.Errorf("%+v, %+v", jobs, info)
+			t.Errorf("jobs %+v with the task %+v, want one job with %d retries", jobs, info, controlplane.DeliveryAttempts-2)
 		}
-		r.answers(http.StatusOK)
+		r.respond(http.StatusOK)
 		w.run(next)
 		w.eventually("it to be delivered", func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == 1 })
 		if events, requests := r.counts(); events != 1 || requests != 2 {
-			t.Errorf("%d events came by %d requests", events, requests)
+			t.Errorf("received %d events in %d requests, want 1 event in 2", events, requests)
 		}
 		for _, bodies := range r.bodies {
 			if bodies[0] != bodies[1] {
-				t.Errorf("%s, then %s", bodies[0], bodies[1])
+				t.Errorf("the second attempt sent %s, want the bytes of the first, %s", bodies[1], bodies[0])
 			}
 		}
 	})

@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// pendingPerWorker is how many tasks Asynq holds ready in each queue for one worker of this
-	// process: enough that none waits for the relay, and few, since Asynq runs them in the order
-	// in which they came, and nobody's turn is among them.
+	// pendingPerWorker is how many pending tasks Asynq holds in each queue per worker of this
+	// process: enough that no worker waits for the relay, and few, because Asynq runs them in the
+	// order of arrival, where organizations do not take turns.
 	pendingPerWorker = 4
-	// refillEvery is how often the relay looks whether the workers need more.
+	// refillEvery is how often the relay checks whether the workers need more tasks.
 	refillEvery = 10 * time.Millisecond
 )
 
-// queues are all queues, most urgent first.
+// queues lists all queues, most urgent first.
 var queues = [...]controlplane.Queue{controlplane.QueueCritical, controlplane.QueueDefault, controlplane.QueueBulk}
 
-// lanes remembers whose turn was last in each queue.
+// lanes holds the organization that had the last turn in each queue.
 type lanes [len(queues)]string
 
-// crowded tells of each queue whether more is due than the workers could be given.
+// crowded holds for each queue whether more jobs are due than could be dispatched.
 type crowded [len(queues)]atomic.Bool
 
 func (c *crowded) is(queue string) bool {
@@ -38,12 +38,12 @@ func (c *crowded) is(queue string) bool {
 	return i >= 0 && c[i].Load()
 }
 
-// dispatch hands over what is due, as far as the workers need it. wait is how long nobody needs
-// another look unless something is told: refillEvery where there is a queue in which the workers
-// need none. Replicas that look at the same moment each find the same
-// need: together they hand over at most what is meant for the workers of all of them.
+// dispatch dispatches due jobs, as many as the workers need. wait is the pause before the next call
+// if nothing wakes the relay: refillEvery if a queue has enough tasks. Replicas that dispatch at
+// the same moment find the same need: together they dispatch at most what is meant for all their
+// workers.
 func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Duration, err error) {
-	pending, throttled, err := q.look(ctx)
+	pending, throttled, err := q.demand(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -90,13 +90,13 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Dur
 	return n, q.until(next), err
 }
 
-// look returns how many tasks wait for a worker in each queue, and the organizations that are
-// held back (see throttle). A Redis that was emptied holds none.
-func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, throttled []string, err error) {
+// demand returns how many tasks are pending in each queue, and the throttled organizations (see
+// throttle).
+func (q *Queue) demand(ctx context.Context) (pending [len(queues)]int, throttled []string, err error) {
 	var lengths [len(queues)]*redis.IntCmd
-	var held *redis.ZSliceCmd
+	var marked *redis.ZSliceCmd
 	_, err = q.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		held = p.ZRangeWithScores(ctx, throttledKey, 0, -1)
+		marked = p.ZRangeWithScores(ctx, throttledKey, 0, -1)
 		for i, name := range queues {
 			lengths[i] = p.LLen(ctx, pendingKey(name))
 		}
@@ -105,8 +105,8 @@ func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, throttled [
 	for i, l := range lengths {
 		pending[i] = int(l.Val())
 	}
-	now := float64(time.Now().UnixMilli())
-	for _, z := range held.Val() {
+	now := float64(q.Now().UnixMilli())
+	for _, z := range marked.Val() {
 		if org, ok := z.Member.(string); ok && z.Score > now {
 			throttled = append(throttled, org)
 		}
@@ -114,13 +114,12 @@ func (q *Queue) look(ctx context.Context) (pending [len(queues)]int, throttled [
 	return pending, throttled, err
 }
 
-// pendingKey is Asynq's list of the tasks that wait for a worker. Its Inspector would tell
-// the length, too, but measures all tasks' memory for it.
+// pendingKey returns the key of Asynq's list of pending tasks. Asynq's Inspector also reports its
+// length, but measures the memory of all tasks to do so.
 func pendingKey(q controlplane.Queue) string { return "asynq:{" + string(q) + "}:pending" }
 
-// redispatchFailed puts a job that has failed back among those that are due, where others wait for
-// their turn: Asynq's own retry would come before theirs. err is what came of the job; what
-// is returned is for Asynq.
+// redispatchFailed redispatches a job that failed with err if the queue is crowded: Asynq's own
+// retry would come before the jobs that wait for their turn. It returns the error for Asynq.
 func (q *Queue) redispatchFailed(ctx context.Context, queue string, p payload, err error) error {
 	if _, failed := errors.AsType[*lifecycle.RetryLater](err); !failed || !q.crowded.is(queue) {
 		return err
@@ -132,8 +131,8 @@ func (q *Queue) redispatchFailed(ctx context.Context, queue string, p payload, e
 	return nil
 }
 
-// urgentShare returns how many of the workers take no bulk work: renewals that hang on a slow
-// CA leave them to those who wait for something. A single worker takes everything.
+// urgentShare returns how many of the workers take no bulk work, so that renewals at a slow CA
+// leave them to urgent work. A single worker takes everything.
 func urgentShare(concurrency int) int {
 	if concurrency < 2 {
 		return 0
@@ -141,13 +140,13 @@ func urgentShare(concurrency int) int {
 	return max(concurrency/4, 1)
 }
 
-// urgentWeights are those of the queues whose work is urgent. Weights, not strict order: no
-// queue starves.
+// urgentWeights returns the weights of the urgent queues. They are weights and not priorities, so
+// that no queue starves.
 func urgentWeights() map[string]int {
 	return map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3}
 }
 
-// newServers returns Asynq's servers, which share the workers of this process. The contexts of
+// newServers returns the Asynq servers that share the workers of this process. The contexts of
 // their jobs end with base.
 func (q *Queue) newServers(base context.Context) (servers []*asynq.Server) {
 	urgent := urgentShare(q.Concurrency)

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// hanging knows the jobs under way in this process, and whose of them hang. While those that
-// hang hold the share of the workers that is theirs, a reserve works beside the others and
-// takes no job of an organization that has its part of them.
+// hanging counts the running jobs of each organization in this process, and how many of them hang.
+// While hanging jobs hold their whole share of the workers, the reserve adds workers. These decline
+// the jobs of an organization that already uses its part of the share.
 type hanging struct {
-	after   time.Duration // a job hangs when it has run for so long
+	after   time.Duration // runtime from which a job hangs
 	workers int           // without the reserve
-	share   int           // of the workers; zero where there is no reserve
-	call    chan struct{} // has one when the reserve is needed
-	freed   chan struct{} // has one when an organization that is held back has one job fewer
+	share   int           // workers that hanging jobs may hold; 0 without a reserve
+	call    chan struct{} // receives a value when the reserve is needed
+	freed   chan struct{} // receives a value when a job ends while organizations are throttled
 
 	mu      sync.Mutex
-	busy    int            // workers, without the reserve
-	running map[string]int // jobs of each organization
-	hang    map[string]int // those of them that hang
-	all     int            // of all organizations
+	busy    int            // busy workers, without the reserve
+	running map[string]int // running jobs by organization
+	hang    map[string]int // hanging jobs by organization
+	all     int            // hanging jobs
 }
 
 func newHanging(after time.Duration, workers int) *hanging {
@@ -32,9 +32,9 @@ func newHanging(after time.Duration, workers int) *hanging {
 	return h
 }
 
-// begin counts a job until the run that it returns is ended. ok is false where the reserve must
-// not take the job.
-func (h *hanging) begin(org string, reserve bool) (r *run, ok bool) {
+// start counts a job of the organization until the returned run ends. ok is false if the reserve
+// must decline the job.
+func (h *hanging) start(org string, reserve bool) (r *run, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if reserve && (!h.full() || h.hasItsPart(h.running[org])) {
@@ -49,7 +49,7 @@ func (h *hanging) begin(org string, reserve bool) (r *run, ok bool) {
 	return r, true
 }
 
-// isFull reports whether the jobs that hang hold their share of the workers.
+// isFull reports whether hanging jobs hold their whole share of the workers.
 func (h *hanging) isFull() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,12 +58,12 @@ func (h *hanging) isFull() bool {
 
 func (h *hanging) full() bool { return h.share > 0 && h.all >= h.share }
 
-// hasItsPart reports whether so many jobs of an organization are its part of the share, which
-// those whose jobs hang have evenly.
+// hasItsPart reports whether this number of jobs is an organization's part of the share, which is
+// divided evenly among the organizations with hanging jobs.
 func (h *hanging) hasItsPart(jobs int) bool { return jobs*max(len(h.hang), 1) >= h.share }
 
-// throttled returns the organizations whose jobs that hang are their part of the share, while
-// it is held, and how many workers are free.
+// throttled returns the organizations whose hanging jobs use their part of the share, if the whole
+// share is held, and the number of free workers.
 func (h *hanging) throttled() (orgs []string, free int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,17 +76,17 @@ func (h *hanging) throttled() (orgs []string, free int) {
 	return orgs, max(h.workers-h.busy, 0)
 }
 
-// run is a job under way.
+// run is a running job.
 type run struct {
 	*hanging
 	org     string
 	reserve bool
 	timer   *time.Timer
-	late    bool // it is counted among those that hang
+	late    bool // counted as hanging
 	over    bool
 }
 
-// hangs counts the job among those that hang.
+// hangs counts the job as hanging.
 func (r *run) hangs() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +101,7 @@ func (r *run) hangs() {
 	}
 }
 
-// end is called once.
+// end stops counting the job. It must be called once.
 func (r *run) end() {
 	r.timer.Stop()
 	r.mu.Lock()
@@ -120,14 +120,14 @@ func (r *run) end() {
 	}
 }
 
-// less counts one down, and keeps no zero.
+// less decrements the count of org, and deletes it at zero.
 func less(n map[string]int, org string) {
 	if n[org]--; n[org] == 0 {
 		delete(n, org)
 	}
 }
 
-// signal leaves word for one who looks later.
+// signal sends to c unless a value is pending.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

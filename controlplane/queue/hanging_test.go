@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// begun returns a run of the organization's, which hangs if so told.
-func begun(t *testing.T, h *hanging, org string, hangs bool) *run {
+// started returns a run of the organization, which hangs if hangs is true.
+func started(t *testing.T, h *hanging, org string, hangs bool) *run {
 	t.Helper()
-	r, ok := h.begin(org, false)
+	r, ok := h.start(org, false)
 	if !ok {
-		t.Fatal("a worker that is none of the reserve was refused a job")
+		t.Fatal("a regular worker declined a job")
 	}
 	if hangs {
 		r.hangs()
@@ -19,8 +19,8 @@ func begun(t *testing.T, h *hanging, org string, hangs bool) *run {
 	return r
 }
 
-// wanted reports whether there is word in the channel, and takes it.
-func wanted(c chan struct{}) bool {
+// signaled reports whether a value is pending in the channel, and receives it.
+func signaled(c chan struct{}) bool {
 	select {
 	case <-c:
 		return true
@@ -29,89 +29,92 @@ func wanted(c chan struct{}) bool {
 	}
 }
 
-func TestTheReserveIsCalledWhenTheShareIsHeld(t *testing.T) {
+func TestReserveStartsWhenTheShareIsHeld(t *testing.T) {
 	t.Parallel()
 	h := newHanging(time.Hour, 8)
 	var runs []*run
 	for i := range 6 {
-		if h.isFull() || wanted(h.call) {
-			t.Fatalf("with %d jobs that hang", i)
+		if h.isFull() || signaled(h.call) {
+			t.Fatalf("the reserve was called with %d hanging jobs, want 6", i)
 		}
-		begun(t, h, "a", false).end()
-		runs = append(runs, begun(t, h, "a", true))
+		started(t, h, "a", false).end()
+		runs = append(runs, started(t, h, "a", true))
 	}
-	if !h.isFull() || !wanted(h.call) {
-		t.Error("the share is held, and nobody was called")
+	if !h.isFull() || !signaled(h.call) {
+		t.Error("with 6 hanging jobs: the reserve was not called")
 	}
 	if orgs, free := h.throttled(); !slices.Equal(orgs, []string{"a"}) || free != 2 {
-		t.Errorf("%v, %d free", orgs, free)
+		t.Errorf("throttled() = %v, %d free, want [a], 2 free", orgs, free)
 	}
-	if _, ok := h.begin("a", true); ok {
-		t.Error("the reserve takes more of those that hang")
+	if _, ok := h.start("a", true); ok {
+		t.Error("the reserve accepted a job of an organization that has its part")
 	}
-	r, ok := h.begin("b", true)
+	r, ok := h.start("b", true)
 	if !ok {
-		t.Fatal("the reserve takes nobody's")
+		t.Fatal("the reserve declined a job of another organization")
 	}
 	if _, free := h.throttled(); free != 2 {
-		t.Errorf("%d free: the reserve counts among the others", free)
+		t.Errorf("throttled(): %d free with a job in the reserve, want 2", free)
 	}
 	r.end()
-	wanted(h.freed)
+	signaled(h.freed)
 	runs[0].end()
-	if orgs, free := h.throttled(); h.isFull() || len(orgs) != 0 || free != 3 || !wanted(h.freed) {
-		t.Errorf("%v, %d free", orgs, free)
+	if orgs, free := h.throttled(); h.isFull() || len(orgs) != 0 || free != 3 {
+		t.Errorf("after a job ended: throttled() = %v, %d free, want none, 3 free", orgs, free)
 	}
-	if _, ok := h.begin("b", true); ok {
-		t.Error("the reserve takes jobs when it is not needed")
+	if !signaled(h.freed) {
+		t.Error("after a job ended: the relay was not notified")
+	}
+	if _, ok := h.start("b", true); ok {
+		t.Error("the reserve accepted a job when it is not needed")
 	}
 	for _, r := range runs[1:] {
 		r.end()
-		r.hangs() // the timer's call may come late
+		r.hangs() // a late call of the timer
 	}
 	if h.all != 0 || h.busy != 0 || len(h.running) != 0 || len(h.hang) != 0 {
-		t.Errorf("%+v", h)
+		t.Errorf("counts after all jobs ended = %+v, want zeros", h)
 	}
 }
 
-// The share is divided among those whose jobs hang; who has little of it is served.
-func TestTheShareIsDividedEvenly(t *testing.T) {
+// The share is divided evenly among the organizations with hanging jobs.
+func TestShareIsDividedEvenly(t *testing.T) {
 	t.Parallel()
 	h := newHanging(time.Hour, 8)
 	for org, n := range map[string]int{"a": 3, "b": 2, "c": 1} {
 		for range n {
-			begun(t, h, org, true)
+			started(t, h, org, true)
 		}
 	}
 	if orgs, _ := h.throttled(); !slices.Equal(orgs, []string{"a", "b"}) {
-		t.Errorf("%v", orgs)
+		t.Errorf("throttled() = %v, want [a b]", orgs)
 	}
 	for org, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true} {
-		if r, ok := h.begin(org, true); ok != want {
-			t.Errorf("%s is taken: %v", org, ok)
+		if r, ok := h.start(org, true); ok != want {
+			t.Errorf("start(%s) in the reserve = %v, want %v", org, ok, want)
 		} else if ok {
 			r.end()
 		}
 	}
 }
 
-// A single worker has no reserve, and holds nobody back.
-func TestASingleWorkerHoldsNobodyBack(t *testing.T) {
+// A single worker has no reserve and throttles no organization.
+func TestSingleWorkerHasNoReserve(t *testing.T) {
 	t.Parallel()
 	h := newHanging(time.Hour, 1)
-	begun(t, h, "a", true)
-	if orgs, _ := h.throttled(); h.isFull() || wanted(h.call) || len(orgs) != 0 {
-		t.Errorf("%+v", h)
+	started(t, h, "a", true)
+	if orgs, _ := h.throttled(); h.isFull() || signaled(h.call) || len(orgs) != 0 {
+		t.Errorf("throttled() = %v, counts %+v, want no reserve", orgs, h)
 	}
 }
 
-func TestAJobHangsWhenItsTimeIsUp(t *testing.T) {
+func TestJobHangsAfterItsTime(t *testing.T) {
 	t.Parallel()
 	h := newHanging(time.Millisecond, 2)
-	begun(t, h, "a", false)
+	started(t, h, "a", false)
 	select {
 	case <-h.call:
 	case <-time.After(30 * time.Second):
-		t.Error("nobody was called")
+		t.Error("the reserve was not called within 30 s")
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// world is a database, a Redis, and a life cycle whose CA and doctor the test holds.
+// world is a database, a Redis server, and a Service with a CA and a doctor that the test controls.
 type world struct {
 	*lifecycle.Service
 	t     *testing.T
@@ -34,7 +34,7 @@ type world struct {
 	own *pgx.Conn
 }
 
-// both runs the test on a Redis server of its own and on the one in the process.
+// both runs the test with a separate Redis server and with the embedded one.
 func both(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	for name, embedded := range map[string]bool{"redis-server": false, "in-process": true} {
@@ -50,7 +50,7 @@ func newWorld(t *testing.T, embedded bool) *world {
 	w := &world{t: t, dsn: postgrestest.DSN(t), ca: &ca{}}
 	w.redis = w.startRedis(embedded, 0)
 	if w.redis.Embedded() != embedded {
-		t.Fatal("redis-server was not found; it is needed for this test")
+		t.Fatal("redis-server not found; this test requires it")
 	}
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 12})
 	must(t, err)
@@ -73,7 +73,7 @@ func (w *world) startRedis(embedded bool, port int) *devstack.Redis {
 	return r
 }
 
-// queue returns a Queue as one process has it.
+// queue returns the Queue of one process.
 func (w *world) queue() *Queue {
 	w.t.Helper()
 	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), Concurrency: 4, SweepEvery: time.Hour, ReconcileEvery: 50 * time.Millisecond, StuckAfter: time.Minute})
@@ -82,7 +82,7 @@ func (w *world) queue() *Queue {
 	return q
 }
 
-// run runs a Queue until the test ends or stop is called, which waits for its end.
+// run runs a Queue until the test ends or stop is called. stop waits until it returned.
 func (w *world) run(q *Queue) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -99,7 +99,7 @@ func (w *world) add(name string) *controlplane.Domain {
 	return d
 }
 
-// job returns the domain's newest job of the type, nil if there is none.
+// job returns the domain's newest job of the type, nil without one.
 func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
 	jobs, _, err := w.Store.ListJobs(w.t.Context(), w.org, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
@@ -110,19 +110,19 @@ func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlp
 	return &jobs[0]
 }
 
-// dispatched hands what is due to Asynq and returns the domain's job of the type.
+// dispatched dispatches all due jobs and returns the domain's job of the type.
 func (w *world) dispatched(q *Queue, d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
 	_, err := w.Store.DispatchDue(w.t.Context(), time.Now(), everything(), func(jobs []controlplane.Job) error { return q.enqueue(w.t.Context(), jobs) })
 	must(w.t, err)
 	j := w.job(d, kind)
 	if j == nil || j.DispatchedAt == nil {
-		w.t.Fatalf("not dispatched: %+v", j)
+		w.t.Fatalf("job of %s = %+v, want a dispatched one", d.Name, j)
 	}
 	return j
 }
 
-// everything has room for all that a test makes.
+// everything returns lanes with room for all jobs of a test.
 func everything() []postgres.Lane {
 	var out []postgres.Lane
 	for _, q := range queues {
@@ -131,7 +131,7 @@ func everything() []postgres.Lane {
 	return out
 }
 
-// waitDomain waits until the domain is as wanted, told by Postgres.
+// waitDomain waits until the domain has the status, notified by Postgres.
 func (w *world) waitDomain(d *controlplane.Domain, status controlplane.DomainStatus) *controlplane.Domain {
 	w.t.Helper()
 	moved, stop := w.Store.Watch(d.ID)
@@ -146,17 +146,17 @@ func (w *world) waitDomain(d *controlplane.Domain, status controlplane.DomainSta
 		select {
 		case <-moved:
 		case <-end:
-			w.t.Fatalf("waited in vain for %s to be %s: it is %s (%s), %+v", d.Name, status, now.Status, now.StatusReason, w.job(d, controlplane.JobStartIssuance))
+			w.t.Fatalf("%s after 30 s: status = %s (%s), want %s; job %+v", d.Name, now.Status, now.StatusReason, status, w.job(d, controlplane.JobStartIssuance))
 		}
 	}
 }
 
-// eventually asks until the answer is yes.
-func (w *world) eventually(what string, ask func() bool) {
+// eventually polls until ok returns true.
+func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ask(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("waited in vain for %s", what)
+			w.t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
@@ -172,11 +172,11 @@ func (w *world) exec(sql string, args ...any) {
 		w.own = c
 	}
 	if _, err := w.own.Exec(w.t.Context(), sql, args...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
+		w.t.Fatalf("exec(%s): %v", sql, err)
 	}
 }
 
-// task returns what Asynq knows of the job's last dispatch, nil if nothing.
+// task returns the task of the job's last dispatch, nil if Asynq has none.
 func (w *world) task(q *Queue, j *controlplane.Job) *asynq.TaskInfo {
 	w.t.Helper()
 	info, err := q.inspector.GetTaskInfo(string(j.Queue), taskID(j))
@@ -186,7 +186,7 @@ func (w *world) task(q *Queue, j *controlplane.Job) *asynq.TaskInfo {
 	return info
 }
 
-// port is the Redis server's.
+// port returns the port of the Redis server.
 func (w *world) port() int {
 	w.t.Helper()
 	_, p, err := net.SplitHostPort(w.redis.Addr())
@@ -203,7 +203,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// healthy is a doctor that finds every delegation right.
+// healthy is a doctor that finds every delegation verified.
 type healthy struct{}
 
 // Examine implements lifecycle.Doctor.
@@ -211,7 +211,7 @@ func (healthy) Examine(context.Context, string, string, bool, []controlplane.CAI
 	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "Right.", CheckedAt: time.Now()}}, nil
 }
 
-// rejected is a CA's refusal; before again it does not want to be asked once more.
+// rejected is the error of a CA that rejects an order until the time again.
 type rejected struct{ again time.Time }
 
 func (rejected) Error() string { return "rejected" }
@@ -221,14 +221,14 @@ func (r rejected) Verdict() controlplane.Verdict {
 	return controlplane.Verdict{Class: controlplane.VerdictRejected, CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None.", RetryAt: r.again}
 }
 
-// ca issues, unless refusing or blocked.
+// ca is an Issuer that issues unless it rejects or blocks.
 type ca struct {
 	mu      sync.Mutex
 	refuses bool
-	patient int           // the run after whose refusal it wants an hour's rest
-	blocks  chan struct{} // closed when a run has begun that ends only with its context
+	patient int           // the run whose rejection asks for a retry after an hour
+	blocks  chan struct{} // closed when a run started that ends only with its context
 	runs    int
-	hold    func(*controlplane.Order) <-chan struct{} // a run goes on when the channel is closed; may be nil
+	hold    func(*controlplane.Order) <-chan struct{} // a run continues when the channel is closed; may be nil
 }
 
 func (c *ca) refuse(yes bool) { c.mu.Lock(); defer c.mu.Unlock(); c.refuses = yes }

@@ -1,20 +1,22 @@
-// Package queue carries jobs from their rows in Postgres to the workers, on Asynq. The row
-// says what is due; the queue is only transport: losing all of Redis loses no work.
+// Package queue dispatches jobs from their rows in Postgres to the workers, through Asynq. The row
+// records what is due; the queue is only transport: losing all of Redis loses no work.
 //
-//   - relay.go hands due rows to Asynq, woken by Postgres
-//   - fair.go sees to it that nobody's work holds up another's
-//   - hanging.go and reserve.go do so where jobs hang
-//   - worker.go runs what Asynq delivers, through lifecycle
-//   - reconcile.go finds rows that were handed over and did not move
-//   - sweep.go makes jobs for renewals that are due
+//   - relay.go dispatches due rows to Asynq, notified by Postgres
+//   - fair.go keeps one organization's jobs from delaying another's
+//   - hanging.go and reserve.go do the same when jobs hang
+//   - worker.go runs the tasks that Asynq delivers, through lifecycle
+//   - reconcile.go finds rows that were dispatched and did not move
+//   - sweep.go adds the jobs of due renewals
 //
-// It decides nothing about a domain: that is lifecycle's.
+// Decisions about a domain belong to lifecycle.
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -26,26 +28,27 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// requeueTimeout is more than a job that is interrupted takes to be handed back.
+// requeueTimeout is how long interrupted jobs have to be requeued at a shutdown.
 const requeueTimeout = 5 * time.Second
 
-// Config is what a Queue is made of. Store, Lifecycle and RedisURL are needed.
+// Config configures a Queue. Store, Lifecycle, and RedisURL are required.
 type Config struct {
 	Store       *postgres.Store
 	Lifecycle   *lifecycle.Service
 	RedisURL    string           // redis://…
-	Concurrency int              // jobs at a time in this process; 32 where zero
-	Now         func() time.Time // time.Now where nil
+	Concurrency int              // concurrent jobs in this process; default 32
+	Now         func() time.Time // default time.Now
+	Rand        func() float64   // in [0,1), spreads retries; default math/rand/v2
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
 
-	SweepEvery     time.Duration // one minute where zero
-	ReconcileEvery time.Duration // two seconds where zero
-	StuckAfter     time.Duration // after which Asynq is asked for a job that does not move; 30 s where zero
-	HangsAfter     time.Duration // after which a job that runs counts as one that hangs; 5 s where zero
+	SweepEvery     time.Duration // default 1 min
+	ReconcileEvery time.Duration // default 2 s
+	StuckAfter     time.Duration // age at which Asynq is queried about a dispatched job that did not move; default 30 s
+	HangsAfter     time.Duration // runtime from which a job counts as hanging; default 5 s
 }
 
-// Queue runs the workers of one process.
+// Queue dispatches jobs and runs the workers of one process.
 type Queue struct {
 	Config
 	redis     redis.UniversalClient
@@ -57,14 +60,14 @@ type Queue struct {
 	hanging   *hanging
 }
 
-// New returns a Queue. It reaches Redis only when it runs.
+// New returns a Queue. It connects to Redis only when it runs.
 func New(c Config) (*Queue, error) {
 	if c.Store == nil || c.Lifecycle == nil {
-		return nil, errors.New("queue: Store and Lifecycle are needed")
+		return nil, errors.New("queue: Store and Lifecycle are required")
 	}
 	opt, err := redis.ParseURL(c.RedisURL)
 	if err != nil {
-		return nil, errors.New("queue: the Redis URL cannot be read") // its text may hold a password
+		return nil, errInvalidURL
 	}
 	if c.Concurrency <= 0 {
 		c.Concurrency = 32
@@ -72,29 +75,40 @@ func New(c Config) (*Queue, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Rand == nil {
+		c.Rand = rand.Float64
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&c.SweepEvery, time.Minute)
-	setDefault(&c.ReconcileEvery, 2*time.Second)
-	setDefault(&c.StuckAfter, 30*time.Second)
-	setDefault(&c.HangsAfter, 5*time.Second)
+	c.SweepEvery = cmp.Or(c.SweepEvery, time.Minute)
+	c.ReconcileEvery = cmp.Or(c.ReconcileEvery, 2*time.Second)
+	c.StuckAfter = cmp.Or(c.StuckAfter, 30*time.Second)
+	c.HangsAfter = cmp.Or(c.HangsAfter, 5*time.Second)
 	rdb := redis.NewClient(opt)
-	return &Queue{Config: c, redis: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), metrics: newMetrics(c.Registerer),
-		hanging: newHanging(c.HangsAfter, c.Concurrency)}, nil
+	return &Queue{
+		Config:    c,
+		redis:     rdb,
+		client:    asynq.NewClientFromRedisClient(rdb),
+		inspector: asynq.NewInspectorFromRedisClient(rdb),
+		metrics:   newMetrics(c.Registerer),
+		hanging:   newHanging(c.HangsAfter, c.Concurrency),
+	}, nil
 }
 
-// MonitorOpt returns how the queue monitor reaches the same Redis.
+// errInvalidURL omits the URL, which may contain a password.
+var errInvalidURL = errors.New("queue: invalid Redis URL")
+
+// MonitorOpt returns the options with which the queue monitor connects to the same Redis.
 func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
 	opt, err := asynq.ParseRedisURI(redisURL)
 	if err != nil {
-		return nil, errors.New("queue: the Redis URL cannot be read")
+		return nil, errInvalidURL
 	}
 	return opt, nil
 }
 
-// Run carries and does jobs until ctx ends; then it hands back what is under way and
-// returns.
+// Run dispatches and runs jobs until ctx ends. Then it requeues the jobs in progress and returns.
 func (q *Queue) Run(ctx context.Context) error {
 	base, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
@@ -106,7 +120,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 	var stopped sync.WaitGroup
 	stopped.Go(func() { q.reserve(ctx, base) })
-	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.askCAs, q.retain}
+	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.checkRenewals, q.retain}
 	done := make(chan struct{})
 	for _, part := range parts {
 		go func() { part(ctx); done <- struct{}{} }()
@@ -116,9 +130,9 @@ func (q *Queue) Run(ctx context.Context) error {
 		<-done
 	}
 	for _, s := range servers {
-		s.Stop() // take nothing new
+		s.Stop() // accept no new tasks
 	}
-	stopWorking() // what is under way is handed back
+	stopWorking() // jobs in progress are requeued
 	for _, s := range servers {
 		stopped.Go(s.Shutdown)
 	}
@@ -127,21 +141,21 @@ func (q *Queue) Run(ctx context.Context) error {
 	return q.redis.Close()
 }
 
-// handlers counts those that run: Asynq does not wait for a handler whose context ended, and
-// it is then that jobs are handed back.
+// handlers counts the running handlers. Asynq does not wait for a handler whose context ended,
+// which is when it requeues its job.
 type handlers struct {
 	mu      sync.Mutex
 	running int
-	idle    chan struct{} // closed when none runs; nil while nobody waits
+	idle    chan struct{} // closed when none runs; nil if wait is not called
 }
 
-func (h *handlers) begin() {
+func (h *handlers) start() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running++
 }
 
-func (h *handlers) end() {
+func (h *handlers) done() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.running--; h.running == 0 && h.idle != nil {
@@ -150,7 +164,7 @@ func (h *handlers) end() {
 	}
 }
 
-// wait returns when none runs, or when they have had the time to hand back their jobs.
+// wait returns when no handler runs, but after requeueTimeout at the latest.
 func (h *handlers) wait() {
 	h.mu.Lock()
 	if h.running == 0 {
@@ -166,7 +180,7 @@ func (h *handlers) wait() {
 	}
 }
 
-// startServer starts taking tasks, as soon as Redis is there.
+// startServer starts s, once Redis is reachable.
 func (q *Queue) startServer(ctx context.Context, s *asynq.Server, h asynq.Handler) error {
 	for {
 		err := s.Start(h)
@@ -176,14 +190,14 @@ func (q *Queue) startServer(ctx context.Context, s *asynq.Server, h asynq.Handle
 		if errors.Is(err, asynq.ErrServerClosed) {
 			return err
 		}
-		q.Logger.WarnContext(ctx, "queue: Redis cannot be reached", "error", err)
+		q.Logger.WarnContext(ctx, "queue: Redis unreachable", "error", err)
 		if !sleep(ctx, time.Second) {
 			return nil
 		}
 	}
 }
 
-// sleep waits, and returns false where ctx ended first.
+// sleep waits for d. It returns false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -192,11 +206,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-t.C:
 		return true
-	}
-}
-
-func setDefault(d *time.Duration, v time.Duration) {
-	if *d == 0 {
-		*d = v
 	}
 }

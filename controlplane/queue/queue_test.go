@@ -10,29 +10,29 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-func TestNewRefusesWhatItCannotUse(t *testing.T) {
+func TestNewRejectsIncompleteConfigs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
-	for what, c := range map[string]Config{
+	for name, c := range map[string]Config{
 		"no store":     {Lifecycle: w.Service, RedisURL: "redis://localhost"},
 		"no lifecycle": {Store: w.Store, RedisURL: "redis://localhost"},
-		"a bad URL":    {Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://:hunter2@host:port"},
+		"invalid URL":  {Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://:hunter2@host:port"},
 		"no URL":       {Store: w.Store, Lifecycle: w.Service},
 	} {
 		if _, err := New(c); err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("New(%s): error = %v, want one without the password", name, err)
 		}
 	}
 	if _, err := MonitorOpt("redis://:hunter2@host:port"); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("%v", err)
+		t.Errorf("MonitorOpt(invalid URL): error = %v, want one without the password", err)
 	}
 	if _, err := MonitorOpt(w.redis.URL()); err != nil {
-		t.Error(err)
+		t.Errorf("MonitorOpt(%s): %v", w.redis.URL(), err)
 	}
 }
 
-// From the row to the certificate, on either Redis, with two processes at work.
-func TestJobsAreCarriedAndDone(t *testing.T) {
+// Two processes carry jobs from the row to the certificate, on either Redis.
+func TestJobsAreDispatchedAndCompleted(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		w.run(w.queue())
@@ -45,31 +45,31 @@ func TestJobsAreCarriedAndDone(t *testing.T) {
 			w.waitDomain(d, controlplane.DomainActive)
 		}
 		if n := w.ca.count(); n != 10 {
-			t.Errorf("%d orders for 10 domains", n)
+			t.Errorf("%d orders for 10 domains, want 10", n)
 		}
 	})
 }
 
-// A worker that stops hands back what is under way: another goes on with it at once.
-func TestStopHandsBack(t *testing.T) {
+// A worker that shuts down requeues its job, and another one resumes it at once.
+func TestShutdownRequeuesJobs(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
-		began := w.ca.block()
+		blocked := w.ca.block()
 		stop := w.run(w.queue())
 		d := w.add("example.com")
-		<-began
+		<-blocked
 		stop()
 		j := w.job(d, controlplane.JobStartIssuance)
 		if j.Status != controlplane.JobQueued || j.Reason != "handed-back" || j.Generation < 2 || j.DispatchedAt != nil || j.Attempts != 0 {
-			t.Errorf("%+v", j)
+			t.Errorf("job after the shutdown = %+v, want one that is requeued and not dispatched", j)
 		}
 		w.run(w.queue())
 		w.waitDomain(d, controlplane.DomainActive)
 	})
 }
 
-// Redis is away for a while, and comes back empty: the jobs stay due, and are done.
-func TestRedisAwayAndBackEmpty(t *testing.T) {
+// While Redis is unavailable jobs stay due, and they complete after it restarts without its data.
+func TestRedisRestartsEmpty(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, false)
 	port := w.port()
@@ -88,8 +88,8 @@ func (w *world) queueFails(d *controlplane.Domain) bool {
 	return j.DispatchedAt == nil && time.Since(j.RunAt) > 300*time.Millisecond
 }
 
-// The relay is told of a job by its commit.
-func TestRelayWakesWithTheCommit(t *testing.T) {
+// The commit of a job notifies the relay.
+func TestCommitWakesTheRelay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()
@@ -101,13 +101,13 @@ func TestRelayWakesWithTheCommit(t *testing.T) {
 		d := w.add(fmt.Sprintf("d%d.example.com", i))
 		w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
 		if w.task(q, w.job(d, controlplane.JobDNSCheck)) == nil {
-			t.Error("Asynq does not have it")
+			t.Error("the dispatched job has no task in Asynq")
 		}
 	}
 }
 
-// What waits is handed over when its time comes.
-func TestRelayHandsOverWhatWaitsInTime(t *testing.T) {
+// A job that is scheduled for later is dispatched when it is due.
+func TestRelayDispatchesScheduledJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()
@@ -120,20 +120,20 @@ func TestRelayHandsOverWhatWaitsInTime(t *testing.T) {
 	t.Cleanup(wg.Wait)
 	w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
 	if time.Now().Before(due) {
-		t.Error("it was handed over before its time")
+		t.Error("the job was dispatched before it was due")
 	}
 }
 
-func TestUntilTheNext(t *testing.T) {
+func TestUntil(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	q := &Queue{Config: Config{Now: func() time.Time { return now }}}
 	if got := q.until(time.Time{}); got != relayIdle {
-		t.Errorf("with nothing to do: %s", got)
+		t.Errorf("until(zero time) = %s, want %s", got, relayIdle)
 	}
 	for in, want := range map[time.Duration]time.Duration{-time.Hour: relayBusy, 0: relayBusy, time.Second: time.Second, time.Hour: relayIdle} {
 		if got := q.until(now.Add(in)); got != want {
-			t.Errorf("due in %s: %s, want %s", in, got, want)
+			t.Errorf("until(now + %s) = %s, want %s", in, got, want)
 		}
 	}
 }

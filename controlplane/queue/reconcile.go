@@ -11,29 +11,29 @@ import (
 )
 
 const (
-	// epochKey stands in Redis as long as Redis has not lost its content.
+	// epochKey is a Redis key that is missing after Redis lost its data.
 	epochKey = "dcvaas:epoch"
-	// reconcileBatch is how many rows are looked at in one turn.
+	// reconcileBatch is how many rows are checked at a time.
 	reconcileBatch = 200
 )
 
-// reconcile finds jobs that do not move and has them dispatched again: those whose worker
-// was killed, all when Redis lost everything, and those that Asynq lost one by one.
+// reconcile finds jobs that do not move: it requeues those whose worker was killed, and
+// redispatches all jobs if Redis lost its data, and single jobs whose task Asynq lost.
 func (q *Queue) reconcile(ctx context.Context) {
 	var beyond time.Time
-	lastWalk := time.Now()
+	lastWalk := q.Now()
 	for {
 		if err := q.requeueLost(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: looking for lost workers failed", "error", err)
+			q.Logger.WarnContext(ctx, "queue: requeueing jobs from lost workers failed", "error", err)
 		}
 		if err := q.checkEpoch(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: Redis cannot be reached", "error", err)
+			q.Logger.WarnContext(ctx, "queue: Redis unreachable", "error", err)
 		}
-		if time.Since(lastWalk) >= q.StuckAfter/2 {
-			lastWalk = time.Now()
+		if now := q.Now(); now.Sub(lastWalk) >= q.StuckAfter/2 {
+			lastWalk = now
 			var err error
 			if beyond, err = q.walk(ctx, beyond); err != nil && ctx.Err() == nil {
-				q.Logger.WarnContext(ctx, "queue: looking for stuck jobs failed", "error", err)
+				q.Logger.WarnContext(ctx, "queue: redispatching stuck jobs failed", "error", err)
 			}
 			q.measure(ctx)
 		}
@@ -43,11 +43,11 @@ func (q *Queue) reconcile(ctx context.Context) {
 	}
 }
 
-// measure sets the gauges of the queue's depth.
+// measure updates the gauges of due and running jobs.
 func (q *Queue) measure(ctx context.Context) {
 	due, running, err := q.Store.QueueDepth(ctx, q.Now())
 	if err != nil {
-		return // the warning above says why
+		return // if the database is unavailable, requeueLost logs it
 	}
 	q.metrics.due.Set(float64(due))
 	q.metrics.running.Set(float64(running))
@@ -57,7 +57,7 @@ func (q *Queue) requeueLost(ctx context.Context) error {
 	for {
 		n, err := q.Store.RequeueLost(ctx, q.Now(), reconcileBatch)
 		if n > 0 {
-			q.Logger.WarnContext(ctx, "queue: jobs whose worker was lost go on elsewhere", "jobs", n)
+			q.Logger.WarnContext(ctx, "queue: requeued jobs from lost workers", "jobs", n)
 		}
 		if err != nil || n < reconcileBatch {
 			return err
@@ -65,8 +65,8 @@ func (q *Queue) requeueLost(ctx context.Context) error {
 	}
 }
 
-// checkEpoch finds out whether Redis was emptied. Of all replicas the one that sets the key
-// again has everything dispatched anew; should it die in between, walk finds the rows.
+// checkEpoch detects that Redis lost its data. The replica that sets the key again redispatches all
+// jobs. If it dies in between, walk finds the rows.
 func (q *Queue) checkEpoch(ctx context.Context) error {
 	fresh, err := q.redis.SetNX(ctx, epochKey, q.Now().UTC().Format(time.RFC3339), 0).Result()
 	if err != nil || !fresh {
@@ -74,20 +74,21 @@ func (q *Queue) checkEpoch(ctx context.Context) error {
 	}
 	n, err := q.Store.RedispatchAll(ctx)
 	if err != nil {
-		_ = q.redis.Del(context.WithoutCancel(ctx), epochKey).Err() // for the next turn
+		_ = q.redis.Del(context.WithoutCancel(ctx), epochKey).Err() // retried in the next run
 	}
 	if n > 0 {
-		q.Logger.WarnContext(ctx, "queue: Redis had lost its content; jobs are dispatched again", "jobs", n)
+		q.Logger.WarnContext(ctx, "queue: redispatched all jobs because Redis lost its data", "jobs", n)
 	}
 	return err
 }
 
-// walk looks at rows that were dispatched and did not move, a batch a turn in the order of
-// their dispatch, and asks Asynq for each whether it has it.
+// walk checks rows that were dispatched and did not move, one batch per call in the order of their
+// dispatch, and redispatches those whose task Asynq no longer has. It returns the dispatch time
+// from which the next call continues.
 func (q *Queue) walk(ctx context.Context, beyond time.Time) (time.Time, error) {
 	jobs, err := q.Store.Dispatched(ctx, q.Now(), q.StuckAfter, beyond, reconcileBatch)
 	if err != nil || len(jobs) == 0 {
-		return time.Time{}, err // from the beginning again
+		return time.Time{}, err // start over
 	}
 	var lost []controlplane.Job
 	for i := range jobs {
@@ -104,18 +105,18 @@ func (q *Queue) walk(ctx context.Context, beyond time.Time) (time.Time, error) {
 		if err != nil {
 			return beyond, err
 		}
-		q.Logger.WarnContext(ctx, "queue: jobs that the queue had lost are dispatched again", "jobs", n)
+		q.Logger.WarnContext(ctx, "queue: redispatched jobs whose tasks were lost", "jobs", n)
 	}
 	last := *jobs[len(jobs)-1].DispatchedAt
 	if len(jobs) == reconcileBatch && jobs[0].DispatchedAt.Before(last) {
-		// The batch may have cut through rows that were dispatched together, which have one
-		// time: those are looked at again.
+		// The batch may have cut through rows that were dispatched together and share one time:
+		// check those again.
 		last = last.Add(-time.Microsecond)
 	}
 	return last, nil
 }
 
-// hasTask reports whether Asynq will still run the job's last dispatch.
+// hasTask reports whether Asynq will still run the task of the job's last dispatch.
 func (q *Queue) hasTask(j *controlplane.Job) (bool, error) {
 	info, err := q.inspector.GetTaskInfo(string(j.Queue), taskID(j))
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {

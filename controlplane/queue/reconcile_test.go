@@ -10,15 +10,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Of two replicas that see that Redis was emptied, one has everything dispatched again.
-func TestEpochIsNoticedOnce(t *testing.T) {
+// Of several replicas that find Redis without its data, one redispatches all jobs.
+func TestLostRedisIsDetectedOnce(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		replicas := []*Queue{w.queue(), w.queue()}
 		must(t, replicas[0].checkEpoch(t.Context()))
 		d := w.add("example.com")
 		if j := w.dispatched(replicas[0], d, controlplane.JobDNSCheck); j.Generation != 1 {
-			t.Errorf("%+v", j)
+			t.Errorf("job = %+v, want generation 1", j)
 		}
 		check := func() {
 			t.Helper()
@@ -34,18 +34,18 @@ func TestEpochIsNoticedOnce(t *testing.T) {
 		}
 		check()
 		if j := w.job(d, controlplane.JobDNSCheck); j.Generation != 1 || j.DispatchedAt == nil {
-			t.Errorf("dispatched again while Redis has everything: %+v", j)
+			t.Errorf("job = %+v, want generation 1: Redis lost nothing", j)
 		}
 		must(t, w.redis.Flush(t.Context()))
 		check()
 		if j := w.job(d, controlplane.JobDNSCheck); j.Generation != 2 || j.DispatchedAt != nil {
-			t.Errorf("%+v", j)
+			t.Errorf("job = %+v, want generation 2, not dispatched", j)
 		}
 	})
 }
 
-// Where the rows cannot be put back, the next turn does it.
-func TestEpochIsNoticedAgainWhereThatFailed(t *testing.T) {
+// If redispatching fails, the next check does it.
+func TestLostRedisIsDetectedAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()
@@ -55,16 +55,16 @@ func TestEpochIsNoticedAgainWhereThatFailed(t *testing.T) {
 	must(t, w.redis.Flush(t.Context()))
 	w.exec(`ALTER TABLE jobs RENAME TO jobs_away`)
 	if err := q.checkEpoch(t.Context()); err == nil {
-		t.Error("it did not fail")
+		t.Error("checkEpoch without a jobs table succeeded, want an error")
 	}
 	w.exec(`ALTER TABLE jobs_away RENAME TO jobs`)
 	must(t, q.checkEpoch(t.Context()))
 	if j := w.job(d, controlplane.JobDNSCheck); j.Generation != 2 || j.DispatchedAt != nil {
-		t.Errorf("%+v", j)
+		t.Errorf("job = %+v, want generation 2, not dispatched", j)
 	}
 }
 
-// walkAll walks once from the beginning to the end.
+// walkAll walks once through all rows.
 func (w *world) walkAll(q *Queue) {
 	w.t.Helper()
 	var beyond time.Time
@@ -76,11 +76,11 @@ func (w *world) walkAll(q *Queue) {
 			return
 		}
 	}
-	w.t.Fatal("the walk does not end")
+	w.t.Fatal("the walk did not end after 50 batches")
 }
 
-// A task that is no longer in Asynq, or only in its archive, is dispatched again.
-func TestWalkFindsWhatAsynqLost(t *testing.T) {
+// A job whose task is missing in Asynq, or archived, is redispatched.
+func TestWalkRedispatchesLostTasks(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		q := w.queue()
@@ -95,7 +95,7 @@ func TestWalkFindsWhatAsynqLost(t *testing.T) {
 		w.walkAll(q)
 		for d, generation := range map[*controlplane.Domain]int{deleted: 2, archived: 2, kept: 1, fresh: 1} {
 			if j := w.job(d, kind); j.Generation != generation || (j.DispatchedAt == nil) != (generation == 2) {
-				t.Errorf("%s: %+v", d.Name, j)
+				t.Errorf("job of %s = %+v, want generation %d", d.Name, j, generation)
 			}
 		}
 		w.run(q)
@@ -104,9 +104,9 @@ func TestWalkFindsWhatAsynqLost(t *testing.T) {
 	})
 }
 
-// Rows that were dispatched together share their time: none is passed over where a batch
-// ends among them.
-func TestWalkPassesNothingOver(t *testing.T) {
+// Rows that were dispatched together share one time. The walk skips none of them if a batch ends
+// among them.
+func TestWalkSkipsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()
@@ -124,12 +124,12 @@ func TestWalkPassesNothingOver(t *testing.T) {
 	jobs, err := w.Store.Dispatched(t.Context(), time.Now(), time.Second, time.Time{}, 1000)
 	must(t, err)
 	if len(jobs) != 260-70 {
-		t.Errorf("%d of 70 were found", 260-len(jobs))
+		t.Errorf("walk redispatched %d jobs, want 70", 260-len(jobs))
 	}
 }
 
-// A job whose worker was killed goes on in another, without waiting for Asynq to notice.
-func TestReconcileTakesUpTheJobOfALostWorker(t *testing.T) {
+// Another worker resumes the job of a killed one, without waiting for Asynq to detect it.
+func TestReconcileRequeuesTheJobOfALostWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()

@@ -14,12 +14,12 @@ import (
 const (
 	relayBatch    = 100
 	relayParallel = 8
-	relayIdle     = 5 * time.Second       // at most this long without a look
-	relayBusy     = 50 * time.Millisecond // between looks at what is due while another replica has it in hand
+	relayIdle     = 5 * time.Second       // longest pause between two dispatches
+	relayBusy     = 50 * time.Millisecond // pause while another replica dispatches the due jobs
 )
 
-// relay hands due jobs to Asynq: at once when Postgres tells of one, when the next that
-// waits is due, and where the workers have enough before them, when they have less.
+// relay dispatches due jobs to Asynq: when Postgres notifies it, when the next job is due, and,
+// after the workers had enough tasks, when they need more.
 func (q *Queue) relay(ctx context.Context) {
 	wake, stop := q.Store.WatchJobs()
 	defer stop()
@@ -27,7 +27,7 @@ func (q *Queue) relay(ctx context.Context) {
 	for ctx.Err() == nil {
 		n, wait, err := q.dispatch(ctx, &next)
 		if err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: dispatching failed; the jobs stay due", "error", err)
+			q.Logger.WarnContext(ctx, "queue: dispatch failed; jobs stay due", "error", err)
 			sleep(ctx, 500*time.Millisecond)
 			continue
 		}
@@ -45,8 +45,8 @@ func (q *Queue) relay(ctx context.Context) {
 	}
 }
 
-// until returns how long nothing becomes due, where the next job is due at the given time; zero
-// stands for none.
+// until returns the pause before the next dispatch: until next, the time at which a job is due. The
+// zero time stands for no job.
 func (q *Queue) until(next time.Time) time.Duration {
 	if next.IsZero() {
 		return relayIdle
@@ -69,7 +69,7 @@ func (q *Queue) enqueue(ctx context.Context, jobs []controlplane.Job) error {
 			}
 			_, err = q.client.EnqueueContext(ctx, task)
 			if errors.Is(err, asynq.ErrTaskIDConflict) {
-				return nil // an earlier try of this dispatch went out
+				return nil // enqueued by an earlier attempt of this dispatch
 			}
 			return err
 		})

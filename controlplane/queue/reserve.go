@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// reserveLooks is how often the reserve looks whether it is still needed.
-	reserveLooks = 100 * time.Millisecond
-	// reserveRests is how long it is not called again when it was not.
-	reserveRests = time.Second
-	// declineEvery is how often at most a worker of the reserve hands a job back.
+	// reserveCheckEvery is how often the reserve checks whether it is still needed.
+	reserveCheckEvery = 100 * time.Millisecond
+	// reservePause is the pause before the reserve can start again.
+	reservePause = time.Second
+	// declineEvery is the shortest time between two tasks that a worker of the reserve declines.
 	declineEvery = 25 * time.Millisecond
-	// throttledKey has the organizations of which a job was handed back, each with the time in
-	// Unix milliseconds until when the relays of all processes know it.
+	// throttledKey is a sorted set of the throttled organizations, scored by the time, in Unix
+	// milliseconds, at which the throttling expires. The relays of all processes read it.
 	throttledKey = "dcvaas:held-back"
 	throttledFor = 10 * time.Second
 )
 
-// reserve adds workers while jobs that hang hold their share of the others, until ctx ends.
-// It returns when those that it added are done; the contexts of their jobs end with base.
+// reserve adds workers while hanging jobs hold their share of the others, until ctx ends. It
+// returns when the workers that it added are done. The contexts of their jobs end with base.
 func (q *Queue) reserve(ctx, base context.Context) {
 	var leaving sync.WaitGroup
 	defer leaving.Wait()
@@ -34,28 +34,28 @@ func (q *Queue) reserve(ctx, base context.Context) {
 		case <-q.hanging.call:
 		}
 		if !q.hanging.isFull() {
-			continue // word of a time that is over
+			continue // the signal is outdated
 		}
-		// What its workers have begun they end, however long the reserve is gone.
+		// The added workers finish their jobs, even if the reserve is no longer needed.
 		s := q.newServer(base, urgentShare(q.Concurrency), urgentWeights(), taskTimeout)
 		err := q.startServer(ctx, s, q.handler(true))
 		if err != nil {
-			q.Logger.ErrorContext(ctx, "queue: the reserve could not be called", "error", err)
+			q.Logger.ErrorContext(ctx, "queue: starting the reserve failed", "error", err)
 		}
-		for q.hanging.isFull() && sleep(ctx, reserveLooks) {
+		for q.hanging.isFull() && sleep(ctx, reserveCheckEvery) {
 		}
 		s.Stop()
 		leaving.Go(s.Shutdown)
-		sleep(ctx, reserveRests)
+		sleep(ctx, reservePause)
 	}
 }
 
-// redispatchDeclined puts a job that the reserve must not take back into its row: it keeps its place
-// among its organization's, of which the relays hand over no more than can run.
+// redispatchDeclined redispatches a job that the reserve declined, and throttles its organization.
+// The job keeps its place among the jobs of its organization.
 func (q *Queue) redispatchDeclined(ctx context.Context, p payload) error {
 	q.metrics.declined.Inc()
 	if q.hanging.isFull() && q.throttle(ctx, p.Org) {
-		q.Logger.WarnContext(ctx, "queue: jobs of an organization hang; others pass the rest of its jobs", "organization", p.Org)
+		q.Logger.WarnContext(ctx, "queue: throttled an organization whose jobs hang", "organization", p.Org)
 	}
 	sleep(ctx, declineEvery)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requeueTimeout)
@@ -63,10 +63,11 @@ func (q *Queue) redispatchDeclined(ctx context.Context, p payload) error {
 	return q.Store.RedispatchDeclined(ctx, p.Job, p.Generation)
 }
 
-// throttle tells the relays of all processes that the organization's jobs hang. It returns
-// whether that is new to them. Where it fails, more is handed back.
+// throttle makes the relays of all processes dispatch fewer jobs of the organization, for a time.
+// It reports whether the organization was not throttled before. If it fails, the reserve declines
+// more.
 func (q *Queue) throttle(ctx context.Context, org string) bool {
-	now := time.Now()
+	now := q.Now()
 	var added *redis.IntCmd
 	_, err := q.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, throttledKey, "-inf", strconv.FormatInt(now.UnixMilli(), 10))

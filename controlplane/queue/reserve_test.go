@@ -12,17 +12,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// orders is what the CA was asked for: each order hangs until it is let go.
+// orders holds the orders that the CA received: each hangs until it is released.
 type orders struct {
 	mu    sync.Mutex
 	all   []*controlplane.Order
-	let   []chan struct{}
-	going bool // new ones hang no more
+	let   []chan struct{} // closed to release the order
+	going bool            // new orders no longer hang
 }
 
 // holdOrders makes an organization's orders hang.
 func (w *world) holdOrders(org string) *orders {
-	w.Lease = time.Minute // nobody else takes up what hangs, however slow the machine
+	w.Lease = time.Minute // no lease expires, even on a slow machine
 	h := &orders{}
 	w.ca.hold = func(o *controlplane.Order) <-chan struct{} {
 		c := make(chan struct{})
@@ -43,10 +43,10 @@ func (w *world) holdOrders(org string) *orders {
 
 func (h *orders) count() int { h.mu.Lock(); defer h.mu.Unlock(); return len(h.all) }
 
-// release lets the i-th go on.
+// release releases the i-th order.
 func (h *orders) release(i int) { h.mu.Lock(); defer h.mu.Unlock(); close(h.let[i]) }
 
-// releaseAll lets all go on that hang, from the given one, and those that come.
+// releaseAll releases the hanging orders from the given one on, and all later ones.
 func (h *orders) releaseAll(from int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,25 +56,26 @@ func (h *orders) releaseAll(from int) {
 	}
 }
 
-// ranOnce checks that the organization's n jobs succeed, each after one order and no failure.
+// ranOnce waits until the organization's n jobs succeeded, and checks that each had one order and
+// no failure.
 func (w *world) ranOnce(org string, h *orders, n int) {
 	w.t.Helper()
-	w.eventually("all to be done", func() bool {
+	w.eventually("all jobs to succeed", func() bool {
 		return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'succeeded'`, org) == n
 	})
 	if failures := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE org_id = $1`, org); failures != 0 {
-		w.t.Errorf("%d failures were counted", failures)
+		w.t.Errorf("%d failures of %s, want 0", failures, org)
 	}
 	times := map[string]int{}
 	for _, o := range h.all {
 		times[o.JobID]++
 	}
 	if len(h.all) != n || len(times) != n {
-		w.t.Errorf("%d orders for %d of %d jobs", len(h.all), len(times), n)
+		w.t.Errorf("%d orders for %d jobs, want %d orders for %d", len(h.all), len(times), n, n)
 	}
 }
 
-// declined returns how many jobs the process has handed back.
+// declined returns how many tasks the process declined.
 func (w *world) declined(q *Queue) int {
 	w.t.Helper()
 	r := prometheus.NewRegistry()
@@ -84,9 +85,9 @@ func (w *world) declined(q *Queue) int {
 	return int(families[0].GetMetric()[0].GetCounter().GetValue())
 }
 
-// One organization's jobs hang on every worker, and more of them stand before another's, which
-// are done meanwhile.
-func TestHangingJobsHoldUpNobodyElse(t *testing.T) {
+// The jobs of one organization hang on every worker, and more of them are due. The jobs of another
+// one complete meanwhile.
+func TestHangingJobsDelayNoOtherOrganization(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		const jobs = 60
@@ -98,7 +99,7 @@ func TestHangingJobsHoldUpNobodyElse(t *testing.T) {
 		w.run(q)
 		w.eventually("jobs to hang on every worker", func() bool { return h.count() == q.Concurrency })
 		w.waitDomain(w.add("passes.example.com"), controlplane.DomainActive)
-		w.eventually("what stood before it to be handed back", func() bool {
+		w.eventually("the jobs ahead of it to be declined", func() bool {
 			return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND dispatched_at IS NOT NULL`, org) == 0
 		})
 		before := w.declined(q)
@@ -106,21 +107,21 @@ func TestHangingJobsHoldUpNobodyElse(t *testing.T) {
 			w.waitDomain(w.add(fmt.Sprintf("passes%d.example.com", i)), controlplane.DomainActive)
 		}
 		if n := h.count(); n != q.Concurrency {
-			t.Errorf("%d jobs of the organization that hangs run on %d workers", n, q.Concurrency)
+			t.Errorf("%d hanging jobs, want %d, one per worker", n, q.Concurrency)
 		}
 		if n := w.declined(q); n != before || n == 0 {
-			t.Errorf("%d jobs were handed back, and then %d", before, n-before)
+			t.Errorf("%d tasks were declined, and %d more while the organization was throttled, want 0 more", before, n-before)
 		}
 		if n := w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND run_at > now()`, org); n != 0 {
-			t.Errorf("%d jobs lost their place", n)
+			t.Errorf("%d declined jobs lost their place, want 0", n)
 		}
 		h.releaseAll(0)
 		w.ranOnce(org, h, jobs)
 	})
 }
 
-// Two processes tell each other, and lose nothing between them.
-func TestHangingJobsHoldUpNobodyInTwoProcesses(t *testing.T) {
+// Two processes share the throttled organizations, and lose no job.
+func TestHangingJobsDelayNoOtherOrganizationInTwoProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, false)
 	const jobs = 60
@@ -137,16 +138,16 @@ func TestHangingJobsHoldUpNobodyInTwoProcesses(t *testing.T) {
 	}
 	w.waitDomain(w.add("passes.example.com"), controlplane.DomainActive)
 	if n := h.count(); n != workers {
-		t.Errorf("%d jobs of the organization that hangs run on %d workers", n, workers)
+		t.Errorf("%d hanging jobs, want %d, one per worker", n, workers)
 	}
-	if _, known, err := w.queue().look(t.Context()); err != nil || len(known) != 1 || known[0] != org {
-		t.Errorf("held back: %v, %v", known, err)
+	if _, known, err := w.queue().demand(t.Context()); err != nil || len(known) != 1 || known[0] != org {
+		t.Errorf("demand() in another process: throttled %v, error %v, want [%s]", known, err, org)
 	}
 	h.releaseAll(0)
 	w.ranOnce(org, h, jobs)
 }
 
-// Who is alone and slow keeps all the workers: the next begins when one ends.
+// A single organization with slow jobs keeps all workers: the next job starts when one ends.
 func TestSlowJobsKeepAllWorkers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, false)
@@ -158,14 +159,14 @@ func TestSlowJobsKeepAllWorkers(t *testing.T) {
 	w.run(q)
 	for i := range jobs - q.Concurrency {
 		w.eventually("a job on every worker", func() bool { return h.count() == q.Concurrency+i })
-		w.eventually("them to hang", q.hanging.isFull)
+		w.eventually("the jobs to hang", q.hanging.isFull)
 		h.release(i)
 	}
 	h.releaseAll(jobs - q.Concurrency)
 	w.ranOnce(w.org, h, jobs)
 }
 
-// Jobs that do not hang are never handed back, and one organization's have all the workers.
+// Jobs that do not hang are never declined, and one organization can use all workers.
 func TestFastJobsAreNotDeclined(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
@@ -179,12 +180,12 @@ func TestFastJobsAreNotDeclined(t *testing.T) {
 	h.releaseAll(0)
 	w.ranOnce(w.org, h, jobs)
 	if n := w.declined(q); n != 0 {
-		t.Errorf("%d jobs were handed back", n)
+		t.Errorf("%d tasks were declined, want 0", n)
 	}
 }
 
-// A single worker takes one job after the other.
-func TestASingleWorkerHandsNothingBack(t *testing.T) {
+// A single worker runs one job after the other.
+func TestSingleWorkerDeclinesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	const jobs = 10
@@ -195,17 +196,17 @@ func TestASingleWorkerHandsNothingBack(t *testing.T) {
 	q.hanging = newHanging(time.Millisecond, 1)
 	w.run(q)
 	for i := range jobs {
-		w.eventually("the next to run", func() bool { return h.count() == i+1 })
+		w.eventually("the next job to run", func() bool { return h.count() == i+1 })
 		h.release(i)
 	}
 	w.ranOnce(w.org, h, jobs)
 	if n := w.declined(q); n != 0 {
-		t.Errorf("%d jobs were handed back", n)
+		t.Errorf("%d tasks were declined, want 0", n)
 	}
 }
 
-// A task of a version that told no organization is done like any other.
-func TestTasksWithoutAnOrganizationAreDone(t *testing.T) {
+// A task of an older version, without an organization, runs like any other.
+func TestTasksWithoutAnOrganizationRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	q := w.queue()
@@ -218,6 +219,6 @@ func TestTasksWithoutAnOrganizationAreDone(t *testing.T) {
 	w.run(q)
 	w.waitDomain(d, controlplane.DomainActive)
 	if n := w.job(d, controlplane.JobDNSCheck).Generation; n != j.Generation {
-		t.Errorf("it was dispatched anew: generation %d", n)
+		t.Errorf("generation = %d, want %d: the job was redispatched", n, j.Generation)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// sweep makes jobs for what is due every minute, and once a day, at 00:00 UTC, looks for
-// what the sweeps missed.
+// sweep adds jobs for due work every SweepEvery, and, once a day at 00:00 UTC, for work that the
+// sweeps missed.
 func (q *Queue) sweep(ctx context.Context) {
 	scan := lifecycle.NextScan(q.Now())
 	for {
-		began := time.Now()
+		start := q.Now()
 		var n int
 		var err error
 		if now := q.Now(); now.Before(scan) {
@@ -22,15 +22,15 @@ func (q *Queue) sweep(ctx context.Context) {
 			n, err = q.Lifecycle.DailyScan(ctx)
 			scan = lifecycle.NextScan(now)
 		}
-		for _, also := range []func(context.Context) (int, error){q.Lifecycle.Expire, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
-			_, aerr := also(ctx)
-			err = errors.Join(err, aerr)
+		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
+			_, terr := task(ctx)
+			err = errors.Join(err, terr)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: the sweep failed; the next one takes up what it left", "error", err)
+			q.Logger.WarnContext(ctx, "queue: sweep failed; the next one continues", "error", err)
 		}
 		if n > 0 {
-			q.Logger.InfoContext(ctx, "queue: renewals were queued", "jobs", n, "took", time.Since(began))
+			q.Logger.InfoContext(ctx, "queue: queued renewals", "jobs", n, "took", q.Now().Sub(start))
 		}
 		if !sleep(ctx, q.SweepEvery) {
 			return
@@ -38,12 +38,12 @@ func (q *Queue) sweep(ctx context.Context) {
 	}
 }
 
-// askCAs asks the CAs when certificates are best renewed. It does so beside the sweep, which
-// a CA that answers slowly must not hold up.
-func (q *Queue) askCAs(ctx context.Context) {
+// checkRenewals fetches renewal information (ARI) from the CAs. It is separate from the sweep,
+// which a slow CA must not delay.
+func (q *Queue) checkRenewals(ctx context.Context) {
 	for {
 		if _, err := q.Lifecycle.CheckRenewals(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: asking CAs about renewals failed; it is done again", "error", err)
+			q.Logger.WarnContext(ctx, "queue: fetching renewal information failed; retried in the next run", "error", err)
 		}
 		if !sleep(ctx, q.SweepEvery) {
 			return
@@ -51,8 +51,8 @@ func (q *Queue) askCAs(ctx context.Context) {
 	}
 }
 
-// retain removes once a day what the log holds for longer than it is kept. It does so beside
-// the sweep, which a long removal must not hold up.
+// retain removes expired audit log entries once a day. It is separate from the sweep, which a long
+// removal must not delay.
 func (q *Queue) retain(ctx context.Context) {
 	var next time.Time
 	for {
@@ -62,10 +62,10 @@ func (q *Queue) retain(ctx context.Context) {
 			case err == nil:
 				next = lifecycle.NextScan(now)
 			case ctx.Err() == nil:
-				q.Logger.WarnContext(ctx, "queue: removing old entries of the log failed; it is done again", "error", err)
+				q.Logger.WarnContext(ctx, "queue: removing expired audit log entries failed; retried in the next run", "error", err)
 			}
 			if n > 0 {
-				q.Logger.InfoContext(ctx, "queue: old entries of the log were removed", "entries", n)
+				q.Logger.InfoContext(ctx, "queue: removed expired audit log entries", "entries", n)
 			}
 		}
 		if !sleep(ctx, q.SweepEvery) {

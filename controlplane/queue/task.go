@@ -14,19 +14,19 @@ import (
 // taskTimeout bounds one run of a job.
 const taskTimeout = 10 * time.Minute
 
-// payload is all that Redis is told of a job.
+// payload is the part of a job that is stored in Redis.
 type payload struct {
 	Job        string `json:"job"`
 	Generation int    `json:"generation"`
 	Org        string `json:"org,omitempty"` // empty in a task of an older version
 }
 
-// taskID is unique for every dispatch of a job: Asynq refuses a second task of the same id,
-// and archived ones keep theirs.
+// taskID returns an ID that is unique for each dispatch of a job: Asynq rejects a second task with
+// the same ID, also if the first is archived.
 func taskID(j *controlplane.Job) string { return j.ID + ":" + strconv.Itoa(j.Generation) }
 
-// newTask returns the task for a job. The row's failures count: a job that has failed twice
-// before Redis was lost has two attempts left after it.
+// newTask returns the task of a job. The failures in the row count: a job that failed twice before
+// Redis lost its data has two attempts left.
 func newTask(j *controlplane.Job) (*asynq.Task, error) {
 	body, err := json.Marshal(payload{j.ID, j.Generation, j.OrgID})
 	if err != nil {
@@ -39,7 +39,7 @@ func newTask(j *controlplane.Job) (*asynq.Task, error) {
 func readTask(t *asynq.Task) (payload, error) {
 	var p payload
 	if err := json.Unmarshal(t.Payload(), &p); err != nil || p.Job == "" {
-		return p, fmt.Errorf("queue: a task that is none of ours: %w", asynq.SkipRetry)
+		return p, fmt.Errorf("queue: malformed task payload: %w", asynq.SkipRetry)
 	}
 	return p, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-func TestATaskHoldsIDsAlone(t *testing.T) {
+func TestTaskHoldsOnlyIDs(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		q := w.queue()
@@ -25,7 +25,7 @@ func TestATaskHoldsIDsAlone(t *testing.T) {
 			must(t, q.enqueue(t.Context(), []controlplane.Job{*j})) // again, as after a crash in between
 			info := w.task(q, j)
 			if info == nil || info.ID != j.ID+":7" || info.MaxRetry != retries || info.Queue != "bulk" || info.Type != "renewal" || info.Timeout != taskTimeout {
-				t.Errorf("after %d failures: %+v", attempts, info)
+				t.Errorf("task after %d failures = %+v, want ID %s:7 and %d retries", attempts, info, j.ID, retries)
 			}
 			if want := fmt.Sprintf(`{"job":%q,"generation":7,"org":%q}`, j.ID, w.org); info != nil && string(info.Payload) != want {
 				t.Errorf("payload %s, want %s", info.Payload, want)
@@ -34,47 +34,48 @@ func TestATaskHoldsIDsAlone(t *testing.T) {
 	})
 }
 
-func TestReadTaskRefusesStrangers(t *testing.T) {
+func TestReadTaskRejectsUnknownPayloads(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "x", "{}", `{"job":""}`, `{"job":1}`, `[]`} {
 		if _, err := readTask(asynq.NewTask("x", []byte(body))); !errors.Is(err, asynq.SkipRetry) {
-			t.Errorf("%q: %v", body, err)
+			t.Errorf("readTask(%q): error = %v, want asynq.SkipRetry", body, err)
 		}
 	}
 	if p, err := readTask(asynq.NewTask("x", []byte(`{"job":"job_x","generation":3}`))); err != nil || p != (payload{"job_x", 3, ""}) {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("readTask without an organization = %+v, %v, want job_x at generation 3", p, err)
 	}
 }
 
-// Asynq counts what the row has counted, and nothing else.
-func TestWhatCountsAsAFailure(t *testing.T) {
+// Asynq counts the failures that lifecycle counted, and no others.
+func TestIsFailure(t *testing.T) {
 	t.Parallel()
-	away := &controlplane.Error{Code: "database-unavailable"}
-	later := &lifecycle.RetryLater{After: 42 * time.Second, Err: away}
-	for what, tt := range map[string]struct {
+	unavailable := &controlplane.Error{Code: "database-unavailable"}
+	later := &lifecycle.RetryLater{After: 42 * time.Second, Err: unavailable}
+	q := &Queue{Config: Config{Rand: func() float64 { return 0.9 }}}
+	for name, tt := range map[string]struct {
 		err    error
 		counts bool
 		after  time.Duration // about
 	}{
-		"a failure":       {later, true, 42 * time.Second},
-		"wrapped":         {fmt.Errorf("x: %w", later), true, 42 * time.Second},
-		"the last one":    {&lifecycle.DeadLettered{Err: away}, true, awayPause},
-		"not ours":        {asynq.SkipRetry, true, awayPause},
-		"database away":   {away, false, awayPause},
-		"anything else":   {io.EOF, false, awayPause},
-		"context's end":   {context.Canceled, false, awayPause},
-		"lost connection": {fmt.Errorf("x: %w", io.ErrUnexpectedEOF), false, awayPause},
+		"failure":              {later, true, 42 * time.Second},
+		"wrapped":              {fmt.Errorf("x: %w", later), true, 42 * time.Second},
+		"last failure":         {&lifecycle.DeadLettered{Err: unavailable}, true, unavailablePause},
+		"malformed task":       {asynq.SkipRetry, true, unavailablePause},
+		"database unavailable": {unavailable, false, unavailablePause},
+		"other error":          {io.EOF, false, unavailablePause},
+		"context canceled":     {context.Canceled, false, unavailablePause},
+		"lost connection":      {fmt.Errorf("x: %w", io.ErrUnexpectedEOF), false, unavailablePause},
 	} {
 		if got := isFailure(tt.err); got != tt.counts {
-			t.Errorf("%s: counts %v", what, got)
+			t.Errorf("isFailure(%s) = %v, want %v", name, got, tt.counts)
 		}
-		if got := retryDelay(1, tt.err, nil); got < tt.after*8/10 || got > tt.after*12/10 {
-			t.Errorf("%s: after %s, want about %s", what, got, tt.after)
+		if got := q.retryDelay(1, tt.err, nil); got < tt.after*8/10 || got > tt.after*12/10 {
+			t.Errorf("retryDelay(%s) = %s, want about %s", name, got, tt.after)
 		}
 	}
 }
 
-func TestMetricsTellOutcomesApart(t *testing.T) {
+func TestMetricsCountOutcomes(t *testing.T) {
 	t.Parallel()
 	r := prometheus.NewRegistry()
 	m := newMetrics(r)
@@ -91,15 +92,15 @@ func TestMetricsTellOutcomesApart(t *testing.T) {
 			}
 		}
 		if !found {
-			t.Errorf("%s is not counted", outcome)
+			t.Errorf("no counter of outcome %q is 1", outcome)
 		}
 	}
 	newMetrics(nil) // without a registry
 }
 
-// A failure retries by the row's count, also when Redis was lost in the middle: four in all,
-// then the task is archived and the job is dead.
-func TestRetriesStayInStepWithTheRowAfterALostRedis(t *testing.T) {
+// Retries follow the failure count of the row, even if Redis loses its data in between: after four
+// failures the task is archived and the job is dead-lettered.
+func TestRetriesFollowTheRowAfterALostRedis(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		w.ca.refuse(true)
@@ -116,43 +117,43 @@ func TestRetriesStayInStepWithTheRowAfterALostRedis(t *testing.T) {
 		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second'`)
 		j := w.dispatched(next, d, controlplane.JobStartIssuance)
 		if info := w.task(next, j); j.Generation <= failed.Generation || info == nil || info.MaxRetry != controlplane.MaxAttempts-1-j.Attempts {
-			t.Errorf("generation %d after %d, %d failures, %+v", j.Generation, failed.Generation, j.Attempts, info)
+			t.Errorf("generation = %d after %d with %d failures and the task %+v, want a later one with the retries left", j.Generation, failed.Generation, j.Attempts, info)
 		}
 		w.run(next)
 		w.waitDomain(d, controlplane.DomainError)
 		dead := w.job(d, controlplane.JobStartIssuance)
 		if dead.Attempts != 4 || dead.DeadLetteredAt == nil || w.ca.count() != 4 {
-			t.Errorf("%+v, and the CA was asked %d times", dead, w.ca.count())
+			t.Errorf("job = %+v after %d orders, want dead-lettered after 4", dead, w.ca.count())
 		}
-		w.eventually("the archive to have it", func() bool { i := w.task(next, dead); return i != nil && i.State == asynq.TaskStateArchived })
+		w.eventually("the task to be archived", func() bool { i := w.task(next, dead); return i != nil && i.State == asynq.TaskStateArchived })
 	})
 }
 
-// The row says the last word: a task that Asynq would retry is archived at once.
+// The row decides: a task that Asynq would retry is archived at once if the job is dead-lettered.
 func TestDeadLetteredIsArchivedAtOnce(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		w.ca.refuse(true)
 		q := w.queue()
-		must(t, q.checkEpoch(t.Context())) // else the first look has everything dispatched again
+		must(t, q.checkEpoch(t.Context())) // otherwise the first reconcile redispatches everything
 		d := w.add("example.com")
 		check := w.dispatched(q, d, controlplane.JobDNSCheck)
 		must(t, w.RunJob(t.Context(), check.ID, check.Generation))
 		j := w.dispatched(q, d, controlplane.JobStartIssuance)
 		w.exec(`UPDATE jobs SET attempts = 3 WHERE id = $1`, j.ID)
 		if info := w.task(q, j); info.MaxRetry != 3 {
-			t.Fatalf("%+v", info)
+			t.Fatalf("task = %+v, want 3 retries", info)
 		}
 		w.run(q)
 		w.waitDomain(d, controlplane.DomainError)
-		w.eventually("the archive to have it", func() bool { i := w.task(q, j); return i != nil && i.State == asynq.TaskStateArchived })
+		w.eventually("the task to be archived", func() bool { i := w.task(q, j); return i != nil && i.State == asynq.TaskStateArchived })
 		if info := w.task(q, j); info.Retried != 0 || w.ca.count() != 1 {
-			t.Errorf("%+v, and the CA was asked %d times", info, w.ca.count())
+			t.Errorf("task = %+v after %d orders, want no retry and 1 order", info, w.ca.count())
 		}
-		// Started afresh it has a task of its own beside the archived one.
+		// After a restart the job has another task beside the archived one.
 		w.ca.refuse(false)
 		if _, started, err := w.RestartJob(t.Context(), controlplane.System("test"), w.org, j.ID); err != nil || !started {
-			t.Fatal(started, err)
+			t.Fatalf("RestartJob(%s) = %v, %v, want true", j.ID, started, err)
 		}
 		w.waitDomain(d, controlplane.DomainActive)
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -13,12 +12,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// awayPause is how long a task waits when the database was away: nothing was learned.
-const awayPause = 2 * time.Second
+// unavailablePause is the delay before a task is retried because the database was unavailable.
+const unavailablePause = 2 * time.Second
 
-// newServer returns a server of Asynq's that takes tasks of the queues, by their weights. The
-// contexts of its jobs end with base. Stopping, it gives up after the patience on those that
-// run on.
+// newServer returns an Asynq server that takes tasks from the queues by their weights. The contexts
+// of its jobs end with base. A shutdown waits for running jobs for at most the given patience.
 func (q *Queue) newServer(base context.Context, concurrency int, weights map[string]int, patience time.Duration) *asynq.Server {
 	return asynq.NewServerFromRedisClient(q.redis, asynq.Config{
 		Concurrency:              concurrency,
@@ -28,32 +26,32 @@ func (q *Queue) newServer(base context.Context, concurrency int, weights map[str
 		DelayedTaskCheckInterval: time.Second,
 		ShutdownTimeout:          patience,
 		HealthCheckInterval:      15 * time.Second,
-		RetryDelayFunc:           retryDelay,
+		RetryDelayFunc:           q.retryDelay,
 		IsFailure:                isFailure,
 		Logger:                   logger{q.Logger},
 		LogLevel:                 asynq.WarnLevel,
 	})
 }
 
-// handler runs jobs; reserve says whether the workers are those of the reserve.
+// handler returns a handler that runs jobs. reserve is true for the workers of the reserve.
 func (q *Queue) handler(reserve bool) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		q.handlers.begin()
-		defer q.handlers.end()
+		q.handlers.start()
+		defer q.handlers.done()
 		p, err := readTask(t)
 		if err != nil {
 			return err
 		}
-		run, ok := q.hanging.begin(p.Org, reserve)
+		run, ok := q.hanging.start(p.Org, reserve)
 		if !ok {
 			return q.redispatchDeclined(ctx, p)
 		}
 		defer run.end()
-		began := time.Now()
+		start := q.Now()
 		err = q.Lifecycle.RunJob(ctx, p.Job, p.Generation)
-		q.metrics.ran(t.Type(), err, time.Since(began))
+		q.metrics.ran(t.Type(), err, q.Now().Sub(start))
 		if dead, ok := errors.AsType[*lifecycle.DeadLettered](err); ok {
-			// The row's count of failures decides, and it has said the last word.
+			// The failure count of the row decides, not Asynq's.
 			return fmt.Errorf("%w: %w", dead, asynq.SkipRetry)
 		}
 		queue, _ := asynq.GetQueueName(ctx)
@@ -61,22 +59,22 @@ func (q *Queue) handler(reserve bool) asynq.Handler {
 	})
 }
 
-// retryDelay is the wait that lifecycle has written into the row.
-func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
+// retryDelay returns the delay that lifecycle recorded in the row.
+func (q *Queue) retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	if later, ok := errors.AsType[*lifecycle.RetryLater](err); ok {
 		return later.After
 	}
-	return time.Duration(float64(awayPause) * (0.8 + 0.4*rand.Float64()))
+	return time.Duration(float64(unavailablePause) * (0.8 + 0.4*q.Rand()))
 }
 
-// isFailure reports whether an attempt counts: what lifecycle has counted does.
+// isFailure reports whether an attempt counts as failed: it does if lifecycle counted it.
 func isFailure(err error) bool {
 	_, later := errors.AsType[*lifecycle.RetryLater](err)
 	_, dead := errors.AsType[*lifecycle.DeadLettered](err)
 	return later || dead || errors.Is(err, asynq.SkipRetry)
 }
 
-// logger writes Asynq's words to slog.
+// logger passes Asynq's log messages to slog.
 type logger struct{ *slog.Logger }
 
 func (l logger) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
@@ -84,5 +82,5 @@ func (l logger) Info(args ...any)  { l.Logger.Info("asynq: " + fmt.Sprint(args..
 func (l logger) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
 func (l logger) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
 
-// Fatal is for what Asynq thinks ends the process; here that is the caller's to decide.
+// Fatal logs an error and does not exit: ending the process is up to the caller of Run.
 func (l logger) Fatal(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }

@@ -89,7 +89,7 @@ func TestSignUpByInvitation(t *testing.T) {
 		}
 		return resp, string(body)
 	}
-	if resp, body := read(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] + "/login/github")); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "mallory belongs to no organization here") {
+	if resp, body := read(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] + "/login/github")); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "mallory is not a member of an organization") {
 		t.Fatalf("sign-in without an invitation = %s at %s: %s, want 403", resp.Status, resp.Request.URL, body)
 	}
 	// The operator invites the first owner.
