@@ -2,15 +2,16 @@ package lifecycle_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-func TestCheckFindsTheCNAMEAndStartsTheIssuance(t *testing.T) {
+func TestCheckVerifiesTheCNAMEAndStartsTheIssuance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -19,25 +20,25 @@ func TestCheckFindsTheCNAMEAndStartsTheIssuance(t *testing.T) {
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	next := w.job(d, controlplane.JobStartIssuance)
 	if next.Queue != controlplane.QueueCritical || j.Result["next_job_id"] != next.ID || j.Result["delegated"] != true || next.RequestID != "req-1" {
-		t.Errorf("%+v, then %+v", j, next)
+		t.Errorf("check = %+v, then issuance %+v, want it critical, with the same request ID", j, next)
 	}
 	d = w.domain(d)
 	wantStatus(t, d, controlplane.DomainIssuing, "")
 	if c := wantCondition(t, d, controlplane.DNSReady, "true", "delegated"); c.LastCheckedAt == nil || !c.LastCheckedAt.Equal(start) || c.NextCheckAt != nil {
-		t.Errorf("%+v", c)
+		t.Errorf("DNSReady = %+v, want checked at %s, and no next check", c, start)
 	}
 	wantCondition(t, d, controlplane.CertificateReady, "false", "issuing")
-	if got := w.events(d.ID); !slices.Equal(got, []string{controlplane.ActionDomainCreated, controlplane.ActionDNSVerified}) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff([]string{controlplane.ActionDomainCreated, controlplane.ActionDNSVerified}, w.events(d.ID)); diff != "" {
+		t.Errorf("events of the domain (-want +got):\n%s", diff)
 	}
 	if e := w.last(d.ID); e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != "req-1" {
-		t.Errorf("%+v", e.Actor)
+		t.Errorf("actor = %+v, want the system with the request ID req-1", e.Actor)
 	}
 }
 
-// Not delegated yet is waiting: the row and the domain say until when, nothing fails, and
-// the waits follow the schedule for 30 days.
-func TestCheckWaitsByTheScheduleForThirtyDays(t *testing.T) {
+// A check without a delegation is deferred: the row and the domain show until when, and the delays
+// follow the schedule for 30 days.
+func TestCheckIsDeferredForThirtyDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
@@ -51,22 +52,22 @@ func TestCheckWaitsByTheScheduleForThirtyDays(t *testing.T) {
 		if turns++; j.Status == controlplane.JobFailed {
 			wantJob(t, j, controlplane.JobFailed, "delegation-timeout", 0)
 			if j.LastErrorCode != "delegation-timeout" || j.DeadLetteredAt != nil {
-				t.Errorf("%+v", j)
+				t.Errorf("job = %+v, want delegation-timeout without a dead letter", j)
 			}
 			break
 		}
 		if turns > 300 {
-			t.Fatal("it never ends")
+			t.Fatal("the checks did not end after 300 runs")
 		}
 		wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 		if wait := float64(j.RunAt.Sub(now)); wait < plan*0.899 || wait > plan*1.101 {
-			t.Errorf("turn %d: a wait of %s, want about %s", turns, time.Duration(wait), time.Duration(plan))
+			t.Errorf("check %d is deferred for %s, want about %s", turns, time.Duration(wait), time.Duration(plan))
 		}
 		plan = min(plan*1.5, float64(4*time.Hour))
 		got := w.domain(d)
 		wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
-		if c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing); c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || c.Observed != "observed" || c.Fix != "Mend it." {
-			t.Errorf("%+v, and the job runs at %s", c, j.RunAt)
+		if c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing); c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || c.Observed != "observed" || c.Fix != "Fix it." {
+			t.Errorf("DNSReady = %+v, want the doctor's findings, and the next check at %s", c, j.RunAt)
 		}
 		if t.Failed() {
 			t.FailNow()
@@ -74,33 +75,33 @@ func TestCheckWaitsByTheScheduleForThirtyDays(t *testing.T) {
 		w.clock.set(j.RunAt)
 	}
 	if age := w.clock.Now().Sub(start); age < 29*day+18*time.Hour || age > 30*day {
-		t.Errorf("given up after %s", age)
+		t.Errorf("checks were abandoned after %s, want about 30 days", age)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainError, "delegation-timeout")
 	if c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing); c.NextCheckAt != nil {
-		t.Errorf("a next look is promised: %s", c.NextCheckAt)
+		t.Errorf("DNSReady: next check = %s, want none", c.NextCheckAt)
 	}
 	if n := w.count(d.ID, controlplane.ActionDelegationTimeout); n != 1 {
-		t.Errorf("%d events", n)
+		t.Errorf("%d events of the timeout, want 1", n)
 	}
 
 	w.clock.add(90 * day)
 	j, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID)
 	if err != nil || !started {
-		t.Fatalf("%+v, %v, %v", j, started, err)
+		t.Fatalf("RequestCheck = %+v, %v, %v, want a new job", j, started, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, "cname-unchecked")
 	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobQueued || j.RunAt.Sub(w.clock.Now()) > 6*time.Second {
-		t.Errorf("the new round: %+v, %v", j, err)
+		t.Errorf("check after the request = %+v, %v, want one that is deferred for about 5 s", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
 	w.runDue(d, controlplane.JobDNSCheck)
 	wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
 }
 
-// Where no resolver could be asked nothing was learned: what was known stands.
-func TestCheckThatLearnsNothingChangesNothing(t *testing.T) {
+// A check without a reachable resolver does not change the previous result.
+func TestCheckWithoutAResultChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseCNAMEMismatch)
@@ -112,21 +113,21 @@ func TestCheckThatLearnsNothingChangesNothing(t *testing.T) {
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseResolverUnreachable, 0)
 	if wait := j.RunAt.Sub(w.clock.Now()); wait != 15*time.Second {
-		t.Errorf("a wait of %s", wait)
+		t.Errorf("check is deferred for %s, want 15s", wait)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMismatch)
 	c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMismatch)
 	if !c.LastCheckedAt.Equal(*before.Condition(controlplane.DNSReady).LastCheckedAt) || !c.NextCheckAt.Equal(j.RunAt) {
-		t.Errorf("%+v", c)
+		t.Errorf("DNSReady = %+v, want the time of the previous check, and the next one at %s", c, j.RunAt)
 	}
 	if got.CheckAttempts != before.CheckAttempts {
-		t.Error("the look counts")
+		t.Errorf("check attempts = %d, want %d", got.CheckAttempts, before.CheckAttempts)
 	}
 }
 
-// The first look that finds no resolver says so: nothing better is known.
-func TestFirstCheckWithoutAResolverSaysSo(t *testing.T) {
+// The first check without a reachable resolver shows that. It has no previous result.
+func TestFirstCheckWithoutAResolver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
@@ -135,28 +136,28 @@ func TestFirstCheckWithoutAResolverSaysSo(t *testing.T) {
 	wantCondition(t, w.domain(d), controlplane.DNSReady, "unknown", controlplane.CauseResolverUnreachable)
 }
 
-func TestCheckWithoutAutoIssueWaitsToBeAsked(t *testing.T) {
+func TestCheckWithoutAutoIssue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })
 	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Result["next_job_id"] != nil || j.Status != controlplane.JobSucceeded {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("check without auto-issue = %+v, %v, want success without a next job", j, err)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainPendingCNAME, "awaiting-issue")
 	wantCondition(t, got, controlplane.CertificateReady, "false", "awaiting-issue")
 	if n := w.jobs(d, controlplane.JobStartIssuance); n != 0 {
-		t.Errorf("%d issuances", n)
+		t.Errorf("%d issuances, want 0", n)
 	}
 	if _, started, err := w.RequestIssue(t.Context(), alice, w.org, d.ID); err != nil || !started {
-		t.Fatal(started, err)
+		t.Fatalf("RequestIssue: started = %v, error %v, want true", started, err)
 	}
 	w.run(d, controlplane.JobStartIssuance)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
 
-// A broken CNAME does not take the certificate away: the domain stays active, says that its
-// renewal is in danger, and tells so once; a mended one puts everything right.
+// A domain with a broken CNAME stays active with its certificate. It shows that its renewal would
+// fail, logs one event, and recovers when the CNAME is fixed.
 func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -173,18 +174,18 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 	for _, code := range []string{controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMismatch} {
 		w.doctor.finds(code)
 		if j := check(); j.Status != controlplane.JobSucceeded || j.Result["delegated"] != false || j.Result["code"] != code {
-			t.Errorf("%+v", j)
+			t.Errorf("check of a broken CNAME = %+v, want success, not delegated, with the code %s", j, code)
 		}
 		got := w.domain(d)
 		wantStatus(t, got, controlplane.DomainActive, "")
 		wantCondition(t, got, controlplane.DNSReady, "false", controlplane.Reason(code))
 		wantCondition(t, got, controlplane.CertificateReady, "true", "issued")
 		if c := wantCondition(t, got, controlplane.RenewalOnTrack, "false", controlplane.Reason(code)); c.Fix == "" {
-			t.Errorf("%+v", c)
+			t.Errorf("RenewalOnTrack = %+v, want a fix", c)
 		}
 	}
 	if n := w.count(d.ID, controlplane.ActionDelegationBroken); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("%d events of the broken delegation, want 1", n)
 	}
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
 	check()
@@ -198,15 +199,15 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	check()
 	if n := w.count(d.ID, controlplane.ActionDelegationBroken); n != 2 {
-		t.Errorf("after it was mended and broke again, told %d times", n)
+		t.Errorf("%d events after the delegation was fixed and broke again, want 2", n)
 	}
 	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 {
-		t.Errorf("%d issuances", n)
+		t.Errorf("%d issuances, want 1", n)
 	}
 }
 
-// An issuance that waits for the CNAME comes at once when a check sees it.
-func TestCheckExpeditesTheIssuanceThatWaitsForIt(t *testing.T) {
+// A check that verifies the CNAME expedites the issuance that was deferred for it.
+func TestCheckExpeditesTheIssuance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
@@ -218,19 +219,19 @@ func TestCheckExpeditesTheIssuanceThatWaitsForIt(t *testing.T) {
 	must(t, err)
 	wantJob(t, waiting, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if len(w.ca.runs()) != 0 {
-		t.Error("an order was spent")
+		t.Error("an order was placed without the CNAME")
 	}
 	w.exec(`UPDATE jobs SET run_at = $1 WHERE type = 'start_issuance'`, start.Add(4*time.Hour))
 	w.doctor.finds(controlplane.CauseOK)
 	w.runDue(d, controlplane.JobDNSCheck)
 	if j := w.job(d, controlplane.JobStartIssuance); j.ID != waiting.ID || j.RunAt.After(w.clock.Now()) {
-		t.Errorf("it waits until %s, and it is %s", j.RunAt, w.clock.Now())
+		t.Errorf("issuance is due at %s, want now, %s", j.RunAt, w.clock.Now())
 	}
 	w.run(d, controlplane.JobStartIssuance)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
 
-func TestCheckWhoseDoctorFails(t *testing.T) {
+func TestCheckFailsWithItsDoctor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -239,23 +240,23 @@ func TestCheckWhoseDoctorFails(t *testing.T) {
 		j, err := w.tryDue(d, controlplane.JobDNSCheck)
 		later, ok := errors.AsType[*lifecycle.RetryLater](err)
 		if !ok || later.After != j.RunAt.Sub(w.clock.Now()) {
-			t.Fatalf("%v, and the job runs at %s", err, j.RunAt)
+			t.Fatalf("RunJob = %v, and the retry is at %s, want *RetryLater", err, j.RunAt)
 		}
 		wantJob(t, j, controlplane.JobQueued, "retry", n)
 		if j.LastErrorCode != "internal" || j.LastError == "" || j.LastError == err.Error() {
-			t.Errorf("what people are told: %s %s", j.LastErrorCode, j.LastError)
+			t.Errorf("last error = %s %s, want internal without its cause", j.LastErrorCode, j.LastError)
 		}
 		if c := w.domain(d).Condition(controlplane.DNSReady); c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
-			t.Errorf("%+v", c)
+			t.Errorf("DNSReady = %+v, want the next check at %s", c, j.RunAt)
 		}
 	}
 	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
-		t.Fatalf("%v", err)
+		t.Fatalf("RunJob: error = %v, want *DeadLettered", err)
 	}
 	wantJob(t, j, controlplane.JobFailed, "dead-lettered", 4)
 	wantStatus(t, w.domain(d), controlplane.DomainError, "internal")
-	if got := w.events(j.ID); !slices.Equal(got, []string{controlplane.ActionJobDeadLettered}) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff([]string{controlplane.ActionJobDeadLettered}, w.events(j.ID)); diff != "" {
+		t.Errorf("events of the job (-want +got):\n%s", diff)
 	}
 }

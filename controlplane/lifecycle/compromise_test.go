@@ -16,7 +16,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// compromised has a domain with a customer's request, whose certificate was revoked for its key.
+// compromised returns a domain with a CSR whose certificate was revoked for a compromised key.
 func compromised(t *testing.T) (w *world, ca *revoker, d *controlplane.Domain, request string) {
 	t.Helper()
 	w, ca = newRevoking(t)
@@ -28,19 +28,19 @@ func compromised(t *testing.T) (w *world, ca *revoker, d *controlplane.Domain, r
 	return w, ca, w.domain(d), request
 }
 
-// With a request whose key is compromised nothing is ordered, by nobody, until another comes.
-func TestACompromisedKeyIsNotUsedAgain(t *testing.T) {
+// No certificate is ordered with a CSR whose key is compromised, until the CSR is replaced.
+func TestCompromisedKeyIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	w, ca, d, request := compromised(t)
 	c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "csr-key-compromised")
 	if !strings.Contains(c.Fix, "csr_pem") || d.RenewAt != nil || d.Status != controlplane.DomainActive {
-		t.Errorf("%+v, renewed at %v", c, d.RenewAt)
+		t.Errorf("RenewalOnTrack = %+v, renewal at %v, want a fix with csr_pem, and no renewal", c, d.RenewAt)
 	}
 	w.clock.add(80 * day)
 	if n, err := w.Sweep(t.Context()); n != 0 || err != nil {
-		t.Errorf("%d renewals were queued, %v", n, err)
+		t.Errorf("Sweep = %d, %v, want 0", n, err)
 	}
-	for what, ask := range map[string]func() error{
+	for name, ask := range map[string]func() error{
 		"issue": func() error { _, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID); return err },
 		"renew": func() error { _, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); return err },
 		"patch": func() error {
@@ -52,8 +52,8 @@ func TestACompromisedKeyIsNotUsedAgain(t *testing.T) {
 			return err
 		},
 	} {
-		if e := wantError(t, what, ask(), controlplane.KindInvalid, "csr-key-compromised"); !slices.Equal(pointers(e), []string{"/csr_pem csr-key-compromised"}) {
-			t.Errorf("%s: %q", what, pointers(e))
+		if e := wantError(t, name, ask(), controlplane.KindInvalid, "csr-key-compromised"); !slices.Equal(pointers(e), []string{"/csr_pem csr-key-compromised"}) {
+			t.Errorf("%s: invalid fields = %q, want only /csr_pem csr-key-compromised", name, pointers(e))
 		}
 	}
 	if added, err := w.AddDomains(t.Context(), alice, w.org, []lifecycle.NewDomain{{Name: "example.com", Options: controlplane.Options{CSRPEM: request}}}); err != nil {
@@ -61,13 +61,13 @@ func TestACompromisedKeyIsNotUsedAgain(t *testing.T) {
 	} else {
 		wantError(t, "add many", added[0].Err, controlplane.KindInvalid, "csr-key-compromised")
 	}
-	// Another organization's keys are its own affair, and so are other options.
+	// Other organizations and other options are not affected.
 	other := w.organization(10)
 	_, err := w.AddDomain(t.Context(), alice, other, lifecycle.NewDomain{Name: "example.com", Options: controlplane.Options{CSRPEM: request}})
 	must(t, err)
 	labels := map[string]string{"team": "web"}
 	if d, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Labels: &labels}); err != nil || d.RenewAt != nil {
-		t.Errorf("%v, %v", d, err)
+		t.Errorf("UpdateDomain(labels) = %+v, %v, want orders that stay suspended", d, err)
 	}
 
 	next := csr(t, "example.com")
@@ -75,19 +75,19 @@ func TestACompromisedKeyIsNotUsedAgain(t *testing.T) {
 	must(t, err)
 	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-		t.Errorf("%d renewals were queued, %v", n, err)
+		t.Errorf("Sweep = %d, %v, want 1", n, err)
 	}
 	before := len(ca.runs())
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	if n := len(ca.runs()) - before; n != 1 {
-		t.Errorf("%d orders", n)
+		t.Errorf("%d orders after the CSR was replaced, want 1", n)
 	}
 	wantCondition(t, w.domain(d), controlplane.CertificateReady, "true", "issued")
 }
 
-// A job that is there already, as of a domain that shares the key or from before, ends without an
-// order, and so does an order that was under way.
-func TestAJobWithACompromisedKeySpendsNoOrder(t *testing.T) {
+// A job with a compromised key, for example of a domain that shares the key, is abandoned without
+// an order, and an order in progress fails.
+func TestJobWithACompromisedKeyPlacesNoOrder(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	request := csr(t, "example.com")
@@ -103,25 +103,26 @@ func TestAJobWithACompromisedKeySpendsNoOrder(t *testing.T) {
 	j := w.runDue(d, controlplane.JobRenewal)
 	wantJob(t, j, controlplane.JobFailed, "csr-key-compromised", 0)
 	if n := len(ca.runs()) - before; n != 0 || j.DeadLetteredAt != nil || j.LastErrorCode != "csr-key-compromised" {
-		t.Errorf("%d orders; %+v", n, j)
+		t.Errorf("%d orders, job %+v, want no order and no dead letter", n, j)
 	}
 	if n := value[int](w, `SELECT count(*) FROM acme_orders WHERE step NOT IN ('stored', 'failed')`); n != 0 {
-		t.Errorf("%d orders are open", n)
+		t.Errorf("%d orders are open, want 0", n)
 	}
 	if e := w.last(d.ID); e.Action != controlplane.ActionRenewalFailed || e.Details["code"] != "csr-key-compromised" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want domain.renewal_failed with csr-key-compromised", e)
 	}
-	// The reason was wrong: before the CA is told it can be taken back.
+	// The reason can be changed until the CA has revoked the certificate.
 	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "superseded", false)
 	must(t, err)
 	if d = w.domain(d); d.RenewAt == nil {
-		t.Error("no renewal is planned")
+		t.Error("no renewal is scheduled after the reason changed")
 	}
 	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
 }
 
-// A certificate that came while its key was found compromised is kept, and is the last.
-func TestAKeyThatIsCompromisedMeanwhile(t *testing.T) {
+// A certificate that is issued while its key is reported as compromised is stored, and is the last
+// one.
+func TestKeyIsCompromisedDuringTheOrder(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") })
@@ -135,17 +136,17 @@ func TestAKeyThatIsCompromisedMeanwhile(t *testing.T) {
 	now := w.domain(d)
 	wantCondition(t, now, controlplane.RenewalOnTrack, "false", "csr-key-compromised")
 	if now.CertificateID == d.CertificateID || now.RenewAt != nil {
-		t.Errorf("%+v", now)
+		t.Errorf("domain = %+v, want the new certificate and no renewal time", now)
 	}
-	w.doctor.finds(controlplane.CauseCNAMEMissing) // a look at its DNS says nothing of that
+	w.doctor.finds(controlplane.CauseCNAMEMissing) // a DNS check does not change the reason
 	_, _, err = w.RequestCheck(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	w.run(d, controlplane.JobDNSCheck)
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "csr-key-compromised")
 }
 
-// What never had a certificate says so, and begins when a good request comes.
-func TestACompromisedKeyOfANewDomain(t *testing.T) {
+// A new domain with a compromised key shows the reason, and starts when the CSR is removed.
+func TestCompromisedKeyOfANewDomain(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	request := csr(t, "example.com")
@@ -157,7 +158,7 @@ func TestACompromisedKeyOfANewDomain(t *testing.T) {
 	wantStatus(t, now, controlplane.DomainError, "csr-key-compromised")
 	wantCondition(t, now, controlplane.CertificateReady, "false", "csr-key-compromised")
 	if n := len(ca.runs()); n != 0 {
-		t.Errorf("%d orders", n)
+		t.Errorf("%d orders with the compromised key, want 0", n)
 	}
 	none := ""
 	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{CSRPEM: &none})
@@ -167,7 +168,7 @@ func TestACompromisedKeyOfANewDomain(t *testing.T) {
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
 
-// certificateOf returns a certificate in PEM with the key of a request.
+// certificateOf returns a PEM certificate with the key of a CSR.
 func certificateOf(t *testing.T, request string) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(request))

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// issuing adds a domain that is delegated and whose first certificate is to be ordered.
+// issuing adds a delegated domain with a job for its first certificate.
 func (w *world) issuing(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
 	w.t.Helper()
 	d := w.add(name, change...)
@@ -33,31 +35,31 @@ func TestIssueStoresTheCertificate(t *testing.T) {
 	wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
 	now := w.clock.Now()
 	if c := wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled"); c.NextCheckAt == nil || !c.NextCheckAt.Equal(now.Add(60*day)) {
-		t.Errorf("%+v", c)
+		t.Errorf("RenewalOnTrack = %+v, want the next check at the renewal, %s", c, now.Add(60*day))
 	}
 	if !d.ExpiresAt.Equal(now.Add(90*day)) || !d.RenewAt.Equal(now.Add(60*day)) || !d.LastIssuedAt.Equal(now) || j.Result["certificate_id"] != d.CertificateID || j.Result["ca"] != "primary" {
-		t.Errorf("%+v, %+v", d, j.Result)
+		t.Errorf("domain = %+v with the job result %v, want a certificate of primary for 90 days, renewed after 60", d, j.Result)
 	}
 	cert, err := w.Store.Certificate(t.Context(), w.org, d.CertificateID)
 	must(t, err)
 	o := w.ca.order(0)
 	if cert.OrderID != o.ID || cert.CA != "primary" || cert.DomainID != d.ID || !slices.Equal(cert.Names, []string{"example.com", "*.example.com"}) || cert.Profile != "tlsserver" || !cert.HasKey() || !cert.CreatedAt.Equal(now) {
-		t.Errorf("%+v", cert)
+		t.Errorf("certificate = %+v, want one of the order %s as its options say", cert, o.ID)
 	}
 	if o.Target != d.Target || o.JobID != j.ID || o.KeyType != controlplane.KeyEC256 || o.Replaces != "" || o.Step != controlplane.StepCreated {
-		t.Errorf("%+v", o)
+		t.Errorf("order = %+v, want a created one of job %s that replaces nothing", o, j.ID)
 	}
 	if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
-		t.Errorf("%d challenges are left", n)
+		t.Errorf("%d challenges are left, want 0", n)
 	}
 	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil || err != nil {
-		t.Errorf("%+v, %v", open, err)
+		t.Errorf("OpenOrder = %+v, %v, want none", open, err)
 	}
-	if got := w.events(d.ID); !slices.Equal(got[2:], []string{controlplane.ActionOrderCreated, controlplane.ActionCertificateIssued}) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff([]string{controlplane.ActionOrderCreated, controlplane.ActionCertificateIssued}, w.events(d.ID)[2:]); diff != "" {
+		t.Errorf("events from the order on (-want +got):\n%s", diff)
 	}
 	if e := w.last(d.ID); e.Details["certificate_id"] != cert.ID || e.Details["order_id"] != o.ID || e.Details["serial"] != "0a1b" || strings.Contains(toJSON(e), "key of") {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want certificate, order, and serial, and no key", e)
 	}
 }
 
@@ -69,52 +71,52 @@ func TestRenewalTimesFollowTheLifetime(t *testing.T) {
 	} {
 		w.ca.lives(tt.life)
 		if d := w.active(name); d.RenewAt.Sub(start) != tt.renewAfter || d.ExpiresAt.Sub(start) != tt.life {
-			t.Errorf("%s: renewed after %s of %s", name, d.RenewAt.Sub(start), d.ExpiresAt.Sub(start))
+			t.Errorf("%s: renewal after %s of %s", name, d.RenewAt.Sub(start), d.ExpiresAt.Sub(start))
 		}
 	}
 }
 
-// No order is spent on a domain that is not delegated: the job waits by the schedule.
-func TestPreflightSpendsNoOrder(t *testing.T) {
+// No order is placed for a domain that is not delegated. The job is deferred by the schedule.
+func TestPreflightPlacesNoOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
-	w.clock.add(2 * time.Minute) // the look that began the issuance is too old
+	w.clock.add(2 * time.Minute) // the check that started the issuance is too old
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
-		t.Error("an order was begun")
+		t.Error("an order was placed without a delegation")
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
 	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("issuance = %+v, %v, want a retry in 15 s", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
 	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("issuance = %+v, %v, want success", j, err)
 	}
 	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 2 {
-		t.Errorf("told %d times that the CNAME is there; it was lost once", n)
+		t.Errorf("%d events of a verified CNAME, want 2: it was lost once", n)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
 
-func TestAFreshLookIsPreflightEnough(t *testing.T) {
+func TestFreshCheckReplacesThePreflight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
 	w.clock.add(59 * time.Second)
 	w.run(d, controlplane.JobStartIssuance)
 	if n := w.doctor.looked(); n != 1 {
-		t.Errorf("%d looks", n)
+		t.Errorf("%d DNS checks, want 1", n)
 	}
 }
 
-// An issuance that is asked for before any check has seen the CNAME tells of it, too.
-func TestIssueAskedForFirstTellsOfTheCNAME(t *testing.T) {
+// An issuance that is requested before the first check also logs that the CNAME was verified.
+func TestIssuanceBeforeACheckLogsTheCNAME(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -129,12 +131,12 @@ func TestIssueAskedForFirstTellsOfTheCNAME(t *testing.T) {
 	w.run(d, controlplane.JobDNSCheck)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("%d events of a verified CNAME, want 1", n)
 	}
 }
 
-// While a certificate is ordered the domain says so, whatever it was before.
-func TestIssuingIsShownAfterAFreshLook(t *testing.T) {
+// During an order the domain shows the status issuing, after any previous status.
+func TestIssuingIsShownAfterAFreshCheck(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })
@@ -147,7 +149,7 @@ func TestIssuingIsShownAfterAFreshLook(t *testing.T) {
 	wantStatus(t, seen, controlplane.DomainIssuing, "")
 }
 
-// Which CA is asked after which, by what the first ones say.
+// The verdict of a CA decides which CA is used next.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	limited := func(wait time.Duration) verdict {
@@ -156,36 +158,36 @@ func TestFailover(t *testing.T) {
 		return v
 	}
 	away, caa := says(controlplane.VerdictUnreachable), says(controlplane.VerdictCAAForbids)
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		say     map[string]verdict
 		prefer  string
 		runs    []string
 		status  controlplane.JobStatus
 		reason  string
-		wait    time.Duration // of a job that waits; 0: not looked at
+		wait    time.Duration // of a deferred job; 0: not checked
 		failure int
 	}{
-		"all well":                      {nil, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
-		"the preferred one first":       {nil, "backup", []string{"backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"the preferred one is away":     {map[string]verdict{"backup": away}, "backup", []string{"backup", "primary"}, controlplane.JobSucceeded, "", 0, 0},
-		"unreachable":                   {map[string]verdict{"primary": away}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"CAA forbids":                   {map[string]verdict{"primary": caa}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"limited for long":              {map[string]verdict{"primary": limited(time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"limited for a moment":          {map[string]verdict{"primary": limited(30 * time.Second)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"limited, it does not say":      {map[string]verdict{"primary": says(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"rejected":                      {map[string]verdict{"primary": says(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
-		"interrupted":                   {map[string]verdict{"primary": says(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
-		"both unreachable":              {map[string]verdict{"primary": away, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
-		"both limited":                  {map[string]verdict{"primary": limited(3 * time.Hour), "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
-		"both limited, the other way":   {map[string]verdict{"primary": limited(7 * day), "backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
-		"away, and limited for a week":  {map[string]verdict{"primary": away, "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
-		"limited for a week, and away":  {map[string]verdict{"primary": limited(7 * day), "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
-		"forbidden, and limited":        {map[string]verdict{"primary": caa, "backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
-		"forbidden by both":             {map[string]verdict{"primary": caa, "backup": caa}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
-		"away with a word of its own":   {map[string]verdict{"primary": {Class: controlplane.VerdictUnreachable, Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)}, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", time.Hour, 1},
-		"a certificate after an answer": {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"no problem":                  {nil, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"preferred CA first":          {nil, "backup", []string{"backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"preferred CA unreachable":    {map[string]verdict{"backup": away}, "backup", []string{"backup", "primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"unreachable":                 {map[string]verdict{"primary": away}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"CAA forbids":                 {map[string]verdict{"primary": caa}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for an hour":         {map[string]verdict{"primary": limited(time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for 30 s":            {map[string]verdict{"primary": limited(30 * time.Second)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"limited, no time":            {map[string]verdict{"primary": says(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"rejected":                    {map[string]verdict{"primary": says(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
+		"interrupted":                 {map[string]verdict{"primary": says(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
+		"both unreachable":            {map[string]verdict{"primary": away, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"both limited":                {map[string]verdict{"primary": limited(3 * time.Hour), "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+		"both limited, backup sooner": {map[string]verdict{"primary": limited(7 * day), "backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+		"unreachable, limited":        {map[string]verdict{"primary": away, "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
+		"limited, unreachable":        {map[string]verdict{"primary": limited(7 * day), "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
+		"forbidden, limited":          {map[string]verdict{"primary": caa, "backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
+		"forbidden by both":           {map[string]verdict{"primary": caa, "backup": caa}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"unreachable, with a time":    {map[string]verdict{"primary": {Class: controlplane.VerdictUnreachable, Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)}, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", time.Hour, 1},
+		"no verdict":                  {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
@@ -193,31 +195,31 @@ func TestFailover(t *testing.T) {
 			j := w.run(d, controlplane.JobStartIssuance)
 			wantJob(t, j, tt.status, controlplane.Reason(tt.reason), tt.failure)
 			if got := w.ca.runs(); !slices.Equal(got, tt.runs) {
-				t.Errorf("asked %q, want %q", got, tt.runs)
+				t.Errorf("orders at %q, want %q", got, tt.runs)
 			}
 			if got := j.RunAt.Sub(start); tt.wait != 0 && got != tt.wait {
-				t.Errorf("it waits for %s, want %s", got, tt.wait)
+				t.Errorf("job is deferred for %s, want %s", got, tt.wait)
 			}
 			got := w.domain(d)
 			if j.Status == controlplane.JobQueued {
 				wantStatus(t, got, controlplane.DomainIssuing, "")
 				if c := got.Condition(controlplane.CertificateReady); c.Status != "false" || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
-					t.Errorf("%+v, and the job runs at %s", c, j.RunAt)
+					t.Errorf("condition = %+v, want the next check at %s", c, j.RunAt)
 				}
 			} else if cert, err := w.Store.Certificate(t.Context(), w.org, got.CertificateID); err != nil || cert.CA != tt.runs[len(tt.runs)-1] {
-				t.Errorf("%+v, %v", cert, err)
+				t.Errorf("certificate = %+v, %v, want one of %s", cert, err, tt.runs[len(tt.runs)-1])
 			}
 			if n := value[int](w, `SELECT count(*) FROM acme_orders WHERE step NOT IN ('stored', 'failed')`); n > 1 {
-				t.Errorf("%d orders are open", n)
+				t.Errorf("%d orders are open, want at most 1", n)
 			}
-			if made, over := w.count(d.ID, controlplane.ActionOrderCreated), value[int](w, `SELECT count(*) FROM acme_orders`); made != len(tt.runs) || over != made {
-				t.Errorf("%d orders in the log, %d in the table, %d run", made, over, len(tt.runs))
+			if logged, stored := w.count(d.ID, controlplane.ActionOrderCreated), value[int](w, `SELECT count(*) FROM acme_orders`); logged != len(tt.runs) || stored != logged {
+				t.Errorf("%d orders in the log and %d stored, want %d of each", logged, stored, len(tt.runs))
 			}
 		})
 	}
 }
 
-func TestAnOrderThatIsGoneIsBegunAnew(t *testing.T) {
+func TestMissingOrderIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -232,26 +234,25 @@ func TestAnOrderThatIsGoneIsBegunAnew(t *testing.T) {
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "primary"}) || w.ca.order(0).ID == w.ca.order(1).ID {
-		t.Errorf("%q", got)
+		t.Errorf("orders at %q, want two different ones at primary", got)
 	}
 	if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 {
-		t.Errorf("%d orders failed", n)
+		t.Errorf("%d orders failed, want 1", n)
 	}
 
-	// A CA that loses every order does not get them for ever.
+	// The number of orders is limited at a CA that loses every order.
 	other := w.issuing("other.example.com")
 	gone = 1000
 	before := len(w.ca.runs())
 	j = w.run(other, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if n := len(w.ca.runs()) - before; n > 4 || j.LastErrorCode != "orders-exhausted" {
-		t.Errorf("%d orders, %s", n, j.LastErrorCode)
+		t.Errorf("%d orders with the error %s, want 4 with orders-exhausted", n, j.LastErrorCode)
 	}
 }
 
-// Before an order is begun in place of one that was resumed and is gone, the delegation is
-// looked at, which may be long gone, too.
-func TestAnOrderThatIsGoneWhenResumed(t *testing.T) {
+// If a resumed order is missing at the CA, the DNS is checked before the next order.
+func TestResumedOrderIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -268,11 +269,11 @@ func TestAnOrderThatIsGoneWhenResumed(t *testing.T) {
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
-		t.Errorf("%d orders", n)
+		t.Errorf("%d orders, want 1", n)
 	}
 }
 
-func TestAnOrderThatIsOverIsNotResumed(t *testing.T) {
+func TestFailedOrderIsNotResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -282,21 +283,21 @@ func TestAnOrderThatIsOverIsNotResumed(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed || e.Details["code"] != over.Code || !strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want domain.order_failed with the code %s and the CA's problem", e, over.Code)
 	}
 	w.ca.answer(nil)
 	w.runDue(d, controlplane.JobStartIssuance)
 	if w.ca.order(0).ID == w.ca.order(1).ID {
-		t.Error("the order that is over was resumed")
+		t.Error("the failed order was resumed")
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
 
-// An interrupted order, or one that failed for a reason of ours, is taken on where it was.
-func TestAnInterruptedOrderIsResumed(t *testing.T) {
+// An order that was interrupted or hit an internal error is resumed at its step.
+func TestInterruptedOrderIsResumed(t *testing.T) {
 	t.Parallel()
-	for what, err := range map[string]error{"interrupted": says(controlplane.VerdictInterrupted), "ours": errors.New("disk full"), "rejected, and open": says(controlplane.VerdictRejected)} {
-		t.Run(what, func(t *testing.T) {
+	for name, err := range map[string]error{"interrupted": says(controlplane.VerdictInterrupted), "internal error": errors.New("disk full"), "rejected, and open": says(controlplane.VerdictRejected)} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.issuing("example.com")
@@ -306,28 +307,28 @@ func TestAnInterruptedOrderIsResumed(t *testing.T) {
 			})
 			w.run(d, controlplane.JobStartIssuance)
 			if exists, values, err := w.Store.LookupTarget(t.Context(), d.Target, w.clock.Now()); !exists || len(values) != 1 || values[0].Value != "v1" || err != nil {
-				t.Errorf("%+v, %v", values, err)
+				t.Errorf("LookupTarget = %v, %+v, %v, want the value v1", exists, values, err)
 			}
 			w.ca.answer(nil)
 			looked := w.doctor.looked()
 			w.runDue(d, controlplane.JobStartIssuance)
 			if n := w.doctor.looked() - looked; n != 1 {
-				t.Errorf("the DNS was looked at %d times before the order was finished, want 1", n)
+				t.Errorf("%d DNS checks before the order was finalized, want 1", n)
 			}
 			first, second := w.ca.order(0), w.ca.order(1)
 			if second.ID != first.ID || second.Step != controlplane.StepAuthorized || second.OrderURL != "https://ca.example/1" || string(second.SealedKey) != string(first.SealedKey) {
-				t.Errorf("%+v", second)
+				t.Errorf("resumed order = %+v, want %s at the step authorized", second, first.ID)
 			}
 			wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 			if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
-				t.Errorf("%d orders", n)
+				t.Errorf("%d orders, want 1", n)
 			}
 		})
 	}
 }
 
-// An order that was begun for other options is not finished: its certificate is not wanted.
-func TestAnOrderForOtherOptionsIsFailed(t *testing.T) {
+// An order for options that changed since is not finalized: its certificate would not match.
+func TestOrderForOtherOptionsFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	wild, profile, kt, request, chain := true, "shortlived", controlplane.KeyRSA2048, csr(t, "csr.example.com"), "Other Root"
@@ -354,15 +355,15 @@ func TestAnOrderForOtherOptionsIsFailed(t *testing.T) {
 		wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 		second := w.ca.order(len(w.ca.runs()) - 1)
 		if (second.ID == first.ID) != tt.same {
-			t.Errorf("%s: the same order: %v", name, second.ID == first.ID)
+			t.Errorf("%s: order resumed = %v", name, second.ID == first.ID)
 		}
 		if name == "wildcard.example.com" && !slices.Equal(second.Names, []string{name, "*." + name}) {
-			t.Errorf("%q", second.Names)
+			t.Errorf("names of the order = %q, want %s and its wildcard", second.Names, name)
 		}
 	}
 }
 
-func TestFailuresAreShownAndEndInADeadLetter(t *testing.T) {
+func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -375,42 +376,42 @@ func TestFailuresAreShownAndEndInADeadLetter(t *testing.T) {
 			later, ok := errors.AsType[*lifecycle.RetryLater](err)
 			plan := 10 * time.Second << (2 * (n - 1))
 			if wait := j.RunAt.Sub(now); !ok || later.After != wait || wait < plan*8/10 || wait > plan*12/10 {
-				t.Errorf("failure %d: %v, a wait of %s, want about %s", n, err, wait, plan)
+				t.Errorf("failure %d: error %v, retry after %s, want about %s", n, err, wait, plan)
 			}
 			wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
 			if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-rejected"); !c.NextCheckAt.Equal(j.RunAt) || c.Message != "The CA says rejected." {
-				t.Errorf("%+v", c)
+				t.Errorf("CertificateReady = %+v, want the CA's message and the next check at %s", c, j.RunAt)
 			}
 			w.clock.set(j.RunAt)
 			continue
 		}
 		if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
-			t.Errorf("%v", err)
+			t.Errorf("RunJob: error = %v, want *DeadLettered", err)
 		}
 		wantJob(t, j, controlplane.JobFailed, "dead-lettered", n)
 		if j.DeadLetteredAt == nil || !j.DeadLetteredAt.Equal(now) || j.LastErrorCode != "ca-rejected" || j.LastError != "The CA says rejected." {
-			t.Errorf("%+v", j)
+			t.Errorf("job = %+v, want it dead-lettered at %s with the CA's error", j, now)
 		}
-		if got := w.events(j.ID); !slices.Equal(got, []string{controlplane.ActionJobDeadLettered}) {
-			t.Errorf("%q", got)
+		if diff := cmp.Diff([]string{controlplane.ActionJobDeadLettered}, w.events(j.ID)); diff != "" {
+			t.Errorf("events of the job (-want +got):\n%s", diff)
 		}
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainError, "ca-rejected")
-	if c := wantCondition(t, got, controlplane.CertificateReady, "false", "ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Given up after 4 failures") {
-		t.Errorf("%+v", c)
+	if c := wantCondition(t, got, controlplane.CertificateReady, "false", "ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Failed 4 times") {
+		t.Errorf("CertificateReady = %+v, want 4 failures and no next check", c)
 	}
 	if n := w.count(d.ID, controlplane.ActionIssuanceFailed); n != 1 {
-		t.Errorf("%d events", n)
+		t.Errorf("%d events of the failed issuance, want 1", n)
 	}
 }
 
-// A renewal that fails takes nothing away: the domain stays active, says so, and is renewed
-// again well before the end.
-func TestARenewalThatFailsKeepsTheDomainActive(t *testing.T) {
+// After a failed renewal the domain stays active. It shows the failure, and the renewal is due
+// again well before the certificate expires.
+func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 	t.Parallel()
-	for what, life := range map[string]time.Duration{"90 days": 90 * day, "6 days": 6 * day} {
-		t.Run(what, func(t *testing.T) {
+	for name, life := range map[string]time.Duration{"90 days": 90 * day, "6 days": 6 * day} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.ca.lives(life)
@@ -421,7 +422,7 @@ func TestARenewalThatFailsKeepsTheDomainActive(t *testing.T) {
 				due := *w.domain(d).RenewAt
 				w.clock.set(due)
 				if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-					t.Fatalf("the sweep found %d, %v", n, err)
+					t.Fatalf("Sweep = %d, %v, want 1", n, err)
 				}
 				for range controlplane.MaxAttempts {
 					w.runDue(d, controlplane.JobRenewal)
@@ -430,36 +431,36 @@ func TestARenewalThatFailsKeepsTheDomainActive(t *testing.T) {
 				d = w.domain(d)
 				wantStatus(t, d, controlplane.DomainActive, "")
 				if d.CertificateID != first {
-					t.Error("the certificate is gone")
+					t.Error("the domain lost its certificate")
 				}
 				wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
 				c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "ca-rejected")
 				left, wait := d.ExpiresAt.Sub(w.clock.Now()), d.RenewAt.Sub(w.clock.Now())
 				if wait <= 0 || wait > day || wait > left/4+time.Second || c.NextCheckAt == nil || c.NextCheckAt.Sub(*d.RenewAt).Abs() > time.Microsecond {
-					t.Errorf("with %s left it is tried again after %s; shown as %v", left, wait, c.NextCheckAt)
+					t.Errorf("with %s left: next renewal after %s, shown as %v", left, wait, c.NextCheckAt)
 				}
 			}
 			if n := w.count(d.ID, controlplane.ActionRenewalFailed); n != 3 {
-				t.Errorf("%d events", n)
+				t.Errorf("%d events of failed renewals", n)
 			}
 			w.ca.answer(nil)
 			w.clock.set(*d.RenewAt)
 			if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-				t.Fatalf("the sweep found %d, %v", n, err)
+				t.Fatalf("Sweep = %d, %v, want 1", n, err)
 			}
 			w.runDue(d, controlplane.JobRenewal)
 			d = w.domain(d)
 			wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
 			if d.CertificateID == first || !d.RenewAt.After(w.clock.Now()) {
-				t.Errorf("%+v", d)
+				t.Errorf("domain = %+v, want a new certificate and a later renewal", d)
 			}
 		})
 	}
 }
 
-// Certificate, domain, order, job and entry are stored together: where the last statement
-// fails nothing is, and the order is taken on again.
-func TestACertificateIsStoredWholeOrNotAtAll(t *testing.T) {
+// Certificate, domain, order, job, and audit entry are stored together: if the last statement
+// fails, nothing is stored, and the order is resumed.
+func TestCertificateIsStoredAtomically(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -469,28 +470,28 @@ func TestACertificateIsStoredWholeOrNotAtAll(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "disk") {
-		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)
+		t.Errorf("last error = %s: %s, want internal without its cause", j.LastErrorCode, j.LastError)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainIssuing, "")
 	if got.CertificateID != "" || got.ExpiresAt != nil || value[int](w, `SELECT count(*) FROM certificates`) != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("domain = %+v, want no certificate", got)
 	}
 	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); err != nil || open == nil || open.Step != controlplane.StepIssued {
-		t.Errorf("%+v, %v", open, err)
+		t.Errorf("OpenOrder = %+v, %v, want one at the step issued", open, err)
 	}
-	if after := w.events(d.ID); !slices.Equal(after, append(before, controlplane.ActionOrderCreated)) {
-		t.Errorf("%q", after)
+	if diff := cmp.Diff(append(before, controlplane.ActionOrderCreated), w.events(d.ID)); diff != "" {
+		t.Errorf("events of the domain (-want +got):\n%s", diff)
 	}
 	w.exec(`DROP TRIGGER refuse ON jobs`)
 	w.runDue(d, controlplane.JobStartIssuance)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if n := value[int](w, `SELECT count(*) FROM acme_orders`); n != 1 {
-		t.Errorf("%d orders", n)
+		t.Errorf("%d orders, want 1", n)
 	}
 }
 
-func TestAZoneThatDoesNotAnswerIsAFailureOfOurs(t *testing.T) {
+func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	fail := true
@@ -507,23 +508,23 @@ func TestAZoneThatDoesNotAnswerIsAFailureOfOurs(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
-		t.Errorf("%s: %s", j.LastErrorCode, j.LastError)
+		t.Errorf("last error = %s: %s, want zone-not-answering without an address", j.LastErrorCode, j.LastError)
 	}
 	if want := []string{d.Target + "." + zone, "value-of-" + w.ca.order(0).ID}; !slices.Equal(asked, want) {
-		t.Errorf("asked %q, want %q", asked, want)
+		t.Errorf("Visible was called for %q, want %q", asked, want)
 	}
 	fail = false
 	w.runDue(d, controlplane.JobStartIssuance)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if w.ca.order(0).ID != w.ca.order(1).ID {
-		t.Error("another order was begun")
+		t.Error("another order was placed")
 	}
 }
 
-// What was seen before somebody asked for a certificate is no preflight for it, however lately.
-func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
+// A check before the request for a certificate, even a recent one, does not replace the preflight.
+func TestRequestedOrderChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
-	for what, ask := range map[string]func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error){
+	for name, ask := range map[string]func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error){
 		"renew": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
 			return w.RequestRenew(w.t.Context(), alice, w.org, d.ID)
 		},
@@ -535,7 +536,7 @@ func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
 			return w.job(d, controlplane.JobStartIssuance), started, err
 		},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.active("example.com")
@@ -546,11 +547,11 @@ func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
 			looked := w.doctor.looked()
 			wantJob(t, w.run(d, j.Type), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 			if n := len(w.ca.runs()); n != 1 || w.doctor.looked() != looked+1 {
-				t.Errorf("%d orders were run, want 1; %d looks, want 1", n, w.doctor.looked()-looked)
+				t.Errorf("%d orders and %d DNS checks, want 1 of each", n, w.doctor.looked()-looked)
 			}
 			wantCondition(t, w.domain(d), controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
 
-			// Asked for again while it waits, it looks again.
+			// A second request during the wait checks the DNS again.
 			w.doctor.finds(controlplane.CauseOK)
 			if _, _, err := ask(w, d); err != nil {
 				t.Fatal(err)
@@ -560,8 +561,8 @@ func TestAnOrderThatIsAskedForIsPrecededByALook(t *testing.T) {
 	}
 }
 
-// So it is for the order that takes the place of one for other options.
-func TestAnOrderForOtherOptionsIsPrecededByALook(t *testing.T) {
+// The order that replaces one for other options checks the DNS first.
+func TestOrderForOtherOptionsChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -579,8 +580,8 @@ func TestAnOrderForOtherOptionsIsPrecededByALook(t *testing.T) {
 	}
 }
 
-// A job that was dead and is retried looks first, too.
-func TestARetriedJobLooksFirst(t *testing.T) {
+// A restarted job checks the DNS first.
+func TestRestartedJobChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
@@ -594,7 +595,7 @@ func TestARetriedJobLooksFirst(t *testing.T) {
 	}
 	_, _, err = w.RequestCheck(t.Context(), alice, w.org, d.ID)
 	must(t, err)
-	w.run(d, controlplane.JobDNSCheck) // all is well
+	w.run(d, controlplane.JobDNSCheck) // the DNS is verified
 	w.clock.add(time.Second)
 	w.ca.answer(nil)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
@@ -603,15 +604,15 @@ func TestARetriedJobLooksFirst(t *testing.T) {
 	must(t, err)
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 	if n := len(w.ca.runs()); n != orders {
-		t.Errorf("%d orders were run, want none", n-orders)
+		t.Errorf("%d orders, want 0", n-orders)
 	}
 }
 
-// An order that has waited is not finished for a domain whose CNAME is gone meanwhile: a CA that
-// still holds the proof would issue.
-func TestAnOrderThatWaitedIsNotFinishedWithoutTheCNAME(t *testing.T) {
+// An order that waited is not finalized if the CNAME is missing meanwhile: a CA that reuses an
+// authorization would issue.
+func TestWaitingOrderIsNotFinalizedWithoutTheCNAME(t *testing.T) {
 	t.Parallel()
-	for what, wait := range map[string]func(w *world, d *controlplane.Domain){
+	for name, wait := range map[string]func(w *world, d *controlplane.Domain){
 		"resumed at once": func(w *world, d *controlplane.Domain) {
 			w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
 			w.run(d, controlplane.JobStartIssuance)
@@ -624,7 +625,7 @@ func TestAnOrderThatWaitedIsNotFinishedWithoutTheCNAME(t *testing.T) {
 			})
 		},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
@@ -633,7 +634,7 @@ func TestAnOrderThatWaitedIsNotFinishedWithoutTheCNAME(t *testing.T) {
 			j := w.runDue(d, controlplane.JobStartIssuance)
 			wantJob(t, j, controlplane.JobQueued, controlplane.CauseResolverUnreachable, 0)
 			if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open == nil || err != nil {
-				t.Fatalf("OpenOrder = %+v, %v; want the order, as nothing was learned", open, err)
+				t.Fatalf("OpenOrder = %+v, %v; want the order, which is resumed", open, err)
 			}
 			w.ca.answer(nil)
 			w.doctor.finds(controlplane.CauseCNAMEMissing)
@@ -646,18 +647,18 @@ func TestAnOrderThatWaitedIsNotFinishedWithoutTheCNAME(t *testing.T) {
 				t.Errorf("OpenOrder = %+v, %v; want none, and no certificate", open, err)
 			}
 			if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
-				t.Errorf("%d challenges are left", n)
+				t.Errorf("%d challenges are left, want 0", n)
 			}
 			if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 || value[string](w, `SELECT error_code FROM acme_orders`) != controlplane.CauseCNAMEMissing {
-				t.Errorf("%d orders failed", n)
+				t.Errorf("%d orders failed, want 1", n)
 			}
 			if !slices.Equal(g.told, []string{"refund primary true"}) {
-				t.Errorf("the governor was told %q", g.told)
+				t.Errorf("calls of the governor = %q", g.told)
 			}
 			w.doctor.finds(controlplane.CauseOK)
 			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 			if runs := w.ca.runs(); w.ca.order(len(runs)-1).ID == w.ca.order(0).ID {
-				t.Error("the order that was given up was resumed")
+				t.Error("the failed order was resumed")
 			}
 		})
 	}

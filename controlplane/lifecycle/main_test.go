@@ -30,7 +30,7 @@ var (
 	alice = controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_alice", IP: "192.0.2.7", RequestID: "req-1"}
 )
 
-// world is a Service on a real database, with a clock, a doctor and a CA that the test holds.
+// world is a Service on a real database, with a clock, a doctor, and a CA that the test controls.
 type world struct {
 	*lifecycle.Service
 	t      *testing.T
@@ -77,7 +77,7 @@ func (w *world) organization(limit int) string {
 	return o.ID
 }
 
-// add adds a domain with the usual options, changed by change.
+// add adds a domain with the default options, modified by change.
 func (w *world) add(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
 	w.t.Helper()
 	in := lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}}
@@ -89,14 +89,14 @@ func (w *world) add(name string, change ...func(*controlplane.Options)) *control
 	return d
 }
 
-// active adds a domain and has its certificate issued.
+// active adds a domain and issues its certificate.
 func (w *world) active(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
 	w.t.Helper()
 	d := w.add(name, change...)
 	w.run(d, controlplane.JobDNSCheck)
 	w.run(d, controlplane.JobStartIssuance)
 	if d = w.domain(d); d.Status != controlplane.DomainActive {
-		w.t.Fatalf("%s is %s (%s)", name, d.Status, d.StatusReason)
+		w.t.Fatalf("status of %s = %s (%s), want active", name, d.Status, d.StatusReason)
 	}
 	return d
 }
@@ -126,15 +126,15 @@ func (w *world) jobs(d *controlplane.Domain, kind controlplane.JobType) int {
 	return len(jobs)
 }
 
-// run does the domain's newest job of the type once, as the queue would, and returns what
-// became of it.
+// run runs the domain's newest job of the type once, as the queue would, and returns the job after
+// it.
 func (w *world) run(d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
 	j, _ := w.try(d, kind)
 	return j
 }
 
-// try is run, with the error that the queue got.
+// try is run with the error that the queue receives.
 func (w *world) try(d *controlplane.Domain, kind controlplane.JobType) (*controlplane.Job, error) {
 	w.t.Helper()
 	j := w.job(d, kind)
@@ -160,7 +160,7 @@ func (w *world) tryDue(d *controlplane.Domain, kind controlplane.JobType) (*cont
 	return w.try(d, kind)
 }
 
-// events returns the actions that the log has of the object, oldest first.
+// events returns the logged actions of the object, oldest first.
 func (w *world) events(id string) []string {
 	w.t.Helper()
 	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1000)
@@ -183,13 +183,13 @@ func (w *world) count(id, action string) int {
 	return n
 }
 
-// last returns the newest entry of the log about the object.
+// last returns the newest audit entry of the object.
 func (w *world) last(id string) controlplane.AuditEntry {
 	w.t.Helper()
 	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1)
 	must(w.t, err)
 	if len(entries) == 0 {
-		w.t.Fatalf("the log says nothing of %s", id)
+		w.t.Fatalf("%s has no audit entries", id)
 	}
 	return entries[0]
 }
@@ -212,14 +212,14 @@ func (w *world) exec(sql string, args ...any) {
 	w.do(func(c *pgx.Conn) error { _, err := c.Exec(w.t.Context(), sql, args...); return err })
 }
 
-// value reads one value from the database.
+// value returns the single value that a query selects.
 func value[T any](w *world, sql string, args ...any) (v T) {
 	w.t.Helper()
 	w.do(func(c *pgx.Conn) error { return c.QueryRow(w.t.Context(), sql, args...).Scan(&v) })
 	return v
 }
 
-// clock stands still until it is moved.
+// clock is a clock that only the test advances.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -231,7 +231,7 @@ func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.now = t }
 
 func (c *clock) add(d time.Duration) { c.set(c.Now().Add(d)) }
 
-// doctor finds what the test says; the zero value finds every delegation right.
+// doctor returns the code that the test sets. The zero value finds every delegation verified.
 type doctor struct {
 	clock *clock
 	mu    sync.Mutex
@@ -260,7 +260,7 @@ func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
 	if code == "" {
 		code = controlplane.CauseOK
 	}
-	return controlplane.Diagnosis{Code: code, Summary: "Found " + code + ".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Mend it.", CheckedAt: d.clock.Now()}, d.err
+	return controlplane.Diagnosis{Code: code, Summary: "Found " + code + ".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.", CheckedAt: d.clock.Now()}, d.err
 }
 
 // Delegation implements lifecycle.Doctor.
@@ -288,17 +288,16 @@ func says(class controlplane.VerdictClass) verdict {
 	return verdict{Class: class, Code: "ca-" + string(class), Message: "The CA says " + string(class) + ".", Fix: "Wait."}
 }
 
-// issuer is a list of CAs. It takes an order to its certificate unless answers says
-// otherwise.
+// issuer is an Issuer with several CAs. It issues unless answers returns an error.
 type issuer struct {
 	clock  *clock
 	sealer *seal.Sealer
 	names  []string
 
 	mu      sync.Mutex
-	orders  []controlplane.Order // as they were when they were run
+	orders  []controlplane.Order // copies from the start of their runs
 	life    time.Duration
-	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error // nil: the certificate comes
+	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error // nil: issue
 }
 
 func (i *issuer) answer(fn func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error) {
@@ -307,7 +306,7 @@ func (i *issuer) answer(fn func(ctx context.Context, o *controlplane.Order, j co
 	i.answers = fn
 }
 
-// refuse makes each CA that is named give its verdict.
+// refuse makes the CAs return the given verdicts.
 func (i *issuer) refuse(by map[string]verdict) {
 	i.answer(func(_ context.Context, o *controlplane.Order, _ controlplane.Journal) error {
 		if v, ok := by[o.CA]; ok {
@@ -410,15 +409,15 @@ func must(t testing.TB, err error) {
 }
 
 // wantError checks kind and code and returns the error.
-func wantError(t testing.TB, what string, err error, k controlplane.Kind, code string) controlplane.Error {
+func wantError(t testing.TB, name string, err error, k controlplane.Kind, code string) controlplane.Error {
 	t.Helper()
 	e, ok := errors.AsType[*controlplane.Error](err)
 	if !ok || e.Kind != k || e.Code != code {
-		t.Errorf("%s: %v, want %s %s", what, err, k, code)
+		t.Errorf("%s: error = %v, want %s %s", name, err, k, code)
 		return controlplane.Error{}
 	}
 	if e.Message == "" || e.Fix == "" {
-		t.Errorf("%s: no message or fix: %+v", what, e)
+		t.Errorf("%s: error = %+v, want a message and a fix", name, e)
 	}
 	return *e
 }
@@ -435,7 +434,7 @@ func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.Condit
 	t.Helper()
 	c := d.Condition(typ)
 	if c.Status != status || c.Reason != reason {
-		t.Errorf("%s is %s (%s), want %s (%s): %s", typ, c.Status, c.Reason, status, reason, toJSON(d.Conditions))
+		t.Errorf("%s = %s (%s), want %s (%s): %s", typ, c.Status, c.Reason, status, reason, toJSON(d.Conditions))
 	}
 	return c
 }
@@ -443,15 +442,15 @@ func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.Condit
 func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus, reason controlplane.Reason) {
 	t.Helper()
 	if d.Status != status || d.StatusReason != reason {
-		t.Errorf("the domain is %s (%s), want %s (%s)", d.Status, d.StatusReason, status, reason)
+		t.Errorf("domain status = %s (%s), want %s (%s)", d.Status, d.StatusReason, status, reason)
 	}
 }
 
-// wantJob checks how a job stands.
+// wantJob checks a job's status, reason, and number of failures.
 func wantJob(t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason controlplane.Reason, attempts int) {
 	t.Helper()
 	if j.Status != status || j.Reason != reason || j.Attempts != attempts {
-		t.Errorf("the job is %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason, j.Attempts, status, reason, attempts, toJSON(j))
+		t.Errorf("job = %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason, j.Attempts, status, reason, attempts, toJSON(j))
 	}
 }
 
@@ -460,14 +459,14 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// soon waits for an event that must come.
-func soon[T any](t testing.TB, what string, ch <-chan T) T {
+// soon returns the next value of ch within 20 s.
+func soon[T any](t testing.TB, name string, ch <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
 	case <-time.After(20 * time.Second):
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("timed out waiting for %s", name)
 		panic("unreachable")
 	}
 }

@@ -29,9 +29,9 @@ func (w *world) state(n int64) controlplane.MemberState {
 	return m.State(w.clock.Now())
 }
 
-// An organization cannot take a person who never asked for it: a newcomer starts in their own,
-// and sees the invitation.
-func TestNewcomerStartsInTheirOwnOrganization(t *testing.T) {
+// An invitation does not make a user a member without consent: a new user starts in their own
+// organization and sees the invitation.
+func TestNewUserStartsInTheirOwnOrganization(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -57,16 +57,16 @@ func TestNewcomerStartsInTheirOwnOrganization(t *testing.T) {
 		t.Errorf("the member's state is %q after they accepted, want active", got)
 	}
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberJoined || e.Actor.ID != m.User.ID || e.Details["invited_by"] != alice.ID {
-		t.Errorf("the log ends with %+v, want member.joined by the user", e)
+		t.Errorf("last entry = %+v, want member.joined by the user", e)
 	}
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin)
-	wantError(t, "a second time", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "second acceptance", err, controlplane.KindNotFound, "not-found")
 	if s, _ := w.signIn(1); s.OrgID != w.org || s.Role != controlplane.RoleAdmin {
 		t.Errorf("the next session is in %s as %s, want %s as admin", s.OrgID, s.Role, w.org)
 	}
 }
 
-// With sign-up closed an invitation admits to its page alone.
+// With sign-up by invitation only, an invitation by login shows only its page.
 func TestGuest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, invitedOnly)
@@ -83,11 +83,11 @@ func TestGuest(t *testing.T) {
 		t.Errorf("Guest() = %+v, %v, want %s", user, err, m.User.ID)
 	}
 	_, err = w.Guest(ctx, account(2))
-	wantError(t, "Guest() of a stranger", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "Guest() of an unknown account", err, controlplane.KindNotFound, "not-found")
 	_, _, err = w.AcceptAsGuest(ctx, newcomer, "", controlplane.NewID(controlplane.PrefixUser), w.org, controlplane.RoleMember)
-	wantError(t, "AcceptAsGuest() of a stranger", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "AcceptAsGuest() of an unknown user", err, controlplane.KindNotFound, "not-found")
 
-	// Of many clicks one counts.
+	// Only one of several simultaneous requests is accepted.
 	var in atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
@@ -99,7 +99,7 @@ func TestGuest(t *testing.T) {
 	}
 	wg.Wait()
 	if in.Load() != 1 || value[int](w, `SELECT count(*) FROM sessions`) != 1 {
-		t.Errorf("%d of 8 clicks were accepted, with %d sessions, want 1", in.Load(), value[int](w, `SELECT count(*) FROM sessions`))
+		t.Errorf("%d of 8 requests were accepted, with %d sessions, want 1", in.Load(), value[int](w, `SELECT count(*) FROM sessions`))
 	}
 	if s, _ := w.signIn(1); s.OrgID != w.org || s.User.JoinedAt == nil {
 		t.Errorf("the session is in %s of a user who joined at %v, want %s", s.OrgID, s.User.JoinedAt, w.org)
@@ -117,11 +117,11 @@ func TestStatesOfAMember(t *testing.T) {
 	m := w.inviteLogin(1, controlplane.RoleMember)
 	wantError(t, "invited twice", invite(1, controlplane.RoleAdmin), controlplane.KindConflict, "member-exists")
 
-	// The person accepts the role that they were shown.
+	// The user accepts the role that they were shown.
 	session, actor := w.signIn(1)
 	got, err := w.SetRole(ctx, alice, nil, w.org, m.User.ID, controlplane.RoleAdmin, false)
 	if err != nil || got.Role != controlplane.RoleAdmin || got.State(w.clock.Now()) != controlplane.MemberPending {
-		t.Errorf("SetRole() of a pending member = %+v, %v", got, err)
+		t.Errorf("SetRole() of a pending member = %+v, %v, want the new role", got, err)
 	}
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleMember)
 	wantError(t, "accepting another role", err, controlplane.KindConflict, "invitation-changed")
@@ -131,7 +131,7 @@ func TestStatesOfAMember(t *testing.T) {
 		t.Errorf("state %q after declining, want declined", got)
 	}
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberDeclined || e.Actor.ID != m.User.ID {
-		t.Errorf("the log ends with %+v, want member.declined by the user", e)
+		t.Errorf("last entry = %+v, want member.declined by the user", e)
 	}
 	wantError(t, "invited after declining", invite(1, controlplane.RoleMember), controlplane.KindConflict, "member-declined")
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin)
@@ -155,15 +155,15 @@ func TestStatesOfAMember(t *testing.T) {
 	must(t, w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin))
 	wantError(t, "an active member", invite(2, controlplane.RoleMember), controlplane.KindConflict, "member-exists")
 
-	// Nobody transfers the ownership to a person who did not accept.
+	// Ownership is not transferred to a user who did not accept.
 	w.member(3, controlplane.RoleOwner)
 	_, err = w.TransferOwnership(ctx, alice, nil, w.org, "user-3", "user-1", false)
 	wantError(t, "transfer to a pending member", err, controlplane.KindInvalid, "member-unknown")
 }
 
-// An invitation by login that a member made goes when they can no longer invite, also if they
-// made it by a token that is gone.
-func TestInvitationsGoWithTheirCreator(t *testing.T) {
+// An invitation by login is revoked when its creator can no longer invite, even if they created it
+// with a token that was revoked.
+func TestInvitationsAreRevokedWithTheirCreator(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -178,7 +178,7 @@ func TestInvitationsGoWithTheirCreator(t *testing.T) {
 		must(t, err)
 	}
 	must(t, w.DeleteToken(ctx, by, w.org, token.ID))
-	w.inviteLogin(13, controlplane.RoleMember) // by somebody else
+	w.inviteLogin(13, controlplane.RoleMember) // by another user
 	_, err := w.SetRole(ctx, alice, nil, w.org, "user-2", controlplane.RoleAdmin, false)
 	must(t, err)
 	links, _, err := w.Store.ListInvitations(ctx, w.org, w.clock.Now(), nil, 10)
@@ -203,7 +203,7 @@ func TestOpenInvitationsAreLimited(t *testing.T) {
 	w.inviteLogin(1000, controlplane.RoleMember)
 }
 
-// A person is member or invited, never both, whatever happens at once.
+// A user is either a member or invited, after any concurrent requests.
 func TestAcceptingUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -229,7 +229,7 @@ func TestAcceptingUnderConcurrency(t *testing.T) {
 		} {
 			wg.Go(func() {
 				if err := do(ctx); err != nil && controlplane.IsKind(err, controlplane.KindInternal) {
-					t.Errorf("%v", err)
+					t.Errorf("internal error: %v", err)
 				}
 			})
 		}

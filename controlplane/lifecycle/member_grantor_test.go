@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// A call that was admitted before its caller lost access grants nothing afterwards.
+// A request that was authorized before its caller lost access grants nothing afterwards.
 func TestNothingIsGrantedAfterAccessEnded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -25,7 +25,7 @@ func TestNothingIsGrantedAfterAccessEnded(t *testing.T) {
 		by    *controlplane.Grant
 		code  string
 	}{{user, owner, "session-ended"}, {token, full, "token-invalid"}} {
-		for what, do := range map[string]func() error{
+		for name, do := range map[string]func() error{
 			"CreateToken": func() error {
 				_, _, err := w.CreateToken(ctx, caller.actor, caller.by, w.org, lifecycle.NewToken{Name: "late", Scopes: []controlplane.Scope{read}})
 				return err
@@ -50,9 +50,9 @@ func TestNothingIsGrantedAfterAccessEnded(t *testing.T) {
 				return err
 			},
 		} {
-			// A token is refused for the owner's role before it is looked up again.
-			if err := do(); !controlplane.HasCode(err, caller.code) && !(what == "SetRole" && controlplane.HasCode(err, "role-exceeds")) {
-				t.Errorf("%s by a %s without access = %v, want %s", what, caller.actor.Type, err, caller.code)
+			// A token is rejected for the owner's role before it is checked again.
+			if err := do(); !controlplane.HasCode(err, caller.code) && !(name == "SetRole" && controlplane.HasCode(err, "role-exceeds")) {
+				t.Errorf("%s by a %s without access = %v, want %s", name, caller.actor.Type, err, caller.code)
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// account returns the nth account at GitHub.
+// account returns the nth GitHub account.
 func account(n int64) controlplane.GitHubAccount {
 	return controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n), Name: fmt.Sprintf("User %d", n)}
 }
@@ -24,7 +24,7 @@ func (w *world) member(n int64, role controlplane.Role) *controlplane.Member {
 	return m
 }
 
-// signIn returns a session and the actor who has it.
+// signIn returns a session and its actor.
 func (w *world) signIn(n int64) (*controlplane.Session, controlplane.Actor) {
 	w.t.Helper()
 	s, secret, err := w.SignIn(w.t.Context(), controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}, "a browser", account(n))
@@ -61,11 +61,11 @@ func TestMembers(t *testing.T) {
 	ctx := t.Context()
 	m := w.member(1, controlplane.RoleMember)
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberAdded || e.Actor != alice || e.After["role"] != "member" || e.After["login"] != "user-1" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want member.added by alice with the role member", e)
 	}
 	_, err := w.AddMember(ctx, alice, w.org, account(1), controlplane.RoleOwner)
 	if e := wantError(t, "twice", err, controlplane.KindConflict, "member-exists"); e.ExistingID != m.User.ID {
-		t.Errorf("existing id %q", e.ExistingID)
+		t.Errorf("existing ID = %q, want %q", e.ExistingID, m.User.ID)
 	}
 	_, err = w.AddMember(ctx, alice, w.org, account(2), "king")
 	wantError(t, "no role", err, controlplane.KindInvalid, "role-unknown")
@@ -74,10 +74,10 @@ func TestMembers(t *testing.T) {
 
 	got, err := w.SetRole(ctx, alice, nil, w.org, "USER-1", controlplane.RoleAdmin, false)
 	if err != nil || got.Role != controlplane.RoleAdmin {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("SetRole(admin) = %+v, %v, want the role admin", got, err)
 	}
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRoleChanged || e.Before["role"] != "member" || e.After["role"] != "admin" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want member.role_changed from member to admin", e)
 	}
 	other := w.organization(1)
 	_, err = w.SetRole(ctx, alice, nil, other, m.User.ID, controlplane.RoleOwner, false)
@@ -85,7 +85,7 @@ func TestMembers(t *testing.T) {
 	wantError(t, "another organization", w.RemoveMember(ctx, alice, nil, other, m.User.ID, false), controlplane.KindNotFound, "not-found")
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false))
 	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRemoved || e.Before["role"] != "admin" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want member.removed with the role admin", e)
 	}
 	wantError(t, "twice", w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false), controlplane.KindNotFound, "not-found")
 }
@@ -99,12 +99,12 @@ func TestLastOwnerStays(t *testing.T) {
 	wantError(t, "demoted", err, controlplane.KindConflict, "last-owner")
 	wantError(t, "removed", w.RemoveMember(ctx, alice, nil, w.org, owner.User.Login, false), controlplane.KindConflict, "last-owner")
 	if _, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleOwner, false); err != nil {
-		t.Errorf("as before: %v", err)
+		t.Errorf("SetRole(owner) of the last owner: %v", err)
 	}
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, admin.User.ID, false))
 }
 
-// However many owners leave, step down and hand over at once, one is left.
+// One owner remains after any concurrent removals, role changes, and transfers.
 func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -134,15 +134,15 @@ func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
 		}
 		wg.Wait()
 		if n := w.owners(); n < 1 {
-			t.Fatalf("round %d: %d owners", round, n)
+			t.Fatalf("round %d: %d owners, want at least 1", round, n)
 		}
-		// All that are left, at once.
+		// All remaining owners leave at the same time.
 		for _, id := range ids {
 			wg.Go(func() { _ = w.RemoveMember(ctx, alice, nil, w.org, id, false) })
 		}
 		wg.Wait()
 		if n := w.owners(); n < 1 {
-			t.Fatalf("round %d: %d owners after all left", round, n)
+			t.Fatalf("round %d: %d owners after all left, want 1", round, n)
 		}
 	}
 }
@@ -153,36 +153,36 @@ func TestTransferOwnership(t *testing.T) {
 	ctx := t.Context()
 	w.member(1, controlplane.RoleOwner)
 	w.member(2, controlplane.RoleMember)
-	for what, tt := range map[string]struct{ from, to, code string }{
-		"to nobody":     {"user-1", "user-9", "member-unknown"},
-		"from nobody":   {"user-9", "user-2", "member-unknown"},
+	for name, tt := range map[string]struct{ from, to, code string }{
+		"to unknown":    {"user-1", "user-9", "member-unknown"},
+		"from unknown":  {"user-9", "user-2", "member-unknown"},
 		"from a member": {"user-2", "user-1", "not-an-owner"},
-		"to oneself":    {"user-1", "USER-1", "transfer-to-self"},
+		"to themselves": {"user-1", "USER-1", "transfer-to-self"},
 	} {
 		_, err := w.TransferOwnership(ctx, alice, nil, w.org, tt.from, tt.to, false)
-		wantError(t, what, err, controlplane.KindInvalid, tt.code)
+		wantError(t, name, err, controlplane.KindInvalid, tt.code)
 	}
 	m, err := w.TransferOwnership(ctx, alice, nil, w.org, "user-1", "user-2", false)
 	if err != nil || m.User.Login != "user-2" || m.Role != controlplane.RoleOwner {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("TransferOwnership = %+v, %v, want user-2 as the owner", m, err)
 	}
 	if got := w.roles(); got["user-1"] != controlplane.RoleAdmin || got["user-2"] != controlplane.RoleOwner {
-		t.Errorf("%v", got)
+		t.Errorf("roles = %v, want user-1 as an admin and user-2 as an owner", got)
 	}
 	if e := w.last(w.org); e.Action != controlplane.ActionOrgTransferred || e.After["owner"] != m.User.ID {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want organization.transferred to %s", e, m.User.ID)
 	}
 }
 
-// Of those who follow one link at once, one joins.
-func TestInvitationIsGoodOnce(t *testing.T) {
+// One of several users who open the same link at the same time joins.
+func TestInvitationCanBeUsedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
 	i, secret, err := w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, 0)
 	must(t, err)
 	if i.ExpiresAt != start.Add(controlplane.InvitationLife) || i.CreatedBy != alice.ID || value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret) != 0 {
-		t.Errorf("%+v", i)
+		t.Errorf("invitation = %+v, want one of alice for %s, and no secret in the audit log", i, controlplane.InvitationLife)
 	}
 	var joined, gone atomic.Int64
 	var wg sync.WaitGroup
@@ -199,16 +199,16 @@ func TestInvitationIsGoodOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if joined.Load() != 1 || gone.Load() != 7 || len(w.roles()) != 1 {
-		t.Errorf("%d joined, %d came too late, members %v", joined.Load(), gone.Load(), w.roles())
+		t.Errorf("%d users joined and %d were rejected, members %v, want 1 joined", joined.Load(), gone.Load(), w.roles())
 	}
 	for _, life := range []time.Duration{time.Second, controlplane.InvitationMaxLife + time.Second} {
 		_, _, err = w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, life)
-		wantError(t, "a life out of bounds", err, controlplane.KindInvalid, "out-of-range")
+		wantError(t, "life out of range", err, controlplane.KindInvalid, "out-of-range")
 	}
 }
 
-// Who may not invite any more comes back by no link of their own.
-func TestInvitationsGoWithTheRole(t *testing.T) {
+// A member who can no longer invite cannot rejoin with their own invitation.
+func TestInvitationsAreRevokedWithTheRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -230,39 +230,39 @@ func TestInvitationsGoWithTheRole(t *testing.T) {
 		must(t, err)
 		must(t, end(m.User.ID))
 		if e := w.last(i.ID); e.Action != controlplane.ActionInviteRevoked {
-			t.Errorf("%+v", e)
+			t.Errorf("last entry = %+v, want invitation.revoked", e)
 		}
 		session, actor := w.signIn(n + 100)
 		_, _, err = w.AcceptInvitation(ctx, actor, session, secret)
-		wantError(t, "their link", err, controlplane.KindNotFound, "not-found")
+		wantError(t, "their own invitation", err, controlplane.KindNotFound, "not-found")
 	}
 }
 
-func TestSignInOfWhoWasAdded(t *testing.T) {
+func TestSignInOfAnAddedMember(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.member(1, controlplane.RoleAdmin)
 	if m.User.JoinedAt != nil {
-		t.Error("they have joined before they came")
+		t.Error("the member has joined before their first sign-in")
 	}
 	for range 2 {
 		s, _ := w.signIn(1)
 		if s.OrgID != w.org || s.Role != controlplane.RoleAdmin || s.User.ID != m.User.ID || s.User.JoinedAt == nil || s.IP != "192.0.2.9" || s.UserAgent != "a browser" {
-			t.Errorf("%+v", s)
+			t.Errorf("session = %+v, want one of user %s as an admin, with address and browser", s, m.User.ID)
 		}
 		if e := w.last(s.ID); e.Action != controlplane.ActionSessionStarted || e.Actor.ID != m.User.ID || e.Actor.IP != "192.0.2.9" || e.Actor.RequestID != "req-2" {
-			t.Errorf("%+v", e)
+			t.Errorf("last entry = %+v, want session.started by user %s from 192.0.2.9", e, m.User.ID)
 		}
 	}
 	if n := w.count(m.User.ID, controlplane.ActionMemberJoined); n != 1 {
-		t.Errorf("they joined %d times", n)
+		t.Errorf("%d events member.joined, want 1", n)
 	}
 	if n := value[int](w, `SELECT count(*) FROM organizations`); n != 1 {
-		t.Errorf("%d organizations", n)
+		t.Errorf("%d organizations, want 1", n)
 	}
 }
 
-// An organization takes everything along but its log; its targets are told to the name servers.
+// Deleting an organization deletes everything except its audit log, and notifies the name servers.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -279,11 +279,11 @@ func TestDeleteOrganization(t *testing.T) {
 	must(t, err)
 	w.exec(`LISTEN dcvaas_zone`)
 
-	wantError(t, "another name", w.DeleteOrganization(ctx, alice, w.org, "example"), controlplane.KindInvalid, "confirm-mismatch")
+	wantError(t, "wrong name", w.DeleteOrganization(ctx, alice, w.org, "example"), controlplane.KindInvalid, "confirm-mismatch")
 	must(t, w.DeleteOrganization(ctx, alice, w.org, "Example"))
 	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "api_tokens", "organization_members", "sessions", "invitations"} {
 		if n := value[int](w, `SELECT count(*) FROM `+table+` WHERE org_id = $1`, w.org); n != 0 {
-			t.Errorf("%s has %d rows", table, n)
+			t.Errorf("%s has %d rows, want 0", table, n)
 		}
 	}
 	if n := value[int](w, `SELECT count(*) FROM domains`); n != 1 {
@@ -291,16 +291,16 @@ func TestDeleteOrganization(t *testing.T) {
 	}
 	note, err := w.own.WaitForNotification(ctx)
 	if err != nil || note.Payload != "-t "+d.Target {
-		t.Errorf("the name servers are told %+v, %v", note, err)
+		t.Errorf("notification of the name servers = %+v, %v", note, err)
 	}
 	if _, err := w.Store.Session(ctx, session.Hash, w.clock.Now()); !controlplane.IsKind(err, controlplane.KindNotFound) {
-		t.Errorf("a session is left: %v", err)
+		t.Errorf("reading a session of the organization: %v, want not found", err)
 	}
 	if e := w.last(w.org); e.Action != controlplane.ActionOrgDeleted || e.Before["name"] != "Example" || e.Before["domains"] != 1.0 {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want organization.deleted with its name and number of domains", e)
 	}
 	if w.count(d.ID, controlplane.ActionCertificateIssued) != 1 {
-		t.Error("the log is gone")
+		t.Error("the audit log was deleted")
 	}
 	wantError(t, "twice", w.DeleteOrganization(ctx, alice, w.org, "Example"), controlplane.KindNotFound, "not-found")
 }
@@ -310,17 +310,17 @@ func TestRenameOrganization(t *testing.T) {
 	w := newWorld(t)
 	o, err := w.RenameOrganization(t.Context(), alice, w.org, " Example Ltd ")
 	if err != nil || o.Name != "Example Ltd" {
-		t.Errorf("%+v, %v", o, err)
+		t.Errorf("RenameOrganization = %+v, %v, want the name Example Ltd", o, err)
 	}
 	if e := w.last(w.org); e.Action != controlplane.ActionOrgRenamed || e.Before["name"] != "Example" || e.After["name"] != "Example Ltd" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want organization.renamed from Example to Example Ltd", e)
 	}
 	_, err = w.RenameOrganization(t.Context(), alice, w.org, " ")
 	wantError(t, "no name", err, controlplane.KindInvalid, "name-invalid")
 }
 
 // A login belongs to one user at a time.
-func TestLoginPassesOn(t *testing.T) {
+func TestLoginIsReassigned(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -340,16 +340,16 @@ func TestLoginPassesOn(t *testing.T) {
 	want := []string{first.User.ID + " ", second.User.ID + " USER-1"}
 	slices.Sort(want)
 	if got := logins(); !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("logins = %q, want %q", got, want)
 	}
 	if m, err := w.Store.Member(ctx, w.org, "user-1"); err != nil || m.User.ID != second.User.ID {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Member(user-1) = %+v, %v, want user %s", m, err, second.User.ID)
 	}
 	renamed := account(1)
 	renamed.Login = "somebody"
 	_, _, err = w.SignIn(ctx, controlplane.Actor{}, "", renamed)
 	must(t, err)
 	if m, err := w.Store.Member(ctx, w.org, first.User.ID); err != nil || m.User.Login != "somebody" {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Member(%s) = %+v, %v, want the login somebody", first.User.ID, m, err)
 	}
 }

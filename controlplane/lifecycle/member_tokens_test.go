@@ -20,7 +20,7 @@ func asToken(t *controlplane.Token) controlplane.Actor {
 	return controlplane.Actor{Type: controlplane.ActorToken, ID: t.ID}
 }
 
-// left returns which of the tokens still exist.
+// left reports for each token whether it exists.
 func (w *world) left(tokens ...*controlplane.Token) []bool {
 	w.t.Helper()
 	left := make([]bool, len(tokens))
@@ -34,12 +34,12 @@ func (w *world) left(tokens ...*controlplane.Token) []bool {
 	return left
 }
 
-// A removed member keeps no token, however it came about.
-func TestTokensGoWithTheirCreator(t *testing.T) {
+// A removed or demoted member keeps no token beyond their access, directly or indirectly created.
+func TestTokensAreRevokedWithTheirCreator(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		remove func(w *world, id string) error
-		want   []bool // direct, by the direct one, by one that was deleted, another member's, the operator's
+		want   []bool // created directly, with that token, with a deleted token, by another member, by the operator
 	}{
 		"removed": {func(w *world, id string) error { return w.RemoveMember(w.t.Context(), alice, nil, w.org, id, false) },
 			[]bool{false, false, false, true, true}},
@@ -77,13 +77,13 @@ func TestTokensGoWithTheirCreator(t *testing.T) {
 				t.Errorf("tokens left = %v, want %v", got, tt.want)
 			}
 			if e := w.last(direct.ID); !tt.want[0] && (e.Action != controlplane.ActionTokenDeleted || e.Actor != alice || e.Details["user_id"] != by.ID) {
-				t.Errorf("the log of the token ends with %+v, want token.deleted by %s", e, alice.ID)
+				t.Errorf("last entry of the token = %+v, want token.deleted by %s", e, alice.ID)
 			}
 		})
 	}
 }
 
-// A call does not revoke the token that it came with: it would leave its caller in the middle.
+// A request does not revoke the token that it uses: its caller could not continue.
 func TestRemovalKeepsTheCallersToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

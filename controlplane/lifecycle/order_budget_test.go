@@ -12,13 +12,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// in makes an organization that may have as many domains the world's.
+// in creates an organization with the domain limit and makes it the world's.
 func (w *world) in(limit int) *world {
 	w.org = w.organization(limit)
 	return w
 }
 
-// spend uses up n orders of the organization's budget, until the given time.
+// spend counts n orders against the organization's budget until the given time.
 func (w *world) spend(n int, until time.Time) {
 	w.t.Helper()
 	w.exec(`INSERT INTO order_budget (org_id, until, orders) VALUES ($1, $2, $3)`, w.org, until, n)
@@ -29,9 +29,9 @@ func (w *world) spent() int {
 	return value[int](w, `SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1`, w.org)
 }
 
-// To add, issue and delete gives no more certificates than the budget, which outlives the domains
-// and knows nothing of Redis. What is over it waits until the time that is shown, in its turn.
-func TestBudgetOutlivesDomains(t *testing.T) {
+// Adding, issuing, and deleting domains gives no more certificates than the budget, which does not
+// depend on the domains or on Redis. Further jobs are deferred one after the other.
+func TestBudgetSurvivesDomains(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).in(3)
 	var waiting []*controlplane.Domain
@@ -47,44 +47,44 @@ func TestBudgetOutlivesDomains(t *testing.T) {
 		must(t, w.DeleteDomain(t.Context(), alice, w.org, d.ID, 0))
 	}
 	if issued != 12 || len(w.ca.runs()) != 12 {
-		t.Fatalf("%d certificates were issued of %d orders, want 12 each", issued, len(w.ca.runs()))
+		t.Fatalf("%d certificates from %d orders, want 12 of each", issued, len(w.ca.runs()))
 	}
 	for i, d := range waiting {
 		j := w.job(d, controlplane.JobStartIssuance)
 		wantJob(t, j, controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
 		placed := start.Add(time.Duration(i+1) * 10 * time.Minute)
 		if over := j.RunAt.Sub(placed.Add(day)); over < 0 || over > 5*time.Minute {
-			t.Errorf("job %d waits until %s, which is not within 5 minutes after %s", i, j.RunAt, placed.Add(day))
+			t.Errorf("job %d is deferred until %s, want within 5 minutes after %s", i, j.RunAt, placed.Add(day))
 		}
 		c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", controlplane.ReasonOrderBudget)
 		if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Message, "12 orders") {
-			t.Errorf("the condition is %+v, and the job runs at %s", c, j.RunAt)
+			t.Errorf("condition = %+v, want the next check at %s", c, j.RunAt)
 		}
 		if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting || e.Details["code"] != controlplane.ReasonOrderBudget {
-			t.Errorf("the log says %+v", e)
+			t.Errorf("last entry = %+v, want job.waiting for the budget", e)
 		}
 	}
 
-	// Who asks again keeps the place, and gets no other.
+	// Another request keeps the job's time.
 	first, last := w.job(waiting[0], controlplane.JobStartIssuance).RunAt, w.job(waiting[2], controlplane.JobStartIssuance).RunAt
 	_, _, err := w.RequestIssue(t.Context(), alice, w.org, waiting[2].ID)
 	must(t, err)
 	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) || j.Reason != controlplane.ReasonOrderBudget {
-		t.Errorf("asked for again, it waits until %s, want %s (%s)", j.RunAt, last, j.Reason)
+		t.Errorf("after another request: job due at %s (%s), want %s", j.RunAt, j.Reason, last)
 	}
 	w.clock.set(first)
 	_, _, err = w.RequestIssue(t.Context(), alice, w.org, waiting[2].ID)
 	must(t, err)
 	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) {
-		t.Errorf("it took what is the first one's, or waits until %s, want %s", j.RunAt, last)
+		t.Errorf("last job is due at %s, want %s, after the first one", j.RunAt, last)
 	}
 	for _, d := range waiting {
 		wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 	}
 }
 
-// Deleting the organization and signing in again resets nothing.
-func TestBudgetOutlivesTheOrganization(t *testing.T) {
+// Deleting the organization and signing in again does not reset the budget.
+func TestBudgetSurvivesTheOrganization(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sign := func() {
@@ -109,19 +109,19 @@ func TestBudgetOutlivesTheOrganization(t *testing.T) {
 	d := w.issuing("last.example.com")
 	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
 	if n := len(w.ca.runs()); n != 12 {
-		t.Errorf("%d orders were placed, want 12", n)
+		t.Errorf("%d orders, want 12", n)
 	}
 	w.clock.add(day + 5*time.Minute)
 	must(t, w.Tidy(t.Context()))
 	if n := value[int](w, `SELECT count(*) FROM order_budget`); n != 0 {
-		t.Errorf("%d rows are left that count no more", n)
+		t.Errorf("%d expired budget rows are left, want 0", n)
 	}
 	wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 }
 
-// What is due passes over an exhausted budget and counts in none. A revoked certificate is replaced
-// beyond it, but not without end: to revoke is in the customer's hand.
-func TestBudgetAndWhatIsDue(t *testing.T) {
+// A due renewal needs no budget and does not count. A revoked certificate can be replaced beyond
+// the budget, up to a limit, because customers decide when they revoke.
+func TestBudgetOfDueRenewals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).in(1)
 	d := w.active("example.com")
@@ -132,21 +132,21 @@ func TestBudgetAndWhatIsDue(t *testing.T) {
 	w.spend(10, w.clock.Now().Add(day))
 	before := w.spent()
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-		t.Fatalf("%d renewals, %v", n, err)
+		t.Fatalf("Sweep = %d, %v, want 1", n, err)
 	}
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	if got := w.spent(); got != before {
-		t.Errorf("a renewal that was due counts: %d orders, want %d", got, before)
+		t.Errorf("%d orders count after a due renewal, want %d", got, before)
 	}
 
-	// One that is not waits, and no longer than until it is.
+	// A renewal that is not due is deferred until it is due at the latest.
 	w.clock.add(2 * time.Hour)
 	soon := w.clock.Now().Add(time.Hour)
 	w.exec(`UPDATE domains SET renew_at = $1`, soon)
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	if j := w.run(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.Equal(soon) {
-		t.Errorf("it waits until %s (%s), want %s", j.RunAt, j.Reason, soon)
+		t.Errorf("renewal is deferred until %s (%s), want %s", j.RunAt, j.Reason, soon)
 	}
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
@@ -155,7 +155,7 @@ func TestBudgetAndWhatIsDue(t *testing.T) {
 	for ; replaced < 30; replaced++ {
 		w.exec(`UPDATE certificates SET revoked_at = $1 WHERE replaced_by = ''`, w.clock.Now())
 		if _, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); err != nil {
-			t.Fatalf("renewing a revoked certificate: %v", err)
+			t.Fatalf("RequestRenew of a revoked certificate: %v", err)
 		}
 		if w.run(d, controlplane.JobRenewal).Status != controlplane.JobSucceeded {
 			break
@@ -165,12 +165,12 @@ func TestBudgetAndWhatIsDue(t *testing.T) {
 		t.Errorf("%d certificates were revoked and replaced, want 10", replaced)
 	}
 	if j := w.job(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.After(w.clock.Now()) {
-		t.Errorf("the last one waits until %s (%s)", j.RunAt, j.Reason)
+		t.Errorf("last replacement is due at %s (%s), want it deferred for the budget", j.RunAt, j.Reason)
 	}
 }
 
-// A job's order counts once, whichever CA makes it, and not where none does.
-func TestBudgetCountsOrdersThatCAsMade(t *testing.T) {
+// The orders of a job count once, at any CA, and only if a CA created one.
+func TestBudgetCountsCreatedOrders(t *testing.T) {
 	t.Parallel()
 	made := func(v verdict) func(context.Context, *controlplane.Order, controlplane.Journal) error {
 		return func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
@@ -186,21 +186,21 @@ func TestBudgetCountsOrdersThatCAsMade(t *testing.T) {
 		}
 	}
 	away := says(controlplane.VerdictUnreachable)
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		answer func(context.Context, *controlplane.Order, controlplane.Journal) error
 		refuse map[string]verdict
-		wait   bool // for the CAs' limits
+		wait   bool // the CAs' limits are reached
 		status controlplane.JobStatus
 		want   int
 	}{
-		"all well":                      {nil, nil, false, controlplane.JobSucceeded, 1},
-		"the first is away":             {nil, map[string]verdict{"primary": away}, false, controlplane.JobSucceeded, 1},
-		"both are away":                 {nil, map[string]verdict{"primary": away, "backup": away}, false, controlplane.JobQueued, 0},
+		"no problem":                    {nil, nil, false, controlplane.JobSucceeded, 1},
+		"first unreachable":             {nil, map[string]verdict{"primary": away}, false, controlplane.JobSucceeded, 1},
+		"both unreachable":              {nil, map[string]verdict{"primary": away, "backup": away}, false, controlplane.JobQueued, 0},
 		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
 		"rejected with an order":        {made(says(controlplane.VerdictRejected)), nil, false, controlplane.JobQueued, 1},
 		"the CAs' limits are reached":   {nil, nil, true, controlplane.JobQueued, 0},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
@@ -211,7 +211,7 @@ func TestBudgetCountsOrdersThatCAsMade(t *testing.T) {
 				g.set(func(g *governor) { g.waits = map[string]time.Duration{"primary": time.Hour, "backup": time.Hour} })
 			}
 			if j := w.run(d, controlplane.JobStartIssuance); j.Status != tt.status {
-				t.Errorf("the job is %s (%s), want %s", j.Status, j.Reason, tt.status)
+				t.Errorf("job status = %s (%s), want %s", j.Status, j.Reason, tt.status)
 			}
 			if got := w.spent(); got != tt.want {
 				t.Errorf("%d orders count, want %d", got, tt.want)
@@ -220,7 +220,7 @@ func TestBudgetCountsOrdersThatCAsMade(t *testing.T) {
 	}
 }
 
-// A certificate that is not due is renewed by request once an hour, however it is asked for.
+// A certificate that is not due can be renewed once an hour, with any request.
 func TestRenewedOnceAnHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -239,10 +239,10 @@ func TestRenewedOnceAnHour(t *testing.T) {
 	renewed := w.clock.Now()
 	for n := range 11 {
 		w.clock.add(2 * time.Second)
-		for what, err := range map[string]error{"renew": renew(), "issue": issue()} {
-			e := wantError(t, fmt.Sprintf("%s %d", what, n), err, controlplane.KindRateLimited, "renewed-recently")
+		for name, err := range map[string]error{"renew": renew(), "issue": issue()} {
+			e := wantError(t, fmt.Sprintf("%s %d", name, n), err, controlplane.KindRateLimited, "renewed-recently")
 			if !e.RetryAt.Equal(renewed.Add(time.Hour)) {
-				t.Errorf("%s: again at %s, want %s", what, e.RetryAt, renewed.Add(time.Hour))
+				t.Errorf("%s: retry at %s, want %s", name, e.RetryAt, renewed.Add(time.Hour))
 			}
 		}
 	}
@@ -250,8 +250,7 @@ func TestRenewedOnceAnHour(t *testing.T) {
 		t.Errorf("%d orders, want 2", n)
 	}
 
-	// Other options want another certificate, a revoked one a successor, and what is due is
-	// renewed.
+	// Changed options, a revoked certificate, and a due renewal are exceptions.
 	kt := controlplane.KeyEC384
 	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
 	must(t, err)
@@ -271,8 +270,8 @@ func TestRenewedOnceAnHour(t *testing.T) {
 	run()
 }
 
-// A dead job is no way around the pause.
-func TestRetryWithinTheHour(t *testing.T) {
+// Restarting a dead-lettered job does not bypass the limit.
+func TestRestartWithinTheHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
@@ -292,12 +291,12 @@ func TestRetryWithinTheHour(t *testing.T) {
 	must(t, err)
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	_, _, err = w.RestartJob(t.Context(), alice, w.org, dead.ID)
-	wantError(t, "retrying the dead one", err, controlplane.KindRateLimited, "renewed-recently")
+	wantError(t, "restart of the dead-lettered job", err, controlplane.KindRateLimited, "renewed-recently")
 }
 
-// What is due is not due any more once its job is dead: to request it again counts, also where the
-// certificate has expired and is renewed by request only.
-func TestBudgetCountsWhatFailsForGood(t *testing.T) {
+// A renewal is no longer due after its job was dead-lettered: further requests count, even if the
+// certificate expired and is renewed only on request.
+func TestBudgetCountsRequestsAfterADeadLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).in(1)
 	d := w.active("example.com", func(o *controlplane.Options) { o.AutoRenew = false })

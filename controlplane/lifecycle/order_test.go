@@ -14,7 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// governor lets orders through unless the test says how long their CA's limits make them wait.
+// governor allows all orders unless the test sets how long they wait for the limits of a CA.
 type governor struct {
 	clock *clock
 
@@ -28,7 +28,7 @@ type governor struct {
 
 func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); fn(g) }
 
-// Reserve implements lifecycle.Governor. As the real one it gives no place beyond the patience.
+// Reserve implements lifecycle.Governor. It makes no reservation beyond the patience.
 func (g *governor) Reserve(_ context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -51,7 +51,7 @@ func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRe
 	return nil
 }
 
-// Learn implements lifecycle.Governor: the CA makes the next ones wait as long as it said.
+// Learn implements lifecycle.Governor: later orders wait as long as the verdict says.
 func (g *governor) Learn(_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
 	g.set(func(g *governor) {
 		g.told = append(g.told, "learn "+q.CA)
@@ -68,27 +68,27 @@ func newGoverned(t *testing.T) (*world, *governor) {
 	return w, g
 }
 
-// Which CA gets the order, or until when it waits, by what their limits allow.
+// The limits of the CAs decide which CA gets the order, or until when it waits.
 func TestChooseByTheLimits(t *testing.T) {
 	t.Parallel()
 	const never = 0
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		waits  map[string]time.Duration
 		prefer string
 		asked  []string
-		ran    string        // CA of the certificate; "" where the job waits
+		ran    string        // CA of the certificate; "" if the job is deferred
 		wait   time.Duration // of the job
 	}{
-		"nothing in the way":                  {nil, "", []string{"primary"}, "primary", never},
-		"the preferred one":                   {nil, "backup", []string{"backup"}, "backup", never},
-		"the first for long":                  {map[string]time.Duration{"primary": time.Hour}, "", []string{"primary", "backup"}, "backup", never},
-		"the preferred one for long":          {map[string]time.Duration{"backup": time.Hour}, "backup", []string{"backup", "primary"}, "primary", never},
-		"the first, over soon":                {map[string]time.Duration{"primary": 20 * time.Second}, "", []string{"primary"}, "", 20 * time.Second},
+		"no limits":                           {nil, "", []string{"primary"}, "primary", never},
+		"preferred CA":                        {nil, "backup", []string{"backup"}, "backup", never},
+		"first limited for long":              {map[string]time.Duration{"primary": time.Hour}, "", []string{"primary", "backup"}, "backup", never},
+		"preferred CA limited for long":       {map[string]time.Duration{"backup": time.Hour}, "backup", []string{"backup", "primary"}, "primary", never},
+		"first limited briefly":               {map[string]time.Duration{"primary": 20 * time.Second}, "", []string{"primary"}, "", 20 * time.Second},
 		"both for long, the second is sooner": {map[string]time.Duration{"primary": 3 * time.Hour, "backup": time.Hour}, "", []string{"primary", "backup"}, "", time.Hour},
 		"both for long, the first is sooner":  {map[string]time.Duration{"primary": time.Hour, "backup": 7 * day}, "", []string{"primary", "backup"}, "", time.Hour},
-		"the second is over soon":             {map[string]time.Duration{"primary": time.Hour, "backup": 5 * time.Second}, "", []string{"primary", "backup"}, "", 5 * time.Second},
+		"second limited briefly":              {map[string]time.Duration{"primary": time.Hour, "backup": 5 * time.Second}, "", []string{"primary", "backup"}, "", 5 * time.Second},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
@@ -99,29 +99,29 @@ func TestChooseByTheLimits(t *testing.T) {
 			var asked []string
 			for i, q := range g.asked {
 				asked = append(asked, q.CA)
-				patient := i+1 == len(w.ca.names) // the last has nobody behind it
+				patient := i+1 == len(w.ca.names) // no CA follows the last one
 				if q.Waiter != j.ID || !slices.Equal(q.Names, []string{"example.com"}) || q.Renewal || q.Replaces || (q.Patience == 0) != patient || q.OrderID == "" {
-					t.Errorf("%+v", q)
+					t.Errorf("quota request %+v, want one of job %s for a new certificate", q, j.ID)
 				}
 			}
 			if !slices.Equal(asked, tt.asked) {
-				t.Errorf("asked %q, want %q", asked, tt.asked)
+				t.Errorf("quota requests for %q, want %q", asked, tt.asked)
 			}
 			if tt.ran != "" {
 				wantJob(t, j, controlplane.JobSucceeded, "", 0)
 				o := w.ca.order(0)
 				if o.CA != tt.ran || o.ID != g.asked[len(g.asked)-1].OrderID {
-					t.Errorf("the order %s at %s, reserved as %s", o.ID, o.CA, g.asked[len(g.asked)-1].OrderID)
+					t.Errorf("order %s at %s, reserved as %s", o.ID, o.CA, g.asked[len(g.asked)-1].OrderID)
 				}
 				return
 			}
 			wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
 			if wait := j.RunAt.Sub(w.clock.Now()); wait != tt.wait || len(w.ca.runs()) != 0 {
-				t.Errorf("it waits %s, want %s; %q were asked for a certificate", wait, tt.wait, w.ca.runs())
+				t.Errorf("job is deferred for %s, want %s; orders at %q, want none", wait, tt.wait, w.ca.runs())
 			}
 			c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-quota")
 			if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Fix, controlplane.LimitNewOrders) || !strings.Contains(c.Message, "takes no more") {
-				t.Errorf("%+v", c)
+				t.Errorf("condition = %+v, want the limit %s and the next check at %s", c, controlplane.LimitNewOrders, j.RunAt)
 			}
 			g.set(func(g *governor) { g.waits = nil })
 			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
@@ -129,8 +129,9 @@ func TestChooseByTheLimits(t *testing.T) {
 	}
 }
 
-// A renewal that is due says so, and that it replaces a certificate only where that is the same
-// CA's, and the CA suggested the time. While it waits the domain is active and says until when.
+// The quota request of a due renewal says that it is one. It says that it replaces a certificate
+// only at the CA of that certificate, within the CA's renewal window. While the renewal is
+// deferred, the domain is active and shows until when.
 func TestChooseForARenewal(t *testing.T) {
 	t.Parallel()
 	w, g := newGoverned(t)
@@ -147,18 +148,18 @@ func TestChooseForARenewal(t *testing.T) {
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-quota")
 	if len(g.asked) != 2 || !g.asked[0].Renewal || !g.asked[0].Replaces || !g.asked[1].Renewal || g.asked[1].Replaces {
-		t.Errorf("%+v", g.asked)
+		t.Errorf("quota requests = %+v, want two renewals, of which the first replaces a certificate", g.asked)
 	}
 	g.set(func(g *governor) { g.waits = nil })
 	w.runDue(d, controlplane.JobRenewal)
 	if o := w.ca.order(1); o.Replaces != "ari-of-"+w.ca.order(0).ID {
-		t.Errorf("%+v", o)
+		t.Errorf("order = %+v, want one that replaces the first certificate", o)
 	}
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
 }
 
-// Without a count, as when Redis is away, the CA's own word is the limit.
-func TestChooseWithoutACount(t *testing.T) {
+// If the limits are not tracked because Redis is unavailable, only the CA enforces them.
+func TestChooseWithoutTrackedLimits(t *testing.T) {
 	t.Parallel()
 	w, g := newGoverned(t)
 	g.set(func(g *governor) { g.bypassed = true })
@@ -168,7 +169,7 @@ func TestChooseWithoutACount(t *testing.T) {
 	w.ca.refuse(map[string]verdict{"primary": limited})
 	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "backup"}) {
-		t.Errorf("asked %q", got)
+		t.Errorf("orders at %q", got)
 	}
 
 	other := w.issuing("other.example.com")
@@ -176,69 +177,68 @@ func TestChooseWithoutACount(t *testing.T) {
 	j := w.run(other, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "ca-rate-limited", 0)
 	if !j.RunAt.Equal(limited.RetryAt) {
-		t.Errorf("it waits until %s", j.RunAt)
+		t.Errorf("job is deferred until %s", j.RunAt)
 	}
 }
 
-// What became of an order is told: a refusal is learned from, and what came to nothing is given
-// back, or counted as a failed authorization.
-func TestTheGovernorIsToldWhatBecameOfAnOrder(t *testing.T) {
+// The governor learns limits from verdicts, refunds failed orders, and counts failed
+// authorizations.
+func TestGovernorTracksFailedOrders(t *testing.T) {
 	t.Parallel()
 	over := func(code string) verdict {
 		v := says(controlplane.VerdictRejected)
 		v.Code, v.Over = code, true
 		return v
 	}
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		say  verdict
 		told []string
 		runs []string
 	}{
-		"refused for a limit":      {says(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
-		"away":                     {says(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
-		"forbidden by CAA":         {says(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
-		"not validated":            {over("ca-unauthorized"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
-		"no good request":          {over("ca-bad-csr"), []string{"refund primary false"}, []string{"primary"}},
-		"rejected, and not over":   {says(controlplane.VerdictRejected), nil, []string{"primary"}},
-		"interrupted":              {says(controlplane.VerdictInterrupted), nil, []string{"primary"}},
-		"gone, and begun anew":     {says(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
-		"forbidden, after a start": {over("ca-caa"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
+		"rejected for a limit":   {says(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
+		"unreachable":            {says(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
+		"forbidden by CAA":       {says(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
+		"not validated":          {over("ca-unauthorized"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
+		"bad CSR":                {over("ca-bad-csr"), []string{"refund primary false"}, []string{"primary"}},
+		"rejected, order open":   {says(controlplane.VerdictRejected), nil, []string{"primary"}},
+		"interrupted":            {says(controlplane.VerdictInterrupted), nil, []string{"primary"}},
+		"missing, placed again":  {says(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
+		"forbidden by CAA later": {over("ca-caa"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
 			w.ca.refuse(map[string]verdict{"primary": tt.say})
 			w.run(d, controlplane.JobStartIssuance)
 			if !slices.Equal(g.told, tt.told) || !slices.Equal(w.ca.runs(), tt.runs) {
-				t.Errorf("told %q, want %q; asked %q, want %q", g.told, tt.told, w.ca.runs(), tt.runs)
+				t.Errorf("governor calls = %q, want %q; orders at %q, want %q", g.told, tt.told, w.ca.runs(), tt.runs)
 			}
 		})
 	}
 }
 
-// An order that is given up when its certificate may have been made is not given back: the CA
-// has counted it.
-func TestTheGovernorKeepsWhatMayBeIssued(t *testing.T) {
+// A failed order whose certificate may have been issued is not refunded: the CA counted it.
+func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 	t.Parallel()
 	mismatch := says(controlplane.VerdictRejected)
 	mismatch.Code, mismatch.Over = "certificate-mismatch", true
 	invalid := mismatch
 	invalid.Code = "ca-bad-csr"
 	back := []string{"refund primary true"}
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		step controlplane.OrderStep
 		say  verdict
 		told []string
 	}{
-		"away before the CSR is sent":   {controlplane.StepAccepted, says(controlplane.VerdictUnreachable), back},
-		"away at the answer to the CSR": {controlplane.StepReady, says(controlplane.VerdictUnreachable), nil},
-		"away at the download":          {controlplane.StepIssued, says(controlplane.VerdictUnreachable), nil},
-		"the CSR refused":               {controlplane.StepReady, invalid, back},
-		"invalid after the CSR":         {controlplane.StepFinalized, invalid, back},
-		"not what was ordered":          {controlplane.StepIssued, mismatch, nil},
+		"unreachable before the CSR":  {controlplane.StepAccepted, says(controlplane.VerdictUnreachable), back},
+		"unreachable after the CSR":   {controlplane.StepReady, says(controlplane.VerdictUnreachable), nil},
+		"unreachable at the download": {controlplane.StepIssued, says(controlplane.VerdictUnreachable), nil},
+		"CSR rejected":                {controlplane.StepReady, invalid, back},
+		"invalid after the CSR":       {controlplane.StepFinalized, invalid, back},
+		"certificate mismatch":        {controlplane.StepIssued, mismatch, nil},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
@@ -254,13 +254,13 @@ func TestTheGovernorKeepsWhatMayBeIssued(t *testing.T) {
 			})
 			w.run(d, controlplane.JobStartIssuance)
 			if !slices.Equal(g.told, tt.told) {
-				t.Errorf("told %q, want %q", g.told, tt.told)
+				t.Errorf("governor calls = %q, want %q", g.told, tt.told)
 			}
 		})
 	}
 }
 
-// A governor that cannot decide is a failure of ours: no order is begun without it.
+// An error of the governor is an internal failure: no order is placed without its decision.
 func TestChooseFailsWithItsGovernor(t *testing.T) {
 	t.Parallel()
 	w, g := newGoverned(t)
@@ -269,12 +269,12 @@ func TestChooseFailsWithItsGovernor(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "internal" || len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
-		t.Errorf("%+v", j)
+		t.Errorf("job = %+v, want an internal error and no order", j)
 	}
 }
 
-// A renewal of the sweep waits for the CA that it renews at as long as it has the time; near
-// the certificate's end another CA is asked.
+// A renewal of the sweep waits for the CA of its certificate while there is time. Shortly before
+// the certificate expires it uses another CA.
 func TestRenewalHasPatience(t *testing.T) {
 	t.Parallel()
 	w, g := newGoverned(t)
@@ -284,26 +284,26 @@ func TestRenewalHasPatience(t *testing.T) {
 	})
 	w.clock.set(d.RenewAt.Add(time.Minute))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-		t.Fatalf("%d renewals, %v", n, err)
+		t.Fatalf("Sweep = %d, %v, want 1", n, err)
 	}
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobQueued, "ca-quota", 0)
 	if len(g.asked) != 1 || g.asked[0].Patience != time.Hour {
-		t.Errorf("%+v", g.asked)
+		t.Errorf("quota requests = %+v, want one with a patience of 1 h", g.asked)
 	}
 	w.clock.set(d.ExpiresAt.Add(-12 * time.Hour))
 	g.set(func(g *governor) { g.asked = nil })
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	if len(g.asked) != 2 || g.asked[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
-		t.Errorf("%+v, then at %s", g.asked, w.ca.order(1).CA)
+		t.Errorf("quota requests %+v, order at %s, want it at the other CA", g.asked, w.ca.order(1).CA)
 	}
 }
 
-// A renewal that is requested before it is due takes nothing of what is kept for those that are,
-// and counts towards the CA's limits as long as the CA has not suggested it. A revoked certificate
-// is replaced as if it were due.
+// A renewal that is requested before it is due does not use the quota that is reserved for due
+// ones, and it counts towards the CA's limits before the renewal window. The replacement of a
+// revoked certificate is treated as due.
 func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 	t.Parallel()
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		change   func(w *world, d *controlplane.Domain)
 		renewal  bool
 		replaces bool
@@ -319,11 +319,11 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 			w.exec(`UPDATE certificates SET revocation_requested = 'superseded'`)
 		}, true, false},
 		"revoked": {func(w *world, d *controlplane.Domain) { w.exec(`UPDATE certificates SET revoked_at = $1`, start) }, true, false},
-		"due by the CA's word": {func(w *world, d *controlplane.Domain) {
+		"due by the CA's window": {func(w *world, d *controlplane.Domain) {
 			w.exec(`UPDATE domains SET renew_at = $1, ari_start = $1, ari_end = $2`, start, start.Add(day))
 		}, true, true},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.active("example.com")
@@ -336,7 +336,7 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.asked, tt.renewal, tt.replaces)
 			}
 			if o := w.ca.order(1); o.Replaces == "" {
-				t.Errorf("the order does not name its predecessor: %+v", o)
+				t.Errorf("order = %+v, want one that replaces the previous certificate", o)
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// adviser is an issuer that says when certificates are best renewed.
+// adviser is an issuer with renewal information.
 type adviser struct {
 	*issuer
 	mu    sync.Mutex
@@ -29,7 +29,7 @@ func (a *adviser) RenewalInfo(ctx context.Context, ca, ariID string) (controlpla
 	return says(ctx, ariID)
 }
 
-// newAdvised returns a world whose draws are all a half.
+// newAdvised returns a world with an adviser, whose random numbers are all 0.5.
 func newAdvised(t *testing.T) (*world, *adviser) {
 	t.Helper()
 	a := &adviser{}
@@ -40,7 +40,7 @@ func newAdvised(t *testing.T) (*world, *adviser) {
 	return w, a
 }
 
-// window makes the CA name one, as of the asking.
+// window sets the CA's renewal window, relative to the request.
 func (a *adviser) window(begin, end time.Time, again time.Duration) {
 	a.answers(func(context.Context, string) (controlplane.RenewalInfo, error) {
 		now := a.clock.Now()
@@ -54,13 +54,13 @@ func (a *adviser) answers(fn func(context.Context, string) (controlplane.Renewal
 	a.says = fn
 }
 
-// ask moves the clock to the domain's next asking and has the CA asked.
+// ask moves the clock to the domain's next request for renewal information and sends it.
 func (w *world) ask(d *controlplane.Domain, want int) *controlplane.Domain {
 	w.t.Helper()
 	w.clock.set(value[time.Time](w, `SELECT ari_check_at FROM domains WHERE id = $1`, d.ID))
 	n, err := w.CheckRenewals(w.t.Context())
 	if n != want || err != nil {
-		w.t.Errorf("the CA was asked of %d certificates, %v, want %d", n, err, want)
+		w.t.Errorf("CheckRenewals = %d, %v, want %d", n, err, want)
 	}
 	return w.domain(d)
 }
@@ -69,21 +69,21 @@ func (w *world) nextAsking(d *controlplane.Domain) time.Duration {
 	return value[time.Time](w, `SELECT ari_check_at FROM domains WHERE id = $1`, d.ID).Sub(w.clock.Now())
 }
 
-// The renewal moves with the CA's window, at the point that was drawn once, and never behind
-// what the lifetime allows.
+// The renewal follows the CA's window, at a point that is drawn once, and never later than the
+// lifetime allows.
 func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 	t.Parallel()
 	w, ca := newAdvised(t)
 	d := w.active("example.com")
 	byLife := start.Add(60*day - 18*time.Hour) // with half of the spread
 	if !d.RenewAt.Equal(byLife) {
-		t.Errorf("by its lifetime it is renewed at %s", d.RenewAt)
+		t.Errorf("renewal by lifetime at %s, want %s", d.RenewAt, byLife)
 	}
 	if n, err := w.CheckRenewals(t.Context()); n != 0 || err != nil {
-		t.Errorf("asked at once of %d, %v", n, err)
+		t.Errorf("CheckRenewals after issuance = %d, %v, want 0", n, err)
 	}
 	if wait := w.nextAsking(d); wait != 30*time.Minute {
-		t.Errorf("first asked after %s", wait)
+		t.Errorf("first request is due after %s", wait)
 	}
 	for _, tt := range []struct {
 		begin, end, again time.Duration
@@ -101,22 +101,22 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 		was := *w.domain(d).RenewAt
 		now := w.ask(d, 1)
 		if !now.RenewAt.Equal(tt.want) || w.nextAsking(d) != tt.wantAgain {
-			t.Errorf("a window from %s to %s: renewed at %s, asked again after %s", tt.begin, tt.end, now.RenewAt, w.nextAsking(d))
+			t.Errorf("window from %s to %s: renewal at %s, next request after %s", tt.begin, tt.end, now.RenewAt, w.nextAsking(d))
 		}
 		if moved := !was.Equal(tt.want); moved != (now.Version != version) {
-			t.Errorf("moved %v, and the version went from %d to %d", moved, version, now.Version)
+			t.Errorf("renewal moved = %v, version from %d to %d", moved, version, now.Version)
 		}
 		if c := wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled"); !c.NextCheckAt.Equal(tt.want) || !strings.Contains(c.Message, tt.want.Format("2 January 2006 15:04")) {
-			t.Errorf("%+v", c)
+			t.Errorf("RenewalOnTrack = %+v, want the renewal at %s", c, tt.want)
 		}
 	}
 	if ca.asked[0] != "primary ari-of-"+ca.order(0).ID {
-		t.Errorf("asked of %s", ca.asked[0])
+		t.Errorf("request for %s", ca.asked[0])
 	}
 }
 
-// A window that has passed means now: the renewal is due and says why, and is queued once.
-func TestCheckRenewalsThatTheCAWantsNow(t *testing.T) {
+// A window in the past means now: the renewal is due, shows the reason, and is queued once.
+func TestCheckRenewalsWithAWindowInThePast(t *testing.T) {
 	t.Parallel()
 	w, ca := newAdvised(t)
 	d := w.active("example.com")
@@ -130,64 +130,63 @@ func TestCheckRenewalsThatTheCAWantsNow(t *testing.T) {
 		return controlplane.RenewalInfo{WindowStart: over.Add(-time.Hour), WindowEnd: over, CheckedAt: w.clock.Now(), ExplanationURL: "https://ca.example/incident"}, nil
 	})
 	if n, err := w.CheckRenewals(t.Context()); n != 2 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("CheckRenewals = %d, %v, want 2", n, err)
 	}
 	if c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "ca-asks-now"); !strings.Contains(c.Message, "https://ca.example/incident") {
-		t.Errorf("%+v", c)
+		t.Errorf("RenewalOnTrack = %+v, want the CA's explanation", c)
 	}
 	for _, want := range []int{1, 0} {
 		if n, err := w.Sweep(t.Context()); n != want || err != nil {
-			t.Errorf("%d renewals were queued, %v, want %d", n, err, want)
+			t.Errorf("Sweep = %d, %v, want %d", n, err, want)
 		}
 	}
 	w.run(d, controlplane.JobRenewal)
 	now := w.domain(d)
 	wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled")
 	if now.CertificateID == d.CertificateID || ca.order(2).Replaces != "ari-of-"+ca.order(0).ID || w.domain(quiet).CertificateID != quiet.CertificateID {
-		t.Errorf("%+v", ca.order(2))
+		t.Errorf("order = %+v, want one that replaces the first certificate, and none for the other domain", ca.order(2))
 	}
 }
 
-// A CA that says nothing, or nothing that makes sense, changes nothing, and is asked again.
-func TestCheckRenewalsWithoutAnAnswer(t *testing.T) {
+// Missing or invalid renewal information changes nothing. The request is repeated later.
+func TestCheckRenewalsWithoutAWindow(t *testing.T) {
 	t.Parallel()
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		info func(now time.Time) controlplane.RenewalInfo
 		err  error
 		wait time.Duration
 	}{
-		"no answer": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, controlplane.ErrNoRenewalInfo, 12 * time.Hour},
-		"no answer, and when next": {func(now time.Time) controlplane.RenewalInfo {
+		"none": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, controlplane.ErrNoRenewalInfo, 12 * time.Hour},
+		"none, with a time for the next request": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{CheckAgainAt: now.Add(time.Hour)}
 		}, controlplane.ErrNoRenewalInfo, time.Hour},
-		"a failure of ours":   {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, errors.New("disk full"), 12 * time.Hour},
-		"a window of nothing": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, nil, 12 * time.Hour},
-		"a window that ends before it begins": {func(now time.Time) controlplane.RenewalInfo {
+		"internal error": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, errors.New("disk full"), 12 * time.Hour},
+		"empty window":   {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, nil, 12 * time.Hour},
+		"window ends before it starts": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{WindowStart: now.Add(day), WindowEnd: now}
 		}, nil, 12 * time.Hour},
-		"an answer of another age": {func(now time.Time) controlplane.RenewalInfo {
+		"window of another age": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{WindowStart: now.Add(-9999 * day), WindowEnd: now.Add(-9998 * day), CheckedAt: now}
 		}, nil, 12 * time.Hour},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, ca := newAdvised(t)
 			d := w.active("example.com")
 			w.clock.add(day)
 			ca.answers(func(context.Context, string) (controlplane.RenewalInfo, error) { return tt.info(w.clock.Now()), tt.err })
 			if n, err := w.CheckRenewals(t.Context()); n != 1 || err != nil {
-				t.Fatal(n, err)
+				t.Fatalf("CheckRenewals = %d, %v, want 1", n, err)
 			}
 			now := w.domain(d)
 			if !now.RenewAt.Equal(*d.RenewAt) || now.Version != d.Version || w.nextAsking(d) != tt.wait {
-				t.Errorf("renewed at %s, which was %s; asked again after %s", now.RenewAt, d.RenewAt, w.nextAsking(d))
+				t.Errorf("renewal at %s, want %s; next request after %s", now.RenewAt, d.RenewAt, w.nextAsking(d))
 			}
 		})
 	}
 }
 
-// A CA that offers no renewal information, or a certificate that cannot be asked about, is not
-// asked again.
+// A CA without renewal information, or a certificate without an ARI ID, gets no further requests.
 func TestCheckRenewalsThatAreNotOffered(t *testing.T) {
 	t.Parallel()
 	w, ca := newAdvised(t)
@@ -200,17 +199,17 @@ func TestCheckRenewalsThatAreNotOffered(t *testing.T) {
 	w.clock.add(day)
 	for _, want := range []int{2, 0} {
 		if n, err := w.CheckRenewals(t.Context()); n != want || err != nil {
-			t.Errorf("asked of %d, %v, want %d", n, err, want)
+			t.Errorf("CheckRenewals = %d, %v, want %d", n, err, want)
 		}
 	}
 	if len(ca.asked) != 1 || value[int](w, `SELECT count(*) FROM domains WHERE ari_check_at IS NOT NULL`) != 0 {
-		t.Errorf("asked %q", ca.asked)
+		t.Errorf("requests for %q", ca.asked)
 	}
 }
 
-// What the CA says of a certificate that was replaced or deleted while it was asked moves
+// Renewal information of a certificate that was replaced or deleted during the request changes
 // nothing.
-func TestCheckRenewalsOfACertificateThatIsGone(t *testing.T) {
+func TestCheckRenewalsOfAReplacedCertificate(t *testing.T) {
 	t.Parallel()
 	w, ca := newAdvised(t)
 	replaced, deleted := w.active("replaced.example.com"), w.active("deleted.example.com")
@@ -226,12 +225,12 @@ func TestCheckRenewalsOfACertificateThatIsGone(t *testing.T) {
 		return controlplane.RenewalInfo{WindowStart: now.Add(time.Hour), WindowEnd: now.Add(2 * time.Hour), CheckedAt: now}, err
 	})
 	if n, err := w.CheckRenewals(t.Context()); n != 2 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("CheckRenewals = %d, %v, want 2", n, err)
 	}
 	if now := w.domain(replaced); !now.RenewAt.Equal(w.clock.Now().Add(50 * day)) {
-		t.Errorf("moved to %s", now.RenewAt)
+		t.Errorf("renewal moved to %s, want it unchanged", now.RenewAt)
 	}
 	if n := value[int](w, `SELECT count(*) FROM domains WHERE ari_start IS NOT NULL`); n != 0 {
-		t.Errorf("%d windows were kept", n)
+		t.Errorf("%d renewal windows are stored, want 0", n)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// More than one batch goes in one call, what is younger stays, and one replica does it.
+// One call removes several batches, keeps newer entries, and runs on one replica at a time.
 func TestRetain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -18,7 +18,7 @@ func TestRetain(t *testing.T) {
 	if _, err := w.Store.TryLocked(t.Context(), "dcvaas-retain", func(ctx context.Context) error {
 		n, err := w.Retain(ctx)
 		if n != 0 {
-			t.Errorf("%d went while another replica was at it", n)
+			t.Errorf("Retain during another one = %d, want 0", n)
 		}
 		return err
 	}); err != nil {
@@ -27,10 +27,10 @@ func TestRetain(t *testing.T) {
 	for _, want := range []int{old, 0} {
 		n, err := w.Retain(t.Context())
 		if must(t, err); n != want {
-			t.Errorf("%d went, want %d", n, want)
+			t.Errorf("Retain = %d, want %d", n, want)
 		}
 	}
 	if e := w.last(d.ID); e.Action != controlplane.ActionDomainCreated {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want domain.created", e)
 	}
 }

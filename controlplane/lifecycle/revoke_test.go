@@ -14,18 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// revoker is an issuer of real certificates that revokes them.
+// revoker is an issuer of real certificates that can revoke them.
 type revoker struct {
 	*issuer
 	t *testing.T
 
 	mu      sync.Mutex
-	revoked []int // reason codes that it was told
+	revoked []int // reason codes of its revocations
 	err     error
 }
 
@@ -61,7 +63,7 @@ func (r *revoker) Revoke(_ context.Context, der []byte, ca string, reason int) e
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, err := x509.ParseCertificate(der); err != nil || ca != "primary" {
-		r.t.Errorf("told to revoke %x at %s: %v", der, ca, err)
+		r.t.Errorf("Revoke(%x) at %s: %v", der, ca, err)
 	}
 	r.revoked = append(r.revoked, reason)
 	return r.err
@@ -78,46 +80,46 @@ func (w *world) certificate(id string) *controlplane.Certificate {
 	return c
 }
 
-// A revocation alone takes the certificate away and orders nothing.
+// A revocation without replace orders nothing.
 func TestRevokeCertificate(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com")
 	j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", false)
 	if err != nil || !started || j.Type != controlplane.JobRevocation || j.Queue != controlplane.QueueCritical || j.CertificateID != d.CertificateID {
-		t.Fatalf("%+v, %v, %v", j, started, err)
+		t.Fatalf("RevokeCertificate = %+v, %v, %v, want a new critical revocation", j, started, err)
 	}
 	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevokeRequested || e.Actor != alice || e.Details["reason"] != "cessationOfOperation" || e.DomainID() != d.ID {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want certificate.revoke_requested by alice", e)
 	}
 	if c := w.certificate(d.CertificateID); c.RevokedAt != nil {
-		t.Error("it is revoked before the CA was told")
+		t.Error("the certificate is revoked before its job ran")
 	}
 	ran := w.run(d, controlplane.JobRevocation)
 	wantJob(t, ran, controlplane.JobSucceeded, "", 0)
 	if got := ca.told(); !slices.Equal(got, []int{5}) {
-		t.Errorf("the CA was told %v", got)
+		t.Errorf("reason codes at the CA = %v", got)
 	}
 	if c := w.certificate(d.CertificateID); c.RevokedAt == nil || !c.RevokedAt.Equal(w.clock.Now()) || c.RevocationReason != "cessationOfOperation" {
-		t.Errorf("%+v", c)
+		t.Errorf("certificate = %+v, want it revoked now", c)
 	}
 	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "/issue") {
-		t.Errorf("%+v", c)
+		t.Errorf("CertificateReady = %+v, want a fix with the path of issue", c)
 	}
 	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevoked || e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != alice.RequestID {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want certificate.revoked by the system", e)
 	}
 	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 {
-		t.Errorf("%d more certificates were ordered", n-1)
+		t.Errorf("%d more certificates were ordered, want 0", n-1)
 	}
 	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", true)
-	if e := wantError(t, "again", err, controlplane.KindConflict, "certificate-revoked"); e.ExistingID != d.CertificateID {
-		t.Errorf("%+v", e)
+	if e := wantError(t, "second revocation", err, controlplane.KindConflict, "certificate-revoked"); e.ExistingID != d.CertificateID {
+		t.Errorf("RevokeCertificate of a revoked one: existing ID = %q, want %q", e.ExistingID, d.CertificateID)
 	}
 }
 
-// Asked for twice it is one revocation, and the last reason before the CA is told counts.
-func TestRevokeTwiceIsOneRevocation(t *testing.T) {
+// Two requests give one revocation, with the last reason before its job ran.
+func TestRevokeTwice(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com")
@@ -125,34 +127,34 @@ func TestRevokeTwiceIsOneRevocation(t *testing.T) {
 		t.Helper()
 		j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, reason, false)
 		if err != nil || started != wantStarted {
-			t.Errorf("%s: started %v, %v", reason, started, err)
+			t.Errorf("RevokeCertificate(%s): started = %v, error %v", reason, started, err)
 		}
 		return j
 	}
 	first := revoke("superseded", true)
 	for _, reason := range []string{"superseded", "unspecified", "unspecified"} {
 		if j := revoke(reason, false); j.ID != first.ID {
-			t.Errorf("%s: another job", reason)
+			t.Errorf("RevokeCertificate(%s) returned another job", reason)
 		}
 	}
-	if got := w.events(d.CertificateID); !slices.Equal(got, []string{controlplane.ActionRevokeRequested, controlplane.ActionRevokeRequested}) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff([]string{controlplane.ActionRevokeRequested, controlplane.ActionRevokeRequested}, w.events(d.CertificateID)); diff != "" {
+		t.Errorf("events of the certificate (-want +got):\n%s", diff)
 	}
 	w.run(d, controlplane.JobRevocation)
 	if got := ca.told(); !slices.Equal(got, []int{0}) {
-		t.Errorf("the CA was told %v", got)
+		t.Errorf("reason codes at the CA = %v", got)
 	}
 }
 
-// With replace, or where the key is compromised, a new certificate follows: of the current one
-// only, however often it is asked for.
+// With replace, or for a compromised key, one new certificate is ordered, and only for the current
+// one.
 func TestRevokeAndReplace(t *testing.T) {
 	t.Parallel()
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		reason  string
 		replace bool
 	}{"asked for": {"superseded", true}, "compromised": {"keyCompromise", false}, "both": {"keyCompromise", true}} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newRevoking(t)
 			d := w.active("example.com")
@@ -161,7 +163,7 @@ func TestRevokeAndReplace(t *testing.T) {
 				must(t, err)
 			}
 			if n := w.jobs(d, controlplane.JobStartIssuance); n != 2 {
-				t.Fatalf("%d new certificates were ordered", n-1)
+				t.Fatalf("%d new certificates were ordered, want 1", n-1)
 			}
 			w.run(d, controlplane.JobStartIssuance)
 			w.run(d, controlplane.JobRevocation)
@@ -169,10 +171,10 @@ func TestRevokeAndReplace(t *testing.T) {
 			wantCondition(t, now, controlplane.CertificateReady, "true", "issued")
 			old := w.certificate(d.CertificateID)
 			if now.CertificateID == d.CertificateID || old.ReplacedBy != now.CertificateID || old.RevokedAt == nil || string(old.SealedKey) == string(w.certificate(now.CertificateID).SealedKey) {
-				t.Errorf("%+v", old)
+				t.Errorf("previous certificate = %+v, want it revoked and replaced by one with another key", old)
 			}
 
-			// One that is not current any more is only revoked.
+			// A previous certificate is only revoked.
 			d = now
 			w.clock.add(time.Hour)
 			_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
@@ -181,37 +183,36 @@ func TestRevokeAndReplace(t *testing.T) {
 			_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason, tt.replace)
 			must(t, err)
 			if n := w.jobs(d, controlplane.JobStartIssuance); n != 3 {
-				t.Errorf("%d certificates were ordered for one that is not current", n-3)
+				t.Errorf("%d certificates were ordered for a previous one, want 0", n-3)
 			}
 		})
 	}
 }
 
-// Where the customer holds the key, what follows depends on whether its request holds the one
-// that is compromised.
+// If the customer has the key, the result depends on whether their CSR has the compromised key.
 func TestRevokeWithoutKey(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") })
 	if c := w.certificate(d.CertificateID); c.HasKey() {
-		t.Fatal("the key is held")
+		t.Fatal("the certificate of a CSR has a stored key")
 	}
 	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", true)
-	wantError(t, "to replace it by itself", err, controlplane.KindInvalid, "csr-key-compromised")
+	wantError(t, "replace with the compromised key", err, controlplane.KindInvalid, "csr-key-compromised")
 	if n := w.count(d.CertificateID, controlplane.ActionRevokeRequested); n != 0 {
-		t.Errorf("what was refused is in the log, %d times", n)
+		t.Errorf("%d audit entries of the rejected request, want 0", n)
 	}
 	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", false)
 	must(t, err)
 	w.run(d, controlplane.JobRevocation)
 	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "csr_pem") {
-		t.Errorf("%+v", c)
+		t.Errorf("CertificateReady = %+v, want a fix with csr_pem", c)
 	}
 	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 || !slices.Equal(ca.told(), []int{1}) {
-		t.Errorf("%d were ordered with the compromised key; the CA was told %v", n-1, ca.told())
+		t.Errorf("%d orders with the compromised key, want 0; reason codes at the CA = %v", n-1, ca.told())
 	}
 
-	// Another reason is no reason against the key, and another request holds another key.
+	// Other reasons do not affect the key, and another CSR has another key.
 	other := w.active("other.example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "other.example.com") })
 	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "superseded", true)
 	must(t, err)
@@ -221,36 +222,36 @@ func TestRevokeWithoutKey(t *testing.T) {
 	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "keyCompromise", true)
 	must(t, err)
 	if n := w.jobs(other, controlplane.JobStartIssuance); n != 2 {
-		t.Errorf("%d new certificates were ordered", n-1)
+		t.Errorf("%d new certificates were ordered, want 1", n-1)
 	}
 }
 
-func TestRevokeIsRefused(t *testing.T) {
+func TestRevokeIsRejected(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com")
 	other := w.organization(10)
-	for what, call := range map[string]struct {
+	for name, call := range map[string]struct {
 		org, id, reason, code string
 		kind                  controlplane.Kind
 	}{
 		"another organization": {other, d.CertificateID, "superseded", "not-found", controlplane.KindNotFound},
-		"no such certificate":  {w.org, "crt_none", "superseded", "not-found", controlplane.KindNotFound},
+		"unknown certificate":  {w.org, "crt_none", "superseded", "not-found", controlplane.KindNotFound},
 		"no reason":            {w.org, d.CertificateID, "", "revocation-reason-unknown", controlplane.KindInvalid},
-		"not a subscriber's":   {w.org, d.CertificateID, "cACompromise", "revocation-reason-unknown", controlplane.KindInvalid},
+		"reason of a CA":       {w.org, d.CertificateID, "cACompromise", "revocation-reason-unknown", controlplane.KindInvalid},
 	} {
 		_, _, err := w.RevokeCertificate(t.Context(), alice, call.org, call.id, call.reason, true)
-		wantError(t, what, err, call.kind, call.code)
+		wantError(t, name, err, call.kind, call.code)
 	}
 	if n := w.jobs(d, controlplane.JobRevocation); n != 0 || len(ca.told()) != 0 {
-		t.Errorf("%d jobs, and the CA was told %v", n, ca.told())
+		t.Errorf("%d jobs and the reason codes %v at the CA, want none", n, ca.told())
 	}
 	if got := value[string](w, `SELECT revocation_requested FROM certificates`); got != "" {
-		t.Errorf("requested for %q", got)
+		t.Errorf("requested reason = %q, want none", got)
 	}
 }
 
-// What the CA refuses is tried again, and the domain is as it was.
+// A failed revocation is retried, and the domain does not change.
 func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
@@ -261,23 +262,23 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 	ca.fails(says(controlplane.VerdictUnreachable))
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n || j.LastErrorCode != "ca-unreachable" {
-			t.Errorf("%+v", j)
+			t.Errorf("revocation = %+v, want %d failures with ca-unreachable", j, n)
 		}
 	}
 	wantJob(t, w.job(d, controlplane.JobRevocation), controlplane.JobFailed, "dead-lettered", controlplane.MaxAttempts)
 	if now := w.domain(d); toJSON(now.Conditions) != toJSON(before.Conditions) || now.Status != before.Status || w.certificate(d.CertificateID).RevokedAt != nil {
-		t.Errorf("%+v", now)
+		t.Errorf("domain = %+v, want it unchanged, with a valid certificate", now)
 	}
 	ca.fails(nil)
 	_, started, err := w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRevocation).ID)
 	if err != nil || !started {
-		t.Fatal(started, err)
+		t.Fatalf("RestartJob: started = %v, error %v, want true", started, err)
 	}
 	w.run(d, controlplane.JobRevocation)
 	if w.certificate(d.CertificateID).RevokedAt == nil {
-		t.Error("it is not revoked")
+		t.Error("the certificate is not revoked after the restart")
 	}
 	if jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{DomainID: d.ID, Type: controlplane.JobRevocation, Limit: 10}); err != nil || len(jobs) != 1 {
-		t.Errorf("%d jobs, %v", len(jobs), err)
+		t.Errorf("ListJobs = %d jobs, %v, want 1", len(jobs), err)
 	}
 }

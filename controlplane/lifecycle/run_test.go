@@ -11,8 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// blocked makes the CA's answer wait until the run's context ends or proceed is closed; it
-// tells by started that it was asked.
+// blocked makes the CA block until the run's context ends or proceed is closed. It sends to started
+// when a run reached the CA.
 func (w *world) blocked() (started chan struct{}, proceed chan struct{}) {
 	started, proceed = make(chan struct{}), make(chan struct{})
 	w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
@@ -27,7 +27,7 @@ func (w *world) blocked() (started chan struct{}, proceed chan struct{}) {
 	return started, proceed
 }
 
-// runAside does the domain's newest issuance beside the test.
+// runAside runs the domain's newest issuance in the background.
 func (w *world) runAside(ctx context.Context, d *controlplane.Domain) (done chan error) {
 	w.t.Helper()
 	j := w.job(d, controlplane.JobStartIssuance)
@@ -46,17 +46,17 @@ func TestRunJobOfAnotherGenerationDoesNothing(t *testing.T) {
 	}
 	must(t, w.RunJob(t.Context(), "job_none", 1))
 	if w.doctor.looked() != 0 {
-		t.Error("the job was done")
+		t.Error("a task of another generation ran")
 	}
 	w.run(d, controlplane.JobDNSCheck)
 	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
 	if w.doctor.looked() != 1 {
-		t.Error("a job that is over was done again")
+		t.Error("a completed job ran again")
 	}
 }
 
-// Two jobs of a domain do not run together: the second waits a moment, and nothing fails.
-func TestRunJobWaitsForABusyDomain(t *testing.T) {
+// Two jobs of a domain do not run at the same time: the second one is deferred.
+func TestRunJobIsDeferredForABusyDomain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -69,18 +69,17 @@ func TestRunJobWaitsForABusyDomain(t *testing.T) {
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, "domain-busy", 0)
 	if wait := j.RunAt.Sub(w.clock.Now()); wait != time.Second {
-		t.Errorf("it waits %s", wait)
+		t.Errorf("job is deferred for %s, want 1s", wait)
 	}
 	close(proceed)
 	must(t, soon(t, "the issuance", done))
 	if j, err := w.tryDue(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("check = %+v, %v, want success", j, err)
 	}
 }
 
-// A worker that stops hands its job back: it runs elsewhere at once, and no failure is
-// counted.
-func TestRunJobHandsBackWhenItsContextEnds(t *testing.T) {
+// A worker that shuts down requeues its job without a failure. Another worker can run it at once.
+func TestRunJobRequeuesWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -94,13 +93,13 @@ func TestRunJobHandsBackWhenItsContextEnds(t *testing.T) {
 	j := w.job(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "handed-back", 0)
 	if j.Generation != before.Generation+1 || j.DispatchedAt != nil || j.RunAt.After(w.clock.Now()) {
-		t.Errorf("%+v", j)
+		t.Errorf("job = %+v, want it requeued, due now", j)
 	}
 	w.ca.answer(nil)
 	w.run(d, controlplane.JobStartIssuance)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if w.ca.order(0).ID != w.ca.order(1).ID {
-		t.Error("another order was begun")
+		t.Error("another order was placed")
 	}
 }
 
@@ -118,19 +117,19 @@ func TestHeartbeatKeepsTheClaimOfALongRun(t *testing.T) {
 	first := lease()
 	for end := time.Now().Add(20 * time.Second); lease().Sub(first) < time.Second; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the lease is not extended")
+			t.Fatal("the lease was not extended")
 		}
 	}
 	close(proceed)
 	must(t, soon(t, "the run", done))
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	if len(w.ca.runs()) != 1 {
-		t.Errorf("%d runs", len(w.ca.runs()))
+		t.Errorf("%d orders, want 1", len(w.ca.runs()))
 	}
 }
 
-// A worker that lost its claim stops, and leaves everything to the one that has it now.
-func TestALostClaimStopsTheRun(t *testing.T) {
+// A worker that lost its claim stops and writes nothing.
+func TestLostClaimStopsTheRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *lifecycle.Config) { c.Lease = 2 * time.Second })
 	d := w.issuing("example.com")
@@ -141,12 +140,12 @@ func TestALostClaimStopsTheRun(t *testing.T) {
 	must(t, soon(t, "the run to end", done))
 	wantJob(t, w.job(d, controlplane.JobStartIssuance), controlplane.JobRunning, "", 0)
 	if by := value[string](w, `SELECT claimed_by FROM jobs WHERE status = 'running'`); by != "other" {
-		t.Errorf("the claim is %s's", by)
+		t.Errorf("claim is held by %s, want the other worker", by)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
 }
 
-func TestADomainThatIsDeletedMeanwhileEndsItsJob(t *testing.T) {
+func TestDeletedDomainEndsItsJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, fail := range map[string]error{"well.example.com": nil, "rejected.example.com": says(controlplane.VerdictRejected), "ours.example.com": errors.New("x")} {
@@ -156,16 +155,16 @@ func TestADomainThatIsDeletedMeanwhileEndsItsJob(t *testing.T) {
 		})
 		j := w.job(d, controlplane.JobStartIssuance)
 		if err := w.RunJob(t.Context(), j.ID, j.Generation); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("RunJob(%s) = %v, want nil", name, err)
 		}
 	}
 	if n := value[int](w, `SELECT (SELECT count(*) FROM domains) + (SELECT count(*) FROM certificates) + (SELECT count(*) FROM challenges) + (SELECT count(*) FROM jobs)`); n != 0 {
-		t.Errorf("%d rows are left", n)
+		t.Errorf("%d rows are left, want 0", n)
 	}
 }
 
-// A panic is a failure like others: it is counted, and ends in a dead letter.
-func TestAPanicIsAFailure(t *testing.T) {
+// A panic counts as a failure, and the last one dead-letters the job.
+func TestPanicIsAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -174,43 +173,43 @@ func TestAPanicIsAFailure(t *testing.T) {
 		j, err := w.tryDue(d, controlplane.JobDNSCheck)
 		wantJob(t, j, controlplane.JobQueued, "retry", n)
 		if _, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "run_test.go") && !strings.Contains(err.Error(), "check.go") {
-			t.Errorf("%v", err)
+			t.Errorf("RunJob after a panic: error = %v, want *RetryLater with the panic and its stack", err)
 		}
 		if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "range") {
-			t.Errorf("people are told %s: %s", j.LastErrorCode, j.LastError)
+			t.Errorf("last error = %s: %s, want internal without the panic", j.LastErrorCode, j.LastError)
 		}
 	}
 	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
-		t.Errorf("%v", err)
+		t.Errorf("RunJob: error = %v, want *DeadLettered", err)
 	}
 	wantJob(t, j, controlplane.JobFailed, "dead-lettered", 4)
 }
 
-// Where the database is away nothing is counted: the job is taken up when its lease ran out.
-func TestADatabaseThatIsAwayCountsAsNoFailure(t *testing.T) {
+// An unavailable database does not count as a failure. The job is requeued after its lease expired.
+func TestUnavailableDatabaseIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.doctor.fails(&controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable", Message: "away"})
 	j, err := w.try(d, controlplane.JobDNSCheck)
 	if !controlplane.HasCode(err, "database-unavailable") {
-		t.Errorf("%v", err)
+		t.Errorf("RunJob without a database: error = %v, want database-unavailable", err)
 	}
 	wantJob(t, j, controlplane.JobRunning, "", 0)
 	w.exec(`UPDATE jobs SET claimed_until = now() - interval '1 second'`)
 	w.exec(`UPDATE domains SET claimed_until = now() - interval '1 second'`)
 	if n, err := w.Store.RequeueLost(t.Context(), w.clock.Now(), 10); n != 1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("RequeueLost = %d, %v, want 1", n, err)
 	}
 	w.doctor.fails(nil)
 	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("requeued check = %+v, %v, want success", j, err)
 	}
 }
 
-// What a CA says can always be stored, or its job could not be counted as failed.
-func TestWhatACASaysIsStoredWhateverItIs(t *testing.T) {
+// Every text of a CA can be stored. Otherwise its job could not be recorded as failed.
+func TestTextsOfACAAreStorable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -218,12 +217,12 @@ func TestWhatACASaysIsStoredWhateverItIs(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {
-		t.Errorf("%q", j.LastError)
+		t.Errorf("last error = %q, want %q", j.LastError, "ab\uFFFDc")
 	}
 }
 
-// A CA that says when it wants to be asked again is not asked before.
-func TestACAsRetryAfterWinsOverTheBackoff(t *testing.T) {
+// A job is not retried before the time that the CA requested.
+func TestRetryTimeOfACAExtendsTheBackoff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
@@ -233,6 +232,6 @@ func TestACAsRetryAfterWinsOverTheBackoff(t *testing.T) {
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour || !j.RunAt.Equal(v.RetryAt) {
-		t.Errorf("%v, and the job runs at %s", err, j.RunAt)
+		t.Errorf("RunJob = %v, and the retry is at %s, want it at the time of the CA", err, j.RunAt)
 	}
 }

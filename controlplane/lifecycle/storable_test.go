@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestProblemIsBounded holds that a CA's problem document is kept as it is up to 16 KiB, and
-// shortened beyond.
+// A CA's problem document is stored unchanged up to 16 KiB, and shortened beyond.
 func TestProblemIsBounded(t *testing.T) {
 	t.Parallel()
 	problem := func(subproblems, detail int) json.RawMessage {
@@ -19,7 +18,7 @@ func TestProblemIsBounded(t *testing.T) {
 		return json.RawMessage(`{"type":"urn:ietf:params:acme:error:compound","status":403,"detail":"` + strings.Repeat(`\u0000`, detail) + `","subproblems":[` + strings.Join(subs, ",") + `],"x":"y"}`)
 	}
 	for _, tt := range []struct {
-		what           string
+		name           string
 		in             json.RawMessage
 		least, most    int // subproblems kept
 		whole, nothing bool
@@ -33,7 +32,7 @@ func TestProblemIsBounded(t *testing.T) {
 	} {
 		out := storableJSON(tt.in)
 		if len(out) > maxProblem || (len(out) == 0) != tt.nothing {
-			t.Errorf("storableJSON(%s) has %d bytes, want at most %d, and none: %v", tt.what, len(out), maxProblem, tt.nothing)
+			t.Errorf("storableJSON(%s) has %d bytes, want at most %d, and none: %v", tt.name, len(out), maxProblem, tt.nothing)
 		}
 		if tt.nothing {
 			continue
@@ -45,11 +44,11 @@ func TestProblemIsBounded(t *testing.T) {
 			X           string
 		}
 		if err := json.Unmarshal(out, &got); err != nil {
-			t.Errorf("storableJSON(%s) = %.100s, %v, want JSON", tt.what, out, err)
+			t.Errorf("storableJSON(%s) = %.100s, %v, want JSON", tt.name, out, err)
 		}
 		n := len(got.Subproblems)
 		if got.Type != "urn:ietf:params:acme:error:compound" || got.Status != 403 || n < tt.least || n > tt.most || (got.X == "y") != tt.whole {
-			t.Errorf("storableJSON(%s): type %s, status %d, %d subproblems, x %q; want %d to %d subproblems, whole %v", tt.what, got.Type, got.Status, n, got.X, tt.least, tt.most, tt.whole)
+			t.Errorf("storableJSON(%s): type %s, status %d, %d subproblems, x %q; want %d to %d subproblems, whole %v", tt.name, got.Type, got.Status, n, got.X, tt.least, tt.most, tt.whole)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// many stores n active domains that are due for renewal now, without the usual ways.
+// many inserts n active domains whose renewal is due now.
 func (w *world) many(n int) {
 	w.t.Helper()
 	w.exec(`ALTER TABLE domains DISABLE TRIGGER USER`)
@@ -20,8 +20,8 @@ func (w *world) many(n int) {
 	w.exec(`ALTER TABLE domains ENABLE TRIGGER USER`)
 }
 
-// Sweeps that meet make one job for each domain, however many batches it takes.
-func TestSweepsAtOnceQueueEachRenewalOnce(t *testing.T) {
+// Concurrent sweeps add one job per domain, also in several batches.
+func TestConcurrentSweepsQueueEachRenewalOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.many(1100)
@@ -38,10 +38,10 @@ func TestSweepsAtOnceQueueEachRenewalOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if n := value[int](w, `SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND queue = 'bulk' AND run_at = $1`, start); n != 1100 || total.Load() != 1100 {
-		t.Errorf("%d domains have a job, %d were counted", n, total.Load())
+		t.Errorf("%d domains have a job, and %d were counted", n, total.Load())
 	}
 	if n, err := w.Sweep(t.Context()); n != 0 || err != nil {
-		t.Errorf("another sweep found %d, %v", n, err)
+		t.Errorf("another Sweep = %d, %v, want 0", n, err)
 	}
 }
 
@@ -50,43 +50,43 @@ func TestSweepSpreadsByItsConfiguration(t *testing.T) {
 	w := newWorld(t, func(c *lifecycle.Config) { c.SweepSpread = 0 })
 	w.many(50)
 	if n, err := w.Sweep(t.Context()); n != 50 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("Sweep = %d, %v, want 50", n, err)
 	}
 	if n := value[int](w, `SELECT count(*) FROM jobs WHERE run_at BETWEEN $1 AND $1::timestamptz + interval '1 minute'`, start); n != 50 {
-		t.Errorf("%d of 50 jobs run within a minute", n)
+		t.Errorf("%d of 50 jobs are due within a minute", n)
 	}
 	if s := value[time.Duration](w, `SELECT max(run_at) - min(run_at) FROM jobs`); s < 20*time.Second {
-		t.Errorf("they lie within %s", s)
+		t.Errorf("jobs are spread over %s", s)
 	}
 }
 
-func TestDailyScanFindsWhatTheSweepLost(t *testing.T) {
+func TestDailyScanFindsLostRenewals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.many(3)
 	if n, err := w.Sweep(t.Context()); n != 3 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("Sweep = %d, %v, want 3", n, err)
 	}
 	w.exec(`DELETE FROM jobs WHERE domain_id LIKE '%1'`)
 	if n, err := w.Sweep(t.Context()); n != 0 || err != nil {
-		t.Errorf("the sweep found %d, %v", n, err)
+		t.Errorf("Sweep = %d, %v, want 0", n, err)
 	}
 	if n, err := w.DailyScan(t.Context()); n != 1 || err != nil {
-		t.Errorf("the scan found %d, %v", n, err)
+		t.Errorf("DailyScan = %d, %v", n, err)
 	}
 	if n, err := w.DailyScan(t.Context()); n != 0 || err != nil {
-		t.Errorf("a second scan found %d, %v", n, err)
+		t.Errorf("second DailyScan = %d, %v, want 0", n, err)
 	}
 }
 
-// A renewal takes the place of the old certificate at once and not before.
-func TestARenewalReplacesTheCertificate(t *testing.T) {
+// A renewal replaces the certificate when it is issued, and not before.
+func TestRenewalReplacesTheCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
 	w.clock.set(*d.RenewAt)
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("Sweep = %d, %v, want 1", n, err)
 	}
 	started, proceed := w.blocked()
 	j := w.job(d, controlplane.JobRenewal)
@@ -94,19 +94,19 @@ func TestARenewalReplacesTheCertificate(t *testing.T) {
 	go func() { done <- w.RunJob(t.Context(), j.ID, j.Generation) }()
 	soon(t, "the renewal to start", started)
 	if now := w.domain(d); now.CertificateID != d.CertificateID || now.Status != controlplane.DomainActive {
-		t.Errorf("%+v", now)
+		t.Errorf("domain = %+v, want it active with its certificate", now)
 	}
 	close(proceed)
 	must(t, soon(t, "the renewal", done))
 	now := w.domain(d)
 	if now.CertificateID == d.CertificateID || now.RenewAt.Sub(*d.RenewAt) != 60*day {
-		t.Errorf("%+v", now)
+		t.Errorf("domain = %+v, want a new certificate, renewed 60 days later", now)
 	}
 	if n := w.count(d.ID, controlplane.ActionRenewed); n != 1 {
-		t.Errorf("%d renewals in the log", n)
+		t.Errorf("%d renewals in the log, want 1", n)
 	}
 	if n, err := w.Sweep(t.Context()); n != 0 || err != nil {
-		t.Errorf("another sweep found %d, %v", n, err)
+		t.Errorf("another Sweep = %d, %v, want 0", n, err)
 	}
 }
 
@@ -119,12 +119,12 @@ func TestNextScanIsMidnightUTC(t *testing.T) {
 		at, err := time.Parse(time.RFC3339, in)
 		must(t, err)
 		if got := lifecycle.NextScan(at).Format(time.RFC3339); got != want {
-			t.Errorf("after %s: %s, want %s", in, got, want)
+			t.Errorf("NextScan(%s) = %s, want %s", in, got, want)
 		}
 	}
 }
 
-func TestTidyRemovesWhatExpired(t *testing.T) {
+func TestTidyRemovesExpiredRows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -133,6 +133,6 @@ func TestTidyRemovesWhatExpired(t *testing.T) {
 	w.clock.add(2 * time.Minute)
 	must(t, w.Tidy(t.Context()))
 	if v := value[string](w, `SELECT string_agg(value, ' ') FROM challenges`); v != "3" {
-		t.Errorf("left of %s: %q", d.Name, v)
+		t.Errorf("challenges of %s = %q", d.Name, v)
 	}
 }

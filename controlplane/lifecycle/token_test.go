@@ -26,30 +26,30 @@ func TestCreateToken(t *testing.T) {
 	must(t, err)
 	if !controlplane.WellFormed(secret) || !strings.HasPrefix(secret, tok.Prefix) || tok.Name != "ci" || !slices.Equal(tok.Scopes, []controlplane.Scope{read, write}) ||
 		!slices.Equal(tok.DomainIDs, []string{d.ID}) || tok.CreatedBy != "usr_alice" {
-		t.Errorf("%+v", tok)
+		t.Errorf("CreateToken = %+v, want the distinct scopes and domains, and a matching secret", tok)
 	}
 	if got, err := w.Store.TokenByHash(t.Context(), controlplane.HashSecret(secret)); err != nil || got.ID != tok.ID {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("TokenByHash = %+v, %v, want %s", got, err, tok.ID)
 	}
 	if n := value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret); n != 0 {
-		t.Error("the log holds the secret")
+		t.Error("the audit log contains the secret")
 	}
 	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenCreated || e.After["name"] != "ci" || e.Actor != alice {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want token.created by alice", e)
 	}
 }
 
-func TestCreateTokenNamesEveryWrongField(t *testing.T) {
+func TestCreateTokenListsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	past := start
 	d := w.add("example.com")
 	_, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: strings.Repeat("ü", 201), Scopes: []controlplane.Scope{read, "everything"},
 		DomainIDs: []string{d.ID, d.ID, "dom_none", "example.com", ""}, ExpiresAt: &past})
-	e := wantError(t, "all wrong", err, controlplane.KindInvalid, "invalid-fields")
+	e := wantError(t, "all fields invalid", err, controlplane.KindInvalid, "invalid-fields")
 	want := []string{"/name name-invalid", "/scopes/1 scope-unknown", "/expires_at expires-in-past", "/domain_ids/2 domain-unknown", "/domain_ids/3 domain-unknown", "/domain_ids/4 domain-unknown"}
 	if !slices.Equal(pointers(e), want) {
-		t.Errorf("%q, want %q", pointers(e), want)
+		t.Errorf("CreateToken: invalid fields = %q, want %q", pointers(e), want)
 	}
 	_, _, err = w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: strings.Repeat("ü", 200)})
 	wantError(t, "no scopes", err, controlplane.KindInvalid, "scopes-empty")
@@ -57,11 +57,11 @@ func TestCreateTokenNamesEveryWrongField(t *testing.T) {
 	_, _, err = w.CreateToken(t.Context(), alice, nil, other, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{d.ID}})
 	wantError(t, "another organization's domain", err, controlplane.KindInvalid, "domain-unknown")
 	if n := value[int](w, `SELECT count(*) FROM api_tokens`); n != 0 {
-		t.Errorf("%d tokens were stored", n)
+		t.Errorf("%d tokens were stored, want 0", n)
 	}
 }
 
-// However many scopes, domains, or events are sent, the error is as small as for one.
+// The size of an error does not depend on the number of scopes, domains, or events in the request.
 func TestListsOfInputAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -101,8 +101,8 @@ func TestListsOfInputAreBounded(t *testing.T) {
 	}
 }
 
-// A token hands out no more than it has: neither scopes, nor domains, nor time.
-func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
+// A token cannot create a token with more scopes, domains, or time than it has.
+func TestCreateTokenIsLimitedByTheCaller(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mine, theirs := w.add("mine.example.com"), w.add("theirs.example.com")
@@ -110,30 +110,30 @@ func TestCreateTokenIsLimitedByTheOneThatAsks(t *testing.T) {
 	before, after := until.Add(-time.Minute), until.Add(time.Minute)
 	by := &controlplane.Grant{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
 	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
-	for what, tt := range map[string]struct {
+	for name, tt := range map[string]struct {
 		change func(*lifecycle.NewToken)
 		want   string // pointer and code; empty: accepted
 	}{
-		"the same":              {func(*lifecycle.NewToken) {}, ""},
-		"an earlier end":        {func(in *lifecycle.NewToken) { in.ExpiresAt = &before }, ""},
-		"a later end":           {func(in *lifecycle.NewToken) { in.ExpiresAt = &after }, "/expires_at expires-exceeds"},
-		"no end":                {func(in *lifecycle.NewToken) { in.ExpiresAt = nil }, "/expires_at expires-exceeds"},
-		"another scope":         {func(in *lifecycle.NewToken) { in.Scopes = []controlplane.Scope{read, write} }, "/scopes/1 scope-exceeds"},
-		"all domains":           {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, "/domain_ids domains-exceed"},
-		"another domain":        {func(in *lifecycle.NewToken) { in.DomainIDs = []string{theirs.ID} }, "/domain_ids/0 domains-exceed"},
-		"another domain beside": {func(in *lifecycle.NewToken) { in.DomainIDs = []string{mine.ID, theirs.ID} }, "/domain_ids/1 domains-exceed"},
+		"same access":       {func(*lifecycle.NewToken) {}, ""},
+		"earlier expiry":    {func(in *lifecycle.NewToken) { in.ExpiresAt = &before }, ""},
+		"later expiry":      {func(in *lifecycle.NewToken) { in.ExpiresAt = &after }, "/expires_at expires-exceeds"},
+		"no expiry":         {func(in *lifecycle.NewToken) { in.ExpiresAt = nil }, "/expires_at expires-exceeds"},
+		"another scope":     {func(in *lifecycle.NewToken) { in.Scopes = []controlplane.Scope{read, write} }, "/scopes/1 scope-exceeds"},
+		"all domains":       {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, "/domain_ids domains-exceed"},
+		"another domain":    {func(in *lifecycle.NewToken) { in.DomainIDs = []string{theirs.ID} }, "/domain_ids/0 domains-exceed"},
+		"additional domain": {func(in *lifecycle.NewToken) { in.DomainIDs = []string{mine.ID, theirs.ID} }, "/domain_ids/1 domains-exceed"},
 	} {
 		in := good
 		tt.change(&in)
 		tok, _, err := w.CreateToken(t.Context(), controlplane.System("test"), by, w.org, in)
 		if tt.want == "" {
 			if err != nil {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("CreateToken(%s): %v", name, err)
 			}
 			continue
 		}
 		if e, ok := errors.AsType[*controlplane.Error](err); !ok || tok != nil || !slices.Equal(pointers(*e), []string{tt.want}) {
-			t.Errorf("%s: %v, want %s", what, err, tt.want)
+			t.Errorf("CreateToken(%s): error = %v, want %s", name, err, tt.want)
 		}
 	}
 }
@@ -150,16 +150,16 @@ func TestRenameAndDeleteToken(t *testing.T) {
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
 	wantError(t, "another organization", w.DeleteToken(t.Context(), alice, other, tok.ID), controlplane.KindNotFound, "not-found")
 	if got, err := w.RenameToken(t.Context(), alice, w.org, tok.ID, " b "); err != nil || got.Name != "b" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("RenameToken = %+v, %v, want the name b", got, err)
 	}
 	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenUpdated || e.Before["name"] != "a" || e.After["name"] != "b" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want token.updated from a to b", e)
 	}
 	must(t, w.DeleteToken(t.Context(), alice, w.org, tok.ID))
 	_, err = w.Store.TokenByHash(t.Context(), controlplane.HashSecret(secret))
-	wantError(t, "after the deletion", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "deleted token", err, controlplane.KindNotFound, "not-found")
 	if e := w.last(tok.ID); e.Action != controlplane.ActionTokenDeleted {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want token.deleted", e)
 	}
 }
 
@@ -169,22 +169,22 @@ func TestTakeKeyIsAudited(t *testing.T) {
 	d := w.active("example.com")
 	key, err := w.TakeKey(t.Context(), alice, w.org, d.CertificateID)
 	if err != nil || key != "key of "+w.ca.order(0).ID {
-		t.Errorf("%q, %v", key, err)
+		t.Errorf("TakeKey = %q, %v, want the key of the order", key, err)
 	}
 	if e := w.last(d.CertificateID); e.Action != controlplane.ActionKeyDownloaded || e.Actor != alice || e.Details["domain_id"] != d.ID || strings.Contains(toJSON(e), "key of") {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want certificate.key_downloaded by alice, without the key", e)
 	}
 	_, err = w.TakeKey(t.Context(), alice, w.organization(1), d.CertificateID)
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
 	if n := w.count(d.CertificateID, controlplane.ActionKeyDownloaded); n != 1 {
-		t.Errorf("%d entries", n)
+		t.Errorf("%d entries, want 1", n)
 	}
 	own := w.active("own.example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "own.example.com") })
 	_, err = w.TakeKey(t.Context(), alice, w.org, own.CertificateID)
-	wantError(t, "a key that was never here", err, controlplane.KindConflict, "key-not-held")
-	// Where the log cannot be written no key goes out.
+	wantError(t, "key of a CSR", err, controlplane.KindConflict, "key-not-held")
+	// Without an audit entry no key is returned.
 	w.exec(`ALTER TABLE audit_logs ADD CHECK (action <> 'certificate.key_downloaded') NOT VALID`)
 	if key, err := w.TakeKey(t.Context(), alice, w.org, d.CertificateID); err == nil || key != "" {
-		t.Errorf("%q, %v", key, err)
+		t.Errorf("TakeKey without an audit log = %q, %v, want an error and no key", key, err)
 	}
 }

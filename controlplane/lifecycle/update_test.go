@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// csr returns a request on P-384 for the names.
+// csr returns a CSR for the names with a P-384 key.
 func csr(t *testing.T, names ...string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -23,7 +23,7 @@ func csr(t *testing.T, names ...string) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-func TestUpdateDomainChangesWhatIsNamed(t *testing.T) {
+func TestUpdateDomainChangesTheGivenOptions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.Profile, o.Labels = "classic", map[string]string{"a": "b"} })
@@ -31,19 +31,19 @@ func TestUpdateDomainChangesWhatIsNamed(t *testing.T) {
 	got, err := w.UpdateDomain(t.Context(), alice, w.org, "example.com", d.Version, lifecycle.DomainPatch{Wildcard: &wild, Profile: &empty, KeyType: &kt})
 	must(t, err)
 	if !got.Wildcard || got.Profile != "" || got.KeyType != kt || got.Labels["a"] != "b" || !got.AutoIssue || got.Version != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("UpdateDomain = %+v, want the changed options at version 2", got)
 	}
 	e := w.last(d.ID)
 	if e.Action != controlplane.ActionDomainUpdated || e.Before["wildcard"] != false || e.After["wildcard"] != true || e.Before["profile"] != "classic" || e.After["profile"] != nil || e.Actor != alice {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want domain.updated by alice with the changes", e)
 	}
 	none := map[string]string{}
 	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Labels: &none}); err != nil || len(got.Labels) != 0 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("UpdateDomain(no labels) = %+v, %v, want no labels", got, err)
 	}
 }
 
-func TestUpdateAndDeleteRefuseAnotherVersion(t *testing.T) {
+func TestUpdateAndDeleteRejectAnotherVersion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
@@ -54,47 +54,47 @@ func TestUpdateAndDeleteRefuseAnotherVersion(t *testing.T) {
 		wantError(t, "delete", w.DeleteDomain(t.Context(), alice, w.org, d.ID, v), controlplane.KindPrecondition, "precondition-failed")
 	}
 	if got := w.domain(d); got.Version != 1 || !got.AutoRenew {
-		t.Errorf("%+v", got)
+		t.Errorf("domain = %+v, want it unchanged", got)
 	}
 	_, err := w.UpdateDomain(t.Context(), alice, w.org, "none.example.com", 0, lifecycle.DomainPatch{})
-	wantError(t, "no such domain", err, controlplane.KindNotFound, "not-found")
-	wantError(t, "no such domain", w.DeleteDomain(t.Context(), alice, w.org, "none.example.com", 0), controlplane.KindNotFound, "not-found")
+	wantError(t, "unknown domain", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "unknown domain", w.DeleteDomain(t.Context(), alice, w.org, "none.example.com", 0), controlplane.KindNotFound, "not-found")
 	must(t, w.DeleteDomain(t.Context(), alice, w.org, "example.com", d.Version))
 	if e := w.last(d.ID); e.Action != controlplane.ActionDomainDeleted || e.Before["name"] != "example.com" {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want domain.deleted with its name", e)
 	}
 	if exists, _, err := w.Store.LookupTarget(t.Context(), d.Target, start); exists || err != nil {
-		t.Errorf("the target is still there, %v", err)
+		t.Errorf("LookupTarget after the deletion: found, error %v", err)
 	}
 }
 
-func TestUpdateDomainKeepsOptionsThatFitTogether(t *testing.T) {
+func TestUpdateDomainValidatesOptionsTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") })
 	if d.KeyType != controlplane.KeyEC384 {
-		t.Errorf("the key type is not that of the request: %s", d.KeyType)
+		t.Errorf("key type = %s, want that of the CSR", d.KeyType)
 	}
 	wild, none, rsa, other := true, "", controlplane.KeyRSA2048, csr(t, "example.com", "*.example.com")
 	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Wildcard: &wild})
-	wantError(t, "a wildcard that the request lacks", err, controlplane.KindInvalid, "csr-names")
+	wantError(t, "wildcard missing in the CSR", err, controlplane.KindInvalid, "csr-names")
 	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &rsa})
 	wantError(t, "another key type", err, controlplane.KindInvalid, "key-type-mismatch")
 	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Wildcard: &wild, CSRPEM: &other}); err != nil || !got.Wildcard {
-		t.Errorf("both at once: %v", err)
+		t.Errorf("UpdateDomain(CSR and key type): %v", err)
 	}
 	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{CSRPEM: &none, KeyType: &rsa}); err != nil || got.KeyType != rsa || got.CSRPEM != "" {
-		t.Errorf("without the request: %v", err)
+		t.Errorf("UpdateDomain(no CSR): %v", err)
 	}
 	bad, unknown := controlplane.KeyType("x"), "nobody"
 	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &bad, CA: &unknown})
-	if e := wantError(t, "two wrong fields", err, controlplane.KindInvalid, "invalid-fields"); !slices.Equal(pointers(e), []string{"/key_type key-type-unknown", "/ca ca-unknown"}) {
-		t.Errorf("%q", pointers(e))
+	if e := wantError(t, "two invalid fields", err, controlplane.KindInvalid, "invalid-fields"); !slices.Equal(pointers(e), []string{"/key_type key-type-unknown", "/ca ca-unknown"}) {
+		t.Errorf("invalid fields = %q, want /key_type and /ca", pointers(e))
 	}
 }
 
-// What the domain says of its renewal follows auto_renew at once.
-func TestSwitchingAutoRenewIsShown(t *testing.T) {
+// The condition of the renewal follows auto_renew at once.
+func TestAutoRenewIsShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
@@ -110,8 +110,8 @@ func TestSwitchingAutoRenewIsShown(t *testing.T) {
 	}
 }
 
-// A domain whose CNAME was seen and that waits to be told is told by auto_issue.
-func TestSwitchingAutoIssueOnStartsTheIssuance(t *testing.T) {
+// Setting auto_issue starts the issuance of a domain with a verified CNAME.
+func TestAutoIssueStartsTheIssuance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })

@@ -8,20 +8,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// live returns how many sessions of the user have not ended.
+// live returns the number of the user's active sessions.
 func (w *world) live(userID string) int {
 	w.t.Helper()
 	return value[int](w, `SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2`, userID, w.clock.Now())
 }
 
-// endings returns why the session ended, as the log has it.
+// endings returns the logged reasons for which the session ended.
 func (w *world) endings(id string) []string {
 	w.t.Helper()
 	return value[[]string](w, `SELECT coalesce(array_agg(details->>'reason' ORDER BY seq), '{}') FROM audit_logs WHERE entity_id = $1 AND action = $2`, id, controlplane.ActionSessionEnded)
 }
 
-// 61 sign-ins leave as many sessions as a user may have: those that were used last. The others are
-// in the log.
+// 61 sign-ins leave the maximum number of sessions: those that were used last. The ends of the
+// others are logged.
 func TestSignInsBeyondTheMaximum(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -38,13 +38,13 @@ func TestSignInsBeyondTheMaximum(t *testing.T) {
 		all = append(all, s)
 	}
 	if got := w.live(first.User.ID); got != controlplane.MaxSessions {
-		t.Errorf("%d sessions are live after 61 sign-ins, want %d", got, controlplane.MaxSessions)
+		t.Errorf("%d active sessions after 61 sign-ins, want %d", got, controlplane.MaxSessions)
 	}
-	kept := controlplane.MaxSessions - 1 // beside the first
+	kept := controlplane.MaxSessions - 1 // besides the first
 	for i, s := range all {
 		_, err := w.Store.Session(ctx, s.Hash, w.clock.Now())
 		if live := i >= len(all)-kept; live != (err == nil) {
-			t.Errorf("session %d: %v, want live %v", i, err, live)
+			t.Errorf("session %d: error %v, want it active: %v", i, err, live)
 		} else if want := []string{"too-many-sessions"}; !live && !slices.Equal(w.endings(s.ID), want) {
 			t.Errorf("session %d ended by %q, want %q", i, w.endings(s.ID), want)
 		}
@@ -56,7 +56,7 @@ func TestSignInsBeyondTheMaximum(t *testing.T) {
 	}
 }
 
-// A sign-in in the same browser ends its session and no other, also with as many as there may be.
+// A sign-in in the same browser ends only its previous session, even at the maximum number.
 func TestSignInAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -68,15 +68,15 @@ func TestSignInAgain(t *testing.T) {
 	again, _, err := w.SignIn(t.Context(), newcomer, "a browser", account(1), last)
 	must(t, err)
 	if got := w.live(last.User.ID); got != controlplane.MaxSessions {
-		t.Errorf("%d sessions are live, want %d", got, controlplane.MaxSessions)
+		t.Errorf("%d active sessions, want %d", got, controlplane.MaxSessions)
 	}
 	if got := w.endings(last.ID); !slices.Equal(got, []string{"signed-in-again"}) {
 		t.Errorf("the browser's session ended by %q, want signed-in-again", got)
 	}
 	if e := w.last(last.ID); e.Actor.Type != controlplane.ActorUser || e.Actor.ID != last.User.ID || e.Actor.IP != newcomer.IP {
-		t.Errorf("it was ended by %+v, want its user from %s", e.Actor, newcomer.IP)
+		t.Errorf("actor of the end = %+v, want its user from %s", e.Actor, newcomer.IP)
 	}
-	// One that has ended already is no error, and is not recorded twice.
+	// Signing out is idempotent and logged once.
 	_, _, err = w.SignIn(t.Context(), newcomer, "a browser", account(1), last)
 	must(t, err)
 	if got := w.endings(last.ID); len(got) != 1 {
@@ -88,7 +88,7 @@ func TestSignInAgain(t *testing.T) {
 	}
 }
 
-// People end their own sessions, in any organization, and nobody else's.
+// Users can end only their own sessions, in any organization.
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -111,13 +111,13 @@ func TestEndSessions(t *testing.T) {
 	log, err := w.Store.AuditOfEntity(ctx, other, two.ID, 1)
 	must(t, err)
 	if e := log[0]; e.Action != controlplane.ActionSessionEnded || e.Actor != by || e.Details["reason"] != "ended-by-user" || e.Details["user_agent"] != "a browser" {
-		t.Errorf("the log of the session's organization has %+v, want its end", e)
+		t.Errorf("last entry of the session's organization = %+v, want its end", e)
 	}
 
 	n, err := w.EndSessions(ctx, by, m.User.ID, one.ID)
 	must(t, err)
 	if n != 1 || w.live(m.User.ID) != 1 || len(w.endings(three.ID)) != 1 || w.live(theirs.User.ID) != 1 {
-		t.Errorf("EndSessions = %d, with %d of theirs and %d of another user left, want 1, 1 and 1", n, w.live(m.User.ID), w.live(theirs.User.ID))
+		t.Errorf("EndSessions = %d, with %d sessions of the user and %d of another user left, want 1 of each", n, w.live(m.User.ID), w.live(theirs.User.ID))
 	}
 	n, err = w.EndSessions(ctx, by, m.User.ID, "")
 	must(t, err)

@@ -12,17 +12,17 @@ import (
 
 func invitedOnly(c *lifecycle.Config) { c.InvitedOnly = true }
 
-// newcomer is who comes before it is known who they are.
+// newcomer is an actor before sign-in.
 var newcomer = controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}
 
-// stored counts the rows that a sign-in can leave.
+// stored returns the numbers of rows that a sign-in can add.
 func (w *world) stored() [4]int {
 	w.t.Helper()
 	return [4]int{value[int](w, `SELECT count(*) FROM users`), value[int](w, `SELECT count(*) FROM organizations`),
 		value[int](w, `SELECT count(*) FROM sessions`), value[int](w, `SELECT count(*) FROM audit_logs`)}
 }
 
-// invite makes an invitation.
+// invite creates an invitation.
 func (w *world) invite(role controlplane.Role) *controlplane.Invitation {
 	w.t.Helper()
 	i, _, err := w.CreateInvitation(w.t.Context(), alice, nil, w.org, role, 0)
@@ -37,13 +37,13 @@ func TestSignUpClosed(t *testing.T) {
 	w.member(1, controlplane.RoleOwner)
 	before := w.stored()
 	_, _, err := w.SignIn(ctx, newcomer, "", account(9))
-	wantError(t, "a stranger", err, controlplane.KindForbidden, "sign-up-closed")
+	wantError(t, "unknown account", err, controlplane.KindForbidden, "sign-up-closed")
 	if got := w.stored(); got != before {
 		t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
 	}
 
 	if s, _ := w.signIn(1); s.OrgID != w.org {
-		t.Errorf("%+v", s)
+		t.Errorf("SignIn = %+v, want a session in the organization %s", s, w.org)
 	}
 	gone := w.member(2, controlplane.RoleAdmin)
 	w.signIn(2)
@@ -52,9 +52,9 @@ func TestSignUpClosed(t *testing.T) {
 	renamed := account(2)
 	renamed.Login = "renamed"
 	_, _, err = w.SignIn(ctx, newcomer, "", renamed)
-	wantError(t, "who is a member no more", err, controlplane.KindForbidden, "sign-up-closed")
+	wantError(t, "removed member", err, controlplane.KindForbidden, "sign-up-closed")
 	if got := w.stored(); got != before || value[string](w, `SELECT login FROM users WHERE id = $1`, gone.User.ID) != "user-2" {
-		t.Errorf("a refused sign-in changed something: %v, want %v", got, before)
+		t.Errorf("rows after a rejected sign-in = %v, want %v", got, before)
 	}
 }
 
@@ -70,14 +70,14 @@ func TestSignInToJoin(t *testing.T) {
 			got, err := w.Store.Session(t.Context(), controlplane.HashSecret(secret), w.clock.Now())
 			must(t, err)
 			if !joined || got.ID != s.ID || got.OrgID != w.org || got.Role != controlplane.RoleAdmin || s.Role != controlplane.RoleAdmin || s.Tier != controlplane.TierPro || got.User.JoinedAt == nil {
-				t.Errorf("%v, %+v, stored as %+v", joined, s, got)
+				t.Errorf("SignInToJoin = %+v, joined %v, stored as %+v", s, joined, got)
 			}
-			want := 2 // a newcomer gets one of their own
+			want := 2 // a new user also gets their own
 			if name == "invited" {
 				want = 1
 			}
 			if n := value[int](w, `SELECT count(*) FROM organizations`); n != want {
-				t.Errorf("there are %d organizations, want %d", n, want)
+				t.Errorf("%d organizations, want %d", n, want)
 			}
 			by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID, IP: "192.0.2.9", RequestID: "req-2"}
 			for id, want := range map[string][]string{
@@ -86,17 +86,17 @@ func TestSignInToJoin(t *testing.T) {
 				s.ID:      {controlplane.ActionSessionStarted},
 			} {
 				if got := w.events(id); !slices.Equal(got, want) {
-					t.Errorf("the log says %q, want %q", got, want)
+					t.Errorf("logged actions = %q, want %q", got, want)
 				}
 				if e := w.last(id); e.Actor != by {
-					t.Errorf("%s is by %+v, want %+v", e.Action, e.Actor, by)
+					t.Errorf("actor of %s = %+v, want %+v", e.Action, e.Actor, by)
 				}
 			}
-			// It was good once, and does not let even its user in again.
+			// The invitation can be used once, even by the same user.
 			before := w.stored()
 			for _, n := range []int64{1, 2} {
 				_, _, _, err = w.SignInToJoin(t.Context(), newcomer, "", account(n), i.Hash)
-				wantError(t, "a second time", err, controlplane.KindNotFound, "not-found")
+				wantError(t, "second use", err, controlplane.KindNotFound, "not-found")
 			}
 			if got := w.stored(); got != before {
 				t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
@@ -105,9 +105,9 @@ func TestSignInToJoin(t *testing.T) {
 	}
 }
 
-// Who was added by login and comes for the first time by another organization's invitation has
-// joined both.
-func TestSignInToJoinOfKnownPeople(t *testing.T) {
+// A user who was added by login, and first signs in with an invitation of another organization,
+// joins both.
+func TestSignInToJoinOfKnownUsers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, invitedOnly)
 	ctx := t.Context()
@@ -117,33 +117,33 @@ func TestSignInToJoinOfKnownPeople(t *testing.T) {
 	i := w.invite(controlplane.RoleMember)
 	s, _, joined, err := w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
 	if err != nil || !joined || s.OrgID != w.org || s.User.ID != m.User.ID {
-		t.Fatalf("%+v, %v, %v", s, joined, err)
+		t.Fatalf("SignInToJoin = %+v, %v, %v, want a session of the new member in the organization", s, joined, err)
 	}
 	for _, org := range []string{w.org, other} {
 		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE org_id = $1 AND action = $2`, org, controlplane.ActionMemberJoined); n != 1 {
-			t.Errorf("they joined %d times", n)
+			t.Errorf("%d events member.joined, want 1", n)
 		}
 	}
 
-	// A member stays as they are, and the invitation stays open.
+	// A member keeps their role, and the invitation stays open.
 	i = w.invite(controlplane.RoleOwner)
 	s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
 	if err != nil || joined || s.OrgID != w.org || s.Role != controlplane.RoleMember || w.roles()["user-1"] != controlplane.RoleMember {
-		t.Errorf("%+v, %v, %v", s, joined, err)
+		t.Errorf("SignInToJoin of a member = %+v, %v, %v, want their role unchanged", s, joined, err)
 	}
 	if _, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(2), i.Hash); err != nil || !joined {
-		t.Errorf("somebody else: %v, %v", joined, err)
+		t.Errorf("SignInToJoin of another user: joined %v, error %v, want true", joined, err)
 	}
-	// Who was removed comes back by an invitation.
+	// A removed member can rejoin with an invitation.
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, "user-1", false))
 	must(t, w.RemoveMember(ctx, alice, nil, other, "user-1", false))
 	i = w.invite(controlplane.RoleAdmin)
 	if s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash); err != nil || !joined || s.Role != controlplane.RoleAdmin {
-		t.Errorf("%+v, %v, %v", s, joined, err)
+		t.Errorf("SignInToJoin = %+v, %v, %v, want a new admin", s, joined, err)
 	}
 }
 
-func TestSignInToJoinByNoInvitation(t *testing.T) {
+func TestSignInToJoinWithoutAnInvitation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -153,19 +153,19 @@ func TestSignInToJoinByNoInvitation(t *testing.T) {
 	before := w.stored()
 	for _, hash := range [][]byte{i.Hash, controlplane.HashSecret(controlplane.NewRandomSecret()), nil} {
 		_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(1), hash)
-		wantError(t, "no invitation", err, controlplane.KindNotFound, "not-found")
+		wantError(t, "unknown invitation", err, controlplane.KindNotFound, "not-found")
 	}
 	w.clock.add(controlplane.InvitationLife)
 	_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(1), expired.Hash)
-	wantError(t, "an expired one", err, controlplane.KindNotFound, "not-found")
+	wantError(t, "expired invitation", err, controlplane.KindNotFound, "not-found")
 	if got := w.stored(); got != before {
 		t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
 	}
 }
 
-// Of those who come by one invitation at once, half of them signed in already, one joins. Of
-// the others who are new nothing is left.
-func TestSignInToJoinIsGoodOnce(t *testing.T) {
+// Several users, half of them signed in, use one invitation at the same time: one joins. Nothing is
+// stored of the others who are new.
+func TestInvitationIsUsedOnceAtSignIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
@@ -195,7 +195,7 @@ func TestSignInToJoinIsGoodOnce(t *testing.T) {
 	wg.Wait()
 	roles := w.roles()
 	if joined.Load() != 1 || gone.Load() != 7 || len(roles) != 1 {
-		t.Errorf("%d joined, %d came too late, members %v", joined.Load(), gone.Load(), roles)
+		t.Errorf("%d users joined and %d were rejected, members %v", joined.Load(), gone.Load(), roles)
 	}
 	want := 0
 	for login := range roles {
@@ -204,6 +204,6 @@ func TestSignInToJoinIsGoodOnce(t *testing.T) {
 		}
 	}
 	if n := value[int](w, `SELECT count(*) FROM users WHERE github_id > 100`); n != want {
-		t.Errorf("%d of the new ones are stored, want %d", n, want)
+		t.Errorf("%d new users are stored, want %d", n, want)
 	}
 }

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// warnAt moves the clock to where so much is left of the domain's certificate, and warns.
+// warnAt moves the clock to the given time before the certificate expires, and warns.
 func (w *world) warnAt(d *controlplane.Domain, left time.Duration) int {
 	w.t.Helper()
 	w.clock.set(d.ExpiresAt.Add(-left))
@@ -22,25 +21,25 @@ func (w *world) warnAt(d *controlplane.Domain, left time.Duration) int {
 	return n
 }
 
-// A certificate that nobody renews is told of at each of its warnings, once, whoever was to
-// renew it.
-func TestWarnTellsOnceAtEachThreshold(t *testing.T) {
+// A certificate that is not renewed gives one event at each of its warnings, for any way of
+// renewal.
+func TestWarnOnceAtEachThreshold(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
-	for what, tt := range map[string]struct {
-		life, before time.Duration // before: when nothing is said yet
+	for name, tt := range map[string]struct {
+		life, before time.Duration // before: a time before the first warning
 		warnings     []time.Duration
 		change       func(*controlplane.Options)
 		reason       string
 	}{
-		"90 days":              {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, nil, "certificate-expiring"},
-		"45 days":              {45 * day, 11 * day, []time.Duration{252 * hour, 7 * day, day}, nil, "certificate-expiring"},
-		"6 days":               {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, nil, "certificate-expiring"},
-		"renewal is off":       {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
-		"the customer's key":   {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") }, "certificate-expiring"},
-		"off, and a short one": {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
+		"90 days":             {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, nil, "certificate-expiring"},
+		"45 days":             {45 * day, 11 * day, []time.Duration{252 * hour, 7 * day, day}, nil, "certificate-expiring"},
+		"6 days":              {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, nil, "certificate-expiring"},
+		"renewal off":         {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
+		"CSR":                 {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") }, "certificate-expiring"},
+		"renewal off, 6 days": {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.ca.lives(tt.life)
@@ -49,69 +48,73 @@ func TestWarnTellsOnceAtEachThreshold(t *testing.T) {
 			}
 			d := w.active("example.com", tt.change)
 			if n := w.warnAt(d, tt.before); n != 0 {
-				t.Errorf("%d warnings with %s left", n, tt.before)
+				t.Errorf("Warn with %s left = %d, want 0", tt.before, n)
 			}
 			for i, left := range tt.warnings {
 				for range 2 {
 					w.warnAt(d, left)
 				}
 				if n := w.count(d.ID, controlplane.ActionCertificateEnding); n != i+1 {
-					t.Errorf("with %s left: told %d times, want %d", left, n, i+1)
+					t.Errorf("%d warnings with %s left, want %d", n, left, i+1)
 				}
 				c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", controlplane.Reason(tt.reason))
-				if strings.Count(c.Message, "The certificate ends at "+d.ExpiresAt.Format("15:04 MST")) != 1 || c.Fix == "" {
-					t.Errorf("%+v", c)
+				if c.Message == "" || c.Fix == "" {
+					t.Errorf("RenewalOnTrack = %+v, want a message and a fix", c)
 				}
 				if e := w.last(d.ID); e.Action != controlplane.ActionCertificateEnding || e.Details["reason"] != tt.reason || e.Details["certificate_id"] != d.CertificateID ||
 					e.Details["hours_left"] != float64(left/hour) || e.Details["days_left"] != float64(left/day) || e.Details["expires_at"] != d.ExpiresAt.Format(time.RFC3339) {
-					t.Errorf("with %s left: %s", left, toJSON(e))
+					t.Errorf("last entry with %s left = %s, want the reason and the time left", left, toJSON(e))
 				}
 				wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 			}
 			w.warnAt(d, time.Minute)
 			if n := w.warnAt(d, 0); n != 0 {
-				t.Error("an end is no warning")
+				t.Errorf("Warn at the expiry = %d, want 0", n)
 			}
 			if n := w.count(d.ID, controlplane.ActionCertificateEnding); n != len(tt.warnings) {
-				t.Errorf("told %d times in all", n)
+				t.Errorf("%d warnings in all, want %d", n, len(tt.warnings))
 			}
 		})
 	}
 }
 
-// The reason for which a renewal fails is the warning's; the renewal ends it all.
-func TestWarnSaysWhyAndARenewalEndsIt(t *testing.T) {
+// A warning contains the reason for which the renewal fails. A renewal ends the warnings.
+func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
 	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
 	w.clock.set(d.ExpiresAt.Add(-7 * day))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("Sweep = %d, %v, want 1", n, err)
 	}
 	w.run(d, controlplane.JobRenewal)
 	if n := w.warnAt(d, 7*day); n != 1 {
-		t.Errorf("%d warnings", n)
+		t.Errorf("Warn = %d, want 1", n)
 	}
 	c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-rejected")
-	if e := w.last(d.ID); e.Details["reason"] != "ca-rejected" || !strings.HasPrefix(c.Message, "The CA says rejected. The certificate ends at ") {
-		t.Errorf("%s, %s", toJSON(e), c.Message)
+	if want := "The CA says rejected."; c.Message != want {
+		t.Errorf("RenewalOnTrack: message = %q, want %q", c.Message, want)
+	}
+	message := "The CA says rejected. The certificate expires at " + d.ExpiresAt.Format("15:04 MST, 2 January 2006") + "."
+	if e := w.last(d.ID); e.Details["reason"] != "ca-rejected" || e.Details["message"] != message {
+		t.Errorf("last entry = %s, want the reason ca-rejected and the message %q", toJSON(e), message)
 	}
 	if n := w.expiring(); n != 1 {
-		t.Errorf("%d certificates are inside the alarm line", n)
+		t.Errorf("%d expiring certificates, want 1", n)
 	}
 	w.ca.answer(nil)
 	w.runDue(d, controlplane.JobRenewal)
 	d = w.domain(d)
 	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
 	if n := w.expiring(); n != 0 {
-		t.Errorf("%d certificates are inside the alarm line after the renewal", n)
+		t.Errorf("%d expiring certificates after the renewal, want 0", n)
 	}
 	if n := w.warnAt(d, 30*day); n != 0 {
-		t.Errorf("%d warnings of the new certificate", n)
+		t.Errorf("Warn for the new certificate = %d, want 0", n)
 	}
 	if n := w.warnAt(d, 20*day); n != 1 {
-		t.Errorf("%d warnings of the new certificate, 20 days before its end", n)
+		t.Errorf("Warn 20 days before the new certificate expires = %d, want 1", n)
 	}
 }
 
@@ -126,8 +129,8 @@ func (w *world) expiring() int {
 	return n
 }
 
-// Two replicas that warn at once tell of each certificate once.
-func TestWarnByTwoReplicas(t *testing.T) {
+// Two replicas that warn at the same time log one event per certificate.
+func TestWarnOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const n = 25
@@ -157,39 +160,39 @@ func TestWarnByTwoReplicas(t *testing.T) {
 	}
 	wg.Wait()
 	if got := value[int](w, `SELECT count(DISTINCT entity_id) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n || told.Load() != n {
-		t.Errorf("%d of %d domains were told of, %d were counted", got, n, told.Load())
+		t.Errorf("%d of %d domains have a warning, %d were counted", got, n, told.Load())
 	}
 	if got := value[int](w, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n {
-		t.Errorf("%d entries for %d domains", got, n)
+		t.Errorf("%d warnings for %d domains, want one each", got, n)
 	}
 }
 
-// A domain of the version before has no time of its next warning, or that of a certificate
-// that was replaced since: the first look finds out, and tells of what is due.
-func TestWarnTakesOverFromTheVersionBefore(t *testing.T) {
+// A domain of an older version has no time of its next warning, or that of a previous certificate.
+// The first run sets it and logs a warning that is due.
+func TestWarnSetsMissingTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	for what, sql := range map[string]string{"never set": `UPDATE domains SET warn_at = NULL`, "that of another": `UPDATE domains SET warn_at = '2026-03-01'`} {
+	for name, sql := range map[string]string{"not set": `UPDATE domains SET warn_at = NULL`, "previous certificate": `UPDATE domains SET warn_at = '2026-03-01'`} {
 		w.exec(sql)
 		if n := w.warnAt(d, 80*day); n != 0 {
-			t.Errorf("%s: %d warnings, 80 days before the end", what, n)
+			t.Errorf("%s: Warn 80 days before the expiry = %d, want 0", name, n)
 		}
 		if at := value[time.Time](w, `SELECT warn_at FROM domains`); !at.Equal(d.ExpiresAt.Add(-21 * day)) {
-			t.Errorf("%s: looked at next at %s", what, at)
+			t.Errorf("%s: next warning at %s, want 21 days before the expiry", name, at)
 		}
 	}
 	w.exec(`UPDATE domains SET warn_at = NULL`)
 	if n := w.warnAt(d, 3*day); n != 1 || w.expiring() != 1 {
-		t.Errorf("%d warnings 3 days before the end, %d inside the alarm line", n, w.expiring())
+		t.Errorf("Warn 3 days before the expiry = %d with %d expiring certificates, want 1 of each", n, w.expiring())
 	}
 	if n := w.warnAt(d, 2*day); n != 0 {
-		t.Errorf("%d warnings more", n)
+		t.Errorf("Warn 2 days before the expiry = %d, want 0", n)
 	}
 }
 
-// Whether renewal is switched on or off: the plan that is shown follows, also near the end.
-func TestWarningsGiveWayToTheSwitch(t *testing.T) {
+// A change of auto_renew is shown also shortly before the certificate expires.
+func TestAutoRenewReplacesAWarning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
@@ -199,7 +202,7 @@ func TestWarningsGiveWayToTheSwitch(t *testing.T) {
 		must(t, err)
 		want := map[bool]controlplane.Reason{false: "auto-renew-off", true: "scheduled"}[on]
 		if c := w.domain(d).Condition(controlplane.RenewalOnTrack); c.Reason != want {
-			t.Errorf("with renewal %v: %+v", on, c)
+			t.Errorf("RenewalOnTrack with auto_renew %v = %+v, want the reason %s", on, c, want)
 		}
 	}
 }

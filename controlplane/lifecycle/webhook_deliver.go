@@ -26,8 +26,8 @@ const (
 // deliver makes one attempt of a delivery:
 //
 //  1. The body is stored, so that every attempt sends the same bytes.
-//  2. It is posted. If the worker is killed from here on, the attempt is lost, and the event is posted
-//     again with the same ID.
+//  2. It is posted. If the worker is killed from here on, the attempt is lost, and the event is
+//     posted again with the same ID.
 //  3. One transaction stores the attempt and its effect on the delivery, the webhook, and the job.
 func (w *work) deliver(ctx context.Context) error {
 	d, hook, err := w.Store.DeliveryWithWebhook(ctx, w.claim.Job.OrgID, w.claim.Job.DeliveryID)

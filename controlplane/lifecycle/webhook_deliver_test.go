@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-func TestDeliverSendsWhatTheLogSays(t *testing.T) {
+func TestDeliverSendsAuditEntries(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	w := newHooked(t, r)
@@ -21,7 +21,7 @@ func TestDeliverSendsWhatTheLogSays(t *testing.T) {
 	d := w.active("example.com")
 	all := w.deliveries(hook)
 	if len(all) != 2 || all[0].EventType != controlplane.ActionDomainCreated || all[1].EventType != controlplane.ActionCertificateIssued {
-		t.Fatalf("%s", toJSON(all))
+		t.Fatalf("deliveries = %s, want domain.created and domain.certificate_issued", toJSON(all))
 	}
 	for i := range all {
 		must(t, w.deliver(&all[i]))
@@ -37,25 +37,25 @@ func TestDeliverSendsWhatTheLogSays(t *testing.T) {
 		must(t, json.Unmarshal(m.body, &e))
 		if !m.verified(secret) || m.header.Get("webhook-id") != all[i].EventID || e.ID != all[i].EventID || e.Type != all[i].EventType ||
 			!e.Timestamp.Equal(all[i].CreatedAt) || e.OrganizationID != w.org || e.Data["domain_id"] != d.ID || e.Actor["ip"] != nil {
-			t.Errorf("%v %s", m.header, m.body)
+			t.Errorf("request %v %s, want a signed one of the event %s, without an IP address", m.header, m.body, all[i].EventID)
 		}
 		if strings.Contains(string(m.body), alice.IP) || strings.Contains(string(m.body), "PRIVATE KEY") {
-			t.Errorf("it tells too much: %s", m.body)
+			t.Errorf("body contains private data: %s", m.body)
 		}
 		got, err := w.Store.Delivery(t.Context(), w.org, hook.ID, all[i].ID)
 		must(t, err)
 		if got.Status != controlplane.DeliverySucceeded || got.Attempts != 1 || got.LastStatusCode != 204 || got.NextAttemptAt != nil || string(got.Body) != string(m.body) {
-			t.Errorf("%s", toJSON(got))
+			t.Errorf("delivery = %s, want success after one attempt with the sent body", toJSON(got))
 		}
 		wantJob(t, w.jobOf(got), controlplane.JobSucceeded, "", 0)
 	}
 	if len(r.all()) != 2 {
-		t.Errorf("%d came", len(r.all()))
+		t.Errorf("received %d requests, want 2", len(r.all()))
 	}
 }
 
-// Only what was chosen goes out, to those who are enabled, of the organization itself.
-func TestDeliverTellsWhoWantsToKnow(t *testing.T) {
+// Only chosen events of the organization are delivered, and only to enabled webhooks.
+func TestDeliverOnlyChosenEvents(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	w := newHooked(t, r)
@@ -69,19 +69,19 @@ func TestDeliverTellsWhoWantsToKnow(t *testing.T) {
 	must(t, err)
 	w.add("example.com")
 	if n := len(w.deliveries(chosen)); n != 0 {
-		t.Errorf("%d to one that wants no such event", n)
+		t.Errorf("%d deliveries to a webhook without this event, want 0", n)
 	}
 	if n := len(w.deliveries(off)) - before; n != 0 {
-		t.Errorf("%d to one that is disabled", n)
+		t.Errorf("%d deliveries to a disabled webhook, want 0", n)
 	}
 	if n := value[int](w, `SELECT count(*) FROM webhook_deliveries WHERE org_id = $1`, theirs); n != 0 {
-		t.Errorf("%d to another organization", n)
+		t.Errorf("%d deliveries to another organization, want 0", n)
 	}
 }
 
-// An endpoint that is down for a day: the schedule runs, and the event comes in the end,
-// always the same bytes under the same id.
-func TestDeliverOutlastsADay(t *testing.T) {
+// A receiver is down for a day: the retries follow the schedule, and the event is delivered with
+// the same bytes and the same ID.
+func TestDeliverRetriesForADay(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.answers(http.StatusInternalServerError)
@@ -89,49 +89,49 @@ func TestDeliverOutlastsADay(t *testing.T) {
 	hook, secret := w.hook(r, controlplane.ActionDomainCreated)
 	w.add("example.com")
 	d := w.only(hook)
-	began := w.clock.Now()
+	first := w.clock.Now()
 	var waits []time.Duration
-	for w.clock.Now().Before(began.Add(day)) {
+	for w.clock.Now().Before(first.Add(day)) {
 		err := w.deliver(d)
 		later, ok := errors.AsType[*lifecycle.RetryLater](err)
 		if !ok {
-			t.Fatalf("after %s: %v", w.clock.Now().Sub(began), err)
+			t.Fatalf("attempt after %s: error %v, want *RetryLater", w.clock.Now().Sub(first), err)
 		}
 		waits = append(waits, later.After)
 		got := w.only(hook)
 		j := w.jobOf(d)
 		if got.Status != controlplane.DeliveryPending || got.Attempts != len(waits) || !got.NextAttemptAt.Equal(j.RunAt) || j.Attempts != len(waits) || w.webhook(hook.ID).FailingSince == nil {
-			t.Fatalf("%s, %s", toJSON(got), toJSON(j))
+			t.Fatalf("delivery %s with job %s, want %d attempts, and a retry scheduled", toJSON(got), toJSON(j), len(waits))
 		}
 		w.clock.set(j.RunAt)
 	}
 	want := []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour}
 	for i, wait := range waits {
 		if i >= len(want) || !near(wait, want[i]) {
-			t.Errorf("waits %v, want about %v", waits, want)
+			t.Errorf("delays = %v, want about %v", waits, want)
 			break
 		}
 	}
 	r.answers(http.StatusOK)
 	must(t, w.deliver(d))
 	if got := w.only(hook); got.Status != controlplane.DeliverySucceeded || got.Attempts != len(waits)+1 || w.webhook(hook.ID).FailingSince != nil {
-		t.Errorf("%s, failing since %v", toJSON(got), w.webhook(hook.ID).FailingSince)
+		t.Errorf("delivery = %s, webhook failing since %v, want success", toJSON(got), w.webhook(hook.ID).FailingSince)
 	}
 	all := r.all()
 	sameMessage(t, all, d.EventID)
 	attempts := w.attempts(d)
 	if len(attempts) != len(all) {
-		t.Fatalf("%d attempts are kept of %d", len(attempts), len(all))
+		t.Fatalf("%d stored attempts, want %d", len(attempts), len(all))
 	}
 	for i, m := range all {
 		a := attempts[i]
 		if !m.verified(secret) || a.RequestHeaders["webhook-signature"] != m.header.Get("webhook-signature") || a.RequestHeaders["webhook-timestamp"] != m.header.Get("webhook-timestamp") || (a.Error == "") != (i == len(all)-1) {
-			t.Errorf("attempt %d: %+v, %v", i, a, m.header)
+			t.Errorf("attempt %d = %+v of the request %v", i, a, m.header)
 		}
 	}
 }
 
-func TestDeliverGivesUpAfterTenAttempts(t *testing.T) {
+func TestDeliverIsDeadLetteredAfterTenAttempts(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.answers(http.StatusBadGateway)
@@ -148,41 +148,42 @@ func TestDeliverGivesUpAfterTenAttempts(t *testing.T) {
 	made, told := len(w.deliveries(hook)), len(w.deliveries(other))
 	for n := 1; n < controlplane.DeliveryAttempts; n++ {
 		if err := w.deliver(&d); err == nil {
-			t.Fatal("it was delivered")
+			t.Fatal("the delivery succeeded, want a failure")
 		}
 	}
 	err := w.deliver(&d)
 	if _, ok := errors.AsType[*lifecycle.DeadLettered](err); !ok {
-		t.Fatalf("the last attempt: %v", err)
+		t.Fatalf("last attempt: error = %v, want *DeadLettered", err)
 	}
 	j := w.jobOf(&d)
 	wantJob(t, j, controlplane.JobFailed, "dead-lettered", controlplane.DeliveryAttempts)
 	got, err := w.Store.Delivery(t.Context(), w.org, hook.ID, d.ID)
 	must(t, err)
 	if j.DeadLetteredAt == nil || got.Status != controlplane.DeliveryFailed || got.NextAttemptAt != nil || got.LastStatusCode != 502 || len(r.all()) != controlplane.DeliveryAttempts {
-		t.Errorf("%s, %s after %d", toJSON(j), toJSON(got), len(r.all()))
+		t.Errorf("job %s, delivery %s after %d attempts, want them failed after 10", toJSON(j), toJSON(got), len(r.all()))
 	}
 	if e := w.last(j.ID); e.Action != controlplane.ActionJobDeadLettered || e.Details["webhook_id"] != hook.ID || e.Details["delivery_id"] != d.ID {
-		t.Errorf("%+v", e)
+		t.Errorf("last entry = %+v, want job.dead_lettered with webhook and delivery", e)
 	}
-	// What became of a delivery is delivered to nobody: it would never end.
+	// The failure of a delivery is not an event for webhooks: that could go on forever.
 	if len(w.deliveries(hook)) != made || len(w.deliveries(other)) != told {
-		t.Errorf("%d and %d deliveries, before %d and %d", len(w.deliveries(hook)), len(w.deliveries(other)), made, told)
+		t.Errorf("%d and %d deliveries, want %d and %d as before", len(w.deliveries(hook)), len(w.deliveries(other)), made, told)
 	}
-	// A retry of the job sends it again.
+	// Restarting the job sends the event again.
 	r.answers(http.StatusOK)
 	if _, started, err := w.RestartJob(t.Context(), alice, w.org, j.ID); err != nil || !started {
-		t.Fatal(started, err)
+		t.Fatalf("RestartJob: started = %v, error %v, want true", started, err)
 	}
 	must(t, w.deliver(&d))
 	if got, err = w.Store.Delivery(t.Context(), w.org, hook.ID, d.ID); err != nil || got.Status != controlplane.DeliverySucceeded || got.Attempts != controlplane.DeliveryAttempts+1 {
-		t.Errorf("%s, %v", toJSON(got), err)
+		t.Errorf("restarted delivery = %s, %v, want success after %d attempts", toJSON(got), err, controlplane.DeliveryAttempts+1)
 	}
 	sameMessage(t, r.all(), d.EventID)
 }
 
-// 410 disables at once: what waits ends, and the other webhooks are told.
-func TestDeliverDisablesWhatIsGone(t *testing.T) {
+// The status 410 disables a webhook at once, abandons its deliveries, and is an event for the
+// others.
+func TestDeliverDisablesAGoneWebhook(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.answers(http.StatusGone)
@@ -195,30 +196,30 @@ func TestDeliverDisablesWhatIsGone(t *testing.T) {
 	must(t, w.deliver(&all[0]))
 	got := w.webhook(hook.ID)
 	if got.Enabled || got.DisabledReason != controlplane.WebhookGone {
-		t.Fatalf("%s", toJSON(got))
+		t.Fatalf("webhook = %s, want it disabled because the receiver is gone", toJSON(got))
 	}
 	for _, d := range w.deliveries(hook) {
 		if d.Status != controlplane.DeliveryFailed || w.jobOf(&d).Status != controlplane.JobFailed || w.jobOf(&d).DeadLetteredAt != nil {
-			t.Errorf("%s: %s", toJSON(d), toJSON(w.jobOf(&d)))
+			t.Errorf("delivery %s with job %s, want both failed without a dead letter", toJSON(d), toJSON(w.jobOf(&d)))
 		}
 	}
 	if e := w.last(hook.ID); e.Action != controlplane.ActionWebhookDisabled || e.Details["reason"] != "gone" || strings.Contains(toJSON(e), "/hook") {
-		t.Errorf("%s", toJSON(e))
+		t.Errorf("last entry = %s, want webhook.disabled with the reason gone, without the path of the URL", toJSON(e))
 	}
 	if told := w.deliveries(other); len(told) != 1 || told[0].EventType != controlplane.ActionWebhookDisabled {
-		t.Errorf("%s", toJSON(told))
+		t.Errorf("deliveries of the other webhook = %s, want webhook.disabled", toJSON(told))
 	}
 	w.add("c.example.com")
 	if n := len(w.deliveries(hook)); n != 2 || len(r.all()) != 1 {
-		t.Errorf("%d deliveries, %d came", n, len(r.all()))
+		t.Errorf("%d deliveries and %d requests after the webhook was disabled", n, len(r.all()))
 	}
 	_, err := w.Redeliver(t.Context(), alice, w.org, hook.ID, all[0].ID)
-	wantError(t, "redelivering to one that is disabled", err, controlplane.KindConflict, "webhook-disabled")
+	wantError(t, "redelivery to a disabled webhook", err, controlplane.KindConflict, "webhook-disabled")
 	_, _, err = w.RestartJob(t.Context(), alice, w.org, w.jobOf(&all[0]).ID)
-	wantError(t, "retrying its job", err, controlplane.KindConflict, "webhook-disabled")
+	wantError(t, "restart of its job", err, controlplane.KindConflict, "webhook-disabled")
 }
 
-func TestDeliverDisablesWhatFailsForFiveDays(t *testing.T) {
+func TestDeliverDisablesAWebhookAfterFiveDays(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	r.answers(http.StatusServiceUnavailable)
@@ -228,7 +229,7 @@ func TestDeliverDisablesWhatFailsForFiveDays(t *testing.T) {
 	d := w.only(hook)
 	for range controlplane.DeliveryAttempts - 1 {
 		if err := w.deliver(d); err == nil {
-			t.Fatal("it was delivered")
+			t.Fatal("the delivery succeeded, want a failure")
 		}
 	}
 	since := *w.webhook(hook.ID).FailingSince
@@ -238,18 +239,18 @@ func TestDeliverDisablesWhatFailsForFiveDays(t *testing.T) {
 		all := w.deliveries(hook)
 		_ = w.deliver(&all[len(all)-1])
 		if got := w.webhook(hook.ID); got.Enabled != (at < 5*day) || (got.DisabledReason == controlplane.WebhookFailing) == got.Enabled {
-			t.Errorf("after %s: %s", at, toJSON(got))
+			t.Errorf("webhook after %s = %s", at, toJSON(got))
 		}
 	}
 	on := true
 	got, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &on})
 	must(t, err)
 	if !got.Enabled || got.DisabledReason != "" || got.FailingSince != nil {
-		t.Errorf("enabled again: %s", toJSON(got))
+		t.Errorf("webhook enabled again = %s, want no failure", toJSON(got))
 	}
 }
 
-func TestDeliverHonoursRetryAfterWithinADay(t *testing.T) {
+func TestDeliverHonorsRetryAfterWithinADay(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	w := newHooked(t, r)
@@ -266,13 +267,13 @@ func TestDeliverHonoursRetryAfterWithinADay(t *testing.T) {
 		})
 		later, ok := errors.AsType[*lifecycle.RetryLater](w.deliver(d))
 		if !ok || !near(later.After, tt.want) {
-			t.Errorf("asked for %s: %v", tt.asked, later)
+			t.Errorf("Retry-After of %s: error = %v", tt.asked, later)
 		}
 	}
 }
 
-// A worker that is killed amid an attempt, and two workers that have one task: the event
-// comes under one id, and nothing is lost.
+// A worker is killed during an attempt, and two workers have the same task: the event is delivered
+// with one ID, and not lost.
 func TestDeliverSurvivesItsWorker(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -292,17 +293,17 @@ func TestDeliverSurvivesItsWorker(t *testing.T) {
 	must(t, soon(t, "the worker's end", done))
 	soon(t, "the connection's end", killed)
 	if got := w.only(hook); got.Status != controlplane.DeliveryPending || got.Attempts != 0 {
-		t.Errorf("%s", toJSON(got))
+		t.Errorf("delivery = %s, want it pending without an attempt", toJSON(got))
 	}
 	r.answers(http.StatusOK)
 	must(t, w.deliver(d))
 	sameMessage(t, r.all(), d.EventID)
 	if got := w.only(hook); got.Status != controlplane.DeliverySucceeded || len(r.all()) != 2 {
-		t.Errorf("%s after %d", toJSON(got), len(r.all()))
+		t.Errorf("delivery = %s after %d requests", toJSON(got), len(r.all()))
 	}
 }
 
-// Receivers that take their time do not take all the workers.
+// Slow receivers do not occupy all workers.
 func TestDeliverLeavesWorkersToOthers(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -323,12 +324,12 @@ func TestDeliverLeavesWorkersToOthers(t *testing.T) {
 	r.answers(http.StatusOK)
 	must(t, w.deliver(&all[1]))
 	if n := len(r.all()); n != 2 {
-		t.Errorf("%d came", n)
+		t.Errorf("received %d requests", n)
 	}
 }
 
-// What is wrong on our side is not held against the receiver.
-func TestDeliverOwnFailure(t *testing.T) {
+// An internal failure does not count against the webhook.
+func TestDeliverInternalFailure(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	w := newHooked(t, r)
@@ -338,13 +339,13 @@ func TestDeliverOwnFailure(t *testing.T) {
 	w.exec(`UPDATE webhooks SET sealed_secret = 'damaged'`)
 	later, ok := errors.AsType[*lifecycle.RetryLater](w.deliver(d))
 	if got := w.only(hook); !ok || !near(later.After, 5*time.Second) || got.Attempts != 0 || w.webhook(hook.ID).FailingSince != nil || len(r.all()) != 0 {
-		t.Errorf("%v, %s", later, toJSON(got))
+		t.Errorf("error %v, delivery %s, want a retry in 5 s, and no attempt or failure of the webhook", later, toJSON(got))
 	}
 	for range controlplane.DeliveryAttempts - 1 {
 		_ = w.deliver(d)
 	}
 	wantJob(t, w.jobOf(d), controlplane.JobFailed, "dead-lettered", controlplane.DeliveryAttempts)
 	if got := w.only(hook); got.Status != controlplane.DeliveryFailed || strings.Contains(got.LastError, "seal") {
-		t.Errorf("%s", toJSON(got))
+		t.Errorf("delivery = %s, want it failed, without the internal error", toJSON(got))
 	}
 }

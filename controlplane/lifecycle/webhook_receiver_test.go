@@ -19,8 +19,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/webhook"
 )
 
-// receiver is a customer's HTTPS server. It keeps what it gets and answers as it is told,
-// 204 at first.
+// receiver is a customer's HTTPS server. It records the requests, and responds with 204 or as the
+// test sets.
 type receiver struct {
 	*httptest.Server
 	t *testing.T
@@ -62,13 +62,13 @@ func (r *receiver) answers(code int) {
 
 func (r *receiver) all() []received { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.got) }
 
-// verified checks a message with the reference library.
+// verified verifies the signature with the reference library.
 func (m received) verified(secret string) bool {
 	hook, err := standardwebhooks.NewWebhook(secret)
 	return err == nil && hook.VerifyIgnoringTimestamp(m.body, m.header) == nil
 }
 
-// newHooked is a world that posts to receivers on this machine and trusts r's certificate.
+// newHooked returns a world that posts to local receivers and trusts the certificate of r.
 func newHooked(t *testing.T, r *receiver, change ...func(*lifecycle.Config)) *world {
 	t.Helper()
 	pool := x509.NewCertPool()
@@ -92,7 +92,7 @@ func (w *world) webhook(id string) *controlplane.Webhook {
 	return hook
 }
 
-// deliveries returns the webhook's, oldest first.
+// deliveries returns the webhook's deliveries, oldest first.
 func (w *world) deliveries(hook *controlplane.Webhook) []controlplane.Delivery {
 	w.t.Helper()
 	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID, postgres.DeliveryFilter{Limit: 1000})
@@ -101,12 +101,12 @@ func (w *world) deliveries(hook *controlplane.Webhook) []controlplane.Delivery {
 	return all
 }
 
-// only returns the webhook's one delivery.
+// only returns the single delivery of the webhook.
 func (w *world) only(hook *controlplane.Webhook) *controlplane.Delivery {
 	w.t.Helper()
 	all := w.deliveries(hook)
 	if len(all) != 1 {
-		w.t.Fatalf("%d deliveries: %s", len(all), toJSON(all))
+		w.t.Fatalf("%d deliveries, want 1: %s", len(all), toJSON(all))
 	}
 	return &all[0]
 }
@@ -118,7 +118,7 @@ func (w *world) attempts(d *controlplane.Delivery) []controlplane.Attempt {
 	return all
 }
 
-// jobOf returns the delivery's job.
+// jobOf returns the job of the delivery.
 func (w *world) jobOf(d *controlplane.Delivery) *controlplane.Job {
 	w.t.Helper()
 	j, err := w.Store.Job(w.t.Context(), d.OrgID, value[string](w, `SELECT id FROM jobs WHERE delivery_id = $1`, d.ID))
@@ -126,8 +126,8 @@ func (w *world) jobOf(d *controlplane.Delivery) *controlplane.Job {
 	return j
 }
 
-// deliver makes one attempt, after moving the clock to its time, and returns the error that
-// the queue gets.
+// deliver makes one attempt, after moving the clock to its time, and returns the error that the
+// queue receives.
 func (w *world) deliver(d *controlplane.Delivery) error {
 	w.t.Helper()
 	j := w.jobOf(d)
@@ -137,12 +137,12 @@ func (w *world) deliver(d *controlplane.Delivery) error {
 	return w.RunJob(w.t.Context(), j.ID, j.Generation)
 }
 
-// sameMessage checks that all are one message, with its bytes and its id.
+// sameMessage checks that all requests have the same body and ID.
 func sameMessage(t *testing.T, all []received, id string) {
 	t.Helper()
 	for _, m := range all {
 		if m.header.Get("webhook-id") != id || !bytes.Equal(m.body, all[0].body) {
-			t.Errorf("%s: %s, and before %s: %s", m.header.Get("webhook-id"), m.body, id, all[0].body)
+			t.Errorf("message %s: %s, want %s: %s as before", m.header.Get("webhook-id"), m.body, id, all[0].body)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// slowReceiver is a receiver that does not respond until release is called. Each request that
-// arrives there is sent to came.
+// slowReceiver is a receiver that does not respond until release is called. It sends each request
+// to came.
 func slowReceiver(t *testing.T) (r *receiver, came chan struct{}, release func()) {
 	t.Helper()
 	r = newReceiver(t)
@@ -27,7 +27,7 @@ func slowReceiver(t *testing.T) (r *receiver, came chan struct{}, release func()
 	return r, came, release
 }
 
-// webhookOf returns a new webhook of the organization that gets only tests.
+// webhookOf returns a new webhook of the organization that receives only tests.
 func (w *world) webhookOf(org string, r *receiver) *controlplane.Webhook {
 	w.t.Helper()
 	hook, _, err := w.CreateWebhook(w.t.Context(), alice, org, lifecycle.NewWebhook{URL: r.URL, Events: []string{controlplane.ActionDomainDeleted}, Enabled: true})
@@ -43,8 +43,8 @@ func (w *world) testOf(hook *controlplane.Webhook) *controlplane.Delivery {
 	return d
 }
 
-// hang starts an attempt and returns when it has reached the receiver. What it returns waits
-// until the attempt is over.
+// hang starts an attempt and returns when it reached the receiver. The returned function waits for
+// the end of the attempt.
 func (w *world) hang(d *controlplane.Delivery, came <-chan struct{}) (wait func()) {
 	w.t.Helper()
 	done := make(chan error, 1)
@@ -53,8 +53,8 @@ func (w *world) hang(d *controlplane.Delivery, came <-chan struct{}) (wait func(
 	return func() { w.t.Helper(); must(w.t, soon(w.t, "the end of "+d.ID, done)) }
 }
 
-// refused makes an attempt that gets no place, and returns how long it waits.
-func (w *world) refused(d *controlplane.Delivery) time.Duration {
+// deferred runs a delivery that gets no slot, and returns for how long it is deferred.
+func (w *world) deferred(d *controlplane.Delivery) time.Duration {
 	w.t.Helper()
 	must(w.t, w.deliver(d))
 	j := w.jobOf(d)
@@ -73,24 +73,24 @@ func (w *world) succeeded(d *controlplane.Delivery) {
 	wantJob(w.t, w.jobOf(d), controlplane.JobSucceeded, "", 0)
 }
 
-// One organization holds at most a quarter of the places, and one of its webhooks half of
-// that: its other webhooks and other organizations have the rest.
+// One organization holds at most a quarter of the slots, and one of its webhooks half of that. The
+// rest is for its other webhooks and for other organizations.
 func TestDeliveriesOfOneOrganizationHoldAQuarter(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
-	w := newHooked(t, slow) // of 16 places
+	w := newHooked(t, slow) // 16 slots
 	first, second, third := w.webhookOf(w.org, slow), w.webhookOf(w.org, slow), w.webhookOf(w.org, newReceiver(t))
 	ends := []func(){w.hang(w.testOf(first), came), w.hang(w.testOf(first), came)}
 	waiting := w.testOf(first)
-	w.refused(waiting)           // its webhook has its half
-	w.succeeded(w.testOf(third)) // the other half is another webhook's
+	w.deferred(waiting)          // the webhook holds its half
+	w.succeeded(w.testOf(third)) // the other half is for another webhook
 	ends = append(ends, w.hang(w.testOf(second), came), w.hang(w.testOf(second), came))
-	w.refused(w.testOf(third)) // the quarter is used up
+	w.deferred(w.testOf(third)) // the quarter is in use
 
 	theirs := w.webhookOf(w.organization(10), slow)
 	ends = append(ends, w.hang(w.testOf(theirs), came), w.hang(w.testOf(theirs), came))
 	if n := len(slow.all()); n != 6 {
-		t.Errorf("%d attempts are under way, want 4 of one organization and 2 of the other", n)
+		t.Errorf("%d attempts in progress, want 4 of one organization and 2 of the other", n)
 	}
 	release()
 	for _, ended := range ends {
@@ -99,7 +99,7 @@ func TestDeliveriesOfOneOrganizationHoldAQuarter(t *testing.T) {
 	w.succeeded(waiting)
 }
 
-// While all places are taken the organizations take turns, however much one has waiting.
+// While all slots are in use, the organizations take turns, for any number of waiting deliveries.
 func TestDeliveriesTakeTurns(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
@@ -114,21 +114,21 @@ func TestDeliveriesTakeTurns(t *testing.T) {
 		all = append(all, w.testOf(noisy))
 	}
 	for _, d := range all {
-		w.refused(d)
+		w.deferred(d)
 	}
 	next, last := w.testOf(quiet), w.testOf(third)
-	if wait := w.refused(next); wait > time.Second {
+	if wait := w.deferred(next); wait > time.Second {
 		t.Errorf("the delivery that holds its organization's turn waits %s, want a second at most", wait)
 	}
-	w.refused(last)
+	w.deferred(last)
 
 	free()
-	end2() // one place of two is free: it is the turn of the one that was refused first
-	w.refused(next)
+	end2() // one of two slots is free: the organization that was deferred first has the turn
+	w.deferred(next)
 	w.succeeded(all[0])
-	w.refused(all[1]) // behind the others now
+	w.deferred(all[1]) // after the others now
 	w.succeeded(next)
-	w.refused(all[1])
+	w.deferred(all[1])
 	w.succeeded(last)
 	w.succeeded(all[1])
 	w.succeeded(all[2])
@@ -143,19 +143,19 @@ func TestDeliveriesTurnIsNotKeptForLong(t *testing.T) {
 	w := newHooked(t, slow, func(c *lifecycle.Config) { c.Deliveries = 1 })
 	gone, quiet := w.webhookOf(w.organization(10), newReceiver(t)), w.webhookOf(w.organization(10), newReceiver(t))
 	end := w.hang(w.testOf(w.webhookOf(w.org, slow)), came)
-	w.refused(w.testOf(gone))
+	w.deferred(w.testOf(gone))
 	must(t, w.DeleteWebhook(t.Context(), alice, gone.OrgID, gone.ID))
 	d := w.testOf(quiet)
-	w.refused(d)
+	w.deferred(d)
 	release()
 	end()
-	w.refused(d)
+	w.deferred(d)
 	w.clock.set(w.clock.Now().Add(10 * time.Second))
 	w.succeeded(d)
 }
 
-// Deliveries without a place return as fast as their receiver takes them: a thousand that wait
-// for one that does not respond are no work for anybody.
+// Deliveries without a slot return as fast as their receiver responds: a thousand that wait for a
+// receiver that does not respond cause little work.
 func TestDeliveriesReturnAsFastAsTheirReceiver(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
@@ -179,7 +179,7 @@ func TestDeliveriesReturnAsFastAsTheirReceiver(t *testing.T) {
 	}
 	for i := 1; i < len(waits); i++ {
 		if step := waits[i] - waits[i-1]; step < 9*time.Second || step > 11*time.Second {
-			t.Errorf("deliveries without a place return after %v, want 10 s between them: two at a time to a receiver that takes 20 s", waits)
+			t.Errorf("deliveries without a slot return after %v, want 10 s between them: two at a time to a receiver that takes 20 s", waits)
 			break
 		}
 	}

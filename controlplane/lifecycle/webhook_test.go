@@ -21,42 +21,42 @@ func TestCreateWebhook(t *testing.T) {
 	hook, secret, err := w.CreateWebhook(t.Context(), alice, w.org, in)
 	must(t, err)
 	if got := w.webhook(hook.ID); got.URL != in.URL || got.Description != "ours" || !slices.Equal(got.Events, []string{controlplane.ActionRenewed}) || !got.Enabled || got.PreviousUntil != nil {
-		t.Errorf("%s", toJSON(got))
+		t.Errorf("stored webhook = %s, want what was created", toJSON(got))
 	}
 	sealed, err := w.sealer.Open(w.webhook(hook.ID).SealedSecret, hook.ID)
 	if err != nil || string(sealed) != secret {
-		t.Errorf("%q is sealed: %v", sealed, err)
+		t.Errorf("secret %q is not sealed: %v", sealed, err)
 	}
 	if key, err := controlplane.WebhookKey(secret); err != nil || len(key) != 32 {
-		t.Errorf("%d bytes, %v", len(key), err)
+		t.Errorf("generated key has %d bytes, error %v", len(key), err)
 	}
 	e := w.last(hook.ID)
 	if e.Action != controlplane.ActionWebhookCreated || e.Actor != alice || e.After["host"] != "user-chosen.example.com:8443" || strings.Contains(toJSON(e), "hush") {
-		t.Errorf("%s", toJSON(e))
+		t.Errorf("last entry = %s, want webhook.created by alice with the host, without the secret", toJSON(e))
 	}
 	in.Secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	if _, secret, err = w.CreateWebhook(t.Context(), alice, w.org, in); err != nil || secret != in.Secret {
-		t.Errorf("a secret of one's own: %q, %v", secret, err)
+		t.Errorf("CreateWebhook with a secret = %q, %v, want that secret", secret, err)
 	}
 }
 
-func TestCreateWebhookNamesWhatIsWrong(t *testing.T) {
+func TestCreateWebhookListsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, _, err := w.CreateWebhook(t.Context(), alice, w.org, lifecycle.NewWebhook{URL: "http://example.com", Description: strings.Repeat("ü", 201),
 		Events: []string{controlplane.ActionRenewed, "domain.renewd"}, Secret: "whsec_hush"})
-	e := wantError(t, "everything wrong", err, controlplane.KindInvalid, "invalid-fields")
+	e := wantError(t, "all fields invalid", err, controlplane.KindInvalid, "invalid-fields")
 	if got := pointers(e); !slices.Equal(got, []string{"/url webhook-url", "/description description-too-long", "/events/1 event-unknown", "/secret webhook-secret"}) {
-		t.Errorf("%q", got)
+		t.Errorf("invalid fields = %q, want URL, description, second event, and secret", got)
 	}
 	if !strings.Contains(e.Fields[2].Detail, "domain.renewed") || strings.Contains(toJSON(e), "hush") {
-		t.Errorf("%s", toJSON(e))
+		t.Errorf("error = %s, want the nearest event, and no secret", toJSON(e))
 	}
 	_, _, err = w.CreateWebhook(t.Context(), alice, w.org, lifecycle.NewWebhook{URL: "https://127.0.0.1/"})
 	wantError(t, "loopback", err, controlplane.KindInvalid, "webhook-url")
 }
 
-// The plan's limit holds however many come at once.
+// The plan's limit holds for concurrent requests.
 func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -79,11 +79,11 @@ func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 		}
 	}
 	if n, err := w.Store.WebhookCount(t.Context(), o.ID); err != nil || n != controlplane.TierFree.Webhooks() || made != n {
-		t.Errorf("%d webhooks of %d that were made, %v", n, made, err)
+		t.Errorf("%d stored webhooks, %d created, error %v, want the limit of the plan", n, made, err)
 	}
 }
 
-// For a day both secrets verify what is sent, and then only the new one.
+// For a day both secrets verify the requests, and then only the new one.
 func TestRotateWebhookSecret(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -92,7 +92,7 @@ func TestRotateWebhookSecret(t *testing.T) {
 	rotated, secret, err := w.RotateWebhookSecret(t.Context(), alice, w.org, hook.ID)
 	must(t, err)
 	if secret == old || !rotated.PreviousUntil.Equal(w.clock.Now().Add(day)) || w.last(hook.ID).Action != controlplane.ActionWebhookRotated {
-		t.Errorf("%s", toJSON(rotated))
+		t.Errorf("RotateWebhookSecret = %s, want a new secret, and the previous one for a day", toJSON(rotated))
 	}
 	for i, at := range []time.Duration{day - time.Second, day} {
 		w.clock.set(start.Add(at))
@@ -101,12 +101,12 @@ func TestRotateWebhookSecret(t *testing.T) {
 		must(t, w.deliver(&all[len(all)-1]))
 		m := r.all()[i]
 		if !m.verified(secret) || m.verified(old) != (at < day) || m.verified(controlplane.NewWebhookSecret()) {
-			t.Errorf("after %s: %v", at, m.header)
+			t.Errorf("headers after %s = %v", at, m.header)
 		}
 	}
 	must(t, w.Tidy(t.Context()))
 	if got := w.webhook(hook.ID); got.PreviousSecret != nil || got.PreviousUntil != nil {
-		t.Errorf("the old secret is kept: %s", toJSON(got))
+		t.Errorf("webhook after the overlap = %s, want no previous secret", toJSON(got))
 	}
 	mine := controlplane.NewWebhookSecret()
 	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Secret: &mine})
@@ -115,7 +115,7 @@ func TestRotateWebhookSecret(t *testing.T) {
 	all := w.deliveries(hook)
 	must(t, w.deliver(&all[2]))
 	if m := r.all()[2]; !m.verified(mine) || !m.verified(secret) {
-		t.Errorf("%v", m.header)
+		t.Errorf("headers of the request = %v, want signatures of both secrets", m.header)
 	}
 }
 
@@ -129,19 +129,19 @@ func TestUpdateWebhook(t *testing.T) {
 	got, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &off, URL: &url, Events: &events})
 	must(t, err)
 	if got.Enabled || got.DisabledReason != "" || got.URL != url || !slices.Equal(got.Events, events) {
-		t.Errorf("%s", toJSON(got))
+		t.Errorf("UpdateWebhook = %s, want it changed and disabled", toJSON(got))
 	}
 	if d := w.only(hook); d.Status != controlplane.DeliveryFailed || w.jobOf(d).Status != controlplane.JobFailed {
-		t.Errorf("what waits goes on: %s", toJSON(d))
+		t.Errorf("delivery of the disabled webhook = %s, want it failed", toJSON(d))
 	}
 	bad := "ftp://example.com"
 	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{URL: &bad})
-	wantError(t, "a wrong address", err, controlplane.KindInvalid, "webhook-url")
+	wantError(t, "invalid URL", err, controlplane.KindInvalid, "webhook-url")
 	_, err = w.UpdateWebhook(t.Context(), alice, w.organization(1), hook.ID, lifecycle.WebhookPatch{Enabled: &off})
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
 }
 
-// Nothing goes out to a webhook that is deleted, whatever waits, or is under way.
+// A deleted webhook gets no deliveries, not even pending ones or one in progress.
 func TestDeleteWebhook(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -160,13 +160,13 @@ func TestDeleteWebhook(t *testing.T) {
 	close(answer)
 	must(t, soon(t, "the worker", done))
 	if n := value[int](w, `SELECT count(*) FROM jobs WHERE delivery_id = $1`, d.ID) + value[int](w, `SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1`, hook.ID); n != 0 {
-		t.Errorf("%d rows are left", n)
+		t.Errorf("%d rows are left, want 0", n)
 	}
 	if w.last(hook.ID).Action != controlplane.ActionWebhookDeleted || len(w.deliveries(other)) != 1 {
-		t.Errorf("%+v", w.last(hook.ID))
+		t.Errorf("last entry = %+v, want webhook.deleted, delivered to the other webhook", w.last(hook.ID))
 	}
 	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
-	wantError(t, "again", w.DeleteWebhook(t.Context(), alice, w.org, hook.ID), controlplane.KindNotFound, "not-found")
+	wantError(t, "deleted webhook", w.DeleteWebhook(t.Context(), alice, w.org, hook.ID), controlplane.KindNotFound, "not-found")
 }
 
 func TestTestWebhook(t *testing.T) {
@@ -185,21 +185,21 @@ func TestTestWebhook(t *testing.T) {
 		must(t, err)
 		m := r.all()[n]
 		if !m.verified(secret) || m.header.Get("webhook-id") != d.EventID || d.EventType != controlplane.EventTest || !bytes.Contains(m.body, []byte(`"type":"webhook.test"`)) || bytes.Contains(m.body, []byte(alice.IP)) {
-			t.Errorf("%d: %s", code, m.body)
+			t.Errorf("response %d: request %s, want a signed test event without an IP address", code, m.body)
 		}
 		if (got.Status == controlplane.DeliverySucceeded) != (code == http.StatusOK) || got.Status == controlplane.DeliveryPending || got.Attempts != 1 || w.jobOf(d).DeadLetteredAt != nil {
-			t.Errorf("%d: %s", code, toJSON(got))
+			t.Errorf("response %d: delivery %s, want one attempt and no dead letter", code, toJSON(got))
 		}
 		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE id = $1`, d.EventID); n != 0 {
-			t.Error("a test is in the log")
+			t.Error("a test event is in the audit log")
 		}
 	}
 	if w.webhook(hook.ID).FailingSince != nil {
-		t.Error("a test that failed counts")
+		t.Error("a failed test counts as a failure of the webhook")
 	}
 }
 
-// The same event under the same id, with all attempts anew.
+// A redelivery sends the same event with the same ID, and resets its attempts.
 func TestRedeliver(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -212,20 +212,20 @@ func TestRedeliver(t *testing.T) {
 	again, err := w.Redeliver(t.Context(), alice, w.org, hook.ID, d.ID)
 	must(t, err)
 	if again.ID != d.ID || again.Status != controlplane.DeliveryPending || !again.NextAttemptAt.Equal(w.clock.Now()) || w.last(hook.ID).Action != controlplane.ActionWebhookRedelivered {
-		t.Errorf("%s", toJSON(again))
+		t.Errorf("Redeliver = %s, want the same delivery, pending and due now", toJSON(again))
 	}
 	r.answers(http.StatusInternalServerError)
 	if err := w.deliver(d); err == nil {
-		t.Error("it was delivered")
+		t.Error("the delivery succeeded, want a failure")
 	}
-	// One that waits comes at once.
+	// A pending delivery becomes due at once.
 	r.answers(http.StatusOK)
 	now := w.clock.Now()
 	_, err = w.Redeliver(t.Context(), alice, w.org, hook.ID, d.ID)
 	must(t, err)
 	must(t, w.deliver(d))
 	if got := w.only(hook); !w.clock.Now().Equal(now) || got.Status != controlplane.DeliverySucceeded || got.Attempts != 3 || len(w.attempts(d)) != 3 {
-		t.Errorf("%s", toJSON(got))
+		t.Errorf("delivery = %s, want success after 3 attempts", toJSON(got))
 	}
 	sameMessage(t, r.all(), d.EventID)
 	other, _ := w.hook(r)
@@ -235,7 +235,8 @@ func TestRedeliver(t *testing.T) {
 	wantError(t, "by another organization", err, controlplane.KindNotFound, "not-found")
 }
 
-// After an outage: what failed, what waits, and what came while the webhook was disabled.
+// After an outage the failed and pending events, and those from while the webhook was disabled, are
+// delivered.
 func TestRedeliverRange(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -252,7 +253,7 @@ func TestRedeliverRange(t *testing.T) {
 	must(t, err)
 	w.add(names[2])
 	_, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, false)
-	wantError(t, "while it is disabled", err, controlplane.KindConflict, "webhook-disabled")
+	wantError(t, "disabled webhook", err, controlplane.KindConflict, "webhook-disabled")
 	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &on})
 	must(t, err)
 	w.clock.add(time.Minute)
@@ -270,35 +271,35 @@ func TestRedeliverRange(t *testing.T) {
 	queued, until, err := w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, &end, false)
 	must(t, err)
 	if queued != 2 || !until.Equal(end) || deliver() != 3 || len(r.all()) != 4 {
-		t.Errorf("%d until %s, %d came", queued, until, len(r.all()))
+		t.Errorf("RedeliverRange = %d until %s, with %d requests", queued, until, len(r.all()))
 	}
 	w.clock.add(time.Second)
 	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, false); err != nil || queued != 0 {
-		t.Errorf("all was delivered, and %d are sent again: %v", queued, err)
+		t.Errorf("RedeliverRange after all succeeded = %d, %v, want 0", queued, err)
 	}
 	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, true); err != nil || queued != 4 || deliver() != 4 {
-		t.Errorf("all: %d, %v", queued, err)
+		t.Errorf("RedeliverRange(all) = %d, %v", queued, err)
 	}
 	ids := map[string]int{}
 	for _, m := range r.all() {
 		ids[m.header.Get("webhook-id")]++
 	}
 	if len(ids) != 4 || len(w.deliveries(hook)) != 4 {
-		t.Errorf("%v", ids)
+		t.Errorf("events %v, want 4 different ones", ids)
 	}
-	// The first ones, and from where they stop.
+	// The first events, and then those from the returned time on.
 	webhook := w.webhook(hook.ID)
 	queued, until = w.range1(webhook, start)
 	if queued != 1 || !until.Equal(start.Add(time.Minute)) {
-		t.Errorf("%d until %s", queued, until)
+		t.Errorf("RedeliverRange = %d until %s", queued, until)
 	}
-	for what, since := range map[string]time.Time{"backwards": w.clock.Now().Add(time.Second), "too old": w.clock.Now().Add(-31 * day)} {
+	for name, since := range map[string]time.Time{"range ends before it starts": w.clock.Now().Add(time.Second), "too old": w.clock.Now().Add(-31 * day)} {
 		_, _, err := w.RedeliverRange(t.Context(), alice, w.org, hook.ID, since, nil, false)
-		wantError(t, what, err, controlplane.KindInvalid, "range-invalid")
+		wantError(t, name, err, controlplane.KindInvalid, "range-invalid")
 	}
 }
 
-// Deliveries go after 30 days, with their jobs and attempts, but those that are still tried.
+// Deliveries are removed after 30 days with their jobs and attempts, except pending ones.
 func TestTidyDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -311,19 +312,19 @@ func TestTidyDeliveries(t *testing.T) {
 	w.clock.set(start.Add(controlplane.DeliveriesKept))
 	must(t, w.Tidy(t.Context()))
 	if n := len(w.deliveries(hook)); n != 2 {
-		t.Errorf("%d are left on the last day", n)
+		t.Errorf("%d deliveries on the last day", n)
 	}
 	w.clock.add(time.Second)
 	must(t, w.Tidy(t.Context()))
 	if left := w.only(hook); left.ID != all[1].ID {
-		t.Errorf("%s", toJSON(left))
+		t.Errorf("delivery = %s, want %s", toJSON(left), all[1].ID)
 	}
 	if n := value[int](w, `SELECT (SELECT count(*) FROM webhook_attempts) + (SELECT count(*) FROM jobs WHERE delivery_id = $1)`, all[0].ID); n != 0 {
-		t.Errorf("%d rows are left", n)
+		t.Errorf("%d rows are left, want 0", n)
 	}
 }
 
-// Secrets are nowhere in clear: not in a row, in the log, or in what the program writes.
+// Secrets are not stored in plain text, and are not in the audit log or the program's log.
 func TestWebhookSecretsStaySecret(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -343,10 +344,10 @@ func TestWebhookSecretsStaySecret(t *testing.T) {
 		UNION ALL SELECT x::text FROM webhook_attempts x UNION ALL SELECT x::text FROM audit_logs x UNION ALL SELECT x::text FROM jobs x) y`) + out.String()
 	for _, s := range []string{old, secret} {
 		if strings.Contains(dump, s) || strings.Contains(dump, strings.TrimPrefix(s, "whsec_")) {
-			t.Error("a secret lies open")
+			t.Error("the database contains a secret")
 		}
 	}
 	if strings.Contains(out.String(), r.URL) {
-		t.Error("an address is in the program's log")
+		t.Error("the program's log contains a URL")
 	}
 }
