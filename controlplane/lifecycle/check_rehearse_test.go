@@ -79,7 +79,7 @@ func TestRehearsalWithoutResolversIsDeferred(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	looked := *w.domain(d).Condition(controlplane.DNSReady).LastCheckedAt
+	checked := *w.domain(d).Condition(controlplane.DNSReady).LastCheckedAt
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
 	w.rehearsal(d)
 	for range 3 {
@@ -91,8 +91,8 @@ func TestRehearsalWithoutResolversIsDeferred(t *testing.T) {
 		now := w.domain(d)
 		wantStatus(t, now, controlplane.DomainActive, "")
 		wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled")
-		if c := wantCondition(t, now, controlplane.DNSReady, "true", "delegated"); !c.LastCheckedAt.Equal(looked) || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
-			t.Errorf("DNSReady = %+v, want the check of %s, and the next one at %s", c, looked, j.RunAt)
+		if c := wantCondition(t, now, controlplane.DNSReady, "true", "delegated"); !c.LastCheckedAt.Equal(checked) || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
+			t.Errorf("DNSReady = %+v, want the check of %s, and the next one at %s", c, checked, j.RunAt)
 		}
 	}
 	// A requested check is retried sooner.

@@ -94,7 +94,7 @@ func TestJobWithACompromisedKeyPlacesNoOrder(t *testing.T) {
 	d := w.active("example.com", func(o *controlplane.Options) { o.CSRPEM = request })
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
-	ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+	ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)})
 	w.run(d, controlplane.JobRenewal)
 	ca.answer(nil)
 	before := len(ca.runs())

@@ -56,9 +56,9 @@ func TestWaitIsLoggedOnce(t *testing.T) {
 	w.doctor.finds("")
 	step("limits again", "ca-quota")
 	g.set(func(g *governor) { g.waits = nil })
-	v := says(controlplane.VerdictRejected)
+	v := verdictOf(controlplane.VerdictRejected)
 	v.Over = true
-	w.ca.refuse(map[string]verdict{"primary": v, "backup": v})
+	w.ca.reject(map[string]verdict{"primary": v, "backup": v})
 	step("failure", "")
 	g.set(func(g *governor) { g.waits = limits })
 	step("limits after a failure", "ca-quota")
@@ -89,9 +89,9 @@ func TestRetryTimeOfACAIsLogged(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.issuing("example.com")
-			v := says(class)
+			v := verdictOf(class)
 			v.RetryAt = start.Add(time.Hour)
-			w.ca.refuse(map[string]verdict{"primary": v, "backup": v})
+			w.ca.reject(map[string]verdict{"primary": v, "backup": v})
 			j := w.run(d, controlplane.JobStartIssuance)
 			if j.Status != controlplane.JobQueued || j.Reason != reason || !j.RunAt.Equal(v.RetryAt) {
 				t.Fatalf("job = %+v, want it queued with the reason %s until %s", j, reason, v.RetryAt)

@@ -110,7 +110,7 @@ func TestFreshCheckReplacesThePreflight(t *testing.T) {
 	d := w.issuing("example.com")
 	w.clock.add(59 * time.Second)
 	w.run(d, controlplane.JobStartIssuance)
-	if n := w.doctor.looked(); n != 1 {
+	if n := w.doctor.checks(); n != 1 {
 		t.Errorf("%d DNS checks, want 1", n)
 	}
 }
@@ -153,11 +153,11 @@ func TestIssuingIsShownAfterAFreshCheck(t *testing.T) {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	limited := func(wait time.Duration) verdict {
-		v := says(controlplane.VerdictRateLimited)
+		v := verdictOf(controlplane.VerdictRateLimited)
 		v.RetryAt = start.Add(wait)
 		return v
 	}
-	away, caa := says(controlplane.VerdictUnreachable), says(controlplane.VerdictCAAForbids)
+	away, caa := verdictOf(controlplane.VerdictUnreachable), verdictOf(controlplane.VerdictCAAForbids)
 	for name, tt := range map[string]struct {
 		say     map[string]verdict
 		prefer  string
@@ -174,9 +174,9 @@ func TestFailover(t *testing.T) {
 		"CAA forbids":                 {map[string]verdict{"primary": caa}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
 		"limited for an hour":         {map[string]verdict{"primary": limited(time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
 		"limited for 30 s":            {map[string]verdict{"primary": limited(30 * time.Second)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"limited, no time":            {map[string]verdict{"primary": says(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"rejected":                    {map[string]verdict{"primary": says(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
-		"interrupted":                 {map[string]verdict{"primary": says(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
+		"limited, no time":            {map[string]verdict{"primary": verdictOf(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"rejected":                    {map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
+		"interrupted":                 {map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
 		"both unreachable":            {map[string]verdict{"primary": away, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
 		"both limited":                {map[string]verdict{"primary": limited(3 * time.Hour), "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
 		"both limited, backup sooner": {map[string]verdict{"primary": limited(7 * day), "backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
@@ -191,7 +191,7 @@ func TestFailover(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.issuing("example.com", func(o *controlplane.Options) { o.CA = tt.prefer })
-			w.ca.refuse(tt.say)
+			w.ca.reject(tt.say)
 			j := w.run(d, controlplane.JobStartIssuance)
 			wantJob(t, j, tt.status, controlplane.Reason(tt.reason), tt.failure)
 			if got := w.ca.runs(); !slices.Equal(got, tt.runs) {
@@ -226,7 +226,7 @@ func TestMissingOrderIsReplaced(t *testing.T) {
 	gone := 1
 	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
 		if gone--; gone >= 0 {
-			return says(controlplane.VerdictOrderGone)
+			return verdictOf(controlplane.VerdictOrderGone)
 		}
 		return nil
 	})
@@ -257,13 +257,13 @@ func TestResumedOrderIsMissing(t *testing.T) {
 	w := newWorld(t)
 	d := w.issuing("example.com")
 	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
-		return says(controlplane.VerdictInterrupted)
+		return verdictOf(controlplane.VerdictInterrupted)
 	})
 	w.run(d, controlplane.JobStartIssuance)
 	w.clock.add(10 * day)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error {
-		return says(controlplane.VerdictOrderGone)
+		return verdictOf(controlplane.VerdictOrderGone)
 	})
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
@@ -277,9 +277,9 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	over := says(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRejected)
 	over.Over, over.Problem = true, []byte(`{"type":"urn:ietf:params:acme:error:unauthorized"}`)
-	w.ca.refuse(map[string]verdict{"primary": over})
+	w.ca.reject(map[string]verdict{"primary": over})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed || e.Details["code"] != over.Code || !strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
@@ -296,7 +296,7 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 // An order that was interrupted or hit an internal error is resumed at its step.
 func TestInterruptedOrderIsResumed(t *testing.T) {
 	t.Parallel()
-	for name, err := range map[string]error{"interrupted": says(controlplane.VerdictInterrupted), "internal error": errors.New("disk full"), "rejected, and open": says(controlplane.VerdictRejected)} {
+	for name, err := range map[string]error{"interrupted": verdictOf(controlplane.VerdictInterrupted), "internal error": errors.New("disk full"), "rejected, and open": verdictOf(controlplane.VerdictRejected)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -310,9 +310,9 @@ func TestInterruptedOrderIsResumed(t *testing.T) {
 				t.Errorf("LookupTarget = %v, %+v, %v, want the value v1", exists, values, err)
 			}
 			w.ca.answer(nil)
-			looked := w.doctor.looked()
+			checked := w.doctor.checks()
 			w.runDue(d, controlplane.JobStartIssuance)
-			if n := w.doctor.looked() - looked; n != 1 {
+			if n := w.doctor.checks() - checked; n != 1 {
 				t.Errorf("%d DNS checks before the order was finalized, want 1", n)
 			}
 			first, second := w.ca.order(0), w.ca.order(1)
@@ -344,7 +344,7 @@ func TestOrderForOtherOptionsFails(t *testing.T) {
 		"labels.example.com":   {lifecycle.DomainPatch{Labels: &map[string]string{"a": "b"}}, true},
 	} {
 		d := w.issuing(name)
-		w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+		w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)})
 		w.run(d, controlplane.JobStartIssuance)
 		first := w.ca.order(len(w.ca.runs()) - 1)
 		if _, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, tt.patch); err != nil {
@@ -367,7 +367,7 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		now := w.clock.Now()
 		j, err := w.try(d, controlplane.JobStartIssuance)
@@ -417,7 +417,7 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 			w.ca.lives(life)
 			d := w.active("example.com")
 			first := d.CertificateID
-			w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+			w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
 			for range 3 {
 				due := *w.domain(d).RenewAt
 				w.clock.set(due)
@@ -493,11 +493,11 @@ func TestCertificateIsStoredAtomically(t *testing.T) {
 
 func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 	t.Parallel()
-	var asked []string
+	var requests []string
 	fail := true
 	w := newWorld(t, func(c *lifecycle.Config) {
 		c.Visible = func(_ context.Context, name string, values []string) error {
-			asked = append([]string{name}, values...)
+			requests = append([]string{name}, values...)
 			if fail {
 				return errors.New("192.0.2.1:53 answers NXDOMAIN")
 			}
@@ -510,8 +510,8 @@ func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
 		t.Errorf("last error = %s: %s, want zone-not-answering without an address", j.LastErrorCode, j.LastError)
 	}
-	if want := []string{d.Target + "." + zone, "value-of-" + w.ca.order(0).ID}; !slices.Equal(asked, want) {
-		t.Errorf("Visible was called for %q, want %q", asked, want)
+	if want := []string{d.Target + "." + zone, "value-of-" + w.ca.order(0).ID}; !slices.Equal(requests, want) {
+		t.Errorf("Visible was called for %q, want %q", requests, want)
 	}
 	fail = false
 	w.runDue(d, controlplane.JobStartIssuance)
@@ -544,10 +544,10 @@ func TestRequestedOrderChecksTheDNSFirst(t *testing.T) {
 			w.doctor.finds(controlplane.CauseCNAMEMissing)
 			j, _, err := ask(w, d)
 			must(t, err)
-			looked := w.doctor.looked()
+			checked := w.doctor.checks()
 			wantJob(t, w.run(d, j.Type), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
-			if n := len(w.ca.runs()); n != 1 || w.doctor.looked() != looked+1 {
-				t.Errorf("%d orders and %d DNS checks, want 1 of each", n, w.doctor.looked()-looked)
+			if n := len(w.ca.runs()); n != 1 || w.doctor.checks() != checked+1 {
+				t.Errorf("%d orders and %d DNS checks, want 1 of each", n, w.doctor.checks()-checked)
 			}
 			wantCondition(t, w.domain(d), controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
 
@@ -566,7 +566,7 @@ func TestOrderForOtherOptionsChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)})
 	w.run(d, controlplane.JobStartIssuance)
 	w.ca.answer(nil)
 	w.clock.add(time.Second)
@@ -585,9 +585,9 @@ func TestRestartedJobChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	over := says(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRejected)
 	over.Over = true
-	w.ca.refuse(map[string]verdict{"primary": over})
+	w.ca.reject(map[string]verdict{"primary": over})
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	for range controlplane.MaxAttempts {
@@ -614,7 +614,7 @@ func TestWaitingOrderIsNotFinalizedWithoutTheCNAME(t *testing.T) {
 	t.Parallel()
 	for name, wait := range map[string]func(w *world, d *controlplane.Domain){
 		"resumed at once": func(w *world, d *controlplane.Domain) {
-			w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictInterrupted)})
+			w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)})
 			w.run(d, controlplane.JobStartIssuance)
 			w.ca.answer(nil)
 		},
@@ -652,8 +652,8 @@ func TestWaitingOrderIsNotFinalizedWithoutTheCNAME(t *testing.T) {
 			if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 || value[string](w, `SELECT error_code FROM acme_orders`) != controlplane.CauseCNAMEMissing {
 				t.Errorf("%d orders failed, want 1", n)
 			}
-			if !slices.Equal(g.told, []string{"refund primary true"}) {
-				t.Errorf("calls of the governor = %q", g.told)
+			if !slices.Equal(g.calls, []string{"refund primary true"}) {
+				t.Errorf("calls of the governor = %q", g.calls)
 			}
 			w.doctor.finds(controlplane.CauseOK)
 			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)

@@ -233,12 +233,12 @@ func (c *clock) add(d time.Duration) { c.set(c.Now().Add(d)) }
 
 // doctor returns the code that the test sets. The zero value finds every delegation verified.
 type doctor struct {
-	clock *clock
-	mu    sync.Mutex
-	code  string
-	err   error
-	panic string
-	looks int
+	clock   *clock
+	mu      sync.Mutex
+	code    string
+	err     error
+	panic   string
+	checked int
 }
 
 func (d *doctor) finds(code string) { d.mu.Lock(); defer d.mu.Unlock(); d.code, d.err = code, nil }
@@ -247,12 +247,12 @@ func (d *doctor) fails(err error) { d.mu.Lock(); defer d.mu.Unlock(); d.err = er
 
 func (d *doctor) panics(with string) { d.mu.Lock(); defer d.mu.Unlock(); d.panic = with }
 
-func (d *doctor) looked() int { d.mu.Lock(); defer d.mu.Unlock(); return d.looks }
+func (d *doctor) checks() int { d.mu.Lock(); defer d.mu.Unlock(); return d.checked }
 
 func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.looks++
+	d.checked++
 	if d.panic != "" {
 		panic(d.panic)
 	}
@@ -284,7 +284,7 @@ type verdict controlplane.Verdict
 func (v verdict) Error() string                 { return v.Code + ": " + v.Message }
 func (v verdict) Verdict() controlplane.Verdict { return controlplane.Verdict(v) }
 
-func says(class controlplane.VerdictClass) verdict {
+func verdictOf(class controlplane.VerdictClass) verdict {
 	return verdict{Class: class, Code: "ca-" + string(class), Message: "The CA says " + string(class) + ".", Fix: "Wait."}
 }
 
@@ -306,8 +306,8 @@ func (i *issuer) answer(fn func(ctx context.Context, o *controlplane.Order, j co
 	i.answers = fn
 }
 
-// refuse makes the CAs return the given verdicts.
-func (i *issuer) refuse(by map[string]verdict) {
+// reject makes the CAs return the given verdicts.
+func (i *issuer) reject(by map[string]verdict) {
 	i.answer(func(_ context.Context, o *controlplane.Order, _ controlplane.Journal) error {
 		if v, ok := by[o.CA]; ok {
 			v.CA = o.CA

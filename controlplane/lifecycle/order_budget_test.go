@@ -185,7 +185,7 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 			return v
 		}
 	}
-	away := says(controlplane.VerdictUnreachable)
+	away := verdictOf(controlplane.VerdictUnreachable)
 	for name, tt := range map[string]struct {
 		answer func(context.Context, *controlplane.Order, controlplane.Journal) error
 		refuse map[string]verdict
@@ -197,7 +197,7 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 		"first unreachable":             {nil, map[string]verdict{"primary": away}, false, controlplane.JobSucceeded, 1},
 		"both unreachable":              {nil, map[string]verdict{"primary": away, "backup": away}, false, controlplane.JobQueued, 0},
 		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
-		"rejected with an order":        {made(says(controlplane.VerdictRejected)), nil, false, controlplane.JobQueued, 1},
+		"rejected with an order":        {made(verdictOf(controlplane.VerdictRejected)), nil, false, controlplane.JobQueued, 1},
 		"the CAs' limits are reached":   {nil, nil, true, controlplane.JobQueued, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
 			if w.ca.answer(tt.answer); tt.refuse != nil {
-				w.ca.refuse(tt.refuse)
+				w.ca.reject(tt.refuse)
 			}
 			if tt.wait {
 				g.set(func(g *governor) { g.waits = map[string]time.Duration{"primary": time.Hour, "backup": time.Hour} })
@@ -234,7 +234,7 @@ func TestRenewedOnceAnHour(t *testing.T) {
 		wantJob(t, w.run(d, j.Type), controlplane.JobSucceeded, "", 0)
 	}
 	must(t, renew())
-	must(t, renew()) // it is under way
+	must(t, renew()) // it is in progress
 	run()
 	renewed := w.clock.Now()
 	for n := range 11 {
@@ -275,9 +275,9 @@ func TestRestartWithinTheHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	over := says(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRejected)
 	over.Over = true
-	w.ca.refuse(map[string]verdict{"primary": over})
+	w.ca.reject(map[string]verdict{"primary": over})
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	for range controlplane.MaxAttempts {
@@ -303,7 +303,7 @@ func TestBudgetCountsRequestsAfterADeadLetter(t *testing.T) {
 	w.clock.set(d.ExpiresAt.Add(day))
 	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
 		o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/order/"+o.ID
-		over := says(controlplane.VerdictRejected)
+		over := verdictOf(controlplane.VerdictRejected)
 		over.CA, over.Over = o.CA, true
 		return errors.Join(j.Save(ctx, o), over)
 	})

@@ -22,8 +22,8 @@ type governor struct {
 	waits    map[string]time.Duration // by CA
 	bypassed bool
 	err      error
-	asked    []controlplane.QuotaRequest
-	told     []string // "refund primary", …
+	requests []controlplane.QuotaRequest
+	calls    []string // "refund primary", …
 }
 
 func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); fn(g) }
@@ -32,7 +32,7 @@ func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); f
 func (g *governor) Reserve(_ context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked = append(g.asked, q)
+	g.requests = append(g.requests, q)
 	if wait, ok := g.waits[q.CA]; ok && !g.bypassed {
 		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait), Limit: controlplane.LimitNewOrders, Message: q.CA + " takes no more."}, g.err
 	}
@@ -41,20 +41,20 @@ func (g *governor) Reserve(_ context.Context, q controlplane.QuotaRequest) (cont
 
 // Refund implements lifecycle.Governor.
 func (g *governor) Refund(_ context.Context, q controlplane.QuotaRequest, reachedCA bool) error {
-	g.set(func(g *governor) { g.told = append(g.told, fmt.Sprintf("refund %s %v", q.CA, reachedCA)) })
+	g.set(func(g *governor) { g.calls = append(g.calls, fmt.Sprintf("refund %s %v", q.CA, reachedCA)) })
 	return nil
 }
 
 // AuthorizationFailed implements lifecycle.Governor.
 func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRequest) error {
-	g.set(func(g *governor) { g.told = append(g.told, "failed "+q.CA) })
+	g.set(func(g *governor) { g.calls = append(g.calls, "failed "+q.CA) })
 	return nil
 }
 
 // Learn implements lifecycle.Governor: later orders wait as long as the verdict says.
 func (g *governor) Learn(_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
 	g.set(func(g *governor) {
-		g.told = append(g.told, "learn "+q.CA)
+		g.calls = append(g.calls, "learn "+q.CA)
 		g.waits[q.CA] = max(v.RetryAt.Sub(g.clock.Now()), 2*time.Minute)
 	})
 	return nil
@@ -73,11 +73,11 @@ func TestChooseByTheLimits(t *testing.T) {
 	t.Parallel()
 	const never = 0
 	for name, tt := range map[string]struct {
-		waits  map[string]time.Duration
-		prefer string
-		asked  []string
-		ran    string        // CA of the certificate; "" if the job is deferred
-		wait   time.Duration // of the job
+		waits    map[string]time.Duration
+		prefer   string
+		requests []string
+		ran      string        // CA of the certificate; "" if the job is deferred
+		wait     time.Duration // of the job
 	}{
 		"no limits":                           {nil, "", []string{"primary"}, "primary", never},
 		"preferred CA":                        {nil, "backup", []string{"backup"}, "backup", never},
@@ -96,22 +96,22 @@ func TestChooseByTheLimits(t *testing.T) {
 				g.set(func(g *governor) { g.waits = tt.waits })
 			}
 			j := w.run(d, controlplane.JobStartIssuance)
-			var asked []string
-			for i, q := range g.asked {
-				asked = append(asked, q.CA)
+			var requests []string
+			for i, q := range g.requests {
+				requests = append(requests, q.CA)
 				patient := i+1 == len(w.ca.names) // no CA follows the last one
 				if q.Waiter != j.ID || !slices.Equal(q.Names, []string{"example.com"}) || q.Renewal || q.Replaces || (q.Patience == 0) != patient || q.OrderID == "" {
 					t.Errorf("quota request %+v, want one of job %s for a new certificate", q, j.ID)
 				}
 			}
-			if !slices.Equal(asked, tt.asked) {
-				t.Errorf("quota requests for %q, want %q", asked, tt.asked)
+			if !slices.Equal(requests, tt.requests) {
+				t.Errorf("quota requests for %q, want %q", requests, tt.requests)
 			}
 			if tt.ran != "" {
 				wantJob(t, j, controlplane.JobSucceeded, "", 0)
 				o := w.ca.order(0)
-				if o.CA != tt.ran || o.ID != g.asked[len(g.asked)-1].OrderID {
-					t.Errorf("order %s at %s, reserved as %s", o.ID, o.CA, g.asked[len(g.asked)-1].OrderID)
+				if o.CA != tt.ran || o.ID != g.requests[len(g.requests)-1].OrderID {
+					t.Errorf("order %s at %s, reserved as %s", o.ID, o.CA, g.requests[len(g.requests)-1].OrderID)
 				}
 				return
 			}
@@ -141,14 +141,14 @@ func TestChooseForARenewal(t *testing.T) {
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	g.set(func(g *governor) {
-		g.waits, g.asked = map[string]time.Duration{"primary": time.Hour, "backup": 2 * time.Hour}, nil
+		g.waits, g.requests = map[string]time.Duration{"primary": time.Hour, "backup": 2 * time.Hour}, nil
 	})
 	j := w.run(d, controlplane.JobRenewal)
 	wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-quota")
-	if len(g.asked) != 2 || !g.asked[0].Renewal || !g.asked[0].Replaces || !g.asked[1].Renewal || g.asked[1].Replaces {
-		t.Errorf("quota requests = %+v, want two renewals, of which the first replaces a certificate", g.asked)
+	if len(g.requests) != 2 || !g.requests[0].Renewal || !g.requests[0].Replaces || !g.requests[1].Renewal || g.requests[1].Replaces {
+		t.Errorf("quota requests = %+v, want two renewals, of which the first replaces a certificate", g.requests)
 	}
 	g.set(func(g *governor) { g.waits = nil })
 	w.runDue(d, controlplane.JobRenewal)
@@ -164,16 +164,16 @@ func TestChooseWithoutTrackedLimits(t *testing.T) {
 	w, g := newGoverned(t)
 	g.set(func(g *governor) { g.bypassed = true })
 	d := w.issuing("example.com")
-	limited := says(controlplane.VerdictRateLimited)
+	limited := verdictOf(controlplane.VerdictRateLimited)
 	limited.RetryAt = start.Add(time.Hour)
-	w.ca.refuse(map[string]verdict{"primary": limited})
+	w.ca.reject(map[string]verdict{"primary": limited})
 	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "backup"}) {
 		t.Errorf("orders at %q", got)
 	}
 
 	other := w.issuing("other.example.com")
-	w.ca.refuse(map[string]verdict{"primary": limited, "backup": limited})
+	w.ca.reject(map[string]verdict{"primary": limited, "backup": limited})
 	j := w.run(other, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "ca-rate-limited", 0)
 	if !j.RunAt.Equal(limited.RetryAt) {
@@ -186,33 +186,33 @@ func TestChooseWithoutTrackedLimits(t *testing.T) {
 func TestGovernorTracksFailedOrders(t *testing.T) {
 	t.Parallel()
 	over := func(code string) verdict {
-		v := says(controlplane.VerdictRejected)
+		v := verdictOf(controlplane.VerdictRejected)
 		v.Code, v.Over = code, true
 		return v
 	}
 	for name, tt := range map[string]struct {
-		say  verdict
-		told []string
-		runs []string
+		say   verdict
+		calls []string
+		runs  []string
 	}{
-		"rejected for a limit":   {says(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
-		"unreachable":            {says(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
-		"forbidden by CAA":       {says(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
+		"rejected for a limit":   {verdictOf(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
+		"unreachable":            {verdictOf(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
+		"forbidden by CAA":       {verdictOf(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
 		"not validated":          {over("ca-unauthorized"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
 		"bad CSR":                {over("ca-bad-csr"), []string{"refund primary false"}, []string{"primary"}},
-		"rejected, order open":   {says(controlplane.VerdictRejected), nil, []string{"primary"}},
-		"interrupted":            {says(controlplane.VerdictInterrupted), nil, []string{"primary"}},
-		"missing, placed again":  {says(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
+		"rejected, order open":   {verdictOf(controlplane.VerdictRejected), nil, []string{"primary"}},
+		"interrupted":            {verdictOf(controlplane.VerdictInterrupted), nil, []string{"primary"}},
+		"missing, placed again":  {verdictOf(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
 		"forbidden by CAA later": {over("ca-caa"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
-			w.ca.refuse(map[string]verdict{"primary": tt.say})
+			w.ca.reject(map[string]verdict{"primary": tt.say})
 			w.run(d, controlplane.JobStartIssuance)
-			if !slices.Equal(g.told, tt.told) || !slices.Equal(w.ca.runs(), tt.runs) {
-				t.Errorf("governor calls = %q, want %q; orders at %q, want %q", g.told, tt.told, w.ca.runs(), tt.runs)
+			if !slices.Equal(g.calls, tt.calls) || !slices.Equal(w.ca.runs(), tt.runs) {
+				t.Errorf("governor calls = %q, want %q; orders at %q, want %q", g.calls, tt.calls, w.ca.runs(), tt.runs)
 			}
 		})
 	}
@@ -221,19 +221,19 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 // A failed order whose certificate may have been issued is not refunded: the CA counted it.
 func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 	t.Parallel()
-	mismatch := says(controlplane.VerdictRejected)
+	mismatch := verdictOf(controlplane.VerdictRejected)
 	mismatch.Code, mismatch.Over = "certificate-mismatch", true
 	invalid := mismatch
 	invalid.Code = "ca-bad-csr"
 	back := []string{"refund primary true"}
 	for name, tt := range map[string]struct {
-		step controlplane.OrderStep
-		say  verdict
-		told []string
+		step  controlplane.OrderStep
+		say   verdict
+		calls []string
 	}{
-		"unreachable before the CSR":  {controlplane.StepAccepted, says(controlplane.VerdictUnreachable), back},
-		"unreachable after the CSR":   {controlplane.StepReady, says(controlplane.VerdictUnreachable), nil},
-		"unreachable at the download": {controlplane.StepIssued, says(controlplane.VerdictUnreachable), nil},
+		"unreachable before the CSR":  {controlplane.StepAccepted, verdictOf(controlplane.VerdictUnreachable), back},
+		"unreachable after the CSR":   {controlplane.StepReady, verdictOf(controlplane.VerdictUnreachable), nil},
+		"unreachable at the download": {controlplane.StepIssued, verdictOf(controlplane.VerdictUnreachable), nil},
 		"CSR rejected":                {controlplane.StepReady, invalid, back},
 		"invalid after the CSR":       {controlplane.StepFinalized, invalid, back},
 		"certificate mismatch":        {controlplane.StepIssued, mismatch, nil},
@@ -253,8 +253,8 @@ func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 				return tt.say
 			})
 			w.run(d, controlplane.JobStartIssuance)
-			if !slices.Equal(g.told, tt.told) {
-				t.Errorf("governor calls = %q, want %q", g.told, tt.told)
+			if !slices.Equal(g.calls, tt.calls) {
+				t.Errorf("governor calls = %q, want %q", g.calls, tt.calls)
 			}
 		})
 	}
@@ -280,21 +280,21 @@ func TestRenewalHasPatience(t *testing.T) {
 	w, g := newGoverned(t)
 	d := w.active("example.com")
 	g.set(func(g *governor) {
-		g.waits, g.asked = map[string]time.Duration{"primary": 50 * time.Minute}, nil
+		g.waits, g.requests = map[string]time.Duration{"primary": 50 * time.Minute}, nil
 	})
 	w.clock.set(d.RenewAt.Add(time.Minute))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 1", n, err)
 	}
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobQueued, "ca-quota", 0)
-	if len(g.asked) != 1 || g.asked[0].Patience != time.Hour {
-		t.Errorf("quota requests = %+v, want one with a patience of 1 h", g.asked)
+	if len(g.requests) != 1 || g.requests[0].Patience != time.Hour {
+		t.Errorf("quota requests = %+v, want one with a patience of 1 h", g.requests)
 	}
 	w.clock.set(d.ExpiresAt.Add(-12 * time.Hour))
-	g.set(func(g *governor) { g.asked = nil })
+	g.set(func(g *governor) { g.requests = nil })
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
-	if len(g.asked) != 2 || g.asked[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
-		t.Errorf("quota requests %+v, order at %s, want it at the other CA", g.asked, w.ca.order(1).CA)
+	if len(g.requests) != 2 || g.requests[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
+		t.Errorf("quota requests %+v, order at %s, want it at the other CA", g.requests, w.ca.order(1).CA)
 	}
 }
 
@@ -330,10 +330,10 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 			tt.change(w, d)
 			_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 			must(t, err)
-			g.set(func(g *governor) { g.asked = nil })
+			g.set(func(g *governor) { g.requests = nil })
 			wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
-			if len(g.asked) != 1 || g.asked[0].Renewal != tt.renewal || g.asked[0].Replaces != tt.replaces || g.asked[0].Org != w.org {
-				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.asked, tt.renewal, tt.replaces)
+			if len(g.requests) != 1 || g.requests[0].Renewal != tt.renewal || g.requests[0].Replaces != tt.replaces || g.requests[0].Org != w.org {
+				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.requests, tt.renewal, tt.replaces)
 			}
 			if o := w.ca.order(1); o.Replaces == "" {
 				t.Errorf("order = %+v, want one that replaces the previous certificate", o)

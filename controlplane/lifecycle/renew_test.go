@@ -15,15 +15,15 @@ import (
 // adviser is an issuer with renewal information.
 type adviser struct {
 	*issuer
-	mu    sync.Mutex
-	asked []string
-	says  func(ctx context.Context, ariID string) (controlplane.RenewalInfo, error)
+	mu       sync.Mutex
+	requests []string
+	says     func(ctx context.Context, ariID string) (controlplane.RenewalInfo, error)
 }
 
 // RenewalInfo implements lifecycle.Issuer.
 func (a *adviser) RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error) {
 	a.mu.Lock()
-	a.asked = append(a.asked, ca+" "+ariID)
+	a.requests = append(a.requests, ca+" "+ariID)
 	says := a.says
 	a.mu.Unlock()
 	return says(ctx, ariID)
@@ -41,10 +41,10 @@ func newAdvised(t *testing.T) (*world, *adviser) {
 }
 
 // window sets the CA's renewal window, relative to the request.
-func (a *adviser) window(begin, end time.Time, again time.Duration) {
+func (a *adviser) window(from, end time.Time, again time.Duration) {
 	a.answers(func(context.Context, string) (controlplane.RenewalInfo, error) {
 		now := a.clock.Now()
-		return controlplane.RenewalInfo{WindowStart: begin, WindowEnd: end, CheckedAt: now, CheckAgainAt: now.Add(again), ExplanationURL: "https://ca.example/incident"}, nil
+		return controlplane.RenewalInfo{WindowStart: from, WindowEnd: end, CheckedAt: now, CheckAgainAt: now.Add(again), ExplanationURL: "https://ca.example/incident"}, nil
 	})
 }
 
@@ -65,7 +65,7 @@ func (w *world) ask(d *controlplane.Domain, want int) *controlplane.Domain {
 	return w.domain(d)
 }
 
-func (w *world) nextAsking(d *controlplane.Domain) time.Duration {
+func (w *world) nextRequest(d *controlplane.Domain) time.Duration {
 	return value[time.Time](w, `SELECT ari_check_at FROM domains WHERE id = $1`, d.ID).Sub(w.clock.Now())
 }
 
@@ -82,11 +82,11 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 	if n, err := w.CheckRenewals(t.Context()); n != 0 || err != nil {
 		t.Errorf("CheckRenewals after issuance = %d, %v, want 0", n, err)
 	}
-	if wait := w.nextAsking(d); wait != 30*time.Minute {
+	if wait := w.nextRequest(d); wait != 30*time.Minute {
 		t.Errorf("first request is due after %s", wait)
 	}
 	for _, tt := range []struct {
-		begin, end, again time.Duration
+		start, end, again time.Duration
 		want              time.Time
 		wantAgain         time.Duration
 	}{
@@ -96,12 +96,12 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 		{70 * day, 80 * day, 6 * time.Hour, byLife, 6 * time.Hour},
 	} {
 		again := max(tt.again, time.Minute)
-		ca.window(start.Add(tt.begin), start.Add(tt.end), again)
+		ca.window(start.Add(tt.start), start.Add(tt.end), again)
 		version := w.domain(d).Version
 		was := *w.domain(d).RenewAt
 		now := w.ask(d, 1)
-		if !now.RenewAt.Equal(tt.want) || w.nextAsking(d) != tt.wantAgain {
-			t.Errorf("window from %s to %s: renewal at %s, next request after %s", tt.begin, tt.end, now.RenewAt, w.nextAsking(d))
+		if !now.RenewAt.Equal(tt.want) || w.nextRequest(d) != tt.wantAgain {
+			t.Errorf("window from %s to %s: renewal at %s, next request after %s", tt.start, tt.end, now.RenewAt, w.nextRequest(d))
 		}
 		if moved := !was.Equal(tt.want); moved != (now.Version != version) {
 			t.Errorf("renewal moved = %v, version from %d to %d", moved, version, now.Version)
@@ -110,8 +110,8 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 			t.Errorf("RenewalOnTrack = %+v, want the renewal at %s", c, tt.want)
 		}
 	}
-	if ca.asked[0] != "primary ari-of-"+ca.order(0).ID {
-		t.Errorf("request for %s", ca.asked[0])
+	if ca.requests[0] != "primary ari-of-"+ca.order(0).ID {
+		t.Errorf("request for %s", ca.requests[0])
 	}
 }
 
@@ -179,8 +179,8 @@ func TestCheckRenewalsWithoutAWindow(t *testing.T) {
 				t.Fatalf("CheckRenewals = %d, %v, want 1", n, err)
 			}
 			now := w.domain(d)
-			if !now.RenewAt.Equal(*d.RenewAt) || now.Version != d.Version || w.nextAsking(d) != tt.wait {
-				t.Errorf("renewal at %s, want %s; next request after %s", now.RenewAt, d.RenewAt, w.nextAsking(d))
+			if !now.RenewAt.Equal(*d.RenewAt) || now.Version != d.Version || w.nextRequest(d) != tt.wait {
+				t.Errorf("renewal at %s, want %s; next request after %s", now.RenewAt, d.RenewAt, w.nextRequest(d))
 			}
 		})
 	}
@@ -202,8 +202,8 @@ func TestCheckRenewalsThatAreNotOffered(t *testing.T) {
 			t.Errorf("CheckRenewals = %d, %v, want %d", n, err, want)
 		}
 	}
-	if len(ca.asked) != 1 || value[int](w, `SELECT count(*) FROM domains WHERE ari_check_at IS NOT NULL`) != 0 {
-		t.Errorf("requests for %q", ca.asked)
+	if len(ca.requests) != 1 || value[int](w, `SELECT count(*) FROM domains WHERE ari_check_at IS NOT NULL`) != 0 {
+		t.Errorf("requests for %q", ca.requests)
 	}
 }
 

@@ -108,7 +108,7 @@ func TestRestartJobIsIdempotent(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
 	for range controlplane.MaxAttempts {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}
@@ -149,7 +149,7 @@ func TestRestartJobReturnsAnotherOpenJob(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
 	for range controlplane.MaxAttempts {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}

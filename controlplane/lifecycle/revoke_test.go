@@ -71,7 +71,7 @@ func (r *revoker) Revoke(_ context.Context, der []byte, ca string, reason int) e
 
 func (r *revoker) fails(err error) { r.mu.Lock(); defer r.mu.Unlock(); r.err = err }
 
-func (r *revoker) told() []int { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.revoked) }
+func (r *revoker) codes() []int { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.revoked) }
 
 func (w *world) certificate(id string) *controlplane.Certificate {
 	w.t.Helper()
@@ -97,7 +97,7 @@ func TestRevokeCertificate(t *testing.T) {
 	}
 	ran := w.run(d, controlplane.JobRevocation)
 	wantJob(t, ran, controlplane.JobSucceeded, "", 0)
-	if got := ca.told(); !slices.Equal(got, []int{5}) {
+	if got := ca.codes(); !slices.Equal(got, []int{5}) {
 		t.Errorf("reason codes at the CA = %v", got)
 	}
 	if c := w.certificate(d.CertificateID); c.RevokedAt == nil || !c.RevokedAt.Equal(w.clock.Now()) || c.RevocationReason != "cessationOfOperation" {
@@ -141,7 +141,7 @@ func TestRevokeTwice(t *testing.T) {
 		t.Errorf("events of the certificate (-want +got):\n%s", diff)
 	}
 	w.run(d, controlplane.JobRevocation)
-	if got := ca.told(); !slices.Equal(got, []int{0}) {
+	if got := ca.codes(); !slices.Equal(got, []int{0}) {
 		t.Errorf("reason codes at the CA = %v", got)
 	}
 }
@@ -153,7 +153,7 @@ func TestRevokeAndReplace(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reason  string
 		replace bool
-	}{"asked for": {"superseded", true}, "compromised": {"keyCompromise", false}, "both": {"keyCompromise", true}} {
+	}{"requested": {"superseded", true}, "compromised": {"keyCompromise", false}, "both": {"keyCompromise", true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newRevoking(t)
@@ -208,8 +208,8 @@ func TestRevokeWithoutKey(t *testing.T) {
 	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "csr_pem") {
 		t.Errorf("CertificateReady = %+v, want a fix with csr_pem", c)
 	}
-	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 || !slices.Equal(ca.told(), []int{1}) {
-		t.Errorf("%d orders with the compromised key, want 0; reason codes at the CA = %v", n-1, ca.told())
+	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 || !slices.Equal(ca.codes(), []int{1}) {
+		t.Errorf("%d orders with the compromised key, want 0; reason codes at the CA = %v", n-1, ca.codes())
 	}
 
 	// Other reasons do not affect the key, and another CSR has another key.
@@ -243,8 +243,8 @@ func TestRevokeIsRejected(t *testing.T) {
 		_, _, err := w.RevokeCertificate(t.Context(), alice, call.org, call.id, call.reason, true)
 		wantError(t, name, err, call.kind, call.code)
 	}
-	if n := w.jobs(d, controlplane.JobRevocation); n != 0 || len(ca.told()) != 0 {
-		t.Errorf("%d jobs and the reason codes %v at the CA, want none", n, ca.told())
+	if n := w.jobs(d, controlplane.JobRevocation); n != 0 || len(ca.codes()) != 0 {
+		t.Errorf("%d jobs and the reason codes %v at the CA, want none", n, ca.codes())
 	}
 	if got := value[string](w, `SELECT revocation_requested FROM certificates`); got != "" {
 		t.Errorf("requested reason = %q, want none", got)
@@ -259,7 +259,7 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "superseded", false)
 	must(t, err)
 	before := w.domain(d)
-	ca.fails(says(controlplane.VerdictUnreachable))
+	ca.fails(verdictOf(controlplane.VerdictUnreachable))
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n || j.LastErrorCode != "ca-unreachable" {
 			t.Errorf("revocation = %+v, want %d failures with ca-unreachable", j, n)

@@ -45,12 +45,12 @@ func TestRunJobOfAnotherGenerationDoesNothing(t *testing.T) {
 		must(t, w.RunJob(t.Context(), j.ID, g))
 	}
 	must(t, w.RunJob(t.Context(), "job_none", 1))
-	if w.doctor.looked() != 0 {
+	if w.doctor.checks() != 0 {
 		t.Error("a task of another generation ran")
 	}
 	w.run(d, controlplane.JobDNSCheck)
 	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
-	if w.doctor.looked() != 1 {
+	if w.doctor.checks() != 1 {
 		t.Error("a completed job ran again")
 	}
 }
@@ -148,7 +148,7 @@ func TestLostClaimStopsTheRun(t *testing.T) {
 func TestDeletedDomainEndsItsJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, fail := range map[string]error{"well.example.com": nil, "rejected.example.com": says(controlplane.VerdictRejected), "ours.example.com": errors.New("x")} {
+	for name, fail := range map[string]error{"well.example.com": nil, "rejected.example.com": verdictOf(controlplane.VerdictRejected), "ours.example.com": errors.New("x")} {
 		d := w.issuing(name)
 		w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
 			return errors.Join(w.DeleteDomain(ctx, alice, w.org, d.ID, 0), fail)
@@ -213,7 +213,7 @@ func TestTextsOfACAAreStorable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.refuse(map[string]verdict{"primary": {Class: controlplane.VerdictRejected, Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
+	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRejected, Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {
@@ -226,9 +226,9 @@ func TestRetryTimeOfACAExtendsTheBackoff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	v := says(controlplane.VerdictRejected)
+	v := verdictOf(controlplane.VerdictRejected)
 	v.RetryAt = start.Add(2 * time.Hour)
-	w.ca.refuse(map[string]verdict{"primary": v})
+	w.ca.reject(map[string]verdict{"primary": v})
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour || !j.RunAt.Equal(v.RetryAt) {

@@ -83,7 +83,7 @@ func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	w.ca.refuse(map[string]verdict{"primary": says(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
 	w.clock.set(d.ExpiresAt.Add(-7 * day))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 1", n, err)
@@ -145,7 +145,7 @@ func TestWarnOnTwoReplicas(t *testing.T) {
 	other, err := lifecycle.New(config)
 	must(t, err)
 	w.clock.set(start.Add(84 * day))
-	var told atomic.Int64
+	var warned atomic.Int64
 	var wg sync.WaitGroup
 	for _, s := range []*lifecycle.Service{w.Service, other} {
 		wg.Go(func() {
@@ -154,13 +154,13 @@ func TestWarnOnTwoReplicas(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				told.Add(int64(got))
+				warned.Add(int64(got))
 			}
 		})
 	}
 	wg.Wait()
-	if got := value[int](w, `SELECT count(DISTINCT entity_id) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n || told.Load() != n {
-		t.Errorf("%d of %d domains have a warning, %d were counted", got, n, told.Load())
+	if got := value[int](w, `SELECT count(DISTINCT entity_id) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n || warned.Load() != n {
+		t.Errorf("%d of %d domains have a warning, %d were counted", got, n, warned.Load())
 	}
 	if got := value[int](w, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n {
 		t.Errorf("%d warnings for %d domains, want one each", got, n)

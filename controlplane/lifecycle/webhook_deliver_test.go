@@ -145,7 +145,7 @@ func TestDeliverIsDeadLetteredAfterTenAttempts(t *testing.T) {
 			d = x
 		}
 	}
-	made, told := len(w.deliveries(hook)), len(w.deliveries(other))
+	own, others := len(w.deliveries(hook)), len(w.deliveries(other))
 	for n := 1; n < controlplane.DeliveryAttempts; n++ {
 		if err := w.deliver(&d); err == nil {
 			t.Fatal("the delivery succeeded, want a failure")
@@ -166,8 +166,8 @@ func TestDeliverIsDeadLetteredAfterTenAttempts(t *testing.T) {
 		t.Errorf("last entry = %+v, want job.dead_lettered with webhook and delivery", e)
 	}
 	// The failure of a delivery is not an event for webhooks: that could go on forever.
-	if len(w.deliveries(hook)) != made || len(w.deliveries(other)) != told {
-		t.Errorf("%d and %d deliveries, want %d and %d as before", len(w.deliveries(hook)), len(w.deliveries(other)), made, told)
+	if len(w.deliveries(hook)) != own || len(w.deliveries(other)) != others {
+		t.Errorf("%d and %d deliveries, want %d and %d as before", len(w.deliveries(hook)), len(w.deliveries(other)), own, others)
 	}
 	// Restarting the job sends the event again.
 	r.answers(http.StatusOK)
@@ -206,8 +206,8 @@ func TestDeliverDisablesAGoneWebhook(t *testing.T) {
 	if e := w.last(hook.ID); e.Action != controlplane.ActionWebhookDisabled || e.Details["reason"] != "gone" || strings.Contains(toJSON(e), "/hook") {
 		t.Errorf("last entry = %s, want webhook.disabled with the reason gone, without the path of the URL", toJSON(e))
 	}
-	if told := w.deliveries(other); len(told) != 1 || told[0].EventType != controlplane.ActionWebhookDisabled {
-		t.Errorf("deliveries of the other webhook = %s, want webhook.disabled", toJSON(told))
+	if got := w.deliveries(other); len(got) != 1 || got[0].EventType != controlplane.ActionWebhookDisabled {
+		t.Errorf("deliveries of the other webhook = %s, want webhook.disabled", toJSON(got))
 	}
 	w.add("c.example.com")
 	if n := len(w.deliveries(hook)); n != 2 || len(r.all()) != 1 {
@@ -258,16 +258,16 @@ func TestDeliverHonorsRetryAfterWithinADay(t *testing.T) {
 	w.add("example.com")
 	d := w.only(hook)
 	for _, tt := range []struct {
-		asked string
-		want  time.Duration
+		retryAfter string
+		want       time.Duration
 	}{{"3600", time.Hour}, {"9999999", day}, {"1", 30 * time.Minute}} {
 		r.does(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", tt.asked)
+			w.Header().Set("Retry-After", tt.retryAfter)
 			w.WriteHeader(http.StatusTooManyRequests)
 		})
 		later, ok := errors.AsType[*lifecycle.RetryLater](w.deliver(d))
 		if !ok || !near(later.After, tt.want) {
-			t.Errorf("Retry-After of %s: error = %v", tt.asked, later)
+			t.Errorf("Retry-After of %s: error = %v", tt.retryAfter, later)
 		}
 	}
 }
