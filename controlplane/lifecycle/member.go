@@ -81,9 +81,10 @@ func (s *Service) RemoveMember(ctx context.Context, actor controlplane.Actor, by
 	})
 }
 
-// TransferOwnership makes the member to an owner, and the owner from an admin; both are a user's ID
-// or login. by is the caller's grant, nil for the operator. The tokens of the previous owner that
-// exceed the role admin are revoked, unless keepTokens. It returns the new owner.
+// TransferOwnership transfers the ownership of an organization: the member named by to becomes an
+// owner, and the owner named by from becomes an admin. Each is named by a user's ID or login. by is
+// the caller's grant, nil for the operator. The tokens of the previous owner that exceed the role
+// admin are revoked, unless keepTokens. It returns the new owner.
 func (s *Service) TransferOwnership(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, from, to string, keepTokens bool) (*controlplane.Member, error) {
 	if err := by.CanTransferOwnership(); err != nil {
 		return nil, err
