@@ -62,7 +62,7 @@ func misbehaviors() map[string]misbehavior {
 		"caa":                           {by: at(forAuthz, invalidates(caaProblem)), alone: fails("ca-caa"), acme: caaProblem, orders: 4, asked: allFourTimes, details: "prevents issuance"},
 		"caa of one CA":                 {by: at(forAuthz, invalidates(caaProblem)), backed: backup, acme: caaProblem, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 0}},
 		"wrong key": {by: func(u *unruly, domain string) { u.on(domain, forCertificate, u.mistakes(domain, domain, true)) },
-			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "key is not that of the CSR"},
+			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "key does not match the CSR"},
 		"wrong names": {by: func(u *unruly, domain string) {
 			u.on(domain, forCertificate, u.mistakes(domain, "other.example.net", false))
 		},

@@ -80,7 +80,7 @@ func TestUnavailableCAAlone(t *testing.T) {
 	s := startUnruly(t, u, true)
 	const name = "away.example.com"
 	u.on(name, forNewOrder, page(always, 503))
-	s.wantFailure(s.add(name).Id, "ca-unreachable", misbehavior{details: "primary cannot be reached"})
+	s.wantFailure(s.add(name).Id, "ca-unreachable", misbehavior{details: "primary is unreachable"})
 	if n := u.requests(name, forNewOrder); n > 4*4 {
 		t.Errorf("newOrder requests = %d, want at most 16", n)
 	}
