@@ -16,42 +16,49 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 )
 
-// CAConfig says how a test CA runs. The zero value is a CA on a free port that asks the system's resolver.
+// CAConfig configures a test CA. The zero value is a CA on a free port that queries the system's
+// resolver.
 type CAConfig struct {
-	// Name tells this CA from others: in file names below StateDir and in CAAIdentities. Default "pebble".
+	// Name identifies this CA in file names in StateDir and in CAAIdentities. Default "pebble".
 	Name string
-	// Listen is the address of the ACME endpoint. No host means 127.0.0.1; no port, or port 0, a free one.
+	// Listen is the address of the ACME endpoint. The default host is 127.0.0.1. Without a port, or
+	// with port 0, the CA uses a free one.
 	Listen string
 	// Management is the address of Pebble's management endpoint (/roots/0, /cert-status-by-serial/,
-	// /set-renewal-info/). Empty means none.
+	// /set-renewal-info/). Empty disables it.
 	Management string
-	// Resolver is the DNS server, host:port, that validation asks. It is asked over TCP only, for TXT only, and must
-	// answer the whole CNAME chain and the TXT at once: nobody follows a CNAME for it. Empty means the system's resolver.
+	// Resolver is the DNS server, host:port, that validation queries. It gets only TXT queries over
+	// TCP, and must return the whole CNAME chain and the TXT records in one response, because the
+	// CA does not follow CNAMEs. Empty means the system's resolver.
 	Resolver string
-	// Profiles are the certificate profiles offered, with their validity. Default DefaultProfiles.
-	// An order that names no profile gets one of them at random: name one in every order.
+	// Profiles are the available certificate profiles with their validity. Default DefaultProfiles.
+	// An order without a profile gets a random one, so set a profile in every order.
 	Profiles map[string]time.Duration
-	// EAB maps key ids to HMAC keys (base64url without padding). If it is not empty, every new account must be bound to
-	// one of them (RFC 8555 §7.3.4).
+	// EAB maps key IDs to HMAC keys (base64url without padding). If it is not empty, every new
+	// account must be bound to one of them (RFC 8555 §7.3.4).
 	EAB map[string]string
-	// CAAIdentities are the issuer domain names in the directory's metadata. Default: Name + ".test".
+	// CAAIdentities are the issuer domain names in the directory's metadata. Default: Name +
+	// ".test".
 	CAAIdentities []string
-	// Strict makes the CA as unkind as a real one may be: it refuses good nonces now and then, takes its time before it
-	// validates, and gives back valid authorizations in new orders.
+	// Strict makes the CA as unreliable as a real one: it sometimes rejects valid nonces, delays
+	// validation, and reuses valid authorizations in new orders.
 	Strict bool
-	// Reuse makes the CA give back an account's valid authorizations in each of its new orders, as Let's Encrypt does for 30 days.
+	// Reuse makes the CA reuse an account's valid authorizations in all of its new orders, as Let's
+	// Encrypt does for 30 days.
 	Reuse bool
-	// StateDir keeps, over restarts, the certificate of the HTTPS listener (clients need not learn a new one) and the
-	// certificates of all former issuing roots (RootsPEM). Accounts, orders and the issuing keys live in memory: a restart is
-	// a new CA that knows no account. Empty means that nothing is kept.
+	// StateDir stores the certificate of the HTTPS listener, so that clients can keep trusting it
+	// after a restart, and the certificates of all previous issuing roots (RootsPEM). Accounts,
+	// orders, and issuing keys are only in memory: a restarted CA is a new CA without accounts.
+	// Empty means that nothing is stored.
 	StateDir string
-	// Wrap stands in front of the whole CA, so that tests can inject faults. Nil means none.
+	// Wrap wraps the CA's handler, so that tests can inject faults. Nil means no wrapper.
 	Wrap func(http.Handler) http.Handler
-	// Log gets Pebble's log. Nil means none.
+	// Log receives Pebble's log. Nil discards it.
 	Log io.Writer
 }
 
-// DefaultProfiles returns the profiles of Let's Encrypt with their validity: classic, tlsserver and shortlived.
+// DefaultProfiles returns the profiles of Let's Encrypt with their validity: classic, tlsserver,
+// and shortlived.
 func DefaultProfiles() map[string]time.Duration {
 	return map[string]time.Duration{
 		"classic":    90 * 24 * time.Hour,
@@ -60,7 +67,7 @@ func DefaultProfiles() map[string]time.Duration {
 	}
 }
 
-// CA is a running test CA: Pebble, in this process. Its methods may be called from any goroutine.
+// CA is a running test CA: Pebble in this process. Its methods are safe for concurrent use.
 type CA struct {
 	name     string
 	pebble   *pebble
@@ -72,7 +79,7 @@ type CA struct {
 	stopOnce sync.Once
 }
 
-// StartCA starts a CA and returns when it answers.
+// StartCA starts a CA and returns when it accepts requests.
 func StartCA(cfg CAConfig) (*CA, error) {
 	if cfg.Name == "" {
 		cfg.Name = "pebble"
@@ -119,13 +126,13 @@ func StartCA(cfg CAConfig) (*CA, error) {
 	return ca, nil
 }
 
-// Name returns the name that the configuration gave.
+// Name returns the configured name.
 func (ca *CA) Name() string { return ca.name }
 
-// DirectoryURL returns the ACME directory's URL, always https.
+// DirectoryURL returns the URL of the ACME directory, which always uses HTTPS.
 func (ca *CA) DirectoryURL() string { return ca.endpoint.url() + wfe.DirectoryPath }
 
-// ManagementURL returns the management endpoint's URL without a path, or "" if there is none.
+// ManagementURL returns the management endpoint's URL without a path, or "" if it is disabled.
 func (ca *CA) ManagementURL() string {
 	if ca.manage == nil {
 		return ""
@@ -133,18 +140,19 @@ func (ca *CA) ManagementURL() string {
 	return ca.manage.url()
 }
 
-// RootPEM returns the root certificate that this CA's default chain ends at.
+// RootPEM returns the root certificate of this CA's default chain.
 func (ca *CA) RootPEM() []byte { return append([]byte(nil), ca.pebble.roots[0]...) }
 
-// RootsPEM returns every root that a certificate of this CA may end at: the default one, the alternate one, then those that
-// former runs on the same StateDir issued from, while their certificates can still be valid.
+// RootsPEM returns all root certificates of this CA: the default one, the alternate one, and then
+// those of previous runs with the same StateDir whose certificates can still be valid.
 func (ca *CA) RootsPEM() []byte { return append([]byte(nil), ca.roots...) }
 
-// TLSRootPEM returns the self-signed certificate of the HTTPS listeners. It signs nothing that the CA issues.
+// TLSRootPEM returns the self-signed certificate of the HTTPS listeners. It does not sign issued
+// certificates.
 func (ca *CA) TLSRootPEM() []byte { return append([]byte(nil), ca.tlsRoot...) }
 
-// HTTPClient returns a new client that trusts the CA's listeners. Each call gives a client with a transport of its own,
-// because lego changes the transport that it is given.
+// HTTPClient returns a new client that trusts the CA's listeners. Each client has a separate
+// transport, because lego modifies the transport that it gets.
 func (ca *CA) HTTPClient() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca.tlsRoot)
@@ -159,23 +167,24 @@ func (ca *CA) HTTPClient() *http.Client {
 	}
 }
 
-// Orders returns how many orders this CA has created.
+// Orders returns the number of orders that this CA has created.
 func (ca *CA) Orders() int { return ca.counter.created() }
 
-// OrdersFor returns how many of the created orders held the identifier name, as it stood in the order.
+// OrdersFor returns the number of created orders with the identifier name, as spelled in the order.
 func (ca *CA) OrdersFor(name string) int { return ca.counter.createdFor(name) }
 
-// OrderRequests returns how many new-order requests reached the CA behind Wrap, refused ones with them.
+// OrderRequests returns the number of newOrder requests that reached the CA behind Wrap, including
+// rejected ones.
 func (ca *CA) OrderRequests() int { return ca.counter.requested() }
 
-// SetDown cuts the CA off, or brings it back: while it is down, connections are reset, open ones too. The address stays
-// taken meanwhile, and the CA forgets nothing.
+// SetDown makes the CA unavailable or available. While it is down, new and open connections are
+// reset. The CA keeps its address and its state.
 func (ca *CA) SetDown(down bool) {
 	ca.endpoint.listener.setDown(down)
 }
 
-// Stop closes the listeners and cuts every connection. It may be called more than once. A little memory and one sleeping
-// goroutine stay behind, because Pebble cannot be ended.
+// Stop closes the listeners and all connections. It may be called more than once. A little memory
+// and one sleeping goroutine remain, because Pebble can't be stopped.
 func (ca *CA) Stop(context.Context) error {
 	var err error
 	ca.stopOnce.Do(func() {
@@ -211,7 +220,7 @@ func serveCA(addr string, cert tls.Certificate, handler http.Handler, logger *lo
 	}
 	go func() {
 		defer close(e.done)
-		_ = e.server.ServeTLS(e.listener, "", "") // always http.ErrServerClosed, after close
+		_ = e.server.ServeTLS(e.listener, "", "") // always returns http.ErrServerClosed after close
 	}()
 	return e, nil
 }
@@ -224,7 +233,8 @@ func (e *caEndpoint) close() error {
 	return err
 }
 
-// loopbackAddr fills in what addr lacks, so that nothing of a development stack is open to the network unasked.
+// loopbackAddr adds the default host and port to addr, so that a development stack is not reachable
+// from the network by default.
 func loopbackAddr(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

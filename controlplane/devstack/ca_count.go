@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// newOrderPath is where Pebble takes new orders; it does not export the path.
+// newOrderPath is the path of Pebble's newOrder endpoint, which Pebble does not export.
 const newOrderPath = "/order-plz"
 
-// orderCounter counts the new-order requests that pass it, and what the CA made of them.
+// orderCounter counts newOrder requests and created orders.
 type orderCounter struct {
 	next http.Handler
 
@@ -37,7 +37,7 @@ func (c *orderCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxACMEBody))
 	if err != nil {
-		http.Error(w, "cannot read the request", http.StatusBadRequest)
+		http.Error(w, "reading the request failed", http.StatusBadRequest)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -70,8 +70,8 @@ func (c *orderCounter) createdFor(name string) int {
 	return c.byName[name]
 }
 
-// orderNames reads the identifiers of a new-order request: a flattened JWS (RFC 8555 §6.2). It returns none where it is not
-// one.
+// orderNames returns the identifiers of a newOrder request, which is a flattened JWS (RFC 8555
+// §6.2). It returns nil for malformed requests.
 func orderNames(body []byte) []string {
 	var jws struct {
 		Payload string `json:"payload"`
@@ -98,7 +98,8 @@ func orderNames(body []byte) []string {
 	return names
 }
 
-// countedResponse calls onCreated before a 201 goes out, so that whoever has the answer finds it counted.
+// countedResponse calls onCreated before it sends a 201, so that a client that has the response
+// sees the updated count.
 type countedResponse struct {
 	http.ResponseWriter
 	onCreated func()

@@ -11,13 +11,13 @@ import (
 	"github.com/letsencrypt/pebble/v2/db"
 )
 
-// freshAuthorizations has every order prove control anew. Pebble draws from 0-99 whether it uses
-// a valid authorization again, and does so up to and including the number that it is given: even
-// 0 is one time in a hundred.
+// freshAuthorizations makes every order prove control again. Pebble compares a random number from 0
+// to 99 with its setting to decide whether to reuse a valid authorization. It reuses it if both are
+// equal, so that even 0 means one reuse in a hundred.
 type freshAuthorizations struct{ store *db.MemoryStore }
 
-// hide makes the account's valid authorizations for the names of a new order, of which body is the
-// JWS, look as if they had expired, until show is called. No other request may run meanwhile.
+// hide makes the account's valid authorizations for the names of a new order look expired, until
+// show is called. body is the order's JWS. No other request may run meanwhile.
 func (f *freshAuthorizations) hide(body []byte) (show func()) {
 	hidden := make(map[*core.Authorization]time.Time)
 	account, names := newOrder(body)
@@ -37,8 +37,8 @@ func (f *freshAuthorizations) hide(body []byte) (show func()) {
 	}
 }
 
-// newOrder reads a new order as far as it can be read, unproved: the id of the account (the end
-// of its URL, the JWS's kid), and the names. What is wrong with it is for Pebble to say.
+// newOrder returns the account ID (the end of its URL, the JWS's kid) and the names of a newOrder
+// request. It does not verify the signature; Pebble reports errors in the request.
 func newOrder(body []byte) (account string, names []acme.Identifier) {
 	var jws struct{ Protected, Payload string }
 	var protected struct{ Kid string }

@@ -8,20 +8,21 @@ import (
 	"sync"
 )
 
-// maxACMEBody is far above any ACME request.
+// maxACMEBody is far larger than any ACME request.
 const maxACMEBody = 1 << 20
 
-// gate keeps Pebble 2.10.1 from locking itself up, and from racing with itself, when orders run in parallel.
+// gate prevents deadlocks and data races in Pebble 2.10.1 when orders run in parallel.
 //
-// Pebble's new-order and order handlers hold the store's lock while they take an authorization's; its authorization handler
-// holds them the other way round. With a writer waiting on either, both wait for ever. So the handlers that begin with an
-// authorization run alone, one at a time; most others run together. Finalize runs alone too, because it writes the order's
-// status without a lock.
+// Pebble's newOrder and order handlers take the store's lock and then an authorization's lock; its
+// authorization handler takes them in the opposite order. If a writer waits for either, both
+// deadlock. Therefore, handlers that start with an authorization run alone, one at a time, while
+// most others run concurrently. Finalize also runs alone, because it writes the order's status
+// without a lock.
 type gate struct {
 	next http.Handler
-	// fresh keeps a new order from using earlier authorizations; nil where it may.
+	// fresh prevents the reuse of authorizations. Nil allows it.
 	fresh *freshAuthorizations
-	// mu is held for reading by requests that may overlap, for writing by those that must not.
+	// mu is held for reading by requests that may run concurrently, and for writing by the others.
 	mu sync.RWMutex
 }
 
@@ -34,10 +35,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.next.ServeHTTP(w, r)
 		return
 	}
-	// The body is read first: a client that sends slowly must not hold the gate.
+	// Read the body first, so that a slow client does not block the gate.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxACMEBody))
 	if err != nil {
-		http.Error(w, "cannot read the request", http.StatusBadRequest)
+		http.Error(w, "reading the request failed", http.StatusBadRequest)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -57,9 +58,9 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 const pathNewOrder = "/order-plz"
 
-// runsAlone knows Pebble's paths, which Pebble does not export.
+// runsAlone reports whether the request must run alone. Pebble does not export these paths.
 func runsAlone(path string) bool {
 	return strings.HasPrefix(path, "/authZ/") || strings.HasPrefix(path, "/chalZ/") || strings.HasPrefix(path, "/finalize-order/") ||
-		path == "/sign-me-up" || // two registrations with one key race with each other
-		path == pathNewOrder // no other may see what freshAuthorizations hides
+		path == "/sign-me-up" || // two registrations with the same key have a data race
+		path == pathNewOrder // no other request may see the authorizations that freshAuthorizations hides
 }

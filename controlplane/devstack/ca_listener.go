@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// cutListener is a TCP listener that can play dead without giving up its port, which another process could take meanwhile.
+// cutListener is a TCP listener that can reset all connections without releasing its port, which
+// another process could take.
 type cutListener struct {
 	net.Listener
 
@@ -18,7 +19,7 @@ func newCutListener(l net.Listener) *cutListener {
 	return &cutListener{Listener: l, conns: make(map[*cutConn]struct{})}
 }
 
-// Accept returns the next connection that arrives while the listener is up.
+// Accept returns the next connection that arrives while the listener is not cut.
 func (l *cutListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -52,7 +53,7 @@ func (l *cutListener) setDown(down bool) {
 	}
 }
 
-// cutConn tells its listener when it is closed.
+// cutConn notifies its listener when it is closed.
 type cutConn struct {
 	net.Conn
 	owner *cutListener
@@ -65,7 +66,7 @@ func (c *cutConn) Close() error {
 	return c.Conn.Close()
 }
 
-// reset closes the connection so that the peer sees it refused, not ended in good order.
+// reset closes the connection with a TCP reset instead of a regular close.
 func (c *cutConn) reset() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

@@ -14,15 +14,16 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 )
 
-// pebble is one Pebble: ungated handlers and the roots it issues from, the default one first.
+// pebble is a Pebble instance: its ungated handlers, and its root certificates, the default one
+// first.
 type pebble struct {
 	handler    http.Handler
 	management http.Handler
-	fresh      *freshAuthorizations // nil where authorizations are used again
+	fresh      *freshAuthorizations // nil if authorizations are reused
 	roots      [][]byte
 }
 
-// alternateRoots is how many more chains each certificate can be had with (RFC 8555 §7.4.2).
+// alternateRoots is the number of alternate chains of each certificate (RFC 8555 §7.4.2).
 const alternateRoots = 1
 
 func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
@@ -30,7 +31,7 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 	for name, validity := range cfg.Profiles {
 		profiles[name] = ca.Profile{
 			Description:       fmt.Sprintf("valid for %s", validity),
-			PromoteCommonName: name == "classic", // as at Let's Encrypt
+			PromoteCommonName: name == "classic", // like Let's Encrypt
 			ValidityPeriod:    uint64(validity / time.Second),
 		}
 	}
@@ -40,10 +41,10 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 			return nil, fmt.Errorf("external account key %q: %w", kid, err)
 		}
 	}
-	// ECDSA issuers: four RSA keys would take a second to make.
+	// ECDSA issuers, because generating four RSA keys would take a second.
 	authority := ca.New(logger, store, "", "ecdsa", alternateRoots, 1, profiles)
 
-	retryAfter := 0 // seconds that clients are told to wait before they ask again; 0 tells them nothing
+	retryAfter := 0 // Retry-After in seconds; 0 omits the header
 	if cfg.Strict {
 		retryAfter = 1
 	}
@@ -62,18 +63,19 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 	return p, nil
 }
 
-// pebbleEnv is held while Pebble is built. Pebble takes these settings from nothing but the process environment, so two CAs
-// that are built at once must not see each other's.
+// pebbleEnv is held while Pebble is created. Pebble reads these settings only from the process
+// environment, so CAs that are created concurrently must not see each other's settings.
 var pebbleEnv sync.Mutex
 
-// withPebbleEnv calls build with the variables that va.New and wfe.New read, and puts the environment back.
+// withPebbleEnv calls build with the environment variables that va.New and wfe.New read, and
+// restores the environment.
 func withPebbleEnv(strict, reuse bool, build func()) {
 	settings := map[string]string{
 		"PEBBLE_VA_NOSLEEP":          "1",
 		"PEBBLE_VA_SLEEPTIME":        "",
 		"PEBBLE_VA_ALWAYS_VALID":     "",
 		"PEBBLE_WFE_NONCEREJECT":     "0",
-		"PEBBLE_AUTHZREUSE":          "0", // and the rest by freshAuthorizations
+		"PEBBLE_AUTHZREUSE":          "0", // freshAuthorizations prevents the remaining reuses
 		"PEBBLE_WFE_ORDERS_PER_PAGE": "",
 	}
 	if strict {
@@ -88,7 +90,7 @@ func withPebbleEnv(strict, reuse bool, build func()) {
 	pebbleEnv.Lock()
 	defer pebbleEnv.Unlock()
 	for name, value := range settings {
-		before, had := os.LookupEnv(name) //nolint:forbidigo // only to put back what was there
+		before, had := os.LookupEnv(name) //nolint:forbidigo // only to restore the environment
 		os.Setenv(name, value)
 		defer func() {
 			if had {

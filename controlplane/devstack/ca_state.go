@@ -21,12 +21,12 @@ import (
 
 const (
 	listenerLifetime = 10 * 365 * 24 * time.Hour
-	// rootMemory is longer than any certificate of a test CA lives.
+	// rootMemory is longer than the lifetime of any certificate of a test CA.
 	rootMemory = 100 * 24 * time.Hour
 )
 
-// listenerCertificate returns the self-signed certificate for 127.0.0.1 and its PEM, from dir or, where dir has no good one,
-// new and stored there. An empty dir stores nothing.
+// listenerCertificate returns the self-signed certificate for 127.0.0.1 and its PEM from dir. If
+// dir has no valid one, it creates and stores one. With an empty dir, nothing is stored.
 func listenerCertificate(dir, name string) (tls.Certificate, []byte, error) {
 	path := filepath.Join(dir, name+"-listener.pem")
 	if dir != "" {
@@ -89,8 +89,8 @@ func selfSigned(name string) (certPEM, keyPEM []byte, err error) {
 	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
 }
 
-// rememberRoots returns roots followed by the younger ones of those that were remembered in dir, and remembers the result.
-// An empty dir remembers nothing.
+// rememberRoots returns roots, followed by the recent ones among those stored in dir, and stores
+// the result. With an empty dir, nothing is stored.
 func rememberRoots(dir, name string, roots [][]byte) ([]byte, error) {
 	all := bytes.Join(roots, nil)
 	if dir == "" {
@@ -117,7 +117,7 @@ func encodeCertificate(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// replaceFile writes a file that is either the old one or the new one, whenever the process dies.
+// replaceFile replaces a file atomically: after a crash, the file is either the old or the new one.
 func replaceFile(path string, data []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -38,7 +38,7 @@ func TestCAIssues(t *testing.T) {
 		chain := client.issue(t, zone, profile, profile+".example.com", "*."+profile+".example.com")
 		leaf := verifyChain(t, chain, ca.RootPEM(), profile+".example.com")
 		if got := leaf.NotAfter.Sub(leaf.NotBefore); got != validity-time.Second {
-			t.Errorf("profile %s: certificate lives %s, want %s", profile, got, validity-time.Second)
+			t.Errorf("profile %s: certificate lifetime = %s, want %s", profile, got, validity-time.Second)
 		}
 		if n := ca.OrdersFor("*." + profile + ".example.com"); n != 1 {
 			t.Errorf("OrdersFor wildcard of %s = %d, want 1", profile, n)
@@ -52,7 +52,7 @@ func TestCAIssues(t *testing.T) {
 	}
 }
 
-func TestCARefusesWrongTXT(t *testing.T) {
+func TestCARejectsWrongTXT(t *testing.T) {
 	t.Parallel()
 	zone := startTXTZone(t)
 	ca := startCA(t, devstack.CAConfig{Resolver: zone.addr})
@@ -60,7 +60,7 @@ func TestCARefusesWrongTXT(t *testing.T) {
 	client.register(t)
 	zone.breakNames.Store(true)
 	if _, err := client.tryIssue(zone, "classic", "wrong.example.com"); err == nil || !strings.Contains(err.Error(), "invalid") {
-		t.Fatalf("issued with a wrong TXT: err = %v", err)
+		t.Fatalf("tryIssue() with a wrong TXT = %v, want an invalid authorization", err)
 	}
 }
 
@@ -74,13 +74,13 @@ func TestCAParallelOrders(t *testing.T) {
 		wg.Go(func() {
 			client := newACME(t, ca)
 			if err := client.tryRegister(); err != nil {
-				t.Errorf("register: %v", err)
+				t.Errorf("register() = %v, want no error", err)
 				return
 			}
 			for j := range each {
 				name := fmt.Sprintf("p%d-%d.example.com", i, j)
 				if _, err := client.tryIssue(zone, "tlsserver", name, "*."+name); err != nil {
-					t.Errorf("%s: %v", name, err)
+					t.Errorf("tryIssue(%s) = %v, want a certificate", name, err)
 				}
 			}
 		})
@@ -90,7 +90,7 @@ func TestCAParallelOrders(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(3 * time.Minute):
-		t.Fatal("parallel orders hang")
+		t.Fatal("parallel orders did not finish before the timeout")
 	}
 	if got := ca.Orders(); got != clients*each {
 		t.Errorf("Orders = %d, want %d", got, clients*each)
@@ -107,8 +107,9 @@ func TestCAStrict(t *testing.T) {
 	verifyChain(t, chain, ca.RootPEM(), "strict.example.com")
 }
 
-// Every order has to prove control, whatever was proved before.
-func TestCANeverUsesAnAuthorizationAgain(t *testing.T) {
+// TestCANeverReusesAuthorizations tests that every order must prove control, even after earlier
+// orders.
+func TestCANeverReusesAuthorizations(t *testing.T) {
 	t.Parallel()
 	zone := startTXTZone(t)
 	ca := startCA(t, devstack.CAConfig{Resolver: zone.addr})
@@ -121,14 +122,14 @@ func TestCANeverUsesAnAuthorizationAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if order.Status != acme.StatusPending {
-			t.Fatalf("order %d is %s at once", n, order.Status)
+			t.Fatalf("status of new order %d = %s, want %s", n, order.Status, acme.StatusPending)
 		}
 	}
 	client.issue(t, zone, "classic", "again.example.com", "*.again.example.com")
 }
 
-// A CA that uses authorizations again does so in every order.
-func TestCAUsesAuthorizationsAgain(t *testing.T) {
+// TestCAReusesAuthorizations tests that a CA with Reuse reuses authorizations in every order.
+func TestCAReusesAuthorizations(t *testing.T) {
 	t.Parallel()
 	zone := startTXTZone(t)
 	ca := startCA(t, devstack.CAConfig{Resolver: zone.addr, Reuse: true})
@@ -141,7 +142,7 @@ func TestCAUsesAuthorizationsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if order.Status != acme.StatusReady {
-			t.Fatalf("order %d is %s, want %s at once", n, order.Status, acme.StatusReady)
+			t.Fatalf("status of new order %d = %s, want %s", n, order.Status, acme.StatusReady)
 		}
 	}
 }
@@ -153,20 +154,20 @@ func TestCAExternalAccountBinding(t *testing.T) {
 
 	var problem *acme.ProblemDetails
 	if err := newACME(t, ca).tryRegister(); !errors.As(err, &problem) || !strings.HasSuffix(problem.Type, ":externalAccountRequired") {
-		t.Errorf("without a binding: err = %v, want externalAccountRequired", err)
+		t.Errorf("registration without a binding = %v, want externalAccountRequired", err)
 	}
 	wrong := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))
 	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-1", wrong); err == nil {
-		t.Error("a wrong key was accepted")
+		t.Error("registration with a wrong EAB key succeeded, want an error")
 	}
 	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-2", mac); err == nil {
-		t.Error("an unknown key id was accepted")
+		t.Error("registration with an unknown EAB key ID succeeded, want an error")
 	}
 	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-1", mac); err != nil {
-		t.Errorf("the right key was refused: %v", err)
+		t.Errorf("registration with the EAB key = %v, want no error", err)
 	}
 	if _, err := devstack.StartCA(devstack.CAConfig{EAB: map[string]string{"kid": "not base64!"}}); err == nil {
-		t.Error("started with a key that is not base64url")
+		t.Error("StartCA() with a key that is not base64url succeeded, want an error")
 	}
 }
 
@@ -186,23 +187,23 @@ func TestCADown(t *testing.T) {
 	}
 	ca.SetDown(true)
 	if err := get(); err == nil {
-		t.Error("an open connection outlived SetDown(true)")
+		t.Error("an open connection works after SetDown(true), want it reset")
 	}
 	if err := get(); err == nil {
-		t.Error("a new connection was served while down")
+		t.Error("a new connection works after SetDown(true), want it reset")
 	}
 	ca.SetDown(false)
 	if err := get(); err != nil {
-		t.Errorf("after SetDown(false): %v", err)
+		t.Errorf("request after SetDown(false) = %v, want no error", err)
 	}
 	if err := ca.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if err := ca.Stop(t.Context()); err != nil {
-		t.Errorf("second Stop: %v", err)
+		t.Errorf("second Stop() = %v, want no error", err)
 	}
 	if err := get(); err == nil {
-		t.Error("served after Stop")
+		t.Error("a request after Stop() succeeded, want an error")
 	}
 }
 
@@ -228,7 +229,7 @@ func TestCAWrapAndManagement(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != want {
-			t.Errorf("directory: status %d, want %d", resp.StatusCode, want)
+			t.Errorf("GET directory = status %d, want %d", resp.StatusCode, want)
 		}
 	}
 	resp, err := ca.HTTPClient().Get(ca.ManagementURL() + "/roots/0")
@@ -241,7 +242,7 @@ func TestCAWrapAndManagement(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(root.Bytes(), ca.RootPEM()) {
-		t.Error("the management endpoint shows another root than RootPEM")
+		t.Error("root at the management endpoint differs from RootPEM()")
 	}
 }
 
@@ -254,15 +255,15 @@ func TestCAStateOverRestart(t *testing.T) {
 	}
 	second := startCA(t, devstack.CAConfig{Name: "primary", StateDir: dir})
 	if !bytes.Equal(first.TLSRootPEM(), second.TLSRootPEM()) {
-		t.Error("the listener's certificate changed")
+		t.Error("TLSRootPEM() changed after a restart, want the same")
 	}
 	if bytes.Equal(first.RootPEM(), second.RootPEM()) {
-		t.Error("the issuing root did not change: has Pebble learned to keep it?")
+		t.Error("RootPEM() did not change after a restart: does Pebble store it now?")
 	}
 	if !bytes.HasPrefix(second.RootsPEM(), second.RootPEM()) || !bytes.Contains(second.RootsPEM(), first.RootPEM()) {
-		t.Error("RootsPEM lacks the current root or a former one")
+		t.Error("RootsPEM() lacks the current or the previous root")
 	}
-	client := first.HTTPClient() // trusts what it trusted before
+	client := first.HTTPClient() // trusts the previous certificate
 	resp, err := client.Get(second.DirectoryURL())
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +271,7 @@ func TestCAStateOverRestart(t *testing.T) {
 	resp.Body.Close()
 	other := startCA(t, devstack.CAConfig{Name: "backup", StateDir: dir})
 	if bytes.Contains(other.RootsPEM(), first.RootPEM()) {
-		t.Error("two CAs share their roots")
+		t.Error("two CAs have the same roots, want different ones")
 	}
 }
 
@@ -284,7 +285,7 @@ func startCA(t *testing.T, cfg devstack.CAConfig) *devstack.CA {
 	return ca
 }
 
-// acmeClient is the smallest ACME client that does DNS-01.
+// acmeClient is a minimal ACME client for DNS-01.
 type acmeClient struct {
 	core *api.Core
 	ca   *devstack.CA
@@ -329,7 +330,7 @@ func (c *acmeClient) issue(t *testing.T, zone *txtZone, profile string, names ..
 func (c *acmeClient) tryIssue(zone *txtZone, profile string, names ...string) ([]byte, error) {
 	order, err := c.core.Orders.NewWithOptions(names, &api.OrderOptions{Profile: profile})
 	if err != nil {
-		return nil, fmt.Errorf("new order: %w", err)
+		return nil, fmt.Errorf("newOrder: %w", err)
 	}
 	for _, url := range order.Authorizations {
 		if err := c.authorize(zone, url); err != nil {
@@ -416,7 +417,7 @@ func verifyChain(t *testing.T, chainPEM, rootPEM []byte, name string) *x509.Cert
 	return leaf
 }
 
-// txtZone is a DNS server on TCP that answers for every name with the TXT values that it was given.
+// txtZone is a DNS server over TCP that answers queries for every name with its TXT values.
 type txtZone struct {
 	addr       string
 	breakNames atomic.Bool

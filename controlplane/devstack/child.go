@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// child is a running server process in a process group of its own, so that Ctrl-C in the terminal reaches only us and we
-// end it in order. On Linux it also ends when this process dies, however it dies.
+// child is a running server process in a separate process group, so that Ctrl-C in the terminal
+// reaches only this process, which then stops the child gracefully. On Linux, the child also stops
+// when this process dies for any reason.
 type child struct {
 	cmd *exec.Cmd
-	// done is closed when the process has ended; only then waitErr may be read.
+	// done is closed when the process has exited. Only then may waitErr be read.
 	done    chan struct{}
 	waitErr error
 	tail    *tailWriter
 }
 
-// startChild starts cmd, as owner if that is not nil, with a minimal environment: the caller's PGPORT or LANG must not
-// change what a server does. What cmd prints goes to log, which may be nil, and its end is kept for error messages.
-// If this process dies, the child gets onParentDeath.
+// startChild starts cmd, as owner if that is not nil, with a minimal environment: the caller's
+// PGPORT or LANG must not affect the server. The output goes to log, which may be nil, and its tail
+// is kept for error messages. If this process dies, the child gets the signal onParentDeath.
 func startChild(cmd *exec.Cmd, owner *syscall.Credential, onParentDeath syscall.Signal, log io.Writer) (*child, error) {
 	c := &child{cmd: cmd, done: make(chan struct{}), tail: &tailWriter{}}
 	var output io.Writer = c.tail
@@ -34,12 +35,12 @@ func startChild(cmd *exec.Cmd, owner *syscall.Credential, onParentDeath syscall.
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = childAttributes(owner, onParentDeath)
-	cmd.WaitDelay = time.Second // a grandchild that lingers holds the output open
+	cmd.WaitDelay = time.Second // a remaining grandchild keeps the output open
 
 	started := make(chan error)
 	go func() {
-		// The kernel sends the death signal when the *thread* that started the child ends, so this thread must live as
-		// long as the child does.
+		// The kernel sends the parent-death signal when the *thread* that started the child exits,
+		// so this thread must live as long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -67,7 +68,7 @@ func (c *child) running() bool {
 	}
 }
 
-// wait returns when the process has ended, or kills it when ctx ends first.
+// wait waits until the process has exited, and kills it if ctx is canceled first.
 func (c *child) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
@@ -79,9 +80,9 @@ func (c *child) wait(ctx context.Context) error {
 	}
 }
 
-// stop sends the signals in turn until the process has ended: the first at once, each next one when ctx has ended or
-// patience has run out, and SIGKILL at last. It always returns with the process gone, and with an error if the first signal
-// did not do it.
+// stop sends the signals one by one until the process has exited: the first immediately, each
+// further one when ctx is canceled or patience has passed, and finally SIGKILL. When it returns,
+// the process has exited. It returns an error if the first signal was not enough.
 func (c *child) stop(ctx context.Context, patience time.Duration, signals ...syscall.Signal) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -97,16 +98,16 @@ func (c *child) stop(ctx context.Context, patience time.Duration, signals ...sys
 			if i == 0 {
 				return nil
 			}
-			return fmt.Errorf("pid %d did not stop in time: it ended by %s", c.pid(), signal)
+			return fmt.Errorf("pid %d did not stop before the timeout: stopped with %s", c.pid(), signal)
 		case <-ctx.Done():
 		}
 	}
 	_ = c.cmd.Process.Kill()
 	<-c.done
-	return fmt.Errorf("pid %d did not stop in time: it was killed", c.pid())
+	return fmt.Errorf("pid %d did not stop before the timeout: killed", c.pid())
 }
 
-// failure says why a child ended that should not have.
+// failure returns an error that describes an unexpected exit of the child.
 func (c *child) failure() error {
 	<-c.done
 	if output := strings.TrimSpace(c.tail.String()); output != "" {
@@ -115,7 +116,7 @@ func (c *child) failure() error {
 	return fmt.Errorf("%s: %s", c.cmd.Path, c.cmd.ProcessState)
 }
 
-// tailWriter keeps the last few thousand bytes written to it.
+// tailWriter keeps the last few thousand bytes of its input.
 type tailWriter struct {
 	mu  sync.Mutex
 	buf []byte

@@ -4,8 +4,8 @@ package devstack
 
 import "syscall"
 
-// childAttributes cannot tie the child's life to ours here: a child that outlives a killed parent is found, and named, at the
-// next start.
+// childAttributes can't tie the child's lifetime to this process on this platform. If the parent is
+// killed, the next start detects the remaining child and reports it.
 func childAttributes(owner *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: owner, Setpgid: true}
 }

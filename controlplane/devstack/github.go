@@ -14,30 +14,30 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// GitHubConfig says how the stand-in is run.
+// GitHubConfig configures the stand-in.
 type GitHubConfig struct {
-	Listen   string   // host:port; port 0 or "" takes a free port on 127.0.0.1
-	ClientID string   // of the one OAuth app that it knows
-	Secret   string   // of that app
-	Logins   []string // that its page offers; any other can be typed
+	Listen   string   // host:port; with port 0 or "", a free port on 127.0.0.1
+	ClientID string   // client ID of the only OAuth app
+	Secret   string   // client secret of that app
+	Logins   []string // logins on its page; users can also enter others
 }
 
-// GitHub stands in for GitHub's login and the part of its API that tells who somebody is: the
-// OAuth authorization code with PKCE, /user and /users/{login}. Every login is an account of a
-// person, but for those that begin with "no-such-" and "org-": nobody, and an organization. It
-// asks for no password and is no part of a production system.
+// GitHub is a stand-in for GitHub's sign-in and for the part of its API that identifies accounts:
+// the OAuth authorization code flow with PKCE, /user, and /users/{login}. Every login is a personal
+// account, except that logins starting with "no-such-" do not exist and those starting with "org-"
+// are organizations. It requires no password, and must not be used in production.
 type GitHub struct {
 	cfg  GitHubConfig
 	url  string
 	http *http.Server
 
 	mu       sync.Mutex
-	accounts map[string]controlplane.GitHubAccount // by login in lower case, that were asked for or changed
+	accounts map[string]controlplane.GitHubAccount // by lowercase login; only requested or changed accounts
 	codes    map[string]githubCode
-	tokens   map[string]string // login in lower case by access token
+	tokens   map[string]string // lowercase login by access token
 }
 
-// StartGitHub starts the stand-in and returns when it answers. It runs until Stop.
+// StartGitHub starts the stand-in and returns when it accepts requests. It runs until Stop.
 func StartGitHub(ctx context.Context, cfg GitHubConfig) (*GitHub, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", orLoopback(cfg.Listen))
 	if err != nil {
@@ -58,14 +58,14 @@ func StartGitHub(ctx context.Context, cfg GitHubConfig) (*GitHub, error) {
 	return g, nil
 }
 
-// Stop ends the stand-in at once.
+// Stop stops the stand-in immediately.
 func (g *GitHub) Stop() { _ = g.http.Close() }
 
-// URL is the base of its pages and of its API, without a trailing slash.
+// URL returns the base URL of its pages and API, without a trailing slash.
 func (g *GitHub) URL() string { return g.url }
 
-// Account returns the account of a login. Its id follows from the login, so it is the same
-// after a restart, and is larger than any at GitHub.
+// Account returns the account of a login. Its ID is derived from the login, so it is the same after
+// a restart. It is larger than any ID at GitHub.
 func (g *GitHub) Account(login string) controlplane.GitHubAccount {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -83,7 +83,7 @@ func (g *GitHub) Account(login string) controlplane.GitHubAccount {
 	return a
 }
 
-// SetAccount gives a login to an account, as when somebody renames theirs.
+// SetAccount assigns a login to an account, as if a user renamed their account.
 func (g *GitHub) SetAccount(a controlplane.GitHubAccount) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -21,20 +21,20 @@ var githubFiles embed.FS
 
 var githubTemplate = template.Must(template.ParseFS(githubFiles, "github.html"))
 
-// githubCode is what an authorization code was given out for. It is good once.
+// githubCode is the request that an authorization code belongs to. A code works once.
 type githubCode struct {
 	login     string
 	challenge string
 	redirect  string
 }
 
-// authorize shows who there is to sign in as, and, once one is chosen, goes back with a code
-// (RFC 6749 §4.1).
+// authorize shows the available logins. After a login is chosen, it redirects with a code (RFC 6749
+// §4.1).
 func (g *GitHub) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || back.Host == "" || q.Get("client_id") != g.cfg.ClientID || q.Get("response_type") != "code" {
-		http.Error(w, "no such app, or no redirect_uri", http.StatusNotFound)
+		http.Error(w, "unknown client_id, or invalid redirect_uri", http.StatusNotFound)
 		return
 	}
 	answer := url.Values{"state": {q.Get("state")}}
@@ -74,7 +74,7 @@ func (g *GitHub) choose(w http.ResponseWriter, q url.Values) {
 		Logins []string
 		Kept   map[string]string
 	}{g.cfg.Logins, kept}); err != nil {
-		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+		http.Error(w, "rendering the page failed", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -82,7 +82,7 @@ func (g *GitHub) choose(w http.ResponseWriter, q url.Values) {
 	_, _ = b.WriteTo(w)
 }
 
-// accessToken gives a token for a code. As GitHub does, it says what is wrong with status 200.
+// accessToken exchanges a code for a token. Like GitHub, it reports errors with status 200.
 func (g *GitHub) accessToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	token, problem := g.exchange(r)

@@ -16,8 +16,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// helperDir, in the environment, makes the test binary a process that starts one server there, prints its id and waits to be
-// killed.
+// helperDir is an environment variable that makes the test binary start one server in that
+// directory, print its process ID, and wait to be killed.
 const (
 	helperKind = "DEVSTACK_TEST_HELPER"
 	helperDir  = "DEVSTACK_TEST_DIR"
@@ -45,7 +45,8 @@ func TestHelperProcess(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// startHelper returns a process whose child is the server of the given kind on dir, and that server's id.
+// startHelper starts a process whose child is a server of the kind on dir. It returns the process
+// and the server's process ID.
 func startHelper(t *testing.T, kind, dir string) (helper *os.Process, server int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperProcess$")
@@ -70,11 +71,12 @@ func startHelper(t *testing.T, kind, dir string) (helper *os.Process, server int
 		}
 		t.Log(lines.Text())
 	}
-	t.Fatal("the helper process ended")
+	t.Fatal("the helper process exited without a process ID")
 	return nil, 0
 }
 
-// waitGone fails the test if the process still runs after a while. One that has ended and that nobody asks for is gone.
+// waitGone fails the test if the process is still running after a while. Zombie processes do not
+// count as running.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -85,10 +87,11 @@ func waitGone(t *testing.T, pid int) {
 			return
 		}
 	}
-	t.Errorf("process %d still runs", pid)
+	t.Errorf("process %d is still running", pid)
 }
 
-// rerunAs runs the named tests of this binary as an ordinary user, with a temporary directory of its own.
+// rerunAs runs the named tests of this binary as an unprivileged user, with a separate temporary
+// directory.
 func rerunAs(t *testing.T, uid, gid uint32, run string) {
 	t.Helper()
 	room, err := os.MkdirTemp("/tmp", "devstack-test-")
@@ -110,10 +113,10 @@ func rerunAs(t *testing.T, uid, gid uint32, run string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
 	output, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Errorf("as uid %d: %v\n%s", uid, err, output)
+		t.Errorf("tests %s as uid %d: %v\n%s", run, uid, err, output)
 	}
 	if !strings.Contains(string(output), "--- PASS") {
-		t.Errorf("as uid %d no test ran:\n%s", uid, output)
+		t.Errorf("tests %s as uid %d: no test ran:\n%s", run, uid, output)
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// The server lets in nobody without the password, which neither other processes nor other users can see.
-func TestPostgresAsksForThePassword(t *testing.T) {
+// TestPostgresRequiresPassword tests that connections need the password, and that other processes
+// and users can't see it.
+func TestPostgresRequiresPassword(t *testing.T) {
 	t.Parallel()
 	cfg := devstack.PostgresConfig{Dir: reachableDir(t), Fast: true}
 	p := startPostgres(t, cfg)
@@ -28,11 +29,12 @@ func TestPostgresAsksForThePassword(t *testing.T) {
 	}
 	again := startPostgres(t, cfg)
 	if got, want := passwordOf(t, again.DSN()), passwordOf(t, p.DSN()); got != want {
-		t.Errorf("DSN() after a restart has another password: URLs that were copied no longer work")
+		t.Error("DSN() has another password after a restart, so copied URLs no longer work")
 	}
 }
 
-// What was made when every local user was trusted keeps its data and trusts nobody any longer.
+// TestPostgresSecuresAnOlderDirectory tests that a directory of an older version, which trusts all
+// local users, keeps its data and then requires a password.
 func TestPostgresSecuresAnOlderDirectory(t *testing.T) {
 	t.Parallel()
 	cfg := devstack.PostgresConfig{Dir: reachableDir(t), Fast: true}
@@ -50,11 +52,11 @@ func TestPostgresSecuresAnOlderDirectory(t *testing.T) {
 	}
 	p = startPostgres(t, cfg)
 	if got := querySQL(t, p, "select word from kept"); got != "one" {
-		t.Errorf("the table has %q, want one", got)
+		t.Errorf("value in the table = %q, want one", got)
 	}
 	wantPostgresSecured(t, p)
 	if rules, err := os.ReadFile(hba); err != nil || strings.Contains(string(rules), "trust") {
-		t.Errorf("pg_hba.conf: %v\n%s", err, rules)
+		t.Errorf("pg_hba.conf: %v, want rules without trust:\n%s", err, rules)
 	}
 }
 
@@ -70,8 +72,8 @@ func wantPostgresSecured(t *testing.T, p *devstack.Postgres) {
 		if err == nil {
 			_ = conn.Close(t.Context())
 		}
-		if refused, ok := errors.AsType[*pgconn.PgError](err); password != "" && (!ok || refused.Code != "28P01") || err == nil { // invalid_password
-			t.Errorf("connecting with the password %q = %v, want it refused", password, err)
+		if rejected, ok := errors.AsType[*pgconn.PgError](err); password != "" && (!ok || rejected.Code != "28P01") || err == nil { // invalid_password
+			t.Errorf("connecting with the password %q = %v, want it rejected", password, err)
 		}
 	}
 	execSQL(t, p, "select 1")
@@ -86,8 +88,8 @@ func wantPostgresSecured(t *testing.T, p *devstack.Postgres) {
 	wantNoArgument(t, p.PID(), passwordOf(t, p.DSN()))
 }
 
-// Both kinds of Redis let in nobody without the password.
-func TestRedisAsksForThePassword(t *testing.T) {
+// TestRedisRequiresPassword tests that both kinds of Redis require the password.
+func TestRedisRequiresPassword(t *testing.T) {
 	t.Parallel()
 	for _, embedded := range []bool{false, true} {
 		cfg := devstack.RedisConfig{Dir: filepath.Join(t.TempDir(), "redis"), Embedded: embedded}
@@ -96,14 +98,14 @@ func TestRedisAsksForThePassword(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: r.Addr(), Password: password, MaxRetries: -1})
 			t.Cleanup(func() { client.Close() })
 			if err := client.Set(t.Context(), "key", "value", 0).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") && !strings.Contains(err.Error(), "WRONGPASS") {
-				t.Errorf("embedded %v: SET with the password %q = %v, want it refused", embedded, password, err)
+				t.Errorf("embedded %v: SET with the password %q = %v, want it rejected", embedded, password, err)
 			}
 		}
 		if err := redisClient(t, r).Set(t.Context(), "key", "value", 0).Err(); err != nil {
-			t.Errorf("embedded %v: SET by URL() = %v", embedded, err)
+			t.Errorf("embedded %v: SET with URL() = %v, want no error", embedded, err)
 		}
 		if info, err := os.Stat(filepath.Join(cfg.Dir, "password")); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("embedded %v: the password's file: %v, %v; want mode 600", embedded, info, err)
+			t.Errorf("embedded %v: password file = %v, %v, want mode 600", embedded, info, err)
 		}
 		if !embedded {
 			wantNoArgument(t, r.PID(), passwordOf(t, r.URL()))
@@ -113,7 +115,7 @@ func TestRedisAsksForThePassword(t *testing.T) {
 		}
 		again := startRedis(t, cfg)
 		if got, want := passwordOf(t, again.URL()), passwordOf(t, r.URL()); got != want {
-			t.Errorf("embedded %v: URL() after a restart has another password: URLs that were copied no longer work", embedded)
+			t.Errorf("embedded %v: URL() has another password after a restart, so copied URLs no longer work", embedded)
 		}
 	}
 }
@@ -126,12 +128,13 @@ func passwordOf(t *testing.T, address string) string {
 	}
 	password, _ := u.User.Password()
 	if len(password) < 20 {
-		t.Fatalf("the password in the URL has %d characters, want 20 at least", len(password))
+		t.Fatalf("length of the password in the URL = %d, want at least 20", len(password))
 	}
 	return password
 }
 
-// wantNoArgument makes sure that a process's arguments and environment, which `ps` shows, do not have a text.
+// wantNoArgument checks that a process's arguments and environment, which `ps` shows, do not
+// contain the text.
 func wantNoArgument(t *testing.T, pid int, secret string) {
 	t.Helper()
 	for _, file := range []string{"cmdline", "environ"} {
@@ -140,7 +143,7 @@ func wantNoArgument(t *testing.T, pid int, secret string) {
 			continue // not Linux
 		}
 		if err != nil || bytes.Contains(b, []byte(secret)) {
-			t.Errorf("/proc/%d/%s: err = %v, or it has the password", pid, file, err)
+			t.Errorf("reading /proc/%d/%s: %v, want it without the password", pid, file, err)
 		}
 	}
 }

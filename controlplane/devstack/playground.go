@@ -16,25 +16,24 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// PlaygroundConfig says how the playground DNS is run. Only Zone is required.
+// PlaygroundConfig configures the playground DNS. Only Zone is required.
 type PlaygroundConfig struct {
-	DNSListen  string // host:port of UDP and TCP alike; port 0 or "" takes a free port on 127.0.0.1
-	HTTPListen string // host:port of the page, the record API and DoH; likewise
-	Zone       string // the validation zone, which the playground resolves rather than serves
-	ZoneDNS    string // host:port of the validation zone's DNS server; SetZoneDNS sets it later
+	DNSListen  string // host:port for UDP and TCP; with port 0 or "", a free port on 127.0.0.1
+	HTTPListen string // host:port for the page, the record API, and DoH; likewise
+	Zone       string // the validation zone, which the playground resolves instead of serving it
+	ZoneDNS    string // host:port of the validation zone's DNS server; SetZoneDNS can set it later
 
-	TSIGName   string // name of the key that may send updates (RFC 2136); empty refuses all of them
+	TSIGName   string // name of the key for dynamic updates (RFC 2136); empty rejects all updates
 	TSIGSecret string // base64 (RFC 8945)
 
-	StateFile string           // keeps the records over a restart; empty keeps them in memory only
+	StateFile string           // stores the records; empty keeps them only in memory
 	Now       func() time.Time // nil is time.Now
 	Logger    *slog.Logger     // nil discards
 }
 
-// Playground is the DNS of customers' zones in development: authoritative for every
-// public name, and a resolver for the validation zone and for CNAMEs that lead there. Its
-// records are written over HTTP, by a page and by dynamic update. It is no part of a
-// production system.
+// Playground is the DNS of customers' zones in development. It is authoritative for every public
+// name, and resolves the validation zone and CNAMEs that point to it. Records are set with an HTTP
+// API, a page, and dynamic updates. It must not be used in production.
 type Playground struct {
 	store   *playgroundStore
 	zone    *playgroundZone
@@ -51,12 +50,12 @@ type Playground struct {
 	stopErr error
 }
 
-// StartPlayground starts the servers and returns when they answer. They run until Stop, or
-// until ctx is done. An address in use comes back as an error that wraps
-// syscall.EADDRINUSE; a StateFile that cannot be read or understood is an error too.
+// StartPlayground starts the servers and returns when they accept requests. They run until Stop is
+// called or ctx is done. If an address is in use, the error wraps syscall.EADDRINUSE. An unreadable
+// or malformed StateFile is also an error.
 func StartPlayground(ctx context.Context, cfg PlaygroundConfig) (*Playground, error) {
 	if cfg.Zone == "" {
-		return nil, errors.New("playground: no validation zone is configured")
+		return nil, errors.New("playground: validation zone not configured")
 	}
 	if _, err := base64.StdEncoding.DecodeString(cfg.TSIGSecret); err != nil {
 		return nil, fmt.Errorf("playground: TSIG secret is not base64: %w", err)
@@ -110,7 +109,7 @@ func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Li
 		started.Add(1)
 		p.running.Go(func() {
 			if err := srv.ActivateAndServe(); err != nil && base.Err() == nil {
-				p.log.Error("playground DNS ended", "error", err)
+				p.log.Error("playground DNS stopped", "error", err)
 			}
 		})
 	}
@@ -121,7 +120,7 @@ func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Li
 	}
 	p.running.Go(func() {
 		if err := p.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
-			p.log.Error("playground HTTP ended", "error", err)
+			p.log.Error("playground HTTP stopped", "error", err)
 		}
 	})
 	started.Wait()
@@ -132,8 +131,8 @@ func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Li
 	})
 }
 
-// Stop ends the servers and writes what is not yet saved. Open connections are cut when
-// ctx ends. A second call waits for the first and returns the same.
+// Stop stops the servers and saves unsaved records. When ctx is done, it closes open connections. A
+// second call waits for the first and returns the same error.
 func (p *Playground) Stop(ctx context.Context) error {
 	p.stop.Do(func() { p.stopErr = p.shutdown(ctx) })
 	return p.stopErr
@@ -157,27 +156,27 @@ func (p *Playground) shutdown(ctx context.Context) error {
 	return err
 }
 
-// DNSAddr is the host:port of the DNS server, UDP and TCP.
+// DNSAddr returns the host:port of the DNS server, for UDP and TCP.
 func (p *Playground) DNSAddr() string { return p.dnsAddr }
 
-// URL is the base of the page and the record API, without a trailing slash.
+// URL returns the base URL of the page and the record API, without a trailing slash.
 func (p *Playground) URL() string { return p.httpURL }
 
-// DoHURL is where DNS over HTTPS is spoken (RFC 8484), here over plain HTTP.
+// DoHURL returns the URL of DNS over HTTPS (RFC 8484), here over plain HTTP.
 func (p *Playground) DoHURL() string { return p.httpURL + "/dns-query" }
 
-// SetZoneDNS sets the host:port that names in the validation zone are asked of.
+// SetZoneDNS sets the host:port of the validation zone's DNS server.
 func (p *Playground) SetZoneDNS(addr string) { p.zone.setServer(addr) }
 
-// Set replaces the records of one type at a name; ttl is in seconds. What a DNS host would
-// refuse comes back as a *controlplane.Error that names the field.
+// Set replaces the records of one type at a name. ttl is in seconds. For records that a DNS host
+// would reject, it returns a *controlplane.Error that names the field.
 func (p *Playground) Set(name, typ string, values []string, ttl int) error {
 	_, err := p.store.set(name, typ, values, ttl)
 	return err
 }
 
-// Remove takes away the records of one type at a name, or all of them for an empty type.
-// It reports whether there were any.
+// Remove removes the records of one type at a name, or of all types if typ is empty. It reports
+// whether there were any.
 func (p *Playground) Remove(name, typ string) (bool, error) { return p.store.remove(name, typ) }
 
 func orLoopback(addr string) string {
@@ -187,8 +186,8 @@ func orLoopback(addr string) string {
 	return addr
 }
 
-// listenDNS opens TCP and UDP on one port. With port 0 the port that TCP got may be taken
-// for UDP, so it tries a few.
+// listenDNS listens for TCP and UDP on one port. With port 0, TCP's port may be in use for UDP, so
+// it tries several ports.
 func listenDNS(ctx context.Context, addr string) (net.Listener, net.PacketConn, error) {
 	addr = orLoopback(addr)
 	_, port, err := net.SplitHostPort(addr)

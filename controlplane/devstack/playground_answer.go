@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	playgroundHops        = 16 // CNAMEs followed in one answer
-	playgroundNegativeTTL = 1  // seconds (RFC 2308 §5): a record that was just set is seen at once
+	playgroundHops        = 16 // maximum number of CNAMEs to follow
+	playgroundNegativeTTL = 1  // seconds (RFC 2308 §5), so that a new record is visible immediately
 	playgroundUDPSize     = 1232
 )
 
 // playgroundHandler answers DNS over UDP and TCP.
 type playgroundHandler struct {
 	playground *Playground
-	base       context.Context // dns.Handler passes none
+	base       context.Context // dns.Handler has no context
 }
 
-// acceptPlayground lets dynamic updates through, which the library's default does not.
+// acceptPlayground accepts dynamic updates, unlike the library's default.
 func acceptPlayground(h dns.Header) dns.MsgAcceptAction {
 	const response = 1 << 15
 	if h.Bits&response == 0 && int(h.Bits>>11)&0xF == dns.OpcodeUpdate && h.Qdcount == 1 {
@@ -47,11 +47,11 @@ func (h *playgroundHandler) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 		}
 		m.Truncate(size)
 	}
-	_ = w.WriteMsg(m) // a client that went away is its own affair
+	_ = w.WriteMsg(m) // errors of disconnected clients are ignored
 }
 
-// answer resolves a query: its own records, CNAMEs followed, names in the validation zone
-// asked of that zone's server.
+// answer resolves a query from its own records. It follows CNAMEs, and forwards names in the
+// validation zone to that zone's server.
 func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(r)
@@ -88,7 +88,7 @@ func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
 		found := p.store.lookup(name, q.Qtype)
 		for _, rr := range found.rrs {
 			if len(seen) == 1 {
-				rr.Header().Name = q.Name // in the case it was asked in
+				rr.Header().Name = q.Name // in the case of the query
 			}
 			m.Answer = append(m.Answer, rr)
 		}
@@ -101,7 +101,7 @@ func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
 	}
 }
 
-// failed makes m a SERVFAIL that says why (RFC 8914).
+// failed makes m a SERVFAIL with the reason (RFC 8914).
 func failed(m *dns.Msg, code uint16, text string) *dns.Msg {
 	m.Rcode = dns.RcodeServerFailure
 	if opt := m.IsEdns0(); opt != nil {
@@ -110,15 +110,15 @@ func failed(m *dns.Msg, code uint16, text string) *dns.Msg {
 	return m
 }
 
-// playgroundFound is what the store has for a question.
+// playgroundFound is the store's content for a query.
 type playgroundFound struct {
 	rrs   []dns.RR // copies
-	cname string   // where to go on, if the records are a CNAME that was not asked for
+	cname string   // target, if the records are a CNAME and the query has another type
 	rcode int
-	soa   []dns.RR // with a negative answer (RFC 2308 §3)
+	soa   []dns.RR // for a negative answer (RFC 2308 §3)
 }
 
-// lookup answers one question from the records alone, following no CNAME.
+// lookup answers one query only from the records, without following CNAMEs.
 func (s *playgroundStore) lookup(name string, qtype uint16) playgroundFound {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -149,7 +149,7 @@ func (s *playgroundStore) lookup(name string, qtype uint16) playgroundFound {
 // (RFC 4592 §3.3), and whether the name exists. s.mu is held.
 func (s *playgroundStore) setsAt(name, apex string) (map[uint16]*RecordSet, bool) {
 	if strings.HasSuffix("."+name, ".invalid.") {
-		return nil, false // RFC 6761 §6.4: a zone that is not there can be tried out
+		return nil, false // RFC 6761 §6.4: to test a nonexistent zone
 	}
 	if name == apex || s.below[name] > 0 || slices.Contains(playgroundNS[:], name) {
 		return s.names[name], true
@@ -163,7 +163,7 @@ func (s *playgroundStore) setsAt(name, apex string) (map[uint16]*RecordSet, bool
 	return nil, true
 }
 
-// own returns the records that nobody sets: SOA and NS of a zone, addresses of its name
+// own returns the playground's built-in records: SOA and NS of a zone, and addresses of its name
 // servers. s.mu is held.
 func (s *playgroundStore) own(name, apex string, qtype uint16) []dns.RR {
 	hdr := dns.RR_Header{Name: name, Rrtype: qtype, Class: dns.ClassINET, Ttl: 60}

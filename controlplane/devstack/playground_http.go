@@ -17,8 +17,8 @@ import (
 
 const dnsMessageType = "application/dns-message" // RFC 8484 §6
 
-// routes is the playground's HTTP side. Nothing here is authenticated; a page of another
-// origin cannot write, though (http.CrossOriginProtection).
+// routes returns the playground's HTTP handler. Requests are not authenticated, but pages of other
+// origins can't write (http.CrossOriginProtection).
 func (p *Playground) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /records", p.listRecords)
@@ -34,7 +34,7 @@ func (p *Playground) listRecords(w http.ResponseWriter, _ *http.Request) {
 	writePlaygroundJSON(w, http.StatusOK, "application/json", p.store.list())
 }
 
-// putRecord replaces a record set: {"name","type","values":[…],"ttl"}.
+// putRecord replaces a record set. Its body is {"name","type","values":[…],"ttl"}.
 func (p *Playground) putRecord(w http.ResponseWriter, r *http.Request) {
 	body := struct {
 		Name   string   `json:"name"`
@@ -60,8 +60,8 @@ func (p *Playground) putRecord(w http.ResponseWriter, r *http.Request) {
 	writePlaygroundJSON(w, http.StatusOK, "application/json", set)
 }
 
-// deleteRecord removes ?name=&type=, or every type at the name where none is given. What is
-// not there is removed already: 204 too.
+// deleteRecord removes the records of ?name=&type=, or of all types without type. It returns 204
+// even without records.
 func (p *Playground) deleteRecord(w http.ResponseWriter, r *http.Request) {
 	if _, err := p.store.remove(r.FormValue("name"), r.FormValue("type")); err != nil {
 		writePlaygroundError(w, err)
@@ -70,7 +70,7 @@ func (p *Playground) deleteRecord(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// doh is DNS over HTTPS (RFC 8484).
+// doh implements DNS over HTTPS (RFC 8484).
 func (p *Playground) doh(w http.ResponseWriter, r *http.Request) {
 	var raw []byte
 	var err error
@@ -88,14 +88,14 @@ func (p *Playground) doh(w http.ResponseWriter, r *http.Request) {
 		err = q.Unpack(raw)
 	}
 	if err != nil || q.Response {
-		http.Error(w, "this is no DNS query", http.StatusBadRequest)
+		http.Error(w, "malformed DNS query", http.StatusBadRequest)
 		return
 	}
 	m := p.answer(r.Context(), q)
 	out, err := m.Pack()
 	if err != nil {
-		p.log.Error("playground answer cannot be packed", "error", err)
-		http.Error(w, "the answer cannot be packed", http.StatusInternalServerError)
+		p.log.Error("packing a playground answer failed", "error", err)
+		http.Error(w, "packing the answer failed", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", dnsMessageType)
@@ -116,14 +116,14 @@ func minTTL(m *dns.Msg) int {
 	return int(ttl)
 }
 
-// malformedRecord names the field where the decoder does.
+// malformedRecord returns an error for a malformed body. It names the field if the decoder does.
 func malformedRecord(err error) error {
 	out := &controlplane.Error{
-		Kind: controlplane.KindMalformed, Code: "malformed-body", Message: "The body is not a record set: " + err.Error() + ".",
+		Kind: controlplane.KindMalformed, Code: "malformed-body", Message: "Malformed record set: " + err.Error() + ".",
 		Fix: `Send {"name":"_acme-challenge.example.com","type":"CNAME","values":["target.example.net"],"ttl":60}.`,
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		out.Fields = []controlplane.FieldError{{Pointer: "/" + e.Field, Code: "wrong-type", Detail: fmt.Sprintf("A JSON %s cannot stand here.", e.Value)}}
+		out.Fields = []controlplane.FieldError{{Pointer: "/" + e.Field, Code: "wrong-type", Detail: fmt.Sprintf("A JSON %s is not allowed here.", e.Value)}}
 	}
 	return out
 }

@@ -18,8 +18,7 @@ var playgroundFiles embed.FS
 
 var playgroundTemplate = template.Must(template.ParseFS(playgroundFiles, "playground.html"))
 
-// playgroundPage is what the page shows: the records, and the form as it was sent where
-// that was refused.
+// playgroundPage is the data of the page: the records, and the submitted form if it was rejected.
 type playgroundPage struct {
 	DNSAddr string
 	DoHURL  string
@@ -43,7 +42,7 @@ func (p *Playground) pageRoutes(mux *http.ServeMux) {
 	})
 }
 
-// setByForm takes one value per line.
+// setByForm sets the records of a form with one value per line.
 func (p *Playground) setByForm(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	form := playgroundForm{r.PostFormValue("name"), r.PostFormValue("type"), r.PostFormValue("values"), r.PostFormValue("ttl")}
@@ -55,7 +54,7 @@ func (p *Playground) setByForm(w http.ResponseWriter, r *http.Request) {
 	}
 	ttl, err := strconv.Atoi(form.TTL)
 	if err != nil {
-		err = controlplane.Invalid("/ttl", "invalid-ttl", "The TTL is no number.", "Give seconds, such as 60.")
+		err = controlplane.Invalid("/ttl", "invalid-ttl", "The TTL must be a number.", "Enter the TTL in seconds, such as 60.")
 	} else {
 		_, err = p.store.set(form.Name, form.Type, values, ttl)
 	}
@@ -88,7 +87,7 @@ func (p *Playground) page(w http.ResponseWriter, status int, form playgroundForm
 	var b bytes.Buffer
 	if err := playgroundTemplate.Execute(&b, page); err != nil {
 		p.log.Error("playground page", "error", err)
-		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+		http.Error(w, "rendering the page failed", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()

@@ -16,28 +16,28 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// RecordSet is all records of one type at one name in the playground.
+// RecordSet has all records of one type at one name in the playground.
 type RecordSet struct {
-	Name      string    `json:"name"` // lower case, without trailing dot
+	Name      string    `json:"name"` // lowercase, without trailing dot
 	Type      string    `json:"type"`
-	Values    []string  `json:"values"` // TXT as plain text, all else in presentation form
+	Values    []string  `json:"values"` // TXT as plain text, other types in presentation format
 	TTL       int       `json:"ttl"`    // seconds
 	UpdatedAt time.Time `json:"updated_at"`
 
 	rrs []dns.RR
 }
 
-// playgroundTypes are the types that the playground keeps. SOA is its own.
+// playgroundTypes are the types that can be set. SOA is built in.
 var playgroundTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeTXT, dns.TypeMX, dns.TypeCAA, dns.TypeNS,
 	dns.TypeSRV, dns.TypePTR, dns.TypeTLSA, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeDS, dns.TypeDNSKEY}
 
-const maxPlaygroundTTL = 7 * 24 * 60 * 60 // seconds; more is a slip
+const maxPlaygroundTTL = 7 * 24 * 60 * 60 // seconds; larger values are probably mistakes
 
-// parseRecordName returns the canonical FQDN of a name as a person writes it.
+// parseRecordName returns the canonical FQDN of a name that a user entered.
 func parseRecordName(name string) (string, error) {
 	bad := func(detail string) error {
 		return controlplane.Invalid("/name", "invalid-record-name", detail,
-			`Give a full DNS name such as "_acme-challenge.example.com".`)
+			`Enter a full DNS name such as "_acme-challenge.example.com".`)
 	}
 	trimmed := strings.TrimSuffix(strings.TrimSpace(name), ".")
 	switch {
@@ -46,18 +46,18 @@ func parseRecordName(name string) (string, error) {
 	case strings.ContainsFunc(trimmed, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`\"();$@`, r)
 	}):
-		return "", bad(fmt.Sprintf("The name %q has a character that cannot stand in a name here.", trimmed))
+		return "", bad(fmt.Sprintf("The name %q contains a character that is not allowed.", trimmed))
 	}
 	if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false)).ToASCII(trimmed); err == nil {
 		trimmed = ascii
 	}
 	if _, ok := dns.IsDomainName(trimmed); !ok {
-		return "", bad(fmt.Sprintf("The name %q is no DNS name: labels have 1 to 63 bytes, a name at most 253.", trimmed))
+		return "", bad(fmt.Sprintf("The name %q is not a valid DNS name: labels have 1 to 63 bytes, and a name has at most 253.", trimmed))
 	}
 	return dns.CanonicalName(trimmed), nil
 }
 
-// parseRecordType returns the type for its mnemonic, in any case.
+// parseRecordType returns the type for its mnemonic. Case is ignored.
 func parseRecordType(typ string) (uint16, error) {
 	t, ok := dns.StringToType[strings.ToUpper(strings.TrimSpace(typ))]
 	if !ok || !slices.Contains(playgroundTypes, t) {
@@ -65,24 +65,24 @@ func parseRecordType(typ string) (uint16, error) {
 		for _, t := range playgroundTypes {
 			names = append(names, dns.TypeToString[t])
 		}
-		return 0, controlplane.Invalid("/type", "invalid-record-type", fmt.Sprintf("The type %q cannot be set here.", typ),
+		return 0, controlplane.Invalid("/type", "invalid-record-type", fmt.Sprintf("The type %q is not supported.", typ),
 			"Use one of "+strings.Join(names, ", ")+".")
 	}
 	return t, nil
 }
 
-// parseRecordSet builds the records of a set.
+// parseRecordSet returns the records of a set.
 func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, error) {
 	if ttl < 0 || ttl > maxPlaygroundTTL {
 		return nil, controlplane.Invalid("/ttl", "invalid-ttl", fmt.Sprintf("The TTL %d is out of range.", ttl),
-			"Give seconds, from 0 to "+strconv.Itoa(maxPlaygroundTTL)+".")
+			"Enter the TTL in seconds, from 0 to "+strconv.Itoa(maxPlaygroundTTL)+".")
 	}
 	if len(values) == 0 {
-		return nil, controlplane.Invalid("/values", "missing-values", "There is no value.",
-			"Give at least one value, or delete the record set.")
+		return nil, controlplane.Invalid("/values", "missing-values", "A value is missing.",
+			"Enter at least one value, or delete the record set.")
 	}
 	if t == dns.TypeCNAME && len(values) > 1 {
-		return nil, controlplane.Invalid("/values", "many-cnames", "A name can have one CNAME only (RFC 1034 §3.6.2).", "Give one value.")
+		return nil, controlplane.Invalid("/values", "many-cnames", "A name can have only one CNAME (RFC 1034 §3.6.2).", "Enter one value.")
 	}
 	var rrs []dns.RR
 	for i, v := range values {
@@ -99,18 +99,18 @@ func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, 
 
 func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, error) {
 	value = strings.TrimSpace(value)
-	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)} // the range was checked
+	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)} // the range has been checked
 	switch {
 	case value == "":
-		return nil, fmt.Errorf("the value is empty")
+		return nil, fmt.Errorf("empty value")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		return nil, fmt.Errorf("the value has a control character")
+		return nil, fmt.Errorf("the value contains a control character")
 	}
 	switch t {
 	case dns.TypeA, dns.TypeAAAA:
 		ip, err := netip.ParseAddr(value)
 		if err != nil || ip.Is4() != (t == dns.TypeA) || ip.Zone() != "" {
-			return nil, fmt.Errorf("%q is no address of type %s", value, dns.TypeToString[t])
+			return nil, fmt.Errorf("%q is not a valid %s address", value, dns.TypeToString[t])
 		}
 		if t == dns.TypeA {
 			return &dns.A{Hdr: hdr, A: ip.AsSlice()}, nil
@@ -119,7 +119,7 @@ func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, err
 	case dns.TypeCNAME, dns.TypeNS, dns.TypePTR:
 		target, err := parseRecordName(value)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no DNS name", value)
+			return nil, fmt.Errorf("%q is not a valid DNS name", value)
 		}
 		switch t {
 		case dns.TypeCNAME:
@@ -133,10 +133,10 @@ func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, err
 			return &dns.TXT{Hdr: hdr, Txt: txtStrings(value)}, nil
 		}
 	}
-	// The parser of zone files wants a whole line; the name is put in afterwards.
+	// The zone file parser needs a whole line; the name is set afterwards.
 	rr, err := dns.NewRR(". 0 IN " + dns.TypeToString[t] + " " + value)
 	if err != nil || rr == nil || rr.Header().Rrtype != t {
-		return nil, fmt.Errorf("%q cannot be read as %s data", value, dns.TypeToString[t])
+		return nil, fmt.Errorf("%q is not valid %s data", value, dns.TypeToString[t])
 	}
 	*rr.Header() = hdr
 	return rr, nil
@@ -150,7 +150,7 @@ func exampleValue(t uint16) string {
 	if e, ok := examples[t]; ok {
 		return dns.TypeToString[t] + " values look like: " + e
 	}
-	return "Give the value in the form of zone files."
+	return "Enter the value in zone file format."
 }
 
 // recordValue is the inverse of parseRecordValue.
@@ -171,8 +171,8 @@ func recordValue(rr dns.RR) string {
 	return presentation
 }
 
-// txtStrings cuts text into character strings of at most 255 bytes, escaped as miekg/dns
-// keeps them.
+// txtStrings splits text into character strings of at most 255 bytes, escaped as miekg/dns stores
+// them.
 func txtStrings(plain string) []string {
 	var out []string
 	for chunk := range slices.Chunk([]byte(plain), 255) {
@@ -181,8 +181,7 @@ func txtStrings(plain string) []string {
 	return out
 }
 
-// txtPlain joins the character strings of a TXT record and takes the escapes away
-// (RFC 1035 §5.1).
+// txtPlain joins the character strings of a TXT record and removes the escapes (RFC 1035 §5.1).
 func txtPlain(txt []string) string {
 	s := strings.Join(txt, "")
 	var b strings.Builder

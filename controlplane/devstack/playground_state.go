@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// playgroundSaver writes the records to a file soon after each change, many changes at once
-// where they come faster than the file can be written.
+// playgroundSaver writes the records to a file soon after each change. It combines changes that
+// arrive faster than the file can be written.
 type playgroundSaver struct {
 	store *playgroundStore
 	path  string
@@ -27,9 +27,9 @@ func startPlaygroundSaver(store *playgroundStore, path string, log *slog.Logger)
 			select {
 			case <-store.changed:
 				if err := store.save(path); err != nil {
-					log.Error("playground records were not saved", "error", err)
+					log.Error("saving the playground records failed", "error", err)
 				}
-				select { // a burst of changes is one write
+				select { // combine a burst of changes into one write
 				case <-time.After(20 * time.Millisecond):
 				case <-s.quit:
 				}
@@ -42,15 +42,15 @@ func startPlaygroundSaver(store *playgroundStore, path string, log *slog.Logger)
 	return s
 }
 
-// stop saves a last time. It is called once.
+// stop saves a last time. It must be called only once.
 func (s *playgroundSaver) stop() error {
 	close(s.quit)
 	return <-s.done
 }
 
-// load reads what save wrote. A file that is not there is an empty playground.
+// load reads the file that save wrote. A missing file means an empty playground.
 func (s *playgroundStore) load(path string) error {
-	raw, err := os.ReadFile(path) // the caller names the file
+	raw, err := os.ReadFile(path) // the path is configured
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (s *playgroundStore) load(path string) error {
 	}
 	var sets []RecordSet
 	if err := json.Unmarshal(raw, &sets); err != nil {
-		return fmt.Errorf("%s is damaged, remove it to start with no records: %w", path, err)
+		return fmt.Errorf("%s is damaged; remove it to start without records: %w", path, err)
 	}
 	for _, set := range sets {
 		if _, err := s.set(set.Name, set.Type, set.Values, set.TTL); err != nil {
@@ -69,7 +69,7 @@ func (s *playgroundStore) load(path string) error {
 	return nil
 }
 
-// save writes the records so that a crash leaves either the old file or the new one.
+// save writes the records atomically: a crash leaves either the old or the new file.
 func (s *playgroundStore) save(path string) error {
 	raw, err := json.MarshalIndent(s.list(), "", "  ")
 	if err != nil {

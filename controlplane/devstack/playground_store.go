@@ -13,19 +13,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// playgroundNS are the name servers of every zone that has no NS records of its own.
+// playgroundNS are the name servers of every zone without NS records.
 var playgroundNS = [...]string{"ns1.playground.test.", "ns2.playground.test."}
 
-// playgroundStore holds the records. Names are canonical FQDNs. It is safe for concurrent use.
+// playgroundStore stores the records. Names are canonical FQDNs. It is safe for concurrent use.
 type playgroundStore struct {
-	validation string // the zone that is not ours
-	ip         net.IP // of the name servers
+	validation string // the validation zone, which is not served here
+	ip         net.IP // address of the name servers
 	now        func() time.Time
-	changed    chan struct{} // holds one signal when something was written since it was last read
+	changed    chan struct{} // has one signal if there were writes since the last read
 
 	mu     sync.RWMutex
 	names  map[string]map[uint16]*RecordSet
-	below  map[string]int // how many names with records stand at a name or under it (RFC 8020)
+	below  map[string]int // number of names with records at or below a name (RFC 8020)
 	serial uint32
 }
 
@@ -36,15 +36,15 @@ func newPlaygroundStore(validation string, ip net.IP, now func() time.Time) *pla
 	}
 }
 
-// set replaces a record set, given as people write it.
+// set replaces a record set. Its arguments are user input.
 func (s *playgroundStore) set(name, typ string, values []string, ttl int) (RecordSet, error) {
 	fqdn, err := parseRecordName(name)
 	if err != nil {
 		return RecordSet{}, err
 	}
 	if dns.IsSubDomain(s.validation, fqdn) {
-		return RecordSet{}, controlplane.Invalid("/name", "validation-zone", "The validation zone is not served here.",
-			"Set records of customers' domains only; DCVaaS answers its own zone.")
+		return RecordSet{}, controlplane.Invalid("/name", "validation-zone", "Records in the validation zone can't be set here.",
+			"Set only records of customers' domains; DCVaaS serves its own zone.")
 	}
 	t, err := parseRecordType(typ)
 	if err != nil {
@@ -59,15 +59,15 @@ func (s *playgroundStore) set(name, typ string, values []string, ttl int) (Recor
 	if other, ok := s.collides(fqdn, t); ok {
 		return RecordSet{}, &controlplane.Error{
 			Kind: controlplane.KindConflict, Code: "cname-and-other-data",
-			Message: "There is a " + other + " record at " + strings.TrimSuffix(fqdn, ".") + ", and a CNAME stands alone at its name (RFC 1034 §3.6.2).",
+			Message: "A " + other + " record exists at " + strings.TrimSuffix(fqdn, ".") + ", and a CNAME must be the only record at its name (RFC 1034 §3.6.2).",
 			Fix:     "Remove the " + other + " record first.",
-			Fields:  []controlplane.FieldError{{Pointer: "/type", Code: "cname-and-other-data", Detail: "Collides with the " + other + " record."}},
+			Fields:  []controlplane.FieldError{{Pointer: "/type", Code: "cname-and-other-data", Detail: "Conflicts with the " + other + " record."}},
 		}
 	}
 	return *s.put(fqdn, t, rrs), nil
 }
 
-// remove deletes a record set, or all sets of a name for an empty type.
+// remove deletes a record set, or all sets of a name if the type is empty.
 func (s *playgroundStore) remove(name, typ string) (bool, error) {
 	fqdn, err := parseRecordName(name)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *playgroundStore) remove(name, typ string) (bool, error) {
 	return found, nil
 }
 
-// list returns all record sets by name and type.
+// list returns all record sets, sorted by name and type.
 func (s *playgroundStore) list() []RecordSet {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -110,8 +110,8 @@ func (s *playgroundStore) list() []RecordSet {
 	return out
 }
 
-// collides reports whether a record of type t at name would stand beside a CNAME, or be one
-// beside other data, and beside what. s.mu is held.
+// collides reports whether a record of type t at name would conflict with a CNAME, or is a CNAME
+// that would conflict with another record. It returns the other record's type. s.mu is held.
 func (s *playgroundStore) collides(name string, t uint16) (string, bool) {
 	sets := s.names[name]
 	if t != dns.TypeCNAME {
@@ -171,8 +171,8 @@ func (s *playgroundStore) touch() {
 	}
 }
 
-// apexOf returns the apex of the zone that a name is in: the nearest name with NS records
-// of its own, or else the registrable domain, or else the root. s.mu is held.
+// apexOf returns the apex of a name's zone: the nearest name with NS records, otherwise the
+// registrable domain, otherwise the root. s.mu is held.
 func (s *playgroundStore) apexOf(name string) string {
 	registrable := "."
 	if d, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimSuffix(name, ".")); err == nil {
@@ -186,7 +186,7 @@ func (s *playgroundStore) apexOf(name string) string {
 	return registrable
 }
 
-// parentName returns the name without its first label, and false for the root.
+// parentName returns the name without its first label. It returns false for the root.
 func parentName(name string) (string, bool) {
 	if name == "." {
 		return "", false

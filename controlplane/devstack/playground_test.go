@@ -55,7 +55,7 @@ func ask(t *testing.T, network, addr, name string, qtype uint16) *dns.Msg {
 	return r
 }
 
-// shown is a response as one line per record, without TTLs.
+// shown returns a response as one line per record, without TTLs.
 func shown(r *dns.Msg) []string {
 	var out []string
 	for _, rr := range r.Answer {
@@ -65,7 +65,7 @@ func shown(r *dns.Msg) []string {
 	return out
 }
 
-// zoneServer stands for the validation zone's DNS server.
+// zoneServer starts a fake DNS server for the validation zone.
 func zoneServer(t *testing.T, values map[string]string) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -136,18 +136,18 @@ func TestPlaygroundAnswers(t *testing.T) {
 				t.Parallel()
 				r := ask(t, network, p.DNSAddr(), tt.name, tt.qtype)
 				if r.Rcode != tt.rcode {
-					t.Errorf("rcode is %s, want %s", dns.RcodeToString[r.Rcode], dns.RcodeToString[tt.rcode])
+					t.Errorf("rcode = %s, want %s", dns.RcodeToString[r.Rcode], dns.RcodeToString[tt.rcode])
 				}
 				if got := shown(r); !slices.Equal(got, tt.want) {
-					t.Errorf("answer is %q, want %q", got, tt.want)
+					t.Errorf("answer = %q, want %q", got, tt.want)
 				}
 				if tt.soa != "" {
 					if len(r.Ns) != 1 || r.Ns[0].Header().Name != tt.soa || r.Ns[0].Header().Ttl != 1 {
-						t.Errorf("authority is %v, want the SOA of %s with TTL 1", r.Ns, tt.soa)
+						t.Errorf("authority = %v, want the SOA of %s with TTL 1", r.Ns, tt.soa)
 					}
 				}
 				if len(r.Question) != 1 || r.Question[0].Name != tt.name {
-					t.Errorf("question is %v", r.Question)
+					t.Errorf("question of the response = %v, want the query's", r.Question)
 				}
 			})
 		}
@@ -158,11 +158,11 @@ func TestPlaygroundZoneServer(t *testing.T) {
 	t.Parallel()
 	p := startPlayground(t, devstack.PlaygroundConfig{})
 	if r := ask(t, "udp", p.DNSAddr(), "hash."+playZone+".", dns.TypeTXT); r.Rcode != dns.RcodeServerFailure {
-		t.Errorf("without a zone server: %s", dns.RcodeToString[r.Rcode])
+		t.Errorf("rcode without a zone server = %s, want SERVFAIL", dns.RcodeToString[r.Rcode])
 	}
 	p.SetZoneDNS(zoneServer(t, map[string]string{"hash." + playZone + ".": "proof"}))
 	if r := ask(t, "udp", p.DNSAddr(), "hash."+playZone+".", dns.TypeTXT); len(r.Answer) != 1 || r.Authoritative {
-		t.Errorf("with a zone server: %v", r)
+		t.Errorf("response with a zone server = %v, want one non-authoritative record", r)
 	}
 }
 
@@ -175,14 +175,14 @@ func TestPlaygroundTruncates(t *testing.T) {
 	}
 	set(t, p, "big.example.com", "TXT", values...)
 	if r := ask(t, "udp", p.DNSAddr(), "big.example.com.", dns.TypeTXT); !r.Truncated {
-		t.Error("2 KB came over UDP")
+		t.Error("2 KB over UDP were not truncated")
 	}
 	if r := ask(t, "tcp", p.DNSAddr(), "big.example.com.", dns.TypeTXT); len(r.Answer) != len(values) {
-		t.Errorf("TCP has %d records", len(r.Answer))
+		t.Errorf("records over TCP = %d, want %d", len(r.Answer), len(values))
 	}
 }
 
-func TestPlaygroundRefuses(t *testing.T) {
+func TestPlaygroundRejects(t *testing.T) {
 	t.Parallel()
 	p := startPlayground(t, devstack.PlaygroundConfig{})
 	set(t, p, "has-cname.example.com", "CNAME", "target.example.net")
@@ -192,7 +192,7 @@ func TestPlaygroundRefuses(t *testing.T) {
 		status     int
 		pointer    string
 	}{
-		{"no JSON", `name=x`, 400, ""},
+		{"not JSON", `name=x`, 400, ""},
 		{"wrong type", `{"name":7}`, 400, "/name"},
 		{"unknown field", `{"nmae":"x"}`, 400, ""},
 		{"no name", `{"type":"A","values":["192.0.2.1"]}`, 422, "/name"},
@@ -202,13 +202,13 @@ func TestPlaygroundRefuses(t *testing.T) {
 		{"unknown type", `{"name":"x.example.com","type":"ALIAS","values":["x"]}`, 422, "/type"},
 		{"SOA", `{"name":"example.com","type":"SOA","values":["x"]}`, 422, "/type"},
 		{"no values", `{"name":"x.example.com","type":"A"}`, 422, "/values"},
-		{"bad address", `{"name":"x.example.com","type":"A","values":["192.0.2.1","::1"]}`, 422, "/values/1"},
-		{"bad CAA", `{"name":"x.example.com","type":"CAA","values":["letsencrypt.org"]}`, 422, "/values/0"},
+		{"invalid address", `{"name":"x.example.com","type":"A","values":["192.0.2.1","::1"]}`, 422, "/values/1"},
+		{"invalid CAA", `{"name":"x.example.com","type":"CAA","values":["letsencrypt.org"]}`, 422, "/values/0"},
 		{"second line", `{"name":"x.example.com","type":"MX","values":["10 a.\n$INCLUDE /etc/passwd"]}`, 422, "/values/0"},
 		{"two CNAMEs", `{"name":"x.example.com","type":"CNAME","values":["a.test","b.test"]}`, 422, "/values"},
 		{"negative TTL", `{"name":"x.example.com","type":"A","values":["192.0.2.1"],"ttl":-1}`, 422, "/ttl"},
-		{"TXT beside CNAME", `{"name":"has-cname.example.com","type":"TXT","values":["x"]}`, 409, "/type"},
-		{"CNAME beside TXT", `{"name":"has-txt.example.com","type":"CNAME","values":["a.test"]}`, 409, "/type"},
+		{"TXT with CNAME", `{"name":"has-cname.example.com","type":"TXT","values":["x"]}`, 409, "/type"},
+		{"CNAME with TXT", `{"name":"has-txt.example.com","type":"CNAME","values":["a.test"]}`, 409, "/type"},
 		{"CNAME at an apex", `{"name":"example.com","type":"CNAME","values":["a.test"]}`, 409, "/type"},
 	}
 	for _, tt := range tests {
@@ -216,7 +216,7 @@ func TestPlaygroundRefuses(t *testing.T) {
 			t.Parallel()
 			status, body := send(t, "PUT", p.URL()+"/records", "application/json", tt.body)
 			if status != tt.status || (tt.pointer != "" && !strings.Contains(body, `"pointer":"`+tt.pointer+`"`)) {
-				t.Errorf("%d %s, want %d with pointer %q", status, body, tt.status, tt.pointer)
+				t.Errorf("PUT %s = %d: %s, want %d with pointer %q", tt.body, status, body, tt.status, tt.pointer)
 			}
 		})
 	}
@@ -246,34 +246,34 @@ func TestPlaygroundHTTP(t *testing.T) {
 	p := startPlayground(t, devstack.PlaygroundConfig{})
 	status, body := send(t, "PUT", p.URL()+"/records", "application/json", `{"name":"WWW.Example.com.","type":"cname","values":["Host.Example.net."]}`)
 	if status != 200 || !strings.Contains(body, `{"name":"www.example.com","type":"CNAME","values":["host.example.net"],"ttl":60,`) {
-		t.Errorf("PUT: %d %s", status, body)
+		t.Errorf("PUT /records = %d: %s, want the stored record set", status, body)
 	}
 	if _, body = send(t, "GET", p.URL()+"/records", "", ""); !strings.Contains(body, `"www.example.com"`) {
-		t.Errorf("GET: %s", body)
+		t.Errorf("GET /records = %s, want www.example.com", body)
 	}
 	if _, body = send(t, "GET", p.URL()+"/", "", ""); !strings.Contains(body, "<code>www.example.com</code>") {
-		t.Errorf("page: %s", body)
+		t.Errorf("GET / = %s, want www.example.com", body)
 	}
 	form := url.Values{"name": {"a.example.com"}, "type": {"A"}, "ttl": {"60"}, "values": {"192.0.2.1\r\n192.0.2.2"}}
 	if status, _ = send(t, "POST", p.URL()+"/", "application/x-www-form-urlencoded", form.Encode()); status != 200 {
-		t.Errorf("form: %d", status)
+		t.Errorf("POST / = %d, want 200", status)
 	}
 	if r := ask(t, "udp", p.DNSAddr(), "a.example.com.", dns.TypeA); len(r.Answer) != 2 {
-		t.Errorf("after the form: %v", r.Answer)
+		t.Errorf("answer after POST / = %v, want 2 records", r.Answer)
 	}
 	form.Set("values", "not an address")
 	if status, body = send(t, "POST", p.URL()+"/", "application/x-www-form-urlencoded", form.Encode()); status != 422 || !strings.Contains(body, "not an address</textarea>") {
-		t.Errorf("a bad form: %d %s", status, body)
+		t.Errorf("POST / with an invalid value = %d: %s, want 422 and the form", status, body)
 	}
 	if status, _ = send(t, "DELETE", p.URL()+"/records?name=a.example.com&type=A", "", ""); status != 204 {
-		t.Errorf("DELETE: %d", status)
+		t.Errorf("DELETE /records = %d, want 204", status)
 	}
 	form = url.Values{"name": {"www.example.com"}, "type": {"CNAME"}}
 	if status, _ = send(t, "POST", p.URL()+"/remove", "application/x-www-form-urlencoded", form.Encode()); status != 200 {
-		t.Errorf("remove: %d", status)
+		t.Errorf("POST /remove = %d, want 200", status)
 	}
 	if _, body = send(t, "GET", p.URL()+"/records", "", ""); strings.TrimSpace(body) != "[]" {
-		t.Errorf("GET at the end: %s", body)
+		t.Errorf("GET /records after all removals = %s, want []", body)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestPlaygroundCrossSite(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusForbidden {
-			t.Errorf("%s from another site: %d", method, resp.StatusCode)
+			t.Errorf("%s from another site = %d, want 403", method, resp.StatusCode)
 		}
 	}
 }
@@ -329,13 +329,13 @@ func TestPlaygroundDoH(t *testing.T) {
 		return resp.StatusCode, m
 	}
 	if status, m := get("POST", p.DoHURL(), raw); status != 200 || len(m.Answer) != 1 {
-		t.Errorf("POST: %d %v", status, m)
+		t.Errorf("DoH POST = %d: %v, want 200 with one record", status, m)
 	}
 	if status, m := get("GET", p.DoHURL()+"?dns="+base64.RawURLEncoding.EncodeToString(raw), nil); status != 200 || len(m.Answer) != 1 {
-		t.Errorf("GET: %d %v", status, m)
+		t.Errorf("DoH GET = %d: %v, want 200 with one record", status, m)
 	}
 	if status, _ := get("POST", p.DoHURL(), []byte("rubbish")); status != 400 {
-		t.Errorf("rubbish: %d", status)
+		t.Errorf("DoH POST with a malformed query = %d, want 400", status)
 	}
 }
 
@@ -350,10 +350,10 @@ func TestPlaygroundKeepsRecords(t *testing.T) {
 	}
 	again := startPlayground(t, devstack.PlaygroundConfig{StateFile: file, DNSListen: p.DNSAddr()})
 	if r := ask(t, "udp", again.DNSAddr(), "_acme-challenge.example.com.", dns.TypeCNAME); len(r.Answer) != 1 {
-		t.Errorf("after a restart: %v", r)
+		t.Errorf("answer after a restart = %v, want one record", r)
 	}
 	want := []string{`t.example.com. TXT "one \"two\" \\three"`, `t.example.com. TXT "quoted \001"`}
 	if got := shown(ask(t, "udp", again.DNSAddr(), "t.example.com.", dns.TypeTXT)); !slices.Equal(got, want) {
-		t.Errorf("after a restart: %q, want %q", got, want)
+		t.Errorf("answer after a restart = %q, want %q", got, want)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// playgroundUpdates carries out dynamic updates (RFC 2136) that are signed with TSIG.
+// playgroundUpdates applies dynamic updates (RFC 2136) that are signed with TSIG.
 type playgroundUpdates struct{ store *playgroundStore }
 
-// answer carries out an update and returns the response, signed as the request was.
+// answer applies an update and returns the response, signed like the request.
 func (u *playgroundUpdates) answer(w dns.ResponseWriter, r *dns.Msg) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(r)
@@ -26,7 +26,7 @@ func (u *playgroundUpdates) answer(w dns.ResponseWriter, r *dns.Msg) *dns.Msg {
 	return m
 }
 
-// update carries out a message whole or not at all, and returns the response code.
+// update applies a message atomically and returns the response code.
 func (s *playgroundStore) update(r *dns.Msg) int {
 	zone := dns.CanonicalName(r.Question[0].Name)
 	if r.Question[0].Qtype != dns.TypeSOA || r.Question[0].Qclass != dns.ClassINET {
@@ -104,7 +104,7 @@ func (s *playgroundStore) prerequisites(zone string, rrs []dns.RR) int {
 	return dns.RcodeSuccess
 }
 
-// prescan checks RFC 2136 §3.4.1, so that applying cannot fail half-way.
+// prescan checks RFC 2136 §3.4.1, so that applying the update can't fail halfway.
 func (s *playgroundStore) prescan(zone string, rrs []dns.RR) int {
 	for _, rr := range rrs {
 		h := rr.Header()
@@ -132,7 +132,7 @@ func (s *playgroundStore) prescan(zone string, rrs []dns.RR) int {
 	return dns.RcodeSuccess
 }
 
-// apply does one update (RFC 2136 §3.4.2). s.mu is held.
+// apply applies one update (RFC 2136 §3.4.2). s.mu is held.
 func (s *playgroundStore) apply(zone string, rr dns.RR) {
 	h := rr.Header()
 	name := dns.CanonicalName(h.Name)

@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// playgroundZone asks the validation zone's own server on behalf of the playground.
+// playgroundZone queries the validation zone's server for the playground.
 type playgroundZone struct {
 	name string // canonical
 
@@ -22,13 +22,13 @@ func (z *playgroundZone) setServer(addr string) {
 	z.server = addr
 }
 
-// ask adds the zone's answer for a name to m: over UDP, twice, then over TCP.
+// ask adds the zone's answer for a name to m. It tries UDP twice, then TCP.
 func (z *playgroundZone) ask(ctx context.Context, m *dns.Msg, name string, qtype uint16) *dns.Msg {
 	z.mu.RLock()
 	server := z.server
 	z.mu.RUnlock()
 	if server == "" {
-		return failed(m, dns.ExtendedErrorCodeNotReady, "the validation zone's DNS server is not known yet")
+		return failed(m, dns.ExtendedErrorCodeNotReady, "the validation zone's DNS server is not configured yet")
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(name, qtype)
@@ -51,5 +51,5 @@ func (z *playgroundZone) ask(ctx context.Context, m *dns.Msg, name string, qtype
 		m.Ns = append(m.Ns, r.Ns...)
 		return m
 	}
-	return failed(m, dns.ExtendedErrorCodeNoReachableAuthority, "the validation zone's DNS server does not answer: "+why)
+	return failed(m, dns.ExtendedErrorCodeNoReachableAuthority, "the validation zone's DNS server did not answer: "+why)
 }

@@ -6,19 +6,19 @@ import (
 	"strconv"
 )
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listens on. Another process may take it before the caller does:
-// callers that can listen on port 0 themselves should.
+// FreePort returns a free TCP port on 127.0.0.1. Another process may take it before the caller
+// does, so listen on port 0 instead if possible.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("devstack: find a free port: %w", err)
+		return 0, fmt.Errorf("devstack: finding a free port: %w", err)
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// PortOr returns preferred if 127.0.0.1 has that port free for both TCP and UDP (a DNS server needs both), and else a port
-// that has. Preferred 0 asks for any.
+// PortOr returns preferred if that port is free on 127.0.0.1 for both TCP and UDP, which a DNS
+// server needs. Otherwise, or if preferred is 0, it returns another port that is free for both.
 func PortOr(preferred int) (int, error) {
 	if preferred != 0 && portFree(preferred) {
 		return preferred, nil
@@ -32,7 +32,7 @@ func PortOr(preferred int) (int, error) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("devstack: no port of 127.0.0.1 is free for TCP and UDP")
+	return 0, fmt.Errorf("devstack: found no port on 127.0.0.1 that is free for TCP and UDP")
 }
 
 func portFree(port int) bool {

@@ -15,31 +15,35 @@ import (
 	"time"
 )
 
-// PostgresConfig says how a Postgres server runs. The zero value is a server on a free port whose data Stop removes.
+// PostgresConfig configures a Postgres server. The zero value is a server on a free port whose data
+// is deleted by Stop.
 type PostgresConfig struct {
-	// Dir is the data directory. It is made if it does not exist, and kept: a server started on it again has the data.
-	// Postgres refuses to run as root, so a root caller's server runs as the user "postgres", or else "nobody"; where that
-	// user cannot reach Dir, the data lies below /var/tmp and Dir is a symbolic link to it. Empty means a new temporary
-	// directory, which Stop removes.
+	// Dir is the data directory. It is created if it does not exist, and kept for later starts.
+	// Postgres does not run as root, so for root, the server runs as the user "postgres", or
+	// otherwise "nobody". If that user can't access Dir, the data is in /var/tmp, and Dir is a
+	// symbolic link to it. Empty means a new temporary directory, which Stop deletes.
 	Dir string
-	// Port is the port on 127.0.0.1. 0 means a free one.
+	// Port is the port on 127.0.0.1. 0 means a free port.
 	Port int
-	// Fast gives up durability: data survives a stop and a killed server, but not a crash of the machine. For tests.
+	// Fast disables durability, for tests: data survives a stop or a killed server, but not a crash
+	// of the machine.
 	Fast bool
-	// BinDir is the directory with the server's programs. Empty means to search for them, on PATH first.
+	// BinDir is the directory of the server's programs. If empty, PATH and then the usual
+	// directories are searched.
 	BinDir string
-	// Log gets what the server logs. Nil means nobody.
+	// Log receives the server's log. Nil discards it.
 	Log io.Writer
 }
 
-// Postgres is a running Postgres server, a child of this process. It listens on 127.0.0.1 only, and lets in nobody without the
-// password in DSN, which is kept in the data directory: a superuser runs programs as the server's user.
+// Postgres is a running Postgres server, a child of this process. It listens only on 127.0.0.1, and
+// requires the password in DSN, which is stored in the data directory: a superuser can run programs
+// as the server's user.
 type Postgres struct {
 	cfg  PostgresConfig
 	bin  postgresPrograms
 	data dataDir
 
-	// mu is held for the whole of a start, stop or restart.
+	// mu is held during an entire start, stop, or restart.
 	mu       sync.Mutex
 	port     int
 	password string
@@ -47,16 +51,17 @@ type Postgres struct {
 }
 
 const (
-	// startPatience bounds a start where the caller's context does not. Recovery after a crash can take long.
+	// startPatience limits a start if the caller's context does not. Crash recovery can take long.
 	startPatience = 2 * time.Minute
-	// stopPatience is how long a server may write its last checkpoint before it is told to leave without.
+	// stopPatience is the time limit for the final checkpoint.
 	stopPatience = 10 * time.Second
-	// handoverPatience is how long a start waits for the server of a process that has just died.
+	// handoverPatience is how long a start waits for the server of a process that has just exited.
 	handoverPatience = 5 * time.Second
 )
 
-// StartPostgres starts a server and returns when it takes connections. Ctx bounds the start, not the server's life.
-// If no server is installed, the error is ErrNoPostgres and says what to install.
+// StartPostgres starts a server and returns when it accepts connections. ctx limits only the start,
+// not the server's lifetime. If no server is installed, the error is ErrNoPostgres, which states
+// what to install.
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	p := &Postgres{cfg: cfg, port: cfg.Port}
 	if err := p.open(ctx); err != nil {
@@ -89,31 +94,33 @@ func (p *Postgres) open(ctx context.Context) error {
 	return nil
 }
 
-// DSN returns the connection string of the superuser in the database "postgres".
+// DSN returns the superuser's connection string for the database "postgres".
 func (p *Postgres) DSN() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", p.password, p.port)
 }
 
-// PID returns the process id of the postmaster, also when it has ended.
+// PID returns the process ID of the postmaster, even after it has exited.
 func (p *Postgres) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.process.pid()
 }
 
-// Dir returns where the data lies in truth.
+// Dir returns the actual data directory, with symbolic links resolved.
 func (p *Postgres) Dir() string { return p.data.path }
 
-// Exited returns a channel that is closed when the server that runs now has ended, asked or unasked.
+// Exited returns a channel that is closed when the current server process has exited for any
+// reason.
 func (p *Postgres) Exited() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.process.done
 }
 
-// Restart stops the server, if it still runs, and starts it again on the same port. Every connection breaks.
+// Restart stops the server, if it is running, and starts it again on the same port. All connections
+// break.
 func (p *Postgres) Restart(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,8 +133,9 @@ func (p *Postgres) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Stop breaks all connections and ends the server. When it returns, the server is gone, even with an error: if ctx ended
-// first, the server left without its last checkpoint and will recover at the next start. It may be called more than once.
+// Stop closes all connections and stops the server. When it returns, the server has exited, even on
+// an error: if ctx was done first, the server skipped its final checkpoint and will recover at the
+// next start. It may be called more than once.
 func (p *Postgres) Stop(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +145,7 @@ func (p *Postgres) Stop(ctx context.Context) error {
 	return nil
 }
 
-// halt ends the process: SIGINT is Postgres' fast shutdown, SIGQUIT its immediate one.
+// halt stops the process. SIGINT is Postgres' fast shutdown, and SIGQUIT its immediate shutdown.
 func (p *Postgres) halt(ctx context.Context) error {
 	if !p.process.running() {
 		return nil
@@ -145,8 +153,8 @@ func (p *Postgres) halt(ctx context.Context) error {
 	return p.process.stop(ctx, stopPatience, syscall.SIGINT, syscall.SIGQUIT)
 }
 
-// start tries until the server is ready, as long as what stands in the way may pass: a server that is just ending, or a port
-// that was free a moment ago.
+// start retries until the server is ready, as long as the obstacle is temporary: another server
+// that is shutting down, or a port that was taken after it was chosen.
 func (p *Postgres) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -171,7 +179,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	}
 }
 
-// spawn starts the server once and waits until it says that it is ready.
+// spawn starts the server once and waits until it reports that it is ready.
 func (p *Postgres) spawn(ctx context.Context) error {
 	port := p.port
 	if port == 0 {
@@ -190,7 +198,7 @@ func (p *Postgres) spawn(ctx context.Context) error {
 			return p.explain(process, port)
 		case <-ctx.Done():
 			_ = process.stop(ctx, stopPatience, syscall.SIGQUIT)
-			return fmt.Errorf("not ready in time: %w:\n%s", context.Cause(ctx), process.tail)
+			return fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx), process.tail)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -198,12 +206,13 @@ func (p *Postgres) spawn(ctx context.Context) error {
 	return nil
 }
 
-// command gives the settings as arguments, so that they follow the program and not the day the directory was made.
+// command passes the settings as arguments, so that they depend on the program's version, not on
+// the version that created the directory.
 func (p *Postgres) command(port int) *exec.Cmd {
 	settings := []string{
 		"listen_addresses=127.0.0.1",
 		"port=" + strconv.Itoa(port),
-		"unix_socket_directories=", // their path may be too long
+		"unix_socket_directories=", // their paths may be too long
 		"max_connections=300",
 		"logging_collector=off",
 		"log_destination=stderr",
@@ -220,7 +229,8 @@ func (p *Postgres) command(port int) *exec.Cmd {
 	return cmd
 }
 
-// explain turns the end of a server that did not become ready into an error with a remedy, where it knows one.
+// explain returns an error for a server that did not become ready. If the cause is known, the error
+// has a fix.
 func (p *Postgres) explain(process *child, port int) error {
 	failure := process.failure()
 	output := process.tail.String()
@@ -228,25 +238,26 @@ func (p *Postgres) explain(process *child, port int) error {
 	case strings.Contains(output, "could not create any TCP/IP sockets") && p.port == 0:
 		return &passingError{failure}
 	case strings.Contains(output, "could not create any TCP/IP sockets"):
-		return fmt.Errorf("port %d of 127.0.0.1 is taken: %w", port, failure)
+		return fmt.Errorf("port %d on 127.0.0.1 is in use: %w", port, failure)
 	case isEnding(output):
 		return &passingError{failure}
 	}
 	return failure
 }
 
-// isEnding reports whether a server did not start since another, which was killed or is just ending, has the directory.
+// isEnding reports whether the server did not start because another server, which was killed or is
+// shutting down, has the directory.
 func isEnding(output string) bool {
 	return strings.Contains(output, "pre-existing shared memory block") || strings.Contains(output, `lock file "postmaster.pid"`)
 }
 
-// passingError is what may be gone when tried again.
+// passingError is an error that may not occur on a retry.
 type passingError struct{ error }
 
 func (e *passingError) Unwrap() error { return e.error }
 
-// ready reports whether the server with the given process id says, in the last line of its lock file, that it takes
-// connections. The id must match: a file of another server would lead to that one.
+// ready reports whether the last line of the lock file states that the server with the process ID
+// accepts connections. The ID must match, because the file could belong to another server.
 func (d dataDir) ready(pid int) bool {
 	lock, err := os.ReadFile(filepath.Join(d.path, "postmaster.pid"))
 	if err != nil {

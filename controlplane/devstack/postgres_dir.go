@@ -16,18 +16,18 @@ import (
 	"syscall"
 )
 
-// dataDir is a Postgres data directory, made or still to be made.
+// dataDir is a Postgres data directory, which may not exist yet.
 type dataDir struct {
-	// path holds no symbolic link.
+	// path contains no symbolic links.
 	path string
-	// owner runs the server. Nil means the user that we are.
+	// owner is the user that runs the server. Nil means the current user.
 	owner *syscall.Credential
-	// temporary is the directory to remove at the end, or "".
+	// temporary is the directory to delete at the end, or "".
 	temporary string
 }
 
-// openDataDir decides where the data directory for dir lies and who runs its server. It makes the parent directories, not the
-// directory itself.
+// openDataDir determines the location of the data directory for dir, and the user that runs its
+// server. It creates the parent directories, but not the directory itself.
 func openDataDir(dir string, bin postgresPrograms) (dataDir, error) {
 	if dir == "" {
 		return elsewhere(bin, []string{os.TempDir(), "/tmp", "/var/tmp"}, true)
@@ -42,12 +42,12 @@ func openDataDir(dir string, bin postgresPrograms) (dataDir, error) {
 		} else if made {
 			return openExisting(path, bin)
 		}
-		// Empty: it is made anew below, by its right owner.
+		// The directory is empty: it is recreated below with the correct owner.
 		if err := os.Remove(path); err != nil {
 			return dataDir{}, err
 		}
 	}
-	// A link that leads nowhere stays behind when /var/tmp has been cleaned.
+	// When /var/tmp has been cleaned, a dangling link remains.
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return dataDir{}, err
 	}
@@ -72,8 +72,8 @@ func openDataDir(dir string, bin postgresPrograms) (dataDir, error) {
 	return d, os.Symlink(d.path, dir)
 }
 
-// openExisting gives the server to the owner of the data, so that root can start what an ordinary user made, and the user
-// still has it afterwards.
+// openExisting runs the server as the owner of the data, so that root can start a database that an
+// unprivileged user created, and that user can still use it afterwards.
 func openExisting(path string, bin postgresPrograms) (dataDir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -101,7 +101,7 @@ func openExisting(path string, bin postgresPrograms) (dataDir, error) {
 	return d, d.chown(path)
 }
 
-// elsewhere returns a data directory below the first of bases that the server's user can reach.
+// elsewhere returns a data directory in the first of bases that the server's user can access.
 func elsewhere(bin postgresPrograms, bases []string, temporary bool) (dataDir, error) {
 	owner, err := serverUser()
 	if err != nil {
@@ -126,7 +126,8 @@ func elsewhere(bin postgresPrograms, bases []string, temporary bool) (dataDir, e
 	return dataDir{}, failures
 }
 
-// serverUser returns the user to run a new server as: nil, or for root one of the users without rights that every system has.
+// serverUser returns the user for a new server: nil, or for root, one of the unprivileged users
+// that every system has.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -142,12 +143,12 @@ func serverUser() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("the server does not run as root, and there is neither a user \"postgres\" nor \"nobody\" to run it as: " +
-		"run as an ordinary user")
+	return nil, errors.New("Postgres does not run as root, and neither the user \"postgres\" nor \"nobody\" exists: " +
+		"run dcvaas as an unprivileged user")
 }
 
-// canReach tries whether owner can run the server's program with dir as its working directory: the one test that knows about
-// every parent's mode and every access list.
+// canReach returns nil if owner can run the server's program with dir as its working directory.
+// Only this test covers the modes and access lists of all parent directories.
 func canReach(owner *syscall.Credential, bin postgresPrograms, dir string) error {
 	cmd := exec.Command(filepath.Join(bin.dir, "postgres"), "--version")
 	cmd.Dir = dir
@@ -155,7 +156,8 @@ func canReach(owner *syscall.Credential, bin postgresPrograms, dir string) error
 	return cmd.Run()
 }
 
-// isDataDir reports whether path holds a database (true), or is an empty directory (false). All else is an error.
+// isDataDir reports whether path contains a database (true) or is an empty directory (false).
+// Anything else is an error.
 func isDataDir(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -175,21 +177,21 @@ func isDataDir(path string) (bool, error) {
 		return false, nil
 	}
 	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "PG_VERSION" }) {
-		return false, fmt.Errorf("%s holds other things than a Postgres database: name another directory", path)
+		return false, fmt.Errorf("%s is not empty and contains no Postgres database: use another directory", path)
 	}
 	return true, nil
 }
 
 func unreachableError(path string, owner *syscall.Credential, err error) error {
 	if owner == nil {
-		return fmt.Errorf("cannot run the server in %s: %w", path, err)
+		return fmt.Errorf("running the server in %s: %w", path, err)
 	}
-	return fmt.Errorf("uid %d, which runs the server, cannot reach %s (let it in by `chmod o+x` on the parents, or name another directory): %w",
+	return fmt.Errorf("uid %d, which runs the server, has no access to %s (run `chmod o+x` on the parent directories, or use another directory): %w",
 		owner.Uid, path, err)
 }
 
 func foreignDirError(path string, uid uint32) error {
-	return fmt.Errorf("the database in %s belongs to uid %d and we are uid %d: run as that user, or remove the directory to begin anew",
+	return fmt.Errorf("the database in %s belongs to uid %d, but the current user is uid %d: run as that user, or delete the directory to start over",
 		path, uid, os.Geteuid())
 }
 
@@ -198,7 +200,8 @@ func (d dataDir) exists() bool {
 	return err == nil
 }
 
-// choose returns the first of the installed servers that can run on this directory: a major version reads no other's data.
+// choose returns the first installed server with the directory's major version. Postgres can't read
+// data of other major versions.
 func (d dataDir) choose(installed []postgresPrograms) (postgresPrograms, error) {
 	if !d.exists() {
 		return installed[0], nil
@@ -213,12 +216,12 @@ func (d dataDir) choose(installed []postgresPrograms) (postgresPrograms, error) 
 			return bin, nil
 		}
 	}
-	return postgresPrograms{}, fmt.Errorf("%s was made by PostgreSQL %s, and only %d is installed: install PostgreSQL %s, or remove the directory to begin anew",
+	return postgresPrograms{}, fmt.Errorf("%s was created by PostgreSQL %s, but only %d is installed: install PostgreSQL %s, or delete the directory to start over",
 		d.path, made, installed[0].major, made)
 }
 
-// create makes the database. It is made beside its place and then moved there, so that a start that is killed in the middle
-// leaves nothing that looks like a database.
+// create creates the database in a temporary directory next to its final path and then renames it,
+// so that an interrupted start leaves nothing that looks like a database.
 func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer) error {
 	unfinished, verifier := d.path+".new", d.path+".new-verifier"
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -229,7 +232,7 @@ func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer
 		return err
 	}
 	defer os.Remove(verifier)
-	// macOS has no C.UTF-8 before version 15.
+	// macOS has C.UTF-8 only since version 15.
 	for _, locale := range []string{"--locale=C.UTF-8", "--no-locale"} {
 		if err := os.Mkdir(unfinished, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -254,10 +257,10 @@ func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer
 			return errors.Join(process.failure(), os.RemoveAll(unfinished))
 		}
 	}
-	return errors.New("initdb knows neither the locale C.UTF-8 nor C")
+	return errors.New("initdb supports neither the locale C.UTF-8 nor C")
 }
 
-// chown gives path and all below it to the server's user.
+// chown changes the owner of path and everything below it to the server's user.
 func (d dataDir) chown(path string) error {
 	if d.owner == nil {
 		return nil
@@ -270,7 +273,7 @@ func (d dataDir) chown(path string) error {
 	})
 }
 
-// discard removes a temporary directory, and does nothing to any other.
+// discard deletes a temporary directory. It does nothing for others.
 func (d dataDir) discard() error {
 	if d.temporary == "" {
 		return nil

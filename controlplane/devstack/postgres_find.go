@@ -12,23 +12,24 @@ import (
 	"strconv"
 )
 
-// ErrNoPostgres means that this machine has no Postgres server.
-var ErrNoPostgres = errors.New("no PostgreSQL server found: install one by `apt-get install postgresql` (Debian, Ubuntu), " +
-	"`dnf install postgresql-server` (Fedora, RHEL), `apk add postgresql` (Alpine) or `brew install postgresql@17` (macOS)")
+// ErrNoPostgres means that no Postgres server is installed.
+var ErrNoPostgres = errors.New("no PostgreSQL server found: install one with `apt-get install postgresql` (Debian, Ubuntu), " +
+	"`dnf install postgresql-server` (Fedora, RHEL), `apk add postgresql` (Alpine), or `brew install postgresql@17` (macOS)")
 
-// postgresPrograms is an installed server: the directory of postgres and initdb, and their major version.
+// postgresPrograms is an installed server: the directory of postgres and initdb, and their major
+// version.
 type postgresPrograms struct {
 	dir   string
 	major int
 }
 
-// findPostgres returns the installed servers, the one to prefer first: what is on PATH, then from newest to oldest. It looks
-// into binDir only, if that is not empty.
+// findPostgres returns the installed servers in order of preference: those on PATH, then from
+// newest to oldest. If binDir is not empty, it searches only there.
 func findPostgres(ctx context.Context, binDir string) ([]postgresPrograms, error) {
 	var onPath, elsewhere []postgresPrograms
 	seen := make(map[string]bool)
 	look := func(dir string) (postgresPrograms, bool) {
-		// A link on PATH stands for the directory it leads to, where the other programs are.
+		// Resolve links on PATH to find the directory of the other programs.
 		program, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
 		if err != nil || seen[program] {
 			return postgresPrograms{}, false
@@ -52,7 +53,7 @@ func findPostgres(ctx context.Context, binDir string) ([]postgresPrograms, error
 		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*", "/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin",
 		"/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/opt/homebrew/bin",
 	} {
-		dirs, _ := filepath.Glob(pattern) // fails on malformed patterns only
+		dirs, _ := filepath.Glob(pattern) // fails only on malformed patterns
 		for _, dir := range dirs {
 			if found, ok := look(dir); ok {
 				elsewhere = append(elsewhere, found)

@@ -12,9 +12,10 @@ import (
 	"syscall"
 )
 
-// claim fails if another server runs on the directory, with a passing error, since that server may just be ending. It takes
-// away the lock file of one that is gone where Postgres would not dare to: after a restart of a container, another process
-// often has the old server's id.
+// claim returns an error if another server is running on the directory. The error is a
+// passingError, because that server may be shutting down. claim removes a stale lock file in cases
+// where Postgres does not: after a container restart, another process often has the old server's
+// ID.
 func (d dataDir) claim() error {
 	lockPath := filepath.Join(d.path, "postmaster.pid")
 	lock, err := os.ReadFile(lockPath)
@@ -26,20 +27,20 @@ func (d dataDir) claim() error {
 	}
 	pid := lockHolder(lock)
 	if pid == 0 || !processExists(pid) {
-		return nil // Postgres takes its place, or says what is wrong with the file
+		return nil // Postgres replaces the file, or reports what is invalid
 	}
 	if runtime.GOOS == "linux" {
-		// A postmaster's working directory is its data directory. One that has ended, and whose parent does not ask for it,
-		// has none.
+		// A postmaster's working directory is its data directory. A zombie process has no working
+		// directory.
 		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 		if (err == nil && cwd != d.path) || errors.Is(err, fs.ErrNotExist) {
 			return os.Remove(lockPath)
 		}
 	}
-	return &passingError{fmt.Errorf("a server (pid %d) already runs on %s: stop it with `kill -INT %d`, or use another directory", pid, d.path, pid)}
+	return &passingError{fmt.Errorf("a server (pid %d) is already running on %s: stop it with `kill -INT %d`, or use another directory", pid, d.path, pid)}
 }
 
-// lockHolder returns the process id in a lock file, or 0.
+// lockHolder returns the process ID in a lock file, or 0.
 func lockHolder(lock []byte) int {
 	first, _, _ := strings.Cut(string(lock), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
@@ -49,5 +50,6 @@ func lockHolder(lock []byte) int {
 	return pid
 }
 
-// processExists reports whether there is such a process that we may signal: one of another user cannot have the directory.
+// processExists reports whether the process exists and can be signaled by the current user.
+// Processes of other users can't have the directory.
 func processExists(pid int) bool { return syscall.Kill(pid, 0) == nil }

@@ -18,13 +18,15 @@ import (
 const (
 	// passwordFile is in the data directory, which only its owner can read.
 	passwordFile = "dcvaas-password"
-	// scramIterations is few: they make guessing a password slow, and nobody guesses a random one. Tests open many connections.
+	// scramIterations is small, because iterations only slow down guessing, which is not possible
+	// for random passwords, and tests open many connections.
 	scramIterations = 16
-	// hbaRules let in nobody without the password. initdb writes the same.
+	// hbaRules require the password for all connections. initdb writes the same rules.
 	hbaRules = "# Written by dcvaas dev.\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256"
 )
 
-// scramVerifier returns what Postgres stores in place of a password (RFC 5803), from which it cannot be found.
+// scramVerifier returns the verifier that Postgres stores instead of the password (RFC 5803). The
+// password can't be derived from it.
 func scramVerifier(password string) (string, error) {
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
@@ -44,8 +46,9 @@ func scramVerifier(password string) (string, error) {
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, base(salt), base(stored[:]), base(sign("Server Key"))), nil
 }
 
-// secure returns the superuser's password. A directory that was made before there was one trusted every local user: it gets a
-// password while no server runs on it. An end in the middle leaves a directory that is secured by the next start.
+// secure returns the superuser's password. Directories created by older versions have no password
+// and trust every local user: secure sets a password while no server is running. After an
+// interruption, the next start completes this.
 func (d dataDir) secure(ctx context.Context, bin postgresPrograms, log io.Writer) (string, error) {
 	path := filepath.Join(d.path, passwordFile)
 	password, err := readPassword(path)
@@ -77,7 +80,8 @@ func (d dataDir) secure(ctx context.Context, bin postgresPrograms, log io.Writer
 	return password, d.write(path, password)
 }
 
-// initPassword writes a new password's verifier to a file for initdb, which the caller removes.
+// initPassword writes the verifier of a new password to a file for initdb. The caller deletes the
+// file.
 func (d dataDir) initPassword(path string) (password string, err error) {
 	password = newPassword()
 	verifier, err := scramVerifier(password)
@@ -87,7 +91,7 @@ func (d dataDir) initPassword(path string) (password string, err error) {
 	return password, d.write(path, verifier)
 }
 
-// write replaces a file by one that only the server's user may read.
+// write replaces a file with one that only the server's user can read.
 func (d dataDir) write(path, text string) error {
 	if err := replaceFile(path, []byte(text+"\n"), 0o600); err != nil {
 		return err

@@ -22,25 +22,25 @@ func TestPostgresKeepsData(t *testing.T) {
 	p := startPostgres(t, cfg)
 	execSQL(t, p, "create table kept (word text)", "insert into kept values ('gehört')")
 	if got := querySQL(t, p, "show server_encoding"); got != "UTF8" {
-		t.Errorf("encoding %s, want UTF8", got)
+		t.Errorf("server_encoding = %s, want UTF8", got)
 	}
 	if got := querySQL(t, p, "show fsync"); got != "on" {
-		t.Errorf("fsync %s, want on", got)
+		t.Errorf("fsync = %s, want on", got)
 	}
 	if p.Dir() != cfg.Dir {
-		t.Errorf("the data lies in %s, want %s", p.Dir(), cfg.Dir)
+		t.Errorf("Dir() = %s, want %s", p.Dir(), cfg.Dir)
 	}
 
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Stop(t.Context()); err != nil {
-		t.Errorf("second Stop: %v", err)
+		t.Errorf("second Stop() = %v, want no error", err)
 	}
 	waitGone(t, p.PID())
 	p = startPostgres(t, cfg)
 	if got := querySQL(t, p, "select word from kept"); got != "gehört" {
-		t.Errorf("after a stop: %q", got)
+		t.Errorf("value after a stop = %q, want gehört", got)
 	}
 
 	dsn := p.DSN()
@@ -48,7 +48,7 @@ func TestPostgresKeepsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.DSN() != dsn {
-		t.Errorf("after Restart the DSN is %s, before it was %s", p.DSN(), dsn)
+		t.Errorf("DSN() after Restart() = %s, want %s", p.DSN(), dsn)
 	}
 	querySQL(t, p, "select word from kept")
 }
@@ -65,7 +65,7 @@ func TestPostgresRecoversFromSIGKILL(t *testing.T) {
 	}
 	<-exited
 	if err := p.Restart(t.Context()); err != nil {
-		t.Fatalf("Restart after SIGKILL: %v", err)
+		t.Fatalf("Restart() after SIGKILL = %v, want no error", err)
 	}
 	execSQL(t, p, "insert into kept values ('two')")
 
@@ -76,21 +76,21 @@ func TestPostgresRecoversFromSIGKILL(t *testing.T) {
 	<-exited
 	p = startPostgres(t, cfg)
 	if got := querySQL(t, p, "select string_agg(word, ' ') from kept"); got != "one two" {
-		t.Errorf("after two kills: %q", got)
+		t.Errorf("values after two kills = %q, want one two", got)
 	}
 }
 
-func TestPostgresEndsWithItsParent(t *testing.T) {
+func TestPostgresStopsWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir := reachableDir(t)
 	helper, pid := startHelper(t, "postgres", dir)
 	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("postmaster %d: %v", pid, err)
+		t.Fatalf("signal to postmaster %d: %v, want it running", pid, err)
 	}
 	if err := helper.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	// At once: the start must wait for the server that is just ending.
+	// Start immediately: the start must wait for the server that is shutting down.
 	p := startPostgres(t, devstack.PostgresConfig{Dir: dir})
 	querySQL(t, p, "select 1::text")
 	waitGone(t, pid)
@@ -101,8 +101,8 @@ func TestPostgresSecondOnSameDir(t *testing.T) {
 	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
 	p := startPostgres(t, cfg)
 	_, err := devstack.StartPostgres(t.Context(), cfg)
-	if err == nil || !strings.Contains(err.Error(), "already runs") || !strings.Contains(err.Error(), strconv.Itoa(p.PID())) {
-		t.Errorf("second server on one directory: err = %v", err)
+	if err == nil || !strings.Contains(err.Error(), "already running") || !strings.Contains(err.Error(), strconv.Itoa(p.PID())) {
+		t.Errorf("second StartPostgres() on a directory = %v, want an error with the process ID", err)
 	}
 	querySQL(t, p, "select 1::text")
 }
@@ -114,7 +114,8 @@ func TestPostgresStaleLockFile(t *testing.T) {
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// What a restarted container finds: the old server's id is another process's, here ours.
+	// As in a restarted container, the old server's ID belongs to another process, here to this
+	// one.
 	lock := strconv.Itoa(os.Getpid()) + "\n" + cfg.Dir + "\n1\n1\n\n127.0.0.1\n0 0\nready   \n"
 	if err := os.WriteFile(filepath.Join(cfg.Dir, "postmaster.pid"), []byte(lock), 0o600); err != nil {
 		t.Fatal(err)
@@ -126,16 +127,16 @@ func TestPostgresTemporary(t *testing.T) {
 	t.Parallel()
 	p := startPostgres(t, devstack.PostgresConfig{Fast: true})
 	if got := querySQL(t, p, "show fsync"); got != "off" {
-		t.Errorf("fsync %s, want off", got)
+		t.Errorf("fsync = %s, want off", got)
 	}
 	if got := querySQL(t, p, "show max_connections"); got != "300" {
-		t.Errorf("max_connections %s, want 300", got)
+		t.Errorf("max_connections = %s, want 300", got)
 	}
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Dir(p.Dir())); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the temporary directory stays: %v", err)
+		t.Errorf("temporary directory after Stop(): %v, want it deleted", err)
 	}
 }
 
@@ -147,16 +148,16 @@ func TestPostgresPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Port: int(cfg.Port)})
-	if err == nil || !strings.Contains(err.Error(), "is taken") {
-		t.Errorf("start on a taken port: err = %v", err)
+	if err == nil || !strings.Contains(err.Error(), "is in use") {
+		t.Errorf("StartPostgres() on a port in use = %v, want an error about it", err)
 	}
 }
 
-func TestPostgresRefusals(t *testing.T) {
+func TestPostgresStartErrors(t *testing.T) {
 	t.Parallel()
 	_, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{BinDir: t.TempDir()})
 	if !errors.Is(err, devstack.ErrNoPostgres) || !strings.Contains(err.Error(), "apt-get install postgresql") {
-		t.Errorf("no server installed: err = %v", err)
+		t.Errorf("StartPostgres() without an installed server = %v, want ErrNoPostgres with instructions", err)
 	}
 
 	full := t.TempDir()
@@ -164,8 +165,8 @@ func TestPostgresRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: full})
-	if err == nil || !strings.Contains(err.Error(), "holds other things") {
-		t.Errorf("a directory with other things: err = %v", err)
+	if err == nil || !strings.Contains(err.Error(), "contains no Postgres database") {
+		t.Errorf("StartPostgres() on a directory with other files = %v, want an error about it", err)
 	}
 
 	old := t.TempDir()
@@ -173,13 +174,14 @@ func TestPostgresRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: old})
-	if err == nil || !strings.Contains(err.Error(), "made by PostgreSQL 8") {
-		t.Errorf("a directory of another version: err = %v", err)
+	if err == nil || !strings.Contains(err.Error(), "created by PostgreSQL 8") {
+		t.Errorf("StartPostgres() on a directory of another version = %v, want an error about it", err)
 	}
 }
 
-// Where root's server user cannot reach the directory, the data must lie elsewhere, and a removed state directory must mean
-// an empty database.
+// TestPostgresUnreachableDir tests a directory that the server's user can't access if the caller is
+// root. The data must be elsewhere, and after the state directory is deleted, the database must be
+// empty.
 func TestPostgresUnreachableDir(t *testing.T) {
 	t.Parallel()
 	closed := t.TempDir()
@@ -200,33 +202,33 @@ func TestPostgresUnreachableDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 && strings.HasPrefix(p.Dir(), closed) {
-		t.Errorf("root's data lies in %s, below a directory that its server cannot reach", p.Dir())
+		t.Errorf("Dir() for root = %s, want a directory that the server's user can access", p.Dir())
 	}
 	p = start()
 	if got := querySQL(t, p, "select word from kept"); got != "one" {
-		t.Errorf("after a stop: %q", got)
+		t.Errorf("value after a stop = %q, want one", got)
 	}
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 
-	// The database is gone, the link (for root) is not.
+	// The database is deleted, but the link (for root) still exists.
 	if err := os.RemoveAll(p.Dir()); err != nil {
 		t.Fatal(err)
 	}
 	p = start()
 	if got := querySQL(t, p, "select count(*)::text from pg_tables where tablename = 'kept'"); got != "0" {
-		t.Error("removed data came back")
+		t.Error("the deleted table still exists, want an empty database")
 	}
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestPostgresAsOrdinaryUser(t *testing.T) {
+func TestPostgresAsUnprivilegedUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		return // every test here is one
+		return // all tests already run as an unprivileged user
 	}
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
@@ -237,8 +239,9 @@ func TestPostgresAsOrdinaryUser(t *testing.T) {
 	rerunAs(t, uint32(uid), uint32(gid), "^TestPostgres(KeepsData|RecoversFromSIGKILL|EndsWithItsParent|SecondOnSameDir|UnreachableDir)$")
 }
 
-// What an ordinary user made, root must be able to start, and the user after it; a directory of another user is refused.
-func TestPostgresRootTakesUsersDir(t *testing.T) {
+// TestPostgresRootUsesDirOfUser tests that root can start the database of an unprivileged user,
+// that the user can start it afterwards, and that a directory of another user is rejected.
+func TestPostgresRootUsesDirOfUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		return
@@ -266,11 +269,12 @@ func TestPostgresRootTakesUsersDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 4242 {
-		t.Errorf("the server runs as uid %d, want the owner of its data", uid)
+		t.Errorf("uid of the server = %d, want the owner of its data", uid)
 	}
 }
 
-// A directory that was closed after the database was made there is told, with the remedy.
+// TestPostgresDirClosedLater tests the error, with its fix, for a directory that became
+// inaccessible after the database was created.
 func TestPostgresDirClosedLater(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -285,11 +289,12 @@ func TestPostgresDirClosedLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), "chmod o+x") {
-		t.Errorf("start below a closed directory: err = %v", err)
+		t.Errorf("StartPostgres() in an inaccessible directory = %v, want an error with chmod o+x", err)
 	}
 }
 
-// reachableDir returns a path for a data directory below one that every user can search, unlike t.TempDir's.
+// reachableDir returns a path for a data directory in a directory that every user can access,
+// unlike t.TempDir.
 func reachableDir(t *testing.T) string {
 	t.Helper()
 	room, err := os.MkdirTemp("", "devstack-test-")
@@ -310,7 +315,7 @@ func startPostgres(t *testing.T, cfg devstack.PostgresConfig) *devstack.Postgres
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := p.Stop(context.Background()); err != nil { // t.Context has ended by now
+		if err := p.Stop(context.Background()); err != nil { // t.Context is already canceled
 			t.Error(err)
 		}
 	})
@@ -326,7 +331,7 @@ func execSQL(t *testing.T, p *devstack.Postgres, statements ...string) {
 	defer conn.Close(t.Context())
 	for _, statement := range statements {
 		if _, err := conn.Exec(t.Context(), statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
+			t.Fatalf("exec %s: %v", statement, err)
 		}
 	}
 }
@@ -340,7 +345,7 @@ func querySQL(t *testing.T, p *devstack.Postgres, query string) string {
 	defer conn.Close(t.Context())
 	var value string
 	if err := conn.QueryRow(t.Context(), query).Scan(&value); err != nil {
-		t.Fatalf("%s: %v", query, err)
+		t.Fatalf("query %s: %v", query, err)
 	}
 	return value
 }

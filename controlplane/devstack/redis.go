@@ -17,24 +17,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RedisConfig says how a Redis server runs. The zero value is one on a free port that keeps nothing.
+// RedisConfig configures a Redis server. The zero value is a server on a free port that stores
+// nothing.
 type RedisConfig struct {
-	// Dir keeps a child's data: it is written to disk every second, and a server started on the same directory again has
-	// it. It is made if it does not exist. Empty means that nothing is kept. The embedded server never keeps anything.
+	// Dir stores a child's data, which is written to disk every second, for later starts. It is
+	// created if it does not exist. Empty means that nothing is stored. The embedded server never
+	// stores data.
 	Dir string
-	// Port is the port on 127.0.0.1. 0 means a free one.
+	// Port is the port on 127.0.0.1. 0 means a free port.
 	Port int
-	// Password lets clients in. Empty means the one in the file "password" in Dir, which is made if it does not exist, or else
-	// a new one.
+	// Password is the password of clients. Empty means the password in the file "password" in Dir,
+	// which is created if it does not exist. Without Dir, it means a new password.
 	Password string
-	// Embedded asks for the server in this process even where redis-server or valkey-server is installed.
+	// Embedded selects the in-process server even if redis-server or valkey-server is installed.
 	Embedded bool
-	// Log gets what a child logs. Nil means nobody.
+	// Log receives a child's log. Nil discards it.
 	Log io.Writer
 }
 
-// Redis is a running Redis server on 127.0.0.1: redis-server or valkey-server as a child process, or miniredis in this process.
-// It lets in nobody without the password in URL.
+// Redis is a running Redis server on 127.0.0.1: redis-server or valkey-server as a child process,
+// or miniredis in this process. It requires the password in URL.
 type Redis struct {
 	addr     string
 	password string
@@ -42,8 +44,8 @@ type Redis struct {
 	embedded *embeddedRedis
 }
 
-// StartRedis starts a server and returns when it answers. Without an installed server it is the embedded one. Ctx bounds the
-// start, not the server's life.
+// StartRedis starts a server and returns when it accepts commands. If no server is installed, it
+// starts the embedded one. ctx limits only the start, not the server's lifetime.
 func StartRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	program := ""
 	if !cfg.Embedded {
@@ -84,7 +86,7 @@ func (c *RedisConfig) choosePassword() (err error) {
 	return err
 }
 
-// URL returns how to reach the server, with the password.
+// URL returns the server's URL with the password.
 func (r *Redis) URL() string {
 	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", r.password), Host: r.addr}).String()
 }
@@ -92,10 +94,10 @@ func (r *Redis) URL() string {
 // Addr returns host:port.
 func (r *Redis) Addr() string { return r.addr }
 
-// Embedded reports whether the server runs in this process, where nothing outlives a Stop.
+// Embedded reports whether the server runs in this process. Its data does not survive Stop.
 func (r *Redis) Embedded() bool { return r.embedded != nil }
 
-// PID returns the child's process id, also when it has ended, or 0 for the embedded server.
+// PID returns the child's process ID, even after it has exited, or 0 for the embedded server.
 func (r *Redis) PID() int {
 	if r.process == nil {
 		return 0
@@ -103,7 +105,7 @@ func (r *Redis) PID() int {
 	return r.process.pid()
 }
 
-// Exited returns a channel that is closed when the server has ended, asked or unasked.
+// Exited returns a channel that is closed when the server has exited for any reason.
 func (r *Redis) Exited() <-chan struct{} {
 	if r.process == nil {
 		return r.embedded.done
@@ -111,14 +113,15 @@ func (r *Redis) Exited() <-chan struct{} {
 	return r.process.done
 }
 
-// Flush deletes everything in every database.
+// Flush deletes all data in all databases.
 func (r *Redis) Flush(ctx context.Context) error {
 	client := r.client()
 	defer client.Close()
 	return client.FlushAll(ctx).Err()
 }
 
-// Stop ends the server. When it returns, the server is gone, even with an error. It may be called more than once.
+// Stop stops the server. When it returns, the server has exited, even on an error. It may be called
+// more than once.
 func (r *Redis) Stop(ctx context.Context) error {
 	if r.embedded != nil {
 		r.embedded.close()
@@ -158,7 +161,7 @@ func startRedisChild(ctx context.Context, program string, cfg RedisConfig) (*Red
 			}
 		}
 		r, err := spawnRedis(ctx, program, cfg, port)
-		// A free port may be taken before the child has it.
+		// Another process may take a free port before the child does.
 		if err == nil || cfg.Port != 0 || attempt == 3 || !strings.Contains(err.Error(), "Address already in use") {
 			return r, err
 		}
@@ -167,7 +170,7 @@ func startRedisChild(ctx context.Context, program string, cfg RedisConfig) (*Red
 
 func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) (*Redis, error) {
 	args := []string{
-		"-", // the password comes by standard input, where ps does not show it
+		"-", // read the configuration with the password from standard input, which ps does not show
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--save", "", "--daemonize", "no", "--logfile", "",
 	}
@@ -198,24 +201,26 @@ func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) 
 			return nil, process.failure()
 		case <-ctx.Done():
 			_ = process.stop(ctx, 0)
-			return nil, fmt.Errorf("not ready in time: %w:\n%s", context.Cause(ctx), process.tail)
+			return nil, fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx), process.tail)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	return r, nil
 }
 
-// redisReady reports whether the server with the given process id takes commands: another one may sit on the port.
+// redisReady reports whether the server with the process ID accepts commands. Another server may be
+// using the port.
 func redisReady(ctx context.Context, client *redis.Client, pid int) bool {
 	if client.Ping(ctx).Err() != nil {
-		return false // not there, or still loading its data
+		return false // not started yet, or still loading its data
 	}
 	info, err := client.Info(ctx, "server").Result()
 	return err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid))
 }
 
-// lockDir makes dir and locks it. The lock is the open file's: once a child has inherited that, it lasts until the child has
-// ended, whatever becomes of us. Two servers would ruin each other's append-only file, and Redis itself does not look.
+// lockDir creates and locks dir. The lock belongs to the open file: after a child has inherited it,
+// it lasts until the child has exited, independent of this process. Two servers would corrupt each
+// other's append-only file, and Redis does not check.
 func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -231,7 +236,7 @@ func lockDir(ctx context.Context, dir string) (*os.File, error) {
 		}
 		if time.Now().After(giveUp) || ctx.Err() != nil {
 			lock.Close()
-			return nil, fmt.Errorf("a server already runs on %s (%w): stop it, or use another directory", dir, err)
+			return nil, fmt.Errorf("a server is already running on %s (%w): stop it, or use another directory", dir, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// embeddedRedis is miniredis with a clock: by itself it lets no key expire.
+// embeddedRedis is miniredis with a clock, because miniredis does not expire keys automatically.
 type embeddedRedis struct {
 	server *miniredis.Miniredis
 	once   sync.Once
@@ -28,7 +28,7 @@ func startEmbeddedRedis(port int, password string) (*Redis, error) {
 	return &Redis{addr: server.Addr(), password: password, embedded: e}, nil
 }
 
-// run moves the server's clock by the time that has passed, about every second, until stop is closed.
+// run advances the server's clock by the elapsed time about every second, until stop is closed.
 func (e *embeddedRedis) run() {
 	defer close(e.done)
 	ticker := time.NewTicker(time.Second)

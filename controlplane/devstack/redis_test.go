@@ -18,19 +18,19 @@ func TestRedisServes(t *testing.T) {
 	for _, embedded := range []bool{false, true} {
 		r := startRedis(t, devstack.RedisConfig{Embedded: embedded})
 		if r.Embedded() != embedded || (r.PID() == 0) != embedded {
-			t.Errorf("asked for embedded = %v: Embedded() = %v, PID() = %d", embedded, r.Embedded(), r.PID())
+			t.Errorf("StartRedis() with Embedded %v: Embedded() = %v, PID() = %d", embedded, r.Embedded(), r.PID())
 		}
 		client := redisClient(t, r)
 		if err := client.Set(t.Context(), "key", "value", 1500*time.Millisecond).Err(); err != nil {
 			t.Fatal(err)
 		}
 		if got := client.Get(t.Context(), "key").Val(); got != "value" {
-			t.Errorf("embedded %v: read %q", embedded, got)
+			t.Errorf("embedded %v: GET = %q, want value", embedded, got)
 		}
 		deadline := time.Now().Add(6 * time.Second)
 		for client.Exists(t.Context(), "key").Val() == 1 {
 			if time.Now().After(deadline) {
-				t.Fatalf("embedded %v: the key outlives its TTL", embedded)
+				t.Fatalf("embedded %v: the key still exists after its TTL", embedded)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -39,16 +39,16 @@ func TestRedisServes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := client.DBSize(t.Context()).Val(); n != 0 {
-			t.Errorf("embedded %v: %d keys after Flush", embedded, n)
+			t.Errorf("embedded %v: keys after Flush() = %d, want 0", embedded, n)
 		}
 		for range 2 {
 			if err := r.Stop(t.Context()); err != nil {
-				t.Errorf("embedded %v: Stop: %v", embedded, err)
+				t.Errorf("embedded %v: Stop() = %v, want no error", embedded, err)
 			}
 		}
 		<-r.Exited()
 		if client.Ping(t.Context()).Err() == nil {
-			t.Errorf("embedded %v: answers after Stop", embedded)
+			t.Errorf("embedded %v: a command after Stop() succeeded, want an error", embedded)
 		}
 	}
 }
@@ -65,24 +65,24 @@ func TestRedisKeepsData(t *testing.T) {
 	}
 	r = startRedis(t, cfg)
 	if got := redisClient(t, r).Get(t.Context(), "kept").Val(); got != "yes" {
-		t.Errorf("after a restart: %q", got)
+		t.Errorf("value after a restart = %q, want yes", got)
 	}
-	if _, err := devstack.StartRedis(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "already runs") {
-		t.Errorf("second server on one directory: err = %v", err)
+	if _, err := devstack.StartRedis(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "already running") {
+		t.Errorf("second StartRedis() on a directory = %v, want an error about it", err)
 	}
 }
 
-func TestRedisEndsWithItsParent(t *testing.T) {
+func TestRedisStopsWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	helper, pid := startHelper(t, "redis", dir)
 	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("redis %d: %v", pid, err)
+		t.Fatalf("signal to redis %d: %v, want it running", pid, err)
 	}
 	if err := helper.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	startRedis(t, devstack.RedisConfig{Dir: dir}) // at once
+	startRedis(t, devstack.RedisConfig{Dir: dir}) // start immediately
 	waitGone(t, pid)
 }
 
