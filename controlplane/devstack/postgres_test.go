@@ -236,7 +236,7 @@ func TestPostgresAsUnprivilegedUser(t *testing.T) {
 	}
 	uid, _ := strconv.ParseUint(nobody.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(nobody.Gid, 10, 32)
-	rerunAs(t, uint32(uid), uint32(gid), "^TestPostgres(KeepsData|RecoversFromSIGKILL|EndsWithItsParent|SecondOnSameDir|UnreachableDir)$")
+	rerunAs(t, uint32(uid), uint32(gid), "^TestPostgres(KeepsData|RecoversFromSIGKILL|StopsWithItsParent|SecondOnSameDir|UnreachableDir)$")
 }
 
 // TestPostgresRootUsesDirOfUser tests that root can start the database of an unprivileged user,
