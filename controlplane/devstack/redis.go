@@ -105,14 +105,6 @@ func (r *Redis) PID() int {
 	return r.process.pid()
 }
 
-// Exited returns a channel that is closed when the server has exited for any reason.
-func (r *Redis) Exited() <-chan struct{} {
-	if r.process == nil {
-		return r.embedded.done
-	}
-	return r.process.done
-}
-
 // Flush deletes all data in all databases.
 func (r *Redis) Flush(ctx context.Context) error {
 	client := r.client()

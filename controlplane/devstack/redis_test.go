@@ -46,7 +46,6 @@ func TestRedisServes(t *testing.T) {
 				t.Errorf("embedded %v: Stop() = %v, want no error", embedded, err)
 			}
 		}
-		<-r.Exited()
 		if client.Ping(t.Context()).Err() == nil {
 			t.Errorf("embedded %v: a command after Stop() succeeded, want an error", embedded)
 		}
