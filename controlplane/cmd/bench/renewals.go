@@ -109,7 +109,7 @@ func (w *sweeps) ours(int) error {
 		return err
 	}
 	if n != w.size.due {
-		return fmt.Errorf("Sweep queued %d renewals, want %d", n, w.size.due)
+		return fmt.Errorf("sweep queued %d renewals, want %d", n, w.size.due)
 	}
 	// Asynq gets only as many tasks as its workers need: remove them immediately.
 	taken := 0
