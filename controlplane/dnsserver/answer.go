@@ -1,15 +1,15 @@
 package dnsserver
 
-// reply is what there is to do about one message.
+// reply is the result for one message.
 type reply struct {
-	wire  []byte // to send; empty for nothing
-	qtype uint16 // for the metrics, as is
-	rcode int    // what follows
+	wire  []byte // to send; empty to send nothing
+	qtype uint16 // for the metrics
+	rcode int
 	tc    bool
-	wait  *call // not nil: ask again with slow when this look-up is done
+	wait  *call // if not nil: call slow again when this lookup is done
 }
 
-// answer handles one message, into out's memory. now is in nanoseconds since 1970.
+// answer returns the reply to one message, in out's memory. now is in nanoseconds since 1970.
 func (s *Server) answer(out, pkt []byte, tcp bool, now int64) reply {
 	if q, ok := parse(pkt, false); ok {
 		if r, ok := s.fast(out, pkt, q, tcp, now); ok {
@@ -19,19 +19,19 @@ func (s *Server) answer(out, pkt []byte, tcp bool, now int64) reply {
 	return s.slow(out, pkt, tcp, now, nil)
 }
 
-// state is what is known of a target.
+// state is the state of a target.
 type state int
 
 const (
 	absent  state = iota
-	exists        // with the records beside it; those that have expired do not count
-	unknown       // and it cannot be found out now
-	pending       // until the look-up beside it is done
+	exists        // with the returned records, except expired ones
+	unknown       // and a lookup is not possible now
+	pending       // until the returned lookup is done
 )
 
-// recall says what is known of a target: from memory, where it holds live challenges or is
-// in sync and holds the target at all; else from a look-up. done is that look-up when it has
-// been waited for, else nil. What it returns may be in buf.
+// recall returns the state of a target. It uses memory if memory has live challenges, or has the
+// target and is in sync. Otherwise it uses a lookup. done is that lookup after it has finished, or
+// nil. The returned records may be in buf.
 func (s *Server) recall(k key, now int64, done *call, buf *shortRecords) (state, records, *call) {
 	known, recs := s.memory.find(k, buf)
 	synced := s.memory.synced.Load()
@@ -40,8 +40,8 @@ func (s *Server) recall(k key, now int64, done *call, buf *shortRecords) (state,
 	}
 	c := done
 	if c == nil {
-		if c = s.through.begin(s.ctx, k, now); c == nil {
-			if synced { // the feed would have told, but for the moment that a change is under way
+		if c = s.through.start(s.ctx, k, now); c == nil {
+			if synced { // the feed has sent every target, except for changes in transit
 				return absent, nil, nil
 			}
 			return unknown, nil, nil

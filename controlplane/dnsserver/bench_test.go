@@ -20,7 +20,7 @@ import (
 type numbered struct{ n, live int }
 
 func (s numbered) Follow(ctx context.Context, f Feed) error {
-	snap := f.Begin()
+	snap := f.StartSnapshot()
 	for i := range s.n {
 		snap.Target(numberedLabel(i))
 		if i < s.live {
@@ -34,7 +34,7 @@ func (s numbered) Follow(ctx context.Context, f Feed) error {
 
 func (numbered) Lookup(context.Context, string) (bool, []Challenge, error) { return false, nil, nil }
 
-// numberedLabel spreads as labels do, by a multiplicative hash.
+// numberedLabel returns labels that are distributed like real ones, by a multiplicative hash.
 func numberedLabel(i int) string {
 	var k key
 	x := uint64(i+1) * 0x9e3779b97f4a7c15
@@ -43,23 +43,23 @@ func numberedLabel(i int) string {
 	return k.String()
 }
 
-// TestMillionTargets holds the memory that a million targets may take. It runs by itself, before
-// the parallel ones.
+// TestMillionTargets checks the memory of a million targets. It is not parallel and runs before the
+// parallel tests.
 func TestMillionTargets(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a million targets take seconds")
+		t.Skip("takes seconds")
 	}
 	before := heap()
 	s := startReady(t, testConfig(numbered{1_000_000, 1000}))
 	if n := s.memory.targets.Load(); n != 1_000_000 {
-		t.Fatalf("%d targets", n)
+		t.Fatalf("targets in memory = %d, want 1000000", n)
 	}
 	used := heap() - before
 	t.Logf("1,000,000 targets and 1,000 challenges: %d MB", used>>20)
 	if used > 100<<20 {
-		t.Errorf("they take %d octets, more than 100 MB", used)
+		t.Errorf("1,000,000 targets take %d octets, want at most 100 MB", used)
 	}
-	expect(t, "the last", askTXT(t, s, numberedLabel(999_999)), "NOERROR")
+	expect(t, "last target", askTXT(t, s, numberedLabel(999_999)), "NOERROR")
 	runtime.KeepAlive(s)
 }
 
@@ -85,7 +85,7 @@ func questions(b *testing.B, n int) [][]byte {
 	return all
 }
 
-// BenchmarkAnswer is the cost of an answer without the network, by hand and by miekg/dns.
+// BenchmarkAnswer measures an answer without the network, by the fast path and by miekg/dns.
 func BenchmarkAnswer(b *testing.B) {
 	for _, n := range []int{1000, 1_000_000} {
 		s := startReady(b, testConfig(numbered{n, n}))
@@ -96,7 +96,7 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if r := s.answer(out, pkts[i%len(pkts)], false, now); r.rcode != 0 {
-					b.Fatal(r)
+					b.Fatalf("answer() = rcode %d, want 0", r.rcode)
 				}
 			}
 		})
@@ -104,15 +104,15 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if r := s.slow(out, pkts[i%len(pkts)], false, now, nil); r.rcode != 0 {
-					b.Fatal(r)
+					b.Fatalf("slow() = rcode %d, want 0", r.rcode)
 				}
 			}
 		})
 	}
 }
 
-// BenchmarkUDP asks over the wire, from eight sockets with 32 questions on the way each,
-// with rate limiting on. Time is the client's and the server's together.
+// BenchmarkUDP sends questions from eight sockets with 32 outstanding questions each, with rate
+// limiting. The time includes the client's.
 func BenchmarkUDP(b *testing.B) {
 	for _, n := range []int{1000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -137,7 +137,7 @@ func BenchmarkUDP(b *testing.B) {
 	}
 }
 
-// flood asks until left is used up, 32 questions at a time.
+// flood sends questions until left is used up, 32 at a time.
 func flood(addr string, pkts [][]byte, left *atomic.Int64) error {
 	conn, err := net.Dial("udp", addr)
 	if err != nil {
@@ -168,8 +168,8 @@ func flood(addr string, pkts [][]byte, left *atomic.Int64) error {
 	return nil
 }
 
-// BenchmarkLatencyWhileWritten is the 99th percentile of a question's round trip alone, and
-// while the feed changes 10,000 targets a second.
+// BenchmarkLatencyWhileWritten measures the 99th percentile of a question's round trip, without
+// changes and with 10,000 changes per second from the feed.
 func BenchmarkLatencyWhileWritten(b *testing.B) {
 	for _, perTick := range []int{0, 10} {
 		b.Run(fmt.Sprintf("%d_changes_per_second", perTick*1000), func(b *testing.B) {
@@ -200,7 +200,7 @@ func BenchmarkLatencyWhileWritten(b *testing.B) {
 	}
 }
 
-// change adds targets and challenges every millisecond, and removes them again.
+// change adds targets and challenges every millisecond and removes them again.
 func change(ctx context.Context, s *Server, perTick int) {
 	f := &feed{server: s}
 	tick := time.NewTicker(time.Millisecond)

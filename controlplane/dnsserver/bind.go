@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// listeners are the sockets of every address.
+// listeners holds the sockets of all addresses.
 type listeners struct {
 	udp []*net.UDPConn
 	tcp []*net.TCPListener
 }
 
-// bindAttempts is how many free ports are tried for one that is free for UDP and TCP in
-// every family.
+// bindAttempts is how many free ports are tried to find one that is free for UDP and TCP in every
+// family.
 const bindAttempts = 10
 
-// bind opens every address, or none.
+// bind opens all addresses, or none.
 func bind(ctx context.Context, addresses []string, sockets int) (*listeners, error) {
 	all := new(listeners)
 	for _, address := range addresses {
@@ -60,7 +60,7 @@ func bindAddress(ctx context.Context, address string, sockets int) (*listeners, 
 	}
 }
 
-// hostAddrs returns a host's addresses; an empty host is every address of both families.
+// hostAddrs returns a host's addresses. An empty host means all addresses of both families.
 func hostAddrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	if host == "" {
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
@@ -71,8 +71,8 @@ func hostAddrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// bindHosts opens addresses on one port. optional says that a family which the machine does
-// not have is left out.
+// bindHosts opens addresses on one port. If optional is set, address families that the machine
+// lacks are skipped.
 func bindHosts(ctx context.Context, hosts []netip.Addr, optional bool, port, sockets int) (*listeners, error) {
 	l := new(listeners)
 	for _, ip := range hosts {
@@ -81,7 +81,7 @@ func bindHosts(ctx context.Context, hosts []netip.Addr, optional bool, port, soc
 			family = "4"
 		}
 		at := net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port))
-		// TCP first: without SO_REUSEPORT it tells when another program has the port.
+		// TCP first: without SO_REUSEPORT it detects a port that is in use.
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp"+family, at)
 		if err != nil {
 			if optional && len(l.tcp) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
@@ -106,7 +106,7 @@ func bindHosts(ctx context.Context, hosts []netip.Addr, optional bool, port, soc
 	return l, nil
 }
 
-// drain makes every read return, and leaves writing possible over UDP.
+// drain interrupts all reads. UDP sockets can still be written.
 func (l *listeners) drain() {
 	past := time.Unix(1, 0)
 	for _, conn := range l.udp {

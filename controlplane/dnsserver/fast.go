@@ -6,13 +6,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// fast answers a plain question about a name directly below the apex, which is all that a
-// resolver asks this zone for in earnest. It reports false for any other, and for an answer
-// that does not fit; slow answers those.
-// Both give the same answers, which TestFastIsSlow holds.
+// fast answers a plain question for a name directly below the apex, which is the only kind that
+// resolvers normally send. It returns false for other questions and for answers that do not fit.
+// slow handles those. Both return the same answers (TestFastIsSlow).
 func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, bool) {
 	zone := s.static.zoneWire
-	start := headerLen + 1 + q.label // of the zone's name in the question
+	start := headerLen + 1 + q.label // offset of the zone's name in the question
 	if q.qclass != dns.ClassINET || q.label == 0 || q.end-4-start != len(zone) || !equalFold(pkt[start:q.end-4], zone) ||
 		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 { // question types and meta types (RFC 6895 §3.1)
 		return reply{}, false
@@ -25,7 +24,7 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 		if st, recs, c = s.recall(k, now, nil, &buf); st == pending {
 			return reply{wait: c}, true
 		}
-	} else if s.static.leads(label) {
+	} else if s.static.isChild(label) {
 		return reply{}, false
 	}
 
@@ -66,13 +65,14 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 	return r, true
 }
 
-// truncated is what a client over its rate gets: no answer, and the wish to come over TCP.
+// truncated returns the answer for a client over its rate limit: empty and truncated, so that it
+// retries over TCP.
 func truncated(out, pkt []byte, q question) []byte {
 	return finish(append(out[:0], pkt[:q.end]...), q, 0, dns.RcodeSuccess, true, 0, 0)
 }
 
-// finish makes a query's header, at the start of out, that of its answer and appends the OPT
-// record: QR, AA and TC as they are, RD and CD kept, RA, Z and AD clear.
+// finish turns a query's header, at the start of out, into that of its answer, and appends the OPT
+// record. It sets QR, AA, and TC, keeps RD and CD, and clears RA, Z, and AD.
 func finish(out []byte, q question, aa byte, rcode int, tc bool, answers, authorities int) []byte {
 	out[2] = 0x80 | aa | out[2]&0x01
 	if tc {
@@ -93,8 +93,9 @@ func finish(out []byte, q question, aa byte, rcode int, tc bool, answers, author
 	return out
 }
 
-// leads reports whether a label directly below the apex is a name server's, or above one's.
-func (z *static) leads(label []byte) bool {
+// isChild reports whether a label directly below the apex is that of a name server or of its
+// parent.
+func (z *static) isChild(label []byte) bool {
 	var buf [63]byte
 	n := copy(buf[:], label)
 	for i, c := range buf[:n] {
@@ -106,8 +107,8 @@ func (z *static) leads(label []byte) bool {
 	return ok
 }
 
-// equalFold compares a name on the wire with a lower-case one of the same length. Lengths of
-// labels are below 'A', so folding leaves them alone.
+// equalFold compares a name in wire format with a lower-case one of the same length. Lengths of
+// labels are below 'A', so folding does not change them.
 func equalFold(name, lower []byte) bool {
 	for i, c := range name {
 		if c >= 'A' && c <= 'Z' {

@@ -10,8 +10,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// offline returns a server with content and without sockets, whose look-ups have their
-// answers already. Its clock stands still.
+// offline returns a server with content and without sockets. Its lookups return immediately, and
+// its clock is constant.
 func offline(t testing.TB) *Server {
 	t.Helper()
 	now := time.Now()
@@ -36,12 +36,12 @@ func offline(t testing.TB) *Server {
 	ctx := t.Context()
 	go func() { _ = source.Follow(ctx, &feed{server: s}) }()
 	eventually(t, "loaded", s.memory.synced.Load)
-	source.put(label(5), challenge(5, "through")) // what only a look-up finds
+	source.put(label(5), challenge(5, "through")) // found only by a lookup
 	source.put(label(6))
 	return s
 }
 
-// settle answers by both paths, after the look-up that either needs.
+// settle returns the answers of both paths, after any lookup that they need.
 func settle(s *Server, pkt []byte, tcp bool) (fast, slow reply, isFast bool) {
 	now := s.now().UnixNano()
 	for {
@@ -61,13 +61,13 @@ func settle(s *Server, pkt []byte, tcp bool) (fast, slow reply, isFast bool) {
 	}
 }
 
-// canonical writes a message so that only differences that matter show: case counts in the
-// question and the answer, not in the authority section.
+// canonical formats a message without irrelevant differences: case matters in the question and the
+// answer, not in the authority section.
 func canonical(t testing.TB, wire []byte) string {
 	t.Helper()
 	m := new(dns.Msg)
 	if err := m.Unpack(wire); err != nil {
-		t.Fatalf("an answer that cannot be read: %v\n% x", err, wire)
+		t.Fatalf("malformed answer: %v\n% x", err, wire)
 	}
 	ns := strings.ToLower(rrTexts(m.Ns))
 	return strings.Join([]string{m.MsgHdr.String(), m.Question[0].String(), rrTexts(m.Answer), ns, rrTexts(m.Extra)}, "\n")
@@ -80,11 +80,11 @@ func compare(t testing.TB, s *Server, pkt []byte, tcp bool) (isFast bool) {
 		return false
 	}
 	if len(slow.wire) == 0 {
-		t.Fatalf("only one path answers % x", pkt)
+		t.Fatalf("only one path answers the query % x", pkt)
 	}
-	expect(t, "fast and slow differ", canonical(t, fast.wire), canonical(t, slow.wire))
+	expect(t, "fast and slow path", canonical(t, fast.wire), canonical(t, slow.wire))
 	if fast.rcode != slow.rcode || fast.qtype != slow.qtype || fast.tc != slow.tc {
-		t.Errorf("fast %+v and slow %+v are counted differently", fast, slow)
+		t.Errorf("fast = %+v, slow = %+v; want the same metrics", fast, slow)
 	}
 	return true
 }
@@ -101,15 +101,15 @@ func TestFastIsSlow(t *testing.T) {
 			fast++
 		}
 		if t.Failed() {
-			t.Fatalf("at % x", pkt)
+			t.Fatalf("paths differ for the query % x", pkt)
 		}
 	}
 	if fast < rounds/4 || fast > rounds*9/10 {
-		t.Errorf("%d of %d questions were plain: the generator is off", fast, rounds)
+		t.Errorf("plain questions = %d of %d, outside the expected range", fast, rounds)
 	}
 }
 
-// randomQuery makes one that is mostly right.
+// randomQuery returns a query that is mostly valid.
 func randomQuery(t testing.TB, r *rand.Rand) []byte {
 	t.Helper()
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
@@ -143,7 +143,7 @@ func randomQuery(t testing.TB, r *rand.Rand) []byte {
 	}
 	pkt, err := m.Pack()
 	if err != nil {
-		t.Fatalf("%s: %v", m, err)
+		t.Fatalf("pack %s: %v", m, err)
 	}
 	switch r.IntN(30) {
 	case 0:
@@ -166,8 +166,8 @@ func randomCase(r *rand.Rand, name string) string {
 	return string(b)
 }
 
-// FuzzQuery feeds anything to both paths: neither panics, both agree, and no answer is
-// longer than it may be or wakes a third.
+// FuzzQuery sends arbitrary messages to both paths: they do not panic, they agree, no answer is too
+// long, and no answer triggers a response.
 func FuzzQuery(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
@@ -179,10 +179,10 @@ func FuzzQuery(f *testing.F) {
 		compare(t, s, pkt, tcp)
 		_, slow, _ := settle(s, pkt, tcp)
 		if !bytes.Equal(pkt, before) {
-			t.Error("the question was changed")
+			t.Error("answering modified the question")
 		}
 		if len(slow.wire) > 0 && (len(slow.wire) < headerLen || slow.wire[2]&0x80 == 0 || !tcp && len(slow.wire) > udpSize) {
-			t.Errorf("a bad answer: % x", slow.wire)
+			t.Errorf("invalid answer: % x", slow.wire)
 		}
 		if q, ok := parse(pkt, false); ok {
 			canonical(t, truncated(nil, pkt, q))

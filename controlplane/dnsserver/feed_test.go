@@ -19,18 +19,18 @@ func TestChangesAreAnswered(t *testing.T) {
 		want   string
 	}{
 		{"nothing", func(Feed) {}, "NXDOMAIN"},
-		{"a target", func(f Feed) { f.AddTarget(one) }, "NOERROR"},
-		{"a value", func(f Feed) { f.AddChallenge(challenge(1, "a")) }, "NOERROR a"},
-		{"a second", func(f Feed) { f.AddChallenge(challenge(1, "b")) }, "NOERROR a b"},
-		{"the first again", func(f Feed) { f.AddChallenge(challenge(1, "a")) }, "NOERROR b a"},
-		{"one less", func(f Feed) { f.RemoveChallenge(one, "b") }, "NOERROR a"},
-		{"one that is not there less", func(f Feed) { f.RemoveChallenge(one, "c") }, "NOERROR a"},
-		{"an expired one", func(f Feed) { f.AddChallenge(Challenge{one, "x", time.Now()}) }, "NOERROR a"},
-		{"no target, no challenge", func(f Feed) { f.RemoveTarget(one) }, "NXDOMAIN"},
-		{"a value without target", func(f Feed) { f.AddChallenge(challenge(1, "d")) }, "NXDOMAIN"},
-		{"and then its target", func(f Feed) { f.AddTarget(one) }, "NOERROR d"},
-		{"labels that are none", func(f Feed) { f.AddTarget("www"); f.RemoveTarget(""); f.AddChallenge(Challenge{Label: "x"}) }, "NOERROR d"},
-		{"a value that is too long", func(f Feed) { f.AddChallenge(challenge(1, string(make([]byte, maxValue+1)))) }, "NOERROR d"},
+		{"target", func(f Feed) { f.AddTarget(one) }, "NOERROR"},
+		{"value", func(f Feed) { f.AddChallenge(challenge(1, "a")) }, "NOERROR a"},
+		{"second value", func(f Feed) { f.AddChallenge(challenge(1, "b")) }, "NOERROR a b"},
+		{"first value again", func(f Feed) { f.AddChallenge(challenge(1, "a")) }, "NOERROR b a"},
+		{"value removed", func(f Feed) { f.RemoveChallenge(one, "b") }, "NOERROR a"},
+		{"unknown value removed", func(f Feed) { f.RemoveChallenge(one, "c") }, "NOERROR a"},
+		{"expired value", func(f Feed) { f.AddChallenge(Challenge{one, "x", time.Now()}) }, "NOERROR a"},
+		{"target removed", func(f Feed) { f.RemoveTarget(one) }, "NXDOMAIN"},
+		{"value without target", func(f Feed) { f.AddChallenge(challenge(1, "d")) }, "NXDOMAIN"},
+		{"target of that value", func(f Feed) { f.AddTarget(one) }, "NOERROR d"},
+		{"invalid labels", func(f Feed) { f.AddTarget("www"); f.RemoveTarget(""); f.AddChallenge(Challenge{Label: "x"}) }, "NOERROR d"},
+		{"oversized value", func(f Feed) { f.AddChallenge(challenge(1, string(make([]byte, maxValue+1)))) }, "NOERROR d"},
 	}
 	for _, step := range steps {
 		source.apply(step.change)
@@ -53,7 +53,7 @@ func TestExpiredChallengesAreNeverAnswered(t *testing.T) {
 	expect(t, "after two", askTXT(t, s, label(1)), "NOERROR")
 	s.memory.sweep(clock.Now())
 	if n := s.memory.challenges.Load(); n != 0 {
-		t.Errorf("%d challenges left after the sweep", n)
+		t.Errorf("challenges after the sweep = %d, want 1", n)
 	}
 }
 
@@ -72,23 +72,23 @@ func TestSnapshotReplacesEverything(t *testing.T) {
 	expect(t, "gone", askTXT(t, s, label(2)), "NXDOMAIN")
 	expect(t, "new", askTXT(t, s, label(3)), "NOERROR")
 	if n, c := s.memory.targets.Load(), s.memory.challenges.Load(); n != 2 || c != 1 {
-		t.Errorf("%d targets and %d challenges in memory, want 2 and 1", n, c)
+		t.Errorf("targets = %d and challenges = %d in memory, want 2 and 1", n, c)
 	}
 }
 
-func TestSnapshotThatIsCutOffLeavesNoTrace(t *testing.T) {
+func TestInterruptedSnapshot(t *testing.T) {
 	t.Parallel()
 	s := offline(t)
 	f := &feed{server: s}
-	f.Begin().Target(label(7)) // no Commit
+	f.StartSnapshot().Target(label(7)) // no Commit
 	if s.memory.synced.Load() {
-		t.Error("in sync during a snapshot")
+		t.Error("Ready during a snapshot = true, want false")
 	}
-	snap := f.Begin()
+	snap := f.StartSnapshot()
 	snap.Target(label(1))
 	snap.Commit()
 	if n := s.memory.targets.Load(); n != 1 {
-		t.Errorf("%d targets, want 1", n)
+		t.Errorf("targets in memory = %d, want 1", n)
 	}
 }
 
@@ -98,48 +98,48 @@ func TestNotReadyIsAnsweredByLookups(t *testing.T) {
 	source.offline = true
 	s := start(t, testConfig(source))
 	if s.Ready() {
-		t.Error("ready without a snapshot")
+		t.Error("Ready without a snapshot = true, want false")
 	}
 	expect(t, "live", askTXT(t, s, label(1)), "NOERROR v")
 	expect(t, "target", askTXT(t, s, label(2)), "NOERROR")
 	expect(t, "nothing", askTXT(t, s, label(3)), "NXDOMAIN")
 	expect(t, "apex", dns.RcodeToString[ask(t, s, testZone, dns.TypeSOA).Rcode], "NOERROR")
 	source.onLookup(fails)
-	expect(t, "cannot know", askTXT(t, s, label(4)), "SERVFAIL")
+	expect(t, "lookup fails", askTXT(t, s, label(4)), "SERVFAIL")
 	if r := ask(t, s, label(4)+"."+testZone, dns.TypeTXT); r.Authoritative || len(r.Ns) != 0 {
-		t.Errorf("SERVFAIL as %s", r)
+		t.Errorf("SERVFAIL answer = %s, want no authority section and AA clear", r)
 	}
 	n := source.lookups.Load()
-	expect(t, "never a target", askTXT(t, s, "www"), "NXDOMAIN")
+	expect(t, "not a target label", askTXT(t, s, "www"), "NXDOMAIN")
 	if source.lookups.Load() != n {
-		t.Error("a label that is none caused a look-up")
+		t.Error("an invalid label caused a lookup")
 	}
 	source.restore()
-	eventually(t, "ready when the source is back", s.Ready)
+	eventually(t, "ready after the source returns", s.Ready)
 }
 
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*Config){
-		"no zone":                func(c *Config) { c.Zone = "" },
-		"the root":               func(c *Config) { c.Zone = "." },
-		"a bad zone":             func(c *Config) { c.Zone = "a b.com" },
-		"no name server":         func(c *Config) { c.NameServers = nil },
-		"one without address":    func(c *Config) { c.NameServers = []NameServer{{Host: "ns.acme.dcvaas-verify.com"}} },
-		"one that is the zone":   func(c *Config) { c.NameServers[0].Host = c.Zone },
-		"one that is a target":   func(c *Config) { c.NameServers[0].Host = label(1) + "." + c.Zone },
-		"addresses exchanged":    func(c *Config) { n := &c.NameServers[0]; n.IPv4, n.IPv6 = n.IPv6, n.IPv4 },
-		"nowhere to listen":      func(c *Config) { c.Listen = nil },
-		"a bad listen address":   func(c *Config) { c.Listen = []string{"127.0.0.1"} },
-		"no source":              func(c *Config) { c.Source = nil },
-		"a negative rate limit":  func(c *Config) { c.RateLimit = -1 },
-		"a mailbox with no name": func(c *Config) { c.Mbox = "a..example.com" },
+		"no zone":                 func(c *Config) { c.Zone = "" },
+		"the root":                func(c *Config) { c.Zone = "." },
+		"invalid zone":            func(c *Config) { c.Zone = "a b.com" },
+		"no name server":          func(c *Config) { c.NameServers = nil },
+		"no glue address":         func(c *Config) { c.NameServers = []NameServer{{Host: "ns.acme.dcvaas-verify.com"}} },
+		"name server is the zone": func(c *Config) { c.NameServers[0].Host = c.Zone },
+		"name server is a target": func(c *Config) { c.NameServers[0].Host = label(1) + "." + c.Zone },
+		"addresses swapped":       func(c *Config) { n := &c.NameServers[0]; n.IPv4, n.IPv6 = n.IPv6, n.IPv4 },
+		"no listen address":       func(c *Config) { c.Listen = nil },
+		"bad listen address":      func(c *Config) { c.Listen = []string{"127.0.0.1"} },
+		"no source":               func(c *Config) { c.Source = nil },
+		"negative rate limit":     func(c *Config) { c.RateLimit = -1 },
+		"invalid mailbox":         func(c *Config) { c.Mbox = "a..example.com" },
 	}
 	for what, edit := range tests {
 		c := testConfig(newSource())
 		edit(&c)
 		if _, err := New(c); err == nil {
-			t.Errorf("%s is taken", what)
+			t.Errorf("New with %s = nil error, want an error", what)
 		}
 	}
 	c := testConfig(newSource())
@@ -150,7 +150,7 @@ func TestConfigErrors(t *testing.T) {
 	}
 	expect(t, "mailbox", s.static.soa.Mbox, `host\.master.example.com.`)
 	if n := len(s.static.nodes[testZone][dns.TypeCAA]); n != 0 {
-		t.Errorf("%d CAA records, want none", n)
+		t.Errorf("CAA records = %d, want 0", n)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestBusyPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := other.Start(t.Context()); err == nil {
-		t.Error("two servers have one address")
+		t.Error("second Start on the same address = nil error, want an error")
 	}
 	if err := other.Stop(t.Context()); err != nil && !errors.Is(err, t.Context().Err()) {
 		t.Error(err)

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Pauses between attempts to follow the source.
+// Backoff between attempts to follow the source.
 const (
 	minPause = 100 * time.Millisecond
 	maxPause = 5 * time.Second
 )
 
-// follow keeps memory fed until ctx ends.
+// follow keeps memory in sync with the source until ctx is done.
 func (s *Server) follow(ctx context.Context) {
 	pause := minPause
 	for {
@@ -24,14 +24,14 @@ func (s *Server) follow(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			err = errors.New("the source ended")
+			err = errors.New("the source returned")
 		}
 		s.metrics.restarts.Add(1)
 		if f.committed {
 			pause = minPause
 		}
-		wait := pause/2 + rand.N(pause) // ±50 %, so that replicas do not come back at once
-		s.log.Warn("lost the zone's feed; answering by look-ups until it is back", "error", err, "retry_in", wait)
+		wait := pause/2 + rand.N(pause) // ±50%, so that replicas do not reconnect at once
+		s.log.Warn("dnsserver: lost the feed, answering by lookups", "error", err, "retry_in", wait)
 		select {
 		case <-ctx.Done():
 			return
@@ -41,7 +41,7 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// sweep forgets expired challenges until ctx ends. They are not answered before it, either.
+// sweep removes expired challenges until ctx is done. Expired challenges are never served.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -55,7 +55,7 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// feed is what one call of Source.Follow writes to.
+// feed receives the content from one call of Source.Follow.
 type feed struct {
 	server    *Server
 	committed bool
@@ -63,9 +63,9 @@ type feed struct {
 
 var _ Feed = (*feed)(nil)
 
-func (f *feed) Begin() Snapshot {
+func (f *feed) StartSnapshot() Snapshot {
 	f.server.memory.synced.Store(false)
-	f.server.memory.begin()
+	f.server.memory.startSnapshot()
 	return &snapshot{feed: f, live: make(map[key]records)}
 }
 
@@ -105,7 +105,7 @@ func (f *feed) changed(k key) {
 func (f *feed) key(label string) (key, bool) {
 	k, ok := parseLabel(label)
 	if !ok {
-		f.server.log.Warn("the zone's feed sent a label that is none", "label", label)
+		f.server.log.Warn("dnsserver: the feed sent an invalid label", "label", label)
 	}
 	return k, ok
 }
@@ -117,12 +117,12 @@ func (f *feed) record(c Challenge) (key, records, bool) {
 	}
 	r, ok := newRecord(c)
 	if !ok {
-		f.server.log.Warn("the zone's feed sent a value that is too long", "label", c.Label, "octets", len(c.Value))
+		f.server.log.Warn("dnsserver: the feed sent an oversized value", "label", c.Label, "octets", len(c.Value))
 	}
 	return k, r, ok
 }
 
-// snapshot writes targets straight into memory and keeps the few challenges until Commit.
+// snapshot writes targets directly to memory and keeps the few challenges until Commit.
 type snapshot struct {
 	feed *feed
 	live map[key]records
@@ -146,5 +146,5 @@ func (p *snapshot) Commit() {
 	s.through.forgetAll()
 	s.memory.synced.Store(true)
 	p.feed.committed = true
-	s.log.Info("the zone is loaded", "targets", s.memory.targets.Load(), "challenges", s.memory.challenges.Load())
+	s.log.Info("dnsserver: zone loaded", "targets", s.memory.targets.Load(), "challenges", s.memory.challenges.Load())
 }

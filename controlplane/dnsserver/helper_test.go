@@ -23,12 +23,13 @@ type row struct {
 	challenges []Challenge
 }
 
-// fakeSource is the database: it holds rows, streams them and what changes, and can be cut off.
+// fakeSource stands in for the database: it contains rows, streams them and their changes, and can
+// be disconnected.
 type fakeSource struct {
 	mu       sync.Mutex
 	rows     map[string][]Challenge
 	changes  chan func(Feed)
-	lost     chan struct{}               // closed when the connection is cut
+	lost     chan struct{}               // closed when the connection is lost
 	offline  bool                        // Follow fails
 	lookupFn func(context.Context) error // called by Lookup first
 	lookups  atomic.Int64
@@ -42,7 +43,7 @@ func newSource(rows ...row) *fakeSource {
 	return s
 }
 
-var errOffline = errors.New("the database is away")
+var errOffline = errors.New("database unavailable")
 
 func (s *fakeSource) Follow(ctx context.Context, f Feed) error {
 	s.mu.Lock()
@@ -51,9 +52,9 @@ func (s *fakeSource) Follow(ctx context.Context, f Feed) error {
 		return errOffline
 	}
 	lost := s.lost
-	snap := f.Begin()
+	snap := f.StartSnapshot()
 	for label, cs := range s.rows {
-		for _, c := range cs { // before the target: any order will do
+		for _, c := range cs { // before the target: any order is allowed
 			snap.Challenge(c)
 		}
 		snap.Target(label)
@@ -101,7 +102,7 @@ func (s *fakeSource) onLookup(fn func(context.Context) error) {
 	s.lookupFn = fn
 }
 
-// cut ends Follow, and keeps it from coming back.
+// cut ends Follow and makes further calls fail.
 func (s *fakeSource) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +117,7 @@ func (s *fakeSource) restore() {
 	s.lost = make(chan struct{})
 }
 
-// apply sends a change and waits until the feed has taken it.
+// apply sends a change and waits until the feed has processed it.
 func (s *fakeSource) apply(change func(Feed)) {
 	done := make(chan struct{})
 	s.changes <- func(f Feed) { change(f); close(done) }
@@ -163,12 +164,12 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not %s after 10 s", what)
+			t.Fatalf("timed out after 10 s waiting for: %s", what)
 		}
 	}
 }
 
-// query makes a question of class IN.
+// query returns a question of class IN.
 func query(name string, qtype uint16) *dns.Msg {
 	m := new(dns.Msg).SetQuestion(name, qtype)
 	m.RecursionDesired = false
@@ -180,7 +181,7 @@ func exchange(t testing.TB, network, addr string, m *dns.Msg) *dns.Msg {
 	c := &dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 4096}
 	r, _, err := c.Exchange(m, addr)
 	if err != nil {
-		t.Fatalf("%v over %s: %v", m.Question, network, err)
+		t.Fatalf("exchange %v over %s: %v", m.Question, network, err)
 	}
 	return r
 }
@@ -191,13 +192,13 @@ func ask(t testing.TB, s *Server, name string, qtype uint16) *dns.Msg {
 	return exchange(t, "udp", s.Addr(), query(name, qtype))
 }
 
-// askTXT returns how a TXT question for a target is answered: response code and values.
+// askTXT returns the answer to a TXT question for a target: response code and values.
 func askTXT(t testing.TB, s *Server, label string) string {
 	t.Helper()
 	return brief(ask(t, s, label+"."+testZone, dns.TypeTXT))
 }
 
-// brief writes an answer as its response code and TXT values.
+// brief formats an answer as its response code and TXT values.
 func brief(m *dns.Msg) string {
 	out := []string{dns.RcodeToString[m.Rcode]}
 	for _, rr := range m.Answer {
@@ -210,7 +211,7 @@ func brief(m *dns.Msg) string {
 	return strings.Join(out, " ")
 }
 
-// label returns the n-th target of the tests.
+// label returns the label of the n-th test target.
 func label(n int) string {
 	var k key
 	r := rand.New(rand.NewPCG(uint64(n), 1))
@@ -227,7 +228,7 @@ func challenge(n int, value string) Challenge {
 func expect(t testing.TB, what, got, want string) {
 	t.Helper()
 	if got != want {
-		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+		t.Errorf("%s: got %s, want %s", what, got, want)
 	}
 }
 

@@ -22,8 +22,8 @@ var digits = func() (t [256]byte) {
 	return t
 }()
 
-// parseLabel decodes a label in any case. It reports false for what is not 32 characters of
-// base32 and so can be no target.
+// parseLabel decodes a label in any case. It returns false if the label is not 32 base32 characters
+// and therefore not a target.
 func parseLabel[S string | []byte](s S) (k key, ok bool) {
 	if len(s) != labelLen {
 		return k, false

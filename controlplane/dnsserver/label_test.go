@@ -16,7 +16,7 @@ func TestLabel(t *testing.T) {
 		upper := enc.EncodeToString(want[:])
 		for _, s := range []string{upper, strings.ToLower(upper)} {
 			if k, ok := parseLabel(s); !ok || k != want {
-				t.Fatalf("%s: %x, want %x", s, k, want)
+				t.Fatalf("parseLabel(%s) = %x, want %x", s, k, want)
 			}
 		}
 		expect(t, "label", want.String(), strings.ToLower(upper))
@@ -24,7 +24,7 @@ func TestLabel(t *testing.T) {
 	good := label(1)
 	for _, s := range []string{"", good[:31], good + "a", good[:31] + "1", good[:31] + "=", good[:31] + "\x00", good[:31] + "\xff", "-" + good[1:]} {
 		if _, ok := parseLabel([]byte(s)); ok {
-			t.Errorf("%q is taken for a label", s)
+			t.Errorf("parseLabel(%q) = true, want false", s)
 		}
 	}
 }

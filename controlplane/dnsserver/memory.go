@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// shardCount divides memory so that a reader and a writer rarely meet: at 5,000 changes a
-// second of 200 ns each over 256 locks, one read in 250,000 waits.
+// shardCount is the number of shards. With 5,000 changes per second of 200 ns each over 256 locks,
+// one read in 250,000 waits.
 const shardCount = 256
 
-// memory holds the zone's targets and live challenges. A target costs 24 octets and its share
-// of what is free in its table.
+// memory holds the zone's targets and live challenges. A target takes 24 octets plus its share of
+// the table's free slots.
 type memory struct {
 	shards     [shardCount]shard
 	targets    atomic.Int64
 	challenges atomic.Int64
-	synced     atomic.Bool // a snapshot is complete and Follow runs
+	synced     atomic.Bool // a snapshot is complete, and Follow is running
 }
 
 type shard struct {
 	mu   sync.RWMutex
 	keys table
-	live []live   // by the marks of keys
-	free []uint32 // which of them are nobody's
-	next int64    // no challenge expires before
-	_    [16]byte // two cache lines of its own
+	live []live   // indexed by the marks of keys
+	free []uint32 // unused entries of live
+	next int64    // the earliest expiry of a challenge
+	_    [16]byte // padding to two cache lines
 }
 
-// live is a key's challenges: beside the key where they are as short as one of ACME's, so that
-// an answer needs not look elsewhere. It takes two cache lines.
+// live contains a key's challenges. They are stored next to the key if they are as short as an ACME
+// challenge, so that an answer reads no other memory. It takes two cache lines.
 type live struct {
 	key   key
-	size  uint8 // of short
+	size  uint8 // used length of short
 	short [83]byte
-	long  records // in its place
+	long  records // instead of short
 }
 
 func (l *live) set(recs records) {
@@ -46,7 +46,7 @@ func (l *live) set(recs records) {
 	l.size, l.long = uint8(copy(l.short[:], recs)), nil
 }
 
-// records returns them, good as long as the shard is locked.
+// records returns the challenges, which are valid while the shard is locked.
 func (l *live) records() records {
 	if l.long != nil {
 		return l.long
@@ -54,21 +54,23 @@ func (l *live) records() records {
 	return l.short[:l.size]
 }
 
-// What a key's mark says, beside which of the shard's live is its own, counted from 1.
+// Bits of a key's mark. The bits above them are the number of its entry in the shard's live,
+// counted from 1.
 const (
 	isTarget  = 1 << iota
-	isSeen    // a target in the snapshot under way, or added since
+	isSeen    // a target in the current snapshot, or added since
 	liveShift = iota
 )
 
-// shard spreads by the first octet: labels are HMACs, evenly spread by themselves.
+// shard returns the shard of a key by its first octet. Labels are HMACs and therefore evenly
+// distributed.
 func (m *memory) shard(k *key) *shard { return &m.shards[k[0]] }
 
-// shortRecords is room for what find returns.
+// shortRecords is a buffer for the result of find.
 type shortRecords [len(live{}.short)]byte
 
-// find returns whether the target is known and its records, expired ones among them, in buf or
-// where nobody changes them.
+// find returns whether the target is known, and its records including expired ones, in buf or in
+// immutable memory.
 func (m *memory) find(k key, buf *shortRecords) (exists bool, recs records) {
 	s := m.shard(&k)
 	s.mu.RLock()
@@ -120,7 +122,7 @@ func (m *memory) removeChallenge(k key, one records) {
 	m.replace(s, k, s.records(&k).without(one))
 }
 
-// sweep forgets challenges that have expired by now. It looks only where there may be some.
+// sweep removes challenges that have expired by now. It skips shards without expired challenges.
 func (m *memory) sweep(now time.Time) {
 	ns := now.UnixNano()
 	for i := range m.shards {
@@ -141,10 +143,10 @@ func (m *memory) sweep(now time.Time) {
 	}
 }
 
-// begin marks every target as unseen; commit drops those that are still so, and replaces all
-// challenges. In between both old and new targets are there, so that a snapshot needs no
-// second copy of a million names.
-func (m *memory) begin() {
+// startSnapshot marks all targets as unseen. commit removes those that are still unseen, and
+// replaces all challenges. In between, memory has both old and new targets, so that a snapshot
+// needs no second copy of a million names.
+func (m *memory) startSnapshot() {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
@@ -183,7 +185,7 @@ func (m *memory) commit(all map[key]records) {
 	}
 }
 
-// replace sets a key's records; the caller holds the shard's lock.
+// replace sets a key's records. The caller holds the shard's lock.
 func (m *memory) replace(s *shard, k key, recs records) {
 	m.challenges.Add(recs.count() - s.records(&k).count())
 	s.next = min(s.next, recs.first())
@@ -206,7 +208,7 @@ func (m *memory) replace(s *shard, k key, recs records) {
 	s.keys.set(&k, n<<liveShift|mark&(isTarget|isSeen))
 }
 
-// records returns those of a key, be it a target or not yet.
+// records returns the records of a key, whether or not it is a target.
 func (s *shard) records(k *key) records {
 	if n := s.keys.get(k) >> liveShift; n != 0 {
 		return s.live[n-1].records()
@@ -214,7 +216,7 @@ func (s *shard) records(k *key) records {
 	return nil
 }
 
-// room returns the number of a place in live that is nobody's.
+// room returns the number of an unused entry in live.
 func (s *shard) room() uint32 {
 	if last := len(s.free) - 1; last >= 0 {
 		n := s.free[last]

@@ -7,12 +7,12 @@ import (
 	"unsafe"
 )
 
-// TestLive holds that a target's values come back as they are, of any length and one after
-// another, and that they take two cache lines.
+// TestLive checks that a target's values are returned unchanged, at any length and in sequence, and
+// that an entry takes two cache lines.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	if n := unsafe.Sizeof(live{}); n != 128 {
-		t.Errorf("it takes %d octets", n)
+		t.Errorf("size of live = %d octets, want two cache lines", n)
 	}
 	m := new(memory)
 	k := key{19: 1}
@@ -20,12 +20,12 @@ func TestLive(t *testing.T) {
 	var want records
 	for i, n := range []int{43, 0, 43, 58, 61, 62, 63, 64, 300, 44} {
 		r, _ := newRecord(Challenge{Value: strings.Repeat(string(rune('a'+i)), n), ExpiresAt: time.Unix(1, 0)})
-		for range 2 { // alone, and beside those before
+		for range 2 { // alone, and after the previous ones
 			m.addChallenge(k, r)
 			want = want.with(r)
 			var buf shortRecords
 			if exists, got := m.find(k, &buf); !exists || string(got) != string(want) {
-				t.Errorf("after a value of %d octets: %v, %q, want %q", n, exists, got, want)
+				t.Errorf("find after a value of %d octets = %v, %q; want true, %q", n, exists, got, want)
 			}
 			if i%3 != 0 {
 				break
@@ -37,8 +37,8 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// TestSweep holds that each challenge goes at its end, and none before it, whatever came and
-// went in between.
+// TestSweep checks that each challenge is removed at its expiry and not before, regardless of other
+// changes.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	m := new(memory)
@@ -51,7 +51,7 @@ func TestSweep(t *testing.T) {
 		t.Helper()
 		m.sweep(time.Unix(0, now))
 		if n := m.challenges.Load(); n != want {
-			t.Errorf("at %d there are %d challenges, want %d", now, n, want)
+			t.Errorf("challenges at %d = %d, want %d", now, n, want)
 		}
 	}
 	add(1, "a", 10)
@@ -68,11 +68,11 @@ func TestSweep(t *testing.T) {
 	left(29, 1)
 	left(30, 0)
 	if n := m.targets.Load(); n != 3 {
-		t.Errorf("%d targets are left, want 3", n)
+		t.Errorf("targets after the sweeps = %d, want 3", n)
 	}
 	for n := range byte(6) {
 		if exists, recs := m.find(key{19: n}, new(shortRecords)); exists != (n == 1 || n == 3 || n == 4) || len(recs) != 0 {
-			t.Errorf("of %d it says %v, %q", n, exists, recs)
+			t.Errorf("find(%d) = %v, %q; want the target without records", n, exists, recs)
 		}
 	}
 }

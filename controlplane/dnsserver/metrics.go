@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The record types and response codes that are told apart; names never are.
+// The record types and response codes that metrics distinguish. Metrics never contain names.
 var (
 	typeNames  = [...]string{"other", "TXT", "A", "AAAA", "CAA", "NS", "SOA", "ANY"}
 	rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"}
@@ -17,7 +17,7 @@ var (
 const (
 	dropIgnored = iota // too short, or not a question
 	dropLimited
-	dropBusy // too many wait for a look-up
+	dropBusy // too many questions are waiting for a lookup
 	dropKinds
 )
 
@@ -27,13 +27,13 @@ const (
 	lookupExists = iota
 	lookupAbsent
 	lookupFailed
-	lookupRefused // the budget was used up
+	lookupRefused // the budget was exhausted
 	lookupKinds
 )
 
 var lookupNames = [lookupKinds]string{"exists", "absent", "failed", "refused"}
 
-// metrics are what Prometheus is shown.
+// metrics collects the server's metrics for Prometheus.
 type metrics struct {
 	memory   *memory
 	lookups  [lookupKinds]atomic.Uint64
@@ -46,7 +46,7 @@ type metrics struct {
 	counters []*counters
 }
 
-// counters are those of one goroutine or connection kind, so that counting is no contention.
+// counters are those of one goroutine or connection kind, to avoid contention.
 type counters struct {
 	transport string
 	responses [len(typeNames)][len(rcodeNames)]atomic.Uint64
@@ -54,7 +54,7 @@ type counters struct {
 	dropped   [dropKinds]atomic.Uint64
 }
 
-// newCounters returns counters that are part of the sums from now on.
+// newCounters returns counters that are included in the sums.
 func (m *metrics) newCounters(transport string) *counters {
 	c := &counters{transport: transport}
 	m.mu.Lock()
@@ -63,7 +63,7 @@ func (m *metrics) newCounters(transport string) *counters {
 	return c
 }
 
-// count counts an answer that is sent.
+// count counts a sent answer.
 func (c *counters) count(r *reply) {
 	c.responses[typeIndex(r.qtype)][rcodeIndex(r.rcode)].Add(1)
 	if r.tc {
@@ -103,17 +103,17 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descResponses  = desc("responses_total", "Answers sent, by transport, type asked for and response code.", "transport", "type", "rcode")
+	descResponses  = desc("responses_total", "Answers sent, by transport, queried type, and response code.", "transport", "type", "rcode")
 	descTruncated  = desc("truncated_total", "Answers sent with TC set.", "transport")
 	descDropped    = desc("dropped_total", "Messages not answered, by reason.", "transport", "reason")
-	descLookups    = desc("lookups_total", "Look-ups of single targets in the source, by result.", "result")
-	descRestarts   = desc("feed_lost_total", "How often the feed was lost.")
+	descLookups    = desc("lookups_total", "Lookups of single targets in the source, by result.", "result")
+	descRestarts   = desc("feed_lost_total", "Number of times the feed was lost.")
 	descChanges    = desc("changes_total", "Changes that the feed sent after a snapshot.")
 	descInSync     = desc("in_sync", "1 while a snapshot is loaded and changes are followed.")
 	descTargets    = desc("targets", "Targets in memory.")
 	descChallenges = desc("challenges", "Challenges in memory.")
-	descTCP        = desc("tcp_connections", "TCP connections open.")
-	descEvicted    = desc("tcp_evicted_total", "TCP connections cut to make room for a new one, by the limit that was reached: of an IPv4 address or IPv6 /64 (network), of an IPv4 /24 or IPv6 /48 (aggregate), or of all (total).", "limit")
+	descTCP        = desc("tcp_connections", "Open TCP connections.")
+	descEvicted    = desc("tcp_evicted_total", "TCP connections closed to make room for a new one, by the limit that was reached: of an IPv4 address or IPv6 /64 (network), of an IPv4 /24 or IPv6 /48 (aggregate), or of all (total).", "limit")
 )
 
 // Describe implements prometheus.Collector.

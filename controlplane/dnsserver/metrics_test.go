@@ -10,7 +10,7 @@ import (
 
 func newRegistry() *prometheus.Registry { return prometheus.NewPedanticRegistry() }
 
-// gather writes a registry's counters and gauges in text form.
+// gather returns a registry's counters and gauges in text form.
 func gather(t *testing.T, reg *prometheus.Registry) string {
 	t.Helper()
 	families, err := reg.Gather()

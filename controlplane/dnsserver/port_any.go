@@ -9,16 +9,16 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// anyPort is a port on every system.
+// anyPort is a port for any operating system.
 type anyPort struct {
 	conn packets
-	many bool // the socket has every address of its family
+	many bool // the socket is bound to all addresses of its family
 	in   [batch]ipv4.Message
 	out  [batch]ipv4.Message
 	n    int // answers queued
 }
 
-// packets is what *ipv4.PacketConn and *ipv6.PacketConn have in common.
+// packets contains the methods that *ipv4.PacketConn and *ipv6.PacketConn share.
 type packets interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
@@ -83,8 +83,8 @@ func (p *anyPort) send(ms []ipv4.Message) {
 	}
 }
 
-// source returns the control message that makes an answer leave from the address which the
-// question was sent to.
+// source returns the control message that sends an answer from the address that received the
+// question.
 func (p *anyPort) source(i int) []byte {
 	m := &p.in[i]
 	if !p.many || m.NN == 0 {
@@ -104,13 +104,13 @@ func (p *anyPort) source(i int) []byte {
 	return nil
 }
 
-// controlSize is room for the control message that tells where a message was sent to.
+// controlSize is the buffer size for the control message with a message's destination.
 const controlSize = 64
 
 func isIPv4(conn *net.UDPConn) bool { return conn.LocalAddr().(*net.UDPAddr).IP.To4() != nil }
 
-// wantDestination asks for the address that each message is sent to, where the socket has
-// more than one. It reports whether it is told.
+// wantDestination requests the destination address of each message if the socket is bound to
+// several addresses. It reports whether messages will contain it.
 func wantDestination(conn *net.UDPConn) bool {
 	switch {
 	case !conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified():

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newPort returns the fastest port there is.
+// newPort returns the fastest port for Linux.
 func newPort(conn *net.UDPConn) port {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -21,28 +21,27 @@ func newPort(conn *net.UDPConn) port {
 	return newMmsgPort(conn, raw)
 }
 
-// mmsgPort calls recvmmsg(2) and sendmmsg(2) with headers that are made once: an answer goes
-// out with the very address and control message that its question came with. (What
-// golang.org/x/net does instead is to pack every header for each call, and to make two
-// objects a message.)
+// mmsgPort calls recvmmsg(2) and sendmmsg(2) with headers that are created once. An answer is sent
+// with the address and the control message of its question. (golang.org/x/net instead packs each
+// header for each call and allocates two objects per message.)
 //
-// The calls never block, so they are made without telling the scheduler, whose watchdog
-// would else wake 50,000 times a second.
+// The calls never block, so they do not notify the scheduler, whose monitor thread would otherwise
+// wake up 50,000 times per second.
 type mmsgPort struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
-	many bool // the socket has every address of its family
+	many bool // the socket is bound to all addresses of its family
 
 	in, out   [batch]mmsghdr
 	inV, outV [batch]unix.Iovec
-	names     [batch]unix.RawSockaddrInet6 // which has room for either family
+	names     [batch]unix.RawSockaddrInet6 // large enough for both families
 	controls  [batch][controlSize]byte
 	inBytes   [batch][packetSize]byte
 	outBytes  [batch][packetSize]byte
 
 	received int // by the last read
 	queued   int
-	sent     int // of those that are queued
+	sent     int // of the queued ones
 	errno    syscall.Errno
 	recv     func(fd uintptr) bool // p.recvmmsg and p.sendmmsg, bound once
 	send     func(fd uintptr) bool
@@ -138,9 +137,9 @@ func (p *mmsgPort) queue(i int, wire []byte) {
 	p.queued++
 }
 
-// source returns the control message (ip(7), ipv6(7)) that makes an answer leave from the
-// address which the i-th message was sent to: the one that it came with, but by whatever
-// interface leads to the client; a link-local address needs its own.
+// source returns the control message (ip(7), ipv6(7)) that sends an answer from the address that
+// received the i-th message. It is the received control message without the interface, so that
+// routing selects it. A link-local address keeps its interface.
 func (p *mmsgPort) source(i int) []byte {
 	control := p.controls[i][:p.in[i].hdr.Controllen]
 	data := unix.CmsgLen(0)
@@ -175,7 +174,7 @@ func (p *mmsgPort) sendmmsg(fd uintptr) bool {
 		case 0:
 			p.sent += int(n)
 		default:
-			p.sent++ // the first could not be sent
+			p.sent++ // skip the message that could not be sent
 		}
 		return true
 	}
@@ -188,6 +187,6 @@ func (p *mmsgPort) later(i int) func([]byte) {
 	}
 	control := append([]byte(nil), p.source(i)...)
 	return func(wire []byte) {
-		_, _, _ = p.conn.WriteMsgUDPAddrPort(wire, control, to) // lost, as it may be on its way
+		_, _, _ = p.conn.WriteMsgUDPAddrPort(wire, control, to) // may be lost, like any datagram
 	}
 }

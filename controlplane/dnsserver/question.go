@@ -5,15 +5,14 @@ import "encoding/binary"
 const (
 	headerLen = 12
 	maxName   = 255
-	optLen    = 11 // of an OPT record without options
+	optLen    = 11 // length of an OPT record without options
 
-	udpSize    = 1232 // what we take and send over UDP with EDNS (RFC 9715 §3)
+	udpSize    = 1232 // largest UDP message with EDNS (RFC 9715 §3)
 	udpMinimum = 512  // without EDNS (RFC 1035 §4.2.1)
 	tcpMaximum = 65535
 )
 
-// question is a plain query, parsed by hand: one question, nothing but an OPT record of
-// version 0 beside it.
+// question is a parsed plain query: one question, and optionally one OPT record of version 0.
 type question struct {
 	label  int // length of the first label
 	end    int // offset after the question
@@ -24,8 +23,8 @@ type question struct {
 	size   uint16 // of the client's UDP buffer
 }
 
-// parse reads a plain query. It reports false for whatever is not plain, right or wrong;
-// slow decides what that is. EDNS options count as plain by what they are, or all of them.
+// parse parses a plain query. It returns false for any other message, valid or not, which slow then
+// handles. Unless allOptions is set, only certain EDNS options are plain.
 func parse(pkt []byte, allOptions bool) (q question, ok bool) {
 	// QR, opcode and TC clear; one question, no answers, no authorities, at most one more.
 	if len(pkt) < headerLen+1+4 || pkt[2]&^0x05 != 0 ||
@@ -66,8 +65,8 @@ func parse(pkt []byte, allOptions bool) (q question, ok bool) {
 	return q, true
 }
 
-// plainOptions reports whether there are none but those whose content says nothing to this
-// server: NSID, COOKIE and padding (RFC 5001, 7873, 7830).
+// plainOptions reports whether all options are ones that do not affect this server's answers: NSID,
+// COOKIE, and padding (RFC 5001, 7873, 7830).
 func plainOptions(o []byte) bool {
 	for len(o) > 0 {
 		if len(o) < 4 {
@@ -87,7 +86,7 @@ func plainOptions(o []byte) bool {
 	return true
 }
 
-// limit returns how long an answer may be.
+// limit returns the maximum length of an answer.
 func limit(tcp, edns bool, size uint16) int {
 	switch {
 	case tcp:

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// limiterSlots is how many client networks are told apart; two in one slot share its rate.
-// The hash is seeded, so that nobody can choose to share another's.
+// limiterSlots is the number of rate slots. Two networks in one slot share its rate. The hash is
+// seeded, so that clients cannot choose to share another network's slot.
 const limiterSlots = 1 << 17
 
-// limiter is the response-rate limit, by client network. It takes no lock and its size does
-// not depend on who asks.
+// limiter limits the response rate per client network. It takes no lock, and its size does not
+// depend on the number of clients.
 type limiter struct {
 	every  int64 // nanoseconds between answers
 	exempt []netip.Prefix
@@ -20,7 +20,7 @@ type limiter struct {
 	at     []atomic.Int64
 }
 
-// newLimiter returns nil, which lets everything pass, where rate is 0.
+// newLimiter returns a limiter, or nil, which permits everything, if rate is 0.
 func newLimiter(rate int, exempt []netip.Prefix) *limiter {
 	if rate == 0 {
 		return nil
@@ -29,9 +29,9 @@ func newLimiter(rate int, exempt []netip.Prefix) *limiter {
 		seed: maphash.MakeSeed(), at: make([]atomic.Int64, limiterSlots)}
 }
 
-// allow counts one answer to a client. Over the limit it reports false, and the client gets a
-// truncated answer: no larger than the question, so that a spoofed flood gains nothing from it,
-// while the real client in the spoofed network learns to come over TCP. (To drop some of these
+// allow counts one answer to a client. Over the limit it returns false, and the client gets a
+// truncated answer. The answer is not larger than the question, so that a spoofed flood gains
+// nothing, while a real client in the spoofed network retries over TCP. (Dropping some of these
 // answers would cost that client a timeout each time.)
 func (l *limiter) allow(client netip.Addr, now int64) bool {
 	if l == nil {
@@ -40,7 +40,7 @@ func (l *limiter) allow(client netip.Addr, now int64) bool {
 	client = client.Unmap()
 	a, n := client.As16(), 7 // /56
 	if client.Is4() {
-		n = 15 // /24, behind the 96 bits of the mapping
+		n = 15 // /24, after the 96-bit prefix of mapped addresses
 	}
 	return take(&l.at[maphash.Bytes(l.seed, a[:n])%limiterSlots], now, l.every, int64(time.Second)) ||
 		within(l.exempt, client)

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// raw sends octets and returns the answer, or nil where there is none within a second.
+// raw sends octets and returns the answer, or nil if none arrives within a second.
 func raw(t *testing.T, network, addr string, pkt []byte) *dns.Msg {
 	t.Helper()
 	conn, err := net.Dial(network, addr)

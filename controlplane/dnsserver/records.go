@@ -9,16 +9,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxValue is the length of the longest TXT value that is served; an ACME challenge's is 43.
+// maxValue is the length of the longest TXT value that is served. An ACME challenge's is 43.
 const maxValue = 8192
 
-// records are a target's challenges, one after another: when each expires, in nanoseconds
-// since 1970 (8 octets), the length of its record (2), and the record as it is answered, its
-// owner pointing at the question. One block holds them all, so that an answer touches no
-// other memory. They are never changed in place, so readers keep them without a lock.
+// records are a target's challenges in sequence. Each consists of its expiry in nanoseconds since
+// 1970 (8 octets), the length of its record (2), and the packed record, whose owner is a pointer to
+// the question. They are in one block, so that an answer reads no other memory. They are never
+// modified in place, so readers use them without a lock.
 type records []byte
 
-// newRecord packs one challenge. It reports false for a value that is too long.
+// newRecord packs one challenge. It returns false if the value is too long.
 func newRecord(c Challenge) (records, bool) {
 	if len(c.Value) > maxValue {
 		return nil, false
@@ -42,29 +42,29 @@ func newRecord(c Challenge) (records, bool) {
 	return r, true
 }
 
-// next returns the first of at least one, and those after it.
+// next returns the first record and the remaining ones. r must not be empty.
 func (r records) next() (expires int64, rr []byte, rest records) {
 	end := 10 + int(binary.BigEndian.Uint16(r[8:]))
 	return int64(binary.BigEndian.Uint64(r)), r[10:end], r[end:]
 }
 
-// with returns these and one more, in place of that with its value.
+// with returns r with one added. It replaces a record with the same value.
 func (r records) with(one records) records {
 	return slices.Concat(r.without(one), one)
 }
 
-// without returns all but that with the value of one, whenever it expires.
+// without returns r without the record that has one's value, regardless of its expiry.
 func (r records) without(one records) records {
 	_, record, _ := one.next()
 	return r.filter(func(_ int64, rr []byte) bool { return !bytes.Equal(rr, record) })
 }
 
-// after returns those that live on.
+// after returns the records that expire after now.
 func (r records) after(now int64) records {
 	return r.filter(func(expires int64, _ []byte) bool { return expires > now })
 }
 
-// filter returns those to keep: r itself, and no copy, where that is all of them.
+// filter returns the records to keep. If all are kept, it returns r itself.
 func (r records) filter(keep func(expires int64, rr []byte) bool) records {
 	at := 0
 	for at < len(r) {
@@ -77,7 +77,7 @@ func (r records) filter(keep func(expires int64, rr []byte) bool) records {
 	return r
 }
 
-// first returns when the first of them expires, or the end of time.
+// first returns the earliest expiry, or the largest int64 if r is empty.
 func (r records) first() int64 {
 	first := int64(math.MaxInt64)
 	for len(r) > 0 {
@@ -87,7 +87,7 @@ func (r records) first() int64 {
 	return first
 }
 
-// anyLive reports whether one of them has not expired by now.
+// anyLive reports whether any record has not expired by now.
 func (r records) anyLive(now int64) bool {
 	for len(r) > 0 {
 		expires, _, rest := r.next()

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// TestRecords holds that a value is there once, with its last expiry, and that nothing changes
-// records which somebody reads.
+// TestRecords checks that each value is contained once, with its last expiry, and that records are
+// not modified in place.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	one := func(value string, expires int64) records {
 		r, ok := newRecord(Challenge{Value: value, ExpiresAt: time.Unix(0, expires)})
 		if !ok {
-			t.Fatalf("%q is too long", value)
+			t.Fatalf("newRecord(%q) = false, want true", value)
 		}
 		return r
 	}
@@ -43,16 +43,16 @@ func TestRecords(t *testing.T) {
 	then(r.after(5))
 	for i, want := range [][]int64{nil, {1}, {1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4}, {3, 4}, {3, 4, 5}, {4, 5}, {5}, nil} {
 		if got := read(states[i]); !slices.Equal(got, want) {
-			t.Errorf("after %d steps there are those until %v, want %v", i, got, want)
+			t.Errorf("expiries after %d steps = %v, want %v", i, got, want)
 		}
 		if n := states[i].count(); n != int64(len(want)) {
-			t.Errorf("after %d steps it counts %d, want %d", i, n, len(want))
+			t.Errorf("count() after %d steps = %d, want %d", i, n, len(want))
 		}
 		if states[i].anyLive(4) != slices.Contains(want, 5) {
-			t.Errorf("after %d steps it is wrong about what is live", i)
+			t.Errorf("anyLive after %d steps is wrong", i)
 		}
 	}
 	if _, ok := newRecord(Challenge{Value: long + "v"}); ok {
-		t.Error("a value that is too long is taken")
+		t.Error("newRecord of an oversized value = true, want false")
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSockets is how many UDP sockets may share an address.
+// maxSockets is the maximum number of UDP sockets per address.
 const maxSockets = 64
 
-// reusePort lets several sockets have one address, among which the kernel spreads clients.
+// reusePort lets several sockets share an address. The kernel distributes clients among them.
 func reusePort(_, _ string, c syscall.RawConn) error {
 	var err error
 	if ctl := c.Control(func(fd uintptr) {

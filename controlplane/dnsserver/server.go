@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Server answers for one zone. Make it with New, run it with Start.
+// Server serves one zone. Create it with New and run it with Start.
 type Server struct {
 	config  Config
 	static  *static
@@ -24,17 +24,16 @@ type Server struct {
 	newPort func(*net.UDPConn) port
 	log     *slog.Logger
 
-	ctx      context.Context // ends when the work in the background is to end
+	ctx      context.Context // canceled to stop the background work
 	cancel   context.CancelFunc
 	listen   *listeners
 	tcp      *tcpConns
 	stopping atomic.Bool
-	serving  sync.WaitGroup // goroutines that read questions, and those that wait for look-ups
-	keeping  sync.WaitGroup // goroutines that keep memory
+	serving  sync.WaitGroup // goroutines that read questions or wait for lookups
+	keeping  sync.WaitGroup // goroutines that maintain memory
 }
 
-// New returns a server for c, or an error that names the field which is wrong. It opens
-// nothing.
+// New returns a server for c, or an error that names the invalid field. It opens no sockets.
 func New(c Config) (*Server, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -58,9 +57,9 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Start binds every address, begins to follow the source and returns: from then on questions
-// are answered, by look-ups until the snapshot is loaded (see Ready). ctx bounds the binding
-// only; Stop ends the server. It may be called once.
+// Start binds all addresses, starts to follow the source, and returns. From then on questions are
+// answered, by lookups until the snapshot is loaded (see Ready). ctx applies only to binding; Stop
+// stops the server. It may be called once.
 func (s *Server) Start(ctx context.Context) error {
 	if s.listen != nil {
 		return errors.New("dnsserver: started twice")
@@ -79,12 +78,12 @@ func (s *Server) Start(ctx context.Context) error {
 	for _, ln := range l.tcp {
 		s.serving.Go(func() { s.serveTCP(ln, counters) })
 	}
-	s.log.Info("answering DNS", "zone", s.static.zone, "addresses", s.Addrs())
+	s.log.Info("dnsserver: serving", "zone", s.static.zone, "addresses", s.Addrs())
 	return nil
 }
 
-// Addr returns the first address that is served, host:port, or "" before Start. UDP and TCP
-// have the same port.
+// Addr returns the first served address, host:port, or "" before Start. UDP and TCP have the same
+// port.
 func (s *Server) Addr() string {
 	if s.listen == nil {
 		return ""
@@ -92,7 +91,7 @@ func (s *Server) Addr() string {
 	return s.listen.tcp[0].Addr().String()
 }
 
-// Addrs returns every address that is served.
+// Addrs returns all served addresses.
 func (s *Server) Addrs() []string {
 	var all []string
 	if s.listen != nil {
@@ -103,13 +102,11 @@ func (s *Server) Addrs() []string {
 	return all
 }
 
-// Ready reports whether the zone is loaded, its changes are followed and the server is not
-// stopping.
+// Ready reports whether the zone is loaded, changes are followed, and the server is not stopping.
 func (s *Server) Ready() bool { return s.memory.synced.Load() && !s.stopping.Load() }
 
-// Stop ends the server: what was asked is still answered, nothing new is read. Where ctx
-// ends first, connections are cut and its error is returned. It may be called more than
-// once.
+// Stop stops the server. Questions already received are answered. If ctx is done first, connections
+// are closed and its error is returned. It may be called more than once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
 	defer s.cancel()

@@ -7,10 +7,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// slow answers any message, by miekg/dns. done is the look-up that an earlier call for the
-// same message asked to wait for, or nil.
+// slow answers any message with miekg/dns. done is the lookup from the wait field of an earlier
+// reply to the same message, or nil.
 func (s *Server) slow(out, pkt []byte, tcp bool, now int64, done *call) reply {
-	if len(pkt) < headerLen || pkt[2]&0x80 != 0 { // answers are never answered
+	if len(pkt) < headerLen || pkt[2]&0x80 != 0 { // responses are never answered
 		return reply{}
 	}
 	if opcode := pkt[2] >> 3 & 0xf; opcode != dns.OpcodeQuery {
@@ -41,7 +41,7 @@ func (s *Server) slow(out, pkt []byte, tcp bool, now int64, done *call) reply {
 	return pack(out, res, opt, tcp)
 }
 
-// resolve fills in the answer, or returns the look-up to wait for.
+// resolve fills in the answer, or returns the lookup to wait for.
 func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 	q := req.Question[0]
 	switch {
@@ -81,9 +81,9 @@ func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 	return nil
 }
 
-// fill puts a record set of the name that was asked for into the answer, in the case that it
-// was asked in. Without one the answer is NODATA (RFC 2308 §2.2); for ANY it is minimal,
-// whatever there is (RFC 8482 §4.2).
+// fill adds a record set of the queried name to the answer, with the name in the case of the
+// question. Without records the answer is NODATA (RFC 2308 §2.2). For ANY it is always minimal (RFC
+// 8482 §4.2).
 func (s *Server) fill(res *dns.Msg, rrs []dns.RR) {
 	q := res.Question[0]
 	if q.Qtype == dns.TypeANY {
@@ -119,7 +119,8 @@ func challengeRRs(q dns.Question, recs records, now int64) (rrs []dns.RR) {
 	for len(recs) > 0 {
 		expires, packed, rest := recs.next()
 		if expires > now {
-			// The packed record's owner points behind the header, where here its name is put.
+			// The packed record's owner is a pointer to the position after the header, where the
+			// root name is placed here.
 			msg := make([]byte, headerLen, headerLen+1+len(packed))
 			rr, _, err := dns.UnpackRR(append(append(msg, 0), packed...), headerLen+1)
 			if err == nil {
@@ -131,15 +132,15 @@ func challengeRRs(q dns.Question, recs records, now int64) (rrs []dns.RR) {
 	return rrs
 }
 
-// complete reports whether there is as much in the message as its header says; miekg/dns
-// takes one that ends early.
+// complete reports whether the message contains as many records as its header states. miekg/dns
+// accepts truncated messages.
 func complete(m *dns.Msg, pkt []byte) bool {
 	return len(m.Question) == 1 && len(m.Answer) == int(binary.BigEndian.Uint16(pkt[6:])) &&
 		len(m.Ns) == int(binary.BigEndian.Uint16(pkt[8:])) && len(m.Extra) == int(binary.BigEndian.Uint16(pkt[10:]))
 }
 
-// edns returns the OPT record, or nil. It reports false where there are several, or one that
-// is not the root's (RFC 6891 §6.1.1).
+// edns returns the OPT record, or nil. It returns false if there are several or if one is not at
+// the root (RFC 6891 §6.1.1).
 func edns(m *dns.Msg) (opt *dns.OPT, ok bool) {
 	for _, rr := range m.Extra {
 		if o, is := rr.(*dns.OPT); is {
@@ -152,8 +153,8 @@ func edns(m *dns.Msg) (opt *dns.OPT, ok bool) {
 	return opt, true
 }
 
-// pack makes the message fit: without the additional section where that is enough, else
-// empty and truncated.
+// pack packs the message within the size limit: without the additional section if that is enough,
+// otherwise empty and truncated.
 func pack(out []byte, res *dns.Msg, opt *dns.OPT, tcp bool) reply {
 	size := limit(tcp, false, 0)
 	var o []dns.RR
@@ -177,13 +178,13 @@ func pack(out []byte, res *dns.Msg, opt *dns.OPT, tcp bool) reply {
 		res.Truncated = true
 		res.Answer, res.Ns, res.Extra = nil, nil, o
 		if wire, err = res.PackBuffer(out[:cap(out)]); err != nil {
-			return reply{} // a question that was unpacked can be packed
+			return reply{} // cannot happen: the question was unpacked before
 		}
 	}
 	return reply{wire: wire, qtype: res.Question[0].Qtype, rcode: res.Rcode, tc: res.Truncated}
 }
 
-// headerOnly answers what cannot be read, or is not a query at all.
+// headerOnly returns the answer to a malformed message or to one that is not a query.
 func headerOnly(out, pkt []byte, rcode int) reply {
 	out = append(out[:0], pkt[0], pkt[1], 0x80|pkt[2]&0x79, byte(rcode), 0, 0, 0, 0, 0, 0, 0, 0)
 	return reply{wire: out, rcode: rcode}

@@ -5,45 +5,45 @@ import (
 	"time"
 )
 
-// Challenge is one TXT value that is answered at a target until it expires.
+// Challenge is one TXT value that is served at a target until it expires.
 type Challenge struct {
-	Label     string // of the target, without the zone
+	Label     string // the target's, without the zone
 	Value     string
 	ExpiresAt time.Time
 }
 
-// Source is where the zone's content comes from. It must be safe for concurrent use.
+// Source provides the zone's content. It must be safe for concurrent use.
 type Source interface {
-	// Follow sends a full snapshot (Feed.Begin) and then every change in commit order to
-	// feed, until ctx ends or the connection is lost; then it returns an error and the server
-	// calls it again after a pause. It must notice a dead connection by itself: while it has
-	// not returned, memory counts as current. It calls feed from one goroutine at a time and
-	// never after it has returned.
+	// Follow sends a full snapshot (Feed.StartSnapshot) and then every change in commit order to
+	// feed, until ctx is done or the connection is lost. Then it returns an error, and the server
+	// calls it again after a pause. It must detect a dead connection: until it returns, memory
+	// counts as current. It calls feed from one goroutine at a time and never after it has
+	// returned.
 	Follow(ctx context.Context, feed Feed) error
 
-	// Lookup reads one target through: whether it exists, and its live challenges. ctx ends
-	// after at most a second.
+	// Lookup returns whether a target exists, and its live challenges. ctx has a deadline of at
+	// most one second.
 	Lookup(ctx context.Context, label string) (exists bool, challenges []Challenge, err error)
 }
 
-// Feed takes what Source.Follow sends. A label is 32 characters of base32 (RFC 4648,
-// without padding); any other is logged and ignored. A challenge is answered only while its
+// Feed receives the content from Source.Follow. A label is 32 characters of base32 (RFC 4648,
+// without padding); other labels are logged and ignored. A challenge is served only while its
 // target exists.
 type Feed interface {
-	// Begin starts a snapshot, which at its Commit replaces everything. From then on the
-	// server is in sync, until Follow returns. Changes may follow the Commit, not precede it.
-	Begin() Snapshot
+	// StartSnapshot starts a snapshot. Its Commit replaces all content. The server is then in sync
+	// until Follow returns. Changes may be sent after the Commit, not before.
+	StartSnapshot() Snapshot
 
 	AddTarget(label string)
 	// RemoveTarget removes the target and its challenges.
 	RemoveTarget(label string)
-	// AddChallenge adds a value, or moves the expiry of one that is there.
+	// AddChallenge adds a value, or changes the expiry of an existing one.
 	AddChallenge(c Challenge)
 	RemoveChallenge(label, value string)
 }
 
-// Snapshot takes the zone's whole content, in any order, a row at a time, so that a million
-// targets need no list of them.
+// Snapshot receives the zone's whole content, one row at a time in any order, so that a million
+// targets need no list.
 type Snapshot interface {
 	Target(label string)
 	Challenge(c Challenge)

@@ -7,28 +7,27 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Lifetimes, in seconds. Challenges are never to be cached; what does not exist may exist in
-// a moment (SPEC §5).
+// TTLs in seconds. Challenges must not be cached. A name that does not exist may be created at any
+// moment, so negative answers are cached only briefly.
 const (
 	ttlTXT      = 0
 	ttlNegative = 5
 	ttlStatic   = 3600
 )
 
-// static is the part of the zone that never changes: the apex and the name servers' own
-// addresses.
+// static is the unchanging part of the zone: the apex and the name servers' addresses.
 type static struct {
-	zone     string              // with final dot, lower case
+	zone     string              // in lower case, with a trailing dot
 	zoneWire []byte              // the same, in wire format
-	nodes    map[string]node     // by lower-case name; one without records is an empty non-terminal
-	children map[string]struct{} // first labels under the apex that lead to a node
+	nodes    map[string]node     // by lower-case name; a node without records is an empty non-terminal
+	children map[string]struct{} // labels directly below the apex that are a node or the parent of one
 	glue     []dns.RR
 	soa      *dns.SOA
 	negative *dns.SOA // as sent in the authority section
 	soaTail  []byte   // negative, packed without its owner name
 }
 
-// node is a name's record sets by type.
+// node is the record sets of a name, by type.
 type node map[uint16][]dns.RR
 
 func newStatic(c Config) (*static, error) {
@@ -44,8 +43,8 @@ func newStatic(c Config) (*static, error) {
 			return nil, err
 		}
 	}
-	// Every replica serves the same content and there are no transfers, so the serial stands
-	// still: name servers that differ in it look broken to checkers.
+	// All replicas serve the same content without transfers, so the serial is constant. DNS
+	// checkers report name servers with different serials as broken.
 	z.soa = &dns.SOA{Hdr: z.header(c.Zone, dns.TypeSOA), Ns: dns.CanonicalName(c.NameServers[0].Host), Mbox: c.Mbox,
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 604800, Minttl: ttlNegative}
 	z.add(z.soa)
@@ -71,8 +70,8 @@ func newStatic(c Config) (*static, error) {
 	return z, nil
 }
 
-// addNameServer adds the NS record and, where the name is inside the zone, its addresses
-// and the empty non-terminals above it.
+// addNameServer adds the NS record. For a name inside the zone it also adds its addresses and the
+// empty non-terminals above it.
 func (z *static) addNameServer(ns NameServer) error {
 	host, err := hostname(ns.Host)
 	if err != nil {
@@ -83,22 +82,22 @@ func (z *static) addNameServer(ns NameServer) error {
 		return nil
 	}
 	if host == z.zone {
-		return fmt.Errorf("dnsserver: name server %s cannot be the zone itself", host)
+		return fmt.Errorf("dnsserver: name server %s must not be the zone itself", host)
 	}
 	v4, v6 := ns.IPv4.Unmap(), ns.IPv6
 	if !ns.IPv4.IsValid() && !v6.IsValid() {
-		return fmt.Errorf("dnsserver: name server %s is inside the zone and needs an address", host)
+		return fmt.Errorf("dnsserver: name server %s is inside the zone and requires an address", host)
 	}
 	if ns.IPv4.IsValid() && !v4.Is4() || v6.IsValid() && (!v6.Is6() || v6.Is4In6()) {
-		return fmt.Errorf("dnsserver: name server %s has an address of the wrong family", host)
+		return fmt.Errorf("dnsserver: name server %s: IPv4 or IPv6 address has the wrong family", host)
 	}
 	labels := dns.SplitDomainName(strings.TrimSuffix(host, "."+z.zone))
 	first := labels[len(labels)-1]
 	if _, ok := parseLabel(first); ok {
-		return fmt.Errorf("dnsserver: name server %s has the name of a target", host)
+		return fmt.Errorf("dnsserver: name server %s: the name must not be a target's", host)
 	}
 	z.children[first] = struct{}{}
-	for i := range labels { // the name itself, and those between it and the apex
+	for i := range labels { // the name itself and its parents below the apex
 		name := strings.Join(labels[i:], ".") + "." + z.zone
 		if z.nodes[name] == nil {
 			z.nodes[name] = node{}

@@ -2,21 +2,21 @@ package dnsserver
 
 import "encoding/binary"
 
-// table holds keys in one piece of memory without pointers, each where its own bits say or
-// soon after it (open addressing): they are HMACs, spread evenly by themselves, and nobody
-// who asks can add one. A look-up touches a cache line or two, and the garbage collector none.
+// table is a hash table of keys in one block of memory without pointers, with open addressing. Keys
+// are HMACs and therefore evenly distributed, and clients cannot add keys. A lookup reads one or
+// two cache lines, and the garbage collector scans none.
 type table struct {
 	slots []slot
 	used  int
 }
 
-// slot is a key and what is known of it, which is never 0; without a key, all is 0.
+// slot is a key and its mark, which is not 0. An empty slot is all 0.
 type slot struct {
 	key  key
 	mark uint32
 }
 
-// get returns the mark of a key, 0 where it is not there.
+// get returns the mark of a key, or 0 if it is missing.
 func (t *table) get(k *key) uint32 {
 	if len(t.slots) == 0 {
 		return 0
@@ -24,7 +24,7 @@ func (t *table) get(k *key) uint32 {
 	return t.slots[t.at(k)].mark
 }
 
-// set gives a key a mark, or removes it by 0.
+// set sets the mark of a key. A mark of 0 removes it.
 func (t *table) set(k *key, mark uint32) {
 	if t.get(k) != 0 {
 		i := t.at(k)
@@ -43,8 +43,8 @@ func (t *table) set(k *key, mark uint32) {
 	t.used++
 }
 
-// each gives every key another mark, or removes it by 0. It may come by a key twice, with the
-// mark that change gave it the first time.
+// each replaces the mark of every key with the result of change. A mark of 0 removes the key. A key
+// may be visited twice; the second time with its new mark.
 func (t *table) each(change func(mark uint32) uint32) {
 	for i := 0; i < len(t.slots); {
 		s := &t.slots[i]
@@ -53,14 +53,14 @@ func (t *table) each(change func(mark uint32) uint32) {
 			continue
 		}
 		if s.mark = change(s.mark); s.mark == 0 {
-			t.close(i) // and another may be here now
+			t.close(i) // another key may have moved here
 			continue
 		}
 		i++
 	}
 }
 
-// at returns where a key is, or else where it would be. There is room, see set.
+// at returns the index of a key, or of the slot for a new one. set keeps enough slots free.
 func (t *table) at(k *key) int {
 	for i := t.home(k); ; i = t.after(i) {
 		if s := &t.slots[i]; s.mark == 0 || s.key == *k {
@@ -69,7 +69,8 @@ func (t *table) at(k *key) int {
 	}
 }
 
-// home returns where the search for a key begins. Its first octet has chosen the shard.
+// home returns the index where the search for a key starts. It ignores the first octet, which
+// selects the shard.
 func (t *table) home(k *key) int {
 	return int(uint64(binary.BigEndian.Uint32(k[1:])) * uint64(len(t.slots)) >> 32)
 }
@@ -81,7 +82,7 @@ func (t *table) after(i int) int {
 	return 0
 }
 
-// close empties a slot, and moves up those behind it whose search would end there now.
+// close empties a slot, and moves the following keys whose search would now stop there.
 func (t *table) close(hole int) {
 	for i := t.after(hole); t.slots[i].mark != 0; i = t.after(i) {
 		home := t.home(&t.slots[i].key)
@@ -95,8 +96,8 @@ func (t *table) close(hole int) {
 	t.used--
 }
 
-// grow makes room for a quarter more, so that memory is never far from what it must be: at
-// least three slots of five are used, and at most three of four.
+// grow adds a quarter more slots, so that at least three of five slots are used, and at most three
+// of four.
 func (t *table) grow() {
 	old := t.slots
 	t.slots = make([]slot, 8+len(old)+len(old)/4)

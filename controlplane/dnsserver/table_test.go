@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTableIsAMap does the same to a table and to a map, with keys that crowd at both ends of
-// the table and beside others, and compares them all the while.
+// TestTableIsAMap applies the same changes to a table and to a map, with keys that collide at both
+// ends of the table and elsewhere, and compares them after each change.
 func TestTableIsAMap(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -31,21 +31,21 @@ func TestTableIsAMap(t *testing.T) {
 				}
 			}
 			if got.used != len(want) {
-				t.Fatalf("seed %d: %d are used, want %d", seed, got.used, len(want))
+				t.Fatalf("seed %d: used = %d, want %d", seed, got.used, len(want))
 			}
 			if k := keys[r.IntN(len(keys))]; got.get(&k) != want[k] {
-				t.Fatalf("seed %d: %s has the mark %d, want %d", seed, k, got.get(&k), want[k])
+				t.Fatalf("seed %d: get(%s) = %d, want %d", seed, k, got.get(&k), want[k])
 			}
 		}
 		for _, k := range keys {
 			if got.get(&k) != want[k] {
-				t.Errorf("seed %d: in the end %s has the mark %d, want %d", seed, k, got.get(&k), want[k])
+				t.Errorf("seed %d: final get(%s) = %d, want %d", seed, k, got.get(&k), want[k])
 			}
 		}
 	}
 }
 
-// TestTableIsSmall holds what a key may cost, at every size.
+// TestTableIsSmall checks the memory per key at every size.
 func TestTableIsSmall(t *testing.T) {
 	t.Parallel()
 	var tab table
@@ -53,7 +53,7 @@ func TestTableIsSmall(t *testing.T) {
 		k, _ := parseLabel(label(i))
 		tab.set(&k, 1)
 		if n := len(tab.slots); i > 100 && (4*tab.used > 3*n || 5*tab.used < 2*n) {
-			t.Fatalf("%d keys have %d slots", tab.used, n)
+			t.Fatalf("slots for %d keys = %d, outside the bounds", tab.used, n)
 		}
 	}
 }

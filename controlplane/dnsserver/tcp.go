@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	tcpReadBuffer = 4 << 10  // of a connection; no longer question is taken
-	tcpFlushAt    = 16 << 10 // answers are gathered while more questions are at hand
-	tcpKernel     = 64 << 10 // octets each way that the kernel holds of a connection
-	tcpLate       = 64       // answers of one connection that wait for look-ups beside it
+	tcpReadBuffer = 4 << 10  // per connection; longer questions are rejected
+	tcpFlushAt    = 16 << 10 // answers are buffered while more questions are available
+	tcpKernel     = 64 << 10 // kernel buffers of a connection, in octets per direction
+	tcpLate       = 64       // answers of one connection that may wait for lookups in goroutines
 )
 
 // serveTCP accepts connections until the listener is closed.
@@ -25,13 +25,13 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			s.log.Warn("cannot accept a DNS connection", "error", err)
-			time.Sleep(10 * time.Millisecond) // such as out of files
+			s.log.Warn("dnsserver: accept failed", "error", err)
+			time.Sleep(10 * time.Millisecond) // such as too many open files
 			continue
 		}
 		c := &tcpConn{server: s, conn: conn.(*net.TCPConn), count: count}
 		evicted, ok := s.tcp.add(c)
-		if !ok { // the server stops
+		if !ok { // the server is stopping
 			_ = conn.Close()
 			continue
 		}
@@ -40,7 +40,7 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 		}
 		s.metrics.tcpConns.Add(1)
 		s.serving.Go(func() {
-			_ = c.conn.SetReadBuffer(tcpKernel) // else it grows to megabytes for one who reads nothing
+			_ = c.conn.SetReadBuffer(tcpKernel) // otherwise it grows to megabytes if the client does not read
 			_ = c.conn.SetWriteBuffer(tcpKernel)
 			c.serve()
 			s.tcp.remove(c)
@@ -49,21 +49,21 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 	}
 }
 
-// tcpConn is one connection. Questions may be pipelined; an answer that has to wait for a
-// look-up does not hold up those behind it (RFC 7766 §6.2.1.1).
+// tcpConn is one connection. Questions may be pipelined. An answer that waits for a lookup does not
+// delay those after it (RFC 7766 §6.2.1.1).
 type tcpConn struct {
 	server *Server
 	conn   *net.TCPConn
 	count  *counters
-	places [3]place // in the groups that count it; held by tcpConns.mu
+	places [3]place // in the groups that count it; guarded by tcpConns.mu
 	late   sync.WaitGroup
-	lateN  atomic.Int32 // answers that wait for a look-up, each in a goroutine
+	lateN  atomic.Int32 // answers that wait for a lookup, each in a goroutine
 
-	mu  sync.Mutex // held while out is changed or written
+	mu  sync.Mutex // guards out, and serializes writes
 	out []byte
 }
 
-// serve answers until the client ends, falls silent or is too slow to read.
+// serve answers questions until the client closes the connection, is idle, or reads too slowly.
 func (c *tcpConn) serve() {
 	defer func() { _ = c.conn.Close() }()
 	defer c.late.Wait()
@@ -87,7 +87,7 @@ func (c *tcpConn) serve() {
 			if r, ok = c.answerLate(pkt, r.wait); !ok {
 				return
 			}
-		} else if len(r.wire) == 0 { // not a question: this is no client of ours
+		} else if len(r.wire) == 0 { // not a question
 			c.count.dropped[dropIgnored].Add(1)
 			return
 		}
@@ -101,8 +101,8 @@ func (c *tcpConn) serve() {
 	}
 }
 
-// next returns the next question, in the memory of in. It reports false at the end, and for a
-// message that is longer than any question: the length alone takes no memory.
+// next returns the next question, in the memory of in. It returns false at the end of the stream,
+// and for a message that is longer than any valid question, without allocating memory for it.
 func (c *tcpConn) next(in *bufio.Reader) ([]byte, bool) {
 	if _, err := in.Peek(2); err != nil {
 		return nil, false
@@ -119,9 +119,8 @@ func (c *tcpConn) next(in *bufio.Reader) ([]byte, bool) {
 	return framed[2:], true
 }
 
-// answerLate answers a question when its look-up is done: in a goroutine, or, where too many
-// of those wait, at once, so that the questions behind it wait too. Only that answer is in
-// the reply.
+// answerLate answers a question when its lookup is done, in a goroutine. If too many are waiting,
+// it waits itself, which delays the questions after it; only then the reply contains the answer.
 func (c *tcpConn) answerLate(pkt []byte, wait *call) (reply, bool) {
 	t := c.server.through
 	if c.lateN.Load() >= tcpLate || !t.enter(&t.waitingTCP) {
@@ -143,13 +142,13 @@ func (c *tcpConn) answerLate(pkt []byte, wait *call) (reply, bool) {
 	return reply{}, true
 }
 
-// cut ends the connection at once and leaves nothing of it in the kernel.
+// cut closes the connection immediately and discards its data in the kernel.
 func (c *tcpConn) cut() {
 	_ = c.conn.SetLinger(0)
 	_ = c.conn.Close()
 }
 
-// append queues an answer, and writes when there is much.
+// append queues an answer, and writes the queue if it is large.
 func (c *tcpConn) append(r *reply) bool {
 	c.count.count(r)
 	c.mu.Lock()
@@ -160,7 +159,7 @@ func (c *tcpConn) append(r *reply) bool {
 	return !full || c.flush()
 }
 
-// flush writes what is queued; false ends the connection.
+// flush writes the queued answers. If it returns false, the connection must be closed.
 func (c *tcpConn) flush() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +172,7 @@ func (c *tcpConn) flush() bool {
 	return err == nil
 }
 
-// peekLen returns the length of the next message; two octets are buffered.
+// peekLen returns the length of the next message. Two octets must be buffered.
 func peekLen(in *bufio.Reader) int {
 	b, err := in.Peek(2)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// How much of MaxTCPConns is for one client.
+// Shares of MaxTCPConns.
 const (
 	networkShare   = 8  // an IPv4 address or IPv6 /64 gets an eighth
 	aggregateShare = 4  // an IPv4 /24 or IPv6 /48 gets a quarter
-	heavyShare     = 16 // an aggregate with a sixteenth makes room first when all are taken
+	heavyShare     = 16 // at the total limit, aggregates with a sixteenth are evicted first
 )
 
-// The limits that a connection can be evicted by.
+// The limits that can evict a connection.
 const (
 	evictedByNetwork = iota
 	evictedByAggregate
@@ -25,32 +25,32 @@ const (
 
 var evictedNames = [evictedKinds]string{"network", "aggregate", "total"}
 
-// tcpConns are the connections that are open. A new one always gets in: over a limit the
-// connection that has been longest without a whole question goes, from the client that is over
-// its limit, or, when all places are taken, from the aggregate that holds the most. Where none
-// holds much, it is the longest of all, so that a few connections of one client outlive a
+// tcpConns tracks the open connections. A new connection is always accepted. At a limit, the
+// connection that has been without a complete question for the longest time is evicted: that of the
+// client over its limit, or, at the total limit, of the aggregate with the most connections. If no
+// aggregate has many, it is the longest of all. A few connections of one client therefore survive a
 // flood from many addresses.
 type tcpConns struct {
 	limits  [evictedKinds]int
 	heavyAt int
-	exempt  []netip.Prefix // that no limit but the total is for
+	exempt  []netip.Prefix // subject only to the total limit
 	metrics *metrics
 
-	mu         sync.Mutex // of everything below
+	mu         sync.Mutex // guards the fields below
 	all        group
 	networks   map[netip.Prefix]*group
 	aggregates map[netip.Prefix]*group
-	heavy      map[*group]struct{} // aggregates with heavyAt or more, which are few
+	heavy      map[*group]struct{} // the few aggregates with heavyAt or more connections
 	draining   bool
 }
 
-// group is connections that share a limit.
+// group contains connections that share a limit.
 type group struct {
 	key   netip.Prefix
-	conns list.List // of *tcpConn, the one longest without a whole question first
+	conns list.List // of *tcpConn, the longest without a complete question first
 }
 
-// place is where a group has a connection.
+// place is a connection's position in a group.
 type place struct {
 	in *group
 	at *list.Element
@@ -65,8 +65,8 @@ func newTCPConns(c Config, m *metrics) *tcpConns {
 	}
 }
 
-// add takes a new connection, and returns the one to cut for it, if any. It reports false
-// when the server stops.
+// add adds a new connection and returns the one to close for it, if any. It returns false if the
+// server is stopping.
 func (t *tcpConns) add(c *tcpConn) (evicted *tcpConn, ok bool) {
 	client := c.conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
 	t.mu.Lock()
@@ -102,7 +102,7 @@ func (t *tcpConns) add(c *tcpConn) (evicted *tcpConn, ok bool) {
 	return evicted, true
 }
 
-// heaviest returns the aggregate that holds the most, or all where none holds much.
+// heaviest returns the aggregate with the most connections, or all if no aggregate has many.
 func (t *tcpConns) heaviest() *group {
 	most := &t.all
 	for g := range t.heavy {
@@ -113,7 +113,7 @@ func (t *tcpConns) heaviest() *group {
 	return most
 }
 
-// forget takes a connection out of its groups; of one that was evicted nothing is left to do.
+// forget removes a connection from its groups. For an evicted one it does nothing.
 func (t *tcpConns) forget(c *tcpConn) {
 	for kind, p := range c.places {
 		if p.in == nil {
@@ -137,14 +137,14 @@ func (t *tcpConns) forget(c *tcpConn) {
 	c.places = [evictedKinds]place{}
 }
 
-// remove forgets a connection that has ended.
+// remove removes a closed connection.
 func (t *tcpConns) remove(c *tcpConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forget(c)
 }
 
-// touch says that a connection has sent a whole question.
+// touch records that a connection has sent a complete question.
 func (t *tcpConns) touch(c *tcpConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,15 +155,15 @@ func (t *tcpConns) touch(c *tcpConn) {
 	}
 }
 
-// await sets the time within which the next question is to be there as a whole. It reports
-// false when the server stops.
+// await sets the deadline for the next complete question. It returns false if the server is
+// stopping.
 func (t *tcpConns) await(conn net.Conn, idle time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.draining && conn.SetReadDeadline(time.Now().Add(idle)) == nil
 }
 
-// drain makes every connection end when what it has read is answered.
+// drain closes each connection after its received questions are answered.
 func (t *tcpConns) drain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,7 +185,7 @@ func (p *place) enter(g *group, c *tcpConn) { *p = place{in: g, at: g.conns.Push
 
 // groupOf returns the group of a client's network.
 func groupOf(groups map[netip.Prefix]*group, client netip.Addr, bits int) *group {
-	key, _ := client.Prefix(bits) // every address has so many bits
+	key, _ := client.Prefix(bits) // bits never exceeds the address length
 	g := groups[key]
 	if g == nil {
 		g = &group{key: key}

@@ -13,8 +13,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Every address of 127.0.0.0/8 is local on Linux, so that a test has as many clients as it
-// wants.
+// All addresses of 127.0.0.0/8 are local on Linux, so that a test can use any number of clients.
 
 // dialFrom opens a connection from an address of loopback.
 func dialFrom(t *testing.T, s *Server, from string) net.Conn {
@@ -29,7 +28,7 @@ func dialFrom(t *testing.T, s *Server, from string) net.Conn {
 	return conn
 }
 
-// asked sends the question for target 1 and returns how it is answered.
+// asked sends the question for target 1 and returns the answer, as brief does.
 func asked(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	_, _ = conn.Write(frame(t, label(1)+"."+testZone, 1))
@@ -39,8 +38,8 @@ func asked(t *testing.T, conn net.Conn) string {
 	return "no answer"
 }
 
-// TestFloodOverTCP floods a server that takes 64 connections with 320, and counts the answers
-// to quiet clients meanwhile: to one that connects each time, and to one that stays connected.
+// TestFloodOverTCP floods a server that accepts 64 connections with 320, and meanwhile checks the
+// answers to quiet clients: one that reconnects each time, and one that stays connected.
 func TestFloodOverTCP(t *testing.T) {
 	t.Parallel()
 	oneAddress := func(int) string { return "127.10.0.1" }
@@ -54,7 +53,7 @@ func TestFloodOverTCP(t *testing.T) {
 		_, _ = conn.Write(q[:len(q)-1])
 	}
 	answered := func(t *testing.T, conn net.Conn) { asked(t, conn) }
-	deaf := func(t *testing.T, conn net.Conn) { // asks on and reads nothing, until it is cut
+	deaf := func(t *testing.T, conn net.Conn) { // sends questions without reading, until it is closed
 		q := []byte(strings.Repeat(string(frame(t, label(1)+"."+testZone, 1)), 100))
 		go func() {
 			for {
@@ -67,7 +66,7 @@ func TestFloodOverTCP(t *testing.T) {
 	floods := map[string]struct {
 		from  func(i int) string
 		does  func(*testing.T, net.Conn)
-		limit string // by which the server cuts connections
+		limit string // the limit that closes connections
 		quiet string
 	}{
 		"one address":                    {oneAddress, silent, "network", "127.20.0.1"},
@@ -93,7 +92,7 @@ func TestFloodOverTCP(t *testing.T) {
 			stays := dialFrom(t, s, f.quiet)
 			for i := range 320 {
 				f.does(t, dialFrom(t, s, f.from(i)))
-				if i%5 != 4 { // as few as fit twice into the limit of an aggregate: accepting may lag
+				if i%5 != 4 { // few enough to fit twice into an aggregate's limit, because accepting may lag
 					continue
 				}
 				if got := asked(t, stays); got != "NOERROR v" {
@@ -107,17 +106,17 @@ func TestFloodOverTCP(t *testing.T) {
 			}
 			text := gather(t, reg)
 			if strings.Contains(text, `dcvaas_dns_tcp_evicted_total{limit="`+f.limit+`"} 0`) {
-				t.Errorf("no connection was cut by the limit of %q:\n%s", f.limit, text)
+				t.Errorf("no connection was closed by the limit %q:\n%s", f.limit, text)
 			}
 			if strings.Contains(text, "127.") {
-				t.Errorf("an address is in the metrics:\n%s", text)
+				t.Errorf("the metrics contain an address:\n%s", text)
 			}
 		})
 	}
 }
 
-// TestHeavyNetworksMakeRoom holds that the connections of networks with many are cut before
-// the only one of a quiet network, however long that is idle.
+// TestHeavyNetworksMakeRoom checks that connections of networks with many are closed before the
+// only one of a quiet network, even if that one is idle for longer.
 func TestHeavyNetworksMakeRoom(t *testing.T) {
 	t.Parallel()
 	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
@@ -127,11 +126,11 @@ func TestHeavyNetworksMakeRoom(t *testing.T) {
 	for i := range 300 {
 		dialFrom(t, s, fmt.Sprintf("127.12.%d.1", i%10))
 	}
-	expect(t, "the connection that was there first", asked(t, idle), "NOERROR v")
+	expect(t, "the first connection", asked(t, idle), "NOERROR v")
 }
 
-// TestExemptNetworkHasAllConnections holds that an exempt network, such as a proxy's, has no
-// limit but the total.
+// TestExemptNetworkHasAllConnections checks that an exempt network, such as a proxy's, is subject
+// only to the total limit.
 func TestExemptNetworkHasAllConnections(t *testing.T) {
 	t.Parallel()
 	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
@@ -145,14 +144,14 @@ func TestExemptNetworkHasAllConnections(t *testing.T) {
 		expect(t, fmt.Sprint("connection ", i), asked(t, conn), "NOERROR v")
 	}
 	dialFrom(t, s, "127.0.0.9")
-	expect(t, "the longest idle", asked(t, conns[0]), "no answer")
-	expect(t, "the next", asked(t, conns[1]), "NOERROR v")
+	expect(t, "longest idle connection", asked(t, conns[0]), "no answer")
+	expect(t, "next connection", asked(t, conns[1]), "NOERROR v")
 }
 
-// TestFloodInTheNameOfANetwork floods over UDP from the network of a CA, as one who spoofs its
-// addresses does. Each question of the CA's resolver is answered: truncated over UDP, and then
-// in full over TCP, while the attacker holds all the TCP connections that it can get.
-func TestFloodInTheNameOfANetwork(t *testing.T) {
+// TestFloodFromASpoofedNetwork floods over UDP from a CA's network, as an attacker with spoofed
+// addresses does. Each question of the CA's resolver is answered: truncated over UDP, then
+// completely over TCP, while the attacker holds as many TCP connections as possible.
+func TestFloodFromASpoofedNetwork(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
@@ -184,7 +183,7 @@ func TestFloodInTheNameOfANetwork(t *testing.T) {
 	buf := make([]byte, 2048)
 	truncated := 0
 	for i := range 100 {
-		for range 20 { // and their answers: neither socket's buffer runs over
+		for range 20 { // and their answers, so that no socket buffer overflows
 			_, _ = spoofed.Write(plain)
 		}
 		for range 20 {
@@ -212,12 +211,12 @@ func TestFloodInTheNameOfANetwork(t *testing.T) {
 		_ = conn.Close()
 	}
 	if truncated != 100 {
-		t.Errorf("%d truncated answers, want 100", truncated)
+		t.Errorf("truncated answers = %d, want 100", truncated)
 	}
 }
 
-// TestManyPipelinedQuestionsWait holds that more questions than may wait for a look-up cost no
-// connection, and that those over TCP take no place from those over UDP.
+// TestManyPipelinedQuestionsWait checks that more questions than may wait for a lookup do not cost
+// a connection, and that those over TCP do not displace those over UDP.
 func TestManyPipelinedQuestionsWait(t *testing.T) {
 	t.Parallel()
 	source := newSource()
@@ -245,7 +244,7 @@ func TestManyPipelinedQuestionsWait(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "as many waiting as may", func() bool { return s.through.waitingTCP.Load() == lookupWaiters })
+	eventually(t, "the maximum number of waiting questions", func() bool { return s.through.waitingTCP.Load() == lookupWaiters })
 	udp := make(chan string)
 	go func() {
 		m, _, err := (&dns.Client{Timeout: 30 * time.Second}).Exchange(query(label(2)+"."+testZone, dns.TypeTXT), s.Addr())
@@ -255,7 +254,7 @@ func TestManyPipelinedQuestionsWait(t *testing.T) {
 		}
 		udp <- brief(m)
 	}()
-	eventually(t, "the one over UDP waiting", func() bool { return s.through.waitingUDP.Load() == 1 })
+	eventually(t, "the UDP question to wait", func() bool { return s.through.waitingUDP.Load() == 1 })
 	close(release)
 	wg.Wait()
 	for i, n := range answers {
@@ -266,8 +265,8 @@ func TestManyPipelinedQuestionsWait(t *testing.T) {
 	expect(t, "over UDP", <-udp, "NXDOMAIN")
 }
 
-// TestLengthTakesNoMemory holds that a connection ends when it announces a message that is
-// longer than any question.
+// TestLengthTakesNoMemory checks that a connection is closed when it announces a message that is
+// longer than any valid question.
 func TestLengthTakesNoMemory(t *testing.T) {
 	t.Parallel()
 	reg := newRegistry()
@@ -277,9 +276,9 @@ func TestLengthTakesNoMemory(t *testing.T) {
 	conn := dialFrom(t, s, "127.0.0.1")
 	_, _ = conn.Write([]byte{0xff, 0xff})
 	if m := readTCP(conn); m != nil {
-		t.Errorf("answer to a length: %s", m)
+		t.Errorf("answer to an oversized length = %s, want none", m)
 	}
 	if text := gather(t, reg); !strings.Contains(text, `dcvaas_dns_dropped_total{reason="ignored",transport="tcp"} 1`) {
-		t.Errorf("the message was not ignored:\n%s", text)
+		t.Errorf("dropped_total does not count the message:\n%s", text)
 	}
 }

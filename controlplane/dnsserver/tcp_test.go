@@ -22,7 +22,7 @@ func dial(t *testing.T, s *Server) net.Conn {
 	return conn
 }
 
-// frame packs a question for TCP with the given id.
+// frame packs a question for TCP with the given ID.
 func frame(t *testing.T, name string, id uint16) []byte {
 	t.Helper()
 	m := query(name, dns.TypeTXT)
@@ -41,12 +41,12 @@ func TestPipelining(t *testing.T) {
 	release := make(chan struct{})
 	source.onLookup(func(context.Context) error { <-release; return nil })
 	conn := dial(t, s)
-	const n = 1000 // far more than miekg/dns's 128
+	const n = 1000 // more than the 128 of miekg/dns
 	send := frame(t, label(2)+"."+testZone, n)
 	for i := range n {
 		send = append(send, frame(t, label(1)+"."+testZone, uint16(i))...)
 	}
-	go func() { // in pieces that end anywhere
+	go func() { // in pieces of arbitrary length
 		for len(send) > 0 {
 			k := min(777, len(send))
 			_, _ = conn.Write(send[:k])
@@ -56,12 +56,12 @@ func TestPipelining(t *testing.T) {
 	for i := range n {
 		m := readTCP(conn)
 		if m == nil || m.Id != uint16(i) || brief(m) != "NOERROR v" {
-			t.Fatalf("answer %d: %v", i, m)
+			t.Fatalf("answer %d = %v, want NOERROR v with that ID", i, m)
 		}
 	}
 	close(release)
 	if m := readTCP(conn); m == nil || m.Id != n || m.Rcode != dns.RcodeNameError {
-		t.Errorf("the one that waited: %v", m)
+		t.Errorf("delayed answer = %v, want the first question's", m)
 	}
 }
 
@@ -75,11 +75,11 @@ func TestHalfClosedConnectionIsAnswered(t *testing.T) {
 	_ = conn.(*net.TCPConn).CloseWrite()
 	for range 2 {
 		if readTCP(conn) == nil {
-			t.Fatal("no answer after the client's end")
+			t.Fatal("no answer after the client closed its side")
 		}
 	}
 	if m := readTCP(conn); m != nil {
-		t.Errorf("a third answer: %s", m)
+		t.Errorf("third answer = %s, want none", m)
 	}
 }
 
@@ -88,11 +88,11 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	c := testConfig(newSource())
 	c.TCPIdleTimeout = 100 * time.Millisecond
 	s := startReady(t, c)
-	for what, sent := range map[string][]byte{"silent": nil, "stuck": {0, 50, 1}, "an answer": append([]byte{0, 12, 0, 0, 0x80}, make([]byte, 9)...), "short": {0, 1, 1}} {
+	for what, sent := range map[string][]byte{"silent": nil, "stuck": {0, 50, 1}, "response": append([]byte{0, 12, 0, 0, 0x80}, make([]byte, 9)...), "short": {0, 1, 1}} {
 		conn := dial(t, s)
 		_, _ = conn.Write(sent)
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
-			t.Errorf("%s: still open", what)
+			t.Errorf("%s connection is still open", what)
 		}
 	}
 }
@@ -106,27 +106,27 @@ func TestTooManyConnections(t *testing.T) {
 	for _, conn := range []net.Conn{a, b} {
 		_, _ = conn.Write(frame(t, testZone, 1))
 		if readTCP(conn) == nil {
-			t.Fatal("no answer")
+			t.Fatal("no answer to an open connection")
 		}
 	}
 	third := dial(t, s)
 	_, _ = third.Write(frame(t, testZone, 1))
 	if readTCP(third) == nil {
-		t.Error("the third has no answer")
+		t.Error("no answer to the third connection")
 	}
 	if _, err := a.Read(make([]byte, 1)); err == nil {
-		t.Error("the first is still open")
+		t.Error("the first connection is still open")
 	}
 }
 
-func TestStopAnswersWhatWasAsked(t *testing.T) {
+func TestStopAnswersReceivedQuestions(t *testing.T) {
 	t.Parallel()
 	source := newSource()
 	s, err := New(testConfig(source))
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "address before the start", s.Addr(), "")
+	expect(t, "Addr before Start", s.Addr(), "")
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -149,21 +149,21 @@ func TestStopAnswersWhatWasAsked(t *testing.T) {
 	close(release)
 	for range 2 {
 		if m := <-answers; m == nil || m.Rcode != dns.RcodeNameError {
-			t.Errorf("answer while stopping: %v", m)
+			t.Errorf("answer while stopping = %v, want NOERROR v", m)
 		}
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
 	if err := s.Stop(context.Background()); err != nil {
-		t.Errorf("stopped twice: %v", err)
+		t.Errorf("second Stop error = %v, want nil", err)
 	}
 	if _, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-		t.Error("still listening")
+		t.Error("the address still accepts connections after Stop")
 	}
 }
 
-func TestStopHasAnEnd(t *testing.T) {
+func TestStopReturnsWithItsContext(t *testing.T) {
 	t.Parallel()
 	source := newSource()
 	s, err := New(testConfig(source))
@@ -182,6 +182,6 @@ func TestStopHasAnEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := s.Stop(ctx); err == nil {
-		t.Error("stopped although a look-up never ends")
+		t.Error("Stop with a hanging lookup = nil error, want the context's error")
 	}
 }

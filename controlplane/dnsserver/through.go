@@ -9,25 +9,25 @@ import (
 
 const (
 	lookupTimeout = time.Second // of one Source.Lookup
-	lookupMemory  = time.Second // how long its result is answered again
-	lookupWaiters = 1024        // questions of one transport that wait for one, at most
+	lookupMemory  = time.Second // how long its result is reused
+	lookupWaiters = 1024        // questions of one transport that may wait for one
 	throughShards = 16
-	sweepInterval = 10 * time.Second // of challenges that have expired
+	sweepInterval = 10 * time.Second // of expired challenges
 )
 
-// through reads targets through to the Source that memory cannot vouch for. One look-up of
-// a label serves all who ask for it; what it found is kept for a second, or until the feed
-// says something about that label; how many are made is limited, so that a flood of invented
-// labels costs the database no more than LookupRate a second.
+// through looks up targets in the Source if memory may be outdated. Concurrent questions for one
+// label share a lookup. Its result is kept for a second, or until the feed sends a change for that
+// label. The number of lookups is limited, so that a flood of random labels costs the database at
+// most LookupRate queries per second.
 type through struct {
 	lookup  func(ctx context.Context, label string) (bool, []Challenge, error)
 	now     func() time.Time
 	metrics *metrics
-	every   int64 // nanoseconds of budget that one look-up costs
+	every   int64 // cost of one lookup, in nanoseconds of budget
 	spent   atomic.Int64
 	slots   chan struct{}
-	// Those who wait, counted apart: a flood of spoofed questions over UDP takes no place from
-	// TCP, nor one client's connections from UDP.
+	// The waiting questions per transport. They are counted separately, so that a flood of spoofed
+	// UDP questions does not block TCP, and one client's connections do not block UDP.
 	waitingUDP, waitingTCP atomic.Int64
 
 	shards [throughShards]throughShard
@@ -38,13 +38,13 @@ type throughShard struct {
 	calls map[key]*call
 }
 
-// call is one look-up: under way until done is closed, then its result.
+// call is one lookup. done is closed when its result is set.
 type call struct {
 	done   chan struct{}
 	exists bool
 	recs   records
 	err    error
-	until  int64 // when its result is forgotten; 0 while it is under way
+	until  int64 // expiry of the result; 0 while it is running
 }
 
 func newThrough(c Config, m *metrics) *through {
@@ -58,9 +58,9 @@ func newThrough(c Config, m *metrics) *through {
 
 func (t *through) shard(k key) *throughShard { return &t.shards[k[1]%throughShards] }
 
-// begin returns the look-up of k: a finished one that is still remembered, one under way, or
-// a new one, started here. It returns nil when the budget is used up.
-func (t *through) begin(ctx context.Context, k key, now int64) *call {
+// start returns the lookup of k: a finished one that has not expired, a running one, or a new one.
+// It returns nil if the budget is exhausted.
+func (t *through) start(ctx context.Context, k key, now int64) *call {
 	s := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (t *through) begin(ctx context.Context, k key, now int64) *call {
 		t.metrics.lookups[lookupRefused].Add(1)
 		return nil
 	}
-	for old, c := range s.calls { // at most LookupRate + LookupConcurrency of them
+	for old, c := range s.calls { // at most LookupRate + LookupConcurrency entries
 		if c.until != 0 && c.until <= now {
 			delete(s.calls, old)
 		}
@@ -82,7 +82,7 @@ func (t *through) begin(ctx context.Context, k key, now int64) *call {
 	return c
 }
 
-// afford takes one look-up from the budget and a slot to make it in.
+// afford takes one lookup from the budget and reserves a slot for it.
 func (t *through) afford(now int64) bool {
 	select {
 	case t.slots <- struct{}{}:
@@ -121,12 +121,12 @@ func (t *through) run(ctx context.Context, k key, c *call) {
 	defer s.mu.Unlock()
 	c.exists, c.recs, c.err = exists, recs, err
 	c.until = t.now().Add(lookupMemory).UnixNano()
-	if err != nil && s.calls[k] == c { // the next one who asks tries again
+	if err != nil && s.calls[k] == c { // the next question retries
 		delete(s.calls, k)
 	}
 }
 
-// forget drops what is known of k, and keeps a look-up under way from being remembered.
+// forget drops the result for k, and prevents a running lookup from being reused.
 func (t *through) forget(k key) {
 	s := t.shard(k)
 	s.mu.Lock()
@@ -134,7 +134,7 @@ func (t *through) forget(k key) {
 	s.mu.Unlock()
 }
 
-// enter reserves a place among those who wait; the caller gives it back with leave.
+// enter reserves a place for a waiting question. The caller releases it with leave.
 func (t *through) enter(waiting *atomic.Int64) bool {
 	if waiting.Add(1) > lookupWaiters {
 		waiting.Add(-1)
@@ -145,8 +145,8 @@ func (t *through) enter(waiting *atomic.Int64) bool {
 
 func (t *through) leave(waiting *atomic.Int64) { waiting.Add(-1) }
 
-// take draws one from a bucket that refills every so many nanoseconds and holds burst
-// nanoseconds' worth (GCRA). at is the bucket's state: when it is full again.
+// take takes one token from a bucket that refills every so many nanoseconds and holds burst
+// nanoseconds' worth (GCRA). at is the bucket's state: the time at which it is full again.
 func take(at *atomic.Int64, now, every, burst int64) bool {
 	for {
 		old := at.Load()

@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// clock is a time that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -41,20 +41,20 @@ func TestUnknownTargetIsReadThrough(t *testing.T) {
 
 	expect(t, "known and in sync", askTXT(t, s, label(1)), "NOERROR")
 	if n := source.lookups.Load(); n != 0 {
-		t.Errorf("%d look-ups for a target in memory", n)
+		t.Errorf("lookups for a target in memory = %d, want 0", n)
 	}
-	expect(t, "before it is there", askTXT(t, s, label(2)), "NXDOMAIN")
+	expect(t, "before it exists", askTXT(t, s, label(2)), "NXDOMAIN")
 	source.put(label(2), challenge(2, "v"))
-	expect(t, "within the negative memory", askTXT(t, s, label(2)), "NXDOMAIN")
+	expect(t, "within the reuse of the negative result", askTXT(t, s, label(2)), "NXDOMAIN")
 	clock.advance(lookupMemory)
-	expect(t, "after it", askTXT(t, s, label(2)), "NOERROR v")
+	expect(t, "after that", askTXT(t, s, label(2)), "NOERROR v")
 	expect(t, "case and type", brief(ask(t, s, label(2)+"."+testZone, dns.TypeA)), "NOERROR")
 	if n := source.lookups.Load(); n != 2 {
-		t.Errorf("%d look-ups, want 2", n)
+		t.Errorf("lookups = %d, want 2", n)
 	}
-	expect(t, "another, before", askTXT(t, s, label(3)), "NXDOMAIN")
+	expect(t, "another target, before it exists", askTXT(t, s, label(3)), "NXDOMAIN")
 	source.apply(func(f Feed) { f.AddTarget(label(3)) })
-	expect(t, "at once when the feed says so", askTXT(t, s, label(3)), "NOERROR")
+	expect(t, "immediately after the feed's change", askTXT(t, s, label(3)), "NOERROR")
 	source.apply(func(f Feed) { f.RemoveTarget(label(2)) })
 	source.mu.Lock()
 	delete(source.rows, label(2))
@@ -70,10 +70,10 @@ func TestOutOfSyncReadsThrough(t *testing.T) {
 	eventually(t, "out of sync", func() bool { return !s.Ready() })
 	source.onLookup(fails)
 	expect(t, "live in memory", askTXT(t, s, label(1)), "NOERROR v")
-	expect(t, "known, but who knows", askTXT(t, s, label(2)), "SERVFAIL")
+	expect(t, "known, lookup fails", askTXT(t, s, label(2)), "SERVFAIL")
 	source.onLookup(nil)
 	source.put(label(2), challenge(2, "w"))
-	expect(t, "known, read through", askTXT(t, s, label(2)), "NOERROR w")
+	expect(t, "known, by lookup", askTXT(t, s, label(2)), "NOERROR w")
 }
 
 func TestOneLookupServesAll(t *testing.T) {
@@ -92,11 +92,11 @@ func TestOneLookupServesAll(t *testing.T) {
 		})
 	}
 	eventually(t, "waiting", func() bool { return s.through.waitingUDP.Load()+s.through.waitingTCP.Load() == 20 })
-	expect(t, "others in the meantime", askTXT(t, s, "www"), "NXDOMAIN")
+	expect(t, "other name meanwhile", askTXT(t, s, "www"), "NXDOMAIN")
 	close(release)
 	wg.Wait()
 	if n := source.lookups.Load(); n != 1 {
-		t.Errorf("%d look-ups, want 1", n)
+		t.Errorf("lookups = %d, want 1", n)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestLookupsHaveABudget(t *testing.T) {
 	for _, inSync := range []bool{true, false} {
 		source := newSource()
 		source.offline = !inSync
-		clock := newClock() // stands still: no budget comes back
+		clock := newClock() // constant: the budget does not refill
 		c := testConfig(source)
 		c.Now, c.LookupRate = clock.Now, 10
 		s := start(t, c)
@@ -123,19 +123,19 @@ func TestLookupsHaveABudget(t *testing.T) {
 			}
 		}
 		if n := source.lookups.Load(); n != 10 {
-			t.Errorf("in sync %v: %d look-ups, want 10", inSync, n)
+			t.Errorf("lookups with in sync %v = %d, want 10", inSync, n)
 		}
 		clock.advance(500 * time.Millisecond)
 		for i := range 100 {
 			askTXT(t, s, label(300+i))
 		}
 		if n := source.lookups.Load(); n != 15 {
-			t.Errorf("in sync %v: %d look-ups after half a second, want 15", inSync, n)
+			t.Errorf("lookups after half a second with in sync %v = %d, want 15", inSync, n)
 		}
 	}
 }
 
-func TestLookupsAreFewAtOnceAndEnd(t *testing.T) {
+func TestLookupsAreLimitedAndTimeOut(t *testing.T) {
 	t.Parallel()
 	source := newSource()
 	c := testConfig(source)
@@ -148,22 +148,22 @@ func TestLookupsAreFewAtOnceAndEnd(t *testing.T) {
 		wg.Go(func() { expect(t, "stuck", askTXT(t, s, label(i)), "SERVFAIL") })
 	}
 	eventually(t, "stuck", func() bool { return source.lookups.Load() == 2 })
-	expect(t, "a third, at once", askTXT(t, s, label(3)), "NXDOMAIN")
+	expect(t, "third concurrent lookup", askTXT(t, s, label(3)), "NXDOMAIN")
 	close(release)
 	wg.Wait()
 
 	source.onLookup(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-	expect(t, "one that would never end", askTXT(t, s, label(4)), "SERVFAIL")
+	expect(t, "lookup that hangs", askTXT(t, s, label(4)), "SERVFAIL")
 }
 
-func TestLookupUnderWayWhenTheFeedSpeaks(t *testing.T) {
+func TestChangeDuringALookup(t *testing.T) {
 	t.Parallel()
 	source := newSource()
 	s := startReady(t, testConfig(source))
 	entered, release := make(chan struct{}), make(chan struct{})
 	source.onLookup(func(context.Context) error { close(entered); <-release; return nil })
 	var wg sync.WaitGroup
-	wg.Go(func() { expect(t, "memory wins", askTXT(t, s, label(1)), "NOERROR v") })
+	wg.Go(func() { expect(t, "memory takes precedence", askTXT(t, s, label(1)), "NOERROR v") })
 	<-entered
 	source.apply(func(f Feed) { f.AddTarget(label(1)); f.AddChallenge(challenge(1, "v")) })
 	close(release)
@@ -171,5 +171,5 @@ func TestLookupUnderWayWhenTheFeedSpeaks(t *testing.T) {
 	source.onLookup(nil)
 	source.apply(func(f Feed) { f.RemoveTarget(label(1)) })
 	source.put(label(1), challenge(1, "w"))
-	expect(t, "its result was not kept", askTXT(t, s, label(1)), "NOERROR w")
+	expect(t, "the lookup's result is not reused", askTXT(t, s, label(1)), "NOERROR w")
 }

@@ -9,30 +9,31 @@ import (
 )
 
 const (
-	batch      = 32   // messages that one system call takes or sends at most
-	packetSize = 4096 // of the longest question that is read whole
+	batch      = 32   // maximum number of messages per system call
+	packetSize = 4096 // longest question that is read completely
 	readBuffer = 4 << 20
 )
 
-// port reads and writes one UDP socket, many messages at a time. Only one goroutine uses it.
+// port reads and writes one UDP socket in batches. It is used by one goroutine.
 type port interface {
-	// read waits for messages and returns how many came, at most batch. It forgets those of
-	// the last time.
+	// read waits for messages and returns their number, at most batch. It invalidates the previous
+	// messages.
 	read() (int, error)
-	// message returns the i-th message and who sent it; the address is not valid where it
-	// cannot be answered. The octets are good until the next read.
+	// message returns the i-th message and its sender. The address is invalid if the message cannot
+	// be answered. The octets are valid until the next read.
 	message(i int) ([]byte, netip.AddrPort)
-	// buffer returns room for the next answer.
+	// buffer returns an empty buffer for the next answer.
 	buffer() []byte
-	// queue takes the answer to the i-th message, in or out of that room.
+	// queue queues the answer to the i-th message, which may be in that buffer.
 	queue(i int, wire []byte)
-	// flush sends what is queued. What cannot be sent is lost, as it may be on its way.
+	// flush sends the queued answers. Like any datagrams, they may be lost.
 	flush()
-	// later returns how to answer the i-th message after the next read, in any goroutine.
+	// later returns a function that answers the i-th message after the next read, from any
+	// goroutine.
 	later(i int) func(wire []byte)
 }
 
-// serveUDP answers one socket's questions until reading ends.
+// serveUDP answers one socket's questions until the socket is drained or closed.
 func (s *Server) serveUDP(conn *net.UDPConn) {
 	_ = conn.SetReadBuffer(readBuffer) // the kernel may allow less
 	p := s.newPort(conn)
@@ -42,8 +43,8 @@ func (s *Server) serveUDP(conn *net.UDPConn) {
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // such as out of memory; never a reason to end
-			s.log.Warn("cannot read from the DNS socket", "error", err)
+		if err != nil { // such as out of memory; always retried
+			s.log.Warn("dnsserver: read failed", "error", err)
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
@@ -55,7 +56,7 @@ func (s *Server) serveUDP(conn *net.UDPConn) {
 	}
 }
 
-// answerUDP queues the answer to a message, if there is one now.
+// answerUDP queues the answer to a message, if it is available now.
 func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
 	pkt, from := p.message(i)
 	if from.Port() == 0 || len(pkt) < headerLen || pkt[2]&0x80 != 0 {
@@ -86,7 +87,7 @@ func (s *Server) answerUDP(p port, i int, now int64, count *counters) {
 	}
 }
 
-// answerLate answers a question when the look-up that it needs is done.
+// answerLate answers a question when its lookup is done.
 func (s *Server) answerLate(pkt []byte, wait *call, send func([]byte), count *counters) {
 	s.serving.Go(func() {
 		defer s.through.leave(&s.through.waitingUDP)

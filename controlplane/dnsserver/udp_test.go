@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// everyPort runs a test with each way to read and write UDP.
+// everyPort runs a test with each implementation of port.
 func everyPort(t *testing.T, f func(t *testing.T, start func(Config) *Server)) {
 	for name, port := range map[string]func(*net.UDPConn) port{"own": newPort, "any": newAnyPort} {
 		t.Run(name, func(t *testing.T) {
@@ -33,9 +33,9 @@ func everyPort(t *testing.T, f func(t *testing.T, start func(Config) *Server)) {
 	}
 }
 
-// TestWildcardAnswersFromWhereItWasAsked asks a socket of every address at several: a client
-// takes an answer from no other.
-func TestWildcardAnswersFromWhereItWasAsked(t *testing.T) {
+// TestWildcardAnswersFromTheQueriedAddress queries a socket for all addresses at several of them: a
+// client accepts an answer only from the queried address.
+func TestWildcardAnswersFromTheQueriedAddress(t *testing.T) {
 	t.Parallel()
 	everyPort(t, func(t *testing.T, start func(Config) *Server) {
 		source := newSource(row{label(1), []Challenge{challenge(1, "v")}})
@@ -52,7 +52,7 @@ func TestWildcardAnswersFromWhereItWasAsked(t *testing.T) {
 			source.put(label(10+i), challenge(10+i, "w"))
 			for _, network := range []string{"udp", "tcp"} {
 				expect(t, network+" "+addr, brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
-				expect(t, "after a look-up", brief(exchange(t, network, addr, query(label(10+i)+"."+testZone, dns.TypeTXT))), "NOERROR w")
+				expect(t, "after a lookup", brief(exchange(t, network, addr, query(label(10+i)+"."+testZone, dns.TypeTXT))), "NOERROR w")
 			}
 		}
 	})
@@ -68,7 +68,7 @@ func TestManyQuestionsAtOnce(t *testing.T) {
 		}
 		defer func() { _ = conn.Close() }()
 		const n = 200
-		for i := range n { // answered and silent ones in one batch
+		for i := range n { // answered and ignored ones in one batch
 			name := label(1) + "." + testZone
 			if i%3 == 1 {
 				name = "nothing." + testZone
@@ -85,7 +85,7 @@ func TestManyQuestionsAtOnce(t *testing.T) {
 		for seen := range (n*2 + 2) / 3 {
 			k, err := conn.Read(buf)
 			if err != nil {
-				t.Fatalf("after %d answers: %v", seen, err)
+				t.Fatalf("read after %d answers: %v", seen, err)
 			}
 			m := new(dns.Msg)
 			if err := m.Unpack(buf[:k]); err != nil {
@@ -115,22 +115,22 @@ func TestRateLimit(t *testing.T) {
 			case brief(r) == "NOERROR v":
 				full++
 			default:
-				t.Errorf("a strange answer: %s", r)
+				t.Errorf("answer = %s, want NOERROR v or a truncated one", r)
 			}
 		}
 		return full, short, none
 	}
 	if full, short, none := count(16); full != 10 || short != 6 || none != 0 {
-		t.Errorf("%d answered, %d truncated, %d dropped; want 10, 6, 0", full, short, none)
+		t.Errorf("answered = %d, truncated = %d, dropped = %d; want 10, 6, 0", full, short, none)
 	}
 	expect(t, "over TCP", brief(exchange(t, "tcp", s.Addr(), query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
 	clock.advance(200 * time.Millisecond)
 	if full, _, _ := count(4); full != 2 {
-		t.Errorf("%d answered after 200 ms, want 2", full)
+		t.Errorf("answered after 200 ms = %d, want 2", full)
 	}
 }
 
-func TestLimiterTellsNetworksApart(t *testing.T) {
+func TestLimiterSeparatesNetworks(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(1, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")})
 	steps := []struct {
@@ -143,16 +143,16 @@ func TestLimiterTellsNetworksApart(t *testing.T) {
 	}
 	for _, step := range steps {
 		if got := l.allow(netip.MustParseAddr(step.client), 1e18); got != step.passes {
-			t.Errorf("%s passes: %v", step.client, got)
+			t.Errorf("allow(%s) = %v, want %v", step.client, got, !got)
 		}
 	}
 	var off *limiter
 	if !off.allow(netip.Addr{}, 0) {
-		t.Error("no limiter limits")
+		t.Error("allow of a nil limiter = false, want true")
 	}
 }
 
-func TestMetricsNameNoNames(t *testing.T) {
+func TestMetricsContainNoNames(t *testing.T) {
 	t.Parallel()
 	reg := newRegistry()
 	c := testConfig(newSource(row{label(1), []Challenge{challenge(1, "v")}}))
@@ -172,13 +172,13 @@ func TestMetricsNameNoNames(t *testing.T) {
 		`dcvaas_dns_in_sync 1`, `dcvaas_dns_targets 1`, `dcvaas_dns_challenges 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
-			t.Errorf("no %s in\n%s", want, text)
+			t.Errorf("metrics do not contain %s:\n%s", want, text)
 		}
 	}
 	if strings.Contains(text, "example") || strings.Contains(text, label(1)) {
-		t.Error("a name is in the metrics")
+		t.Error("the metrics contain a name")
 	}
 	if _, err := New(c); err == nil {
-		t.Error("a second server has the same metrics")
+		t.Error("New with a used registry = nil error, want an error")
 	}
 }

@@ -45,7 +45,7 @@ func TestAnswers(t *testing.T) {
 		extra  []string
 	}{
 		{"TXT with two values", one, dns.TypeTXT, 0, []string{one + "\t0\tIN\tTXT\t\"one\"", one + "\t0\tIN\tTXT\t\"two\""}, nil, nil},
-		{"values of many strings and of none", label(3) + "." + testZone, dns.TypeTXT, 0, []string{
+		{"values of several strings and of none", label(3) + "." + testZone, dns.TypeTXT, 0, []string{
 			label(3) + "." + testZone + "\t0\tIN\tTXT\t\"" + long[:255] + "\" \"" + long[255:] + "\"", label(3) + "." + testZone + "\t0\tIN\tTXT\t\"\""}, nil, nil},
 		{"TXT of a target without challenge", label(2) + "." + testZone, dns.TypeTXT, 0, nil, []string{soa}, nil},
 		{"A of a target", one, dns.TypeA, 0, nil, []string{soa}, nil},
@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 		{"CNAME of a target", one, dns.TypeCNAME, 0, nil, []string{soa}, nil},
 		{"type 65280 of a target", one, 65280, 0, nil, []string{soa}, nil},
 		{"TXT of no target", label(9) + "." + testZone, dns.TypeTXT, dns.RcodeNameError, nil, []string{soa}, nil},
-		{"a name that can be no target", "www." + testZone, dns.TypeTXT, dns.RcodeNameError, nil, []string{soa}, nil},
+		{"not a target label", "www." + testZone, dns.TypeTXT, dns.RcodeNameError, nil, []string{soa}, nil},
 		{"below a target", "x." + one, dns.TypeTXT, dns.RcodeNameError, nil, []string{soa}, nil},
 		{"below no target", "x.y." + testZone, dns.TypeA, dns.RcodeNameError, nil, []string{soa}, nil},
 		{"ANY of a target", one, dns.TypeANY, 0, []string{one + "\t5\tIN\tHINFO\t\"RFC8482\" \"\""}, nil, nil},
@@ -67,14 +67,14 @@ func TestAnswers(t *testing.T) {
 		{"TXT of the apex", testZone, dns.TypeTXT, 0, nil, []string{soa}, nil},
 		{"A of a name server", "ns1." + testZone, dns.TypeA, 0, []string{"ns1." + testZone + "\t3600\tIN\tA\t192.0.2.1"}, nil, nil},
 		{"AAAA of a name server", "ns1." + testZone, dns.TypeAAAA, 0, []string{"ns1." + testZone + "\t3600\tIN\tAAAA\t2001:db8::1"}, nil, nil},
-		{"a type that a name server lacks", "ns2.dns." + testZone, dns.TypeAAAA, 0, nil, []string{soa}, nil},
-		{"an empty non-terminal", "dns." + testZone, dns.TypeA, 0, nil, []string{soa}, nil},
+		{"missing type of a name server", "ns2.dns." + testZone, dns.TypeAAAA, 0, nil, []string{soa}, nil},
+		{"empty non-terminal", "dns." + testZone, dns.TypeA, 0, nil, []string{soa}, nil},
 		{"below a name server", "x.ns1." + testZone, dns.TypeA, dns.RcodeNameError, nil, []string{soa}, nil},
 		{"above the zone", "dcvaas-verify.com.", dns.TypeSOA, dns.RcodeRefused, nil, nil, nil},
 		{"another zone", "example.com.", dns.TypeTXT, dns.RcodeRefused, nil, nil, nil},
-		{"a zone with the same ending", label(1) + ".xacme.dcvaas-verify.com.", dns.TypeTXT, dns.RcodeRefused, nil, nil, nil},
-		{"the root", ".", dns.TypeNS, dns.RcodeRefused, nil, nil, nil},
-		{"a transfer", testZone, dns.TypeAXFR, dns.RcodeRefused, nil, nil, nil},
+		{"zone with the same suffix", label(1) + ".xacme.dcvaas-verify.com.", dns.TypeTXT, dns.RcodeRefused, nil, nil, nil},
+		{"root", ".", dns.TypeNS, dns.RcodeRefused, nil, nil, nil},
+		{"transfer", testZone, dns.TypeAXFR, dns.RcodeRefused, nil, nil, nil},
 	}
 	transports(t, s, func(t *testing.T, network, addr string) {
 		for _, tt := range tests {
@@ -86,7 +86,7 @@ func TestAnswers(t *testing.T) {
 			expect(t, tt.what+": authority", rrTexts(r.Ns), strings.Join(tt.ns, "\n"))
 			expect(t, tt.what+": additional", rrTexts(r.Extra), strings.Join(tt.extra, "\n"))
 			if !r.Response || r.RecursionAvailable || r.Truncated || !r.RecursionDesired || r.Authoritative != (tt.rcode != dns.RcodeRefused) {
-				t.Errorf("%s: header %s", tt.what, r.MsgHdr.String())
+				t.Errorf("%s: header = %s, want AA set only if served and RA clear", tt.what, r.MsgHdr.String())
 			}
 		}
 	})
@@ -107,7 +107,7 @@ func TestCaseIsKept(t *testing.T) {
 		for _, qtype := range []uint16{dns.TypeTXT, dns.TypeNS, dns.TypeA, dns.TypeANY} {
 			r := ask(t, s, name, qtype)
 			if r.Rcode != dns.RcodeSuccess || r.Question[0].Name != name {
-				t.Errorf("%s: %s", name, r)
+				t.Errorf("answer for %s = %s, want NOERROR with the question's case", name, r)
 			}
 			for _, rr := range r.Answer {
 				expect(t, "owner", rr.Header().Name, name)
@@ -115,7 +115,7 @@ func TestCaseIsKept(t *testing.T) {
 		}
 	}
 	if got := brief(ask(t, s, strings.ToUpper(label(1))+".aCMe.DCVaaS-verify.COM.", dns.TypeTXT)); got != "NOERROR v" {
-		t.Error(got)
+		t.Errorf("answer in mixed case = %s, want NOERROR v", got)
 	}
 }
 
@@ -141,20 +141,20 @@ func TestEDNS(t *testing.T) {
 	}{
 		{"12 values without EDNS", query(one, dns.TypeTXT), "udp", true, 0},
 		{"12 values in 600 octets", size(query(one, dns.TypeTXT), 600), "udp", true, 0},
-		{"12 values in 100 octets, which means 512", size(query(one, dns.TypeTXT), 100), "udp", true, 0},
+		{"12 values in 100 octets, treated as 512", size(query(one, dns.TypeTXT), 100), "udp", true, 0},
 		{"12 values in 1232 octets", size(query(one, dns.TypeTXT), 1232), "udp", false, 12},
-		{"40 values in 4096 octets, which means 1232", size(query(two, dns.TypeTXT), 4096), "udp", true, 0},
+		{"40 values in 4096 octets, treated as 1232", size(query(two, dns.TypeTXT), 4096), "udp", true, 0},
 		{"40 values over TCP", query(two, dns.TypeTXT), "tcp", false, 40},
 		{"40 values over TCP with EDNS", size(query(two, dns.TypeTXT), 512), "tcp", false, 40},
 	}
 	for _, tt := range tests {
 		r := exchange(t, tt.network, s.Addr(), tt.m)
 		if r.Truncated != tt.tc || len(r.Answer) != tt.answers || r.Rcode != dns.RcodeSuccess {
-			t.Errorf("%s: TC %v, %d answers, rcode %d", tt.what, r.Truncated, len(r.Answer), r.Rcode)
+			t.Errorf("%s: TC = %v with %d answers, rcode %d", tt.what, r.Truncated, len(r.Answer), r.Rcode)
 		}
 		opt := r.IsEdns0()
 		if (opt != nil) != (tt.m.IsEdns0() != nil) || opt != nil && (opt.UDPSize() != 1232 || !opt.Do() || opt.Version() != 0) {
-			t.Errorf("%s: OPT %v", tt.what, opt)
+			t.Errorf("%s: OPT = %v, want one that matches the query", tt.what, opt)
 		}
 	}
 
@@ -162,12 +162,12 @@ func TestEDNS(t *testing.T) {
 	m.IsEdns0().SetVersion(1)
 	r := exchange(t, "udp", s.Addr(), m)
 	if r.Rcode != dns.RcodeBadVers || len(r.Answer) != 0 || r.IsEdns0() == nil || r.IsEdns0().Version() != 0 {
-		t.Errorf("version 1: %s", r)
+		t.Errorf("answer to EDNS version 1 = %s, want BADVERS", r)
 	}
 	m = size(query(one, dns.TypeTXT), 1232)
 	m.Extra = append(m.Extra, m.Extra[0])
 	if r := exchange(t, "udp", s.Addr(), m); r.Rcode != dns.RcodeFormatError {
-		t.Errorf("two OPT records: %s", r)
+		t.Errorf("answer to two OPT records = %s, want FORMERR", r)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestUnusualMessages(t *testing.T) {
 		{"IXFR", new(dns.Msg).SetIxfr(testZone, 1, "ns.", "mbox."), dns.RcodeRefused},
 		{"two questions", edit(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError},
 		{"no question", edit(func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError},
-		{"an answer in the question", edit(func(m *dns.Msg) {
+		{"answer section in the query", edit(func(m *dns.Msg) {
 			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: 1, Class: 1}, A: net.IPv4(1, 2, 3, 4)}}
 		}), dns.RcodeFormatError},
 	}
@@ -207,18 +207,18 @@ func TestUnusualMessages(t *testing.T) {
 			}
 			r := raw(t, network, addr, pkt)
 			if r == nil || r.Rcode != tt.rcode || r.Id != tt.m.Id || r.Opcode != tt.m.Opcode || r.Authoritative {
-				t.Errorf("%s: %v", tt.what, r)
+				t.Errorf("answer to %s = %v, want %s with the same ID and opcode", tt.what, r, dns.RcodeToString[tt.rcode])
 			}
 		}
 		good, _ := query(one, dns.TypeTXT).Pack()
 		for what, pkt := range map[string][]byte{
-			"cut in the name":  good[:20],
-			"cut in the class": good[:len(good)-1],
-			"a header only":    good[:12],
-			"a missing OPT":    slices.Concat(good[:11], []byte{1}, good[12:]),
+			"truncated name":  good[:20],
+			"truncated class": good[:len(good)-1],
+			"header only":     good[:12],
+			"missing OPT":     slices.Concat(good[:11], []byte{1}, good[12:]),
 		} {
 			if r := raw(t, network, addr, pkt); r == nil || r.Rcode != dns.RcodeFormatError {
-				t.Errorf("%s: %v", what, r)
+				t.Errorf("answer to %s = %v, want FORMERR", what, r)
 			}
 		}
 		answer := slices.Clone(good)
@@ -226,7 +226,7 @@ func TestUnusualMessages(t *testing.T) {
 		if network == "udp" {
 			for _, pkt := range [][]byte{answer, good[:11], {}} {
 				if r := raw(t, network, addr, pkt); r != nil {
-					t.Errorf("an answer to % x: %v", pkt, r)
+					t.Errorf("answer to % x = %v, want none", pkt, r)
 				}
 			}
 		}

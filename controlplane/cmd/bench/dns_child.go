@@ -96,7 +96,7 @@ type numberedSource struct{ targets, live int }
 // Follow implements dnsserver.Source.
 func (n numberedSource) Follow(ctx context.Context, f dnsserver.Feed) error {
 	expires := time.Now().Add(24 * time.Hour)
-	snap := f.Begin()
+	snap := f.StartSnapshot()
 	for i := range n.targets {
 		label := targetLabel(i)
 		snap.Target(label)

@@ -74,7 +74,7 @@ type zoneSource struct{ store *postgres.Store }
 func (z zoneSource) Follow(ctx context.Context, feed dnsserver.Feed) error {
 	var snap dnsserver.Snapshot
 	return z.store.FollowZone(ctx, time.Now, postgres.ZoneFeed{
-		Begin:           func() { snap = feed.Begin() },
+		Begin:           func() { snap = feed.StartSnapshot() },
 		SnapshotTarget:  func(label string) { snap.Target(label) },
 		SnapshotValue:   func(c controlplane.Challenge) { snap.Challenge(zoneChallenge(c)) },
 		Commit:          func() { snap.Commit() },
