@@ -2,58 +2,7 @@ package controlplane
 
 import "time"
 
-// Actions that the audit log records: the kind of object, and what happened to it. Those of
-// EventKinds are also events that customers' systems are told of.
-const (
-	ActionDomainCreated     = "domain.created"
-	ActionDomainUpdated     = "domain.updated"
-	ActionDomainDeleted     = "domain.deleted"
-	ActionDNSVerified       = "domain.dns_verified"
-	ActionDelegationBroken  = "domain.delegation_broken"
-	ActionDelegationTimeout = "domain.delegation_timeout"
-	ActionCertificateIssued = "domain.certificate_issued"
-	ActionRenewed           = "domain.renewed"
-	ActionCertificateEnding = "domain.certificate_expiring"
-	ActionCertificateEnded  = "domain.certificate_expired"
-	ActionRenewalFailed     = "domain.renewal_failed"
-	ActionIssuanceFailed    = "domain.issuance_failed"
-	ActionCheckRequested    = "domain.check_requested"
-	ActionIssueRequested    = "domain.issue_requested"
-	ActionRenewRequested    = "domain.renew_requested"
-	ActionOrderCreated      = "domain.order_created"
-	ActionOrderFailed       = "domain.order_failed"
-	ActionJobWaiting        = "job.waiting"
-	ActionJobDeadLettered   = "job.dead_lettered"
-	ActionJobRetried        = "job.retried"
-	ActionRevokeRequested   = "certificate.revoke_requested"
-	ActionRevoked           = "certificate.revoked"
-	ActionKeyDownloaded     = "certificate.key_downloaded"
-	ActionTokenCreated      = "token.created"
-	ActionTokenUpdated      = "token.updated"
-	ActionTokenDeleted      = "token.deleted"
-	ActionTokenRotated      = "token.rotated"
-	ActionTokensRevoked     = "token.revoked_all"
-	ActionOrgCreated        = "organization.created"
-	ActionOrgRenamed        = "organization.renamed"
-	ActionOrgDeleted        = "organization.deleted"
-	ActionOrgTransferred    = "organization.ownership_transferred"
-	ActionMemberInvited     = "member.invited"
-	ActionMemberDeclined    = "member.declined"
-	ActionMemberAdded       = "member.added"
-	ActionMemberJoined      = "member.joined"
-	ActionMemberRoleChanged = "member.role_changed"
-	ActionMemberRemoved     = "member.removed"
-	ActionInvited           = "invitation.created"
-	ActionInviteRevoked     = "invitation.revoked"
-	ActionInviteAccepted    = "invitation.accepted"
-	ActionSessionStarted    = "session.started"
-	ActionSessionEnded      = "session.ended"
-)
-
-// EventKinds returns the first words of the actions that are events.
-func EventKinds() []string { return []string{"domain", "certificate", "job", "webhook"} }
-
-// ActorType is who did something.
+// ActorType is the type of an actor.
 type ActorType string
 
 // The types of actors.
@@ -63,16 +12,16 @@ const (
 	ActorSystem ActorType = "system"
 )
 
-// Actor is who did something, and by which call.
+// Actor is who did something, and with which request.
 type Actor struct {
 	Type      ActorType
-	ID        string // of the user or token; the part of the program for the system
+	ID        string // of the user or token; for the system, the name of the component
 	IP        string
 	RequestID string
 }
 
-// System returns the actor for what a part of the program does by itself.
-func System(part string) Actor { return Actor{Type: ActorSystem, ID: part} }
+// System returns the actor for the automatic actions of a component.
+func System(component string) Actor { return Actor{Type: ActorSystem, ID: component} }
 
 // AuditEntry is one row of the append-only log.
 type AuditEntry struct {
@@ -80,7 +29,7 @@ type AuditEntry struct {
 	Seq        int64 // order of the log
 	OrgID      string
 	Actor      Actor
-	Action     string
+	Action     string // one of Actions
 	EntityType string
 	EntityID   string
 	Before     map[string]any
@@ -89,7 +38,7 @@ type AuditEntry struct {
 	CreatedAt  time.Time
 }
 
-// DomainID returns the domain that the entry is about, "" where it is about none.
+// DomainID returns the domain that the entry is about, "" if it is about none.
 func (a *AuditEntry) DomainID() string {
 	if id, ok := a.Details["domain_id"].(string); ok {
 		return id

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -74,10 +73,11 @@ const (
 	CheckFor     = 30 * 24 * time.Hour
 )
 
-// NextCheck returns the wait before the check after the given number of checks that found
-// no delegation: 5 s, then half as much again each time up to 4 h, ±10 %.
-func NextCheck(attempts int) time.Duration {
+// NextCheck returns the wait before the check after the given number of checks that found no
+// delegation: 5 s, then 1.5 times as long each time, up to 4 h, ±10%. draw, in [0,1), picks the
+// place within these bounds.
+func NextCheck(attempts int, draw float64) time.Duration {
 	d := float64(CheckFirst) * math.Pow(CheckFactor, float64(max(attempts-1, 0)))
 	d = min(d, float64(CheckCeiling))
-	return time.Duration(d * (0.9 + 0.2*rand.Float64()))
+	return time.Duration(d * (0.9 + 0.2*draw))
 }

@@ -8,40 +8,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-func TestNextCheckFollowsTheSchedule(t *testing.T) {
+func TestNextCheck(t *testing.T) {
 	t.Parallel()
-	plan := float64(5 * time.Second)
+	plan := float64(controlplane.CheckFirst)
 	for attempts := 1; attempts <= 200; attempts++ {
-		low, high := time.Duration(plan*0.9)-1, time.Duration(plan*1.1)+1
-		for range 20 {
-			if got := controlplane.NextCheck(attempts); got < low || got > high {
-				t.Fatalf("after %d checks: %s, want %s to %s", attempts, got, low, high)
+		for draw, factor := range map[float64]float64{0: 0.9, 0.5: 1, 1: 1.1} {
+			want := time.Duration(plan * factor)
+			if got := controlplane.NextCheck(attempts, draw); (got - want).Abs() > time.Microsecond {
+				t.Fatalf("NextCheck(%d, %v) = %s, want %s", attempts, draw, got, want)
 			}
 		}
-		plan = min(plan*1.5, float64(4*time.Hour))
+		plan = min(plan*controlplane.CheckFactor, float64(controlplane.CheckCeiling))
 	}
-	if plan != float64(4*time.Hour) {
-		t.Error("the ceiling was not reached")
-	}
-	if got := controlplane.NextCheck(0); got < 4500*time.Millisecond || got > 5500*time.Millisecond {
-		t.Errorf("before any check: %s", got)
-	}
-	if got := controlplane.NextCheck(1 << 30); got < 216*time.Minute || got > 264*time.Minute {
-		t.Errorf("after very many checks: %s", got)
-	}
-	if controlplane.CheckFor != 30*24*time.Hour {
-		t.Errorf("a round lasts %s", controlplane.CheckFor)
-	}
-}
-
-func TestNextCheckIsSpread(t *testing.T) {
-	t.Parallel()
-	seen := map[time.Duration]bool{}
-	for range 100 {
-		seen[controlplane.NextCheck(5)] = true
-	}
-	if len(seen) < 90 {
-		t.Errorf("only %d waits in 100 differ", len(seen))
+	for attempts, want := range map[int]time.Duration{0: 5 * time.Second, 1 << 30: 4 * time.Hour} {
+		if got := controlplane.NextCheck(attempts, 0.5); got != want {
+			t.Errorf("NextCheck(%d, 0.5) = %s, want %s", attempts, got, want)
+		}
 	}
 }
 
@@ -57,21 +39,21 @@ func TestSetConditionKeepsTheOrderOfDisplay(t *testing.T) {
 		var got []controlplane.ConditionType
 		for _, c := range d.Conditions {
 			if c.Reason != "second" {
-				t.Errorf("%v: an old condition stayed: %+v", order, c)
+				t.Errorf("conditions set in order %v: %s has the reason %s, want second", order, c.Type, c.Reason)
 			}
 			got = append(got, c.Type)
 		}
 		if !slices.Equal(got, all) {
-			t.Errorf("set in order %v, shown as %v", order, got)
+			t.Errorf("conditions set in order %v: order of display = %v, want %v", order, got, all)
 		}
 	}
 	var d controlplane.Domain
 	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "x"})
 	if len(d.Conditions) != 1 {
-		t.Errorf("conditions that were never set are shown: %+v", d.Conditions)
+		t.Errorf("Conditions after one SetCondition = %+v, want one", d.Conditions)
 	}
 	if c := d.Condition(controlplane.DNSReady); c.Status != "unknown" || c.Type != controlplane.DNSReady {
-		t.Errorf("%+v", c)
+		t.Errorf("Condition(DNSReady) = %+v, want unknown", c)
 	}
 }
 
@@ -83,7 +65,7 @@ func TestSetConditionDoesNotTouchCopies(t *testing.T) {
 	before := d
 	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "delegated"})
 	if before.Condition(controlplane.DNSReady).Reason != "cname-missing" {
-		t.Error("the copy changed")
+		t.Error("SetCondition changed the conditions of a copy")
 	}
 }
 
@@ -102,7 +84,7 @@ func TestHasCertificate(t *testing.T) {
 		{controlplane.Domain{CertificateID: "crt_x", ExpiresAt: &later}, true},
 	} {
 		if got := tt.d.HasCertificate(now); got != tt.want {
-			t.Errorf("%+v: %v", tt.d, got)
+			t.Errorf("%+v: HasCertificate() = %v, want %v", tt.d, got, tt.want)
 		}
 	}
 }
@@ -112,7 +94,7 @@ func TestDiagnosisKinds(t *testing.T) {
 	for code, want := range map[string][2]bool{controlplane.CauseOK: {true, false}, controlplane.CauseCNAMEMissing: {}, controlplane.CauseResolverUnreachable: {false, true}} {
 		d := controlplane.Diagnosis{Code: code}
 		if got := [2]bool{d.OK(), d.Transient()}; got != want {
-			t.Errorf("%s: OK, Transient = %v", code, got)
+			t.Errorf("Diagnosis with code %s: OK(), Transient() = %v, want %v", code, got, want)
 		}
 	}
 }

@@ -3,11 +3,11 @@ package controlplane
 import (
 	"encoding/json"
 	"math"
-	"math/rand/v2"
+	"slices"
 	"time"
 )
 
-// JobType is the kind of work that a job is.
+// JobType is the type of a job's work.
 type JobType string
 
 // The types of jobs.
@@ -19,34 +19,53 @@ const (
 	JobDelivery      JobType = "webhook_delivery"
 )
 
+// JobKind is the entry of one job type in the catalog.
+type JobKind struct {
+	Type  JobType
+	Title string // the work, as an imperative
+	// Slot names the work of which a domain has at most one open job at a time: an issuance and a
+	// renewal are the same work.
+	Slot        string
+	MaxAttempts int    // failures after which a job is dead-lettered
+	Failure     string // action that the log records on the domain then, in addition to job.dead_lettered; empty for none
+}
+
+// MaxAttempts is the number of failures after which a job on a domain is dead-lettered: one
+// more than the three retries.
+const MaxAttempts = 4
+
+// JobKinds returns the catalog of job types, in the order of a domain's life. The work itself is
+// in lifecycle (work.do).
+func JobKinds() []JobKind {
+	return []JobKind{
+		{JobDNSCheck, "Check the DNS record", "check", MaxAttempts, ""},
+		{JobStartIssuance, "Issue a certificate", "certificate", MaxAttempts, ActionIssuanceFailed},
+		{JobRenewal, "Renew the certificate", "certificate", MaxAttempts, ActionRenewalFailed},
+		{JobRevocation, "Revoke a certificate", "revocation", MaxAttempts, ""},
+		{JobDelivery, "Deliver an event", "webhook", DeliveryAttempts, ""},
+	}
+}
+
+// Kind returns the catalog's entry of the type, the zero entry if it has none.
+func (t JobType) Kind() JobKind {
+	kinds := JobKinds()
+	i := slices.IndexFunc(kinds, func(k JobKind) bool { return k.Type == t })
+	if i < 0 {
+		return JobKind{}
+	}
+	return kinds[i]
+}
+
 // Valid reports whether t is a type of job.
-func (t JobType) Valid() bool { return t.Slot() != "" }
+func (t JobType) Valid() bool { return t.Kind().Type != "" }
 
-// Slot names the work of which a domain has at most one job open at a time: an issuance and
-// a renewal are the same work.
-func (t JobType) Slot() string {
-	switch t {
-	case JobDNSCheck:
-		return "check"
-	case JobStartIssuance, JobRenewal:
-		return "certificate"
-	case JobRevocation:
-		return "revocation"
-	case JobDelivery:
-		return "webhook"
-	}
-	return ""
-}
+// Slot returns the slot of the type, "" if it is not valid.
+func (t JobType) Slot() string { return t.Kind().Slot }
 
-// MaxAttempts is how many failures make a job of the type dead.
-func (t JobType) MaxAttempts() int {
-	if t == JobDelivery {
-		return DeliveryAttempts
-	}
-	return MaxAttempts
-}
+// MaxAttempts returns the number of failures after which a job of the type is dead-lettered.
+func (t JobType) MaxAttempts() int { return t.Kind().MaxAttempts }
 
-// JobStatus is where a job stands.
+// JobStatus is the state of a job.
 type JobStatus string
 
 // The statuses of a job.
@@ -66,10 +85,10 @@ func (s JobStatus) Valid() bool {
 	return false
 }
 
-// Over reports whether nothing more happens to the job by itself.
+// Over reports whether the job does not run again automatically.
 func (s JobStatus) Over() bool { return s == JobSucceeded || s == JobFailed }
 
-// Queue is how urgent a job is.
+// Queue is the urgency of a job.
 type Queue string
 
 // The queues, most urgent first.
@@ -79,9 +98,8 @@ const (
 	QueueBulk     Queue = "bulk" // renewals
 )
 
-// Job is a piece of work as Postgres records it; the queue only carries its id. Its
-// generation grows whenever it is dispatched anew, so that a task of an earlier dispatch
-// finds that it is stale.
+// Job is a unit of work as Postgres stores it; the queue carries only its ID. Each dispatch
+// increments its generation, so that a task of an earlier dispatch is recognized as obsolete.
 type Job struct {
 	ID             string
 	OrgID          string
@@ -92,23 +110,23 @@ type Job struct {
 	Status         JobStatus
 	Queue          Queue
 	Reason         Reason // why it waits; empty when it does not
-	WaitedFor      Reason // the last reason for which it was put back since it began or failed; empty for none
-	Attempts       int    // failures so far in this life
+	WaitedFor      Reason // the last reason for which it was deferred since it started or failed; empty for none
+	Attempts       int    // failures since it was created or last retried by request
 	Generation     int
 	RunAt          time.Time
 	DispatchedAt   *time.Time
 	LastErrorCode  string
 	LastError      string
-	LastErrorACME  json.RawMessage // the CA's problem document, where the last error is the CA's
+	LastErrorACME  json.RawMessage // the CA's problem document, if the last error is the CA's
 	DeadLetteredAt *time.Time
 	Result         map[string]any
-	RequestID      string // of the call that caused it
+	RequestID      string // of the request that caused it
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 }
 
-// Slot names the work of which a domain has at most one job open at a time. Each certificate
-// is revoked by itself, and each delivery is made by itself.
+// Slot returns the work of which a domain has at most one open job at a time. Each revocation and
+// each delivery has a separate slot.
 func (j *Job) Slot() string {
 	if j.DeliveryID != "" {
 		return j.Type.Slot() + ":" + j.DeliveryID
@@ -119,19 +137,16 @@ func (j *Job) Slot() string {
 	return j.Type.Slot()
 }
 
-// MaxAttempts is how many failures make a job on a domain dead: one more than the three
-// retries.
-const MaxAttempts = 4
-
-// Backoff says how failed jobs are tried again.
+// Backoff is the schedule of a failed job's retries.
 type Backoff struct {
-	Base   time.Duration // before the first retry; 10 s where zero
-	Factor float64       // 4 where zero
-	Jitter float64       // share of the wait, either way; 0.2 where zero
+	Base   time.Duration // before the first retry; 10 s if zero
+	Factor float64       // per failure; 4 if zero
+	Jitter float64       // share of the wait, in both directions; 0.2 if zero
 }
 
-// After returns the wait after the given number of failures.
-func (b Backoff) After(failures int) time.Duration {
+// After returns the wait after the given number of failures. draw, in [0,1), picks its place
+// within the jitter.
+func (b Backoff) After(failures int, draw float64) time.Duration {
 	base, factor, jitter := b.Base, b.Factor, b.Jitter
 	if base == 0 {
 		base = 10 * time.Second
@@ -143,5 +158,5 @@ func (b Backoff) After(failures int) time.Duration {
 		jitter = 0.2
 	}
 	d := float64(base) * math.Pow(factor, float64(max(failures-1, 0)))
-	return time.Duration(d * (1 - jitter + 2*jitter*rand.Float64()))
+	return time.Duration(d * (1 - jitter + 2*jitter*draw))
 }

@@ -10,75 +10,96 @@ import (
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name     string
-		b        controlplane.Backoff
-		failures int
-		want     time.Duration
-		jitter   float64
+		name      string
+		b         controlplane.Backoff
+		failures  int
+		low, high time.Duration
 	}{
-		{"default, first", controlplane.Backoff{}, 1, 10 * time.Second, 0.2},
-		{"default, second", controlplane.Backoff{}, 2, 40 * time.Second, 0.2},
-		{"default, third", controlplane.Backoff{}, 3, 160 * time.Second, 0.2},
-		{"default, none yet", controlplane.Backoff{}, 0, 10 * time.Second, 0.2},
-		{"base", controlplane.Backoff{Base: time.Millisecond}, 3, 16 * time.Millisecond, 0.2},
-		{"factor", controlplane.Backoff{Factor: 2}, 4, 80 * time.Second, 0.2},
-		{"jitter", controlplane.Backoff{Jitter: 0.5}, 1, 10 * time.Second, 0.5},
+		{"default, first failure", controlplane.Backoff{}, 1, 8 * time.Second, 12 * time.Second},
+		{"default, second failure", controlplane.Backoff{}, 2, 32 * time.Second, 48 * time.Second},
+		{"default, third failure", controlplane.Backoff{}, 3, 128 * time.Second, 192 * time.Second},
+		{"default, no failure", controlplane.Backoff{}, 0, 8 * time.Second, 12 * time.Second},
+		{"base", controlplane.Backoff{Base: time.Millisecond}, 3, 12800 * time.Microsecond, 19200 * time.Microsecond},
+		{"factor", controlplane.Backoff{Factor: 2}, 4, 64 * time.Second, 96 * time.Second},
+		{"jitter", controlplane.Backoff{Jitter: 0.5}, 1, 5 * time.Second, 15 * time.Second},
 	} {
-		low, high := time.Duration(float64(tt.want)*(1-tt.jitter))-1, time.Duration(float64(tt.want)*(1+tt.jitter))+1
-		least, most := high, low
-		for range 300 {
-			got := tt.b.After(tt.failures)
-			if got < low || got > high {
-				t.Fatalf("%s: %s, want %s to %s", tt.name, got, low, high)
+		for draw, want := range map[float64]time.Duration{0: tt.low, 0.5: (tt.low + tt.high) / 2, 1: tt.high} {
+			if got := tt.b.After(tt.failures, draw); (got - want).Abs() > time.Microsecond {
+				t.Errorf("%s: After(%d, %v) = %s, want %s", tt.name, tt.failures, draw, got, want)
 			}
-			least, most = min(least, got), max(most, got)
-		}
-		if most-least < (high-low)/2 {
-			t.Errorf("%s: the waits lie between %s and %s, not spread over %s to %s", tt.name, least, most, low, high)
 		}
 	}
 }
 
-func TestJobTypesAndStatuses(t *testing.T) {
+func TestJobKinds(t *testing.T) {
 	t.Parallel()
-	for typ, slot := range map[controlplane.JobType]string{controlplane.JobDNSCheck: "check", controlplane.JobStartIssuance: "certificate", controlplane.JobRenewal: "certificate", "other": ""} {
-		if typ.Slot() != slot || typ.Valid() != (slot != "") {
-			t.Errorf("%s: slot %q, valid %v", typ, typ.Slot(), typ.Valid())
+	for _, k := range controlplane.JobKinds() {
+		if k.Title == "" || k.Slot == "" || k.MaxAttempts == 0 {
+			t.Errorf("JobKinds(): the entry of %s has an empty field: %+v", k.Type, k)
+		}
+		if got := k.Type.Kind(); got != k {
+			t.Errorf("%s.Kind() = %+v, want %+v", k.Type, got, k)
+		}
+		if _, ok := controlplane.ActionOf(k.Failure); !ok && k.Failure != "" {
+			t.Errorf("JobKinds(): %s has the failure %q, which is not an action", k.Type, k.Failure)
 		}
 	}
-	for s, over := range map[controlplane.JobStatus]bool{controlplane.JobQueued: false, controlplane.JobRunning: false, controlplane.JobSucceeded: true, controlplane.JobFailed: true} {
-		if s.Over() != over || !s.Valid() {
-			t.Errorf("%s: over %v, valid %v", s, s.Over(), s.Valid())
+	if got := controlplane.JobType("other"); got.Valid() || got.Slot() != "" {
+		t.Errorf("JobType(other): Valid() = %v, Slot() = %q, want false and none", got.Valid(), got.Slot())
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[controlplane.JobStatus]bool{
+		controlplane.JobQueued: false, controlplane.JobRunning: false, controlplane.JobSucceeded: true, controlplane.JobFailed: true,
+	} {
+		if got := s.Over(); got != want {
+			t.Errorf("JobStatus(%s).Over() = %v, want %v", s, got, want)
 		}
-	}
-	if controlplane.JobStatus("other").Valid() || controlplane.DomainStatus("other").Valid() || controlplane.Tier("other").Valid() {
-		t.Error("an unknown status or tier is valid")
-	}
-	for _, s := range []controlplane.DomainStatus{controlplane.DomainPendingCNAME, controlplane.DomainIssuing, controlplane.DomainActive, controlplane.DomainError} {
 		if !s.Valid() {
-			t.Errorf("%s is not valid", s)
+			t.Errorf("JobStatus(%s).Valid() = false, want true", s)
 		}
 	}
-	for s, over := range map[controlplane.OrderStep]bool{controlplane.StepCreated: false, controlplane.StepIssued: false, controlplane.StepStored: true, controlplane.StepFailed: true} {
-		if s.Over() != over {
-			t.Errorf("step %s: over %v", s, s.Over())
+	for _, s := range []controlplane.DomainStatus{
+		controlplane.DomainPendingCNAME, controlplane.DomainIssuing, controlplane.DomainActive, controlplane.DomainError,
+	} {
+		if !s.Valid() {
+			t.Errorf("DomainStatus(%s).Valid() = false, want true", s)
+		}
+	}
+	for name, s := range map[string]interface{ Valid() bool }{
+		"JobStatus": controlplane.JobStatus("other"), "DomainStatus": controlplane.DomainStatus("other"), "Tier": controlplane.Tier("other"),
+	} {
+		if s.Valid() {
+			t.Errorf("%s(other).Valid() = true, want false", name)
+		}
+	}
+	for s, want := range map[controlplane.OrderStep]bool{
+		controlplane.StepCreated: false, controlplane.StepIssued: false, controlplane.StepStored: true, controlplane.StepFailed: true,
+	} {
+		if got := s.Over(); got != want {
+			t.Errorf("OrderStep(%s).Over() = %v, want %v", s, got, want)
 		}
 	}
 }
 
-func TestPlanLimits(t *testing.T) {
+func TestMaxDomains(t *testing.T) {
 	t.Parallel()
 	none, many := 0, 1000
 	for _, tt := range []struct {
+		name string
 		o    controlplane.Organization
 		want int
 	}{
-		{controlplane.Organization{Tier: controlplane.TierFree}, 3}, {controlplane.Organization{Tier: controlplane.TierPro}, 15},
-		{controlplane.Organization{Tier: controlplane.TierAgency}, 50}, {controlplane.Organization{Tier: controlplane.TierPro, DomainLimit: &none}, 0},
-		{controlplane.Organization{Tier: controlplane.TierFree, DomainLimit: &many}, 1000},
+		{"free", controlplane.Organization{Tier: controlplane.TierFree}, 3},
+		{"pro", controlplane.Organization{Tier: controlplane.TierPro}, 15},
+		{"agency", controlplane.Organization{Tier: controlplane.TierAgency}, 50},
+		{"limit of 0", controlplane.Organization{Tier: controlplane.TierPro, DomainLimit: &none}, 0},
+		{"limit of 1000", controlplane.Organization{Tier: controlplane.TierFree, DomainLimit: &many}, 1000},
 	} {
-		if got := tt.o.MaxDomains(); got != tt.want || !tt.o.Tier.Valid() {
-			t.Errorf("%s: %d, want %d", tt.o.Tier, got, tt.want)
+		if got := tt.o.MaxDomains(); got != tt.want {
+			t.Errorf("%s: MaxDomains() = %d, want %d", tt.name, got, tt.want)
 		}
 	}
 }

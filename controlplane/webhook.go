@@ -8,19 +8,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// Actions on webhooks. They are events, too, and go to the organization's other webhooks.
-const (
-	ActionWebhookCreated     = "webhook.created"
-	ActionWebhookUpdated     = "webhook.updated"
-	ActionWebhookDeleted     = "webhook.deleted"
-	ActionWebhookRotated     = "webhook.secret_rotated"
-	ActionWebhookRedelivered = "webhook.redelivered"
-	ActionWebhookDisabled    = "webhook.disabled"
-)
-
-// EventTest is the type of the event that a test sends. It is in no log.
-const EventTest = "webhook.test"
-
 // Why a webhook was disabled, where nobody asked for it.
 const (
 	WebhookGone    = "gone"    // it answered 410

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -32,7 +33,7 @@ func newAuditList(orgID string, q url.Values) auditList {
 
 // check returns an error for an invalid filter.
 func (l auditList) check() error {
-	if _, ok := actionWords[l.Action]; !ok && l.Action != "" {
+	if _, ok := controlplane.ActionOf(l.Action); !ok && l.Action != "" {
 		return invalidFilter("Unknown action.")
 	}
 	for _, day := range []string{l.Since, l.Until} {
@@ -65,9 +66,8 @@ func (l auditList) url(cursor string) string {
 // actions returns the options of the action filter, grouped by object and sorted by label.
 func (l auditList) actions() []actionGroup {
 	kinds := map[string][]choice{}
-	for action, word := range actionWords {
-		kind, _, _ := strings.Cut(action, ".")
-		kinds[kind] = append(kinds[kind], choice{Value: action, Label: word, Selected: action == l.Action})
+	for _, a := range controlplane.Actions() {
+		kinds[a.Kind()] = append(kinds[a.Kind()], choice{Value: a.Action, Label: a.Title, Selected: a.Action == l.Action})
 	}
 	groups := make([]actionGroup, 0, len(kinds))
 	for kind, choices := range kinds {

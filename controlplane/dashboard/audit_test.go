@@ -65,7 +65,7 @@ func TestAuditLog(t *testing.T) {
 	s.get("/settings/audit").entryOf(by.ID).want(http.StatusOK, "API token “ci” from 192.0.2.7", "Before After", "Auto renew yes no", "CA – zerossl", `Labels {"team":"a"} –`).hasNot("Name")
 	why := s.record(controlplane.AuditEntry{Actor: controlplane.System("worker"), Action: controlplane.ActionJobWaiting, EntityType: "job", EntityID: controlplane.NewID(controlplane.PrefixJob),
 		Details: map[string]any{"domain_id": d.ID, "code": "rate-limited", "detail": "The CA’s limit is reached until noon.", "attempts": 3.0}})
-	s.get("/settings/audit").entryOf(why.ID).want(http.StatusOK, "Work waits example.com", "DCVaaS ·", "The CA’s limit is reached until noon.", "Attempts 3").hasNot("<table")
+	s.get("/settings/audit").entryOf(why.ID).want(http.StatusOK, "Job waiting example.com", "DCVaaS ·", "The CA’s limit is reached until noon.", "Attempts 3").hasNot("<table")
 
 	// A deleted object has the name from the log and is not a link.
 	s.must(s.life.DeleteToken(t.Context(), controlplane.System("admin"), s.org.ID, token.ID))
@@ -87,7 +87,7 @@ func TestAuditLogFilters(t *testing.T) {
 	as.post(tokenURL(token.ID)+"/rename", url.Values{"name": {"ci"}}).want(http.StatusSeeOther)
 	old := s.record(controlplane.AuditEntry{Actor: controlplane.System("sweep"), Action: controlplane.ActionCertificateEnding, EntityType: "domain", EntityID: d.ID,
 		CreatedAt: time.Date(2026, 1, 31, 23, 59, 59, 0, time.UTC)})
-	added, ending, made, renamed := "Domain added example.com", "Certificate near its end example.com", "Token created ci", "Token changed ci"
+	added, ending, made, renamed := "Domain added example.com", "Certificate expiring soon example.com", "Token created ci", "Token changed ci"
 	for query, c := range map[string]struct{ has, lacks []string }{
 		"action=domain.created":                         {[]string{added}, []string{ending, made, renamed}},
 		"actor=AN-Admin":                                {[]string{renamed}, []string{added, ending, made}},

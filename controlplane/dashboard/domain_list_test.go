@@ -85,7 +85,7 @@ func TestDomainList(t *testing.T) {
 	s.add(s.org, "beta.example.com")
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
 	s.issue(first)
-	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active", "Renewal in 5", "beta.example.com", "Waiting for DNS", "Not looked for yet").
+	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active", "Renewal in 5", "beta.example.com", "Waiting for DNS", "Not checked yet").
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "alpha.example.com") > strings.Index(all.text, "beta.example.com") {
 		t.Error("the domain that expires soonest is not first")

@@ -63,7 +63,7 @@ func TestDomainStates(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.", NextCheckAt: &next})
 	})
 	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.", "Next retry in 59 min")
-	s.get("/domains").want(http.StatusOK, "Renewal failing CAA records forbid the CA")
+	s.get("/domains").want(http.StatusOK, "Renewal failing CA forbidden by CAA records")
 
 	s.change(d, func(d *controlplane.Domain) {
 		d.Status, d.StatusReason, d.CertificateID = controlplane.DomainError, "delegation-timeout", ""
@@ -88,11 +88,11 @@ func TestManualIssuance(t *testing.T) {
 		d.AutoRenew = false
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "auto-renew-off", Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
 	})
-	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.", "Press “Renew now” in time.").hasNot("auto_renew to", "Renewal failing")
+	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.", "Press “Renew now” before the certificate expires.").hasNot("auto_renew to", "Renewal failing")
 	s.change(d, func(d *controlplane.Domain) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
 	})
-	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)", "Press “Renew now” to order a new one.").has(`id="do-renew" class="primary"`)
+	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)", "Press “Renew now” to order a new certificate.").has(`id="do-renew" class="primary"`)
 }
 
 func TestObjectsOfOtherOrganization(t *testing.T) {
@@ -118,7 +118,7 @@ func TestRequestJobs(t *testing.T) {
 	s.get(page).want(http.StatusOK, "A DNS check is already in progress") // adding the domain started one
 	s.post(page+"/renew", nil).want(http.StatusConflict, "has no certificate to renew", "Issue now", "Back to the domain")
 	s.post(page+"/issue", nil).to(page)
-	s.get(page).want(http.StatusOK, "Certificate order started", "Issue a certificate Queued", "Certificate asked for developer")
+	s.get(page).want(http.StatusOK, "Certificate order started", "Issue a certificate Queued", "Certificate requested developer")
 	s.post(page+"/issue", nil).to(page)
 	s.get(page).want(http.StatusOK, "A certificate order is already in progress")
 	s.issue(d)
@@ -143,7 +143,7 @@ func TestRetryJob(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	j := s.deadLetter(d)
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 attempts failed", "Failed more than three times", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
+	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 attempts failed", "All attempts failed", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
 	s.get(page).want(http.StatusOK, "Job restarted with all attempts").hasNot("/retry\"")
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)

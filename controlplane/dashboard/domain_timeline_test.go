@@ -18,7 +18,7 @@ func TestTimelineOfWaitingJob(t *testing.T) {
 		Action: controlplane.ActionJobWaiting, EntityType: "job", EntityID: controlplane.NewID(controlplane.PrefixJob), CreatedAt: time.Now(),
 		Details: map[string]any{"domain_id": d.ID, "type": "start_issuance", "code": "ca-quota", "detail": "The CA takes no more orders for now.", "ca": "letsencrypt",
 			"run_at": time.Now().Add(90 * time.Minute)}}))
-	s.get("/domains/"+d.ID).want(http.StatusOK, "Work waits DCVaaS", "The CA takes no more orders for now.", "Next retry: in 1 h")
+	s.get("/domains/"+d.ID).want(http.StatusOK, "Job waiting DCVaaS", "The CA takes no more orders for now.", "Next retry: in 1 h")
 }
 
 // A CA's problem document is shown as text with the condition and the job that it caused.

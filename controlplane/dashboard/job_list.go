@@ -38,9 +38,6 @@ type jobList struct {
 	Org, Status, Type, Domain string
 }
 
-// listedJobs are the types in the filter, in the order of a domain's lifecycle.
-var listedJobs = []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation, controlplane.JobDelivery}
-
 // jobsPage lists the organization's jobs, newest first.
 func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 	l := newJobList(v.org.ID, v.URL.Query())
@@ -142,8 +139,8 @@ func (l jobList) chips() []chip {
 
 func (l jobList) types() []choice {
 	choices := []choice{{Label: "All job types"}}
-	for _, t := range listedJobs {
-		choices = append(choices, choice{Value: string(t), Label: jobTitle(t), Selected: l.Type == string(t)})
+	for _, k := range controlplane.JobKinds() {
+		choices = append(choices, choice{Value: string(k.Type), Label: k.Title, Selected: l.Type == string(k.Type)})
 	}
 	return choices
 }

@@ -26,7 +26,7 @@ func TestJobList(t *testing.T) {
 	waits := s.add(s.org, "waits.example.com")
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
 	all := s.get("/jobs").want(http.StatusOK, "Check the DNS record waits.example.com Queued", "Next attempt due now",
-		"Check the DNS record dead.example.com Dead-lettered Failed more than three times 1 of 4 attempts failed No resolver could be asked.", "Finished").
+		"Check the DNS record dead.example.com Dead-lettered All attempts failed 1 of 4 attempts failed No resolver could be asked.", "Finished").
 		has(`href="/domains/`+waits.ID+`"`, `action="/jobs/`+dead.ID+`/retry"`, `aria-label="Retry: Check the DNS record, dead.example.com"`).
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "waits.example.com") > strings.Index(all.text, "dead.example.com") {

@@ -156,7 +156,7 @@ func eventGroups(chosen []string) []eventGroup {
 			groups = append(groups, eventGroup{Label: word})
 		}
 		g := &groups[len(groups)-1]
-		g.Events = append(g.Events, eventChoice{Type: t, Label: actionWords[t], Chosen: slices.Contains(chosen, t)})
+		g.Events = append(g.Events, eventChoice{Type: t, Label: actionTitle(t), Chosen: slices.Contains(chosen, t)})
 	}
 	return groups
 }
@@ -177,8 +177,5 @@ func eventTitle(t string) string {
 	if t == controlplane.EventTest {
 		return "Test"
 	}
-	if s, ok := actionWords[t]; ok {
-		return s
-	}
-	return plain(t)
+	return actionTitle(t)
 }

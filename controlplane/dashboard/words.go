@@ -7,21 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// jobWords name the types of jobs.
-var jobWords = map[controlplane.JobType]string{
-	controlplane.JobDNSCheck:      "Check the DNS record",
-	controlplane.JobStartIssuance: "Issue a certificate",
-	controlplane.JobRenewal:       "Renew the certificate",
-	controlplane.JobRevocation:    "Revoke a certificate",
-	controlplane.JobDelivery:      "Deliver an event",
-}
-
-func jobTitle(t controlplane.JobType) string {
-	if s, ok := jobWords[t]; ok {
-		return s
-	}
-	return plain(string(t))
-}
+func jobTitle(t controlplane.JobType) string { return cmp.Or(t.Kind().Title, plain(string(t))) }
 
 // entryOf returns the catalog's entry of a code, the zero entry where it has none.
 func entryOf[T ~string](code T) controlplane.Code {
@@ -34,67 +20,10 @@ func reason[T ~string](code T) string {
 	return cmp.Or(entryOf(code).Title, plain(string(code)))
 }
 
-// actionWords say what the audit log records.
-var actionWords = map[string]string{
-	controlplane.ActionDomainCreated:     "Domain added",
-	controlplane.ActionDomainUpdated:     "Settings changed",
-	controlplane.ActionDomainDeleted:     "Domain deleted",
-	controlplane.ActionDNSVerified:       "DNS record found",
-	controlplane.ActionDelegationBroken:  "DNS record no longer right",
-	controlplane.ActionDelegationTimeout: "Stopped looking for the DNS record",
-	controlplane.ActionCertificateIssued: "Certificate issued",
-	controlplane.ActionRenewed:           "Certificate renewed",
-	controlplane.ActionCertificateEnding: "Certificate near its end",
-	controlplane.ActionCertificateEnded:  "Certificate ended",
-	controlplane.ActionRenewalFailed:     "Renewal failed",
-	controlplane.ActionIssuanceFailed:    "Issuance failed",
-	controlplane.ActionCheckRequested:    "Check asked for",
-	controlplane.ActionIssueRequested:    "Certificate asked for",
-	controlplane.ActionRenewRequested:    "Renewal asked for",
-	controlplane.ActionOrderCreated:      "Order begun",
-	controlplane.ActionOrderFailed:       "Order failed",
-	controlplane.ActionJobWaiting:        "Work waits",
-	controlplane.ActionJobDeadLettered:   "Work given up",
-	controlplane.ActionJobRetried:        "Work started afresh",
-	controlplane.ActionRevokeRequested:   "Revocation asked for",
-	controlplane.ActionRevoked:           "Certificate revoked",
-	controlplane.ActionKeyDownloaded:     "Private key downloaded",
-
-	controlplane.ActionTokenCreated:  "Token created",
-	controlplane.ActionTokenUpdated:  "Token changed",
-	controlplane.ActionTokenDeleted:  "Token deleted",
-	controlplane.ActionTokenRotated:  "Token given a new secret",
-	controlplane.ActionTokensRevoked: "All tokens revoked",
-
-	controlplane.ActionOrgCreated:        "Organization created",
-	controlplane.ActionOrgRenamed:        "Organization renamed",
-	controlplane.ActionOrgDeleted:        "Organization deleted",
-	controlplane.ActionOrgTransferred:    "Ownership transferred",
-	controlplane.ActionMemberInvited:     "Member invited",
-	controlplane.ActionMemberDeclined:    "Invitation declined",
-	controlplane.ActionMemberAdded:       "Member added",
-	controlplane.ActionMemberJoined:      "Member joined",
-	controlplane.ActionMemberRoleChanged: "Role changed",
-	controlplane.ActionMemberRemoved:     "Member removed",
-	controlplane.ActionInvited:           "Invitation made",
-	controlplane.ActionInviteRevoked:     "Invitation revoked",
-	controlplane.ActionInviteAccepted:    "Invitation accepted",
-	controlplane.ActionSessionStarted:    "Signed in",
-	controlplane.ActionSessionEnded:      "Session ended",
-
-	controlplane.ActionWebhookCreated:     "Webhook created",
-	controlplane.ActionWebhookUpdated:     "Webhook changed",
-	controlplane.ActionWebhookDeleted:     "Webhook deleted",
-	controlplane.ActionWebhookRotated:     "Webhook given a new secret",
-	controlplane.ActionWebhookRedelivered: "Events sent again",
-	controlplane.ActionWebhookDisabled:    "Webhook disabled",
-}
-
+// actionTitle returns what happened, as the catalog says it.
 func actionTitle(action string) string {
-	if s, ok := actionWords[action]; ok {
-		return s
-	}
-	return plain(action)
+	entry, _ := controlplane.ActionOf(action)
+	return cmp.Or(entry.Title, plain(action))
 }
 
 // keyWords name the key types.

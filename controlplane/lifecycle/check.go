@@ -143,7 +143,7 @@ func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination
 	pause := resolverPause
 	if !seen.Transient() {
 		d.CheckAttempts++
-		pause = controlplane.NextCheck(d.CheckAttempts)
+		pause = controlplane.NextCheck(d.CheckAttempts, w.Rand())
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
 	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) && !seen.Transient() {

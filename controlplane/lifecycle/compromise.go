@@ -110,7 +110,7 @@ func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, 
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		entry := w.audit(d.OrgID, w.actor(), failureAction(j.Type), "domain", d.ID, now)
+		entry := w.audit(d.OrgID, w.actor(), j.Type.Kind().Failure, "domain", d.ID, now)
 		entry.Details = map[string]any{"job_id": j.ID, "code": controlplane.ReasonCSRKeyCompromised, "detail": whyCompromised}
 		if err := t.Audit(ctx, entry); err != nil {
 			return err

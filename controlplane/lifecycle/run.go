@@ -149,8 +149,8 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	now, j := w.now(), w.claim.Job
 	code, detail, _ := explain(cause)
 	failures := j.Attempts + 1
-	last := failures >= controlplane.MaxAttempts
-	wait := w.Backoff.After(failures)
+	last := failures >= j.Type.MaxAttempts()
+	wait := w.Backoff.After(failures, w.Rand())
 	var waitFor string // the CA that asked for a longer wait
 	if j, ok := errors.AsType[controlplane.Judged](cause); ok && j.Verdict().RetryAt.Sub(now) > wait {
 		wait, waitFor = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
@@ -182,10 +182,11 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
 		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}
-		if err := t.Audit(ctx, entry); err != nil || j.Type.Slot() != controlplane.JobRenewal.Slot() {
+		failure := j.Type.Kind().Failure
+		if err := t.Audit(ctx, entry); err != nil || failure == "" {
 			return err
 		}
-		entry = w.audit(j.OrgID, w.actor(), failureAction(j.Type), "domain", d.ID, now)
+		entry = w.audit(j.OrgID, w.actor(), failure, "domain", d.ID, now)
 		entry.Details = map[string]any{"job_id": j.ID, "code": code, "detail": detail}
 		return t.Audit(ctx, entry)
 	})
@@ -198,13 +199,6 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		return &DeadLettered{cause}
 	}
 	return &RetryLater{After: runAt.Sub(now), Err: cause}
-}
-
-func failureAction(t controlplane.JobType) string {
-	if t == controlplane.JobRenewal {
-		return controlplane.ActionRenewalFailed
-	}
-	return controlplane.ActionIssuanceFailed
 }
 
 // explain returns the code, detail, and fix of a failure for the customer. The text of an internal

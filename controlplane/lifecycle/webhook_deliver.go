@@ -109,7 +109,7 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 	now, j, test := w.now(), w.claim.Job, d.EventType == controlplane.EventTest
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
-	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter)).Truncate(time.Microsecond)
+	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter, w.Rand())).Truncate(time.Microsecond)
 	var over bool
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		hook, err := t.LockWebhook(ctx, d.OrgID, d.WebhookID)
@@ -206,7 +206,7 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 	code, detail, _ := explain(cause)
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
-	next := now.Add(controlplane.DeliveryWait(failures, 0)).Truncate(time.Microsecond)
+	next := now.Add(controlplane.DeliveryWait(failures, 0, w.Rand())).Truncate(time.Microsecond)
 	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, _, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)

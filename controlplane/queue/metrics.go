@@ -37,9 +37,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		expiring: newExpiring(),
 	}
 	// A counter that is not there yet has no increase when it first counts.
-	for _, kind := range []controlplane.JobType{controlplane.JobDNSCheck, controlplane.JobStartIssuance, controlplane.JobRenewal, controlplane.JobRevocation} {
+	for _, kind := range controlplane.JobKinds() {
 		for _, outcome := range []string{"ok", "failed", "dead", "away"} {
-			m.jobs.WithLabelValues(string(kind), outcome)
+			m.jobs.WithLabelValues(string(kind.Type), outcome)
 		}
 	}
 	if r != nil {
