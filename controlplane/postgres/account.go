@@ -31,8 +31,8 @@ func (q queries) Account(ctx context.Context, directoryURL string) (*controlplan
 func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*controlplane.Account, error) {
 	_, err := q.db.Exec(ctx, `
 		INSERT INTO acme_accounts (id, directory_url, email, url, sealed_key, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (directory_url) DO NOTHING`,
-		a.ID, a.DirectoryURL, a.Email, a.URL, a.SealedKey, a.CreatedAt)
+		VALUES (@id, @directory_url, @email, @url, @sealed_key, @created_at, @created_at) ON CONFLICT (directory_url) DO NOTHING`,
+		named{"id": a.ID, "directory_url": a.DirectoryURL, "email": a.Email, "url": a.URL, "sealed_key": a.SealedKey, "created_at": a.CreatedAt})
 	if err != nil {
 		return nil, translate(err, "", "")
 	}

@@ -20,7 +20,8 @@ const budgetSpan = 5 * time.Minute
 func (s *Store) SpendOrder(ctx context.Context, j *controlplane.Job, most int, now time.Time) (ok bool, until time.Time, err error) {
 	b := &pgx.Batch{} // one transaction, in which the second statement sees what others have spent until the first had the lock
 	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-order-budget:' || $1, 0))`, j.OrgID)
-	b.Queue(spendOrder, j.OrgID, now, j.CreatedAt, j.ID, now.Add(controlplane.BudgetPeriod+budgetSpan).Truncate(budgetSpan), most)
+	b.Queue(spendOrder, named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt, "job_id": j.ID,
+		"until": now.Add(controlplane.BudgetPeriod + budgetSpan).Truncate(budgetSpan), "most": most})
 	results := s.lazy.SendBatch(ctx, b)
 	_, lock := results.Exec()
 	err = errors.Join(lock, results.QueryRow().Scan(&until))
@@ -40,19 +41,22 @@ func (s *Store) SpendOrder(ctx context.Context, j *controlplane.Job, most int, n
 const (
 	spendOrder = `
 		INSERT INTO order_budget AS b (org_id, until, orders, founder_id)
-		SELECT id, $5, 1, founder_id FROM organizations
-		WHERE id = $1 AND (SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1 AND until > $2) + ` + aheadInBudget + ` < $6
+		SELECT id, @until, 1, founder_id FROM organizations
+		WHERE id = @org_id AND (SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = @org_id AND until > @now)
+			+ ` + aheadInBudget + ` < @most
 		ON CONFLICT (org_id, until) DO UPDATE SET orders = b.orders + 1
 		RETURNING until`
 
-	// aheadInBudget is how many jobs wait for the budget that were added before the one of $3 and $4.
-	aheadInBudget = `(SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND reason = '` + controlplane.ReasonOrderBudget + `' AND (created_at, id) < ($3, $4))`
+	// aheadInBudget is the number of jobs that wait for the budget and were created before the given job.
+	aheadInBudget = `(SELECT count(*) FROM jobs WHERE org_id = @org_id AND status = 'queued'
+			AND reason = '` + controlplane.ReasonOrderBudget + `' AND (created_at, id) < (@job_created_at, @job_id))`
 )
 
 // nextInBudget returns when the job's turn comes: those ahead of it take what becomes free first.
 func (s *Store) nextInBudget(ctx context.Context, j *controlplane.Job, most int, now time.Time) (time.Time, error) {
 	rows, err := s.db.Query(ctx, `SELECT until, orders, `+aheadInBudget+` FROM order_budget
-		WHERE org_id = $1 AND until > $2 AND orders > 0 ORDER BY until`, j.OrgID, now, j.CreatedAt, j.ID)
+		WHERE org_id = @org_id AND until > @now AND orders > 0 ORDER BY until`,
+		named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt, "job_id": j.ID})
 	if err != nil {
 		return time.Time{}, translate(err, "", "")
 	}

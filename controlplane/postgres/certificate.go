@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,35 +40,13 @@ type CertificateFilter struct {
 	Limit     int
 }
 
-// ListCertificates returns one page, newest first, and the cursor of the next one, nil on
-// the last.
+// ListCertificates returns one page, newest first, and the cursor of the next one, nil on the last.
 func (q queries) ListCertificates(ctx context.Context, orgID string, f CertificateFilter) ([]controlplane.Certificate, *Cursor, error) {
-	args := []any{orgID}
-	where := []string{"c.org_id = $1"}
-	if f.DomainID != "" {
-		args = append(args, f.DomainID)
-		where = append(where, fmt.Sprintf("c.domain_id = $%d", len(args)))
-	}
-	if f.DomainIDs != nil {
-		args = append(args, f.DomainIDs)
-		where = append(where, fmt.Sprintf("c.domain_id = ANY($%d)", len(args)))
-	}
-	if key, id := f.After.after(); key != nil {
-		args = append(args, key, id)
-		where = append(where, fmt.Sprintf("(c.created_at, c.id) < ($%d::text::timestamptz, $%d)", len(args)-1, len(args)))
-	}
-	args = append(args, f.Limit+1)
-	rows, err := q.db.Query(ctx, fmt.Sprintf(`SELECT %s FROM certificates c WHERE %s ORDER BY c.created_at DESC, c.id DESC LIMIT $%d`,
-		certificateColumns, strings.Join(where, " AND "), len(args)), args...)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanCertificate)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+certificateColumns+` FROM certificates c`, "c.org_id = @org_id", named{"org_id": orgID})
+	l.where(f.DomainID != "", "c.domain_id = @domain_id", named{"domain_id": f.DomainID})
+	l.where(f.DomainIDs != nil, "c.domain_id = ANY(@domain_ids)", named{"domain_ids": f.DomainIDs})
+	l.newest("c.created_at", "c.id", f.After, f.Limit)
+	return readPage(ctx, q, l, scanCertificate, func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
 }
 
 // ReplacedCertificate returns the id of the domain's certificate that the given one took the

@@ -55,23 +55,14 @@ type DeliveryFilter struct {
 	Limit     int
 }
 
-// ListDeliveries returns one page, newest first, and the cursor of the next one, nil on the
-// last.
+// ListDeliveries returns one page, newest first, and the cursor of the next one, nil on the last.
 func (q queries) ListDeliveries(ctx context.Context, orgID, webhookID string, f DeliveryFilter) ([]controlplane.Delivery, *Cursor, error) {
-	key, id := f.After.after()
-	rows, err := q.db.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries d
-		WHERE d.org_id = $1 AND d.webhook_id = $2 AND ($3 = '' OR d.status = $3) AND ($4 = '' OR d.event_type = $4)
-			AND ($5::text IS NULL OR (d.created_at, d.id) < ($5::text::timestamptz, $6))
-		ORDER BY d.created_at DESC, d.id DESC LIMIT $7`, orgID, webhookID, f.Status, f.EventType, key, id, f.Limit+1)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanDelivery)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, func(d controlplane.Delivery) *Cursor { return at(d.CreatedAt, d.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+deliveryColumns+` FROM webhook_deliveries d`, "d.org_id = @org_id AND d.webhook_id = @webhook_id",
+		named{"org_id": orgID, "webhook_id": webhookID})
+	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
+	l.where(f.EventType != "", "d.event_type = @event_type", named{"event_type": f.EventType})
+	l.newest("d.created_at", "d.id", f.After, f.Limit)
+	return readPage(ctx, q, l, scanDelivery, func(d controlplane.Delivery) *Cursor { return at(d.CreatedAt, d.ID) })
 }
 
 // LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's id. One
@@ -122,17 +113,19 @@ func (q queries) AuditEntry(ctx context.Context, orgID, id string) (*controlplan
 	return &a, nil
 }
 
-// AddTest stores the delivery of a test, with its body and its job. All others are made by the
-// database, with the entry of the log that they are of (00013_webhooks.sql).
+// AddTest stores the delivery of a test, with its body and its job. The database creates all other
+// deliveries, together with their entries of the log (00013_webhooks.sql).
 func (t *Tx) AddTest(ctx context.Context, d *controlplane.Delivery, j *controlplane.Job) error {
 	_, err := t.db.Exec(ctx, `
 		WITH delivery AS (
 			INSERT INTO webhook_deliveries (id, org_id, webhook_id, event_id, event_type, body, next_attempt_at, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7)
+			VALUES (@delivery_id, @org_id, @webhook_id, @event_id, @event_type, @body, @created_at, @created_at, @created_at)
 		)
 		INSERT INTO jobs (id, org_id, delivery_id, type, slot, queue, run_at, request_id, created_at, updated_at)
-		VALUES ($8, $2, $1, $9, $10, $11, $7, $12, $7, $7)`,
-		d.ID, d.OrgID, d.WebhookID, d.EventID, d.EventType, d.Body, d.CreatedAt, j.ID, j.Type, j.Slot(), j.Queue, j.RequestID)
+		VALUES (@job_id, @org_id, @delivery_id, @type, @slot, @queue, @created_at, @request_id, @created_at, @created_at)`,
+		named{"delivery_id": d.ID, "org_id": d.OrgID, "webhook_id": d.WebhookID, "event_id": d.EventID, "event_type": d.EventType,
+			"body": d.Body, "created_at": d.CreatedAt,
+			"job_id": j.ID, "type": j.Type, "slot": j.Slot(), "queue": j.Queue, "request_id": j.RequestID})
 	return translate(err, "webhook", d.WebhookID)
 }
 
@@ -142,19 +135,22 @@ func (s *Store) KeepBody(ctx context.Context, orgID, id string, body []byte) err
 	return translate(err, "delivery", id)
 }
 
-// AddAttempt stores an attempt and what it makes of the delivery.
+// AddAttempt stores an attempt and the delivery's new state.
 func (t *Tx) AddAttempt(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt, now time.Time) error {
 	_, err := t.db.Exec(ctx, `
 		WITH d AS (
-			UPDATE webhook_deliveries SET attempts_made = attempts_made + 1, status = $3, last_status_code = $4, last_error = $5,
-				next_attempt_at = $6, updated_at = $7
-			WHERE org_id = $1 AND id = $2
+			UPDATE webhook_deliveries SET attempts_made = attempts_made + 1, status = @status, last_status_code = @status_code,
+				last_error = @error, next_attempt_at = @next_attempt_at, updated_at = @now
+			WHERE org_id = @org_id AND id = @delivery_id
 			RETURNING id, org_id, attempts_made
 		)
-		INSERT INTO webhook_attempts (delivery_id, number, org_id, at, duration, status_code, error, request_headers, response_headers, response_body)
-		SELECT d.id, d.attempts_made, d.org_id, $8, $9, $4, $5, $10, $11, $12 FROM d`,
-		d.OrgID, d.ID, d.Status, a.StatusCode, a.Error, d.NextAttemptAt, now,
-		a.At, a.Duration, orEmpty(a.RequestHeaders), orEmpty(a.ResponseHeaders), a.ResponseBody)
+		INSERT INTO webhook_attempts (delivery_id, number, org_id, at, duration, status_code, error,
+			request_headers, response_headers, response_body)
+		SELECT d.id, d.attempts_made, d.org_id, @at, @duration, @status_code, @error,
+			@request_headers, @response_headers, @response_body FROM d`,
+		named{"org_id": d.OrgID, "delivery_id": d.ID, "status": d.Status, "next_attempt_at": d.NextAttemptAt, "now": now,
+			"status_code": a.StatusCode, "error": a.Error, "at": a.At, "duration": a.Duration,
+			"request_headers": orEmpty(a.RequestHeaders), "response_headers": orEmpty(a.ResponseHeaders), "response_body": a.ResponseBody})
 	return translate(err, "delivery", d.ID)
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,20 +83,20 @@ type DomainFilter struct {
 	Status        controlplane.DomainStatus
 	ExpiresBefore *time.Time
 	IDs           []string // only these; nil: all
-	Sort          string   // created_at, name or expires_at, "-" before it turns it round
+	Sort          string   // created_at, name or expires_at, with the prefix "-" for descending
 	After         *Cursor
 	Limit         int
 }
 
-// domainSorts are the expressions that domains can be sorted by, each with an index behind
-// it, and how a row's position is written.
+// domainSorts are the keys that domains can be sorted by, each with an index behind it, and how the
+// position of a row is written.
 var domainSorts = map[string]struct {
-	expr, cast string
-	key        func(controlplane.Domain) *Cursor
+	sortKey
+	position func(controlplane.Domain) *Cursor
 }{
-	"created_at": {"d.created_at", "timestamptz", func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
-	"name":       {"d.name", "text", func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
-	"expires_at": {"coalesce(d.expires_at, 'infinity')", "timestamptz", func(d controlplane.Domain) *Cursor {
+	"created_at": {sortKey{"d.created_at", "d.id", "timestamptz"}, func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
+	"name":       {sortKey{"d.name", "d.id", "text"}, func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
+	"expires_at": {sortKey{"coalesce(d.expires_at, 'infinity')", "d.id", "timestamptz"}, func(d controlplane.Domain) *Cursor {
 		if d.ExpiresAt == nil {
 			return &Cursor{"infinity", d.ID}
 		}
@@ -105,68 +106,29 @@ var domainSorts = map[string]struct {
 
 // ListDomains returns one page, and the cursor of the next one, nil on the last.
 func (q queries) ListDomains(ctx context.Context, orgID string, f DomainFilter) ([]controlplane.Domain, *Cursor, error) {
-	if f.Sort == "" {
-		f.Sort = "-created_at"
-	}
-	sql, args, err := f.query(orgID)
+	l, position, err := f.list(orgID)
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := q.db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanDomain)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, domainSorts[strings.TrimPrefix(f.Sort, "-")].key)
-	return items, next, nil
+	return readPage(ctx, q, l, scanDomain, position)
 }
 
-// query returns the statement that reads one page and a row more.
-func (f DomainFilter) query(orgID string) (sql string, args []any, err error) {
-	name, descending := strings.CutPrefix(f.Sort, "-")
+func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Cursor, error) {
+	name, descending := strings.CutPrefix(cmp.Or(f.Sort, "-created_at"), "-")
 	sort, ok := domainSorts[name]
 	if !ok {
-		return "", nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
+		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
 	}
-	direction, beyond := "ASC", ">"
-	if descending {
-		direction, beyond = "DESC", "<"
-	}
-	args = []any{orgID}
-	where := []string{"d.org_id = $1"}
-	add := func(cond string, v ...any) {
-		for _, x := range v {
-			args = append(args, x)
-			cond = strings.Replace(cond, "?", fmt.Sprintf("$%d", len(args)), 1)
-		}
-		where = append(where, cond)
-	}
-	if f.Query != "" {
-		add("position(? in d.name) > 0", strings.ToLower(f.Query))
-	}
-	if key, value, pair := strings.Cut(f.Label, "="); pair {
-		add("d.labels ->> ? = ?", key, value)
-	} else if key != "" {
-		add("d.labels ->> ? IS NOT NULL", key)
-	}
-	if f.Status != "" {
-		add("d.status = ?", f.Status)
-	}
-	if f.ExpiresBefore != nil {
-		add("d.expires_at < ?", *f.ExpiresBefore)
-	}
-	if f.IDs != nil {
-		add("d.id = ANY(?)", f.IDs)
-	}
-	if f.After != nil {
-		add("("+sort.expr+", d.id) "+beyond+" (?::text::"+sort.cast+", ?)", f.After.Key, f.After.ID)
-	}
-	args = append(args, f.Limit+1)
-	return fmt.Sprintf(`SELECT %s FROM domains d WHERE %s ORDER BY %s %s, d.id %s LIMIT $%d`,
-		domainColumns, strings.Join(where, " AND "), sort.expr, direction, direction, len(args)), args, nil
+	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id", named{"org_id": orgID})
+	l.where(f.Query != "", "position(@query in d.name) > 0", named{"query": strings.ToLower(f.Query)})
+	key, value, pair := strings.Cut(f.Label, "=")
+	l.where(pair, "d.labels ->> @label = @label_value", named{"label": key, "label_value": value})
+	l.where(!pair && key != "", "d.labels ->> @label IS NOT NULL", named{"label": key})
+	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
+	l.where(f.ExpiresBefore != nil, "d.expires_at < @expires_before", named{"expires_before": f.ExpiresBefore})
+	l.where(f.IDs != nil, "d.id = ANY(@ids)", named{"ids": f.IDs})
+	l.sorted(sort.sortKey, descending, f.After, f.Limit)
+	return l, sort.position, nil
 }
 
 // SaveDomain writes every field of d that can change, and raises its version.

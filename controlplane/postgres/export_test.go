@@ -12,22 +12,21 @@ import (
 
 // ExplainDomains returns the plan of the statement behind ListDomains.
 func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter) (string, error) {
-	sql, args, err := f.query(orgID)
+	l, _, err := f.list(orgID)
 	if err != nil {
 		return "", err
 	}
-	rows, err := s.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
-	if err != nil {
-		return "", err
-	}
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return strings.Join(lines, "\n"), err
+	return s.explain(ctx, l)
 }
 
 // ExplainJobs returns the plan of the statement behind ListJobs.
 func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (string, error) {
-	sql, args := f.query(orgID)
-	rows, err := s.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
+	return s.explain(ctx, f.list(orgID))
+}
+
+func (s *Store) explain(ctx context.Context, l *list) (string, error) {
+	sql, args := l.statement()
+	rows, err := s.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args)
 	if err != nil {
 		return "", err
 	}

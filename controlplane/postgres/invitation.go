@@ -40,28 +40,21 @@ func (q queries) invitationByHash(ctx context.Context, hash []byte, now time.Tim
 	return &i, nil
 }
 
-// ListInvitations returns one page of those that are open, newest first, and the cursor of
-// the next one, nil on the last.
+// ListInvitations returns one page of open invitations, newest first, and the cursor of the next one,
+// nil on the last.
 func (q queries) ListInvitations(ctx context.Context, orgID string, now time.Time, after *Cursor, limit int) ([]controlplane.Invitation, *Cursor, error) {
-	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT `+invitationColumns+` FROM invitations
-		WHERE org_id = $1 AND expires_at > $2 AND ($3::text IS NULL OR (created_at, id) < ($3::text::timestamptz, $4::text))
-		ORDER BY created_at DESC, id DESC LIMIT $5`, orgID, now, key, id, limit+1)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanInvitation)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, limit, func(i controlplane.Invitation) *Cursor { return at(i.CreatedAt, i.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+invitationColumns+` FROM invitations`, "org_id = @org_id AND expires_at > @now", named{"org_id": orgID, "now": now})
+	l.newest("created_at", "id", after, limit)
+	return readPage(ctx, q, l, scanInvitation, func(i controlplane.Invitation) *Cursor { return at(i.CreatedAt, i.ID) })
 }
 
 // AddInvitation stores a new invitation.
 func (t *Tx) AddInvitation(ctx context.Context, i *controlplane.Invitation) error {
-	_, err := t.db.Exec(ctx, `INSERT INTO invitations (id, org_id, role, hash, expires_at, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		i.ID, i.OrgID, i.Role, i.Hash, i.ExpiresAt, i.CreatedBy, i.CreatedAt)
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO invitations (id, org_id, role, hash, expires_at, created_by, created_at)
+		VALUES (@id, @org_id, @role, @hash, @expires_at, @created_by, @created_at)`,
+		named{"id": i.ID, "org_id": i.OrgID, "role": i.Role, "hash": i.Hash, "expires_at": i.ExpiresAt,
+			"created_by": i.CreatedBy, "created_at": i.CreatedAt})
 	if violates(err) == "invitations_org_id_fkey" {
 		return controlplane.NotFound("organization", i.OrgID)
 	}

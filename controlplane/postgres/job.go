@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,50 +53,19 @@ type JobFilter struct {
 
 // ListJobs returns one page, newest first, and the cursor of the next one, nil on the last.
 func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]controlplane.Job, *Cursor, error) {
-	sql, args := f.query(orgID)
-	rows, err := q.db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanJob)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, f.Limit, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
-	return items, next, nil
+	return readPage(ctx, q, f.list(orgID), scanJob, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
 }
 
-// query returns the statement that reads one page and a row more.
-func (f JobFilter) query(orgID string) (sql string, args []any) {
-	args = []any{orgID}
-	where := []string{"j.org_id = $1"}
-	add := func(cond string, v any) {
-		args = append(args, v)
-		where = append(where, fmt.Sprintf(cond, len(args)))
-	}
-	if f.DomainID != "" {
-		add("j.domain_id = $%d", f.DomainID)
-	}
-	switch f.Status {
-	case "":
-	case controlplane.JobFailed:
-		where = append(where, "j.status = 'failed'") // as its index has it
-	default:
-		add("j.status = $%d", f.Status)
-	}
-	if f.Type != "" {
-		add("j.type = $%d", f.Type)
-	}
-	if f.DomainIDs != nil {
-		add("j.domain_id = ANY($%d)", f.DomainIDs)
-	}
-	if key, id := f.After.after(); key != nil {
-		args = append(args, key, id)
-		where = append(where, fmt.Sprintf("(j.created_at, j.id) < ($%d::text::timestamptz, $%d)", len(args)-1, len(args)))
-	}
-	args = append(args, f.Limit+1)
-	return fmt.Sprintf(`SELECT %s FROM jobs j WHERE %s ORDER BY j.created_at DESC, j.id DESC LIMIT $%d`,
-		jobColumns, strings.Join(where, " AND "), len(args)), args
+func (f JobFilter) list(orgID string) *list {
+	l := newList(`SELECT `+jobColumns+` FROM jobs j`, "j.org_id = @org_id", named{"org_id": orgID})
+	l.where(f.DomainID != "", "j.domain_id = @domain_id", named{"domain_id": f.DomainID})
+	failed := f.Status == controlplane.JobFailed
+	l.where(failed, "j.status = 'failed'", nil) // the condition of its index
+	l.where(f.Status != "" && !failed, "j.status = @status", named{"status": f.Status})
+	l.where(f.Type != "", "j.type = @type", named{"type": f.Type})
+	l.where(f.DomainIDs != nil, "j.domain_id = ANY(@domain_ids)", named{"domain_ids": f.DomainIDs})
+	l.newest("j.created_at", "j.id", f.After, f.Limit)
+	return l
 }
 
 // AddJob stores a job, unless the domain has an open one in the same slot: then that one is

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -30,30 +29,25 @@ type LogFilter struct {
 	Limit     int
 }
 
-// ListLog returns one page of the log by time, and the cursor of the next one, nil on the
-// last.
+// ListLog returns one page of the log by time, and the cursor of the next one, nil on the last.
 func (q queries) ListLog(ctx context.Context, orgID string, f LogFilter) ([]controlplane.AuditEntry, *Cursor, error) {
-	direction, beyond := "DESC", "<"
-	if f.Oldest {
-		direction, beyond = "ASC", ">"
-	}
-	w := newWhere(orgID)
-	w.add(f.ActorID != "", "actor_id = ?", f.ActorID)
-	w.add(f.Action != "", "action = ?", f.Action)
-	w.add(f.EntityID != "", "entity_id = ?", f.EntityID)
-	w.add(f.DomainID != "", aboutDomain+" = ?", f.DomainID)
-	w.add(f.DomainIDs != nil, aboutDomain+" = ANY(?)", f.DomainIDs)
-	w.add(f.Since != nil, "created_at >= ?", f.Since)
-	w.add(f.Until != nil, "created_at < ?", f.Until)
-	if key, id := f.After.after(); key != nil {
-		w.add(true, "(created_at, id) "+beyond+" (?::text::timestamptz, ?)", key, id)
-	}
-	items, err := q.entries(ctx, w, "created_at "+direction+", id "+direction, f.Limit+1)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := page(items, f.Limit, func(a controlplane.AuditEntry) *Cursor { return at(a.CreatedAt, a.ID) })
-	return items, next, nil
+	l := listLog(orgID, f.DomainID, f.DomainIDs)
+	l.where(f.ActorID != "", "actor_id = @actor_id", named{"actor_id": f.ActorID})
+	l.where(f.Action != "", "action = @action", named{"action": f.Action})
+	l.where(f.EntityID != "", "entity_id = @entity_id", named{"entity_id": f.EntityID})
+	l.where(f.Since != nil, "created_at >= @since", named{"since": f.Since})
+	l.where(f.Until != nil, "created_at < @until", named{"until": f.Until})
+	l.sorted(sortKey{"created_at", "id", "timestamptz"}, !f.Oldest, f.After, f.Limit)
+	return readPage(ctx, q, l, scanAudit, func(a controlplane.AuditEntry) *Cursor { return at(a.CreatedAt, a.ID) })
+}
+
+// listLog lists the entries of an organization. With a domainID it lists only those about that
+// domain, and with domainIDs only those about one of these.
+func listLog(orgID, domainID string, domainIDs []string) *list {
+	l := newList(`SELECT `+auditColumns+` FROM audit_logs`, "org_id = @org_id", named{"org_id": orgID})
+	l.where(domainID != "", aboutDomain+" = @domain_id", named{"domain_id": domainID})
+	l.where(domainIDs != nil, aboutDomain+" = ANY(@domain_ids)", named{"domain_ids": domainIDs})
+	return l
 }
 
 // EventFilter says which events to list.
@@ -67,21 +61,25 @@ type EventFilter struct {
 	Limit     int
 }
 
-// Events returns events (controlplane.EventKinds) in the order of the log. Where UpTo is at
-// most the horizon, none that comes between them is missing.
+// Events returns events (controlplane.EventKinds) in the order of the log. If UpTo is at most the
+// horizon, no event between them is missing.
 func (q queries) Events(ctx context.Context, orgID string, f EventFilter) ([]controlplane.AuditEntry, error) {
-	w := newWhere(orgID)
-	w.add(true, "seq > ?", f.After)
-	w.add(true, "seq <= ?", f.UpTo)
-	w.add(true, "split_part(action, '.', 1) = ANY(?)", controlplane.EventKinds())
-	w.add(f.Type != "", "action = ?", f.Type)
-	w.add(f.DomainID != "", aboutDomain+" = ?", f.DomainID)
-	w.add(f.DomainIDs != nil, aboutDomain+" = ANY(?)", f.DomainIDs)
+	l := listLog(orgID, f.DomainID, f.DomainIDs)
+	l.where(true, "seq > @after AND seq <= @up_to", named{"after": f.After, "up_to": f.UpTo})
+	l.where(true, "split_part(action, '.', 1) = ANY(@kinds)", named{"kinds": controlplane.EventKinds()})
+	l.where(f.Type != "", "action = @type", named{"type": f.Type})
 	order := "seq"
 	if f.Newest {
 		order = "seq DESC"
 	}
-	return q.entries(ctx, w, order, f.Limit)
+	// The limit is in the text: every follower of the feed runs this statement for each change, and
+	// with a limit that is known its plan is made once.
+	rows, err := q.db.Query(ctx, l.sql+` WHERE `+strings.Join(l.conds, " AND ")+` ORDER BY `+order+` LIMIT `+strconv.Itoa(f.Limit), l.args)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	events, err := pgx.CollectRows(rows, scanAudit)
+	return events, translate(err, "", "")
 }
 
 // LogHorizon returns the seq up to which every entry of the log, of any organization, is
@@ -100,36 +98,4 @@ func (q queries) EntrySeq(ctx context.Context, orgID, id string) (int64, error) 
 	var seq int64
 	err := q.db.QueryRow(ctx, `SELECT seq FROM audit_logs WHERE org_id = $1 AND id = $2`, orgID, id).Scan(&seq)
 	return seq, translate(err, "event", id)
-}
-
-func (q queries) entries(ctx context.Context, w *where, order string, limit int) ([]controlplane.AuditEntry, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+auditColumns+` FROM audit_logs WHERE `+strings.Join(w.conds, " AND ")+
-		` ORDER BY `+order+` LIMIT `+strconv.Itoa(limit), w.args...)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanAudit)
-	return items, translate(err, "", "")
-}
-
-// where is a list of conditions that all hold, the organization first.
-type where struct {
-	conds []string
-	args  []any
-}
-
-func newWhere(orgID string) *where {
-	return &where{conds: []string{"org_id = $1"}, args: []any{orgID}}
-}
-
-// add adds a condition where it is wanted; each "?" stands for one of the values.
-func (w *where) add(wanted bool, cond string, values ...any) {
-	if !wanted {
-		return
-	}
-	for _, v := range values {
-		w.args = append(w.args, v)
-		cond = strings.Replace(cond, "?", fmt.Sprintf("$%d", len(w.args)), 1)
-	}
-	w.conds = append(w.conds, cond)
 }

@@ -41,22 +41,12 @@ func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.M
 	return &m, nil
 }
 
-// ListMembers returns one page of members of every state, oldest first, and the cursor of the
-// next one, nil on the last.
+// ListMembers returns one page of members of every state, oldest first, and the cursor of the next
+// one, nil on the last.
 func (q queries) ListMembers(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Member, *Cursor, error) {
-	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM `+people+`
-		WHERE m.org_id = $1 AND ($2::text IS NULL OR (m.created_at, m.user_id) > ($2::text::timestamptz, $3::text))
-		ORDER BY m.created_at, m.user_id LIMIT $4`, orgID, key, id, limit+1)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanMember)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, limit, func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+memberColumns+` FROM `+people, "m.org_id = @org_id", named{"org_id": orgID})
+	l.sorted(sortKey{"m.created_at", "m.user_id", "timestamptz"}, false, after, limit)
+	return readPage(ctx, q, l, scanMember, func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
 }
 
 // Memberships returns the organizations that a user belongs to, the one where they were last

@@ -12,9 +12,13 @@ import (
 // InviteMember stores an invitation by login, in the place of one that the person did not
 // answer.
 func (t *Tx) InviteMember(ctx context.Context, m *controlplane.Member) error {
-	_, err := t.db.Exec(ctx, `INSERT INTO member_invitations (org_id, user_id, role, created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (org_id, user_id) DO UPDATE SET role = $3, created_by = $4, created_at = $5, expires_at = $6, declined_at = NULL`,
-		m.OrgID, m.User.ID, m.Role, m.InvitedBy, m.Since, m.ExpiresAt)
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO member_invitations (org_id, user_id, role, created_by, created_at, expires_at)
+		VALUES (@org_id, @user_id, @role, @created_by, @created_at, @expires_at)
+		ON CONFLICT (org_id, user_id) DO UPDATE SET role = @role, created_by = @created_by, created_at = @created_at,
+			expires_at = @expires_at, declined_at = NULL`,
+		named{"org_id": m.OrgID, "user_id": m.User.ID, "role": m.Role, "created_by": m.InvitedBy, "created_at": m.Since,
+			"expires_at": m.ExpiresAt})
 	return translate(err, "member", m.User.ID)
 }
 

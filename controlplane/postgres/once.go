@@ -100,9 +100,11 @@ func keepAnswer(ctx context.Context, conn interface {
 	b := &pgx.Batch{}
 	b.Queue(`
 		INSERT INTO idempotency_keys (org_id, key, method, path, body_hash, status, headers, body, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (org_id, key) DO UPDATE SET method = $3, path = $4, body_hash = $5, status = $6, headers = $7, body = $8, created_at = $9`,
-		k.OrgID, k.Key, k.Method, k.Path, k.Hash, a.Status, a.Header, a.Body, now).
+		VALUES (@org_id, @key, @method, @path, @hash, @status, @headers, @body, @now)
+		ON CONFLICT (org_id, key) DO UPDATE SET method = @method, path = @path, body_hash = @hash, status = @status,
+			headers = @headers, body = @body, created_at = @now`,
+		named{"org_id": k.OrgID, "key": k.Key, "method": k.Method, "path": k.Path, "hash": k.Hash,
+			"status": a.Status, "headers": a.Header, "body": a.Body, "now": now}).
 		Exec(func(t pgconn.CommandTag) error { kept = t; return nil })
 	b.Queue("COMMIT").Exec(func(t pgconn.CommandTag) error { end = t; return nil })
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {

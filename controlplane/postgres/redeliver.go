@@ -32,10 +32,12 @@ func (t *Tx) Redeliver(ctx context.Context, d *controlplane.Delivery, now time.T
 // before which all were looked at. The caller has locked the webhook.
 func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since, until, now time.Time, all bool, limit int) (int, time.Time, error) {
 	rows, err := t.db.Query(ctx, `
-		SELECT a.id, a.created_at FROM audit_logs a LEFT JOIN webhook_deliveries d ON d.id = 'dlv_' || webhook_suffix(a.id, $2)
-		WHERE a.org_id = $1 AND a.created_at >= $4 AND a.created_at < $5 AND webhook_wants($2, $3, a.action, a.entity_id, a.details)
-			AND ($6 OR d.status IS DISTINCT FROM 'succeeded')
-		ORDER BY a.created_at, a.id LIMIT $7`, w.OrgID, w.ID, w.Events, since, until, all, limit+1)
+		SELECT a.id, a.created_at FROM audit_logs a LEFT JOIN webhook_deliveries d ON d.id = 'dlv_' || webhook_suffix(a.id, @webhook_id)
+		WHERE a.org_id = @org_id AND a.created_at >= @since AND a.created_at < @until
+			AND webhook_wants(@webhook_id, @events, a.action, a.entity_id, a.details)
+			AND (@all OR d.status IS DISTINCT FROM 'succeeded')
+		ORDER BY a.created_at, a.id LIMIT @limit`,
+		named{"org_id": w.OrgID, "webhook_id": w.ID, "events": w.Events, "since": since, "until": until, "all": all, "limit": limit + 1})
 	if err != nil {
 		return 0, until, translate(err, "", "")
 	}

@@ -30,8 +30,11 @@ func (q queries) Session(ctx context.Context, hash []byte, now time.Time) (*cont
 
 // AddSession stores a new session, and that its user is in its organization now.
 func (t *Tx) AddSession(ctx context.Context, s *controlplane.Session) error {
-	_, err := t.db.Exec(ctx, `INSERT INTO sessions (id, hash, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, s.ID, s.Hash, s.User.ID, s.OrgID, s.IP, s.UserAgent, s.CreatedAt, s.LastSeenAt, s.ExpiresAt)
+	_, err := t.db.Exec(ctx, `
+		INSERT INTO sessions (id, hash, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
+		VALUES (@id, @hash, @user_id, @org_id, @ip, @user_agent, @created_at, @last_seen_at, @expires_at)`,
+		named{"id": s.ID, "hash": s.Hash, "user_id": s.User.ID, "org_id": s.OrgID, "ip": s.IP, "user_agent": s.UserAgent,
+			"created_at": s.CreatedAt, "last_seen_at": s.LastSeenAt, "expires_at": s.ExpiresAt})
 	if err != nil {
 		return translate(err, "session", s.ID)
 	}
@@ -96,35 +99,25 @@ func (t *Tx) DeleteSession(ctx context.Context, s *controlplane.Session) (bool, 
 	return tag.RowsAffected() > 0, translate(err, "session", s.ID)
 }
 
-// ListSessions returns one page of the sessions of a user that have not ended, newest first, and
-// the cursor of the next one, nil on the last. It begins with the user, whose sessions are in
-// several organizations.
+// ListSessions returns one page of the sessions of a user that have not ended, newest first, and the
+// cursor of the next one, nil on the last. It starts with the user, whose sessions are in several
+// organizations.
 func (q queries) ListSessions(ctx context.Context, userID string, now time.Time, after *Cursor, limit int) ([]controlplane.Session, *Cursor, error) {
-	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT s.id, s.org_id, o.name, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at
-		FROM sessions s JOIN organizations o ON o.id = s.org_id
-		WHERE s.user_id = @user AND s.expires_at > @now AND (@key::text IS NULL OR (s.created_at, s.id) < (@key::text::timestamptz, @id::text))
-		ORDER BY s.created_at DESC, s.id DESC LIMIT @limit`,
-		pgx.NamedArgs{"user": userID, "now": now, "key": key, "id": id, "limit": limit + 1})
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Session, error) {
+	l := newList(`SELECT s.id, s.org_id, o.name, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at
+		FROM sessions s JOIN organizations o ON o.id = s.org_id`,
+		"s.user_id = @user_id AND s.expires_at > @now", named{"user_id": userID, "now": now})
+	l.newest("s.created_at", "s.id", after, limit)
+	return readPage(ctx, q, l, func(row pgx.CollectableRow) (controlplane.Session, error) {
 		s := controlplane.Session{User: controlplane.User{ID: userID}}
 		err := row.Scan(&s.ID, &s.OrgID, &s.OrgName, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt)
 		return s, err
-	})
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, limit, func(s controlplane.Session) *Cursor { return at(s.CreatedAt, s.ID) })
-	return items, next, nil
+	}, func(s controlplane.Session) *Cursor { return at(s.CreatedAt, s.ID) })
 }
 
 // EndSession ends a session of a user that has not ended, in any organization, and returns it.
 // Errors: KindNotFound.
 func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (*controlplane.Session, error) {
-	ended, err := t.endSessions(ctx, `id = @id`, pgx.NamedArgs{"user": userID, "now": now, "id": id})
+	ended, err := t.endSessions(ctx, `id = @id`, named{"user": userID, "now": now, "id": id})
 	switch {
 	case err != nil:
 		return nil, err
@@ -139,10 +132,10 @@ func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (
 // were used last.
 func (t *Tx) EndSessions(ctx context.Context, userID, keep string, left int, now time.Time) ([]controlplane.Session, error) {
 	return t.endSessions(ctx, `id IN (SELECT id FROM sessions WHERE user_id = @user AND expires_at > @now AND id <> @keep
-		ORDER BY last_seen_at DESC, id DESC OFFSET @left)`, pgx.NamedArgs{"user": userID, "now": now, "keep": keep, "left": left})
+		ORDER BY last_seen_at DESC, id DESC OFFSET @left)`, named{"user": userID, "now": now, "keep": keep, "left": left})
 }
 
-func (t *Tx) endSessions(ctx context.Context, which string, args pgx.NamedArgs) ([]controlplane.Session, error) {
+func (t *Tx) endSessions(ctx context.Context, which string, args named) ([]controlplane.Session, error) {
 	rows, err := t.db.Query(ctx, `DELETE FROM sessions WHERE user_id = @user AND expires_at > @now AND `+which+` RETURNING id, org_id, user_agent`, args)
 	if err != nil {
 		return nil, translate(err, "", "")

@@ -61,22 +61,13 @@ func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Tok
 	return q.oneToken(ctx, id, `org_id = $1 AND id = $2`, orgID, id)
 }
 
-// ListTokens returns one page, newest first, and the cursor of the next one, nil on the last.
-// With a creator, it returns only what that user created, and what such a token created.
+// ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With a
+// creator, it returns only the tokens that this user created, and those that such a token created.
 func (q queries) ListTokens(ctx context.Context, orgID, creator string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
-	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
-		WHERE org_id = $1 AND ($5 = '' OR creator_user_id = $5) AND ($2::text IS NULL OR (created_at, id) < ($2::text::timestamptz, $3::text))
-		ORDER BY created_at DESC, id DESC LIMIT $4`, orgID, key, id, limit+1, creator)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanToken)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, limit, func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+tokenColumns+` FROM api_tokens`, "org_id = @org_id", named{"org_id": orgID})
+	l.where(creator != "", "creator_user_id = @creator", named{"creator": creator})
+	l.newest("created_at", "id", after, limit)
+	return readPage(ctx, q, l, scanToken, func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
 }
 
 // TokenNames returns what tokens are called, by their ids. Of one that is no longer there the
@@ -118,8 +109,11 @@ func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	if t.DomainIDs == nil {
 		t.DomainIDs = []string{}
 	}
-	_, err := q.db.Exec(ctx, `INSERT INTO api_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, $9, $10, NULL, NULL)`,
-		t.ID, t.OrgID, t.Name, t.Hash, t.Prefix, t.Scopes, t.DomainIDs, t.ExpiresAt, t.CreatedBy, t.CreatedAt)
+	_, err := q.db.Exec(ctx, `
+		INSERT INTO api_tokens (id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, created_by, created_at)
+		VALUES (@id, @org_id, @name, @hash, @prefix, @scopes, @domain_ids, @expires_at, @created_by, @created_at)`,
+		named{"id": t.ID, "org_id": t.OrgID, "name": t.Name, "hash": t.Hash, "prefix": t.Prefix, "scopes": t.Scopes,
+			"domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "created_by": t.CreatedBy, "created_at": t.CreatedAt})
 	if violates(err) == "api_tokens_org_id_fkey" {
 		return controlplane.NotFound("organization", t.OrgID)
 	}
@@ -135,13 +129,15 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 	return translate(err, "token", id)
 }
 
-// RotateToken gives a token the secret of hash and prefix, and an end; the one that it had
-// works on until the given time, the one before that no more. It returns the token as it is
-// then.
+// RotateToken gives a token a new secret, by its hash and prefix, and a new expiry. The secret that it
+// replaces remains valid until previousUntil, and the one before that is no longer valid. It returns
+// the token as it is then.
 func (q queries) RotateToken(ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time, previousUntil, now time.Time) (*controlplane.Token, error) {
 	rows, err := q.db.Query(ctx, `
-		UPDATE api_tokens SET previous_hash = token_hash, previous_until = $6, token_hash = $3, token_prefix = $4, expires_at = $5, rotated_at = $7
-		WHERE org_id = $1 AND id = $2 RETURNING `+tokenColumns, orgID, id, hash, prefix, expiresAt, previousUntil, now)
+		UPDATE api_tokens SET previous_hash = token_hash, previous_until = @previous_until, token_hash = @hash, token_prefix = @prefix,
+			expires_at = @expires_at, rotated_at = @now
+		WHERE org_id = @org_id AND id = @id RETURNING `+tokenColumns,
+		named{"org_id": orgID, "id": id, "hash": hash, "prefix": prefix, "expires_at": expiresAt, "previous_until": previousUntil, "now": now})
 	if err != nil {
 		return nil, translate(err, "token", id)
 	}

@@ -46,19 +46,9 @@ func (q queries) webhook(ctx context.Context, orgID, id, lock string) (*controlp
 
 // ListWebhooks returns one page, newest first, and the cursor of the next one, nil on the last.
 func (q queries) ListWebhooks(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Webhook, *Cursor, error) {
-	key, id := after.after()
-	rows, err := q.db.Query(ctx, `SELECT `+webhookColumns+` FROM webhooks w
-		WHERE w.org_id = $1 AND ($2::text IS NULL OR (w.created_at, w.id) < ($2::text::timestamptz, $3))
-		ORDER BY w.created_at DESC, w.id DESC LIMIT $4`, orgID, key, id, limit+1)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scanWebhook)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, next := page(items, limit, func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
-	return items, next, nil
+	l := newList(`SELECT `+webhookColumns+` FROM webhooks w`, "w.org_id = @org_id", named{"org_id": orgID})
+	l.newest("w.created_at", "w.id", after, limit)
+	return readPage(ctx, q, l, scanWebhook, func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
 }
 
 // WebhookCount returns how many webhooks the organization has.
@@ -80,19 +70,22 @@ func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, err
 func (t *Tx) AddWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_by, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
-		w.ID, w.OrgID, w.URL, w.Description, w.Events, w.Enabled, w.SealedSecret, w.CreatedBy, w.CreatedAt)
+		VALUES (@id, @org_id, @url, @description, @events, @enabled, @sealed_secret, @created_by, @created_at, @created_at)`,
+		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description, "events": w.Events, "enabled": w.Enabled,
+			"sealed_secret": w.SealedSecret, "created_by": w.CreatedBy, "created_at": w.CreatedAt})
 	return translate(err, "organization", w.OrgID)
 }
 
 // SaveWebhook writes every field of w that can change.
 func (t *Tx) SaveWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	_, err := t.db.Exec(ctx, `
-		UPDATE webhooks SET url = $3, description = $4, events = $5, enabled = $6, disabled_reason = $7, failing_since = $8,
-			sealed_secret = $9, previous_sealed_secret = $10, previous_until = $11, updated_at = $12
-		WHERE org_id = $1 AND id = $2`,
-		w.OrgID, w.ID, w.URL, w.Description, w.Events, w.Enabled, w.DisabledReason, w.FailingSince,
-		w.SealedSecret, w.PreviousSecret, w.PreviousUntil, w.UpdatedAt)
+		UPDATE webhooks SET url = @url, description = @description, events = @events, enabled = @enabled,
+			disabled_reason = @disabled_reason, failing_since = @failing_since, sealed_secret = @sealed_secret,
+			previous_sealed_secret = @previous_secret, previous_until = @previous_until, updated_at = @updated_at
+		WHERE org_id = @org_id AND id = @id`,
+		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description, "events": w.Events, "enabled": w.Enabled,
+			"disabled_reason": w.DisabledReason, "failing_since": w.FailingSince, "sealed_secret": w.SealedSecret,
+			"previous_secret": w.PreviousSecret, "previous_until": w.PreviousUntil, "updated_at": w.UpdatedAt})
 	return translate(err, "webhook", w.ID)
 }
 
