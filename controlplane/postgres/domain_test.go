@@ -57,23 +57,6 @@ func TestAddDomainTwiceNamesTheFirst(t *testing.T) {
 }
 
 // One name added from everywhere at once is stored once, and everybody else is told by whom.
-// A group whose commit was not heard of is sent again: what it stored is no conflict with
-// itself, also where it was the last that the plan includes.
-func TestAddDomainSentAgainIsStoredOnce(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	dom, j, a := newDomain(d.org, "example.com")
-	for n, limit := range []int{5, 5, 1} {
-		d.exec(`UPDATE organizations SET domain_limit = $2 WHERE id = $1`, d.org, limit)
-		if ok, err := d.AddDomain(t.Context(), dom, j, a); err != nil || !ok {
-			t.Errorf("sent for the %d. time: %v, %v", n+1, ok, err)
-		}
-	}
-	if n, err := d.DomainCount(t.Context(), d.org); err != nil || n != 1 {
-		t.Errorf("%d domains are counted, %v", n, err)
-	}
-}
-
 func TestAddDomainConcurrentlyStoresANameOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)

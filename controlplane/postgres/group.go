@@ -32,7 +32,6 @@ const (
 // sent twice.
 type group struct {
 	pool *pgxpool.Pool
-	most int // groups under way at a time
 
 	mu       sync.Mutex
 	waiting  []*grouped
@@ -80,7 +79,7 @@ func (g *group) add(s *grouped) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting = append(g.waiting, s)
-	if g.underWay < g.most {
+	if g.underWay < groupsAtATime {
 		g.underWay++
 		go g.run()
 	}

@@ -48,7 +48,6 @@ type Store struct {
 	claiming   group // does not wait for the disk
 	recording  group // nor does this
 	concluding group
-	adding     group // one at a time: the next would find the organizations locked
 }
 
 // MaxConns returns how many connections the store opens for what its callers wait for.
@@ -87,8 +86,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
-		claiming: group{pool: lazyPool, most: groupsAtATime}, recording: group{pool: lazyPool, most: groupsAtATime}, concluding: group{pool: pool, most: groupsAtATime},
-		adding: group{pool: pool, most: 1}}
+		claiming: group{pool: lazyPool}, recording: group{pool: lazyPool}, concluding: group{pool: pool}}
 	s.watch = newWatcher(s)
 	return s, nil
 }
