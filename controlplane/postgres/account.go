@@ -9,8 +9,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Account returns the account at the CA with the given directory, nil if there is none.
-// Accounts are the service's own: no organization has one.
+// Account returns the account at the CA with the given directory, nil if the service has none
+// there. Accounts belong to the service, not to organizations.
 func (q queries) Account(ctx context.Context, directoryURL string) (*controlplane.Account, error) {
 	rows, err := q.db.Query(ctx, `SELECT id, directory_url, email, url, sealed_key, created_at, updated_at FROM acme_accounts WHERE directory_url = $1`, directoryURL)
 	if err != nil {
@@ -26,8 +26,8 @@ func (q queries) Account(ctx context.Context, directoryURL string) (*controlplan
 	return &found[0], nil
 }
 
-// CreateAccount stores a unless its directory has an account already, and returns what is
-// stored: two workers that begin at once end with one key.
+// CreateAccount stores a unless its directory has an account already, and returns the stored
+// account: two workers that start at the same time use one key.
 func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*controlplane.Account, error) {
 	_, err := q.db.Exec(ctx, `
 		INSERT INTO acme_accounts (id, directory_url, email, url, sealed_key, created_at, updated_at)
@@ -39,13 +39,14 @@ func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*c
 	return q.Account(ctx, a.DirectoryURL)
 }
 
-// SetAccountURL records the account's URL at the CA; "" says that the CA forgot it.
+// SetAccountURL records the account's URL at the CA; "" means that the CA no longer knows the
+// account.
 func (q queries) SetAccountURL(ctx context.Context, directoryURL, url string) error {
 	_, err := q.db.Exec(ctx, `UPDATE acme_accounts SET url = $2, updated_at = now() WHERE directory_url = $1`, directoryURL, url)
 	return translate(err, "", "")
 }
 
-// PlannedAccountKey returns the sealed key that the account is meant to get, nil if none is
+// PlannedAccountKey returns the sealed key that the account is planned to get, nil if none is
 // planned.
 func (q queries) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
 	var next []byte
@@ -56,8 +57,8 @@ func (q queries) PlannedAccountKey(ctx context.Context, directoryURL string) ([]
 	return next, translate(err, "", "")
 }
 
-// PlanAccountKey plans next as the account's key, where its key still is sealed and none is
-// planned, and returns what is planned then: nil where the account's key is another by now.
+// PlanAccountKey plans next as the account's key, if its current key is still sealed and no key is
+// planned. It returns the planned key, nil if the account has another current key by now.
 func (q queries) PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error) {
 	var planned []byte
 	err := q.db.QueryRow(ctx, `
@@ -69,7 +70,8 @@ func (q queries) PlanAccountKey(ctx context.Context, directoryURL string, sealed
 	return planned, translate(err, "", "")
 }
 
-// TakeAccountKey makes the planned key the account's, where its key still is sealed.
+// TakeAccountKey makes the planned key the account's current key, if its current key is still
+// sealed.
 func (q queries) TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error {
 	_, err := q.db.Exec(ctx, `
 		UPDATE acme_accounts SET sealed_key = next_sealed_key, next_sealed_key = NULL, url = $3, updated_at = now()

@@ -40,7 +40,7 @@ func entryArgs(a *controlplane.AuditEntry) named {
 		"entry_request_id": a.Actor.RequestID, "entry_created_at": a.CreatedAt}
 }
 
-// AuditOfEntity returns what the log says of one object, newest first.
+// AuditOfEntity returns the entries of the log about one object, newest first.
 func (q queries) AuditOfEntity(ctx context.Context, orgID, entityID string, limit int) ([]controlplane.AuditEntry, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID, entityID, limit)
 	if err != nil {

@@ -24,12 +24,12 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 		if err := d.try(sql); err == nil {
 			t.Errorf("accepted: %s", sql)
 		} else if !strings.Contains(err.Error(), "append-only") && !strings.Contains(err.Error(), "non-DEFAULT") {
-			t.Errorf("%s: %v", sql, err)
+			t.Errorf("%s = %v, want an error that says append-only or non-DEFAULT", sql, err)
 		}
 	}
 	entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10)
 	if err != nil || len(entries) != 1 || entries[0].Action != controlplane.ActionDomainCreated || entries[0].After["name"] != "example.com" {
-		t.Errorf("%+v, %v", entries, err)
+		t.Errorf("AuditOfEntity = %+v, %v, want one domain.created entry for example.com", entries, err)
 	}
 }
 
@@ -43,12 +43,12 @@ func TestAuditKeepsEveryField(t *testing.T) {
 	d.must(d.Audit(t.Context(), want))
 	entries, err := d.AuditOfEntity(t.Context(), d.org, "tok_y", 10)
 	if err != nil || len(entries) != 1 {
-		t.Fatalf("%+v, %v", entries, err)
+		t.Fatalf("AuditOfEntity = %+v, %v, want one entry", entries, err)
 	}
 	got := entries[0]
 	if got.Actor != want.Actor || got.Action != want.Action || got.EntityType != "token" || got.Before["name"] != "a" || got.After["name"] != "b" ||
 		got.Details["n"] != 1.0 || !got.CreatedAt.Equal(start) || got.Seq == 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("AuditOfEntity returned %+v, want %+v", got, want)
 	}
 }
 
@@ -61,11 +61,11 @@ func TestAuditOfEntityIsNewestFirstAndBounded(t *testing.T) {
 	}
 	entries, err := d.AuditOfEntity(t.Context(), d.org, "dom_x", 3)
 	if err != nil || len(entries) != 3 || entries[0].Seq <= entries[1].Seq || entries[1].Seq <= entries[2].Seq {
-		t.Errorf("%+v, %v", entries, err)
+		t.Errorf("AuditOfEntity = %+v, %v, want 3 entries, newest first", entries, err)
 	}
 }
 
-// The history outlives what it is about.
+// The log outlives the objects that its entries are about.
 func TestAuditOutlivesDomainAndOrganization(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -74,7 +74,7 @@ func TestAuditOutlivesDomainAndOrganization(t *testing.T) {
 	d.add(d.org, "other.example.com")
 	d.exec(`DELETE FROM organizations WHERE id = $1`, d.org)
 	if entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10); err != nil || len(entries) != 1 {
-		t.Errorf("%+v, %v", entries, err)
+		t.Errorf("AuditOfEntity after the deletions = %+v, %v, want one entry", entries, err)
 	}
 	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "challenges", "api_tokens"} {
 		if n := value[int](d, `SELECT count(*) FROM `+table); n != 0 {

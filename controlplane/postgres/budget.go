@@ -10,15 +10,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// budgetSpan is how exactly it is known when an order was placed: an organization has few rows, whatever it orders.
+// budgetSpan is the precision to which the time of an order is kept. It bounds the number of rows
+// of an organization, regardless of how much it orders.
 const budgetSpan = 5 * time.Minute
 
-// SpendOrder counts an order against its organization's budget, unless as many as most count at
-// now, with those that jobs wait for that were added before this one. It returns when the order
-// no longer counts, or false and when the job's turn comes. Whoever spends from one budget does
-// so one at a time, so that no two get the last of it.
+// SpendOrder counts an order against its organization's budget, unless at now the budget's most
+// orders are used up by the orders that count and the orders that earlier jobs wait for. It returns
+// the time at which the order no longer counts, or false and the time at which to retry the job.
+// Calls for one organization run one at a time, so that no two spend the last order of the budget.
 func (s *Store) SpendOrder(ctx context.Context, j *controlplane.Job, most int, now time.Time) (ok bool, until time.Time, err error) {
-	b := &pgx.Batch{} // one transaction, in which the second statement sees what others have spent until the first had the lock
+	b := &pgx.Batch{} // one transaction: the second statement sees what others spent before the first got the lock
 	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-order-budget:' || $1, 0))`, j.OrgID)
 	b.Queue(spendOrder, named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt, "job_id": j.ID,
 		"until": now.Add(controlplane.BudgetPeriod + budgetSpan).Truncate(budgetSpan), "most": most})
@@ -47,12 +48,13 @@ const (
 		ON CONFLICT (org_id, until) DO UPDATE SET orders = b.orders + 1
 		RETURNING until`
 
-	// aheadInBudget is the number of jobs that wait for the budget and were created before the given job.
+	// aheadInBudget is the number of jobs that wait for the budget and were created before the
+	// given job.
 	aheadInBudget = `(SELECT count(*) FROM jobs WHERE org_id = @org_id AND status = 'queued'
 			AND reason = '` + controlplane.ReasonOrderBudget + `' AND (created_at, id) < (@job_created_at, @job_id))`
 )
 
-// nextInBudget returns when the job's turn comes: those ahead of it take what becomes free first.
+// nextInBudget returns when to retry the job: earlier jobs take the orders that become free first.
 func (s *Store) nextInBudget(ctx context.Context, j *controlplane.Job, most int, now time.Time) (time.Time, error) {
 	rows, err := s.db.Query(ctx, `SELECT until, orders, `+aheadInBudget+` FROM order_budget
 		WHERE org_id = @org_id AND until > @now AND orders > 0 ORDER BY until`,
@@ -75,17 +77,17 @@ func (s *Store) nextInBudget(ctx context.Context, j *controlplane.Job, most int,
 	return turn(spans, ahead+1-free, now), nil
 }
 
-// span is orders that count until the same time.
+// span is a number of orders that count until the same time.
 type span struct {
 	until  time.Time
 	orders int
 }
 
-// turn returns when as many of the orders in spans no longer count as are needed. What is free
-// then is taken at once by those ahead, and is free again a period later.
+// turn returns the time at which needed orders of spans no longer count. Earlier jobs take the
+// orders that become free at once; these become free again a period later.
 func turn(spans []span, needed int, now time.Time) time.Time {
 	if len(spans) == 0 || needed <= 0 {
-		return now.Add(time.Second) // somebody has just given back what they had
+		return now.Add(time.Second) // an order was returned a moment ago
 	}
 	for later := time.Duration(0); ; later += controlplane.BudgetPeriod {
 		for _, s := range spans {
@@ -96,14 +98,14 @@ func turn(spans []span, needed int, now time.Time) time.Time {
 	}
 }
 
-// UnspendOrder gives back an order that SpendOrder counted until the given time.
+// UnspendOrder returns an order, which SpendOrder counted until the given time, to the budget.
 func (s *Store) UnspendOrder(ctx context.Context, orgID string, until time.Time) error {
 	_, err := s.lazy.Exec(ctx, `UPDATE order_budget SET orders = orders - 1 WHERE org_id = $1 AND until = $2 AND orders > 0`, orgID, until)
 	return translate(err, "", "")
 }
 
-// FoundOrganization records whose sign-in created an organization. The orders of those that they
-// founded before count in it, as far as none has inherited them yet.
+// FoundOrganization records the user whose sign-in created an organization. The orders of the
+// organizations that this user founded before count in it, unless another one has inherited them.
 func (t *Tx) FoundOrganization(ctx context.Context, orgID, userID string, now time.Time) error {
 	_, err := t.db.Exec(ctx, `
 		WITH founded AS (
@@ -115,7 +117,7 @@ func (t *Tx) FoundOrganization(ctx context.Context, orgID, userID string, now ti
 	return translate(err, "organization", orgID)
 }
 
-// SweepBudgets removes what no longer counts at now.
+// SweepBudgets removes orders that no longer count at now.
 func (s *Store) SweepBudgets(ctx context.Context, now time.Time) error {
 	_, err := s.db.Exec(ctx, `DELETE FROM order_budget WHERE until <= $1`, now)
 	return translate(err, "", "")

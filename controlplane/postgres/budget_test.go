@@ -11,8 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Two replicas that race for the last of a budget give it out once, beside organizations whose
-// budgets are others.
+// Two replicas that race for the last order of a budget spend it once, while other organizations
+// have separate budgets.
 func TestSpendOrderUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -49,8 +49,8 @@ func TestSpendOrderUnderConcurrency(t *testing.T) {
 	}
 }
 
-// Each job that waits is told when its own turn comes, however many are ahead of it.
-func TestSpendOrderTellsEachItsTurn(t *testing.T) {
+// Each waiting job gets the time of its turn, regardless of how many are ahead of it.
+func TestSpendOrderReturnsEachTurn(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const most = 3
@@ -84,7 +84,7 @@ func TestSpendOrderTellsEachItsTurn(t *testing.T) {
 		d.exec(`UPDATE jobs SET reason = $2, run_at = $3 WHERE id = $1`, j.ID, controlplane.ReasonOrderBudget, until)
 		jobs = append(jobs, j)
 	}
-	// At its time the first gets its order, and nobody else does.
+	// At its time the first job gets its order, and no other job does.
 	if ok, _ := spend("job_new", now.Add(time.Hour), free[0]); ok {
 		t.Error("a newcomer went before those who wait")
 	}
@@ -95,13 +95,13 @@ func TestSpendOrderTellsEachItsTurn(t *testing.T) {
 		t.Error("the first did not get its order at its time")
 	}
 
-	// What is given back is there again.
+	// A returned order can be spent again.
 	d.exec(`UPDATE jobs SET reason = ''`)
 	if ok, _ := spend("job_a", now, free[0]); ok {
 		t.Error("an order was let through over the budget")
 	}
 	d.must(d.UnspendOrder(t.Context(), d.org, free[2]))
-	d.must(d.UnspendOrder(t.Context(), d.org, free[2])) // there is none any more
+	d.must(d.UnspendOrder(t.Context(), d.org, free[2])) // no order is left to return
 	if ok, _ := spend("job_a", now, free[0]); !ok {
 		t.Error("what was given back is not there")
 	}

@@ -32,7 +32,7 @@ func (q queries) Certificate(ctx context.Context, orgID, id string) (*controlpla
 	return &c, nil
 }
 
-// CertificateFilter says which certificates to list. The zero value lists all, newest first.
+// CertificateFilter selects the certificates to list. The zero value lists all, newest first.
 type CertificateFilter struct {
 	DomainID  string
 	DomainIDs []string // only these domains'; nil: all
@@ -49,8 +49,8 @@ func (q queries) ListCertificates(ctx context.Context, orgID string, f Certifica
 	return readPage(ctx, q, l, scanCertificate, func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
 }
 
-// ReplacedCertificate returns the id of the domain's certificate that the given one took the
-// place of, "" where there is none.
+// ReplacedCertificate returns the ID of the domain's certificate that the given one replaced, "" if
+// it replaced none.
 func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id string) (string, error) {
 	rows, err := q.db.Query(ctx, `SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
 		ORDER BY created_at DESC, id DESC LIMIT 1`, orgID, domainID, id)
@@ -87,14 +87,15 @@ func certificateArgs(c *controlplane.Certificate) named {
 		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt}
 }
 
-// RequestRevocation records that a certificate is to be revoked, and why; the last reason
-// before the CA is told counts.
+// RequestRevocation records that a certificate is to be revoked, and the reason. The last reason
+// before the request to the CA counts.
 func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) error {
 	_, err := t.db.Exec(ctx, `UPDATE certificates SET revocation_requested = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL`, orgID, id, reason)
 	return translate(err, "certificate", id)
 }
 
-// RenewedAt returns when a certificate was stored that renews another, nil for one that renews none.
+// RenewedAt returns when a certificate that renews another was stored, nil for a certificate that
+// renews none.
 func (q queries) RenewedAt(ctx context.Context, orgID, id string) (*time.Time, error) {
 	var at *time.Time
 	err := q.db.QueryRow(ctx, `SELECT max(c.created_at) FROM certificates c WHERE c.org_id = $1 AND c.id = $2
@@ -102,8 +103,8 @@ func (q queries) RenewedAt(ctx context.Context, orgID, id string) (*time.Time, e
 	return at, translate(err, "certificate", id)
 }
 
-// RevocationRequested returns the reason for which a certificate is to be revoked, "" where
-// nobody asked.
+// RevocationRequested returns the reason for which a certificate is to be revoked, "" if its
+// revocation was not requested.
 func (q queries) RevocationRequested(ctx context.Context, orgID, id string) (reason string, err error) {
 	err = q.db.QueryRow(ctx, `SELECT revocation_requested FROM certificates WHERE org_id = $1 AND id = $2`, orgID, id).Scan(&reason)
 	return reason, translate(err, "certificate", id)

@@ -11,8 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// ErrStale says that a task is obsolete: its job is finished, has been dispatched again since, or is
-// held by another worker.
+// ErrStale says that a task is obsolete: its job is finished, has been dispatched again since, or
+// is held by another worker.
 var ErrStale = errors.New("postgres: the task is obsolete")
 
 // ErrClaimLost says that a worker no longer holds its job: its lease expired and another worker
@@ -22,15 +22,15 @@ var ErrClaimLost = errors.New("postgres: the claim on the job was lost")
 // ErrBusy says that another job holds the domain.
 var ErrBusy = errors.New("postgres: the domain is held by another job")
 
-// Claim is a worker's hold on a job and its domain. Leases are counted by the database's
-// clock, so workers' clocks do not matter.
+// Claim is a worker's hold on a job and its domain. Leases are measured by the database's clock, so
+// workers' clocks do not matter.
 type Claim struct {
 	Job    *controlplane.Job
-	Domain *controlplane.Domain // as it was when it was claimed; nil for a job that has none
+	Domain *controlplane.Domain // its state when it was claimed; nil for a job without a domain
 	Worker string               // one per run of a handler
 	Lease  time.Duration
 
-	// Issuing says that the domain's certificate has a job that is open, this one or another.
+	// Issuing says that the domain has an open job for its certificate, this one or another.
 	Issuing bool
 }
 
@@ -54,7 +54,8 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	case !errors.Is(err, pgx.ErrNoRows):
 		return nil, translate(err, "job", id)
 	}
-	// One of the two was not available. If the job is queued at this generation, its domain is held.
+	// One of the two was not available. If the job is queued at this generation, its domain is
+	// held.
 	c.Domain = nil
 	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
 	switch {
@@ -142,8 +143,8 @@ func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 // a lock would not be enough: a statement that has waited for a lock continues with the rows that
 // it read before.
 //
-// It locks the domain first, like every statement that locks both. What is written under the claim
-// refers to the domain, whose deletion locks it before its jobs.
+// It locks the domain first, like every statement that locks both. Rows that are written under the
+// claim refer to the domain, and its deletion locks it before its jobs.
 const holdClaim = `
 	WITH dom AS MATERIALIZED (SELECT id FROM domains WHERE id = @domain FOR KEY SHARE SKIP LOCKED),
 	held AS MATERIALIZED (
@@ -249,8 +250,8 @@ func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runA
 	return translate(err, "", "")
 }
 
-// RequeueJob releases the claim without an outcome, for another worker to claim the job at once: this
-// worker is shutting down.
+// RequeueJob releases the claim without an outcome, for another worker to claim the job at once:
+// this worker is shutting down.
 func (s *Store) RequeueJob(ctx context.Context, c *Claim, now time.Time) error {
 	return s.InTx(ctx, func(t *Tx) error {
 		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`, nil)

@@ -25,25 +25,25 @@ func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
 	}
 	c := d.claim(j, "w")
 	if c.Job.Status != controlplane.JobRunning || c.Job.Reason != "" || c.Worker != "w" {
-		t.Errorf("%+v", c.Job)
+		t.Errorf("ClaimJob returned the job %+v for worker %q, want it running, without a reason, for w", c.Job, c.Worker)
 	}
 	d.must(d.RequeueJob(t.Context(), c, start))
 	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
-		t.Errorf("the generation that was handed back: %v", err)
+		t.Errorf("the generation that was requeued: %v", err)
 	}
 	again := d.claim(d.job(d.org, j.ID), "w2")
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CompleteJob(t.Context(), again, start, map[string]any{"a": "b"})
 	}))
 	if j = d.job(d.org, j.ID); j.Status != controlplane.JobSucceeded || j.Result["a"] != "b" {
-		t.Errorf("%+v", j)
+		t.Errorf("after CompleteJob the job is %+v, want succeeded with its result", j)
 	}
 	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
-		t.Errorf("a job that is over: %v", err)
+		t.Errorf("a finished job: %v", err)
 	}
 }
 
-func TestOfManyWorkersOneClaims(t *testing.T) {
+func TestConcurrentClaimsHaveOneWinner(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
@@ -61,11 +61,11 @@ func TestOfManyWorkersOneClaims(t *testing.T) {
 		}
 	})
 	if won.Load() != 1 || stale.Load() != 15 {
-		t.Errorf("%d workers hold the job, %d gave way", won.Load(), stale.Load())
+		t.Errorf("%d workers hold the job and %d got ErrStale, want 1 and 15", won.Load(), stale.Load())
 	}
 }
 
-func TestADomainIsHeldByOneJob(t *testing.T) {
+func TestDomainIsHeldByOneJob(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, check := d.add(d.org, "example.com")
@@ -73,18 +73,18 @@ func TestADomainIsHeldByOneJob(t *testing.T) {
 	held := d.claim(check, "w1")
 	busy, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w2", time.Minute, start)
 	if !errors.Is(err, postgres.ErrBusy) || busy == nil || busy.Job.ID != issue.ID || busy.Job.Status != controlplane.JobQueued {
-		t.Fatalf("%+v, %v", busy, err)
+		t.Fatalf("ClaimJob = %+v, %v, want ErrBusy with the queued job %s", busy, err, issue.ID)
 	}
 	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Second)))
 	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Hour))) // of an earlier generation by now
 	if j := d.job(d.org, issue.ID); j.Status != controlplane.JobQueued || j.Reason != "domain-busy" || !j.RunAt.Equal(start.Add(time.Second)) || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 {
-		t.Errorf("%+v", j)
+		t.Errorf("after DeferBusyJob the job is %+v, want queued for domain-busy in a second, at generation 2", j)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), held, start, nil) }))
 	d.claim(d.job(d.org, issue.ID), "w2")
 }
 
-func TestALeaseThatRanOutLetsAnotherIn(t *testing.T) {
+func TestExpiredLeaseCanBeClaimed(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, check := d.add(d.org, "example.com")
@@ -110,33 +110,33 @@ func TestALeaseThatRanOutLetsAnotherIn(t *testing.T) {
 	}
 }
 
-func TestExtendClaimGivesANewLease(t *testing.T) {
+func TestExtendClaim(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	d.expire()
-	d.must(d.ExtendClaim(t.Context(), c)) // nobody came in between
+	d.must(d.ExtendClaim(t.Context(), c)) // no other worker has claimed it
 	if n := value[int](d, `SELECT count(*) FROM jobs j JOIN domains d ON d.claimed_by = j.id
 		WHERE j.claimed_until BETWEEN now() + interval '50 seconds' AND now() + interval '70 seconds' AND d.claimed_until = j.claimed_until`); n != 1 {
 		t.Error("job and domain do not have a lease of a minute")
 	}
 }
 
-// A worker that lost its job can write nothing any more.
-func TestALostClaimWritesNothing(t *testing.T) {
+// A worker that has lost its job can no longer write.
+func TestLostClaimWritesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	losses := map[string]func(d *db, c *postgres.Claim){
-		"another worker took it": func(d *db, c *postgres.Claim) { d.expire(); d.claim(c.Job, "other") },
-		"it was put back": func(d *db, _ *postgres.Claim) {
+		"another worker claimed it": func(d *db, c *postgres.Claim) { d.expire(); d.claim(c.Job, "other") },
+		"it was requeued": func(d *db, _ *postgres.Claim) {
 			d.expire()
 			if n, err := d.RequeueLost(ctx, start, 10); n != 1 || err != nil {
-				d.t.Fatal(n, err)
+				d.t.Fatalf("RequeueLost = %d, %v, want 1", n, err)
 			}
 		},
 		"the domain was deleted": func(d *db, c *postgres.Claim) { d.must(d.DeleteDomain(ctx, d.org, c.Job.DomainID)) },
-		"the worker ended it":    func(d *db, c *postgres.Claim) { d.must(d.RequeueJob(ctx, c, start)) },
+		"the worker requeued it": func(d *db, c *postgres.Claim) { d.must(d.RequeueJob(ctx, c, start)) },
 	}
 	inTx := func(d *db, fn func(tx *postgres.Tx) error) error { return d.InTx(ctx, fn) }
 	writes := map[string]func(d *db, c *postgres.Claim, o *controlplane.Order) error{
@@ -184,17 +184,17 @@ func TestALostClaimWritesNothing(t *testing.T) {
 			before := state()
 			for what, write := range writes {
 				if err := write(d, c, o); !errors.Is(err, postgres.ErrClaimLost) {
-					t.Errorf("%s: %v", what, err)
+					t.Errorf("%s = %v, want ErrClaimLost", what, err)
 				}
 			}
 			if after := state(); after != before {
-				t.Errorf("something was written:\n%s\nwas\n%s", after, before)
+				t.Errorf("the rows have changed:\n%s\nwant\n%s", after, before)
 			}
 		})
 	}
 }
 
-func TestHowAJobEnds(t *testing.T) {
+func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	later := start.Add(time.Hour)
@@ -233,22 +233,22 @@ func TestHowAJobEnds(t *testing.T) {
 			d := open(t)
 			_, j := d.add(d.org, "example.com")
 			if n, err := d.DispatchDue(ctx, start, room(10), func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
-				t.Fatal(n, err)
+				t.Fatalf("DispatchDue = %d, %v, want 1", n, err)
 			}
 			c := d.claim(j, "w")
 			d.must(d.InTx(ctx, func(tx *postgres.Tx) error { return tt.end(tx, c) }))
 			if j := d.job(d.org, j.ID); !tt.check(j) {
-				t.Errorf("%+v", j)
+				t.Errorf("after %s the job is %+v", what, j)
 			}
 			if n := value[int](d, `SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '' OR claimed_until IS NOT NULL) + (SELECT count(*) FROM domains WHERE claimed_by <> '' OR claimed_until IS NOT NULL)`); n != 0 {
-				t.Error("the claim was not given back")
+				t.Error("the claim was not released")
 			}
 		})
 	}
 }
 
-// A worker's heartbeat and its last transaction, and a deletion of the domain, meet in every
-// order without a deadlock.
+// A worker's heartbeat, its last transaction, and a deletion of the domain run in any order without
+// a deadlock.
 func TestHeartbeatsDeletionsAndResultsDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -269,7 +269,7 @@ func TestHeartbeatsDeletionsAndResultsDoNotDeadlock(t *testing.T) {
 				err = d.DeleteDomain(ctx, d.org, c.Job.DomainID)
 			}
 			if err != nil && (controlplane.HasCode(err, "database-unavailable") || !errors.Is(err, postgres.ErrClaimLost) && !controlplane.IsKind(err, controlplane.KindNotFound)) {
-				t.Errorf("%d: %v", i, err)
+				t.Errorf("writer %d: %v, want nil, ErrClaimLost, or KindNotFound", i, err)
 			}
 		})
 	}

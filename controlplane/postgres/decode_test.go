@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-func TestColumnsAreReadAsByTheDriver(t *testing.T) {
+func TestDecodeLikeTheDriver(t *testing.T) {
 	t.Parallel()
 	connect := func() *pgx.Conn {
 		conn, err := pgx.Connect(t.Context(), postgrestest.DSN(t))
@@ -33,7 +33,7 @@ func TestColumnsAreReadAsByTheDriver(t *testing.T) {
 	for _, set := range []struct {
 		cast   string
 		values []string
-		into   []any // pointers to what a column is read into
+		into   []any // destinations of the columns
 	}{
 		{"::timestamptz", times, []any{new(time.Time), new(*time.Time), new(pgtype.Timestamptz)}},
 		{"::text[]", texts, []any{new([]string), new([]controlplane.Scope), new(pgtype.FlatArray[pgtype.Text])}},
@@ -55,7 +55,7 @@ func TestColumnsAreReadAsByTheDriver(t *testing.T) {
 	}
 }
 
-func TestDamagedListsAreRefused(t *testing.T) {
+func TestMalformedListsAreRejected(t *testing.T) {
 	t.Parallel()
 	conn, err := pgx.Connect(t.Context(), postgrestest.DSN(t))
 	if err != nil {
@@ -69,7 +69,7 @@ func TestDamagedListsAreRefused(t *testing.T) {
 	plan := conn.TypeMap().PlanScan(pgtype.TextArrayOID, pgtype.BinaryFormatCode, &list)
 	whole := []byte("\x00\x00\x00\x01" + "\x00\x00\x00\x00" + "\x00\x00\x00\x19" + "\x00\x00\x00\x02" + "\x00\x00\x00\x01" + "\x00\x00\x00\x02ab" + "\x00\x00\x00\x01c")
 	if err := plan.Scan(whole, &list); err != nil || !reflect.DeepEqual(list, []string{"ab", "c"}) {
-		t.Fatalf("%q, %v", list, err)
+		t.Fatalf("Scan(%q) = %q, %v, want ab and c", whole, list, err)
 	}
 	for n := range len(whole) {
 		if err := plan.Scan(whole[:n], &list); err == nil {

@@ -18,7 +18,7 @@ func scanDelivery(row pgx.CollectableRow) (controlplane.Delivery, error) {
 	return d, err
 }
 
-// deliveryFields are the places for deliveryColumns.
+// deliveryFields are the destinations for deliveryColumns.
 func deliveryFields(d *controlplane.Delivery) []any {
 	return []any{&d.ID, &d.OrgID, &d.WebhookID, &d.EventID, &d.EventType, &d.Body, &d.Status, &d.Attempts,
 		&d.LastStatusCode, &d.LastError, &d.NextAttemptAt, &d.CreatedAt, &d.UpdatedAt}
@@ -35,7 +35,7 @@ func (q queries) Delivery(ctx context.Context, orgID, webhookID, id string) (*co
 	return &d, nil
 }
 
-// DeliveryWithWebhook returns a delivery and where it goes.
+// DeliveryWithWebhook returns a delivery and its webhook.
 func (q queries) DeliveryWithWebhook(ctx context.Context, orgID, id string) (*controlplane.Delivery, *controlplane.Webhook, error) {
 	var d controlplane.Delivery
 	var w controlplane.Webhook
@@ -47,7 +47,7 @@ func (q queries) DeliveryWithWebhook(ctx context.Context, orgID, id string) (*co
 	return &d, &w, nil
 }
 
-// DeliveryFilter says which deliveries to list. The zero value lists all, newest first.
+// DeliveryFilter selects the deliveries to list. The zero value lists all, newest first.
 type DeliveryFilter struct {
 	Status    controlplane.DeliveryStatus
 	EventType string
@@ -65,8 +65,8 @@ func (q queries) ListDeliveries(ctx context.Context, orgID, webhookID string, f 
 	return readPage(ctx, q, l, scanDelivery, func(d controlplane.Delivery) *Cursor { return at(d.CreatedAt, d.ID) })
 }
 
-// LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's id. One
-// that has none is not among them.
+// LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's ID. A
+// webhook without deliveries is missing from the map.
 func (q queries) LastDeliveries(ctx context.Context, orgID string, webhookIDs []string) (map[string]controlplane.Delivery, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+deliveryColumns+` FROM unnest($2::text[]) hook (id), LATERAL (
 			SELECT * FROM webhook_deliveries WHERE org_id = $1 AND webhook_id = hook.id ORDER BY created_at DESC, id DESC LIMIT 1
@@ -85,7 +85,7 @@ func (q queries) LastDeliveries(ctx context.Context, orgID string, webhookIDs []
 	return last, nil
 }
 
-// Attempts returns what was tried for a delivery, oldest first.
+// Attempts returns the attempts of a delivery, oldest first.
 func (q queries) Attempts(ctx context.Context, orgID, deliveryID string) ([]controlplane.Attempt, error) {
 	rows, err := q.db.Query(ctx, `SELECT at, duration, status_code, error, request_headers, response_headers, response_body
 		FROM webhook_attempts WHERE org_id = $1 AND delivery_id = $2 ORDER BY number`, orgID, deliveryID)
@@ -129,7 +129,7 @@ func (t *Tx) AddTest(ctx context.Context, d *controlplane.Delivery, j *controlpl
 	return translate(err, "webhook", d.WebhookID)
 }
 
-// KeepBody stores what is sent before it is sent for the first time.
+// KeepBody stores the body of a delivery before its first attempt. It keeps a body that is stored.
 func (s *Store) KeepBody(ctx context.Context, orgID, id string, body []byte) error {
 	_, err := s.lazy.Exec(ctx, `UPDATE webhook_deliveries SET body = $3 WHERE org_id = $1 AND id = $2 AND body IS NULL`, orgID, id, body)
 	return translate(err, "delivery", id)
@@ -161,8 +161,8 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// SweepDeliveries removes up to limit deliveries of events before the given time that are
-// not pending, with their attempts and jobs, and returns how many.
+// SweepDeliveries removes up to limit deliveries of events before the given time that are not
+// pending, with their attempts and jobs. It returns how many it removed.
 func (s *Store) SweepDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		DELETE FROM webhook_deliveries WHERE id IN (

@@ -9,12 +9,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// DispatchDue claims jobs that are due at now, as many as the lanes have room for, hands them
-// to enqueue and marks them dispatched, in one transaction: where enqueue fails nothing is
-// marked, and where the process dies in between they are enqueued again under the same task
-// id. In each lane the organizations take turns, each with its oldest jobs first, and enqueue
-// gets them in that order. It returns how many went out. Any number of replicas may call it
-// at once.
+// DispatchDue selects jobs that are due at now, as many as the lanes have room for, passes them to
+// enqueue, and marks them as dispatched, in one transaction. If enqueue fails, nothing is marked.
+// If the process dies before the commit, the jobs are enqueued again under the same task IDs. In
+// each lane the organizations take turns, each with its oldest jobs first, and enqueue gets the
+// jobs in that order. It returns how many it dispatched. Any number of replicas may call it at the
+// same time.
 func (s *Store) DispatchDue(ctx context.Context, now time.Time, lanes []Lane, enqueue func([]controlplane.Job) error) (int, error) {
 	n := 0
 	err := pgx.BeginTxFunc(ctx, s.lazy, pgx.TxOptions{BeginQuery: beginByIndex}, func(tx pgx.Tx) error {
@@ -36,7 +36,7 @@ func (s *Store) DispatchDue(ctx context.Context, now time.Time, lanes []Lane, en
 	return n, translate(err, "", "")
 }
 
-// dispatch marks the jobs whose turn it is, and returns them in the order of the turns.
+// dispatch marks the jobs of the given turns and returns them in the order of the turns.
 func (t *Tx) dispatch(ctx context.Context, now time.Time, next turns) ([]controlplane.Job, error) {
 	if len(next.orgs) == 0 {
 		return nil, nil
@@ -49,9 +49,9 @@ func (t *Tx) dispatch(ctx context.Context, now time.Time, next turns) ([]control
 	return next.inOrder(jobs), err
 }
 
-// The jobs are named by where they lie: of an id it could be planned to read all of another
-// index than its own. One that another transaction has moved since the statement began is left
-// for the next batch.
+// dispatchSQL identifies the jobs by their physical location: by their ID, a plan could read all of
+// another index. A job that another transaction has updated since the statement started is left for
+// the next batch.
 const dispatchSQL = `
 	UPDATE jobs j SET dispatched_at = now()
 	WHERE j.ctid = ANY(ARRAY(
@@ -64,8 +64,8 @@ const dispatchSQL = `
 	))
 	RETURNING ` + jobColumns
 
-// RequeueLost requeues up to limit running jobs whose lease expired: their worker was killed or lost
-// the network. It returns how many.
+// RequeueLost requeues up to limit running jobs whose lease expired: their worker was killed or
+// lost the network. It returns how many.
 func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		UPDATE jobs j SET status = 'queued', reason = 'worker-lost', generation = generation + 1, dispatched_at = NULL,
@@ -78,9 +78,9 @@ func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int,
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// Dispatched returns jobs that were dispatched longer than age ago, should have run by now
-// and did not, in the order of dispatch and beyond the given time: the reconciler asks the
-// queue for each whether it still knows it.
+// Dispatched returns jobs that were dispatched more than age ago and after the given time, and are
+// due and not running, in the order of dispatch. The reconciler checks for each whether the queue
+// still has it.
 func (s *Store) Dispatched(ctx context.Context, now time.Time, age time.Duration, beyond time.Time, limit int) ([]controlplane.Job, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+jobColumns+` FROM jobs j
 		WHERE j.status = 'queued' AND j.dispatched_at IS NOT NULL AND j.dispatched_at > $3 AND j.dispatched_at < now() - $2::interval AND j.run_at < $1::timestamptz - $2::interval
@@ -110,8 +110,8 @@ func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, e
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// RedispatchAll makes every dispatched job that is not running due for dispatch again: the queue lost
-// everything. It returns how many.
+// RedispatchAll makes every dispatched job that is not running due for dispatch again: the queue
+// lost everything. It returns how many.
 func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		UPDATE jobs j SET generation = generation + 1, dispatched_at = NULL

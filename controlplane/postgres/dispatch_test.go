@@ -13,8 +13,8 @@ import (
 
 var nothing = func([]controlplane.Job) error { return nil }
 
-// Four replicas that dispatch together hand out every job, and none twice.
-func TestDispatchDueGivesEveryJobOnce(t *testing.T) {
+// Four replicas that dispatch concurrently dispatch every job, and none twice.
+func TestDispatchDueDispatchesEveryJobOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const jobs = 150
@@ -58,7 +58,7 @@ func TestDispatchDueGivesEveryJobOnce(t *testing.T) {
 	}
 }
 
-func TestDispatchDueInTheOrderOfTheirTime(t *testing.T) {
+func TestDispatchDueInOrderOfTime(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, late := d.add(d.org, "late.example.com")
@@ -94,15 +94,15 @@ func TestDispatchDueInTheOrderOfTheirTime(t *testing.T) {
 	}
 }
 
-func TestDispatchDueLeavesAllDueWhereTheQueueFails(t *testing.T) {
+func TestDispatchDueKeepsJobsDueIfTheQueueFails(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for i := range 5 {
 		d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 	}
-	down := errors.New("the queue is away")
+	down := errors.New("the queue is unavailable")
 	if _, err := d.DispatchDue(t.Context(), start, room(10), func([]controlplane.Job) error { return down }); !errors.Is(err, down) {
-		t.Errorf("%v", err)
+		t.Errorf("DispatchDue = %v, want %v", err, down)
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE dispatched_at IS NULL AND generation = 1`); n != 5 {
 		t.Errorf("%d of 5 jobs are still due", n)
@@ -143,20 +143,20 @@ func TestRequeueLost(t *testing.T) {
 		}
 	})
 	if total.Load() != 4 {
-		t.Errorf("%d jobs were put back, want 4", total.Load())
+		t.Errorf("RequeueLost requeued %d jobs, want 4", total.Load())
 	}
 	if j := d.job(d.org, claims[0].Job.ID); j.Status != controlplane.JobRunning {
-		t.Errorf("a job whose worker lives: %+v", j)
+		t.Errorf("a job whose lease has not expired is %+v, want it running", j)
 	}
 	for _, c := range claims[1:] {
 		if j := d.job(d.org, c.Job.ID); j.Status != controlplane.JobQueued || j.Reason != "worker-lost" || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 || !j.RunAt.Equal(later) {
-			t.Errorf("%+v", j)
+			t.Errorf("after RequeueLost the job is %+v, want queued for worker-lost at generation 2, due at %s", j, later)
 		}
 		d.claim(d.job(d.org, c.Job.ID), "next")
 	}
 }
 
-func TestRedispatchOnlyAtTheGenerationNamed(t *testing.T) {
+func TestRedispatchOnlyAtTheGivenGeneration(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	var jobs []controlplane.Job
@@ -165,13 +165,13 @@ func TestRedispatchOnlyAtTheGenerationNamed(t *testing.T) {
 		jobs = append(jobs, *j)
 	}
 	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 6 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("DispatchDue = %d, %v, want 6", n, err)
 	}
-	d.claim(&jobs[0], "w")                 // runs
-	d.finish(&jobs[1])                     // is over
-	jobs[2].Generation--                   // an older one
-	jobs[3].Generation++                   // one that there is not
-	jobs[4].ID = controlplane.NewID("job") // none of ours
+	d.claim(&jobs[0], "w")                 // running
+	d.finish(&jobs[1])                     // finished
+	jobs[2].Generation--                   // an older generation
+	jobs[3].Generation++                   // a generation that does not exist
+	jobs[4].ID = controlplane.NewID("job") // an unknown job
 	replica := d.replica()
 	var total count
 	atOnce(4, func(i int) {
@@ -182,10 +182,10 @@ func TestRedispatchOnlyAtTheGenerationNamed(t *testing.T) {
 		total.Add(int64(n))
 	})
 	if total.Load() != 1 {
-		t.Errorf("%d jobs were put back, want 1", total.Load())
+		t.Errorf("%d jobs were redispatched, want 1", total.Load())
 	}
 	if j := d.job(d.org, jobs[5].ID); j.Generation != 2 || j.DispatchedAt != nil {
-		t.Errorf("%+v", j)
+		t.Errorf("after Redispatch the job is %+v, want generation 2, not dispatched", j)
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE generation <> 1`); n != 1 {
 		t.Errorf("%d jobs have another generation", n)
@@ -206,7 +206,7 @@ func TestRedispatchAll(t *testing.T) {
 		}
 	}
 	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 5 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("DispatchDue = %d, %v, want 5", n, err)
 	}
 	replica := d.replica()
 	var total count
@@ -218,14 +218,14 @@ func TestRedispatchAll(t *testing.T) {
 		total.Add(int64(n))
 	})
 	if total.Load() != 5 {
-		t.Errorf("%d jobs were put back, want 5", total.Load())
+		t.Errorf("%d jobs were redispatched, want 5", total.Load())
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE generation = 2 AND dispatched_at IS NULL AND status = 'queued'`); n != 5 {
 		t.Errorf("%d jobs are due again", n)
 	}
 }
 
-func TestDispatchedFindsWhatDoesNotMove(t *testing.T) {
+func TestDispatchedFindsStuckJobs(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	var stuck []*controlplane.Job
@@ -234,7 +234,7 @@ func TestDispatchedFindsWhatDoesNotMove(t *testing.T) {
 		stuck = append(stuck, j)
 	}
 	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 7 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("DispatchDue = %d, %v, want 7", n, err)
 	}
 	now := start.Add(time.Hour)
 	list := func(beyond time.Time, limit int) []controlplane.Job {
@@ -251,10 +251,10 @@ func TestDispatchedFindsWhatDoesNotMove(t *testing.T) {
 	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, stuck[6].ID, now) // waits for its retry
 	got := list(time.Time{}, 3)
 	if len(got) != 3 || got[0].ID != stuck[0].ID || got[2].ID != stuck[2].ID {
-		t.Fatalf("%+v", got)
+		t.Fatalf("Dispatched = %+v, want the three jobs from %s to %s", got, stuck[0].ID, stuck[2].ID)
 	}
 	if rest := list(*got[2].DispatchedAt, 3); len(rest) != 1 || rest[0].ID != stuck[3].ID {
-		t.Errorf("%+v", rest)
+		t.Errorf("Dispatched after the third job = %+v, want %s", rest, stuck[3].ID)
 	}
 }
 

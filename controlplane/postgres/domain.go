@@ -23,20 +23,20 @@ func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 	return d, err
 }
 
-// domainFields are the places for domainColumns.
+// domainFields are the destinations for domainColumns.
 func domainFields(d *controlplane.Domain) []any {
 	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason, &d.Wildcard, (*string)(&d.KeyType),
 		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
 		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt}
 }
 
-// Domain returns a domain by its id or its canonical name.
+// Domain returns a domain by its ID or its canonical name.
 func (q queries) Domain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
 	return q.domain(ctx, orgID, ref, "")
 }
 
-// DomainIDs returns the ids of the organization's domains among refs, each an id or a canonical
-// name, by ref. The map lacks those that name no domain.
+// DomainIDs returns the IDs of the organization's domains among refs, each an ID or a canonical
+// name, by ref. A ref that names no domain is missing from the map.
 func (q queries) DomainIDs(ctx context.Context, orgID string, refs []string) (map[string]string, error) {
 	found := make(map[string]string, len(refs))
 	if len(refs) == 0 {
@@ -76,7 +76,7 @@ func (q queries) domain(ctx context.Context, orgID, ref, lock string) (*controlp
 	return &d, nil
 }
 
-// DomainFilter says which domains to list. The zero value lists all, newest first.
+// DomainFilter selects the domains to list. The zero value lists all, newest first.
 type DomainFilter struct {
 	Query         string // part of the name
 	Label         string // "key=value", or "key"
@@ -180,9 +180,9 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 		"labels": labels, "conditions": conditions}, err
 }
 
-// DeleteDomain removes a domain with its jobs, orders, challenges and certificates.
+// DeleteDomain removes a domain with its jobs, orders, challenges, and certificates.
 func (q queries) DeleteDomain(ctx context.Context, orgID, id string) error {
-	// The organization, which counts its domains, is locked first, as by AddDomain.
+	// The organization, which counts its domains, is locked first, as in AddDomain.
 	tag, err := q.db.Exec(ctx, `
 		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE)
 		DELETE FROM domains d USING org WHERE d.org_id = org.id AND d.id = $2`, orgID, id)

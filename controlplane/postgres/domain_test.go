@@ -18,31 +18,31 @@ func TestAddDomainStoresDomainJobAndEntryTogether(t *testing.T) {
 	dom.Labels, dom.Profile, dom.CA, dom.Wildcard = map[string]string{"team": "a"}, "tlsserver", "primary", true
 	dom.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "unknown", Reason: "cname-unchecked", NextCheckAt: &start})
 	if ok, err := d.AddDomain(t.Context(), dom, j, a); err != nil || !ok {
-		t.Fatal(ok, err)
+		t.Fatalf("AddDomain = %v, %v, want true", ok, err)
 	}
 	got, err := d.Domain(t.Context(), d.org, "example.com")
 	d.must(err)
 	if got.ID != dom.ID || got.Target != dom.Target || got.Labels["team"] != "a" || got.Profile != "tlsserver" || got.CA != "primary" || !got.Wildcard ||
 		got.Version != 1 || !got.CheckSince.Equal(start) || got.Condition(controlplane.DNSReady).Reason != "cname-unchecked" {
-		t.Errorf("%+v", got)
+		t.Errorf("Domain = %+v, want %+v", got, dom)
 	}
 	job := d.job(d.org, j.ID)
 	if job.DomainID != dom.ID || job.Status != controlplane.JobQueued || job.Generation != 1 || job.Attempts != 0 || !job.RunAt.Equal(start) || job.DispatchedAt != nil {
-		t.Errorf("%+v", job)
+		t.Errorf("Job = %+v, want a queued job of %s, due at %s", job, dom.ID, start)
 	}
 	if n, err := d.DomainCount(t.Context(), d.org); err != nil || n != 1 {
 		t.Errorf("%d domains counted, %v", n, err)
 	}
 }
 
-func TestAddDomainTwiceNamesTheFirst(t *testing.T) {
+func TestAddDomainTwiceReturnsTheFirstID(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	first, _ := d.add(d.org, "example.com")
 	dom, j, a := newDomain(d.org, "example.com")
 	ok, err := d.AddDomain(t.Context(), dom, j, a)
 	if e, is := errors.AsType[*controlplane.Error](err); ok || !is || e.Kind != controlplane.KindConflict || e.Code != "domain-exists" || e.ExistingID != first.ID {
-		t.Errorf("%v, %+v", ok, err)
+		t.Errorf("AddDomain = %v, %+v, want domain-exists with the domain %s", ok, err, first.ID)
 	}
 	if n, _ := d.DomainCount(t.Context(), d.org); n != 1 {
 		t.Errorf("%d domains counted", n)
@@ -56,7 +56,8 @@ func TestAddDomainTwiceNamesTheFirst(t *testing.T) {
 	}
 }
 
-// One name added from everywhere at once is stored once, and everybody else is told by whom.
+// A name that many callers add at the same time is stored once, and the others get the stored
+// domain.
 func TestAddDomainConcurrentlyStoresANameOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -74,14 +75,14 @@ func TestAddDomainConcurrentlyStoresANameOnce(t *testing.T) {
 		}
 	})
 	if added.Load() != 1 || told.Load() != 19 {
-		t.Errorf("%d added, %d told", added.Load(), told.Load())
+		t.Errorf("%d added and %d got domain-exists, want 1 and 19", added.Load(), told.Load())
 	}
 	if n, _ := d.DomainCount(t.Context(), d.org); n != 1 {
 		t.Errorf("%d domains counted", n)
 	}
 }
 
-// Fifty callers at once fill a plan to its limit, and not beyond.
+// Fifty concurrent callers fill a plan up to its limit, and not beyond.
 func TestPlanLimitHoldsUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -99,18 +100,18 @@ func TestPlanLimitHoldsUnderConcurrency(t *testing.T) {
 		}
 	})
 	if added.Load() != 17 || refused.Load() != 33 {
-		t.Errorf("%d added, %d refused", added.Load(), refused.Load())
+		t.Errorf("%d added and %d rejected, want 17 and 33", added.Load(), refused.Load())
 	}
 	for _, sql := range []string{`SELECT count(*) FROM domains WHERE org_id = $1`, `SELECT count(*) FROM jobs WHERE org_id = $1`,
 		`SELECT count(*) FROM audit_logs WHERE org_id = $1`, `SELECT domain_count FROM organizations WHERE id = $1`} {
 		if n := value[int](d, sql, org); n != 17 {
-			t.Errorf("%d: %s", n, sql)
+			t.Errorf("%s = %d, want 17", sql, n)
 		}
 	}
 }
 
-// Who adds to an organization that is locked waits, and holds up nobody who adds to another.
-func TestALockedOrganizationHoldsUpItselfAlone(t *testing.T) {
+// Adding to a locked organization waits, and does not block adding to another one.
+func TestLockedOrganizationBlocksNoOther(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	other := d.organization(10)
@@ -130,7 +131,7 @@ func TestALockedOrganizationHoldsUpItselfAlone(t *testing.T) {
 		for value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
 			select {
 			case err := <-added:
-				return fmt.Errorf("it did not wait, but was told %w", err)
+				return fmt.Errorf("AddDomain did not wait, but returned %w", err)
 			case <-time.After(5 * time.Millisecond):
 			}
 		}
@@ -163,7 +164,7 @@ func TestPlanLimitsOfTheTiers(t *testing.T) {
 	}
 }
 
-// Adding and deleting the same and other names at once neither deadlocks nor loses count.
+// Adding and deleting the same and different names concurrently neither deadlocks nor miscounts.
 func TestDomainCountIsRightUnderAddsAndDeletes(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -193,7 +194,7 @@ func TestDomainCountIsRightUnderAddsAndDeletes(t *testing.T) {
 	}
 }
 
-func TestDeleteDomainTakesEverythingWithIt(t *testing.T) {
+func TestDeleteDomainDeletesItsObjects(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "example.com")
@@ -221,13 +222,13 @@ func TestSaveDomainRaisesTheVersion(t *testing.T) {
 	got, err := d.Domain(t.Context(), d.org, dom.ID)
 	d.must(err)
 	if got.Version != 2 || dom.Version != 2 || !got.UpdatedAt.Equal(later) || !got.CreatedAt.Equal(start) || got.StatusReason != "delegation-timeout" || got.Labels["a"] != "b" {
-		t.Errorf("%+v", got)
+		t.Errorf("Domain = %+v, want version 2 with the new status and labels", got)
 	}
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	wantKind(t, "saving a deleted domain", d.SaveDomain(t.Context(), dom, later), controlplane.KindNotFound)
 }
 
-// What the sweep has queued stays queued until the domain's time of renewal changes.
+// A domain stays marked as queued by the sweep until its renewal time changes.
 func TestSaveDomainKeepsTheSweepsMark(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -235,7 +236,7 @@ func TestSaveDomainKeepsTheSweepsMark(t *testing.T) {
 	d.active(dom, start)
 	queued := func() bool { return value[bool](d, `SELECT renewal_queued FROM domains`) }
 	if n, err := d.QueueRenewals(t.Context(), start, 10, 0); n != 1 || err != nil || !queued() {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRenewals = %d, %v, want 1, with the domain marked", n, err)
 	}
 	d.must(d.SaveDomain(t.Context(), dom, start))
 	if !queued() {
@@ -249,8 +250,8 @@ func TestSaveDomainKeepsTheSweepsMark(t *testing.T) {
 	}
 }
 
-// Text that cannot be stored is the sender's fault.
-func TestNULIsRefused(t *testing.T) {
+// Text that cannot be stored is an error of the caller.
+func TestNULIsRejected(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -260,7 +261,7 @@ func TestNULIsRefused(t *testing.T) {
 	wantKind(t, "in a label", d.SaveDomain(t.Context(), dom, start), controlplane.KindInvalid)
 }
 
-func TestLockDomainHoldsOthersBack(t *testing.T) {
+func TestLockDomainBlocksOthers(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")

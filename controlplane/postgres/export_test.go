@@ -34,9 +34,9 @@ func (s *Store) explain(ctx context.Context, l *list) (string, error) {
 	return strings.Join(lines, "\n"), err
 }
 
-// PlanDispatch has the statements behind DispatchDue planned on a connection of its own. What
-// it returns carries them out by these plans, without a trace, where each lane has more due
-// than room, and tells the plans.
+// PlanDispatch plans the statements behind DispatchDue on a separate connection. The returned
+// function executes them with these plans, as for lanes that have more due than room, rolls back,
+// and returns the plans.
 func (s *Store) PlanDispatch(ctx context.Context, t *testing.T) func(now time.Time, lanes []Lane) (string, error) {
 	t.Helper()
 	conn, err := s.lazy.Acquire(ctx)
@@ -57,7 +57,7 @@ func (s *Store) PlanDispatch(ctx context.Context, t *testing.T) func(now time.Ti
 				return err
 			}
 			explain := func(call string, args ...any) error {
-				// A call takes no parameters, so these become a part of its text.
+				// EXECUTE takes no parameters, so they are interpolated into the text.
 				rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE "+call, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
 				if err != nil {
 					return err
@@ -90,7 +90,7 @@ func (s *Store) PlanDispatch(ctx context.Context, t *testing.T) func(now time.Ti
 	return explain
 }
 
-var errExplained = errors.New("nothing is kept")
+var errExplained = errors.New("rolled back on purpose")
 
-// DecodeDirectly is what the store does to each of its connections.
+// DecodeDirectly configures a connection like those of the store.
 var DecodeDirectly = decodeDirectly

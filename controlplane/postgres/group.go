@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	// groupSize is how many statements go together at most.
+	// groupSize is the maximum number of statements in a group.
 	groupSize = 64
-	// groupsAtATime is how many groups of a kind are under way at once: while one waits for the
-	// disk another is made up.
+	// groupsAtATime is how many groups of a kind are in progress at the same time: while one waits
+	// for the disk, another is executed.
 	groupsAtATime = 2
-	// groupTime bounds one group, which belongs to no caller's context.
+	// groupTime is the time limit of a group, which is not bound to the context of a caller.
 	groupTime = 15 * time.Second
 )
 
-// group sends the statements of many callers together: one round trip, one transaction, one
-// wait for the disk. Nobody waits for company: what comes while a group is under way makes up
-// the next one.
+// group sends the statements of many callers together, with one round trip, one transaction, and
+// one wait for the disk. A statement does not wait for others: those that arrive while a group is
+// in progress form the next one.
 //
-// Such a statement must bear that others are in its transaction: it locks first what its key
-// names, waits for no other lock that is held for long, and changes nothing where it finds no
-// row. Where a group fails, each statement is sent again alone, so it must also bear to be
-// sent twice.
+// A statement in a group shares its transaction with others. So it first locks the rows that its
+// key identifies, waits for no other lock that is held for long, and changes nothing if it gives no
+// row. If a group fails, each of its statements is sent again alone, so it must be safe to send a
+// statement twice.
 type group struct {
 	pool *pgxpool.Pool
 
-	mu       sync.Mutex
-	waiting  []*grouped
-	underWay int
+	mu      sync.Mutex
+	waiting []*grouped
+	running int // groups in progress
 }
 
-// grouped is one caller's statement. What it was answered with is read before sent is closed.
+// grouped is one caller's statement. Its result is read before sent is closed.
 type grouped struct {
 	key   string
 	sql   string
@@ -58,9 +58,9 @@ func newLocking(grouped string) locking {
 	return locking{grouped: grouped, alone: strings.ReplaceAll(grouped, " SKIP LOCKED", "")}
 }
 
-// queryRow is a pool's QueryRow and Scan. The key orders the statements of a group, so that
-// groups lock in one order. When ctx ends first the statement may still be carried out, and
-// read may still be called.
+// queryRow sends a statement in a group and reads its row, like QueryRow and Scan of a pool. The
+// key orders the statements of a group, so that all groups lock rows in one order. If ctx is
+// canceled, the statement may still be executed, and read may still be called.
 func (g *group) queryRow(ctx context.Context, key string, read func(pgx.Row) error, sql string, args named) error {
 	s := &grouped{key: key, sql: sql, args: args, read: read, sent: make(chan struct{})}
 	g.add(s)
@@ -79,13 +79,13 @@ func (g *group) add(s *grouped) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting = append(g.waiting, s)
-	if g.underWay < groupsAtATime {
-		g.underWay++
+	if g.running < groupsAtATime {
+		g.running++
 		go g.run()
 	}
 }
 
-// run sends groups until nobody waits.
+// run sends groups until no statement waits.
 func (g *group) run() {
 	for {
 		batch := g.next()
@@ -106,12 +106,12 @@ func (g *group) next() []*grouped {
 	n := min(len(g.waiting), groupSize)
 	batch := slices.Clone(g.waiting[:n])
 	if g.waiting = slices.Delete(g.waiting, 0, n); n == 0 {
-		g.underWay--
+		g.running--
 	}
 	return batch
 }
 
-// send sends a batch, which the server takes as one transaction.
+// send sends a batch, which the server executes as one transaction.
 func (g *group) send(batch []*grouped) error {
 	ctx, cancel := context.WithTimeout(context.Background(), groupTime)
 	defer cancel()
@@ -127,5 +127,5 @@ func (g *group) send(batch []*grouped) error {
 			return s.err
 		}
 	}
-	return results.Close() // only now is it committed
+	return results.Close() // reports whether it was committed
 }

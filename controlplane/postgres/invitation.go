@@ -17,8 +17,8 @@ func scanInvitation(row pgx.CollectableRow) (controlplane.Invitation, error) {
 	return i, err
 }
 
-// InvitationByHash finds an open invitation by the hash of its secret. It does not begin with
-// the organization: it finds it.
+// InvitationByHash returns an open invitation by the hash of its secret. It does not take the
+// organization: the caller learns it from the invitation.
 func (q queries) InvitationByHash(ctx context.Context, hash []byte, now time.Time) (*controlplane.Invitation, error) {
 	return q.invitationByHash(ctx, hash, now, "")
 }
@@ -40,8 +40,8 @@ func (q queries) invitationByHash(ctx context.Context, hash []byte, now time.Tim
 	return &i, nil
 }
 
-// ListInvitations returns one page of open invitations, newest first, and the cursor of the next one,
-// nil on the last.
+// ListInvitations returns one page of open invitations, newest first, and the cursor of the next
+// one, nil on the last.
 func (q queries) ListInvitations(ctx context.Context, orgID string, now time.Time, after *Cursor, limit int) ([]controlplane.Invitation, *Cursor, error) {
 	l := newList(`SELECT `+invitationColumns+` FROM invitations`, "org_id = @org_id AND expires_at > @now", named{"org_id": orgID, "now": now})
 	l.newest("created_at", "id", after, limit)
@@ -74,8 +74,8 @@ func (t *Tx) DeleteInvitation(ctx context.Context, orgID, id string) (*controlpl
 	return &i, nil
 }
 
-// DeleteInvitationsBy removes the invitations that a user created, themselves or by a token,
-// and returns them: those by link, and those by login that were not declined.
+// DeleteInvitationsBy removes the invitations that a user created, in person or with a token, and
+// returns them: those by link, and those by login that were not declined.
 func (t *Tx) DeleteInvitationsBy(ctx context.Context, orgID, userID string) ([]controlplane.Invitation, []controlplane.Member, error) {
 	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND creator_user_id = $2 RETURNING `+invitationColumns, orgID, userID)
 	if err != nil {

@@ -18,7 +18,7 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 	return j, err
 }
 
-// jobFields are the places for jobColumns.
+// jobFields are the destinations for jobColumns.
 func jobFields(j *controlplane.Job) []any {
 	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
 		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
@@ -41,7 +41,7 @@ func (q queries) Job(ctx context.Context, orgID, id string) (*controlplane.Job, 
 	return q.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.org_id = $1 AND j.id = $2`, orgID, id)
 }
 
-// JobFilter says which jobs to list. The zero value lists all, newest first.
+// JobFilter selects the jobs to list. The zero value lists all, newest first.
 type JobFilter struct {
 	DomainID  string
 	Status    controlplane.JobStatus
@@ -68,8 +68,8 @@ func (f JobFilter) list(orgID string) *list {
 	return l
 }
 
-// AddJob stores a job, unless the domain has an open one in the same slot: then that one is
-// returned, and false.
+// AddJob stores a job, unless the domain has an open one in the same slot: then it returns that job
+// and false.
 func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane.Job, bool, error) {
 	rows, err := q.db.Query(ctx, insertJob+`
 		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
@@ -103,7 +103,7 @@ func jobArgs(j *controlplane.Job) named {
 		"job_request_id": j.RequestID, "job_created_at": j.CreatedAt}
 }
 
-// OpenJob returns the domain's job in the slot that is queued or running.
+// OpenJob returns the domain's queued or running job in the slot.
 func (q queries) OpenJob(ctx context.Context, orgID, domainID, slot string) (*controlplane.Job, error) {
 	return q.oneJob(ctx, domainID, `SELECT `+jobColumns+` FROM jobs j
 		WHERE j.org_id = $1 AND j.domain_id = $2 AND j.slot = $3 AND j.status IN ('queued', 'running')`, orgID, domainID, slot)
@@ -123,9 +123,9 @@ func (q queries) ExpediteJob(ctx context.Context, orgID, id string, now time.Tim
 	return j, err == nil, err
 }
 
-// RestartJob starts a failed job afresh, with all attempts anew. Where the domain has other
-// open work in the same slot, that job is returned, and false; so it is for a job that is
-// not failed.
+// RestartJob restarts a failed job and resets its attempts. If the domain has another open job in
+// the same slot, it returns that job and false. If the job is not failed, it returns the job and
+// false.
 func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
 	j, err := t.Job(ctx, orgID, id)
 	if err != nil {
@@ -134,8 +134,8 @@ func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*
 	if j.DeliveryID != "" {
 		return t.restartDelivery(ctx, j, now)
 	}
-	// The domain's lock makes "is there another?" and the update one step. Locks are taken
-	// domain first everywhere.
+	// Under the domain's lock, the check for another job and the update are atomic. The domain is
+	// locked first, as in every transaction that locks both.
 	if _, err := t.LockDomain(ctx, orgID, j.DomainID); err != nil {
 		return nil, false, err
 	}

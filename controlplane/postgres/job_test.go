@@ -8,12 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-func TestADomainHasOneOpenJobPerSlot(t *testing.T) {
+func TestDomainHasOneOpenJobPerSlot(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, check := d.add(d.org, "example.com")
 	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobDNSCheck)); added || err != nil || j.ID != check.ID {
-		t.Errorf("%+v, %v, %v", j, added, err)
+		t.Errorf("AddJob = %+v, %v, %v, want the open job %s and false", j, added, err, check.ID)
 	}
 	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
 	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobRenewal)); added || err != nil || j.ID != issue.ID {
@@ -54,7 +54,7 @@ func TestExpediteJob(t *testing.T) {
 	}
 	got := d.job(d.org, j.ID)
 	if !got.RunAt.Equal(start) || got.Queue != controlplane.QueueCritical || got.Generation != 2 || got.DispatchedAt != nil || got.Attempts != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("after ExpediteJob the job is %+v, want critical at generation 2, due at %s", got, start)
 	}
 	d.claim(got, "w")
 	if j, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start.Add(-time.Hour)); ok || err != nil || j.Status != controlplane.JobRunning {
@@ -62,7 +62,7 @@ func TestExpediteJob(t *testing.T) {
 	}
 }
 
-func TestRestartJobOnceHoweverOftenItIsAsked(t *testing.T) {
+func TestRestartJobConcurrentlyRestartsOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
@@ -96,11 +96,11 @@ func TestRestartJobOnceHoweverOftenItIsAsked(t *testing.T) {
 	got := d.job(d.org, j.ID)
 	if got.Status != controlplane.JobQueued || got.Attempts != 0 || got.Generation != 2 || got.DeadLetteredAt != nil || got.DispatchedAt != nil || !got.RunAt.Equal(later) ||
 		got.Queue != controlplane.QueueCritical || got.Reason != "" || got.LastErrorCode != "code" {
-		t.Errorf("%+v", got)
+		t.Errorf("after RestartJob the job is %+v, want queued and critical at generation 2 without attempts, due at %s", got, later)
 	}
 }
 
-func TestRestartJobGivesWayToOtherWork(t *testing.T) {
+func TestRestartJobBesideAnOpenJob(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -116,7 +116,7 @@ func TestRestartJobGivesWayToOtherWork(t *testing.T) {
 		return j, ok
 	}
 	if j, ok := restart(dead.ID); ok || j.ID != open.ID {
-		t.Errorf("%+v, %v", j, ok)
+		t.Errorf("RestartJob beside an open job = %+v, %v, want %s and false", j, ok, open.ID)
 	}
 	if j, ok := restart(open.ID); ok || j.ID != open.ID {
 		t.Errorf("a job that is queued: %+v, %v", j, ok)

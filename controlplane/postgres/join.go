@@ -9,15 +9,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// pooled runs statements on the pool, or, where the context carries a transaction (Once), in
-// that: everything that is done with such a context commits or rolls back together, on one
-// connection, and none waits for a second one.
+// pooled runs statements on the pool or, if the context carries a transaction (Once), in that
+// transaction. All statements with such a context commit or roll back together, on one connection,
+// and none waits for a second connection.
 type pooled struct{ pool *pgxpool.Pool }
 
 type joinKey struct{}
 
-// join returns a context whose statements run in the transaction that conn is in. It is good
-// until that ends, and for one goroutine.
+// join returns a context whose statements run in the transaction of conn. It is valid until the
+// transaction ends, and for one goroutine.
 func join(ctx context.Context, conn *pgxpool.Conn) context.Context {
 	return context.WithValue(ctx, joinKey{}, conn)
 }
@@ -27,8 +27,8 @@ func joined(ctx context.Context) *pgxpool.Conn {
 	return conn
 }
 
-// Exec runs one statement. In a joined transaction it is atomic by itself, as it would be
-// without one: its failure undoes it and nothing else.
+// Exec runs one statement. In a joined transaction its failure undoes this statement and nothing
+// else, as without a transaction.
 func (p pooled) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	conn := joined(ctx)
 	if conn == nil {
@@ -69,7 +69,7 @@ func (p pooled) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	return p.pool.SendBatch(ctx, b)
 }
 
-// inPart runs fn as a part of a joined transaction that is undone by itself where it fails.
+// inPart runs fn as a part of a joined transaction. If fn fails, only this part is undone.
 func inPart(ctx context.Context, conn *pgxpool.Conn, fn func(*Tx) error) error {
 	if _, err := conn.Exec(ctx, "SAVEPOINT part"); err != nil {
 		return err
@@ -83,7 +83,7 @@ func inPart(ctx context.Context, conn *pgxpool.Conn, fn func(*Tx) error) error {
 
 func undoPart(ctx context.Context, conn *pgxpool.Conn, cause error) error {
 	if _, err := conn.Exec(ctx, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part"); err != nil {
-		return errors.Join(cause, err) // the transaction is lost, and says so at its end
+		return errors.Join(cause, err) // the transaction is lost, and its commit will fail
 	}
 	return cause
 }

@@ -46,7 +46,7 @@ func TestListDomainsWhileRowsComeAndGo(t *testing.T) {
 					t.Errorf("the cursor is %+v after %s", next, items[6].Name)
 				}
 				filter.After = next
-				// Before and behind the place where the reader is, also at the very row that it saw last.
+				// Before and after the position of the reader, and at the row that it saw last.
 				d.listed(fmt.Sprintf("a-new%d.example.com", n), n*5%60)
 				d.listed(fmt.Sprintf("z-new%d.example.com", n), 59-n*5%60)
 				if len(leave) > 0 {
@@ -62,7 +62,7 @@ func TestListDomainsWhileRowsComeAndGo(t *testing.T) {
 			for i, dom := range seen {
 				times[dom.ID]++
 				if i > 0 && !inOrder(sort, seen[i-1], dom) {
-					t.Errorf("%s stands before %s", seen[i-1].Name, dom.Name)
+					t.Errorf("%s comes before %s", seen[i-1].Name, dom.Name)
 				}
 			}
 			for id, n := range times {
@@ -72,7 +72,7 @@ func TestListDomainsWhileRowsComeAndGo(t *testing.T) {
 			}
 			for _, id := range stay {
 				if times[id] != 1 {
-					t.Errorf("%s, which was there all the time, was shown %d times", id, times[id])
+					t.Errorf("%s, which existed all the time, was shown %d times", id, times[id])
 				}
 			}
 		})
@@ -85,7 +85,7 @@ func (d *db) listed(name string, i int) *controlplane.Domain {
 	dom, j, a := newDomain(d.org, name)
 	dom.CreatedAt = start.Add(time.Duration(i/4) * time.Microsecond)
 	if ok, err := d.AddDomain(d.t.Context(), dom, j, a); !ok || err != nil {
-		d.t.Fatal(ok, err)
+		d.t.Fatalf("AddDomain(%s) = %v, %v, want true", name, ok, err)
 	}
 	if i%5 != 0 {
 		expires := start.Add(time.Duration(i/6) * time.Hour)
@@ -110,8 +110,7 @@ func mustCursor(d *db, dom controlplane.Domain, sort string) *postgres.Cursor {
 	return &postgres.Cursor{Key: key, ID: dom.ID}
 }
 
-// inOrder reports whether a may stand before b; domains that never expire come after those
-// that do.
+// inOrder reports whether a may come before b. Domains that never expire come after those that do.
 func inOrder(sort string, a, b controlplane.Domain) bool {
 	if rest, descending := strings.CutPrefix(sort, "-"); descending {
 		return inOrder(rest, b, a)
@@ -153,7 +152,7 @@ func TestListDomainsFilters(t *testing.T) {
 		dom, j, a := newDomain(d.org, c.name)
 		dom.Labels = c.labels
 		if ok, err := d.AddDomain(t.Context(), dom, j, a); !ok || err != nil {
-			t.Fatal(ok, err)
+			t.Fatalf("AddDomain(%s) = %v, %v, want true", c.name, ok, err)
 		}
 		dom.Status, dom.ExpiresAt = c.status, c.expires
 		d.must(d.SaveDomain(t.Context(), dom, start))
@@ -171,15 +170,15 @@ func TestListDomainsFilters(t *testing.T) {
 	}{
 		"all":                         {postgres.DomainFilter{}, []string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
 		"part of the name":            {postgres.DomainFilter{Query: "EXAMPLE.c"}, []string{"shop.example.com", "www.example.com"}},
-		"no pattern: underscore":      {postgres.DomainFilter{Query: "a_p"}, []string{"a_pi.example.org"}},
-		"no pattern: percent":         {postgres.DomainFilter{Query: "%"}, nil},
-		"no pattern: quote":           {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`}, nil},
+		"literal underscore":          {postgres.DomainFilter{Query: "a_p"}, []string{"a_pi.example.org"}},
+		"literal percent":             {postgres.DomainFilter{Query: "%"}, nil},
+		"literal quote":               {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`}, nil},
 		"a question mark":             {postgres.DomainFilter{Query: "?", Label: "?=?"}, nil},
 		"status":                      {postgres.DomainFilter{Status: controlplane.DomainError}, []string{"a_pi.example.org"}},
 		"label and value":             {postgres.DomainFilter{Label: "team=a"}, []string{"shop.example.com"}},
 		"label":                       {postgres.DomainFilter{Label: "team"}, []string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
 		"label with an empty value":   {postgres.DomainFilter{Label: "team="}, []string{"a_pi.example.org"}},
-		"label that nobody has":       {postgres.DomainFilter{Label: "0"}, nil},
+		"label that no domain has":    {postgres.DomainFilter{Label: "0"}, nil},
 		"expires before":              {postgres.DomainFilter{ExpiresBefore: &before}, []string{"shop.example.com"}},
 		"ids":                         {postgres.DomainFilter{IDs: []string{id("www.example.com"), "dom_none"}}, []string{"www.example.com"}},
 		"no ids at all":               {postgres.DomainFilter{IDs: []string{}}, nil},
@@ -201,7 +200,7 @@ func TestListDomainsFilters(t *testing.T) {
 		}
 	}
 	if _, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
-		t.Error("an unknown sort key was taken")
+		t.Error("ListDomains with an unknown sort key = nil, want an error")
 	}
 	items, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Limit: 1})
 	if err != nil || len(items) != 1 {
@@ -209,7 +208,7 @@ func TestListDomainsFilters(t *testing.T) {
 	}
 }
 
-// A page deep in a list of 10,000 is read by the index, a page's rows and no more.
+// A page deep in a list of 10,000 is read through an index, and no more than its rows.
 func TestListDomainsReadsByIndex(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -251,7 +250,7 @@ func TestListDomainsReadsByIndex(t *testing.T) {
 	}
 }
 
-// blocks returns how many blocks of tables and indexes a plan has touched.
+// blocks returns how many blocks of tables and indexes a plan has accessed.
 func blocks(plan string) int {
 	total := 0
 	line := regexp.MustCompile(`Buffers: .*`).FindString(plan) // the topmost includes what is below
@@ -275,7 +274,7 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 		job.CreatedAt = at
 		added, ok, err := d.AddJob(t.Context(), job)
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("AddJob = %v, %v, want true", ok, err)
 		}
 		d.finish(added)
 		order.ID = controlplane.NewID(controlplane.PrefixOrder)

@@ -11,20 +11,20 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// aboutDomain is the domain that an entry is about, whatever it was done to; of one that is
-// about none it is the entity. It has an index.
+// aboutDomain is the domain that an entry is about, regardless of its entity. For an entry that is
+// not about a domain it is the entity. It has an index.
 const aboutDomain = `coalesce(details ->> 'domain_id', entity_id)`
 
-// LogFilter says which entries of the log to list. The zero value lists all, newest first.
+// LogFilter selects the entries of the log to list. The zero value lists all, newest first.
 type LogFilter struct {
 	ActorID   string
 	Action    string
-	EntityID  string     // that it was done to
-	DomainID  string     // that it is about
-	DomainIDs []string   // only about these; nil: all
+	EntityID  string     // the entity of the action
+	DomainID  string     // the domain that the entry is about
+	DomainIDs []string   // only entries about these; nil: all
 	Since     *time.Time // inclusive
 	Until     *time.Time // exclusive
-	Oldest    bool       // first
+	Oldest    bool       // oldest first
 	After     *Cursor
 	Limit     int
 }
@@ -50,14 +50,14 @@ func listLog(orgID, domainID string, domainIDs []string) *list {
 	return l
 }
 
-// EventFilter says which events to list.
+// EventFilter selects the events to list.
 type EventFilter struct {
 	Type      string
-	DomainID  string   // that it is about
-	DomainIDs []string // only about these; nil: all
+	DomainID  string   // the domain that the event is about
+	DomainIDs []string // only events about these; nil: all
 	After     int64    // seq; exclusive
 	UpTo      int64    // seq, at most the horizon; inclusive
-	Newest    bool     // first
+	Newest    bool     // newest first
 	Limit     int
 }
 
@@ -82,9 +82,9 @@ func (q queries) Events(ctx context.Context, orgID string, f EventFilter) ([]con
 	return events, translate(err, "", "")
 }
 
-// LogHorizon returns the seq up to which every entry of the log, of any organization, is
-// decided: what can be read there now is all that ever will be. settled is false where more
-// has been begun behind it. Read in a later statement; see 00007_log_order.sql.
+// LogHorizon returns the seq up to which every entry of the log, of any organization, is committed
+// or rolled back: no entry will be added there. settled is false if transactions are appending
+// entries beyond it. Read the log in a later statement; see 00007_log_order.sql.
 func (q queries) LogHorizon(ctx context.Context) (seq int64, settled bool, err error) {
 	var last int64
 	if err := q.db.QueryRow(ctx, `SELECT audit_logs_horizon(), audit_logs_last()`).Scan(&seq, &last); err != nil {
@@ -93,7 +93,7 @@ func (q queries) LogHorizon(ctx context.Context) (seq int64, settled bool, err e
 	return seq, seq >= last, nil
 }
 
-// EntrySeq returns where an entry stands in the log.
+// EntrySeq returns the position of an entry in the log.
 func (q queries) EntrySeq(ctx context.Context, orgID, id string) (int64, error) {
 	var seq int64
 	err := q.db.QueryRow(ctx, `SELECT seq FROM audit_logs WHERE org_id = $1 AND id = $2`, orgID, id).Scan(&seq)

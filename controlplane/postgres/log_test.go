@@ -11,7 +11,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// entry appends one to the log, the given time after start.
+// entry appends an entry to the log, dated the given time after start.
 func (d *db) entry(org, action, entityType, entityID string, after time.Duration, details map[string]any) string {
 	d.t.Helper()
 	a := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org, Actor: controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_" + entityType},
@@ -20,7 +20,8 @@ func (d *db) entry(org, action, entityType, entityID string, after time.Duration
 	return a.ID
 }
 
-// A log of six entries about two domains, and one of another organization.
+// log creates a log of six entries about two domains, and one of another organization. It returns
+// short names by the entries' IDs.
 func (d *db) log() (names map[string]string) {
 	names = map[string]string{}
 	for i, e := range []struct {
@@ -40,7 +41,7 @@ func (d *db) log() (names map[string]string) {
 	return names
 }
 
-func TestListLogByItsFilters(t *testing.T) {
+func TestListLogFilters(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	names := d.log()
@@ -53,7 +54,7 @@ func TestListLogByItsFilters(t *testing.T) {
 		"oldest first":           {postgres.LogFilter{Oldest: true}, []string{"0", "1", "2", "3", "4", "5"}},
 		"by action":              {postgres.LogFilter{Action: "domain.created"}, []string{"1", "0"}},
 		"by actor":               {postgres.LogFilter{ActorID: "usr_token"}, []string{"2"}},
-		"done to":                {postgres.LogFilter{EntityID: "dom_a"}, []string{"5", "0"}},
+		"of an entity":           {postgres.LogFilter{EntityID: "dom_a"}, []string{"5", "0"}},
 		"about a domain":         {postgres.LogFilter{DomainID: "dom_a"}, []string{"5", "3", "0"}},
 		"about some":             {postgres.LogFilter{DomainIDs: []string{"dom_b", "dom_c"}}, []string{"4", "1"}},
 		"about none":             {postgres.LogFilter{DomainIDs: []string{}}, nil},
@@ -89,7 +90,7 @@ func TestEventsInTheOrderOfTheLog(t *testing.T) {
 	names := d.log()
 	horizon, settled, err := d.LogHorizon(t.Context())
 	if err != nil || !settled {
-		t.Fatal(horizon, settled, err)
+		t.Fatalf("LogHorizon = %d, %v, %v, want it settled", horizon, settled, err)
 	}
 	var second int64
 	for id, name := range names {
@@ -125,7 +126,7 @@ func TestEventsInTheOrderOfTheLog(t *testing.T) {
 	wantKind(t, "no such entry", err, controlplane.KindNotFound)
 }
 
-// What may still be committed is not behind the horizon.
+// Entries that may still be committed are beyond the horizon.
 func TestLogHorizonWaitsForWriters(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -146,7 +147,7 @@ func TestLogHorizonWaitsForWriters(t *testing.T) {
 		return out
 	}
 	if got := ids(); !slices.Equal(got, []string{before}) {
-		t.Errorf("with a writer under way: %q", got)
+		t.Errorf("with a writer in progress: %q", got)
 	}
 	if _, settled, err := d.LogHorizon(t.Context()); settled || err != nil {
 		t.Errorf("settled: %v, %v", settled, err)

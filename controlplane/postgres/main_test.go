@@ -18,10 +18,10 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// start is when every test's story begins. The database's own clock runs beside it.
+// start is the current time in every test. The database's clock is independent of it.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// db is a database of the test's own, with one organization of a large plan.
+// db is a separate database for a test, with one organization with a large plan.
 type db struct {
 	*postgres.Store
 	t   testing.TB
@@ -29,7 +29,7 @@ type db struct {
 	org string
 
 	mu  sync.Mutex
-	own *pgx.Conn // for what the tests ask themselves
+	own *pgx.Conn // for the queries of the tests
 }
 
 func open(t testing.TB) *db {
@@ -40,7 +40,7 @@ func open(t testing.TB) *db {
 	return d
 }
 
-// replica returns another store on the same database, as another process has it.
+// replica returns another store on the same database, like that of another process.
 func (d *db) replica() *postgres.Store {
 	d.t.Helper()
 	s, err := postgres.Open(context.Background(), postgres.Config{DSN: d.dsn, MaxConns: 8})
@@ -82,7 +82,7 @@ func (d *db) add(org, name string) (*controlplane.Domain, *controlplane.Job) {
 	return dom, d.job(org, j.ID)
 }
 
-// active makes the domain one with a certificate that is due for renewal at renewAt.
+// active makes the domain active, with a certificate that is due for renewal at renewAt.
 func (d *db) active(dom *controlplane.Domain, renewAt time.Time) {
 	d.t.Helper()
 	expires := renewAt.Add(30 * 24 * time.Hour)
@@ -107,7 +107,7 @@ func (d *db) newJobOf(dom *controlplane.Domain, typ controlplane.JobType) *contr
 	return j
 }
 
-// claim takes the job for a worker with a lease of a minute.
+// claim claims the job for a worker, with a lease of a minute.
 func (d *db) claim(j *controlplane.Job, worker string) *postgres.Claim {
 	d.t.Helper()
 	c, err := d.ClaimJob(d.t.Context(), j.ID, j.Generation, worker, time.Minute, start)
@@ -115,7 +115,7 @@ func (d *db) claim(j *controlplane.Job, worker string) *postgres.Claim {
 	return c
 }
 
-// expire makes every lease run out.
+// expire makes every lease expire.
 func (d *db) expire() {
 	d.t.Helper()
 	d.exec(`UPDATE jobs SET claimed_until = now() - interval '1 second' WHERE claimed_until IS NOT NULL`)
@@ -135,7 +135,7 @@ func (d *db) must(err error) {
 	}
 }
 
-// conn returns a connection of the test's own.
+// conn returns a new connection that is closed when the test ends.
 func (d *db) conn() *pgx.Conn {
 	d.t.Helper()
 	conn, err := pgx.Connect(d.t.Context(), d.dsn)
@@ -144,7 +144,7 @@ func (d *db) conn() *pgx.Conn {
 	return conn
 }
 
-// do runs fn on the connection that the tests keep for themselves.
+// do runs fn on the test's own connection.
 func (d *db) do(fn func(*pgx.Conn) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,7 +164,7 @@ func (d *db) try(sql string, args ...any) error {
 func (d *db) exec(sql string, args ...any) {
 	d.t.Helper()
 	if err := d.try(sql, args...); err != nil {
-		d.t.Fatalf("%s: %v", sql, err)
+		d.t.Fatalf("Exec(%s) = %v", sql, err)
 	}
 }
 
@@ -173,12 +173,12 @@ func value[T any](d *db, sql string, args ...any) T {
 	d.t.Helper()
 	var v T
 	if err := d.do(func(c *pgx.Conn) error { return c.QueryRow(d.t.Context(), sql, args...).Scan(&v) }); err != nil {
-		d.t.Fatalf("%s: %v", sql, err)
+		d.t.Fatalf("QueryRow(%s) = %v", sql, err)
 	}
 	return v
 }
 
-// atOnce runs fn n times together and returns when all are done.
+// atOnce runs fn n times concurrently and returns when all calls have returned.
 func atOnce(n int, fn func(i int)) {
 	var wg sync.WaitGroup
 	ready := make(chan struct{})
@@ -192,14 +192,14 @@ func atOnce(n int, fn func(i int)) {
 // count is a counter for atOnce.
 type count = atomic.Int64
 
-// soon waits for an event that must come.
+// soon waits for an event that must occur.
 func soon[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
 	case <-time.After(20 * time.Second):
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("timed out waiting for %s", what)
 		panic("unreachable")
 	}
 }

@@ -49,8 +49,9 @@ func (q queries) ListMembers(ctx context.Context, orgID string, after *Cursor, l
 	return readPage(ctx, q, l, scanMember, func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
 }
 
-// Memberships returns the organizations that a user belongs to, the one where they were last
-// first, then by age. It begins with the user: it is how their organizations become known.
+// Memberships returns the organizations that a user belongs to: the one that they used last, and
+// then the others by age. It takes the user instead of an organization: the caller learns the
+// organizations from it.
 func (q queries) Memberships(ctx context.Context, userID string) ([]controlplane.Membership, error) {
 	rows, err := q.db.Query(ctx, `SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
 		FROM organization_members m JOIN organizations o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
@@ -67,8 +68,8 @@ func (q queries) Memberships(ctx context.Context, userID string) ([]controlplane
 	return all, translate(err, "", "")
 }
 
-// AddMember stores an active membership in the place of an invitation by login. It returns
-// false if there is a membership already.
+// AddMember stores an active membership and removes the invitation by login, if any. It returns
+// false if the user is a member already.
 func (t *Tx) AddMember(ctx context.Context, m *controlplane.Member) (bool, error) {
 	added := false
 	b := &pgx.Batch{}
@@ -85,7 +86,7 @@ func (t *Tx) AddMember(ctx context.Context, m *controlplane.Member) (bool, error
 	return added, translate(err, "member", m.User.ID)
 }
 
-// SetRole changes the role of an active member, or the one that somebody is invited to.
+// SetRole changes the role of an active member, or the role in an invitation by login.
 func (t *Tx) SetRole(ctx context.Context, m *controlplane.Member, r controlplane.Role) error {
 	tag, err := t.db.Exec(ctx, `UPDATE `+memberTable(m)+` SET role = $3 WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID, r)
 	if err == nil && tag.RowsAffected() == 0 {
@@ -110,15 +111,16 @@ func memberTable(m *controlplane.Member) string {
 	return "member_invitations"
 }
 
-// Owners returns how many owners the organization has. Who decides by it holds the organization
-// by LockOrganization.
+// Owners returns how many owners the organization has. A caller that depends on the number locks
+// the organization first (LockOrganization).
 func (q queries) Owners(ctx context.Context, orgID string) (int, error) {
 	var n int
 	err := q.db.QueryRow(ctx, `SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`, orgID).Scan(&n)
 	return n, translate(err, "", "")
 }
 
-// Counts returns what the organization has of things, and the certificates issued since then.
+// Counts returns how many webhooks, members, and tokens the organization has, and how many
+// certificates were issued for it since the given time.
 func (q queries) Counts(ctx context.Context, orgID string, since time.Time) (controlplane.Counts, error) {
 	var c controlplane.Counts
 	err := q.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1), (SELECT count(*) FROM organization_members WHERE org_id = $1),

@@ -9,8 +9,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// InviteMember stores an invitation by login, in the place of one that the person did not
-// answer.
+// InviteMember stores an invitation by login. It replaces an earlier one that the person did not
+// accept.
 func (t *Tx) InviteMember(ctx context.Context, m *controlplane.Member) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO member_invitations (org_id, user_id, role, created_by, created_at, expires_at)
@@ -64,7 +64,7 @@ func (q queries) InvitedTo(ctx context.Context, userID string, now time.Time) ([
 }
 
 // InvitedUser returns the user of an account at GitHub who can accept an invitation by login.
-// It returns KindNotFound if there is no such invitation.
+// It returns KindNotFound if the user has no such invitation.
 func (q queries) InvitedUser(ctx context.Context, githubID int64, now time.Time) (*controlplane.User, error) {
 	var u controlplane.User
 	err := q.db.QueryRow(ctx, `SELECT `+userColumns+` FROM users u WHERE u.github_id = $1 AND EXISTS (

@@ -14,8 +14,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrate brings the schema to the newest version. It holds a lock, so any number of
-// replicas may call it at once. It returns how many steps were taken.
+// Migrate migrates the schema to the latest version. It holds a lock, so any number of replicas may
+// call it at the same time. It returns how many migrations it applied.
 func (s *Store) Migrate(ctx context.Context) (int, error) {
 	p, closeDB, err := s.provider()
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	return len(done), nil
 }
 
-// Migrated reports whether the schema is at the version that this program knows.
+// Migrated reports whether the schema has all migrations of this program.
 func (s *Store) Migrated(ctx context.Context) (bool, error) {
 	p, closeDB, err := s.provider()
 	if err != nil {

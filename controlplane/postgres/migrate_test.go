@@ -26,7 +26,7 @@ const schema = `
 		UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 	) all_lines WHERE line NOT LIKE '%goose%'`
 
-// Every step can be undone and done again, and leaves nothing behind.
+// Every migration can be reverted, leaves nothing behind, and can be applied again.
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -64,8 +64,8 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	d.add(d.org, "example.com")
 }
 
-// A person who was made a member before they ever signed in is asked first; the users behind tokens
-// and links become known.
+// A person who was made a member before they ever signed in becomes invited, and the users behind
+// tokens and invitations are recorded.
 func TestMigrationToConsent(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -87,7 +87,7 @@ func TestMigrationToConsent(t *testing.T) {
 			args = nil
 		}
 		if _, err := sqlDB.ExecContext(t.Context(), sql, args...); err != nil {
-			t.Fatalf("%s: %v", sql, err)
+			t.Fatalf("Exec(%s) = %v", sql, err)
 		}
 	}
 	must(d.Migrate(t.Context()))
@@ -99,7 +99,7 @@ func TestMigrationToConsent(t *testing.T) {
 	}
 }
 
-// must returns v, and panics on an error: the test stops.
+// must returns v, and panics on an error.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -107,7 +107,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Four replicas that start on an empty database together migrate it once.
+// Four replicas that start concurrently on an empty database migrate it once.
 func TestMigrateConcurrently(t *testing.T) {
 	t.Parallel()
 	dsn := emptyDatabase(t)
@@ -142,7 +142,7 @@ func TestMigrateConcurrently(t *testing.T) {
 	}
 }
 
-// emptyDatabase makes a database without a schema.
+// emptyDatabase creates a database without a schema.
 func emptyDatabase(t *testing.T) string {
 	t.Helper()
 	dsn := postgrestest.DSN(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// isNetwork reports whether err is the loss of a connection rather than the server's word.
+// isNetwork reports whether err is the loss of a connection and not an error from the server.
 func isNetwork(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -20,7 +20,7 @@ func isNetwork(err error) bool {
 		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
 }
 
-// violates returns the name of the constraint that err says was violated, or "".
+// violates returns the name of the constraint that err reports as violated, or "".
 func violates(err error) string {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "23505" || pe.Code == "23503" || pe.Code == "23514") {
 		return pe.ConstraintName

@@ -12,36 +12,37 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// AnswerKey names a call that may be sent several times and is carried out once. Hash covers
-// whatever else makes two calls the same one.
+// AnswerKey identifies a request that may be sent several times and is executed once. Hash covers
+// everything else that two identical requests have in common.
 type AnswerKey struct {
 	OrgID, Key   string
 	Method, Path string
 	Hash         []byte
 }
 
-// Answer is what a call was answered with. The store takes its body as sealed.
+// Answer is the response to a request. Its body is sealed by the caller.
 type Answer struct {
 	Status int
 	Header map[string][]string
 	Body   []byte
 }
 
-// inProgressRetry is when a call that is under way is worth asking for again.
+// inProgressRetry is when to retry a request that is still in progress.
 const inProgressRetry = time.Second
 
-// Once carries a call out that has not been answered since the given time, and returns
-// (nil, nil) then; else it returns the answer that was kept. Errors: KindConflict while the
-// call is under way, KindInvalid where the key belongs to another call.
+// Once executes a request, with fn, that has not been answered since the given time, and returns
+// (nil, nil). Otherwise it returns the stored answer. It returns KindConflict while the request is
+// in progress, and KindInvalid if the key belongs to another request.
 //
-// The call and its answer are one transaction:
+// The request and its answer are one transaction:
 //
-//  1. An advisory lock on the key is tried; it ends with the transaction, and so with the
-//     process or the connection that holds it. Who does not get it is told to come again.
-//  2. fn runs with a context that carries the transaction: whatever it does through the
-//     Store and that context is part of it. The error of fn rolls everything back.
-//  3. The answer is inserted and all is committed. So after a crash either nothing was done
-//     and there is no answer, or all was done and there is one.
+//  1. Once tries to get an advisory lock on the key. The lock ends with the transaction, and so
+//     with the process or the connection that holds it. A caller that does not get it retries
+//     later.
+//  2. fn runs with a context that carries the transaction: everything that it does through the
+//     Store with that context is part of it. An error of fn rolls everything back.
+//  3. The answer is inserted and the transaction is committed. So after a crash either nothing was
+//     done and no answer is stored, or everything was done and the answer is stored.
 func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn func(context.Context) (*Answer, error)) (*Answer, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -59,11 +60,11 @@ func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn 
 	var kept *keptAnswer
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue("SET LOCAL idle_in_transaction_session_timeout = '2min'") // a process that is out of reach holds no key for ever
+	b.Queue("SET LOCAL idle_in_transaction_session_timeout = '2min'") // an unreachable process must not hold its key forever
 	b.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))`, k.OrgID+" "+k.Key).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
-	// A statement of its own: its snapshot is taken after the lock, so it sees what the last
-	// holder has committed.
+	// A separate statement: its snapshot is taken after the lock, so it sees what the last holder
+	// has committed.
 	b.Queue(`SELECT method, path, body_hash, status, headers, body FROM idempotency_keys
 		WHERE org_id = $1 AND key = $2 AND created_at > $3`, k.OrgID, k.Key, since).Query(func(rows pgx.Rows) error {
 		all, err := pgx.CollectRows(rows, scanKept)
@@ -77,13 +78,13 @@ func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn 
 	}
 	switch {
 	case kept != nil && !kept.of(k):
-		return nil, controlplane.Invalid("/Idempotency-Key", "idempotency-key-reused", "The Idempotency-Key was sent before with another call.",
-			"Use a new key for each call, and the same one only to send the same call again.")
+		return nil, controlplane.Invalid("/Idempotency-Key", "idempotency-key-reused", "The Idempotency-Key was sent before with a different request.",
+			"Use a new key for each request, and the same key only to retry the same request.")
 	case kept != nil:
 		return &kept.Answer, nil
 	case !locked:
 		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "idempotency-in-progress", RetryAt: now.Add(inProgressRetry),
-			Message: "The first call with this Idempotency-Key is still under way.", Fix: "Send it again in a second for its answer."}
+			Message: "The first request with this Idempotency-Key is still in progress.", Fix: "Retry in a second to get its response."}
 	}
 	a, err := fn(join(ctx, conn))
 	if err != nil {
@@ -111,7 +112,7 @@ func keepAnswer(ctx context.Context, conn interface {
 		return err
 	}
 	if kept.RowsAffected() != 1 || end.String() != "COMMIT" {
-		return errors.New("postgres: an answer was not kept")
+		return errors.New("postgres: the answer was not stored")
 	}
 	return nil
 }
@@ -131,7 +132,7 @@ func (a *keptAnswer) of(k AnswerKey) bool {
 	return a.Method == k.Method && a.Path == k.Path && slices.Equal(a.Hash, k.Hash)
 }
 
-// SweepAnswers removes answers that were kept before the given time.
+// SweepAnswers removes answers that were stored before the given time.
 func (q queries) SweepAnswers(ctx context.Context, before time.Time) error {
 	_, err := q.db.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at <= $1`, before)
 	return translate(err, "", "")

@@ -50,8 +50,8 @@ func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Ord
 	return &o, nil
 }
 
-// BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order in
-// progress at a time. It returns ErrClaimLost if the worker no longer holds the job.
+// BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order
+// in progress at a time. It returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
 	return s.underClaim(ctx, &s.concluding, c, beginOrder, merge(entryArgs(&a), named{
 		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step, "names": o.Names, "target": o.Target,
@@ -70,9 +70,9 @@ var beginOrder = newUnderClaim(`, added AS (
 	), entry AS (` + insertEntry + ` FROM added)
 	SELECT one FROM held`)
 
-// SaveOrder records the progress of an order, under the claim. When it returns for the step ordered,
-// the step is on disk. Later steps need not be: the CA reports them again if the server crashes. It
-// returns ErrClaimLost if the worker no longer holds the job.
+// SaveOrder records the progress of an order, under the claim. When it returns for the step
+// ordered, the step is on disk. Later steps need not be: the CA reports them again if the server
+// crashes. It returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
 	g := &s.recording
 	if o.Step == controlplane.StepOrdered {
@@ -85,8 +85,8 @@ func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, 
 	return err
 }
 
-// recordOrder records the progress of an order, with orderArgs; its CTE saved has a row if the claim
-// holds.
+// recordOrder records the progress of an order, with orderArgs; its CTE saved has a row if the
+// claim holds.
 const recordOrder = `, saved AS (
 		UPDATE acme_orders o SET step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values,
 			replaces = @replaces, error_code = @error_code, error_detail = @error_detail, expires_at = @expires_at, updated_at = @now

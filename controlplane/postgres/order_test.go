@@ -14,7 +14,7 @@ func newOrder(c *postgres.Claim) *controlplane.Order {
 		Step: controlplane.StepCreated, Names: []string{"example.com"}, KeyType: controlplane.KeyEC256, CSR: []byte{1}, SealedKey: []byte{2}, CreatedAt: start}
 }
 
-// order begins an order of the claim's job.
+// order starts an order of the claim's job.
 func (d *db) order(c *postgres.Claim) *controlplane.Order {
 	d.t.Helper()
 	dom, err := d.Domain(d.t.Context(), c.Job.OrgID, c.Job.DomainID)
@@ -36,32 +36,32 @@ func newCertificate(o *controlplane.Order) *controlplane.Certificate {
 		FingerprintSHA256: "ab", ChainPEM: "pem", SealedKey: o.SealedKey, CreatedAt: start}
 }
 
-func TestADomainHasOneOrderUnderWay(t *testing.T) {
+func TestDomainHasOneOpenOrder(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	first := d.order(c)
 	if err := d.begin(c, newOrder(c)); err == nil {
-		t.Error("a second order was begun")
+		t.Error("BeginOrder of a second order = nil, want an error")
 	}
 	d.must(d.begin(c, first)) // sent again
 	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionOrderCreated); n != 1 {
-		t.Errorf("the log tells of %d orders", n)
+		t.Errorf("the log has %d orders, want 1", n)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CloseOrder(t.Context(), first, controlplane.StepFailed, "code", "detail", start)
 	}))
 	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); open != nil || err != nil {
-		t.Errorf("%+v, %v", open, err)
+		t.Errorf("OpenOrder after CloseOrder = %+v, %v, want nil", open, err)
 	}
 	second := d.order(c)
 	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || open == nil || open.ID != second.ID {
-		t.Errorf("%+v, %v", open, err)
+		t.Errorf("OpenOrder = %+v, %v, want the second order %s", open, err, second.ID)
 	}
 }
 
-func TestSaveOrderKeepsWhatResumingNeeds(t *testing.T) {
+func TestSaveOrderStoresWhatResumingNeeds(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "example.com")
@@ -73,12 +73,12 @@ func TestSaveOrderKeepsWhatResumingNeeds(t *testing.T) {
 	d.must(err)
 	if got.Step != o.Step || got.OrderURL != o.OrderURL || got.CertificateURL != o.CertificateURL || !slices.Equal(got.Values, o.Values) || got.Replaces != "ari" ||
 		!got.ExpiresAt.Equal(o.ExpiresAt) || !slices.Equal(got.CSR, o.CSR) || !slices.Equal(got.SealedKey, o.SealedKey) || !got.UpdatedAt.Equal(start.Add(time.Minute)) {
-		t.Errorf("%+v", got)
+		t.Errorf("OpenOrder = %+v, want %+v", got, o)
 	}
 	o.ExpiresAt, o.Values = time.Time{}, nil
 	d.must(d.SaveOrder(t.Context(), c, o, start))
 	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || !got.ExpiresAt.IsZero() || len(got.Values) != 0 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("OpenOrder = %+v, %v, want no expiry and no values", got, err)
 	}
 }
 
@@ -91,19 +91,19 @@ func TestCloseOrderRemovesItsChallenges(t *testing.T) {
 	o.Values = []string{"a", "b"}
 	publish := func() { d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start)) }
 	publish()
-	publish() // a resumed order does it again
+	publish() // a resumed order publishes again
 	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 2 || err != nil {
-		t.Errorf("%v, %+v, %v", exists, values, err)
+		t.Errorf("LookupTarget = %v, %+v, %v, want two values", exists, values, err)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CloseOrder(t.Context(), o, controlplane.StepStored, "", "", start)
 	}))
 	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 0 || err != nil {
-		t.Errorf("%v, %+v, %v", exists, values, err)
+		t.Errorf("LookupTarget after CloseOrder = %v, %+v, %v, want no values", exists, values, err)
 	}
 }
 
-func TestAnOrderGivesOneCertificate(t *testing.T) {
+func TestOrderHasOneCertificate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
@@ -115,25 +115,25 @@ func TestAnOrderGivesOneCertificate(t *testing.T) {
 	first, err := add("")
 	d.must(err)
 	if _, err := add(first.ID); err == nil {
-		t.Error("a second certificate was stored for the order")
+		t.Error("AddCertificate for the same order = nil, want an error")
 	}
 	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != "" || string(got.SealedKey) != string(first.SealedKey) || !got.NotAfter.Equal(first.NotAfter) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Certificate = %+v, %v, want %+v", got, err, first)
 	}
 	o.ID = controlplane.NewID(controlplane.PrefixOrder)
 	second, err := add(first.ID)
 	d.must(err)
 	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != second.ID {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Certificate = %+v, %v, want it replaced by %s", got, err, second.ID)
 	}
 }
 
-func TestAccountsOfTwoWorkersAreOne(t *testing.T) {
+func TestConcurrentAccountsAreOne(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const dir = "https://ca.example/dir"
 	if a, err := d.Account(t.Context(), dir); a != nil || err != nil {
-		t.Fatalf("%+v, %v", a, err)
+		t.Fatalf("Account = %+v, %v, want nil", a, err)
 	}
 	var keys [8]string
 	atOnce(len(keys), func(i int) {
@@ -152,7 +152,7 @@ func TestAccountsOfTwoWorkersAreOne(t *testing.T) {
 	for _, url := range []string{"https://ca.example/acct/1", ""} {
 		d.must(d.SetAccountURL(t.Context(), dir, url))
 		if a, err := d.Account(t.Context(), dir); err != nil || a.URL != url {
-			t.Errorf("%+v, %v", a, err)
+			t.Errorf("Account = %+v, %v, want the URL %q", a, err, url)
 		}
 	}
 }

@@ -21,8 +21,8 @@ func (q queries) Organization(ctx context.Context, orgID string) (*controlplane.
 	return q.organization(ctx, orgID, "")
 }
 
-// LockOrganization is Organization, with the row locked until the transaction ends: who
-// changes its members does so one at a time.
+// LockOrganization is Organization, with the row locked until the transaction ends. Changes of its
+// members lock it, so that they run one at a time.
 func (t *Tx) LockOrganization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
 	return t.organization(ctx, orgID, " FOR NO KEY UPDATE")
 }
@@ -39,7 +39,7 @@ func (q queries) organization(ctx context.Context, orgID, lock string) (*control
 	return &o, nil
 }
 
-// Organizations returns every organization, oldest first. It is for the operator's commands.
+// Organizations returns every organization, oldest first, for the operator's commands.
 func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations ORDER BY created_at, id`)
 	if err != nil {
@@ -62,8 +62,8 @@ func (t *Tx) RenameOrganization(ctx context.Context, orgID, name string) error {
 	return translate(err, "organization", orgID)
 }
 
-// DeleteOrganization removes an organization with everything in it but its log. The name
-// servers are told of each domain, as they are when one is deleted.
+// DeleteOrganization removes an organization with everything in it except its log. The name servers
+// are notified of each deleted domain.
 func (t *Tx) DeleteOrganization(ctx context.Context, orgID string) error {
 	_, err := t.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1`, orgID)
 	return translate(err, "organization", orgID)

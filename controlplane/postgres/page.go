@@ -32,8 +32,8 @@ type list struct {
 	limit int
 }
 
-// newList returns a list of the rows of sql, SELECT … FROM …, that meet cond, which is the condition
-// of the tenant.
+// newList returns a list of the rows of sql, SELECT … FROM …, that meet cond, which is the
+// condition of the tenant.
 func newList(sql, cond string, args named) *list {
 	return &list{sql: sql, conds: []string{cond}, args: args}
 }
@@ -55,8 +55,8 @@ func (l *list) newest(key, id string, after *Cursor, limit int) {
 	l.sorted(sortKey{key, id, "timestamptz"}, true, after, limit)
 }
 
-// sorted sorts the list and starts it after the cursor, if any. The list has one row more than limit,
-// which tells whether another page follows.
+// sorted sorts the list and starts it after the cursor, if any. The list has one row more than
+// limit, which tells whether another page follows.
 func (l *list) sorted(s sortKey, descending bool, after *Cursor, limit int) {
 	direction, beyond := "ASC", ">"
 	if descending {

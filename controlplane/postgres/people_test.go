@@ -26,7 +26,7 @@ func (d *db) member(org string, n int64, role controlplane.Role) *controlplane.M
 	return m
 }
 
-// session stores a session that begins at start.
+// session stores a session that starts at start.
 func (d *db) session(m *controlplane.Member) *controlplane.Session {
 	d.t.Helper()
 	s := &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(controlplane.NewRandomSecret()), User: m.User, OrgID: m.OrgID,
@@ -35,7 +35,7 @@ func (d *db) session(m *controlplane.Member) *controlplane.Session {
 	return s
 }
 
-func TestPeopleBehindTheTenantWall(t *testing.T) {
+func TestPeopleOfOtherTenants(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	ctx := t.Context()
@@ -76,13 +76,13 @@ func TestPeopleBehindTheTenantWall(t *testing.T) {
 	members, _, err := d.ListMembers(ctx, other, nil, 10)
 	open, _, err2 := d.ListInvitations(ctx, other, start, nil, 10)
 	if len(members)+len(open) > 0 || err != nil || err2 != nil {
-		t.Errorf("%v %v, %v %v", members, open, err, err2)
+		t.Errorf("another organization lists %v and %v (%v, %v), want none", members, open, err, err2)
 	}
 	if got, err := d.Session(ctx, s.Hash, start); err != nil || got.OrgID != d.org || !got.LastSeenAt.Equal(start) || got.Role != controlplane.RoleOwner {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Session = %+v, %v, want the owner's in %s", got, err, d.org)
 	}
 	if got, err := d.InvitationByHash(ctx, i.Hash, start); err != nil || got.ID != i.ID {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("InvitationByHash = %+v, %v, want %s", got, err, i.ID)
 	}
 	for org, want := range map[string]int{d.org: 1, other: 0} {
 		if n, err := d.Owners(ctx, org); err != nil || n != want {
@@ -104,12 +104,12 @@ func TestLastSeen(t *testing.T) {
 	seen, err := d.LastSeen(t.Context(), d.org, []string{m.User.ID, away.User.ID})
 	d.must(err)
 	if len(seen) != 1 || !seen[m.User.ID].Equal(start.Add(time.Hour)) {
-		t.Errorf("%v", seen)
+		t.Errorf("LastSeen = %v, want %s at %s", seen, m.User.ID, start.Add(time.Hour))
 	}
 }
 
-// A session is put off by its use, at most once a minute, and to its 30th day at the most.
-func TestSessionIsPutOff(t *testing.T) {
+// Using a session extends it, at most once a minute, and at most until its 30th day.
+func TestTouchSessionExtends(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	ctx := t.Context()
@@ -135,7 +135,7 @@ func TestSessionIsPutOff(t *testing.T) {
 	}
 }
 
-func TestStateIsGoodOnce(t *testing.T) {
+func TestUseStateOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	hash := controlplane.HashSecret("state")
@@ -150,7 +150,7 @@ func TestStateIsGoodOnce(t *testing.T) {
 	}
 }
 
-// The organization where somebody was last comes first.
+// The organization that a user used last comes first.
 func TestMemberships(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -172,7 +172,8 @@ func TestMemberships(t *testing.T) {
 	}
 }
 
-// A user's sessions are listed newest first, page by page, without those that have ended and those of others.
+// A user's sessions are listed newest first, page by page, without ended ones and those of other
+// users.
 func TestListSessions(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -185,7 +186,7 @@ func TestListSessions(t *testing.T) {
 	}
 	ended := d.session(m)
 	d.exec(`UPDATE sessions SET expires_at = $2 WHERE id = $1`, ended.ID, start)
-	slices.Sort(want) // all began at once: the ids decide
+	slices.Sort(want) // all started at the same time: the IDs decide
 	slices.Reverse(want)
 	var got []string
 	var after *postgres.Cursor

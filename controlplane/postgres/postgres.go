@@ -1,8 +1,8 @@
-// Package postgres is the only place that speaks SQL. What it keeps is the truth, of which
-// the queue and the name servers' memory can be made anew. Every query that touches tenant
-// data takes the organization first, uniqueness is decided by constraints, and driver errors
-// are translated here, once. The packages above use the Store directly to read; what changes
-// tenant data goes through lifecycle, in transactions that InTx opens.
+// Package postgres contains all SQL of the control plane. The database is the source of truth: the
+// contents of the queue and of the name servers' memory can be rebuilt from it. Every query of
+// tenant data takes the organization first, constraints enforce uniqueness, and errors of the
+// driver are translated in this package only. Other packages read through the Store directly, and
+// change tenant data through lifecycle, in transactions that InTx opens.
 package postgres
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// db is what a pool and a transaction have in common.
+// db is the part that a pool and a transaction have in common.
 type db interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -27,13 +27,13 @@ type db interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// queries are the statements; they run alike on the pool and in a transaction.
+// queries are the statements that can run on the pool or in a transaction.
 type queries struct{ db db }
 
-// Config says how to reach Postgres.
+// Config is the configuration of a Store.
 type Config struct {
 	DSN      string // postgres://…
-	MaxConns int32  // 12 where zero
+	MaxConns int32  // default 12
 	Logger   *slog.Logger
 }
 
@@ -41,27 +41,27 @@ type Config struct {
 type Store struct {
 	queries
 	pool   *pgxpool.Pool
-	lazy   *pgxpool.Pool // does not wait for the disk at a commit
+	lazy   *pgxpool.Pool // its commits do not wait for the disk
 	watch  *watcher
 	logger *slog.Logger
 
-	claiming   group // does not wait for the disk
-	recording  group // nor does this
+	claiming   group // on lazy
+	recording  group // on lazy
 	concluding group
 }
 
-// MaxConns returns how many connections the store opens for what its callers wait for.
+// MaxConns returns how many connections the store opens for statements that callers wait for.
 func (s *Store) MaxConns() int { return int(s.pool.Config().MaxConns) }
 
-// Tx is one transaction, with every query on it.
+// Tx is a transaction, with every query on it.
 type Tx struct{ queries }
 
-// Open connects lazily: an unreachable server shows at the first query, and one that
-// restarts is reached again.
+// Open returns a store that connects when it is used: an unreachable server is reported by the
+// first query, and the store reconnects after a restart of the server.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	pc, err := pgxpool.ParseConfig(c.DSN)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: the DSN cannot be read") // its text may hold a password
+		return nil, errors.New("postgres: malformed DSN") // the driver's error may contain the password
 	}
 	pc.MaxConns = 12
 	if c.MaxConns > 0 {
@@ -91,18 +91,18 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the watcher and every connection.
+// Close stops the watcher and closes every connection.
 func (s *Store) Close() {
 	s.watch.close()
 	s.pool.Close()
 	s.lazy.Close()
 }
 
-// Ping asks the server for a sign of life.
+// Ping checks that the server responds.
 func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx), "", "") }
 
-// InTx runs fn in a transaction, which is committed when fn returns nil. In a context that
-// carries a transaction (Once) it is a part of that.
+// InTx runs fn in a transaction and commits it if fn returns nil. If ctx carries a transaction
+// (Once), fn runs as a part of it.
 func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 	if conn := joined(ctx); conn != nil {
 		return translate(inPart(ctx, conn, fn), "", "")
@@ -111,15 +111,15 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 	return translate(err, "", "")
 }
 
-// inLazyTx is InTx for what a crash of the server may undo without harm, because it is done
-// again then: it commits without waiting for the disk. A crash of this program undoes nothing.
+// inLazyTx is InTx for changes that a crash of the server may undo, because they are then repeated:
+// it commits without waiting for the disk. A crash of this program undoes nothing.
 func (s *Store) inLazyTx(ctx context.Context, fn func(*Tx) error) error {
 	err := pgx.BeginFunc(ctx, s.lazy, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
 	return translate(err, "", "")
 }
 
-// TryLocked runs fn while this process holds the advisory lock of the given name, and
-// returns false without running it where another holds it.
+// TryLocked runs fn while this process holds the advisory lock of the given name. It returns false
+// without running fn if another process holds the lock.
 func (s *Store) TryLocked(ctx context.Context, name string, fn func(context.Context) error) (bool, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *Store) TryLocked(ctx context.Context, name string, fn func(context.Cont
 		return false, translate(err, "", "")
 	}
 	err = fn(ctx)
-	// The lock belongs to the connection: when it cannot be given back, the connection goes.
+	// The lock belongs to the connection: if it cannot be released, the connection is closed.
 	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if _, uerr := conn.Exec(unlock, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name); uerr != nil {
@@ -140,8 +140,9 @@ func (s *Store) TryLocked(ctx context.Context, name string, fn func(context.Cont
 	return true, err
 }
 
-// translate turns what the driver says into what the rest of the program understands.
-// noun and id name what was looked for.
+// translate converts an error of the driver into an error of package controlplane, if it means that
+// an object was not found, the database is unavailable, or a text is invalid. noun and id identify
+// the object for the first.
 func translate(err error, noun, id string) error {
 	if err == nil {
 		return nil
@@ -157,16 +158,16 @@ func translate(err error, noun, id string) error {
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code[:2] {
-		case "08", "40", "53", "57": // connection, rolled back for others' sake, resources, operator intervention
+		case "08", "40", "53", "57": // connection, transaction rollback, resources, operator intervention
 			return unavailable(err)
 		}
 		if pe.Code == "22021" || pe.Code == "22P05" {
 			return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-character", Err: err,
-				Message: "A text contains a character that cannot be stored.", Fix: "Remove NUL characters (U+0000) from the text."}
+				Message: "A text contains a character that can't be stored.", Fix: "Remove NUL characters (U+0000) from the text."}
 		}
 		return err
 	}
-	// A loss below the protocol (refused, reset, closed, no such host) has no code.
+	// A loss of the connection (refused, reset, closed, unknown host) has no code.
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || isNetwork(err) {
 		return unavailable(err)
 	}
@@ -175,5 +176,5 @@ func translate(err error, noun, id string) error {
 
 func unavailable(err error) error {
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable",
-		Message: "The database is away for a moment.", Fix: "Try again in a few seconds.", Err: err}
+		Message: "The database is temporarily unavailable.", Fix: "Retry in a few seconds.", Err: err}
 }

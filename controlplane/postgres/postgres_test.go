@@ -19,7 +19,7 @@ import (
 
 const password = "hunter2-do-not-show"
 
-// closedPort returns an address that refuses connections.
+// closedPort returns an address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,7 +30,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// everyCall asks the store for each kind of thing it does.
+// everyCall makes a call of each kind to the store, and returns the errors.
 func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
 	calls := map[string]error{"Ping": s.Ping(ctx)}
 	_, calls["Domain"] = s.Domain(ctx, "org_x", "example.com")
@@ -49,7 +49,7 @@ func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
 	return calls
 }
 
-func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
+func TestUnreachableServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	var logs safeBuffer
 	s, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://someone:" + password + "@" + closedPort(t) + "/db", Logger: slog.New(slog.NewTextHandler(&logs, nil))})
@@ -60,7 +60,7 @@ func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
 	for what, err := range everyCall(t.Context(), s) {
 		e, ok := errors.AsType[*controlplane.Error](err)
 		if !ok || e.Kind != controlplane.KindUnavailable || e.Code != "database-unavailable" {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s = %v, want database-unavailable", what, err)
 			continue
 		}
 		if strings.Contains(err.Error()+e.Message+e.Fix, password) {
@@ -69,14 +69,14 @@ func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
 	}
 	for what, err := range migrate(t.Context(), s) {
 		if err == nil || strings.Contains(err.Error(), password) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s = %v, want an error without the password", what, err)
 		}
 	}
 	_, stop := s.Watch("x")
 	defer stop()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(logs.String(), "listening was interrupted"); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(logs.String(), "lost the connection that listens"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the listener says nothing")
+			t.Fatal("the listener logged no lost connection")
 		}
 	}
 	if strings.Contains(logs.String(), password) {
@@ -103,9 +103,9 @@ func TestNoErrorShowsTheDSN(t *testing.T) {
 		s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
 		if err == nil {
 			s.Close()
-			t.Errorf("%s was taken", dsn)
+			t.Errorf("Open(%s) = nil, want an error", dsn)
 		} else if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "someone") {
-			t.Errorf("%v", err)
+			t.Errorf("Open = %v, want an error without user and password", err)
 		}
 	}
 	u, err := url.Parse(postgrestest.DSN(t))
@@ -120,13 +120,13 @@ func TestNoErrorShowsTheDSN(t *testing.T) {
 	defer s.Close()
 	for what, err := range everyCall(t.Context(), s) {
 		if err == nil || strings.Contains(err.Error(), password) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s = %v, want an error without the password", what, err)
 		}
 	}
 }
 
-// A server that restarts is reached again.
-func TestConnectionsThatWereCutAreMadeAgain(t *testing.T) {
+// The store reconnects to a server that has restarted.
+func TestReconnectAfterTerminatedConnections(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -138,7 +138,7 @@ func TestConnectionsThatWereCutAreMadeAgain(t *testing.T) {
 	if !controlplane.HasCode(err, "database-unavailable") {
 		t.Errorf("in the middle of a transaction: %v", err)
 	}
-	for range 20 { // what is dead in the pool is found out one by one
+	for range 20 { // each broken connection of the pool fails once
 		if _, err = d.Domain(t.Context(), d.org, dom.ID); err == nil {
 			return
 		}
@@ -161,22 +161,22 @@ func TestInTxKeepsAllOrNothing(t *testing.T) {
 		return own
 	})
 	if !errors.Is(err, own) {
-		t.Errorf("%v", err)
+		t.Errorf("InTx = %v, want %v", err, own)
 	}
 	if now, err := d.Domain(t.Context(), d.org, dom.ID); err != nil || now.Version != 1 {
-		t.Errorf("%+v, %v", now, err)
+		t.Errorf("Domain after an error = %+v, %v, want version 1", now, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	err = d.InTx(ctx, func(tx *postgres.Tx) error { cancel(); return tx.SaveDomain(ctx, dom, start) })
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller that went away: %v", err)
+		t.Errorf("InTx with a canceled context = %v, want context.Canceled", err)
 	}
 	func() {
 		defer func() { _ = recover() }()
 		_ = d.InTx(t.Context(), func(tx *postgres.Tx) error { _ = tx.SaveDomain(t.Context(), dom, start); panic("x") })
 	}()
 	if now, err := d.Domain(t.Context(), d.org, dom.ID); err != nil || now.Version != 1 {
-		t.Errorf("%+v, %v", now, err)
+		t.Errorf("Domain after a cancellation and a panic = %+v, %v, want version 1", now, err)
 	}
 }
 

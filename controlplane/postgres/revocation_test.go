@@ -8,7 +8,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// The last reason before the CA is told counts; what was revoked keeps its own.
+// The last reason before the request to the CA counts, and a revoked certificate keeps its reason.
 func TestRevocationIsRequestedThenDone(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -9,10 +9,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Session finds who is signed in by the hash of their cookie, with their current role and the
-// number of invitations that they can accept. It does not start with the organization: it
-// finds it. Errors: KindNotFound, also for one that has
-// expired.
+// Session returns a session by the hash of its cookie, with the user's current role and the number
+// of invitations that they can accept. It does not take the organization: the caller learns it from
+// the session. It returns KindNotFound if the session does not exist or has expired.
 func (q queries) Session(ctx context.Context, hash []byte, now time.Time) (*controlplane.Session, error) {
 	s := controlplane.Session{Hash: hash}
 	err := q.db.QueryRow(ctx, `
@@ -28,7 +27,7 @@ func (q queries) Session(ctx context.Context, hash []byte, now time.Time) (*cont
 	return &s, nil
 }
 
-// AddSession stores a new session, and that its user is in its organization now.
+// AddSession stores a new session, and records its organization as the one that its user used last.
 func (t *Tx) AddSession(ctx context.Context, s *controlplane.Session) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO sessions (id, hash, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
@@ -46,8 +45,8 @@ func (t *Tx) lastSeenIn(ctx context.Context, userID, orgID string) error {
 	return translate(err, "user", userID)
 }
 
-// TouchSession records a session's use, at most once in SessionTouch, and puts its end off:
-// SessionIdle from now, and SessionLife from its start at the latest.
+// TouchSession records a session's use, at most once in SessionTouch, and extends it until
+// SessionIdle from now, and at most until SessionLife from its start.
 func (q queries) TouchSession(ctx context.Context, s *controlplane.Session, now time.Time) error {
 	if now.Sub(s.LastSeenAt) < controlplane.SessionTouch {
 		return nil
@@ -61,8 +60,8 @@ func (q queries) TouchSession(ctx context.Context, s *controlplane.Session, now 
 	return translate(err, "session", s.ID)
 }
 
-// LastSeen returns when members were last seen in the organization, by the ids of their users.
-// Who has no session there any more is not among them.
+// LastSeen returns when members were last seen in the organization, by their user IDs. A member
+// without a session there is missing from the map.
 func (q queries) LastSeen(ctx context.Context, orgID string, userIDs []string) (map[string]time.Time, error) {
 	rows, err := q.db.Query(ctx, `SELECT user_id, max(last_seen_at) FROM sessions WHERE org_id = $1 AND user_id = ANY($2) GROUP BY user_id`, orgID, userIDs)
 	if err != nil {
@@ -78,8 +77,8 @@ func (q queries) LastSeen(ctx context.Context, orgID string, userIDs []string) (
 	return seen, translate(err, "", "")
 }
 
-// SwitchSession takes a session to another organization that its user belongs to; where they
-// do not, it is KindNotFound.
+// SwitchSession switches a session to another organization that its user belongs to. It returns
+// KindNotFound if the user does not belong to it.
 func (t *Tx) SwitchSession(ctx context.Context, s *controlplane.Session, orgID string) error {
 	tag, err := t.db.Exec(ctx, `UPDATE sessions SET org_id = $3 WHERE org_id = $1 AND id = $2`, s.OrgID, s.ID, orgID)
 	switch {
@@ -93,15 +92,15 @@ func (t *Tx) SwitchSession(ctx context.Context, s *controlplane.Session, orgID s
 	return t.lastSeenIn(ctx, s.User.ID, orgID)
 }
 
-// DeleteSession ends a session, and returns false where it had ended.
+// DeleteSession ends a session. It returns false if the session had ended before.
 func (t *Tx) DeleteSession(ctx context.Context, s *controlplane.Session) (bool, error) {
 	tag, err := t.db.Exec(ctx, `DELETE FROM sessions WHERE org_id = $1 AND id = $2`, s.OrgID, s.ID)
 	return tag.RowsAffected() > 0, translate(err, "session", s.ID)
 }
 
-// ListSessions returns one page of the sessions of a user that have not ended, newest first, and the
-// cursor of the next one, nil on the last. It starts with the user, whose sessions are in several
-// organizations.
+// ListSessions returns one page of the sessions of a user that have not ended, newest first, and
+// the cursor of the next one, nil on the last. It starts with the user, whose sessions are in
+// several organizations.
 func (q queries) ListSessions(ctx context.Context, userID string, now time.Time, after *Cursor, limit int) ([]controlplane.Session, *Cursor, error) {
 	l := newList(`SELECT s.id, s.org_id, o.name, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at
 		FROM sessions s JOIN organizations o ON o.id = s.org_id`,
@@ -114,8 +113,8 @@ func (q queries) ListSessions(ctx context.Context, userID string, now time.Time,
 	}, func(s controlplane.Session) *Cursor { return at(s.CreatedAt, s.ID) })
 }
 
-// EndSession ends a session of a user that has not ended, in any organization, and returns it.
-// Errors: KindNotFound.
+// EndSession ends a session of a user, in any organization, and returns it. It returns KindNotFound
+// if the session does not exist or has ended.
 func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (*controlplane.Session, error) {
 	ended, err := t.endSessions(ctx, `id = @id`, named{"user": userID, "now": now, "id": id})
 	switch {
@@ -127,9 +126,8 @@ func (t *Tx) EndSession(ctx context.Context, userID, id string, now time.Time) (
 	return &ended[0], nil
 }
 
-// EndSessions ends the sessions of a user that have not ended, in every organization, and
-// returns them. The one with the id keep stays, and of the others as many as left, those that
-// were used last.
+// EndSessions ends the sessions of a user, in every organization, and returns them. It keeps the
+// session with the ID keep and, of the others, the number left that were used last.
 func (t *Tx) EndSessions(ctx context.Context, userID, keep string, left int, now time.Time) ([]controlplane.Session, error) {
 	return t.endSessions(ctx, `id IN (SELECT id FROM sessions WHERE user_id = @user AND expires_at > @now AND id <> @keep
 		ORDER BY last_seen_at DESC, id DESC OFFSET @left)`, named{"user": userID, "now": now, "keep": keep, "left": left})
@@ -147,14 +145,14 @@ func (t *Tx) endSessions(ctx context.Context, which string, args named) ([]contr
 	return ended, translate(err, "", "")
 }
 
-// UseState marks the state of a sign-in as used until it expires, and returns false where it
-// was used before.
+// UseState marks the state of a sign-in as used until it expires. It returns false if the state was
+// used before.
 func (q queries) UseState(ctx context.Context, hash []byte, expires time.Time) (bool, error) {
 	tag, err := q.db.Exec(ctx, `INSERT INTO used_states (hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, expires)
 	return tag.RowsAffected() > 0, translate(err, "", "")
 }
 
-// SweepSignIns removes sessions, states and invitations that expired before now.
+// SweepSignIns removes sessions, states, and invitations that have expired at now.
 func (q queries) SweepSignIns(ctx context.Context, now time.Time) error {
 	b := &pgx.Batch{}
 	for _, table := range []string{"sessions", "used_states", "invitations"} {

@@ -9,11 +9,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// QueueRenewals makes a renewal job for up to limit domains that are due at now and have
-// none, and returns how many. Each job's run is put off by up to spread, so that what fell
-// due together does not reach the CA together. What has been due for longer than that, as
-// when a CA calls for the renewal of certificates that it will revoke (RFC 9773 §4.2), is not
-// put off, and goes in the order of its urgency. It reads only what is due, by index.
+// QueueRenewals creates a renewal job for up to limit domains that are due at now and have none,
+// and returns how many. Each job runs after a random delay of up to spread, so that renewals that
+// become due together do not reach the CA together. A renewal that has been due for longer than
+// spread is not delayed and keeps the time at which it was due, so that the most urgent comes
+// first. That happens when a CA requests the renewal of certificates that it will revoke (RFC 9773
+// §4.2). It reads only domains that are due, by index.
 func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
@@ -39,9 +40,9 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 	return n, translate(err, "", "")
 }
 
-// QueueRehearsals makes a check of the delegation for up to limit active domains whose
-// look is due at now, and returns how many. The next look comes as long after now as the
-// certificate's life wants (RenewalWatch).
+// QueueRehearsals creates a job that checks the delegation for up to limit active domains whose
+// check is due at now, and returns how many. The next check is due after the interval of the
+// RenewalWatch.
 func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
@@ -65,7 +66,7 @@ func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, s
 	return n, translate(err, "", "")
 }
 
-// Expired returns up to limit active domains whose certificate had ended by now.
+// Expired returns up to limit active domains whose certificate has expired at now.
 func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]controlplane.Domain, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+domainColumns+` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
 	if err != nil {
@@ -75,8 +76,8 @@ func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]contro
 	return expired, translate(err, "", "")
 }
 
-// ResetRenewals is the daily backstop: it makes domains due again that are marked as having
-// a renewal queued while no such job is open. It returns how many.
+// ResetRenewals is the daily backstop: domains that are marked as having a renewal queued, and have
+// no such open job, become due again. It returns how many.
 func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
 	tag, err := s.db.Exec(ctx, `
 		UPDATE domains d SET renewal_queued = false
@@ -86,7 +87,7 @@ func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// SweepChallenges removes challenges that expired before now.
+// SweepChallenges removes challenges that have expired at now.
 func (s *Store) SweepChallenges(ctx context.Context, now time.Time) error {
 	_, err := s.db.Exec(ctx, `DELETE FROM challenges WHERE expires_at <= $1`, now)
 	return translate(err, "", "")

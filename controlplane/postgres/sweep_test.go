@@ -24,8 +24,8 @@ func (d *db) due(n int) []*controlplane.Domain {
 
 const renewals = `SELECT count(*) FROM jobs WHERE type = 'renewal'`
 
-// Sweeps that meet make one job for each domain.
-func TestQueueRenewalsByManyAtOnce(t *testing.T) {
+// Concurrent sweeps create one job for each domain.
+func TestQueueRenewalsConcurrently(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.due(60)
@@ -69,8 +69,8 @@ func TestQueueRenewalsInBatchesAndOrderOfUrgency(t *testing.T) {
 	}
 }
 
-// What has been due for long is not put off by the spread, and keeps its order.
-func TestQueueRenewalsKeepsTheOrderOfWhatIsLate(t *testing.T) {
+// Overdue renewals are not delayed by the spread, and keep their order.
+func TestQueueRenewalsKeepsTheOrderOfOverdueRenewals(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	late := d.due(10)
@@ -78,7 +78,7 @@ func TestQueueRenewalsKeepsTheOrderOfWhatIsLate(t *testing.T) {
 		d.active(dom, start.Add(time.Duration(i-20)*time.Minute))
 	}
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 15*time.Minute); n != 10 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRenewals = %d, %v, want 10", n, err)
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs j JOIN domains d ON d.id = j.domain_id WHERE j.type = 'renewal' AND j.run_at = d.renew_at`); n != 6 {
 		t.Errorf("%d of the 6 that are late run at their own time", n)
@@ -94,7 +94,7 @@ func TestQueueRenewalsIsSpread(t *testing.T) {
 	d.due(60)
 	const spread = 10 * time.Minute
 	if n, err := d.QueueRenewals(t.Context(), start, 100, spread); n != 60 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRenewals = %d, %v, want 60", n, err)
 	}
 	if n := value[int](d, renewals+` AND run_at BETWEEN $1 AND $1::timestamptz + $2::interval`, start, spread); n != 60 {
 		t.Errorf("%d of 60 jobs run within the spread", n)
@@ -109,14 +109,14 @@ func TestQueueRenewalsWithoutSpreadRunsAtOnce(t *testing.T) {
 	d := open(t)
 	d.due(3)
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 3 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRenewals = %d, %v, want 3", n, err)
 	}
 	if n := value[int](d, renewals+` AND run_at <= $1 AND created_at = $1`, start); n != 3 {
 		t.Errorf("%d of 3 jobs run at once", n)
 	}
 }
 
-func TestQueueRenewalsTakesOnlyWhatIsDue(t *testing.T) {
+func TestQueueRenewalsTakesOnlyDueDomains(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for name, change := range map[string]func(*controlplane.Domain){
@@ -142,17 +142,17 @@ func TestQueueRenewalsTakesOnlyWhatIsDue(t *testing.T) {
 	}
 }
 
-// A domain that the sweep believes to be queued and that has no job is found by the daily scan.
+// The daily scan finds a domain that is marked as queued and has no job.
 func TestResetRenewals(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	doms := d.due(4)
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 4 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRenewals = %d, %v, want 4", n, err)
 	}
 	d.exec(`UPDATE jobs SET status = 'failed' WHERE type = 'renewal' AND domain_id = $1`, doms[0].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[1].ID)
-	d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, doms[1].ID) // its certificate has ended
+	d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, doms[1].ID) // its certificate has expired
 	d.exec(`UPDATE domains SET auto_renew = false WHERE id = $1`, doms[2].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[2].ID)
 	if n, err := d.ResetRenewals(t.Context(), start); n != 2 || err != nil {
@@ -202,7 +202,7 @@ func TestTryLockedRunsInOneReplica(t *testing.T) {
 	never := func(context.Context) error { t.Error("two run at once"); return nil }
 	for _, s := range []*postgres.Store{d.Store, replica} {
 		if ran, err := s.TryLocked(t.Context(), "sweep", never); ran || err != nil {
-			t.Errorf("%v, %v", ran, err)
+			t.Errorf("TryLocked while another holds the lock = %v, %v, want false", ran, err)
 		}
 	}
 	other := false
@@ -211,7 +211,7 @@ func TestTryLockedRunsInOneReplica(t *testing.T) {
 	}
 	close(leave)
 	d.must(soon(t, "the first to end", done))
-	// Also where the caller's context ended meanwhile, the lock is given back.
+	// The lock is released even if the caller's context was canceled meanwhile.
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := d.TryLocked(ctx, "sweep", func(context.Context) error { cancel(); return ctx.Err() }); err == nil {
 		t.Error("the error of what ran is lost")

@@ -8,9 +8,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Every query that takes an organization finds nothing of another one's, and changes
-// nothing: the same as if it did not exist.
-func TestTenantWall(t *testing.T) {
+// Every query that takes an organization neither finds nor changes objects of another organization,
+// as if they did not exist.
+func TestQueriesOfOtherTenants(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	other := d.organization(10)
@@ -118,12 +118,12 @@ func TestTokens(t *testing.T) {
 	d.must(err)
 	if got.ID != in.ID || got.OrgID != d.org || !got.Grant().Allows(controlplane.ScopeDomainsRead) || got.Grant().Allows(controlplane.ScopeDomainsWrite) || !got.Grant().AllowsDomain("dom_x") ||
 		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.Tier != controlplane.TierPro || got.SecretUntil != nil {
-		t.Errorf("%+v", got)
+		t.Errorf("TokenByHash = %+v, want the grant, expiry, and tier of %+v", got, in)
 	}
 	whole, err := d.Token(ctx, d.org, in.ID)
 	d.must(err)
 	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Prefix != "dcv_abc" || !whole.CreatedAt.Equal(start) || !whole.ExpiresAt.Equal(expires) {
-		t.Errorf("%+v", whole)
+		t.Errorf("Token = %+v, want %+v", whole, in)
 	}
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("other"))
 	wantKind(t, "another secret", err, controlplane.KindNotFound)
@@ -141,10 +141,10 @@ func TestTokens(t *testing.T) {
 	}
 	d.must(d.RenameToken(ctx, d.org, in.ID, "deploy"))
 	if got, err := d.Token(ctx, d.org, in.ID); err != nil || got.Name != "deploy" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Token = %+v, %v, want the name deploy", got, err)
 	}
 	if names, err := d.TokenNames(ctx, d.org, []string{in.ID, "tok_gone"}); err != nil || len(names) != 1 || names[in.ID] != "deploy" {
-		t.Errorf("%v, %v", names, err)
+		t.Errorf("TokenNames = %v, %v, want deploy for %s only", names, err, in.ID)
 	}
 	d.must(d.DeleteToken(ctx, d.org, in.ID))
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("secret"))
@@ -159,9 +159,9 @@ func TestOrganizations(t *testing.T) {
 	d.must(d.AddOrganization(t.Context(), o))
 	got, err := d.Organization(t.Context(), o.ID)
 	if err != nil || got.Name != "Second" || got.Tier != controlplane.TierAgency || got.MaxDomains() != 7 || !got.CreatedAt.Equal(o.CreatedAt) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Organization = %+v, %v, want %+v", got, err, o)
 	}
 	if all, err := d.Organizations(t.Context()); err != nil || len(all) != 2 || all[1].ID != o.ID {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("Organizations = %+v, %v, want two, the last %s", all, err, o.ID)
 	}
 }

@@ -17,7 +17,7 @@ func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
 	return t, err
 }
 
-// tokenFields are the places for tokenColumns.
+// tokenFields are the destinations for tokenColumns.
 func tokenFields(t *controlplane.Token) []any {
 	return []any{&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt,
 		&t.RotatedAt, &t.PreviousUntil}
@@ -35,13 +35,13 @@ func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*
 	return &t, nil
 }
 
-// TokenByHash finds a token by the hash of its secret, or of the one before: who it admits to
-// what until when, when it was used last, and its organization's tier, which is all that the
-// look-up of every call reads. It is the one query that does not begin with the organization:
-// it finds it. The caller checks when token and secret end.
+// TokenByHash returns a token by the hash of its current or previous secret, with the fields that
+// the authentication of each request needs: its organization and its tier, scopes, expiry, creator,
+// and last use. It does not take the organization: the caller learns it from the token. The caller
+// checks the expiry of the token and of the secret.
 func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
 	var t controlplane.Token
-	// The second part runs only where the first finds nothing.
+	// The second part runs only if the first finds nothing.
 	err := q.db.QueryRow(ctx, `
 		SELECT t.*, o.subscription_tier FROM (
 			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
@@ -61,8 +61,9 @@ func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Tok
 	return q.oneToken(ctx, id, `org_id = $1 AND id = $2`, orgID, id)
 }
 
-// ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With a
-// creator, it returns only the tokens that this user created, and those that such a token created.
+// ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With
+// a creator, it returns only the tokens that this user created, and those that such a token
+// created.
 func (q queries) ListTokens(ctx context.Context, orgID, creator string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
 	l := newList(`SELECT `+tokenColumns+` FROM api_tokens`, "org_id = @org_id", named{"org_id": orgID})
 	l.where(creator != "", "creator_user_id = @creator", named{"creator": creator})
@@ -70,8 +71,8 @@ func (q queries) ListTokens(ctx context.Context, orgID, creator string, after *C
 	return readPage(ctx, q, l, scanToken, func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
 }
 
-// TokenNames returns what tokens are called, by their ids. Of one that is no longer there the
-// name is not known.
+// TokenNames returns the names of tokens, by their IDs. A token that was deleted is missing from
+// the map.
 func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (map[string]string, error) {
 	rows, err := q.db.Query(ctx, `SELECT id, name FROM api_tokens WHERE org_id = $1 AND id = ANY($2)`, orgID, ids)
 	if err != nil {
@@ -86,7 +87,8 @@ func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (ma
 	return names, translate(err, "", "")
 }
 
-// TokensOf returns the tokens that a user created, and those created by them, newest first.
+// TokensOf returns the tokens that a user created, and those that were created with such tokens,
+// newest first.
 func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlplane.Token, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
 		WHERE org_id = $1 AND creator_user_id = $2 AND creator_user_id <> '' ORDER BY created_at DESC, id DESC`, orgID, userID)
@@ -129,9 +131,9 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 	return translate(err, "token", id)
 }
 
-// RotateToken gives a token a new secret, by its hash and prefix, and a new expiry. The secret that it
-// replaces remains valid until previousUntil, and the one before that is no longer valid. It returns
-// the token as it is then.
+// RotateToken gives a token a new secret, by its hash and prefix, and a new expiry. The secret that
+// it replaces remains valid until previousUntil, and the one before that is no longer valid. It
+// returns the token as it is then.
 func (q queries) RotateToken(ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time, previousUntil, now time.Time) (*controlplane.Token, error) {
 	rows, err := q.db.Query(ctx, `
 		UPDATE api_tokens SET previous_hash = token_hash, previous_until = @previous_until, token_hash = @hash, token_prefix = @prefix,
@@ -161,8 +163,8 @@ func (q queries) DeleteToken(ctx context.Context, orgID, id string) error {
 	return translate(err, "token", id)
 }
 
-// DeleteTokens removes every token of the organization but the one with the id keep, and
-// returns how many.
+// DeleteTokens removes every token of the organization except the one with the ID keep, and returns
+// how many.
 func (q queries) DeleteTokens(ctx context.Context, orgID, keep string) (int, error) {
 	tag, err := q.db.Exec(ctx, `DELETE FROM api_tokens WHERE org_id = $1 AND id <> $2`, orgID, keep)
 	return int(tag.RowsAffected()), translate(err, "", "")

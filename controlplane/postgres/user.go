@@ -11,17 +11,17 @@ import (
 
 const userColumns = `u.id, coalesce(u.github_id, 0), u.login, u.name, u.joined_at, u.created_at`
 
-// userFields are the places for userColumns.
+// userFields are the destinations for userColumns.
 func userFields(u *controlplane.User) []any {
 	return []any{&u.ID, &u.GitHubID, &u.Login, &u.Name, &u.JoinedAt, &u.CreatedAt}
 }
 
-// UserOf returns the user of an account, stored anew or brought up to date. A login that
-// another user had is taken from them: it has passed to this account.
+// UserOf stores or updates the user of a GitHub account and returns it. If another user had the
+// login, that user loses it: the login belongs to this account now.
 func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.Time) (*controlplane.User, error) {
 	var u controlplane.User
 	b := &pgx.Batch{}
-	// One at a time, to the end of the transaction: logins may be exchanged.
+	// One at a time until the transaction ends: two accounts may have exchanged their logins.
 	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-users', 0))`)
 	b.Queue(`UPDATE users SET login = '' WHERE lower(login) = lower($2) AND github_id IS DISTINCT FROM $1`, a.ID, a.Login)
 	b.Queue(`INSERT INTO users AS u (id, github_id, login, name, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -32,14 +32,14 @@ func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.
 	return &u, translate(t.db.SendBatch(ctx, b).Close(), "user", a.Login)
 }
 
-// Join records that a user signed in, and returns whether it was for the first time.
+// Join records that a user signed in. It returns whether it was for the first time.
 func (t *Tx) Join(ctx context.Context, userID string, now time.Time) (bool, error) {
 	tag, err := t.db.Exec(ctx, `UPDATE users SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL`, userID, now)
 	return tag.RowsAffected() > 0, translate(err, "user", userID)
 }
 
-// UserTitles returns what users are called, by their ids. The ids are from a log that the
-// caller may read; who has left since is among them.
+// UserTitles returns the display names of users, by their IDs. The IDs are from a log that the
+// caller may read, and include users who have left the organization.
 func (q queries) UserTitles(ctx context.Context, ids []string) (map[string]string, error) {
 	rows, err := q.db.Query(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = ANY($1)`, ids)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// watcher holds one connection that listens for what the triggers of 00003_notify.sql tell,
-// and wakes whoever waits for it. After a lost connection it wakes everybody, since
-// something may have been missed.
+// watcher holds one connection that listens for the notifications of the triggers in
+// 00003_notify.sql, and wakes the callers that wait for them. After it has lost the connection it
+// wakes all callers, because it may have missed notifications.
 type watcher struct {
 	store *Store
 	stop  context.CancelFunc
@@ -29,9 +29,9 @@ func newWatcher(s *Store) *watcher {
 		ids: map[string]map[chan struct{}]struct{}{}, jobs: map[chan struct{}]struct{}{}}
 }
 
-// Watch returns a channel that gets a value when the job or domain with the given id
-// changes or is deleted, or the log of the organization with that id grows. Read the row after the call to Watch, so that nothing is missed.
-// stop must be called.
+// Watch returns a channel that gets a value when the job or domain with the given ID changes or is
+// deleted, or the log of the organization with that ID grows. Read the row after the call to Watch,
+// so that no change is missed. The caller must call stop.
 func (s *Store) Watch(id string) (moved <-chan struct{}, stop func()) {
 	w, ch := s.watch, make(chan struct{}, 1)
 	w.mu.Lock()
@@ -65,7 +65,7 @@ func (s *Store) WatchJobs() (queued <-chan struct{}, stop func()) {
 	}
 }
 
-// start runs the listening goroutine once. w.mu is held.
+// start starts the listening goroutine once. The caller holds w.mu.
 func (w *watcher) start() {
 	if w.started {
 		return
@@ -78,7 +78,7 @@ func (w *watcher) start() {
 			if w.ctx.Err() != nil {
 				return
 			}
-			w.store.logger.Warn("postgres: listening was interrupted", "error", err)
+			w.store.logger.Warn("postgres: lost the connection that listens for changes; reconnecting", "error", err)
 			w.wakeAll()
 			select {
 			case <-w.ctx.Done():
@@ -130,17 +130,17 @@ func wake(set map[chan struct{}]struct{}) {
 	for ch := range set {
 		select {
 		case ch <- struct{}{}:
-		default: // it has a value already
+		default: // it has a value
 		}
 	}
 }
 
-// close ends the goroutine; it may be called more than once.
+// close stops the goroutine. It may be called more than once.
 func (w *watcher) close() {
 	w.stop()
 	w.mu.Lock()
 	if !w.started {
-		w.started = true // nothing starts any more
+		w.started = true // so that nothing starts it later
 		close(w.done)
 	}
 	w.mu.Unlock()

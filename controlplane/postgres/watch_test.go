@@ -8,7 +8,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// drain takes what is in the channel, after whatever the start of listening sent.
+// drain empties the channel of what the start of listening may have sent.
 func drain(ch <-chan struct{}) {
 	select {
 	case <-ch:
@@ -16,7 +16,7 @@ func drain(ch <-chan struct{}) {
 	}
 }
 
-// listening waits until the store's listener is connected and returns its process id.
+// listening waits until the store's listener is connected and returns its process ID.
 func (d *db) listening(channel string) int {
 	d.t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -41,7 +41,7 @@ func TestWatchWakesOnChangeAndDeletion(t *testing.T) {
 	strangers, stopStrangers := d.Watch(other.ID)
 	defer stopStrangers()
 	for _, ch := range []<-chan struct{}{domain, again, job, strangers} {
-		soon(t, "the first look", ch) // once the listener is there
+		soon(t, "the first look", ch) // when the listener has connected
 	}
 
 	d.must(d.SaveDomain(t.Context(), dom, start))
@@ -62,12 +62,12 @@ func TestWatchWakesOnChangeAndDeletion(t *testing.T) {
 		t.Error("a watcher was woken after its stop")
 	default:
 	}
-	// Heartbeats and dispatches move nothing that a person waits for.
+	// Heartbeats and dispatches are not changes that a person waits for.
 	d.must(d.SaveDomain(t.Context(), other, start))
 	soon(t, "the other domain's change", strangers)
 }
 
-func TestWatchWakesOnlyForWhatWasCommitted(t *testing.T) {
+func TestWatchWakesOnlyForCommittedChanges(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -91,8 +91,8 @@ func TestWatchWakesOnlyForWhatWasCommitted(t *testing.T) {
 	}
 }
 
-// After its connection was lost, everybody looks again: something may have been missed.
-func TestWatchOutlivesALostConnection(t *testing.T) {
+// After the listener has lost its connection, all callers are woken: notifications may be missed.
+func TestWatchSurvivesALostConnection(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -117,7 +117,7 @@ func TestWatchOutlivesALostConnection(t *testing.T) {
 	soon(t, "a change afterwards", moved)
 }
 
-func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
+func TestWatchJobsWakesForDispatchableJobs(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	queued, stop := d.WatchJobs()
@@ -126,7 +126,7 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	soon(t, "a new job", queued)
 	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("DispatchDue = %d, %v, want 1", n, err)
 	}
 	c := d.claim(j, "w")
 	marker, stopMarker := d.Watch(j.ID)
@@ -141,7 +141,7 @@ func TestWatchJobsWakesForWhatIsToBeDispatched(t *testing.T) {
 	default:
 	}
 	if _, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start); !ok || err != nil {
-		t.Fatal(ok, err)
+		t.Fatalf("ExpediteJob = %v, %v, want true", ok, err)
 	}
 	soon(t, "a job that comes sooner", queued)
 	d.newJobOf(dom, controlplane.JobStartIssuance)
@@ -159,7 +159,7 @@ func TestWatchAfterCloseIsHarmless(t *testing.T) {
 	_, stop = d.WatchJobs()
 	stop()
 	fresh := d.replica()
-	fresh.Close() // without ever having watched
+	fresh.Close() // before any call to Watch
 	_, stop = fresh.Watch("dom_z")
 	stop()
 }

@@ -18,7 +18,7 @@ func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 	return w, err
 }
 
-// webhookFields are the places for webhookColumns.
+// webhookFields are the destinations for webhookColumns.
 func webhookFields(w *controlplane.Webhook) []any {
 	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason, &w.FailingSince,
 		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedBy, &w.CreatedAt, &w.UpdatedAt}
@@ -29,8 +29,8 @@ func (q queries) Webhook(ctx context.Context, orgID, id string) (*controlplane.W
 	return q.webhook(ctx, orgID, id, "")
 }
 
-// LockWebhook is Webhook, with the row locked until the transaction ends. A webhook is locked
-// before its deliveries, and those before their jobs, everywhere.
+// LockWebhook is Webhook, with the row locked until the transaction ends. Every transaction locks a
+// webhook before its deliveries, and these before their jobs.
 func (t *Tx) LockWebhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
 	return t.webhook(ctx, orgID, id, " FOR NO KEY UPDATE")
 }
@@ -58,8 +58,8 @@ func (q queries) WebhookCount(ctx context.Context, orgID string) (int, error) {
 	return n, translate(err, "", "")
 }
 
-// LockTier returns the organization's tier and locks its row until the transaction ends, so
-// that nobody adds or removes a webhook.
+// LockTier returns the organization's tier and locks its row until the transaction ends, so that no
+// webhook is added or removed.
 func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, error) {
 	var tier controlplane.Tier
 	err := t.db.QueryRow(ctx, `SELECT subscription_tier FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).Scan(&tier)
@@ -89,7 +89,7 @@ func (t *Tx) SaveWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	return translate(err, "webhook", w.ID)
 }
 
-// WebhookSucceeded says that an attempt did. It locks only a webhook that was failing.
+// WebhookSucceeded records that an attempt succeeded. It locks only a webhook that was failing.
 func (t *Tx) WebhookSucceeded(ctx context.Context, orgID, id string) error {
 	_, err := t.db.Exec(ctx, `UPDATE webhooks SET failing_since = NULL WHERE org_id = $1 AND id = $2 AND failing_since IS NOT NULL`, orgID, id)
 	return translate(err, "webhook", id)
@@ -101,7 +101,7 @@ func (t *Tx) DeleteWebhook(ctx context.Context, orgID, id string) error {
 	return translate(err, "webhook", id)
 }
 
-// SweepSecrets forgets the secrets that had ceased to sign by now.
+// SweepSecrets removes the previous secrets whose grace period has ended at now.
 func (q queries) SweepSecrets(ctx context.Context, now time.Time) error {
 	_, err := q.db.Exec(ctx, `UPDATE webhooks SET previous_sealed_secret = NULL, previous_until = NULL WHERE previous_until <= $1`, now)
 	return translate(err, "", "")

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// webhook stores a webhook that is enabled.
+// webhook stores an enabled webhook.
 func (d *db) webhook(org string, events ...string) *controlplane.Webhook {
 	d.t.Helper()
 	if events == nil {
@@ -49,15 +49,15 @@ func TestLastDeliveries(t *testing.T) {
 	last, err := d.LastDeliveries(t.Context(), d.org, ids)
 	d.must(err)
 	if got := last[told.ID]; len(last) != 1 || !got.CreatedAt.Equal(start.Add(2*time.Minute)) || got.EventID != d.deliveries(told)[0] {
-		t.Errorf("%+v", last)
+		t.Errorf("LastDeliveries = %+v, want only the newest of %s", last, told.ID)
 	}
 	if last, err := d.LastDeliveries(t.Context(), d.organization(1), ids); err != nil || len(last) != 0 {
 		t.Errorf("another organization sees %+v: %v", last, err)
 	}
 }
 
-// The database delivers the kinds of entries that are events, and no others.
-func TestAuditMakesDeliveriesOfEvents(t *testing.T) {
+// The database creates deliveries for entries that are events, and for no others.
+func TestAuditCreatesDeliveriesOfEvents(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	all, chosen := d.webhook(d.org), d.webhook(d.org, "domain.renewed")
@@ -90,13 +90,13 @@ func TestAuditMakesDeliveriesOfEvents(t *testing.T) {
 	d.must(err)
 	for _, x := range made {
 		if job := "job_" + x.ID[4:]; !controlplane.IsID(controlplane.PrefixDelivery, x.ID) || !controlplane.IsID(controlplane.PrefixJob, job) || d.job(d.org, job).DeliveryID != x.ID || x.ID[4:14] != x.EventID[4:14] {
-			t.Errorf("%+v", x)
+			t.Errorf("the delivery is %+v, want IDs derived from its event, and its job", x)
 		}
 	}
 }
 
-// What is rolled back is not delivered.
-func TestDeliveriesAreOfTheTransaction(t *testing.T) {
+// An entry that is rolled back is not delivered.
+func TestDeliveriesRollBackWithTheirEntry(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	w := d.webhook(d.org)
@@ -105,12 +105,12 @@ func TestDeliveriesAreOfTheTransaction(t *testing.T) {
 		d.must(tx.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
 		return undo
 	}); !controlplane.HasCode(err, "undo") || len(d.deliveries(w)) != 0 {
-		t.Errorf("%v, %v", err, d.deliveries(w))
+		t.Errorf("InTx = %v with the deliveries %v, want the error undo and none", err, d.deliveries(w))
 	}
 }
 
-// Webhooks come and go while domains are added: no event is refused for it, and nobody waits
-// for ever.
+// While webhooks are deleted and domains are added, no event is rejected and no caller is blocked
+// forever.
 func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -143,7 +143,7 @@ func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
 	}
 }
 
-// The claim of a delivery is one of its row alone, with all that holds for others.
+// The claim of a delivery is on its job alone, and otherwise like other claims.
 func TestClaimOfADelivery(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -153,7 +153,7 @@ func TestClaimOfADelivery(t *testing.T) {
 	d.must(err)
 	j := d.job(d.org, "job_"+made[0].ID[4:])
 	if j.DomainID != "" || j.Type != controlplane.JobDelivery || j.Queue != controlplane.QueueDefault {
-		t.Errorf("%+v", j)
+		t.Errorf("the job is %+v, want a delivery without a domain in the default queue", j)
 	}
 	var claims count
 	atOnce(8, func(int) {
@@ -162,24 +162,24 @@ func TestClaimOfADelivery(t *testing.T) {
 		}
 	})
 	if claims.Load() != 1 {
-		t.Errorf("%d workers have it", claims.Load())
+		t.Errorf("%d workers have claimed it, want 1", claims.Load())
 	}
 	d.expire()
 	c := d.claim(j, "second")
 	d.must(d.ExtendClaim(t.Context(), c))
 	d.expire()
 	if n, err := d.RequeueLost(t.Context(), start, 10); err != nil || n != 1 {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("RequeueLost = %d, %v, want 1", n, err)
 	}
 	if err := d.ExtendClaim(t.Context(), c); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
-		t.Errorf("%v", err)
+		t.Errorf("ExtendClaim = %v, want ErrClaimLost", err)
 	}
 	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }); err != postgres.ErrClaimLost { //nolint:errorlint // it is not wrapped
-		t.Errorf("%v", err)
+		t.Errorf("CompleteJob = %v, want ErrClaimLost", err)
 	}
 }
 
-// BenchmarkAddDomain shows what webhooks cost whoever adds a domain.
+// BenchmarkAddDomain measures how much webhooks slow down adding a domain.
 func BenchmarkAddDomain(b *testing.B) {
 	for name, hooks := range map[string]int{"none": 0, "one": 1, "five": 5} {
 		b.Run("webhooks="+name, func(b *testing.B) {
@@ -192,7 +192,7 @@ func BenchmarkAddDomain(b *testing.B) {
 				n++
 				dom, j, a := newDomain(d.org, "d"+strconv.Itoa(n)+".example.com")
 				if ok, err := d.AddDomain(b.Context(), dom, j, a); err != nil || !ok {
-					b.Fatal(ok, err)
+					b.Fatalf("AddDomain = %v, %v, want true", ok, err)
 				}
 			}
 		})

@@ -13,21 +13,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// ZoneFeed is told what the validation zone holds.
+// ZoneFeed receives the contents of the validation zone.
 type ZoneFeed struct {
-	Begin           func()                       // a snapshot begins
+	Begin           func()                       // a snapshot starts
 	SnapshotTarget  func(label string)           // one of its targets
 	SnapshotValue   func(controlplane.Challenge) // one of its live challenges
-	Commit          func()                       // the snapshot is whole and replaces what was held
+	Commit          func()                       // the snapshot is complete and replaces the previous contents
 	AddTarget       func(label string)
 	RemoveTarget    func(label string)
 	AddChallenge    func(controlplane.Challenge)
 	RemoveChallenge func(label, value string)
 }
 
-// FollowZone tells f the whole content of the zone, and then every change in the order of
-// commits, until ctx ends or the connection is lost. It listens before it reads, so nothing
-// falls between the two.
+// FollowZone passes the whole contents of the zone to f, and then every change in the order of
+// commits, until ctx is canceled or the connection is lost. It listens before it reads, so that no
+// change in between is missed.
 func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
@@ -55,11 +55,11 @@ func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed
 	}
 }
 
-// heartbeat is how long a listening connection may be silent before it is asked for a sign
-// of life: one that died without a word must not pass for current.
+// heartbeat is how long a listening connection may be idle before it is checked. A connection that
+// broke without an error must not look alive.
 const heartbeat = 3 * time.Second
 
-// waitAlive waits for a notification, and makes sure meanwhile that the server is there.
+// waitAlive waits for a notification and checks meanwhile that the server responds.
 func waitAlive(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
 	for {
 		wait, cancel := context.WithTimeout(ctx, heartbeat)
@@ -79,7 +79,7 @@ func waitAlive(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error
 
 func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed) error {
 	f.Begin()
-	// Targets first: a challenge's target is then always known.
+	// Targets come first, so that the target of each challenge is known.
 	rows, err := conn.Query(ctx, `SELECT cname_target FROM domains`)
 	if err != nil {
 		return err
@@ -100,8 +100,8 @@ func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed
 	return nil
 }
 
-// applyZone reads one notification of the triggers: "+t label", "-t label",
-// "+c label value unix-seconds", "-c label value".
+// applyZone applies one notification of the triggers: "+t label", "-t label",
+// "+c label value unix-seconds", or "-c label value".
 func applyZone(payload string, f ZoneFeed) error {
 	p := strings.Fields(payload)
 	switch {
@@ -112,19 +112,19 @@ func applyZone(payload string, f ZoneFeed) error {
 	case len(p) == 4 && p[0] == "+c":
 		sec, err := strconv.ParseInt(p[3], 10, 64)
 		if err != nil {
-			return fmt.Errorf("postgres: zone notification with a bad time: %w", err)
+			return fmt.Errorf("postgres: invalid time in a zone notification: %w", err)
 		}
 		f.AddChallenge(controlplane.Challenge{Target: p[1], Value: p[2], ExpiresAt: time.Unix(sec, 0)})
 	case len(p) == 3 && p[0] == "-c":
 		f.RemoveChallenge(p[1], p[2])
 	default:
-		return fmt.Errorf("postgres: zone notification of an unknown form")
+		return fmt.Errorf("postgres: malformed zone notification %q", payload)
 	}
 	return nil
 }
 
-// LookupTarget reads one target of the zone: whether it exists, and its live challenges.
-// It takes no organization: a name server is asked by nobody's leave.
+// LookupTarget returns whether a target of the zone exists, and its live challenges. It takes no
+// organization: DNS queries are not authenticated.
 func (s *Store) LookupTarget(ctx context.Context, label string, now time.Time) (exists bool, values []controlplane.Challenge, err error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')

@@ -14,7 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// zone is a feed that keeps what it is told, in order.
+// zone is a feed that records its calls in order.
 type zone struct {
 	mu     sync.Mutex
 	lines  []string
@@ -48,7 +48,7 @@ func (z *zone) feed() postgres.ZoneFeed {
 	}
 }
 
-// until returns what was told up to the line, which must come.
+// until waits for the line and returns the recorded lines up to it.
 func (z *zone) until(t *testing.T, line string) []string {
 	t.Helper()
 	for {
@@ -71,7 +71,7 @@ func (d *db) follow(z *zone) (ended <-chan error, stop func()) {
 	return done, cancel
 }
 
-func TestFollowZoneTellsTheSnapshotThenEveryChangeInOrder(t *testing.T) {
+func TestFollowZonePassesSnapshotThenChangesInOrder(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	first, j := d.add(d.org, "first.example.com")
@@ -107,7 +107,7 @@ func TestFollowZoneTellsTheSnapshotThenEveryChangeInOrder(t *testing.T) {
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CloseOrder(t.Context(), o, controlplane.StepFailed, "", "", start)
 	}))
-	d.must(d.SaveDomain(t.Context(), second, start)) // nothing for the zone
+	d.must(d.SaveDomain(t.Context(), second, start)) // no change of the zone
 	d.must(d.DeleteDomain(t.Context(), d.org, second.ID))
 	d.add(d.org, "second.example.com") // the same target again
 	d.add(d.org, "last.example.com")
@@ -116,7 +116,7 @@ func TestFollowZoneTellsTheSnapshotThenEveryChangeInOrder(t *testing.T) {
 
 	changes := z.until(t, "+t "+last.Target)[5:]
 	for i, line := range changes {
-		if strings.HasPrefix(line, "-c ") { // of one statement, in no order
+		if strings.HasPrefix(line, "-c ") { // of one statement, in any order
 			slices.Sort(changes[i : i+3])
 			break
 		}
@@ -133,7 +133,7 @@ func TestFollowZoneTellsTheSnapshotThenEveryChangeInOrder(t *testing.T) {
 	}
 }
 
-// What is written while the snapshot is read is in it or told after it.
+// A change during the snapshot is in the snapshot or follows it.
 func TestFollowZoneMissesNothingWhileItStarts(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -152,7 +152,7 @@ func TestFollowZoneMissesNothingWhileItStarts(t *testing.T) {
 	last, _ := d.add(d.org, "last.example.com")
 	for n, z := range zones {
 		lines := z.until(t, "commit")
-		if !slices.Contains(lines, "target "+last.Target) { // it began before the last domain
+		if !slices.Contains(lines, "target "+last.Target) { // it started before the last domain was added
 			lines = z.until(t, "+t "+last.Target)
 		}
 		for i, target := range targets {
@@ -178,8 +178,8 @@ func TestFollowZoneEndsWithItsConnection(t *testing.T) {
 	again.until(t, "commit")
 }
 
-// A notification of another form ends the feed: what it meant would be missed.
-func TestFollowZoneRefusesWhatItDoesNotKnow(t *testing.T) {
+// A malformed notification ends the feed, because its change would be missed.
+func TestFollowZoneRejectsMalformedNotifications(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{"+x y", "+t", "+c a b not-a-time", ""} {
 		d := open(t)
@@ -188,7 +188,7 @@ func TestFollowZoneRefusesWhatItDoesNotKnow(t *testing.T) {
 		z.until(t, "commit")
 		d.exec(`SELECT pg_notify('dcvaas_zone', $1)`, payload)
 		if err := soon(t, "the end", ended); err == nil {
-			t.Errorf("%q was taken", payload)
+			t.Errorf("FollowZone after the notification %q = nil, want an error", payload)
 		}
 	}
 }
@@ -220,10 +220,10 @@ func TestLookupTarget(t *testing.T) {
 		slices.Reverse(values)
 	}
 	if !exists || len(values) != 2 || values[0].Value != "a" || values[1].Value != "b" || values[0].Target != dom.Target || !values[0].ExpiresAt.Equal(start.Add(time.Hour)) {
-		t.Errorf("%v, %+v", exists, values)
+		t.Errorf("LookupTarget = %v, %+v, want a and b until %s", exists, values, start.Add(time.Hour))
 	}
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	if exists, _ := look(dom.Target); exists {
-		t.Error("the target answers after the deletion")
+		t.Error("LookupTarget after the deletion = true, want false")
 	}
 }

@@ -4,7 +4,7 @@ CREATE TABLE organizations (
     name                  text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     subscription_tier     text NOT NULL DEFAULT 'free' CHECK (subscription_tier IN ('free', 'pro', 'agency')),
     domain_limit          integer CHECK (domain_limit >= 0), -- overrides the tier's
-    domain_count          integer NOT NULL DEFAULT 0,        -- counted here, so that the limit holds under any concurrency
+    domain_count          integer NOT NULL DEFAULT 0,        -- stored, so that the limit holds under concurrency
     theme_logo_url        text,
     theme_primary_color   text,
     theme_secondary_color text,
@@ -43,7 +43,7 @@ CREATE TABLE api_tokens (
 );
 CREATE INDEX api_tokens_list ON api_tokens (org_id, created_at DESC, id DESC);
 
--- The append-only log. seq is its order; the id is what people see.
+-- The append-only log. seq is its order, and id is its public identifier.
 CREATE TABLE audit_logs (
     id          text PRIMARY KEY,
     seq         bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
@@ -81,16 +81,16 @@ CREATE TABLE idempotency_keys (
     method       text NOT NULL,
     path         text NOT NULL,
     body_hash    bytea NOT NULL,
-    status       integer, -- null while the first call still runs
+    status       integer, -- null while the first request is in progress
     headers      jsonb,
-    body         bytea,   -- sealed: an answer may hold a secret that is shown once
+    body         bytea,   -- sealed: a response may contain a secret that is shown once
     locked_until timestamptz NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, key)
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
--- Customers' DNS hosts, where the record is made for them; credentials are sealed.
+-- Customers' DNS hosts, to create the record for them. The credentials are sealed.
 CREATE TABLE dns_connections (
     id                 text PRIMARY KEY,
     org_id             text NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,

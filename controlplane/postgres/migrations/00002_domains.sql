@@ -19,11 +19,11 @@ CREATE TABLE domains (
     certificate_id  text NOT NULL DEFAULT '',
     expires_at      timestamptz,
     renew_at        timestamptz,
-    renewal_queued  boolean NOT NULL DEFAULT false, -- the sweep has made a job for renew_at
+    renewal_queued  boolean NOT NULL DEFAULT false, -- the sweep has created a job for renew_at
     last_issued_at  timestamptz,
     check_since     timestamptz NOT NULL DEFAULT now(),
     check_attempts  integer NOT NULL DEFAULT 0,
-    claimed_by      text NOT NULL DEFAULT '', -- id of the job that works on it
+    claimed_by      text NOT NULL DEFAULT '', -- ID of the job that holds it
     claimed_until   timestamptz,
     version         bigint NOT NULL DEFAULT 1,
     created_at      timestamptz NOT NULL DEFAULT now(),
@@ -32,7 +32,7 @@ CREATE TABLE domains (
 );
 CREATE INDEX domains_list ON domains (org_id, created_at DESC, id DESC);
 CREATE INDEX domains_expiry ON domains (org_id, coalesce(expires_at, 'infinity'), id);
--- Due renewals only: what is not due costs the sweep nothing.
+-- For the sweep: domains that are not due cost nothing.
 CREATE INDEX domains_renew ON domains (renew_at)
     WHERE status = 'active' AND auto_renew AND NOT renewal_queued;
 
@@ -125,7 +125,7 @@ CREATE TABLE acme_orders (
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now()
 );
--- A domain has one order under way, whatever happens.
+-- A domain has at most one order in progress.
 CREATE UNIQUE INDEX acme_orders_open ON acme_orders (domain_id) WHERE step NOT IN ('stored', 'failed');
 CREATE INDEX acme_orders_domain ON acme_orders (domain_id, created_at DESC);
 

@@ -1,6 +1,6 @@
 -- +goose Up
--- Who listens is told in the transaction that causes it, so nothing is told that did not
--- happen and nothing that happened goes untold.
+-- Listeners are notified in the transaction of the change, so every committed change is notified,
+-- and nothing else.
 
 -- +goose StatementBegin
 CREATE FUNCTION notify_job() RETURNS trigger LANGUAGE plpgsql AS $$

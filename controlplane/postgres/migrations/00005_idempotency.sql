@@ -1,6 +1,6 @@
 -- +goose Up
--- An answer is written in the transaction of the work that it tells of, so there is no row
--- without one, and no lease: who does the work holds an advisory lock, which ends with it.
+-- An answer is written in the transaction of its request. So every row has an answer, and
+-- instead of a lease the request holds an advisory lock until its transaction ends.
 ALTER TABLE idempotency_keys
     DROP COLUMN locked_until,
     ALTER COLUMN status SET NOT NULL,

@@ -1,12 +1,12 @@
 -- +goose Up
 ALTER TABLE domains
-    ADD COLUMN forbidden_cas  text[] NOT NULL DEFAULT '{}', -- by CAA, as of the last look
-    ADD COLUMN renewal_draw   double precision NOT NULL DEFAULT 0, -- point of the CA's window, drawn once for each certificate
+    ADD COLUMN forbidden_cas  text[] NOT NULL DEFAULT '{}', -- by CAA, at the last check
+    ADD COLUMN renewal_draw   double precision NOT NULL DEFAULT 0, -- point in the CA's window, drawn once for each certificate
     ADD COLUMN ari_start      timestamptz, -- the CA's window (RFC 9773 §4.2)
     ADD COLUMN ari_end        timestamptz,
     ADD COLUMN ari_checked_at timestamptz,
-    ADD COLUMN ari_check_at   timestamptz, -- when the CA is asked next; null where it is not
-    ADD COLUMN rehearse_at    timestamptz; -- when the delegation of an active domain is looked at next
+    ADD COLUMN ari_check_at   timestamptz, -- next fetch of the renewal information; null for none
+    ADD COLUMN rehearse_at    timestamptz; -- next check of the delegation of an active domain
 CREATE INDEX domains_ari ON domains (ari_check_at) WHERE status = 'active' AND auto_renew;
 CREATE INDEX domains_rehearse ON domains (rehearse_at) WHERE status = 'active';
 

@@ -1,21 +1,21 @@
 -- +goose Up
--- The log is read forwards by its seq, and a row may be committed after others with a higher
--- seq. Readers therefore stop at the horizon: up to it every row is decided. A statement
--- that appends first holds a floor: a shared advisory lock, to the end of its transaction,
--- that names a seq below all that it will be given. It costs writers no waiting, and only
--- transactions that append hold readers up.
+-- The log is read in the order of its seq, and a row may be committed after others with a higher
+-- seq. Readers therefore stop at the horizon, up to which every row is committed or rolled back. A
+-- statement that appends first takes a floor: a shared advisory lock, until its transaction ends,
+-- on a seq below all that it will get. Writers never wait for it, and only transactions that append
+-- delay readers.
 --
--- A writer holds its floor before it takes a seq, and the horizon reads the last seq before
--- it reads the floors. So what is not seen to hold a floor either takes its seq after the
--- horizon was read, and gets a higher one, or has ended, and is seen by the next statement.
+-- A writer takes its floor before its seq, and the horizon reads the last seq before the floors. So
+-- a writer whose floor is not seen either takes its seq after the horizon was read, and gets a
+-- higher one, or has ended, and its rows are visible to the next statement.
 --
 -- +goose StatementBegin
 CREATE FUNCTION audit_logs_last() RETURNS bigint LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(pg_sequence_last_value('audit_logs_seq_seq'), 0)
 $$;
 
--- The floors' locks have two parts: 1146243411, which is "DVAS" and says what they are, and
--- the lower 32 bits of the seq.
+-- The key of a floor's lock has two parts: 1146243411 ("DVAS"), which identifies floors, and the
+-- lower 32 bits of the seq.
 CREATE FUNCTION audit_logs_floor() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     held text;
@@ -50,7 +50,7 @@ END $$;
 CREATE TRIGGER audit_logs_hold_floor BEFORE INSERT ON audit_logs FOR EACH STATEMENT EXECUTE FUNCTION audit_logs_floor();
 CREATE TRIGGER audit_logs_notify AFTER INSERT ON audit_logs FOR EACH ROW EXECUTE FUNCTION notify_log();
 
--- By time, for people; and what is about a domain, whatever it was done to.
+-- The log by time, and the entries about a domain, regardless of their entity.
 CREATE INDEX audit_logs_time ON audit_logs (org_id, created_at, id);
 CREATE INDEX audit_logs_domain ON audit_logs (org_id, (coalesce(details ->> 'domain_id', entity_id)), created_at, id);
 

@@ -1,5 +1,5 @@
 -- +goose Up
-ALTER TABLE acme_accounts ADD COLUMN next_sealed_key bytea; -- planned; stored before the CA hears of it
+ALTER TABLE acme_accounts ADD COLUMN next_sealed_key bytea; -- planned; stored before it is sent to the CA
 
 -- +goose Down
 ALTER TABLE acme_accounts DROP COLUMN next_sealed_key;

@@ -1,5 +1,5 @@
 -- +goose Up
--- A domain whose certificate has ended is no longer active, and its renewal is tried on.
+-- A domain whose certificate has expired is no longer active, and its renewal continues.
 DROP INDEX domains_renew;
 CREATE INDEX domains_renew ON domains (renew_at)
     WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued;

@@ -1,13 +1,13 @@
 -- +goose Up
--- Who signs in. A user is an account at GitHub by its id; a login is a name that may pass to
--- another account, and is then empty here until its former owner signs in again.
+-- A user is a GitHub account, identified by its ID. A login may pass to another account, and is
+-- then empty here until its former owner signs in again.
 ALTER TABLE users
-    ADD COLUMN joined_at timestamptz,                -- first sign-in; null for who was only added
-    ADD COLUMN last_org_id text NOT NULL DEFAULT ''; -- where they were last
+    ADD COLUMN joined_at timestamptz,                -- first sign-in; null if the user was only added
+    ADD COLUMN last_org_id text NOT NULL DEFAULT ''; -- the organization that they used last
 CREATE UNIQUE INDEX users_login ON users (lower(login)) WHERE login <> '';
 CREATE INDEX organization_members_list ON organization_members (org_id, created_at, user_id);
 
--- A session is of one organization, and ends with the membership there.
+-- A session is for one organization, and ends with the membership there.
 CREATE TABLE sessions (
     id           text PRIMARY KEY,
     hash         bytea NOT NULL UNIQUE CHECK (length(hash) = 32),
@@ -23,7 +23,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_member ON sessions (org_id, user_id);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 
--- The state of a sign-in at GitHub that has come back: it is good once.
+-- Used states of sign-ins at GitHub: each is valid once.
 CREATE TABLE used_states (
     hash       bytea PRIMARY KEY CHECK (length(hash) = 32),
     expires_at timestamptz NOT NULL
@@ -42,7 +42,7 @@ CREATE TABLE invitations (
 CREATE INDEX invitations_list ON invitations (org_id, created_at DESC, id DESC);
 CREATE INDEX invitations_expiry ON invitations (expires_at);
 
--- An organization takes its orders along when it goes.
+-- The orders of an organization are deleted with it.
 CREATE INDEX acme_orders_org ON acme_orders (org_id);
 
 -- +goose Down

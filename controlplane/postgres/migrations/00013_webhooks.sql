@@ -16,14 +16,14 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_list ON webhooks (org_id, created_at DESC, id DESC);
 
--- An event on its way to a webhook. created_at is the event's time.
+-- The delivery of an event to a webhook. created_at is the event's time.
 CREATE TABLE webhook_deliveries (
     id               text PRIMARY KEY,
     org_id           text NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     webhook_id       text NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
     event_id         text NOT NULL,
     event_type       text NOT NULL,
-    body             bytea, -- what is sent, the same at every attempt; null until the first
+    body             bytea, -- the same at every attempt; null until the first
     status           text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'succeeded', 'failed')),
     attempts_made    integer NOT NULL DEFAULT 0,
     last_status_code integer NOT NULL DEFAULT 0,
@@ -51,7 +51,7 @@ CREATE TABLE webhook_attempts (
     PRIMARY KEY (delivery_id, number)
 );
 
--- A delivery has one job for all of its lives, and that job has no domain.
+-- A delivery has one job, also when it is redelivered, and that job has no domain.
 ALTER TABLE jobs
     ALTER COLUMN domain_id DROP NOT NULL,
     ADD COLUMN delivery_id text REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
@@ -60,24 +60,23 @@ ALTER TABLE jobs
     ADD CONSTRAINT jobs_about CHECK (num_nonnulls(domain_id, delivery_id) = 1);
 CREATE UNIQUE INDEX jobs_delivery ON jobs (delivery_id) WHERE delivery_id IS NOT NULL;
 
--- The suffix that the ids of a delivery and its job have: a TypeID's, with the time of the
--- event's own, so that it sorts with it. An event has one delivery to a webhook, however
--- often it is made.
+-- The suffix of the IDs of a delivery and its job: that of a TypeID, with the time of the event, so
+-- that it sorts like the event. An event has one delivery to a webhook, even if it is redelivered.
 CREATE FUNCTION webhook_suffix(event text, webhook text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT substr(event, 5, 10) || left(md5(event || webhook), 16)
 $$;
 
--- Whether a webhook is told of an entry of the log: of no event about itself, of which one
--- could follow from another for ever, nor of what became of deliveries' jobs.
+-- Whether an entry of the log is delivered to a webhook. Events about the webhook itself and about
+-- jobs of deliveries are not, because each delivery could cause another.
 CREATE FUNCTION webhook_wants(id text, events text[], action text, entity_id text, details jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT (events = '{}' OR action = ANY (events)) AND id <> entity_id
         AND split_part(action, '.', 1) IN ('domain', 'job', 'webhook') -- controlplane.EventKinds
         AND NOT (split_part(action, '.', 1) = 'job' AND coalesce(details ->> 'type', '') = 'webhook_delivery')
 $$;
 
--- Deliveries are made with the entry that they are of, whichever statement appends it: what
--- happened is delivered, and nothing is that did not. The webhooks' locks keep them from
--- being deleted until the deliveries are seen.
+-- Deliveries are created together with their entry, by any statement that appends it: every
+-- committed event is delivered, and nothing else. The locks on the webhooks prevent their deletion
+-- until the deliveries are committed.
 --
 -- +goose StatementBegin
 CREATE FUNCTION webhook_deliver() RETURNS trigger LANGUAGE plpgsql AS $$

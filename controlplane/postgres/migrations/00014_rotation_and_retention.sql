@@ -1,13 +1,13 @@
 -- +goose Up
--- The secret before the last rotation works on for a while.
+-- The previous secret remains valid for a grace period after a rotation.
 ALTER TABLE api_tokens
     ADD COLUMN rotated_at     timestamptz,
     ADD COLUMN previous_hash  bytea UNIQUE CHECK (length(previous_hash) = 32),
     ADD COLUMN previous_until timestamptz;
 
--- The log is kept for a time that the organization's tier names, 3 years where the
--- organization is gone. What is younger cannot be deleted, and nothing can in a transaction
--- that has not declared itself the retention's.
+-- The log is kept for the retention period of the organization's tier, or 3 years if the
+-- organization was deleted. Younger entries cannot be deleted, and none can outside a transaction
+-- that has declared itself to be the retention.
 
 -- +goose StatementBegin
 CREATE FUNCTION audit_logs_kept(tier text) RETURNS interval LANGUAGE sql IMMUTABLE AS $$
@@ -26,7 +26,7 @@ END $$;
 DROP TRIGGER audit_logs_append_only ON audit_logs;
 CREATE TRIGGER audit_logs_append_only BEFORE UPDATE ON audit_logs FOR EACH ROW EXECUTE FUNCTION audit_logs_refuse();
 CREATE TRIGGER audit_logs_retention BEFORE DELETE ON audit_logs FOR EACH ROW EXECUTE FUNCTION audit_logs_retain();
--- The log lies in the order of time, so this finds the oldest entries and takes no room.
+-- The log is stored in the order of time, so this small index finds the oldest entries.
 CREATE INDEX audit_logs_age ON audit_logs USING brin (created_at);
 
 -- +goose Down

@@ -1,5 +1,5 @@
 -- +goose Up
--- What becomes of certificates is an event, too: that one is revoked, and that a key is taken out.
+-- The revocation of a certificate and the download of a key are events, too.
 CREATE OR REPLACE FUNCTION webhook_wants(id text, events text[], action text, entity_id text, details jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT (events = '{}' OR action = ANY (events)) AND id <> entity_id
         AND split_part(action, '.', 1) IN ('domain', 'certificate', 'job', 'webhook') -- controlplane.EventKinds

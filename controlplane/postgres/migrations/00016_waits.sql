@@ -1,8 +1,8 @@
 -- +goose Up
 ALTER TABLE jobs
-    ADD COLUMN waited_for      text NOT NULL DEFAULT '', -- the last reason for which it was put back since it began or failed
-    ADD COLUMN last_error_acme jsonb; -- the CA's problem document, where the last error is the CA's
--- Certificates whose key others may have; what is asked for again before the CA is told counts.
+    ADD COLUMN waited_for      text NOT NULL DEFAULT '', -- the last reason for which it was deferred since it started or failed
+    ADD COLUMN last_error_acme jsonb; -- the CA's problem document, if the CA caused the last error
+-- Certificates whose key is compromised. The last request before the revocation at the CA counts.
 CREATE INDEX certificates_compromised ON certificates (org_id) WHERE coalesce(nullif(revocation_reason, ''), revocation_requested) = 'keyCompromise';
 
 -- +goose Down

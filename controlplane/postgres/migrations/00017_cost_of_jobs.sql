@@ -1,6 +1,6 @@
 -- +goose Up
--- A job's claim and its end change the domain each: with some room left in its page neither
--- touches an index.
+-- The claim of a job and its outcome each update the domain. With free space in its page, neither
+-- updates an index.
 ALTER TABLE domains SET (fillfactor = 85);
 
 -- +goose Down

@@ -1,5 +1,5 @@
 -- +goose Up
--- The few jobs that failed are listed without reading all that succeeded.
+-- The few failed jobs are listed without reading the jobs that succeeded.
 CREATE INDEX jobs_failed ON jobs (org_id, created_at DESC, id DESC) WHERE status = 'failed';
 
 -- +goose Down

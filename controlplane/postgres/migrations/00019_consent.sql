@@ -1,6 +1,6 @@
 -- +goose Up
--- Nobody becomes a member without consent: a person who is invited by login stays here until
--- they accept. The row stays after they declined, so that they are not invited again.
+-- A person becomes a member only with their consent: one who is invited by login stays here until
+-- they accept. The row remains after they decline, so that they are not invited again.
 CREATE TABLE member_invitations (
     org_id          text NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     user_id         text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -15,14 +15,14 @@ CREATE TABLE member_invitations (
 CREATE INDEX member_invitations_user ON member_invitations (user_id);
 CREATE INDEX member_invitations_list ON member_invitations (org_id, created_at, user_id);
 
--- A user who never signed in was made a member by somebody else.
+-- Members who never signed in were added by another user.
 INSERT INTO member_invitations (org_id, user_id, role, created_by, created_at, expires_at)
     SELECT m.org_id, m.user_id, m.role, '', m.created_at, now() + interval '30 days'
     FROM organization_members m JOIN users u ON u.id = m.user_id WHERE u.joined_at IS NULL;
 DELETE FROM organization_members m USING users u WHERE u.id = m.user_id AND u.joined_at IS NULL;
 
 -- The user behind a token or an invitation: the one who created it, or the one behind the token
--- that created it. It stays known after that token is deleted. Empty for the operator's.
+-- that created it. It is kept after that token is deleted. Empty if an operator created it.
 ALTER TABLE api_tokens ADD COLUMN creator_user_id text NOT NULL DEFAULT '';
 ALTER TABLE invitations ADD COLUMN creator_user_id text NOT NULL DEFAULT '';
 ALTER TABLE webhooks ADD COLUMN created_by text NOT NULL DEFAULT '';
@@ -38,7 +38,7 @@ UPDATE webhooks w SET created_by = l.actor_id
     FROM audit_logs l WHERE l.org_id = w.org_id AND l.entity_id = w.id AND l.action = 'webhook.created';
 CREATE INDEX api_tokens_creator ON api_tokens (org_id, creator_user_id) WHERE creator_user_id <> '';
 
--- A trigger, so that it also holds for what the previous version creates.
+-- A trigger, so that it also applies to rows that the previous version creates.
 -- +goose StatementBegin
 CREATE FUNCTION set_creator_user() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

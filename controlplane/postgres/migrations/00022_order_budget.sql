@@ -1,22 +1,22 @@
 -- +goose Up
--- How many orders each organization has placed, by when they no longer count. It outlives the
--- domains and the organization that they were for: to delete either resets nothing.
+-- The number of orders of each organization, by the time at which they no longer count. It is kept
+-- when domains or organizations are deleted, so that deleting them does not reset the budget.
 CREATE TABLE order_budget (
     org_id     text NOT NULL,
     until      timestamptz NOT NULL,
     orders     integer NOT NULL,
-    founder_id text NOT NULL DEFAULT '', -- whose next organization inherits them
+    founder_id text NOT NULL DEFAULT '', -- the user whose next organization inherits them
     PRIMARY KEY (org_id, until)
 );
 CREATE INDEX order_budget_until ON order_budget (until);
 CREATE INDEX order_budget_founder ON order_budget (founder_id) WHERE founder_id <> '';
 
--- The user whose sign-in created the organization; empty where an operator did.
+-- The user whose sign-in created the organization; empty if an operator created it.
 ALTER TABLE organizations ADD COLUMN founder_id text NOT NULL DEFAULT '';
 UPDATE organizations o SET founder_id = coalesce(
     (SELECT user_id FROM organization_members m WHERE m.org_id = o.id AND m.role = 'owner' ORDER BY m.created_at, m.user_id LIMIT 1), '');
 
--- The jobs of an organization that wait for its budget, in the order in which they get it.
+-- The jobs of an organization that wait for its budget, in their order.
 CREATE INDEX jobs_budget ON jobs (org_id, created_at, id) WHERE status = 'queued' AND reason = 'order-budget';
 
 -- +goose Down

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Counted returns a DSN that leads to the same database through a relay, and a function that
-// returns how many statements came by there until now.
+// Counted returns a DSN for the same database through a relay, and a function that returns how many
+// statements have passed through the relay.
 func Counted(t testing.TB, dsn string) (string, func() int64) {
 	t.Helper()
 	server, err := pgconn.ParseConfig(dsn)

@@ -1,5 +1,5 @@
-// Package postgrestest gives each test a migrated database of its own on a real Postgres
-// server, which is started once per test binary and ends with it.
+// Package postgrestest provides each test with a separate, migrated database on a real Postgres
+// server, which is started once per test binary and stopped with it.
 package postgrestest
 
 import (
@@ -21,7 +21,7 @@ import (
 
 const template = "dcvaas_template"
 
-// server starts once; every test of the binary shares it.
+// server starts the server once. All tests of the binary share it.
 var server = sync.OnceValues(func() (*devstack.Postgres, error) {
 	started.Store(true)
 	dir, err := os.MkdirTemp("", "dcvaas-pg-")
@@ -44,21 +44,21 @@ var server = sync.OnceValues(func() (*devstack.Postgres, error) {
 	return pg, err
 })
 
-// started says whether there is a server to end.
+// started reports whether there is a server to stop.
 var started atomic.Bool
 
-// creating a database copies the template, which one session at a time may do.
+// creating is held to create a database: only one session at a time may copy the template.
 var creating sync.Mutex
 
-// Main runs a package's tests and then ends the server and removes its files. Without it
-// the server still ends with the process.
+// Main runs a package's tests, and then stops the server and removes its files. Without it the
+// server stops with the process, too.
 func Main(m *testing.M) {
 	code := m.Run()
 	Stop()
 	os.Exit(code)
 }
 
-// Stop ends the server of this test binary and removes its files.
+// Stop stops the server of this test binary and removes its files.
 func Stop() {
 	if !started.Load() {
 		return
@@ -71,8 +71,8 @@ func Stop() {
 	}
 }
 
-// DSN makes a migrated database for the test and returns how to reach it. It is dropped
-// when the test ends.
+// DSN creates a migrated database for the test and returns its DSN. The database is dropped when
+// the test ends.
 func DSN(t testing.TB) string {
 	t.Helper()
 	pg, err := server()
@@ -90,7 +90,7 @@ func DSN(t testing.TB) string {
 	return withDatabase(pg.DSN(), name)
 }
 
-// New returns a store on a migrated database of the test's own.
+// New returns a store on a separate, migrated database for the test.
 func New(t testing.TB) *postgres.Store {
 	t.Helper()
 	s, err := postgres.Open(context.Background(), postgres.Config{DSN: DSN(t), MaxConns: 8})
@@ -116,7 +116,7 @@ func exec(dsn, sql string) error {
 func withDatabase(dsn, name string) string {
 	u, err := url.Parse(dsn)
 	if err != nil {
-		panic(err) // devstack's own
+		panic(err) // devstack created it
 	}
 	u.Path = "/" + name
 	return u.String()

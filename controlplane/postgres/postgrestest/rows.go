@@ -13,12 +13,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Rows are the rows of one organization as JSON, by table. Times of last use, and the expiry of sessions, are left
-// out: a call moves them.
+// Rows are the rows of one organization as JSON, by table, without the times of last use and the
+// expiry of sessions, which each request changes.
 type Rows map[string][]string
 
-// RowsOf returns all rows of an organization. The tables are read from the catalog: each with a column org_id, and
-// organizations.
+// RowsOf returns all rows of an organization in the tables that have a column org_id, according to
+// the catalog, and in organizations.
 func RowsOf(t testing.TB, dsn, orgID string) Rows {
 	t.Helper()
 	ctx := context.Background()
@@ -43,7 +43,7 @@ func RowsOf(t testing.TB, dsn, orgID string) Rows {
 		case "organizations":
 			column = "id"
 		case "sessions":
-			moves = ` - 'expires_at'` // by a use that is a minute after the last one
+			moves = ` - 'expires_at'` // changed by a use a minute after the last one
 		}
 		found, err := conn.Query(ctx, fmt.Sprintf(`SELECT (to_jsonb(r) - 'last_used_at' - 'last_seen_at'%s)::text FROM %s r WHERE %s = $1 ORDER BY 1`, moves, pgx.Identifier{table}.Sanitize(), column), orgID)
 		if err != nil {
@@ -56,12 +56,12 @@ func RowsOf(t testing.TB, dsn, orgID string) Rows {
 	return rows
 }
 
-// Naming returns the rows in which text occurs.
+// Naming returns the rows that contain text.
 func (r Rows) Naming(text string) Rows {
 	return r.filter(func(row string) bool { return strings.Contains(row, text) })
 }
 
-// NotNaming returns the rows in which text does not occur.
+// NotNaming returns the rows that do not contain text.
 func (r Rows) NotNaming(text string) Rows {
 	return r.filter(func(row string) bool { return !strings.Contains(row, text) })
 }
@@ -98,12 +98,14 @@ func (r Rows) Diff(before Rows) string {
 	return b.String()
 }
 
-// minText is the length from which a text is taken for one organization's and not for a word of the service.
+// minText is the minimum length of a text that identifies an organization. Shorter ones are words
+// of the service.
 const minText = 6
 
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT`)
 
-// Texts returns the texts in the rows that do not occur in the others: ids, names, addresses, digests. Times are left out.
+// Texts returns the texts in the rows that do not occur in the others, such as IDs, names,
+// addresses, and digests, but not times.
 func (r Rows) Texts(others Rows) []string {
 	known, found := others.texts(), r.texts()
 	maps.DeleteFunc(found, func(text string, _ bool) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// issuanceOf is what a certificate for the claim's order changes.
+// issuanceOf returns the Issuance of a certificate for the claim's order.
 func (d *db) issuanceOf(c *postgres.Claim, o *controlplane.Order) postgres.Issuance {
 	d.t.Helper()
 	dom := *c.Domain
@@ -21,17 +21,17 @@ func (d *db) issuanceOf(c *postgres.Claim, o *controlplane.Order) postgres.Issua
 		Result: map[string]any{"certificate_id": cert.ID}}
 }
 
-// A certificate changes all that it changes, or nothing.
+// An issuance is written completely or not at all.
 func TestConcludeIssuance(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before func(d *db, c *postgres.Claim)
 		want   bool
 	}{
-		"nothing happened":     {func(*db, *postgres.Claim) {}, true},
-		"the domain changed":   {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE domains SET version = version + 1`) }, false},
-		"the claim is another": {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE jobs SET claimed_by = 'other'`) }, false},
-		"the domain is gone": {func(d *db, c *postgres.Claim) {
+		"unchanged":                     {func(*db, *postgres.Claim) {}, true},
+		"the domain changed":            {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE domains SET version = version + 1`) }, false},
+		"another worker has claimed it": {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE jobs SET claimed_by = 'other'`) }, false},
+		"the domain was deleted": {func(d *db, c *postgres.Claim) {
 			d.must(d.DeleteDomain(d.t.Context(), d.org, c.Domain.ID))
 		}, false},
 	} {
@@ -46,7 +46,7 @@ func TestConcludeIssuance(t *testing.T) {
 			k := d.issuanceOf(claim, o)
 			c.before(d, claim)
 			if ended, err := d.ConcludeIssuance(t.Context(), claim, k, start); err != nil || ended != c.want {
-				t.Fatalf("%v, %v", ended, err)
+				t.Fatalf("ConcludeIssuance = %v, %v, want %v", ended, err, c.want)
 			}
 			if n := value[int](d, `SELECT (SELECT count(*) FROM certificates) + (SELECT count(*) FROM audit_logs WHERE id = $1)`, k.Entry.ID); n != 0 != c.want {
 				t.Errorf("%d rows of certificate and log", n)
@@ -64,7 +64,7 @@ func TestConcludeIssuance(t *testing.T) {
 	}
 }
 
-// Under the domain's lock the same is written, and nothing by a worker whose job is another's.
+// Under the domain's lock the same is written, and nothing for a worker that does not hold the job.
 func TestConcludeIssuanceUnderLock(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -82,18 +82,18 @@ func TestConcludeIssuanceUnderLock(t *testing.T) {
 	other := *claim
 	other.Worker = "other"
 	if err := conclude(&other); !errors.Is(err, postgres.ErrClaimLost) {
-		t.Errorf("a worker without the job got %v", err)
+		t.Errorf("ConcludeIssuance by a worker without the job = %v, want ErrClaimLost", err)
 	}
 	d.must(conclude(claim))
 	if err := conclude(claim); !errors.Is(err, postgres.ErrClaimLost) {
-		t.Errorf("the second time: %v", err)
+		t.Errorf("ConcludeIssuance for the second time = %v, want ErrClaimLost", err)
 	}
 	if n := value[int](d, `SELECT count(*) FROM certificates c JOIN domains d ON d.certificate_id = c.id WHERE d.renewal_draw = 0.5`); n != 1 {
 		t.Errorf("%d certificates are current", n)
 	}
 }
 
-// A job is followed by another only where the domain's slot for it is free.
+// A job is followed by another only if the domain's slot for it is free.
 func TestConcludeFollowed(t *testing.T) {
 	t.Parallel()
 	for _, taken := range []bool{false, true} {

@@ -17,7 +17,7 @@ func conclusionOf(c *postgres.Claim, reason string) postgres.Conclusion {
 	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry}, Outcome: postgres.Completed(map[string]any{"by": reason})}
 }
 
-func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
+func TestConcurrentConclusionsAreAllWritten(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const n = 40
@@ -35,14 +35,14 @@ func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
 			k.Entries, k.Outcome = nil, postgres.Abandoned("delegation-timeout", "It is not there.")
 		}
 		if ended, err := d.Conclude(t.Context(), claims[i], k, start); err != nil || !ended {
-			t.Errorf("%d: %v, %v", i, ended, err)
+			t.Errorf("Conclude of job %d = %v, %v, want true", i, ended, err)
 		}
 	})
 	for i, c := range claims {
 		dom, err := d.Domain(t.Context(), d.org, c.Domain.ID)
 		d.must(err)
 		if string(dom.StatusReason) != fmt.Sprint("by", i) || dom.Version != c.Domain.Version+1 {
-			t.Errorf("%d: %+v", i, dom)
+			t.Errorf("domain %d is %+v, want the reason by%d and version %d", i, dom, i, c.Domain.Version+1)
 		}
 		j, log := d.job(d.org, c.Job.ID), value[int](d, `SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified' AND entity_id = $1`, dom.ID)
 		switch i % 4 {
@@ -65,16 +65,16 @@ func TestConclusionsThatComeTogetherAreAllWritten(t *testing.T) {
 	}
 }
 
-func TestAConclusionOfWhatHasChangedIsNotWritten(t *testing.T) {
+func TestConcludeAfterChangeWritesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		sql  string // what happens meanwhile, to the domain $1
+		sql  string // a concurrent change of the domain $1
 	}{
 		{"the domain was changed", `UPDATE domains SET version = version + 1 WHERE id = $1`},
 		{"another job holds the domain", `UPDATE domains SET claimed_by = 'job_other' WHERE id = $1`},
 		{"another worker holds the job", `UPDATE jobs SET claimed_by = 'other' WHERE domain_id = $1`},
-		{"the job was given up", `UPDATE jobs SET status = 'queued' WHERE domain_id = $1`},
+		{"the job was requeued", `UPDATE jobs SET status = 'queued' WHERE domain_id = $1`},
 		{"the domain was deleted", `DELETE FROM domains WHERE id = $1`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestAConclusionOfWhatHasChangedIsNotWritten(t *testing.T) {
 			c := d.claim(j, "w")
 			d.exec(tt.sql, dom.ID)
 			if ended, err := d.Conclude(t.Context(), c, conclusionOf(c, "late"), start); err != nil || ended {
-				t.Errorf("%v, %v", ended, err)
+				t.Errorf("Conclude = %v, %v, want false", ended, err)
 			}
 			if n := value[int](d, `SELECT (SELECT count(*) FROM domains WHERE status_reason = 'late') + (SELECT count(*) FROM jobs WHERE status = 'succeeded')
 				+ (SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified')`); n != 0 {
@@ -94,8 +94,8 @@ func TestAConclusionOfWhatHasChangedIsNotWritten(t *testing.T) {
 	}
 }
 
-// A domain that somebody has locked holds up neither its own worker nor the others'.
-func TestAConclusionWaitsForNoLock(t *testing.T) {
+// A locked domain blocks neither its own worker nor other workers.
+func TestConcludeSkipsLockedDomain(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "locked.example.com")
@@ -118,8 +118,8 @@ func TestAConclusionWaitsForNoLock(t *testing.T) {
 	}
 }
 
-// What cannot be written fails alone, whoever it came together with.
-func TestOneBadConclusionSpoilsNoOther(t *testing.T) {
+// A conclusion that cannot be written fails alone, and not the others of its group.
+func TestFailedConclusionDoesNotFailItsGroup(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const n = 24
@@ -131,14 +131,14 @@ func TestOneBadConclusionSpoilsNoOther(t *testing.T) {
 	atOnce(n, func(i int) {
 		k := conclusionOf(claims[i], "fine")
 		if i%8 == 0 {
-			k.Domain.Status = "no status" // a constraint refuses it
+			k.Domain.Status = "no status" // violates a constraint
 		}
 		ended, err := d.Conclude(t.Context(), claims[i], k, start)
 		if bad := i%8 == 0; bad && (err == nil || ended) || !bad && (err != nil || !ended) {
-			t.Errorf("%d: %v, %v", i, ended, err)
+			t.Errorf("Conclude of job %d = %v, %v, want true, or an error for each eighth", i, ended, err)
 		}
 	})
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE status = 'succeeded'`); n != 21 {
-		t.Errorf("%d jobs are done", n)
+		t.Errorf("%d jobs succeeded, want 21", n)
 	}
 }

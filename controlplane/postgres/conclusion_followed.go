@@ -23,9 +23,9 @@ var concludeFollowed = `
 	, entry AS (` + insertEntry + ` FROM job)
 	SELECT id FROM job`
 
-// ConcludeFollowed is Conclude for a job that is completed, with one entry, and that another job of its
-// domain follows. It also writes nothing, and returns false, if the domain has an open job in that
-// slot.
+// ConcludeFollowed is Conclude for a job that is completed, with one entry, and that another job of
+// its domain follows. It also writes nothing, and returns false, if the domain has an open job in
+// that slot.
 func (s *Store) ConcludeFollowed(ctx context.Context, c *Claim, k Conclusion, next *controlplane.Job, now time.Time) (bool, error) {
 	if len(k.Entries) != 1 || k.Outcome.how != &completed {
 		return false, nil

@@ -9,16 +9,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// LockDomains locks the organization's set of domains until the transaction ends, so that
-// nobody adds or removes one, and returns those of the given names, by name.
+// LockDomains locks the organization's set of domains until the transaction ends, so that none is
+// added or removed, and returns those of the given names, by name.
 func (t *Tx) LockDomains(ctx context.Context, orgID string, names []string) (map[string]*controlplane.Domain, error) {
 	var locked bool
 	found := make(map[string]*controlplane.Domain)
 	b := &pgx.Batch{}
-	// AddDomain and DeleteDomain begin with the organization's row, too.
+	// AddDomain and DeleteDomain lock the organization's row first, too.
 	b.Queue(`SELECT true FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
-	// A statement of its own: its snapshot is taken after the lock.
+	// A separate statement: its snapshot is taken after the lock.
 	b.Queue(`SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.name = ANY($2)`, orgID, names).
 		Query(func(rows pgx.Rows) error {
 			all, err := pgx.CollectRows(rows, scanDomain)
@@ -31,8 +31,8 @@ func (t *Tx) LockDomains(ctx context.Context, orgID string, names []string) (map
 	return found, translate(err, "organization", orgID)
 }
 
-// AddDomains is AddDomain for domains of one organization that LockDomains did not find, in
-// one round trip. It returns how many were stored: the first ones, up to the limit.
+// AddDomains is AddDomain for domains of one organization that LockDomains did not find, in one
+// round trip. It returns how many it stored: the first ones, up to the limit.
 func (t *Tx) AddDomains(ctx context.Context, all []*Addition) (int, error) {
 	stored := 0
 	b := &pgx.Batch{}

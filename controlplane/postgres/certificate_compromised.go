@@ -6,11 +6,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// CompromisedKey returns a certificate of the organization's with the given public key (a DER
-// SubjectPublicKeyInfo) that was revoked because the key is compromised, or is to be; "" where
-// there is none. It reads only the certificates with such a key, by index.
+// CompromisedKey returns the ID of a certificate of the organization with the given public key (a
+// DER SubjectPublicKeyInfo) that was revoked, or is to be revoked, because the key is compromised.
+// It returns "" if the organization has none. It reads only certificates with a compromised key,
+// by index.
 func (q queries) CompromisedKey(ctx context.Context, orgID string, publicKey []byte) (certificateID string, err error) {
-	// The leaf comes first in the chain, and holds its key byte for byte.
+	// The leaf certificate comes first in the chain and contains its key byte for byte.
 	err = q.db.QueryRow(ctx, `
 		SELECT id FROM certificates
 		WHERE org_id = $1 AND coalesce(nullif(revocation_reason, ''), revocation_requested) = 'keyCompromise'

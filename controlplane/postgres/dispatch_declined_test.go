@@ -8,8 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// A job that was not taken up is due again at its place, as a new generation; only the last
-// dispatch can say so, and only while nobody runs the job.
+// A declined job is due again at the same time, as a new generation. It is declined only at its
+// last dispatch, and only while it is not running.
 func TestRedispatchDeclined(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -35,11 +35,11 @@ func TestRedispatchDeclined(t *testing.T) {
 	}
 	again := d.batch(d.Store, room(10))
 	if len(again) != 1 || again[0].ID != stale.ID || again[0].Generation != stale.Generation+1 || again[0].Attempts != 0 || !again[0].RunAt.Equal(stale.RunAt) {
-		t.Errorf("%+v", again)
+		t.Errorf("dispatched again: %+v, want %s at generation %d, due at %s", again, stale.ID, stale.Generation+1, stale.RunAt)
 	}
 }
 
-// A worker may have the task before its dispatch is committed.
+// A worker may decline a task before its dispatch is committed.
 func TestRedispatchDeclinedWaitsForTheDispatch(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -65,11 +65,11 @@ func TestRedispatchDeclinedWaitsForTheDispatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if j, err := d.Job(t.Context(), d.org, id); err != nil || j.Generation != 2 || j.DispatchedAt != nil {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("Job = %+v, %v, want generation 2, not dispatched", j, err)
 	}
 }
 
-// Who is held back gets the few that are named, whether or not there is room for all.
+// A throttled organization gets at most Few jobs, whether or not there is room for all.
 func TestThrottledOrganizationsGetFew(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ room, few, held, other int }{
@@ -83,7 +83,7 @@ func TestThrottledOrganizationsGetFew(t *testing.T) {
 		lane := postgres.Lane{Queue: critical, Room: tt.room, Throttled: []string{held}, Few: tt.few}
 		n := perOrganization(d.batch(d.Store, []postgres.Lane{lane}))
 		if n[held] != tt.held || n[other] != tt.other {
-			t.Errorf("%+v: %d of the one that is held back, %d of the other", tt, n[held], n[other])
+			t.Errorf("%+v: %d jobs of the throttled organization, %d of the other", tt, n[held], n[other])
 		}
 	}
 }

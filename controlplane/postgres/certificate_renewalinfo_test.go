@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// What is due is taken once, in batches, by whoever asks, and comes again after the lease.
+// A due check is taken once, in batches, by any replica, and is due again after the lease.
 func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -32,7 +32,7 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 		for _, r := range due {
 			taken[r.ARIID]++
 			if r.OrgID != d.org || r.CA != "primary" || r.Draw != 0.25 || !r.NotBefore.Equal(start) || !r.NotAfter.Equal(start.Add(90*day)) {
-				t.Errorf("%+v", r)
+				t.Errorf("DueRenewalChecks returned %+v, want the certificate of its domain", r)
 			}
 		}
 		return len(due)
@@ -48,7 +48,7 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 	}
 }
 
-func TestRenewalInfoIsTheCurrentCertificates(t *testing.T) {
+func TestRenewalInfoIsForTheCurrentCertificate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, cert := d.certified(d.org, "example.com", 90*day, postgres.RenewalWatch{Draw: 0.5, CheckAt: start})
@@ -61,7 +61,7 @@ func TestRenewalInfoIsTheCurrentCertificates(t *testing.T) {
 	if got := state(); got != "50 52 0 1" {
 		t.Errorf("saved: %s", got)
 	}
-	// An answer without a window leaves the earlier one.
+	// Renewal information without a window keeps the earlier window.
 	d.must(d.SaveRenewalInfo(t.Context(), r, controlplane.RenewalInfo{CheckedAt: start.Add(time.Hour), CheckAgainAt: start.Add(2 * time.Hour)}))
 	if got := state(); got != "50 52 1 2" {
 		t.Errorf("without a window: %s", got)
@@ -72,14 +72,14 @@ func TestRenewalInfoIsTheCurrentCertificates(t *testing.T) {
 		d.must(d.SaveRenewalInfo(t.Context(), other, window))
 		d.must(d.StopRenewalChecks(t.Context(), other))
 		if got := state(); got != "50 52 1 2" {
-			t.Errorf("%s: %s", what, got)
+			t.Errorf("for %s: state = %s, want it unchanged", what, got)
 		}
 	}
 	d.must(d.StopRenewalChecks(t.Context(), r))
 	if due, err := d.DueRenewalChecks(t.Context(), start.Add(99*day), start, 10); len(due) != 0 || err != nil {
-		t.Errorf("%+v, %v", due, err)
+		t.Errorf("DueRenewalChecks after StopRenewalChecks = %+v, %v, want none", due, err)
 	}
-	// The next certificate begins anew.
+	// The next certificate starts with empty renewal information.
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.BeginRenewalWatch(t.Context(), d.org, dom.ID, postgres.RenewalWatch{Draw: 0.1, CheckAt: start.Add(3 * time.Hour)})
 	}))
@@ -88,14 +88,14 @@ func TestRenewalInfoIsTheCurrentCertificates(t *testing.T) {
 	}
 }
 
-// The looks come as often as the watch says.
-func TestQueueRehearsalsByTheirOwnTime(t *testing.T) {
+// The checks are due at the interval of the RenewalWatch.
+func TestQueueRehearsalsAtTheirInterval(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.certified(d.org, "short.example.com", 6*day, postgres.RenewalWatch{RehearseAt: start, RehearseEvery: 12 * time.Hour})
 	d.certified(d.org, "long.example.com", 90*day, postgres.RenewalWatch{RehearseAt: start.Add(time.Hour), RehearseEvery: day})
 	if n, err := d.QueueRehearsals(t.Context(), start, 10, 0); n != 1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRehearsals = %d, %v, want 1", n, err)
 	}
 	if at := value[time.Time](d, `SELECT rehearse_at FROM domains WHERE id = $1`, dom.ID); !at.Equal(start.Add(12 * time.Hour)) {
 		t.Errorf("looked at next at %s", at)
@@ -103,9 +103,9 @@ func TestQueueRehearsalsByTheirOwnTime(t *testing.T) {
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'dns_check' AND queue = 'bulk' AND status = 'queued' AND run_at = $1`, start); n != 1 {
 		t.Errorf("%d jobs", n)
 	}
-	// A look that is still open is not queued twice.
+	// A check that is still open is not queued twice.
 	if n, err := d.QueueRehearsals(t.Context(), start.Add(12*time.Hour), 10, 0); n != 2 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("QueueRehearsals 12 hours later = %d, %v, want 2", n, err)
 	}
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'dns_check' AND status = 'queued'`); n != 2 {
 		t.Errorf("%d jobs", n)

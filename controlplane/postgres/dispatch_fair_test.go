@@ -15,13 +15,13 @@ import (
 
 const defaultQueue, bulk, critical = controlplane.QueueDefault, controlplane.QueueBulk, controlplane.QueueCritical
 
-// room is a lane of each queue with the given room.
+// room returns a lane for each queue, with the given room.
 func room(n int) []postgres.Lane {
 	return []postgres.Lane{{Queue: critical, Room: n}, {Queue: defaultQueue, Room: n}, {Queue: bulk, Room: n}}
 }
 
-// backlog stores n jobs of an organization that are due since the given time, a millisecond
-// after each other.
+// backlog stores n jobs of an organization that have been due since the given time, one millisecond
+// apart.
 func (d *db) backlog(org string, q controlplane.Queue, n int, since time.Time) {
 	d.t.Helper()
 	d.exec(`
@@ -34,7 +34,7 @@ func (d *db) backlog(org string, q controlplane.Queue, n int, since time.Time) {
 		SELECT 'job_' || hash, $1, 'dom_' || hash, 'renewal', 'certificate', $2, $4::timestamptz + i * interval '1 millisecond' FROM names`, org, q, n, since)
 }
 
-// batch dispatches once and returns what went out, in its order.
+// batch dispatches once and returns the dispatched jobs in order.
 func (d *db) batch(s *postgres.Store, lanes []postgres.Lane) []controlplane.Job {
 	d.t.Helper()
 	var out []controlplane.Job
@@ -48,7 +48,7 @@ func (d *db) batch(s *postgres.Store, lanes []postgres.Lane) []controlplane.Job 
 	return out
 }
 
-// perOrganization counts a batch.
+// perOrganization counts the jobs of a batch by organization.
 func perOrganization(jobs []controlplane.Job) map[string]int {
 	n := map[string]int{}
 	for _, j := range jobs {
@@ -57,8 +57,9 @@ func perOrganization(jobs []controlplane.Job) map[string]int {
 	return n
 }
 
-// However much of one organization is due, and however long, the next batch has another's.
-func TestABatchHasATurnForEveryOrganization(t *testing.T) {
+// The next batch includes another organization's job, regardless of how much one organization has
+// due.
+func TestBatchIncludesEveryOrganization(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	other := d.organization(10)
@@ -108,9 +109,9 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	}
 }
 
-// Where more organizations than there is room for have something due, each gets its turn
-// before any gets another.
-func TestNobodyIsPassedOver(t *testing.T) {
+// If more organizations have due jobs than there is room for, each gets its first turn before any
+// gets its second.
+func TestEveryOrganizationGetsItsTurn(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	const orgs = 23
@@ -125,12 +126,12 @@ func TestNobodyIsPassedOver(t *testing.T) {
 	}
 	counts := slices.Sorted(maps.Values(total))
 	if len(counts) != orgs || counts[0] < 1 || counts[orgs-1] > 2 {
-		t.Errorf("%v", counts)
+		t.Errorf("jobs of each organization: %v, want 1 or 2 of each of %d", counts, orgs)
 	}
 }
 
-// Many organizations that only wait cost a batch little, hold nobody up, and starve nobody.
-func TestThoseWhoWaitHoldNobodyUp(t *testing.T) {
+// Many organizations without due jobs cost a batch little, and delay or starve no other.
+func TestIdleOrganizationsDelayNoOther(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.exec(`INSERT INTO organizations (id, name) SELECT 'org_' || md5(i::text), 'x' FROM generate_series(1, 1200) i`)
@@ -151,7 +152,7 @@ func TestThoseWhoWaitHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// Replicas that dispatch a backlog together hand out every job, and none twice.
+// Replicas that dispatch a backlog concurrently dispatch every job, and none twice.
 func TestReplicasShareABacklog(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -186,14 +187,14 @@ func TestReplicasShareABacklog(t *testing.T) {
 	}
 }
 
-// What a batch reads does not grow with what one organization has due, nor with what has come
-// since it was planned.
-func TestABacklogCostsABatchNothing(t *testing.T) {
+// The number of blocks that a batch reads does not grow with the due jobs of one organization, nor
+// with the jobs that were added after its statements were planned.
+func TestBatchCostDoesNotGrowWithBacklog(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]func(*db){
-		"never looked at": func(*db) {},
-		"found empty":     func(d *db) { d.exec(`VACUUM ANALYZE jobs`) },
-		"found without work": func(d *db) {
+		"never analyzed": func(*db) {},
+		"analyzed empty": func(d *db) { d.exec(`VACUUM ANALYZE jobs`) },
+		"analyzed without work": func(d *db) {
 			d.backlog(d.organization(10), bulk, 1000, start)
 			d.exec(`UPDATE jobs SET status = 'succeeded'`)
 			d.exec(`VACUUM ANALYZE jobs`)
@@ -223,7 +224,7 @@ func TestABacklogCostsABatchNothing(t *testing.T) {
 	}
 }
 
-// blocks counts what a plan has read.
+// blocks returns the number of blocks that a plan has read.
 func (d *db) blocks(plan string) int {
 	d.t.Helper()
 	if strings.Contains(plan, "Seq Scan on jobs") {

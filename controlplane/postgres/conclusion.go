@@ -26,8 +26,8 @@ type Outcome struct {
 // Completed is the outcome of a job that succeeded.
 func Completed(result map[string]any) Outcome { return Outcome{&completed, named{"result": result}} }
 
-// Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason is
-// a stable code. The job leaves the critical queue, which is for work that was just requested.
+// Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason
+// is a stable code. The job leaves the critical queue, which is for work that was just requested.
 func Deferred(runAt time.Time, reason string) Outcome {
 	return Outcome{&deferred, named{"reason": reason, "run_at": runAt}}
 }
@@ -61,13 +61,13 @@ func newOutcomeKind(set string) outcomeKind {
 	}
 }
 
-// The statements that conclude a run are assembled from these parts, with concludeArgs. Each gives a
-// row, and writes anything at all, only if the domain is still at the version that the conclusion was
-// derived from, and the worker holds it and the job.
+// The statements that conclude a run are assembled from these parts, with concludeArgs. Each gives
+// a row, and writes anything at all, only if the domain is still at the version that the conclusion
+// was derived from, and the worker holds it and the job.
 const (
 	// holdDomain skips a domain that is locked by others: a group must not wait for it, and what
-	// holds the lock is likely to change the domain. A domain that its own transaction has locked is
-	// not skipped.
+	// holds the lock is likely to change the domain. A domain that its own transaction has locked
+	// is not skipped.
 	holdDomain = `held AS MATERIALIZED (
 			SELECT id FROM domains WHERE org_id = @org_id AND id = @domain_id AND version = @version AND claimed_by = @job
 			FOR NO KEY UPDATE SKIP LOCKED
@@ -101,9 +101,9 @@ func (k *Conclusion) statement(c *Claim, now time.Time) (string, named, error) {
 	return sql, args, err
 }
 
-// Conclude writes a conclusion if the domain has not changed since it was derived and is not locked,
-// the worker holds the domain and the job, and there is at most one entry. Otherwise it writes
-// nothing and returns false: derive the conclusion again under the domain's lock, and call
+// Conclude writes a conclusion if the domain has not changed since it was derived and is not
+// locked, the worker holds the domain and the job, and there is at most one entry. Otherwise it
+// writes nothing and returns false: derive the conclusion again under the domain's lock, and call
 // Tx.Conclude. The conclusions of many workers are committed together.
 func (s *Store) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time) (bool, error) {
 	sql, args, err := k.statement(c, now)
@@ -113,8 +113,8 @@ func (s *Store) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.T
 	return s.conclude(ctx, c, sql, args)
 }
 
-// Conclude writes a conclusion for a domain that the transaction has locked. It returns ErrClaimLost
-// if the worker no longer holds the domain and the job.
+// Conclude writes a conclusion for a domain that the transaction has locked. It returns
+// ErrClaimLost if the worker no longer holds the domain and the job.
 func (t *Tx) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time) error {
 	sql, args, err := k.statement(c, now)
 	if err != nil {
@@ -146,8 +146,8 @@ func (t *Tx) conclude(ctx context.Context, c *Claim, sql string, args named) err
 	return translate(err, "job", c.Job.ID)
 }
 
-// EndRun releases the claim on the job and its domain with the outcome o. It returns ErrClaimLost if
-// the worker no longer holds it.
+// EndRun releases the claim on the job and its domain with the outcome o. It returns ErrClaimLost
+// if the worker no longer holds it.
 func (t *Tx) EndRun(ctx context.Context, c *Claim, o Outcome, now time.Time) error {
 	return t.release(ctx, c, now, o.how.set, o.args)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// RemoveOldLog removes up to limit entries of the log that are older than their
-// organization's tier keeps them, both at now and by the database's clock, and returns how
-// many. The database refuses it for every younger one (00014_rotation_and_retention.sql).
+// RemoveOldLog removes up to limit entries of the log that are past the retention period of their
+// organization's tier, both at now and by the database's clock, and returns how many. The database
+// rejects the removal of every younger entry (00014_rotation_and_retention.sql).
 func (s *Store) RemoveOldLog(ctx context.Context, now time.Time, limit int) (int, error) {
 	n := 0
 	err := s.InTx(ctx, func(t *Tx) error {

@@ -22,8 +22,8 @@ func (d *db) tierOrg(tier controlplane.Tier) string {
 	return o.ID
 }
 
-// Every tier's log is kept as long as the plan says, and that of an organization that is gone
-// as long as any.
+// Each tier's log is kept for its retention period, and that of a deleted organization for the
+// longest one.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -38,11 +38,11 @@ func TestRetention(t *testing.T) {
 		d.logged(org, kept-time.Minute)
 		d.logged(org, 0)
 	}
-	// At a time that has not come nothing more goes, and before it nothing that is young then.
+	// Entries must be old enough both at now and by the database's clock.
 	for _, now := range []time.Time{time.Now().Add(-10 * time.Minute), start} {
 		n, err := d.RemoveOldLog(t.Context(), now, 100)
 		if d.must(err); n != 0 {
-			t.Errorf("at %v: %d went", now, n)
+			t.Errorf("RemoveOldLog(%v) = %d, want 0", now, n)
 		}
 	}
 	removed := 0
@@ -54,7 +54,7 @@ func TestRetention(t *testing.T) {
 		}
 	}
 	if removed != 12 {
-		t.Errorf("%d went, want 12", removed)
+		t.Errorf("RemoveOldLog removed %d entries, want 12", removed)
 	}
 	for org := range orgs {
 		if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE org_id = $1`, org); n != 2 {
@@ -63,9 +63,9 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// The database refuses every other change of the log, in the retention's own transaction,
-// too, and to whoever knows the setting.
-func TestRetentionOpensNothingElse(t *testing.T) {
+// The database rejects every other change of the log, even in the transaction of the retention and
+// with its setting.
+func TestRetentionPermitsNothingElse(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	free := d.tierOrg(controlplane.TierFree)
@@ -87,7 +87,7 @@ func TestRetentionOpensNothingElse(t *testing.T) {
 		`SET LOCAL dcvaas.retention = 'off'; DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` + free + `'`,
 	} {
 		if err := d.try(sql); err == nil || !strings.Contains(err.Error(), "append-only") {
-			t.Errorf("%s: %v", sql, err)
+			t.Errorf("%s = %v, want an error that says append-only", sql, err)
 		}
 	}
 	if n := value[int](d, `SELECT count(*) FROM audit_logs`); n != 4 {

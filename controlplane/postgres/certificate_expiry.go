@@ -9,15 +9,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// DueWarning is a current certificate of which it is to be looked at whether its end is near.
+// DueWarning is a current certificate that is due for a check whether it expires soon.
 type DueWarning struct {
 	OrgID, DomainID, CertificateID string
 	NotBefore, NotAfter            time.Time
-	WarnAt                         *time.Time // as it was read; nil where it was never set
+	WarnAt                         *time.Time // the value that was read; nil if it was never set
 }
 
-// DueWarnings returns up to limit certificates that still live and whose end is to be looked
-// at by now, whether they are renewed or not. It reads only what is due, by index.
+// DueWarnings returns up to limit certificates that have not expired and are due for the check at
+// now, whether they are renewed or not. It reads only certificates that are due, by index.
 func (s *Store) DueWarnings(ctx context.Context, now time.Time, limit int) ([]DueWarning, error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT d.org_id, d.id, c.id, c.not_before, c.not_after, d.warn_at
@@ -34,8 +34,8 @@ func (s *Store) DueWarnings(ctx context.Context, now time.Time, limit int) ([]Du
 	return due, translate(err, "", "")
 }
 
-// RescheduleWarnings writes when each of the certificates is looked at next, where it still is
-// its domain's.
+// RescheduleWarnings writes when each of the certificates is checked next, if it is still its
+// domain's current certificate.
 func (s *Store) RescheduleWarnings(ctx context.Context, due []DueWarning, next []time.Time) error {
 	orgs, domains, certs := make([]string, len(due)), make([]string, len(due)), make([]string, len(due))
 	for i, w := range due {
@@ -48,9 +48,9 @@ func (s *Store) RescheduleWarnings(ctx context.Context, due []DueWarning, next [
 	return translate(err, "", "")
 }
 
-// TakeWarning writes when the certificate is looked at next, and with alarm that it is inside
-// the alarm line. It returns false, and writes nothing, where another has done so since w was
-// read, or the domain has another certificate.
+// TakeWarning writes when the certificate is checked next and, with alarm, that it is inside the
+// alarm line. It returns false and writes nothing if another process has done so since w was read,
+// or the domain has another certificate.
 func (t *Tx) TakeWarning(ctx context.Context, w DueWarning, next time.Time, alarm bool) (bool, error) {
 	tag, err := t.db.Exec(ctx, `
 		UPDATE domains SET warn_at = $5, expiring_certificate = CASE WHEN $6 THEN certificate_id ELSE expiring_certificate END
@@ -59,14 +59,15 @@ func (t *Tx) TakeWarning(ctx context.Context, w DueWarning, next time.Time, alar
 	return tag.RowsAffected() == 1, translate(err, "domain", w.DomainID)
 }
 
-// Expiring is a number of current certificates inside the alarm line, or past their end.
+// Expiring is a number of current certificates that are inside the alarm line or have expired.
 type Expiring struct {
 	ShortLived bool // controlplane.ShortLife
 	AutoRenew  bool
 	Count      int
 }
 
-// CountExpiring counts them, in all of the database. It reads only those, by index.
+// CountExpiring counts the certificates of all organizations that are inside the alarm line or have
+// expired. It reads only these, by index.
 func (s *Store) CountExpiring(ctx context.Context) ([]Expiring, error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT c.not_after - c.not_before < $1::interval, d.auto_renew, count(*)

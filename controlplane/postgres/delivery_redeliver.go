@@ -9,12 +9,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// afresh is what the job of a delivery becomes that is made again: all attempts anew, at $1.
-const afresh = `status = 'queued', attempts = 0, generation = jobs.generation + 1, dispatched_at = NULL, run_at = $1, reason = '',
-	dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $1`
+// setRestarted is the part of an UPDATE that restarts the job of a delivery at @now.
+const setRestarted = `status = 'queued', attempts = 0, generation = jobs.generation + 1, dispatched_at = NULL, run_at = @now,
+	reason = '', dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = @now`
 
-// Redeliver makes a delivery again at now, unless it is being tried at this moment. The
-// caller has locked the webhook.
+// Redeliver makes a delivery pending again, to be attempted at now. It leaves the job alone if an
+// attempt is in progress. The caller has locked the webhook.
 func (t *Tx) Redeliver(ctx context.Context, d *controlplane.Delivery, now time.Time) error {
 	err := t.db.QueryRow(ctx, `
 		UPDATE webhook_deliveries d SET status = 'pending', next_attempt_at = $3, updated_at = $3
@@ -22,14 +22,16 @@ func (t *Tx) Redeliver(ctx context.Context, d *controlplane.Delivery, now time.T
 	if err != nil {
 		return translate(err, "delivery", d.ID)
 	}
-	_, err = t.db.Exec(ctx, `UPDATE jobs SET `+afresh+`, queue = 'critical' WHERE org_id = $2 AND delivery_id = $3 AND status <> 'running'`, now, d.OrgID, d.ID)
+	_, err = t.db.Exec(ctx, `UPDATE jobs SET `+setRestarted+`, queue = 'critical'
+		WHERE org_id = @org_id AND delivery_id = @delivery_id AND status <> 'running'`,
+		named{"org_id": d.OrgID, "delivery_id": d.ID, "now": now})
 	return translate(err, "delivery", d.ID)
 }
 
-// RedeliverRange makes deliveries of the events from since until the given time that the
-// webhook wants and that were not delivered, or of all of them: those that it missed while it
-// was disabled, too. It takes the first ones, up to limit, and returns how many, and the time
-// before which all were looked at. The caller has locked the webhook.
+// RedeliverRange redelivers the events of a time range, until exclusive, that the webhook
+// subscribes to and that were not delivered, or all of them. It includes events that the webhook
+// missed while it was disabled. It takes the first events, up to limit, and returns how many, and
+// the time before which the range is complete. The caller has locked the webhook.
 func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since, until, now time.Time, all bool, limit int) (int, time.Time, error) {
 	rows, err := t.db.Query(ctx, `
 		SELECT a.id, a.created_at FROM audit_logs a LEFT JOIN webhook_deliveries d ON d.id = 'dlv_' || webhook_suffix(a.id, @webhook_id)
@@ -60,23 +62,25 @@ func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since,
 	}
 	_, err = t.db.Exec(ctx, `
 		WITH entry AS (
-			SELECT a.id, a.action, a.created_at, a.request_id, webhook_suffix(a.id, $3) AS suffix FROM audit_logs a WHERE a.org_id = $2 AND a.id = ANY($4)
+			SELECT a.id, a.action, a.created_at, a.request_id, webhook_suffix(a.id, @webhook_id) AS suffix FROM audit_logs a
+			WHERE a.org_id = @org_id AND a.id = ANY(@event_ids)
 		), delivery AS (
 			INSERT INTO webhook_deliveries AS d (id, org_id, webhook_id, event_id, event_type, next_attempt_at, created_at, updated_at)
-			SELECT 'dlv_' || suffix, $2, $3, id, action, $1, created_at, $1 FROM entry ORDER BY created_at, id
-			ON CONFLICT (id) DO UPDATE SET status = 'pending', next_attempt_at = $1, updated_at = $1
+			SELECT 'dlv_' || suffix, @org_id, @webhook_id, id, action, @now, created_at, @now FROM entry ORDER BY created_at, id
+			ON CONFLICT (id) DO UPDATE SET status = 'pending', next_attempt_at = @now, updated_at = @now
 			RETURNING d.id
 		)
 		INSERT INTO jobs (id, org_id, delivery_id, type, slot, queue, run_at, request_id, created_at, updated_at)
-		SELECT 'job_' || suffix, $2, 'dlv_' || suffix, 'webhook_delivery', 'webhook:dlv_' || suffix, 'default', $1, request_id, created_at, $1
+		SELECT 'job_' || suffix, @org_id, 'dlv_' || suffix, 'webhook_delivery', 'webhook:dlv_' || suffix, 'default', @now, request_id,
+			created_at, @now
 		FROM entry WHERE (SELECT count(*) FROM delivery) >= 0 ORDER BY created_at, id
-		ON CONFLICT (delivery_id) WHERE delivery_id IS NOT NULL DO UPDATE SET `+afresh+` WHERE jobs.status <> 'running'`,
-		now, w.OrgID, w.ID, ids)
+		ON CONFLICT (delivery_id) WHERE delivery_id IS NOT NULL DO UPDATE SET `+setRestarted+` WHERE jobs.status <> 'running'`,
+		named{"org_id": w.OrgID, "webhook_id": w.ID, "event_ids": ids, "now": now})
 	return len(ids), until, translate(err, "", "")
 }
 
-// AbandonDeliveries makes the deliveries fail that a webhook still has to get, but those that are
-// being tried at this moment. The caller has locked the webhook.
+// AbandonDeliveries marks the pending deliveries of a webhook as failed, except those with an
+// attempt in progress. The caller has locked the webhook.
 func (t *Tx) AbandonDeliveries(ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string) error {
 	_, err := t.db.Exec(ctx, `
 		WITH ended AS (
@@ -95,7 +99,7 @@ func (t *Tx) AbandonDeliveries(ctx context.Context, w *controlplane.Webhook, now
 	return translate(err, "webhook", w.ID)
 }
 
-// AbandonDelivery makes one delivery fail without an attempt.
+// AbandonDelivery marks one delivery as failed without an attempt.
 func (t *Tx) AbandonDelivery(ctx context.Context, d *controlplane.Delivery, now time.Time, why string) error {
 	_, err := t.db.Exec(ctx, `
 		UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, last_error = $3, updated_at = $4
@@ -103,7 +107,7 @@ func (t *Tx) AbandonDelivery(ctx context.Context, d *controlplane.Delivery, now 
 	return translate(err, "delivery", d.ID)
 }
 
-// DelayDelivery says when a delivery is tried next.
+// DelayDelivery records when a delivery is attempted next.
 func (t *Tx) DelayDelivery(ctx context.Context, d *controlplane.Delivery, now, next time.Time) error {
 	_, err := t.db.Exec(ctx, `UPDATE webhook_deliveries SET next_attempt_at = $3, updated_at = $4 WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, next, now)
 	return translate(err, "delivery", d.ID)
@@ -115,7 +119,7 @@ func (t *Tx) restartDelivery(ctx context.Context, j *controlplane.Job, now time.
 	if err != nil {
 		return nil, false, err
 	}
-	// The webhook's lock makes the look and the update one step.
+	// Under the webhook's lock, the check and the update are atomic.
 	if w, err = t.LockWebhook(ctx, j.OrgID, w.ID); err != nil {
 		return nil, false, err
 	}

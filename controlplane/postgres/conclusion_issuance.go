@@ -7,8 +7,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Issuance is what an issued certificate changes, all in one transaction: the certificate is stored,
-// its order is closed, the domain refers to it, and the job is completed.
+// Issuance is what an issued certificate changes, all in one transaction: the certificate is
+// stored, its order is closed, the domain refers to it, and the job is completed.
 type Issuance struct {
 	Domain      *controlplane.Domain // the new state, with the Version that it was derived from
 	Certificate *controlplane.Certificate

@@ -22,7 +22,7 @@ func TestEndingWeeks(t *testing.T) {
 	}
 	holds(d.org, 80*day, 50*day, true)
 	holds(d.org, 81*day, 51*day, true)
-	holds(d.org, 20*day, 2*time.Hour, true) // given up and put off: late
+	holds(d.org, 20*day, 2*time.Hour, true) // failed and postponed: late
 	holds(d.org, 20*day, 2*time.Hour, false)
 	holds(d.org, -3*day, -time.Hour, true)
 	holds(d.org, 7*day-time.Second, 500*day, true)
@@ -60,8 +60,8 @@ func TestEndingWeeks(t *testing.T) {
 	}
 }
 
-// What the statement finds late is what the rule says is.
-func TestEndingWeeksKnowTheRule(t *testing.T) {
+// The statement and the rule agree on which renewals are late.
+func TestEndingWeeksAgreeWithTheRule(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
@@ -78,7 +78,7 @@ func TestEndingWeeksKnowTheRule(t *testing.T) {
 	}
 }
 
-// The few failed jobs among many are read by their index.
+// The few failed jobs are read through their index.
 func TestListFailedJobsReadsByIndex(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -107,7 +107,7 @@ func TestReplacedCertificate(t *testing.T) {
 		{d.org, dom.ID, "crt_next", first.ID}, {d.org, dom.ID, first.ID, ""}, {d.organization(1), dom.ID, "crt_next", ""},
 	} {
 		if got, err := d.ReplacedCertificate(t.Context(), tt.org, tt.domain, tt.id); err != nil || got != tt.want {
-			t.Errorf("%+v: %q, %v", tt, got, err)
+			t.Errorf("ReplacedCertificate(%s, %s, %s) = %q, %v, want %q", tt.org, tt.domain, tt.id, got, err, tt.want)
 		}
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// turnScan is how many organizations of a queue are looked at for one batch. Those beyond
-// are looked at for the next ones, so that many that only wait cost a batch little.
+// turnScan is how many organizations of a queue are inspected for one batch. The others are
+// inspected for the next batches, so that many organizations with nothing due cost a batch little.
 const turnScan = 500
 
-// Lane is a queue's part of a batch.
+// Lane is the part of a batch that one queue has.
 type Lane struct {
 	Queue controlplane.Queue
-	Room  int    // how many jobs it takes at most
-	After string // the organization whose turn was last; DispatchDue moves it on
+	Room  int    // maximum number of jobs
+	After string // the organization that had the last turn; DispatchDue advances it
 
 	Throttled []string // organizations whose jobs hang: each gets at most Few jobs
 	Few       int      // maximum number of jobs for each throttled organization
 
-	// Next is when a job is due that is not dispatched, as DispatchDue found and left it: the
-	// zero time for none, and no later than now where something that is due was left.
+	// Next is set by DispatchDue to the time at which the next job has to be dispatched: the zero
+	// time without such a job, and no later than now if a due job was left.
 	Next time.Time
 }
 
-// turns says how many jobs of which organization a batch takes.
+// turns holds how many jobs of each organization a batch takes.
 type turns struct {
 	due    []dueSample // of each lane
 	queues []string
@@ -36,9 +36,9 @@ type turns struct {
 	shares []int
 }
 
-// turns finds whose jobs are next. Where all that is due has room nobody holds anybody up.
-// Else the organizations take turns, from the one that follows the last: the cost grows with
-// the room and with turnScan, and not with how much of anybody's is due.
+// turns determines which organizations' jobs are next. If there is room for all due jobs, it takes
+// all of them. Otherwise the organizations take turns, starting with the one that follows the last.
+// The cost grows with the room and with turnScan, and not with the number of due jobs.
 func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, error) {
 	var next turns
 	var err error
@@ -57,7 +57,7 @@ func (t *Tx) turns(ctx context.Context, now time.Time, lanes []Lane) (turns, err
 		if err != nil {
 			return next, err
 		}
-		for n, org := range orgs { // where it does not come out even the first ones get one more
+		for n, org := range orgs { // if the room is not divisible, the first ones get one more
 			next.add(l, org, (l.Room+len(orgs)-1-n)/len(orgs))
 		}
 	}
@@ -73,8 +73,8 @@ func (t *turns) add(l *Lane, org string, share int) {
 	}
 }
 
-// inOrder returns the jobs of a batch round by round: of each organization the oldest, then of
-// each the next.
+// inOrder returns the jobs of a batch round by round: the oldest of each organization, then the
+// next of each.
 func (t *turns) inOrder(jobs []controlplane.Job) []controlplane.Job {
 	slices.SortFunc(jobs, func(a, b controlplane.Job) int { return a.RunAt.Compare(b.RunAt) })
 	turn := make(map[[2]string]int, len(t.orgs))
@@ -112,17 +112,17 @@ func (t *turns) tellNext(lanes []Lane, dispatched []controlplane.Job, now time.T
 	}
 }
 
-// beginByIndex begins a transaction whose statements are planned once for each connection, and
-// go by index whatever the table held then: most often it is empty, and then it has many jobs.
-// Each statement that reads jobs asks for the order of the index that it is meant for, and
-// nothing may be sorted. What the server is told a plan costs is meaningless here, so it must
-// not compile one for its cost.
+// beginByIndex starts a transaction whose statements are planned once for each connection, and use
+// an index regardless of the table's contents at that time: it is empty most of the time, and then
+// has many jobs. Each statement that reads jobs orders its rows like the index that it is written
+// for, and sorting is disabled. These settings distort the plans' estimated costs, so compilation,
+// which depends on them, is off.
 const beginByIndex = `BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
 	SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off`
 
-// turn returns the organizations whose turn it is in a lane that has no room for all that is
-// due, and moves the lane on. Where none of those looked at has anything due it is the turn
-// of those that wait longest.
+// turn returns the organizations whose turn it is in a lane that has no room for all due jobs, and
+// advances the lane. If no inspected organization has a due job, it returns those in longest, which
+// have waited longest.
 func (t *Tx) turn(ctx context.Context, now time.Time, l *Lane, longest []string) ([]string, error) {
 	due, whole, last, err := t.dueOrganizations(ctx, *l, now)
 	switch {
@@ -140,14 +140,14 @@ func (t *Tx) turn(ctx context.Context, now time.Time, l *Lane, longest []string)
 	return due, nil
 }
 
-// dueSample is what was found due in a lane.
+// dueSample describes the due jobs of a lane.
 type dueSample struct {
-	jobs int // one more than the room where there is none for all
+	jobs int // at most one more than the room
 	orgs []string
-	next time.Time // when the first is due that is not yet; zero for none
+	next time.Time // when the next job becomes due; zero for none
 }
 
-// dueWithin looks at each lane's oldest jobs that are due, at one more than it has room for.
+// dueWithin inspects each lane's oldest due jobs, up to one more than its room.
 func (t *Tx) dueWithin(ctx context.Context, now time.Time, lanes []Lane) ([]dueSample, error) {
 	queues, rooms := make([]string, len(lanes)), make([]int, len(lanes))
 	for i, l := range lanes {
@@ -184,9 +184,9 @@ const dueWithinSQL = `
 
 const waitingIn = `j.queue = l.queue AND j.status = 'queued' AND j.dispatched_at IS NULL AND j.generation > 0`
 
-// dueOrganizations returns the organizations that have something due in a queue, from the
-// one that follows the lane's last on, and from the beginning again. It looks at turnScan at
-// most; whole says that these were all, and last is the one looked at last.
+// dueOrganizations returns the organizations that have a due job in a queue. It starts after the
+// lane's last organization and wraps around, and inspects at most turnScan of them. whole says that
+// these were all, and last is the organization inspected last.
 func (t *Tx) dueOrganizations(ctx context.Context, l Lane, now time.Time) (due []string, whole bool, last string, err error) {
 	looked := 0
 	scan := func(after string, until *string) error {
@@ -211,8 +211,8 @@ func (t *Tx) dueOrganizations(ctx context.Context, l Lane, now time.Time) (due [
 	return due, looked < turnScan, last, err
 }
 
-// dueOrganizationsSQL goes from organization to organization by one step down the index
-// each, over however many jobs of theirs.
+// dueOrganizationsSQL finds each organization with one index lookup, regardless of its number of
+// jobs.
 const dueOrganizationsSQL = `
 	WITH RECURSIVE turn AS (
 		SELECT $3::text AS org_id, 0 AS n

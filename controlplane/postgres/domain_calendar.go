@@ -10,23 +10,23 @@ import (
 // Week is the length of a calendar's steps.
 const Week = 7 * 24 * time.Hour
 
-// EndingWeek is a number of domains whose certificates end in the same week and are renewed in
+// EndingWeek is a number of domains whose certificates expire in the same week and are renewed in
 // the same week.
 type EndingWeek struct {
-	Ends   int  // weeks from the calendar's beginning, or its length for later
-	Renews *int // the same, of the next renewal; nil where none is planned
-	Ended  bool // the certificates have ended
-	Late   bool // they should have been renewed by now (controlplane.RenewalLateAt)
+	Ends   int  // weeks from the calendar's start, or its length for later
+	Renews *int // the same for the next renewal; nil if none is planned
+	Ended  bool // the certificates have expired
+	Late   bool // their renewal is overdue (controlplane.RenewalLateAt)
 	Count  int
 }
 
-// EndingWeeks counts an organization's domains that have a certificate by the weeks in which
-// it ends and is renewed. The weeks are counted from begin; what came before is in the first,
-// and what comes after that many weeks in one more.
-func (q queries) EndingWeeks(ctx context.Context, orgID string, now, begin time.Time, weeks int) ([]EndingWeek, error) {
+// EndingWeeks counts an organization's domains that have a certificate by the weeks in which it
+// expires and is renewed. The weeks are counted from start. Earlier dates are in the first week,
+// and dates after the last week are in one more.
+func (q queries) EndingWeeks(ctx context.Context, orgID string, now, start time.Time, weeks int) ([]EndingWeek, error) {
 	ends := make([]time.Time, weeks)
 	for i := range ends {
-		ends[i] = begin.Add(time.Duration(i+1) * Week)
+		ends[i] = start.Add(time.Duration(i+1) * Week)
 	}
 	rows, err := q.db.Query(ctx, endingWeeks, orgID, now, ends)
 	if err != nil {
@@ -36,8 +36,8 @@ func (q queries) EndingWeeks(ctx context.Context, orgID string, now, begin time.
 	return found, translate(err, "", "")
 }
 
-// endingWeeks judges what is late by controlplane.RenewAt, as renew_at itself moves on with
-// every renewal that is given up.
+// endingWeeks derives from controlplane.RenewAt whether a renewal is late, because renew_at itself
+// moves with every renewal that fails.
 const endingWeeks = `
 	SELECT width_bucket(expires_at, $3::timestamptz[]), CASE WHEN auto_renew THEN width_bucket(renew_at, $3::timestamptz[]) END,
 		expires_at <= $2::timestamptz,

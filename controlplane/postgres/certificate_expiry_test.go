@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// certified stores an active domain whose certificate lives from start on.
+// certified stores an active domain with a certificate that is valid from start.
 func (d *db) certified(org, name string, life time.Duration, watch postgres.RenewalWatch) (*controlplane.Domain, *controlplane.Certificate) {
 	d.t.Helper()
 	dom, j := d.add(org, name)
@@ -43,7 +43,7 @@ func (d *db) certified(org, name string, life time.Duration, watch postgres.Rene
 
 const day = 24 * time.Hour
 
-func TestDueWarningsAreWhatIsDueAndLives(t *testing.T) {
+func TestDueWarningsOfUnexpiredCertificates(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for name, warn := range map[string]time.Duration{"later": 70 * day, "second": 69 * day, "first": 68 * day, "ended": 67 * day, "off": 66 * day} {
@@ -60,7 +60,7 @@ func TestDueWarningsAreWhatIsDueAndLives(t *testing.T) {
 		for _, w := range due {
 			out = append(out, value[string](d, `SELECT name FROM domains WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, w.OrgID, w.DomainID, w.CertificateID))
 			if !w.NotBefore.Equal(start) || !w.NotAfter.Equal(start.Add(90*day)) || (w.WarnAt == nil) != strings.HasPrefix(out[len(out)-1], "unknown") {
-				t.Errorf("%+v", w)
+				t.Errorf("DueWarnings returned %+v, want the times of its certificate", w)
 			}
 		}
 		return strings.Join(out, " ")
@@ -73,14 +73,14 @@ func TestDueWarningsAreWhatIsDueAndLives(t *testing.T) {
 	}
 }
 
-// Of many that take a warning one has it, and it is taken for a certificate that is current.
-func TestTakeWarningByManyAtOnce(t *testing.T) {
+// One of many concurrent callers takes a warning, and only for a current certificate.
+func TestTakeWarningConcurrently(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.certified(d.org, "example.com", 90*day, postgres.RenewalWatch{WarnAt: start})
 	due, err := d.DueWarnings(t.Context(), start, 10)
 	if err != nil || len(due) != 1 {
-		t.Fatal(due, err)
+		t.Fatalf("DueWarnings = %+v, %v, want one", due, err)
 	}
 	stores := []*postgres.Store{d.Store, d.replica()}
 	take := func(s *postgres.Store, w postgres.DueWarning, alarm bool) (ok bool) {
@@ -121,8 +121,8 @@ func TestTakeWarningByManyAtOnce(t *testing.T) {
 	}
 }
 
-// What is inside the alarm line is counted by lifetime and by whether it is to be renewed, until
-// another certificate takes its place.
+// Certificates inside the alarm line are counted by lifetime and by automatic renewal, until they
+// are replaced.
 func TestCountExpiring(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -149,11 +149,11 @@ func TestCountExpiring(t *testing.T) {
 			got[c] = true
 		}
 		if !got[postgres.Expiring{AutoRenew: true, Count: long}] || !got[postgres.Expiring{Count: manual}] || short > 0 && !got[postgres.Expiring{ShortLived: true, AutoRenew: true, Count: short}] || len(counts) > 3 {
-			t.Errorf("%+v", counts)
+			t.Errorf("CountExpiring = %+v, want %d renewed, %d manual, and %d short-lived", counts, long, manual, short)
 		}
 	}
 	want(2, 1, 1)
-	d.exec(`UPDATE domains SET status = 'error' WHERE name LIKE 'long%'`) // they have ended
+	d.exec(`UPDATE domains SET status = 'error' WHERE name LIKE 'long%'`) // they have expired
 	want(2, 1, 1)
 	d.exec(`UPDATE domains SET certificate_id = 'crt_new' WHERE name IN ('long0.example.com', 'short.example.com')`)
 	want(1, 1, 0)

@@ -9,18 +9,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// RenewalCheck is a certificate of which the CA is to be asked when it is best renewed.
+// RenewalCheck is a certificate whose renewal information (ARI, RFC 9773) is to be fetched from its
+// CA.
 type RenewalCheck struct {
 	OrgID, DomainID, CertificateID string
 	CA, ARIID                      string
 	NotBefore, NotAfter            time.Time
 	Draw                           float64
-	RenewAt                        *time.Time // as it is planned now
+	RenewAt                        *time.Time // the planned time
 }
 
-// DueRenewalChecks returns up to limit certificates whose CA is to be asked at now, and puts
-// each off until the given time: another replica does not take it meanwhile, and one that
-// dies loses nothing.
+// DueRenewalChecks returns up to limit certificates whose renewal information is due to be fetched
+// at now, and postpones each until the given time: meanwhile no other replica gets it, and if this
+// one dies, it is due again.
 func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limit int) ([]RenewalCheck, error) {
 	rows, err := s.db.Query(ctx, `
 		WITH due AS (
@@ -42,8 +43,8 @@ func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limi
 	return due, translate(err, "", "")
 }
 
-// SaveRenewalInfo records what the CA said of the domain's certificate. Without a window an
-// earlier one stands.
+// SaveRenewalInfo records the renewal information of the domain's certificate. If it has no window,
+// an earlier window is kept.
 func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info controlplane.RenewalInfo) error {
 	var start, end *time.Time
 	if info.HasWindow() {
@@ -58,27 +59,28 @@ func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info contr
 	return translate(err, "domain", r.DomainID)
 }
 
-// RenewalWindowStart returns from when on the CA suggested that the domain's certificate is
-// renewed, nil where it suggested nothing.
+// RenewalWindowStart returns the start of the window in which the CA suggests to renew the domain's
+// certificate, nil if it has suggested none.
 func (q queries) RenewalWindowStart(ctx context.Context, orgID, domainID string) (*time.Time, error) {
 	var start *time.Time
 	err := q.db.QueryRow(ctx, `SELECT ari_start FROM domains WHERE org_id = $1 AND id = $2`, orgID, domainID).Scan(&start)
 	return start, translate(err, "domain", domainID)
 }
 
-// StopRenewalChecks says that the CA of the domain's certificate is not to be asked.
+// StopRenewalChecks records that the renewal information of the domain's certificate is no longer
+// to be fetched.
 func (q queries) StopRenewalChecks(ctx context.Context, r RenewalCheck) error {
 	_, err := q.db.Exec(ctx, `UPDATE domains SET ari_check_at = NULL WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, r.OrgID, r.DomainID, r.CertificateID)
 	return translate(err, "domain", r.DomainID)
 }
 
-// RenewalWatch is how a domain's new certificate is looked after.
+// RenewalWatch is the schedule of checks for a domain's new certificate.
 type RenewalWatch struct {
-	Draw          float64       // point of the CA's window, in [0,1)
-	CheckAt       time.Time     // when the CA is asked first
-	RehearseAt    time.Time     // when the delegation is looked at first
-	RehearseEvery time.Duration // and from then on
-	WarnAt        time.Time     // when its end is near
+	Draw          float64       // point in the CA's window, in [0,1)
+	CheckAt       time.Time     // first fetch of the renewal information
+	RehearseAt    time.Time     // first check of the delegation
+	RehearseEvery time.Duration // interval of the checks after it
+	WarnAt        time.Time     // first check whether it expires soon
 }
 
 // BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.

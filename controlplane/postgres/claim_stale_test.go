@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// blocked returns when so many statements of the database wait for a lock.
+// blocked returns when n statements in the database wait for a lock.
 func (d *db) blocked(n int) {
 	d.t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -21,9 +21,9 @@ func (d *db) blocked(n int) {
 	d.t.Fatalf("there are not %d statements that wait for a lock", n)
 }
 
-// A worker whose lease ran out, and that writes while another takes its job over, writes
-// nothing over what the other one wrote.
-func TestAStaleWorkerWritesNothing(t *testing.T) {
+// A worker whose lease has expired, and that writes while another worker takes over its job, does
+// not overwrite what the other worker wrote.
+func TestStaleWorkerWritesNothing(t *testing.T) {
 	t.Parallel()
 	for what, write := range map[string]func(*db, *postgres.Claim, *controlplane.Order) error{
 		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
@@ -41,7 +41,7 @@ func TestAStaleWorkerWritesNothing(t *testing.T) {
 			o := d.order(stale)
 			o.Step, o.OrderURL, o.Values = controlplane.StepOrdered, "https://ca.example/stale", []string{"stale"}
 
-			// The other worker has taken the job and saved the order, and is about to commit.
+			// The other worker has claimed the job and saved the order, and is about to commit.
 			tx, err := d.conn().Begin(t.Context())
 			d.must(err)
 			for _, sql := range []string{
@@ -69,15 +69,15 @@ func TestAStaleWorkerWritesNothing(t *testing.T) {
 	}
 }
 
-// While a worker writes nobody takes its job over; then the other one reads what it wrote.
-func TestAClaimWaitsForAWriteUnderWay(t *testing.T) {
+// No other worker claims a job during a write of its worker, and then it reads what was written.
+func TestClaimWaitsForWriteInProgress(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "example.com")
 	first := d.claim(j, "first")
 	o := d.order(first)
 	o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/first"
-	d.expire() // and the first does not know yet
+	d.expire() // the first worker does not know it yet
 
 	tx, err := d.conn().Begin(t.Context()) // holds the order's row, and so the first worker's statement
 	d.must(err)
@@ -96,6 +96,6 @@ func TestAClaimWaitsForAWriteUnderWay(t *testing.T) {
 	d.must(soon(t, "the write", saved))
 	d.must(soon(t, "the claim", taken))
 	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || got.OrderURL != o.OrderURL {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("OpenOrder = %+v, %v, want the URL %s", got, err, o.OrderURL)
 	}
 }
