@@ -42,10 +42,5 @@ func entryArgs(a *controlplane.AuditEntry) named {
 
 // AuditOfEntity returns the entries of the log about one object, newest first.
 func (q queries) AuditOfEntity(ctx context.Context, orgID, entityID string, limit int) ([]controlplane.AuditEntry, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID, entityID, limit)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	entries, err := pgx.CollectRows(rows, scanAudit)
-	return entries, translate(err, "", "")
+	return all(ctx, q, scanAudit, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID, entityID, limit)
 }

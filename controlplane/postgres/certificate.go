@@ -21,15 +21,7 @@ func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
 
 // Certificate returns one certificate, with its sealed key.
 func (q queries) Certificate(ctx context.Context, orgID, id string) (*controlplane.Certificate, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+certificateColumns+` FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id)
-	if err != nil {
-		return nil, translate(err, "certificate", id)
-	}
-	c, err := pgx.CollectExactlyOneRow(rows, scanCertificate)
-	if err != nil {
-		return nil, translate(err, "certificate", id)
-	}
-	return &c, nil
+	return one(ctx, q, scanCertificate, "certificate", id, `SELECT `+certificateColumns+` FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id)
 }
 
 // CertificateFilter selects the certificates to list. The zero value lists all, newest first.
@@ -52,14 +44,10 @@ func (q queries) ListCertificates(ctx context.Context, orgID string, f Certifica
 // ReplacedCertificate returns the ID of the domain's certificate that the given one replaced, "" if
 // it replaced none.
 func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id string) (string, error) {
-	rows, err := q.db.Query(ctx, `SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
+	found, err := all(ctx, q, pgx.RowTo[string], `SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
 		ORDER BY created_at DESC, id DESC LIMIT 1`, orgID, domainID, id)
-	if err != nil {
-		return "", translate(err, "", "")
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(found) == 0 {
-		return "", translate(err, "", "")
+		return "", err
 	}
 	return found[0], nil
 }

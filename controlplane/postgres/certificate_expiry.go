@@ -69,14 +69,9 @@ type Expiring struct {
 // CountExpiring counts the certificates of all organizations that are inside the alarm line or have
 // expired. It reads only these, by index.
 func (s *Store) CountExpiring(ctx context.Context) ([]Expiring, error) {
-	rows, err := s.db.Query(ctx, `
+	return all(ctx, s.queries, pgx.RowToStructByPos[Expiring], `
 		SELECT c.not_after - c.not_before < $1::interval, d.auto_renew, count(*)
 		FROM domains d JOIN certificates c ON c.id = d.certificate_id
 		WHERE d.expiring_certificate = d.certificate_id AND d.expiring_certificate <> ''
 		GROUP BY 1, 2`, controlplane.ShortLife)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Expiring])
-	return counts, translate(err, "", "")
 }

@@ -68,19 +68,15 @@ func (q queries) ListDeliveries(ctx context.Context, orgID, webhookID string, f 
 // LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's ID. A
 // webhook without deliveries is missing from the map.
 func (q queries) LastDeliveries(ctx context.Context, orgID string, webhookIDs []string) (map[string]controlplane.Delivery, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+deliveryColumns+` FROM unnest($2::text[]) hook (id), LATERAL (
+	newest, err := all(ctx, q, scanDelivery, `SELECT `+deliveryColumns+` FROM unnest($2::text[]) hook (id), LATERAL (
 			SELECT * FROM webhook_deliveries WHERE org_id = $1 AND webhook_id = hook.id ORDER BY created_at DESC, id DESC LIMIT 1
 		) d`, orgID, webhookIDs)
 	if err != nil {
-		return nil, translate(err, "", "")
+		return nil, err
 	}
-	all, err := pgx.CollectRows(rows, scanDelivery)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	last := make(map[string]controlplane.Delivery, len(all))
-	for i := range all {
-		last[all[i].WebhookID] = all[i]
+	last := make(map[string]controlplane.Delivery, len(newest))
+	for _, d := range newest {
+		last[d.WebhookID] = d
 	}
 	return last, nil
 }
@@ -102,15 +98,7 @@ func (q queries) Attempts(ctx context.Context, orgID, deliveryID string) ([]cont
 
 // AuditEntry returns one entry of the log.
 func (q queries) AuditEntry(ctx context.Context, orgID, id string) (*controlplane.AuditEntry, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND id = $2`, orgID, id)
-	if err != nil {
-		return nil, translate(err, "event", id)
-	}
-	a, err := pgx.CollectExactlyOneRow(rows, scanAudit)
-	if err != nil {
-		return nil, translate(err, "event", id)
-	}
-	return &a, nil
+	return one(ctx, q, scanAudit, "event", id, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND id = $2`, orgID, id)
 }
 
 // AddTest stores the delivery of a test, with its body and its job. The database creates all other

@@ -82,14 +82,9 @@ func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int,
 // due and not running, in the order of dispatch. The reconciler checks for each whether the queue
 // still has it.
 func (s *Store) Dispatched(ctx context.Context, now time.Time, age time.Duration, beyond time.Time, limit int) ([]controlplane.Job, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+jobColumns+` FROM jobs j
+	return all(ctx, s.queries, scanJob, `SELECT `+jobColumns+` FROM jobs j
 		WHERE j.status = 'queued' AND j.dispatched_at IS NOT NULL AND j.dispatched_at > $3 AND j.dispatched_at < now() - $2::interval AND j.run_at < $1::timestamptz - $2::interval
 		ORDER BY j.dispatched_at LIMIT $4`, now, age, beyond, limit)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	jobs, err := pgx.CollectRows(rows, scanJob)
-	return jobs, translate(err, "", "")
 }
 
 // Redispatch makes queued jobs due for dispatch again under a new generation: the queue lost their

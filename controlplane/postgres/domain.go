@@ -65,15 +65,7 @@ func (q queries) domain(ctx context.Context, orgID, ref, lock string) (*controlp
 	if strings.HasPrefix(ref, controlplane.PrefixDomain+"_") {
 		by = "id"
 	}
-	rows, err := q.db.Query(ctx, `SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
-	if err != nil {
-		return nil, translate(err, "domain", ref)
-	}
-	d, err := pgx.CollectExactlyOneRow(rows, scanDomain)
-	if err != nil {
-		return nil, translate(err, "domain", ref)
-	}
-	return &d, nil
+	return one(ctx, q, scanDomain, "domain", ref, `SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
 }
 
 // DomainFilter selects the domains to list. The zero value lists all, newest first.

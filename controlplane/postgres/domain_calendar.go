@@ -28,12 +28,7 @@ func (q queries) EndingWeeks(ctx context.Context, orgID string, now, start time.
 	for i := range ends {
 		ends[i] = start.Add(time.Duration(i+1) * Week)
 	}
-	rows, err := q.db.Query(ctx, endingWeeks, orgID, now, ends)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EndingWeek])
-	return found, translate(err, "", "")
+	return all(ctx, q, pgx.RowToStructByPos[EndingWeek], endingWeeks, orgID, now, ends)
 }
 
 // endingWeeks derives from controlplane.RenewAt whether a renewal is late, because renew_at itself

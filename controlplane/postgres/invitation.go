@@ -29,15 +29,7 @@ func (t *Tx) LockInvitation(ctx context.Context, hash []byte, now time.Time) (*c
 }
 
 func (q queries) invitationByHash(ctx context.Context, hash []byte, now time.Time, lock string) (*controlplane.Invitation, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+invitationColumns+` FROM invitations WHERE hash = $1 AND expires_at > $2`+lock, hash, now)
-	if err != nil {
-		return nil, translate(err, "invitation", "")
-	}
-	i, err := pgx.CollectExactlyOneRow(rows, scanInvitation)
-	if err != nil {
-		return nil, translate(err, "invitation", "")
-	}
-	return &i, nil
+	return one(ctx, q, scanInvitation, "invitation", "", `SELECT `+invitationColumns+` FROM invitations WHERE hash = $1 AND expires_at > $2`+lock, hash, now)
 }
 
 // ListInvitations returns one page of open invitations, newest first, and the cursor of the next
@@ -63,34 +55,19 @@ func (t *Tx) AddInvitation(ctx context.Context, i *controlplane.Invitation) erro
 
 // DeleteInvitation removes an invitation, and returns it.
 func (t *Tx) DeleteInvitation(ctx context.Context, orgID, id string) (*controlplane.Invitation, error) {
-	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND id = $2 RETURNING `+invitationColumns, orgID, id)
-	if err != nil {
-		return nil, translate(err, "invitation", id)
-	}
-	i, err := pgx.CollectExactlyOneRow(rows, scanInvitation)
-	if err != nil {
-		return nil, translate(err, "invitation", id)
-	}
-	return &i, nil
+	return one(ctx, t.queries, scanInvitation, "invitation", id, `DELETE FROM invitations WHERE org_id = $1 AND id = $2 RETURNING `+invitationColumns, orgID, id)
 }
 
 // DeleteInvitationsBy removes the invitations that a user created, in person or with a token, and
 // returns them: those by link, and those by login that were not declined.
 func (t *Tx) DeleteInvitationsBy(ctx context.Context, orgID, userID string) ([]controlplane.Invitation, []controlplane.Member, error) {
-	rows, err := t.db.Query(ctx, `DELETE FROM invitations WHERE org_id = $1 AND creator_user_id = $2 RETURNING `+invitationColumns, orgID, userID)
+	links, err := all(ctx, t.queries, scanInvitation,
+		`DELETE FROM invitations WHERE org_id = $1 AND creator_user_id = $2 RETURNING `+invitationColumns, orgID, userID)
 	if err != nil {
-		return nil, nil, translate(err, "", "")
+		return nil, nil, err
 	}
-	links, err := pgx.CollectRows(rows, scanInvitation)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	rows, err = t.db.Query(ctx, `WITH m AS (
+	members, err := all(ctx, t.queries, scanMember, `WITH m AS (
 			DELETE FROM member_invitations WHERE org_id = $1 AND creator_user_id = $2 AND declined_at IS NULL RETURNING *)
 		SELECT `+memberColumns+` FROM m JOIN users u ON u.id = m.user_id`, orgID, userID)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	members, err := pgx.CollectRows(rows, scanMember)
-	return links, members, translate(err, "", "")
+	return links, members, err
 }

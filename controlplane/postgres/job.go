@@ -25,15 +25,7 @@ func jobFields(j *controlplane.Job) []any {
 }
 
 func (q queries) oneJob(ctx context.Context, id, sql string, args ...any) (*controlplane.Job, error) {
-	rows, err := q.db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, translate(err, "job", id)
-	}
-	j, err := pgx.CollectExactlyOneRow(rows, scanJob)
-	if err != nil {
-		return nil, translate(err, "job", id)
-	}
-	return &j, nil
+	return one(ctx, q, scanJob, "job", id, sql, args...)
 }
 
 // Job returns one job.

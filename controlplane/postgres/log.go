@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -74,12 +72,7 @@ func (q queries) Events(ctx context.Context, orgID string, f EventFilter) ([]con
 	}
 	// The limit is in the text: every follower of the feed runs this statement for each change, and
 	// with a limit that is known its plan is made once.
-	rows, err := q.db.Query(ctx, l.sql+` WHERE `+strings.Join(l.conds, " AND ")+` ORDER BY `+order+` LIMIT `+strconv.Itoa(f.Limit), l.args)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	events, err := pgx.CollectRows(rows, scanAudit)
-	return events, translate(err, "", "")
+	return all(ctx, q, scanAudit, l.sql+` WHERE `+strings.Join(l.conds, " AND ")+` ORDER BY `+order+` LIMIT `+strconv.Itoa(f.Limit), l.args)
 }
 
 // LogHorizon returns the seq up to which every entry of the log, of any organization, is committed

@@ -30,15 +30,7 @@ func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.M
 	if controlplane.IsID(controlplane.PrefixUser, ref) {
 		by = "u.id = $2"
 	}
-	rows, err := q.db.Query(ctx, `SELECT `+memberColumns+` FROM `+people+` WHERE m.org_id = $1 AND `+by, orgID, ref)
-	if err != nil {
-		return nil, translate(err, "member", ref)
-	}
-	m, err := pgx.CollectExactlyOneRow(rows, scanMember)
-	if err != nil {
-		return nil, translate(err, "member", ref)
-	}
-	return &m, nil
+	return one(ctx, q, scanMember, "member", ref, `SELECT `+memberColumns+` FROM `+people+` WHERE m.org_id = $1 AND `+by, orgID, ref)
 }
 
 // ListMembers returns one page of members of every state, oldest first, and the cursor of the next

@@ -25,29 +25,17 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 
 // OpenOrder returns the domain's order in progress, nil if it has none.
 func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*controlplane.Order, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+orderColumns+` FROM acme_orders o
+	orders, err := all(ctx, q, scanOrder, `SELECT `+orderColumns+` FROM acme_orders o
 		WHERE o.org_id = $1 AND o.domain_id = $2 AND o.step NOT IN ('stored', 'failed')`, orgID, domainID)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	orders, err := pgx.CollectRows(rows, scanOrder)
 	if err != nil || len(orders) == 0 {
-		return nil, translate(err, "", "")
+		return nil, err
 	}
 	return &orders[0], nil
 }
 
 // Order returns one order.
 func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Order, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+orderColumns+` FROM acme_orders o WHERE o.org_id = $1 AND o.id = $2`, orgID, id)
-	if err != nil {
-		return nil, translate(err, "order", id)
-	}
-	o, err := pgx.CollectExactlyOneRow(rows, scanOrder)
-	if err != nil {
-		return nil, translate(err, "order", id)
-	}
-	return &o, nil
+	return one(ctx, q, scanOrder, "order", id, `SELECT `+orderColumns+` FROM acme_orders o WHERE o.org_id = $1 AND o.id = $2`, orgID, id)
 }
 
 // BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order

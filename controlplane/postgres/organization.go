@@ -28,25 +28,12 @@ func (t *Tx) LockOrganization(ctx context.Context, orgID string) (*controlplane.
 }
 
 func (q queries) organization(ctx context.Context, orgID, lock string) (*controlplane.Organization, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`+lock, orgID)
-	if err != nil {
-		return nil, translate(err, "organization", orgID)
-	}
-	o, err := pgx.CollectExactlyOneRow(rows, scanOrganization)
-	if err != nil {
-		return nil, translate(err, "organization", orgID)
-	}
-	return &o, nil
+	return one(ctx, q, scanOrganization, "organization", orgID, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`+lock, orgID)
 }
 
 // Organizations returns every organization, oldest first, for the operator's commands.
 func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+organizationColumns+` FROM organizations ORDER BY created_at, id`)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	all, err := pgx.CollectRows(rows, scanOrganization)
-	return all, translate(err, "", "")
+	return all(ctx, q, scanOrganization, `SELECT `+organizationColumns+` FROM organizations ORDER BY created_at, id`)
 }
 
 // AddOrganization stores a new organization.

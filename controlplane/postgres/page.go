@@ -78,13 +78,9 @@ func (l *list) statement() (string, named) {
 // readPage reads the list's first page. It returns the cursor of the next page, nil on the last.
 func readPage[T any](ctx context.Context, q queries, l *list, scan pgx.RowToFunc[T], position func(T) *Cursor) ([]T, *Cursor, error) {
 	sql, args := l.statement()
-	rows, err := q.db.Query(ctx, sql, args)
+	items, err := all(ctx, q, scan, sql, args)
 	if err != nil {
-		return nil, nil, translate(err, "", "")
-	}
-	items, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, nil, translate(err, "", "")
+		return nil, nil, err
 	}
 	if len(items) <= l.limit {
 		return items, nil, nil

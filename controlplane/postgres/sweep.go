@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -68,12 +66,7 @@ func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, s
 
 // Expired returns up to limit active domains whose certificate has expired at now.
 func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]controlplane.Domain, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+domainColumns+` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	expired, err := pgx.CollectRows(rows, scanDomain)
-	return expired, translate(err, "", "")
+	return all(ctx, s.queries, scanDomain, `SELECT `+domainColumns+` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
 }
 
 // ResetRenewals is the daily backstop: domains that are marked as having a renewal queued, and have

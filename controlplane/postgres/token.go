@@ -23,18 +23,6 @@ func tokenFields(t *controlplane.Token) []any {
 		&t.RotatedAt, &t.PreviousUntil}
 }
 
-func (q queries) oneToken(ctx context.Context, id, where string, args ...any) (*controlplane.Token, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens WHERE `+where, args...)
-	if err != nil {
-		return nil, translate(err, "token", id)
-	}
-	t, err := pgx.CollectExactlyOneRow(rows, scanToken)
-	if err != nil {
-		return nil, translate(err, "token", id)
-	}
-	return &t, nil
-}
-
 // TokenByHash returns a token by the hash of its current or previous secret, with the fields that
 // the authentication of each request needs: its organization and its tier, scopes, expiry, creator,
 // and last use. It does not take the organization: the caller learns it from the token. The caller
@@ -58,7 +46,7 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 
 // Token returns one token.
 func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Token, error) {
-	return q.oneToken(ctx, id, `org_id = $1 AND id = $2`, orgID, id)
+	return one(ctx, q, scanToken, "token", id, `SELECT `+tokenColumns+` FROM api_tokens WHERE org_id = $1 AND id = $2`, orgID, id)
 }
 
 // ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With
@@ -90,13 +78,8 @@ func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (ma
 // TokensOf returns the tokens that a user created, and those that were created with such tokens,
 // newest first.
 func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlplane.Token, error) {
-	rows, err := q.db.Query(ctx, `SELECT `+tokenColumns+` FROM api_tokens
+	return all(ctx, q, scanToken, `SELECT `+tokenColumns+` FROM api_tokens
 		WHERE org_id = $1 AND creator_user_id = $2 AND creator_user_id <> '' ORDER BY created_at DESC, id DESC`, orgID, userID)
-	if err != nil {
-		return nil, translate(err, "", "")
-	}
-	all, err := pgx.CollectRows(rows, scanToken)
-	return all, translate(err, "", "")
 }
 
 // TokenCount returns how many tokens the organization has, expired ones included.
@@ -135,16 +118,11 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 // it replaces remains valid until previousUntil, and the one before that is no longer valid. It
 // returns the token as it is then.
 func (q queries) RotateToken(ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time, previousUntil, now time.Time) (*controlplane.Token, error) {
-	rows, err := q.db.Query(ctx, `
+	return one(ctx, q, scanToken, "token", id, `
 		UPDATE api_tokens SET previous_hash = token_hash, previous_until = @previous_until, token_hash = @hash, token_prefix = @prefix,
 			expires_at = @expires_at, rotated_at = @now
 		WHERE org_id = @org_id AND id = @id RETURNING `+tokenColumns,
 		named{"org_id": orgID, "id": id, "hash": hash, "prefix": prefix, "expires_at": expiresAt, "previous_until": previousUntil, "now": now})
-	if err != nil {
-		return nil, translate(err, "token", id)
-	}
-	t, err := pgx.CollectExactlyOneRow(rows, scanToken)
-	return &t, translate(err, "token", id)
 }
 
 // TouchToken records a token's use, at most once a minute.
