@@ -13,8 +13,8 @@ import (
 // misbehavior is a fault of a CA, and its expected effects on the domain.
 type misbehavior struct {
 	by      func(u *unruly, domain string)
-	alone   ending // outcome without another CA; empty: not tested
-	backed  ending // outcome with a second CA; empty: not tested
+	alone   outcome // without another CA; empty: not tested
+	backed  outcome // with a second CA; empty: not tested
 	acme    string // the problem document that the timeline must contain
 	orders  int    // maximum orders for the domain; zero: 1
 	asked   map[request]int
@@ -34,8 +34,8 @@ var (
 	noAccount    = problemOf("accountDoesNotExist", "no such account")
 	unstorable   = problemOf("badCSR", `a\u0000b \ud800`)
 	rateLimited  = problemOf("rateLimited", "too many requests")
-	primary      = ending{by: "primary"}
-	backup       = ending{by: "backup"}
+	primary      = outcome{by: "primary"}
+	backup       = outcome{by: "backup"}
 	allFourTimes = map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}
 	twice        = map[request]int{forNewOrder: 2, forChallenge: 2, forFinalize: 2}
 )
@@ -43,7 +43,7 @@ var (
 // misbehaviors returns the faults by description. Faults are selected by domain, so one stack is
 // enough for all of them.
 func misbehaviors() map[string]misbehavior {
-	fails := func(code string) ending { return ending{failed: code} }
+	fails := func(code string) outcome { return outcome{failed: code} }
 	all := map[string]misbehavior{
 		"nothing": {by: func(*unruly, string) {}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}},
 		"nonces rejected": {by: func(u *unruly, domain string) {
@@ -53,7 +53,7 @@ func misbehaviors() map[string]misbehavior {
 		}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}},
 		"503 with HTML, twice": {by: at(forFinalize, page(2, 503)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 3}},
 		"503 with HTML and Retry-After": {by: at(forNewOrder, page(always, 503, "Retry-After", "120")), backed: backup,
-			alone: ending{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute}, asked: map[request]int{forNewOrder: 1}},
+			alone: outcome{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute}, asked: map[request]int{forNewOrder: 1}},
 		"short Retry-After":             {by: at(forFinalize, reject(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
 		"badCSR":                        {by: at(forFinalize, reject(always, 400, badCSR)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4, asked: allFourTimes, details: "weak kind"},
 		"badCSR with unstorable text":   {by: at(forFinalize, reject(always, 400, unstorable)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4, asked: allFourTimes},
@@ -101,7 +101,7 @@ func testMisbehaviors(t *testing.T, alone bool) {
 	s := startUnruly(t, u, alone)
 	domains := map[string]*client.Domain{}
 	for what, m := range misbehaviors() {
-		if m.ending(alone) != (ending{}) {
+		if m.outcome(alone) != (outcome{}) {
 			name := fmt.Sprintf("unruly%d.example.com", len(domains))
 			m.by(u, name)
 			domains[what] = s.add(name)
@@ -110,8 +110,8 @@ func testMisbehaviors(t *testing.T, alone bool) {
 	for what, d := range domains {
 		t.Run(what, func(t *testing.T) {
 			s, m := s.in(t), misbehaviors()[what]
-			want := m.ending(alone)
-			s.wantEnding(d.Id, want, m)
+			want := m.outcome(alone)
+			s.wantOutcome(d.Id, want, m)
 			s.wantOrders(u, d.Name, m)
 			if want != backup && s.Backup.OrdersFor(d.Name) > 0 {
 				t.Errorf("orders for %s at the backup CA = %d, want 0", d.Name, s.Backup.OrdersFor(d.Name))
@@ -120,7 +120,7 @@ func testMisbehaviors(t *testing.T, alone bool) {
 	}
 }
 
-func (m misbehavior) ending(alone bool) ending {
+func (m misbehavior) outcome(alone bool) outcome {
 	if alone {
 		return m.alone
 	}

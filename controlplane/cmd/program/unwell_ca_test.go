@@ -102,7 +102,7 @@ func TestRateLimitedCA(t *testing.T) {
 				if !alone {
 					s.wantIssuer(s.waitActive(d.Id), "backup")
 				} else {
-					job := s.wantWait(d.Id, ending{waits: "ca-quota", wait: time.Hour})
+					job := s.wantWait(d.Id, outcome{waits: "ca-quota", wait: time.Hour})
 					if _, err := s.api.IssueDomain(t.Context(), d.Id); err != nil {
 						t.Fatal(err)
 					}
@@ -169,7 +169,7 @@ func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	u.on(name, forFinalize, invalid)
 	u.on(name, forOrder, invalid)
 	d := s.add(name)
-	s.wantWait(d.Id, ending{waits: "ca-rate-limited", wait: 30 * time.Second})
+	s.wantWait(d.Id, outcome{waits: "ca-rate-limited", wait: 30 * time.Second})
 	if n := query[int](s, `SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, d.Id); n != 0 {
 		t.Errorf("open orders = %d, want 0", n)
 	}
@@ -188,7 +188,7 @@ func TestOrderStuckInProcessing(t *testing.T) {
 	u.on(name, forFinalize, rewrite(processing))
 	u.on(name, forOrder, rewrite(processing))
 	d := s.add(name)
-	s.wantWait(d.Id, ending{waits: "ca-slow", wait: 10 * time.Minute})
+	s.wantWait(d.Id, outcome{waits: "ca-slow", wait: 10 * time.Minute})
 	if step := s.orderStep(d.Id); step != controlplane.StepFinalized {
 		t.Errorf("step of the order = %s, want %s", step, controlplane.StepFinalized)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// ending is the expected outcome for a domain: a certificate, a failure, or a delay.
-type ending struct {
+// outcome is what a test expects for a domain: a certificate, a failure, or a delay.
+type outcome struct {
 	by     string        // the CA that issues
 	failed string        // code of the failure
 	waits  string        // reason of the delay, in the condition
@@ -21,8 +21,8 @@ type ending struct {
 	wait   time.Duration // minimum delay
 }
 
-// wantEnding waits for the outcome and checks everything that reports it.
-func (s *stack) wantEnding(id string, want ending, m misbehavior) {
+// wantOutcome waits for the outcome and checks everything that reports it.
+func (s *stack) wantOutcome(id string, want outcome, m misbehavior) {
 	s.t.Helper()
 	switch {
 	case want.by != "":
@@ -94,7 +94,7 @@ func (s *stack) wantFailure(id, code string, m misbehavior) {
 }
 
 // wantWait waits until the domain's job is deferred, and checks the delay.
-func (s *stack) wantWait(id string, want ending) *client.Job {
+func (s *stack) wantWait(id string, want outcome) *client.Job {
 	s.t.Helper()
 	d := s.waitDomain(id, "waiting", func(d *client.Domain) bool {
 		return conditionOf(d, client.ConditionTypeCertificateReady).Reason == want.waits
