@@ -15,8 +15,8 @@ type misbehavior struct {
 	by      func(u *unruly, domain string)
 	alone   outcome // without another CA; empty: not tested
 	backed  outcome // with a second CA; empty: not tested
-	acme    string // the problem document that the timeline must contain
-	orders  int    // maximum orders for the domain; zero: 1
+	acme    string  // the problem document that the timeline must contain
+	orders  int     // maximum orders for the domain; zero: 1
 	asked   map[request]int
 	details string // part of the message for users
 }
