@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// How likely a request comes to grief, outages apart.
+// Probabilities of faults per request, in addition to outages.
 const (
-	oddsCut        = 0.0005 // the connection is cut before anything is done, and as likely after
+	oddsCut        = 0.0005 // connection closed before processing, and with equal probability after it
 	oddsError      = 0.0005 // 503
-	oddsBusy       = 0.0002 // 429 for no limit that is known
+	oddsBusy       = 0.0002 // 429 without a known limit
 	oddsNonce      = 0.002
 	oddsValidation = 0.001
 	oddsRubbish    = 0.001
 )
 
-// happens draws whether something goes wrong, and counts it.
+// happens draws whether a fault occurs, and counts it.
 func (a *ca) happens(what string, odds float64) bool {
 	if a.dice.float() >= odds {
 		return false
@@ -31,7 +31,7 @@ func (a *ca) count(what string) {
 	a.tally.faults[what]++
 }
 
-// troubled puts what goes wrong before a handler.
+// troubled injects faults before a handler.
 func (a *ca) troubled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f := a.out(); f != nil {
@@ -40,9 +40,9 @@ func (a *ca) troubled(next http.Handler) http.Handler {
 			return
 		}
 		switch {
-		case a.happens("connection cut before the request was heard", oddsCut):
+		case a.happens("connection closed before the request was processed", oddsCut):
 			panic(http.ErrAbortHandler)
-		case a.happens("connection cut before the answer", oddsCut):
+		case a.happens("connection closed before the response", oddsCut):
 			next.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		case a.happens("503", oddsError):
@@ -55,7 +55,7 @@ func (a *ca) troubled(next http.Handler) http.Handler {
 	})
 }
 
-// out returns the outage that there is. It begins amid orders: some requests pass.
+// out returns the current outage. It starts in the middle of orders: some requests succeed.
 func (a *ca) out() *fault {
 	now := a.clock.Now()
 	f := a.scenario.during(now, bothOut, map[string]kind{"primary": primaryOut, "backup": backupOut}[a.name])
@@ -73,7 +73,7 @@ func (a *ca) out() *fault {
 	return f
 }
 
-// fail answers as CAs in trouble do.
+// fail responds like a CA with an outage.
 func (a *ca) fail(w http.ResponseWriter, how int) {
 	switch how {
 	case 0:

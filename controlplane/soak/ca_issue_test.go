@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// backdated is how long before its issuance a certificate begins.
+// backdated is how long before issuance the validity of a certificate starts.
 const backdated = time.Hour
 
-// signer is the intermediate that certificates are signed with.
+// signer is the intermediate that signs certificates.
 type signer struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 	pem  []byte
 }
 
-// issued is a certificate that the CA gave out.
+// issued is a certificate that the CA issued.
 type issued struct {
 	names     []string
 	at        time.Time
@@ -48,8 +48,8 @@ func newSigner(t testing.TB, name string) signer {
 	return signer{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// sign makes a certificate that begins an hour before now and lives as long as the profile
-// says, and returns its chain and its ARI id.
+// sign issues a certificate that is valid from an hour before now for the lifetime of the profile,
+// and returns its chain and its ARI certificate ID.
 func (s signer) sign(csr *x509.CertificateRequest, profile string, now time.Time) (cert *issued, chain, ariID string, err error) {
 	serial := make([]byte, 16)
 	_, _ = rand.Read(serial)
@@ -77,7 +77,7 @@ func (a *ca) finalize(r *request) answer {
 	der, _ := b64.DecodeString(in.CSR)
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil || csr.CheckSignature() != nil || !slices.Equal(slices.Sorted(slices.Values(csr.DNSNames)), o.names) {
-		return problem(400, "badCSR", "the request is not for the order's names")
+		return problem(400, "badCSR", "the CSR's names differ from the order's")
 	}
 	now := a.clock.Now()
 	cert, chain, ariID, err := a.signer.sign(csr, o.profile, now)

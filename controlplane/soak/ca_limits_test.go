@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
-// limitsFor returns Let's Encrypt's limits for a thousand domains, and as much for each of
-// fewer, so that a small year comes up against them as well.
+// limitsFor returns Let's Encrypt's limits scaled from a thousand domains to fewer, so that a small
+// run also reaches them.
 func limitsFor(domains int) acme.Limits {
 	const week = 7 * day
 	share := func(count, least int) int { return max(count*domains/1000, least) }
@@ -25,8 +25,7 @@ func limitsFor(domains int) acme.Limits {
 	}
 }
 
-// counts are the CA's own: buckets of tokens, which have nothing in common with the numbers
-// that the governor keeps.
+// counts are the CA's own token buckets, which share nothing with the governor's.
 type counts struct {
 	limits  acme.Limits
 	buckets map[string]*tokens
@@ -51,7 +50,7 @@ func (c *counts) bucket(limit acme.Limit, subject string, now time.Time) *tokens
 	return b
 }
 
-// The limits, by what is lost with their count.
+// The limits, as they are named in problem documents.
 const (
 	ordersLimit   = "too many new orders recently"
 	domainLimit   = "too many certificates already issued for the registered domain"
@@ -65,7 +64,7 @@ func (c *counts) period(limit string) time.Duration {
 		setLimit: c.limits.DuplicateCertificates, failuresLimit: c.limits.FailedAuthorizations}[limit].Per
 }
 
-// certificates are the buckets that a certificate for the order takes from.
+// certificates returns the buckets from which a certificate for the order takes a token.
 func (c *counts) certificates(now time.Time, o *order) map[string]*tokens {
 	if o.replaces != nil {
 		return nil
@@ -77,7 +76,7 @@ func (c *counts) certificates(now time.Time, o *order) map[string]*tokens {
 	}
 }
 
-// admit counts a new order, or names the limit that it would pass, and for how long.
+// admit counts a new order, or returns the limit that it would exceed, and for how long.
 func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 	for _, p := range o.proofs {
 		if c.failures(now, o.account, p.name).left < 1 {
@@ -100,7 +99,7 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 	return "", 0
 }
 
-// issue counts a certificate, and names a limit that it passes.
+// issue counts a certificate, and returns a limit that it exceeds.
 func (c *counts) issue(now time.Time, o *order) (passed string) {
 	for limit, b := range c.certificates(now, o) {
 		if b.left--; b.left < 0 {
@@ -116,7 +115,7 @@ func (c *counts) failures(now time.Time, by *account, name string) *tokens {
 
 func (c *counts) failed(now time.Time, by *account, name string) { c.failures(now, by, name).left-- }
 
-// refuse answers an order over a limit (RFC 8555 §6.6). It needs the lock.
+// refuse rejects an order over a limit (RFC 8555 §6.6). The caller holds the lock.
 func (a *ca) refuse(limit string, wait time.Duration) answer {
 	a.overstepped(limit)
 	refusal := problem(429, "rateLimited", "%s", limit)
@@ -124,8 +123,8 @@ func (a *ca) refuse(limit string, wait time.Duration) answer {
 	return refusal
 }
 
-// overstepped records that a limit was passed: a fault of the governor, unless its count was
-// lost with Redis within the limit's time. It needs the lock.
+// overstepped records an exceeded limit. It is a fault of the governor, unless Redis lost the count
+// within the limit's period. The caller holds the lock.
 func (a *ca) overstepped(limit string) {
 	now := a.clock.Now()
 	for _, f := range a.scenario.faults {

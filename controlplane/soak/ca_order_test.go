@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// orderLife is how long a pending order can be gone on with.
+// orderLife is how long a pending order can be resumed.
 const orderLife = 7 * day
 
-// order is one at the CA (RFC 8555 §7.1.3).
+// order is an order at the CA (RFC 8555 §7.1.3).
 type order struct {
 	id       string
 	account  *account
 	names    []string
 	profile  string
-	replaces *issued // and counts towards no limit
+	replaces *issued // exempt from limits
 	status   string
 	expires  time.Time
 	proofs   []*proof
@@ -28,7 +28,7 @@ type order struct {
 	chain    string
 }
 
-// proof is an authorization with its one challenge (RFC 8555 §7.1.4).
+// proof is an authorization with its only challenge (RFC 8555 §7.1.4).
 type proof struct {
 	name, token, status string
 	problem             any
@@ -45,7 +45,7 @@ func (a *ca) newOrder(r *request) answer {
 	o := &order{id: strings.ToLower(rand.Text()), account: r.account, profile: in.Profile, status: "pending", expires: a.clock.Now().Add(orderLife)}
 	for _, id := range in.Identifiers {
 		if id.Type != "dns" || a.dns.subjects[base(id.Value)] == nil {
-			return problem(400, "rejectedIdentifier", "%q is none of ours", id.Value)
+			return problem(400, "rejectedIdentifier", "%q is not a domain of this test", id.Value)
 		}
 		o.names = append(o.names, id.Value)
 		o.proofs = append(o.proofs, &proof{name: base(id.Value), token: rand.Text(), status: "pending"})
@@ -61,7 +61,7 @@ func (a *ca) newOrder(r *request) answer {
 			return problem(404, "malformed", "no such certificate to replace")
 		}
 		if o.replaces.replaced {
-			return problem(409, "alreadyReplaced", "that certificate was replaced already")
+			return problem(409, "alreadyReplaced", "the certificate has already been replaced")
 		}
 	}
 	if known := a.pending(o); known != nil {
@@ -79,8 +79,8 @@ func (a *ca) newOrder(r *request) answer {
 	return a.shown(o, 201)
 }
 
-// pending returns the account's order for the same certificate that waits to be gone on with:
-// a CA gives that back. It needs the lock.
+// pending returns the account's pending order for the same certificate, which the CA returns
+// instead of a new one. The caller holds the lock.
 func (a *ca) pending(o *order) *order {
 	known := a.open[o.key()]
 	if known == nil || known.replaces != o.replaces || known.status != "pending" && known.status != "ready" || !a.clock.Now().Before(known.expires) {
@@ -89,12 +89,12 @@ func (a *ca) pending(o *order) *order {
 	return known
 }
 
-// key is the same for orders for the same certificate.
+// key returns the same value for orders for the same certificate.
 func (o *order) key() string {
 	return o.account.url + " " + o.profile + " " + strings.Join(o.names, " ")
 }
 
-// shown is the order as the CA tells of it. It needs the lock.
+// shown returns the order as the CA sends it. The caller holds the lock.
 func (a *ca) shown(o *order, status int) answer {
 	body := map[string]any{"status": o.status, "expires": o.expires.Format(time.RFC3339), "profile": o.profile, "finalize": a.server.URL + "/finalize/" + o.id}
 	var identifiers []map[string]string
@@ -115,7 +115,7 @@ func (a *ca) shown(o *order, status int) answer {
 	return answer{status: status, location: a.server.URL + "/order/" + o.id, body: body}
 }
 
-// own returns the order that the request is about. Where there is none the answer says so.
+// own returns the order of the request, or an error response if it does not exist.
 func (a *ca) own(r *request) (*order, answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,8 +139,8 @@ func (a *ca) getOrder(r *request) answer {
 	return a.shown(o, 200)
 }
 
-// proof returns the authorization that the request is about.
-func (a *ca) proof(r *request) (*order, *proof, answer) {
+// authorization returns the authorization of the request.
+func (a *ca) authorization(r *request) (*order, *proof, answer) {
 	o, refusal := a.own(r)
 	if o == nil {
 		return nil, nil, refusal
@@ -153,7 +153,7 @@ func (a *ca) proof(r *request) (*order, *proof, answer) {
 }
 
 func (a *ca) getAuthorization(r *request) answer {
-	_, p, refusal := a.proof(r)
+	_, p, refusal := a.authorization(r)
 	if p == nil {
 		return refusal
 	}
@@ -172,9 +172,9 @@ func (a *ca) challenge(r *request, p *proof) map[string]any {
 	return body
 }
 
-// validate looks for the proof of control at once (RFC 8555 §8.4).
+// validate checks the proof of control immediately (RFC 8555 §8.4).
 func (a *ca) validate(r *request) answer {
-	o, p, refusal := a.proof(r)
+	o, p, refusal := a.authorization(r)
 	if p == nil {
 		return refusal
 	}
@@ -187,7 +187,7 @@ func (a *ca) validate(r *request) answer {
 	case a.happens("validation failed", oddsValidation):
 		wrong = problem(400, "dns", "looking up TXT for _acme-challenge.%s: SERVFAIL", p.name)
 	case !slices.Contains(values, b64.EncodeToString(sum[:])):
-		wrong = problem(403, "unauthorized", "the TXT record for _acme-challenge.%s is not there", p.name)
+		wrong = problem(403, "unauthorized", "the TXT record for _acme-challenge.%s is missing", p.name)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// renewalInfo says when a certificate is best renewed (RFC 9773 §4.2): in a narrow window
-// around the time at which a third of its life is left (half where it is under 10 days),
-// which moves a little every other day; or at once.
+// renewalInfo returns when to renew a certificate (RFC 9773 §4.2): in a narrow window around the
+// time at which a third of its lifetime is left (half if it is under 10 days), which moves slightly
+// every other day; or immediately.
 func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 	now := a.clock.Now()
 	id := r.PathValue("id")
@@ -37,7 +37,7 @@ func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 	write(w, answer{status: 200, retryAfter: 6 * time.Hour, body: map[string]any{"suggestedWindow": window}})
 }
 
-// dueAt is when a certificate is to be renewed by its lifetime alone.
+// dueAt returns when a certificate is due for renewal by its lifetime alone.
 func dueAt(notBefore time.Time, life time.Duration) time.Time {
 	if life < 10*day {
 		return notBefore.Add(life / 2)

@@ -14,14 +14,14 @@ import (
 
 var b64 = base64.RawURLEncoding
 
-// request is one that was signed for an account (RFC 8555 §6.2).
+// request is a request that was signed for an account (RFC 8555 §6.2).
 type request struct {
 	*http.Request
 	account *account
 	payload []byte
 }
 
-// nonce returns a new one (RFC 8555 §6.5).
+// nonce returns a new nonce (RFC 8555 §6.5).
 func (a *ca) nonce() string {
 	value := rand.Text()
 	a.mu.Lock()
@@ -38,8 +38,8 @@ func (a *ca) spend(nonce string) bool {
 	return known
 }
 
-// read checks the signature, the nonce and the URL. Keys are of P-256, which is what the
-// engine makes.
+// read checks the signature, the nonce, and the URL. Keys must be on P-256, like those of the
+// engine.
 func (a *ca) read(r *http.Request) (*request, answer) {
 	var jws struct{ Protected, Payload, Signature string }
 	var header struct {
@@ -48,11 +48,11 @@ func (a *ca) read(r *http.Request) (*request, answer) {
 	}
 	malformed := func(what string) (*request, answer) { return nil, problem(400, "malformed", "%s", what) }
 	if json.NewDecoder(r.Body).Decode(&jws) != nil {
-		return malformed("no JWS")
+		return malformed("not a JWS")
 	}
 	protected, err := b64.DecodeString(jws.Protected)
 	if err != nil || json.Unmarshal(protected, &header) != nil || header.Alg != "ES256" {
-		return malformed("the protected header cannot be read")
+		return malformed("malformed protected header")
 	}
 	if header.URL != a.server.URL+r.URL.Path {
 		return malformed("signed for another URL")
@@ -61,7 +61,7 @@ func (a *ca) read(r *http.Request) (*request, answer) {
 	switch {
 	case header.JWK != nil && r.URL.Path == "/account":
 		if req.account = readKey(header.JWK.X, header.JWK.Y); req.account == nil {
-			return malformed("the key cannot be read")
+			return malformed("malformed key")
 		}
 	default:
 		a.mu.Lock()
@@ -72,13 +72,13 @@ func (a *ca) read(r *http.Request) (*request, answer) {
 		}
 	}
 	if !verify(req.account.key, jws.Protected+"."+jws.Payload, jws.Signature) {
-		return malformed("the signature does not fit")
+		return malformed("invalid signature")
 	}
-	if !a.spend(header.Nonce) || a.happens("nonce refused", oddsNonce) {
-		return nil, problem(400, "badNonce", "the nonce is not good")
+	if !a.spend(header.Nonce) || a.happens("nonce rejected", oddsNonce) {
+		return nil, problem(400, "badNonce", "invalid nonce")
 	}
 	if req.payload, err = b64.DecodeString(jws.Payload); err != nil {
-		return malformed("the payload cannot be read")
+		return malformed("malformed payload")
 	}
 	return req, answer{}
 }
@@ -97,7 +97,7 @@ func readKey(x, y string) *account {
 	return &account{key: key, thumbprint: b64.EncodeToString(sum[:])}
 }
 
-// verify checks a signature of ES256 (RFC 7518 §3.4).
+// verify checks an ES256 signature (RFC 7518 §3.4).
 func verify(key *ecdsa.PublicKey, text, signature string) bool {
 	raw, err := b64.DecodeString(signature)
 	if err != nil || len(raw) != 64 {

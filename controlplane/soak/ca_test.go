@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
-// ca is a certificate authority that goes by the test's clock: RFC 8555 with DNS-01 and
+// ca is a certificate authority with the test's clock. It implements RFC 8555 with DNS-01 and
 // profiles, and RFC 9773, over HTTPS.
 type ca struct {
 	name     string
@@ -26,26 +26,26 @@ type ca struct {
 	server   *httptest.Server
 	signer   signer
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	nonces   map[string]bool
 	accounts map[string]*account // by URL
-	orders   map[string]*order   // by id
-	open     map[string]*order   // the last by its key
-	certs    map[string]*issued  // by ARI id
+	orders   map[string]*order   // by ID
+	open     map[string]*order   // the last order by its key
+	certs    map[string]*issued  // by ARI certificate ID
 	limits   *counts
 	tally    tally
-	served   int // requests in the present outage
+	served   int // requests in the current outage
 	outage   *fault
 }
 
-// tally is what became of the requests.
+// tally counts the results of the requests.
 type tally struct {
-	orders, issued, failed int // failed: authorizations
+	orders, issued, failed int // failed counts authorizations
 	replaced               int // orders that replaced a certificate
-	reused                 int // requests for an order that was pending already
+	reused                 int // requests for an order that was already pending
 	faults                 map[string]int
-	refused                map[string]int // over a limit, while its count was lost with Redis
-	passed                 []string       // limits that were passed otherwise
+	refused                map[string]int // rejected over a limit after Redis lost its count
+	passed                 []string       // limits that were exceeded otherwise
 }
 
 type account struct {
@@ -64,7 +64,7 @@ func startCA(t testing.TB, name string, c *clock, d *dns, s *scenario, dice *dic
 	return a
 }
 
-// configure returns how the engine and the governor know the CA.
+// configure returns the CA's configuration for the engine and the governor.
 func (a *ca) configure(limits acme.Limits) acme.CA {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.server.Certificate())
@@ -98,15 +98,15 @@ func (a *ca) directory(w http.ResponseWriter, _ *http.Request) {
 	write(w, answer{status: 200, body: body})
 }
 
-// answer is what a request gets.
+// answer is the response to a request.
 type answer struct {
 	status     int
 	location   string
 	retryAfter time.Duration
-	body       any // JSON, or PEM where it is a string
+	body       any // JSON, or PEM if it is a string
 }
 
-// problem is an answer of RFC 8555 §6.7.
+// problem returns a problem document (RFC 8555 §6.7).
 func problem(status int, kind, format string, args ...any) answer {
 	return answer{status: status, body: map[string]any{"type": "urn:ietf:params:acme:error:" + kind, "detail": fmt.Sprintf(format, args...), "status": status}}
 }
@@ -133,7 +133,7 @@ func write(w http.ResponseWriter, a answer) {
 	_ = json.NewEncoder(w).Encode(a.body)
 }
 
-// signed takes a request whose signature holds to fn (RFC 8555 §6.2).
+// signed calls fn with a request whose signature is valid (RFC 8555 §6.2).
 func (a *ca) signed(w http.ResponseWriter, r *http.Request, fn func(*request) answer) {
 	w.Header().Set("Replay-Nonce", a.nonce())
 	req, refusal := a.read(r)

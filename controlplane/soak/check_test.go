@@ -10,16 +10,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// mostOverMinimum is how many more orders than the minimum the CAs may have made.
+// mostOverMinimum is the permitted ratio of placed orders to the minimum.
 const mostOverMinimum = 1.05
 
-// report says what the year had.
+// report logs the events of the year.
 func (w *world) report() {
-	w.t.Logf("%d leaps of the clock, %d runs of jobs, of which %d ended with their worker; %d jobs dead, %d taken up again by customers",
+	w.t.Logf("%d clock steps, %d job runs, %d of them killed with their worker; %d jobs dead-lettered, %d restarted by customers",
 		w.seen.leaps, w.seen.runs, w.seen.killed, w.seen.dead, w.seen.asked)
 	w.t.Logf("faults: %s", listed(w.seen.kinds))
 	for _, a := range w.cas {
-		w.t.Logf("%s: %d orders (%d replace a certificate, %d more were given back), %d certificates, %d failed authorizations; %s; refused over a limit after Redis was lost: %s",
+		w.t.Logf("%s: %d orders (%d replace a certificate, %d more were reused), %d certificates, %d failed authorizations; %s; rejected over a limit after Redis lost its data: %s",
 			a.name, a.tally.orders, a.tally.replaced, a.tally.reused, a.tally.issued, a.tally.failed, listed(a.tally.faults), listed(a.tally.refused))
 	}
 	orders, minimum := w.orders()
@@ -29,7 +29,7 @@ func (w *world) report() {
 	}
 }
 
-// progress says from time to time how far the year is.
+// progress logs the progress from time to time.
 func (w *world) progress() {
 	if part := int(20 * w.clock.Now().Sub(start) / w.scenario.end.Sub(start)); part > w.told {
 		w.told = part
@@ -39,57 +39,57 @@ func (w *world) progress() {
 			orders += a.tally.orders
 			a.mu.Unlock()
 		}
-		w.t.Logf("%s: day %d, %d orders, %d runs of jobs", time.Now().Format(time.TimeOnly), int(w.clock.Now().Sub(start)/day), orders, w.seen.runs)
+		w.t.Logf("%s: day %d, %d orders, %d job runs", time.Now().Format(time.TimeOnly), int(w.clock.Now().Sub(start)/day), orders, w.seen.runs)
 	}
 }
 
-// check asserts what must hold when the year is over.
+// check checks the assertions at the end of the year.
 func (w *world) check() {
 	for _, a := range w.cas {
 		if len(a.tally.passed) > 0 {
-			w.t.Errorf("%s: limits were passed: %s", a.name, strings.Join(a.tally.passed, "; "))
+			w.t.Errorf("%s: exceeded limits: %s", a.name, strings.Join(a.tally.passed, "; "))
 		}
 	}
 	if orders, minimum := w.orders(); float64(orders) > mostOverMinimum*float64(minimum) {
-		w.t.Errorf("%d orders, where %d would have done: %.1f %% more", orders, minimum, 100*(float64(orders)/float64(minimum)-1))
+		w.t.Errorf("orders = %d with a minimum of %d: %.1f%% more", orders, minimum, 100*(float64(orders)/float64(minimum)-1))
 	}
 	if w.seen.ended > 0 {
-		w.t.Errorf("%d domains were found with a certificate that had ended", w.seen.ended)
+		w.t.Errorf("domains with an expired certificate = %d, want 0", w.seen.ended)
 	}
-	for text, n := range w.seen.strange {
-		w.t.Errorf("%d times a run taught nothing: %s", n, text)
+	for text, n := range w.seen.unexpected {
+		w.t.Errorf("unexpected error of %d job runs: %s", n, text)
 	}
-	if w.added != len(w.scenario.subjects) || w.begun == 0 {
-		w.t.Errorf("%d of %d domains were added, %d faults begun", w.added, len(w.scenario.subjects), w.begun)
+	if w.added != len(w.scenario.subjects) || w.started == 0 {
+		w.t.Errorf("added %d of %d domains with %d faults, want all of them and at least one fault", w.added, len(w.scenario.subjects), w.started)
 	}
-	w.wantNone("domains without a certificate that lives and is renewed", `
+	w.wantNone("domains without a valid certificate and a renewal time", `
 		SELECT name || ' ' || status || ' ' || conditions::text FROM domains
 		WHERE status <> 'active' OR certificate_id = '' OR expires_at <= $1 OR renew_at IS NULL OR renew_at > expires_at`, w.scenario.end)
-	w.wantNone("domains whose log has not one domain.renewed for each renewal", `
+	w.wantNone("domains without exactly one domain.renewed entry per renewal", `
 		SELECT d.name || ': ' || renewals || ' renewals, ' || logged || ' in the log' FROM domains d,
 			LATERAL (SELECT count(*) - 1 AS renewals FROM certificates c WHERE c.domain_id = d.id) c,
 			LATERAL (SELECT count(DISTINCT a.details->>'certificate_id') AS logged, count(*) AS entries FROM audit_logs a
 				WHERE a.org_id = d.org_id AND a.entity_id = d.id AND a.action = 'domain.renewed') a
 		WHERE renewals <> logged OR logged <> entries`)
-	w.wantNone("renewals that were given up and have no successor", `
+	w.wantNone("dead-lettered renewals without a successor", `
 		SELECT d.name || ': ' || j.last_error FROM jobs j JOIN domains d ON d.id = j.domain_id
 		WHERE j.dead_lettered_at IS NOT NULL AND j.slot = 'certificate'
 			AND d.renew_at < $1::timestamptz - interval '1 day'
 			AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.domain_id = d.id AND o.slot = j.slot AND o.status IN ('queued', 'running'))`, w.scenario.end)
 }
 
-// wantNone checks that a query finds nothing.
+// wantNone checks that a query returns no rows.
 func (w *world) wantNone(what, sql string, args ...any) {
 	rows, err := w.own.Query(w.t.Context(), sql, args...)
 	must(w.t, err)
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	must(w.t, err)
 	if len(found) > 0 {
-		w.t.Errorf("%d %s, such as %s", len(found), what, strings.Join(found[:min(len(found), 5)], "; "))
+		w.t.Errorf("%d %s, want 0; for example: %s", len(found), what, strings.Join(found[:min(len(found), 5)], "; "))
 	}
 }
 
-// margin is how the certificates of a profile were renewed.
+// margin summarizes the renewals of a profile.
 type margin struct {
 	Profile  string
 	Renewals int

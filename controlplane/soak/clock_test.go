@@ -8,10 +8,10 @@ import (
 
 const day = 24 * time.Hour
 
-// start is when the year begins.
+// start is the beginning of the year.
 var start = time.Date(2026, 1, 1, 9, 30, 0, 0, time.UTC)
 
-// clock stands still until it leaps.
+// clock is constant until it is set.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -21,7 +21,7 @@ func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now
 
 func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.now = t }
 
-// dice is a seeded source that many may draw from.
+// dice is a seeded random source that is safe for concurrent use.
 type dice struct {
 	mu     sync.Mutex
 	source *rand.Rand
@@ -33,12 +33,12 @@ func (d *dice) float() float64 { d.mu.Lock(); defer d.mu.Unlock(); return d.sour
 
 func (d *dice) below(n int) int { d.mu.Lock(); defer d.mu.Unlock(); return d.source.IntN(n) }
 
-// between returns a time from low to high.
+// between returns a duration from low to high.
 func (d *dice) between(low, high time.Duration) time.Duration {
 	return low + time.Duration(d.float()*float64(high-low))
 }
 
-// span is a time from from until to.
+// span is the time from from (inclusive) to to (exclusive).
 type span struct{ from, to time.Time }
 
 func (s span) has(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }

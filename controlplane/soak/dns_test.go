@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// dns is what our resolvers, and those of the CAs, see.
+// dns is the DNS as this service's resolvers and those of the CAs see it.
 type dns struct {
 	clock    *clock
 	scenario *scenario
@@ -18,7 +18,7 @@ type dns struct {
 	subjects map[string]*subject
 
 	mu      sync.Mutex
-	targets map[string]string // of the customers' CNAMEs: labels in the validation zone
+	targets map[string]string // targets of the customers' CNAMEs: labels in the validation zone
 }
 
 func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
@@ -29,10 +29,10 @@ func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
 	return d
 }
 
-// delegate makes the customer's CNAME.
+// delegate creates the customer's CNAME.
 func (d *dns) delegate(name, label string) { d.mu.Lock(); defer d.mu.Unlock(); d.targets[name] = label }
 
-// target returns where the name's CNAME leads, "" where it is not there.
+// target returns the target of the name's CNAME, or "" if it is missing.
 func (d *dns) target(name string) string {
 	now := d.clock.Now()
 	for _, b := range d.subjects[name].broken {
@@ -49,13 +49,13 @@ func (d *dns) target(name string) string {
 func (d *dns) Examine(ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
 	step(ctx)
 	now := d.clock.Now()
-	g := controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "The CNAME is in place.", CheckedAt: now, Expected: target}
+	g := controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "The CNAME exists.", CheckedAt: now, Expected: target}
 	label, _, _ := strings.Cut(target, ".")
 	switch {
 	case d.scenario.during(now, resolversAway) != nil:
 		g.Code, g.Summary = controlplane.CauseResolverUnreachable, "No resolver answered."
 	case d.target(domain) != label:
-		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is not there.", "Create it."
+		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is missing.", "Create it."
 	}
 	e := controlplane.Examination{Delegation: g}
 	if !g.OK() {
@@ -64,8 +64,8 @@ func (d *dns) Examine(ctx context.Context, domain, target string, _ bool, _ []co
 	return e, nil
 }
 
-// lookup returns the TXT values that a CA finds for the name's challenge: those that the
-// validation zone answers at the end of the CNAME.
+// lookup returns the TXT values that a CA finds for the name's challenge: those in the validation
+// zone at the CNAME's target.
 func (d *dns) lookup(ctx context.Context, name string) ([]string, error) {
 	label := d.target(name)
 	if label == "" {

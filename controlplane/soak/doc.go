@@ -1,39 +1,39 @@
-// Package soak lives through a year in minutes: domains on 6-, 45- and 90-day profiles, two
-// CAs, and a clock that leaps from one due thing to the next, while CAs, DNS, Redis and
-// workers fail. It holds tests only, and nothing imports it.
+// Package soak simulates a year in minutes: domains with 6-, 45-, and 90-day profiles, two CAs, and
+// a clock that skips to the next time at which something is due, while CAs, DNS, Redis, and workers
+// fail. It contains only tests.
 //
-// What is real: Postgres, package lifecycle with its sweeps and jobs, the order engine with
-// its breaker and its governor, Redis in this process (its own time leaps along), ACME over
-// HTTPS. What stands in:
+// Real components are Postgres, package lifecycle with its sweeps and jobs, the order engine with
+// its breaker and its governor, Redis in this process (its clock follows the test's), and ACME over
+// HTTPS. The stand-ins are:
 //
-//   - The CAs (ca*_test.go) speak RFC 8555 and RFC 9773 and go by the test's clock, as Pebble
-//     cannot. They hold to the limits that the governor models, each by a count of their own,
-//     look for each TXT value in the validation zone's table, and issue chains that end at
-//     the profile's time.
-//   - DNS (dns_test.go) says of each domain whether its delegation stands.
-//   - The queue (transport_test.go) carries tasks from DispatchDue to RunJob in memory: Asynq
-//     waits by the real clock. It loses what Redis loses. What Asynq itself survives is shown
-//     by package queue and by the program's tests.
-//   - Leases go by the database's clock, which cannot leap: those of killed workers are made
-//     to end at the next leap.
-//   - The sweeps run once an hour, not each minute: each renewal comes half an hour late on
+//   - The CAs (ca*_test.go) implement RFC 8555 and RFC 9773 with the test's clock, which Pebble
+//     cannot use. They enforce the limits that the governor models with their own counts, check
+//     each TXT value in the validation zone's table, and issue chains with the profile's lifetime.
+//   - DNS (dns_test.go) reports for each domain whether its delegation exists.
+//   - The queue (transport_test.go) passes tasks from DispatchDue to RunJob in memory, because
+//     Asynq uses the real clock. It loses what Redis loses. Package queue and the program's tests
+//     cover the faults that Asynq itself survives.
+//   - Leases use the database's clock, which cannot skip. The leases of killed workers are expired
+//     at the next step of the clock.
+//   - The sweeps run once per hour, not every minute, so each renewal is half an hour late on
 //     average.
 //
-// # What is asserted
+// # Assertions
 //
-// At every leap, before anything is done about it, no certificate has ended. No limit of a CA
-// is passed; where Redis was emptied or away its count is lost, and the CA may refuse until
-// the limit's own time is over: such refusals are counted apart. No job ends dead with a
-// domain left behind. The log has one domain.renewed for each renewal. And the orders that
-// the CAs made, all of them, are at most 5 % more than the minimum.
+// At every step of the clock, before any work, no certificate has expired. No CA limit is exceeded.
+// If Redis was emptied or unavailable, its count is lost, and the CA may reject orders until the
+// limit's period is over; these rejections are counted separately. No job is dead-lettered without
+// a successor for its domain. The log has one domain.renewed entry per renewal. The total number
+// of orders at the CAs is at most 5% above the minimum.
 //
 // # The minimum
 //
-// It is worked out beside the product, from when each domain got its first certificate: one
-// order for that, and one each time that a certificate of the profile's lifetime, begun at
-// the last such moment, has a third of it left (half where it is under 10 days). Where the
-// domain's CA called for renewal at once, that moment counts instead. Nothing is forgiven
-// beyond that: windows that come a little earlier than the lifetime asks for, orders lost to an
-// outage, a worker killed before it could write down its order, and failed validations all
-// count against the 5 %. A renewal that faults held up counts in its favour.
+// The minimum is calculated independently of the product, from the time of each domain's first
+// certificate: one order for that, and one each time that a certificate with the profile's
+// lifetime, issued at the previous such time, has a third of its lifetime left (half if it is under
+// 10 days).
+// If the domain's CA requested immediate renewal, that time counts instead. Nothing else is
+// deducted: windows slightly earlier than the lifetime requires, orders lost in an outage, a worker
+// killed before it stored its order, and failed validations all count against the 5%. A renewal
+// that faults delayed counts in favor of the result.
 package soak

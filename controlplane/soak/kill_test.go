@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
-// fate is that of one run of a job: at the step at which nothing is left its worker dies.
+// fate determines when a run of a job dies: its worker dies when left reaches zero.
 type fate struct {
 	left   atomic.Int32
 	cancel context.CancelFunc
@@ -26,8 +26,8 @@ func doomed(ctx context.Context, n int) context.Context {
 	return context.WithValue(ctx, fateKey{}, f)
 }
 
-// step is called in the worker's goroutine wherever it may die. Then nothing that it would
-// have done is done any more: no hand-back, and no sign of life for its lease.
+// step is called in the worker's goroutine at each point where it may die. A dead worker does
+// nothing more: it does not release its job, and its lease gets no heartbeat.
 func step(ctx context.Context) {
 	f, ok := ctx.Value(fateKey{}).(*fate)
 	if ok && f.left.Add(-1) == 0 {
@@ -36,7 +36,7 @@ func step(ctx context.Context) {
 	}
 }
 
-// mortalIssuer lets workers die around each step of an order.
+// mortalIssuer lets workers die at each step of an order.
 type mortalIssuer struct{ *acme.Engine }
 
 // Run implements lifecycle.Issuer.
@@ -80,7 +80,7 @@ func (g mortalGovernor) Reserve(ctx context.Context, q controlplane.QuotaRequest
 	return d, err
 }
 
-// work runs fn as a worker would, and reports whether the worker died in it.
+// work runs fn as a worker does, and reports whether the worker died.
 func work(fn func() error) (died bool, err error) {
 	done := make(chan struct{})
 	died = true
@@ -93,5 +93,5 @@ func work(fn func() error) (died bool, err error) {
 	return died, err
 }
 
-// lease is longer than a stall of the machine, and shorter than any leap.
+// lease is longer than a pause of the machine, and shorter than any step of the clock.
 const lease = 10 * time.Second

@@ -18,27 +18,27 @@ const (
 	laneRoom      = 100
 	// leastLeap is the shortest step of the clock. It is longer than a lease.
 	leastLeap = 15 * time.Second
-	// sweepEvery is the shortest time between sweeps: a minute in production, longer here,
-	// where every look at the clock costs a leap.
+	// sweepEvery is the shortest time between sweeps: a minute in production, longer here, where
+	// each sweep costs a step of the clock.
 	sweepEvery = time.Hour
-	// oddsOfDeath is how likely the worker of a run dies within its next steps, of which an
-	// order has 20 and a look at the delegation has one.
+	// oddsOfDeath is the probability that a run's worker dies within its next steps. An order has
+	// 20 steps, a check of the delegation one.
 	oddsOfDeath = 0.02
-	// vacuumEvery is after how many leaps the tables are vacuumed: autovacuum goes by real
-	// minutes, in which months may pass here.
+	// vacuumEvery is the number of clock steps between vacuums of the tables. Autovacuum uses the
+	// real clock, and months may pass here in a minute.
 	vacuumEvery = 200
 )
 
-// live goes through the whole scenario.
+// live runs the whole scenario.
 func (w *world) live() {
 	for !w.clock.Now().After(w.scenario.end) {
 		if w.seen.leaps++; w.seen.leaps%vacuumEvery == 0 {
 			w.vacuum()
 		}
 		w.progress()
-		w.noneEnded()
-		w.begin()
-		w.buryKilled()
+		w.noneExpired()
+		w.startFaults()
+		w.expireKilled()
 		w.serveCustomers()
 		w.sweep()
 		w.deliver()
@@ -78,8 +78,8 @@ func (w *world) leap() {
 	w.clock.set(next)
 }
 
-// due returns when a job is to be dispatched next, and when a sweep will find something; nil
-// where there is nothing.
+// due returns when the next job is due, and when a sweep will next find work; nil if there is
+// nothing.
 func (w *world) due() (job, sweep *time.Time) {
 	must(w.t, w.own.QueryRow(w.t.Context(), `SELECT
 		(SELECT min(run_at) FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL),
@@ -96,7 +96,7 @@ func (w *world) vacuum() {
 	}
 }
 
-// sweep does what every replica does each minute, and daily.
+// sweep does what each replica does every minute, and daily.
 func (w *world) sweep() {
 	ctx, now := w.t.Context(), w.clock.Now()
 	daily := !now.Before(w.scan)
@@ -128,7 +128,7 @@ func (w *world) deliver() {
 			return
 		}
 		if round == 100 {
-			w.t.Fatalf("at %s jobs are due without end", w.clock.Now())
+			w.t.Fatalf("at %s: jobs remain due after many rounds", w.clock.Now())
 		}
 		g := errgroup.Group{}
 		g.SetLimit(workersAtOnce)
@@ -146,12 +146,12 @@ func (w *world) dispatch() {
 		n, err := w.store.DispatchDue(w.t.Context(), now, w.lanes, func(jobs []controlplane.Job) error { return w.transport.enqueue(now, jobs) })
 		must(w.t, err)
 		if n < laneRoom {
-			return // no lane was full
+			return // no lane is full
 		}
 	}
 }
 
-// run does one task, and takes note of how it ended.
+// run runs one task and records its result.
 func (w *world) run(mu *sync.Mutex, one task) {
 	ctx := w.t.Context()
 	if n := w.dice.below(20) + 1; w.dying || w.dice.float() < oddsOfDeath {
@@ -175,14 +175,14 @@ func (w *world) run(mu *sync.Mutex, one task) {
 		w.seen.dead++
 		w.asks = append(w.asks, ask{now.Add(day), one.job})
 	case err != nil:
-		w.seen.strange[err.Error()]++
+		w.seen.unexpected[err.Error()]++
 		one.at = now.Add(leastLeap)
 		w.transport.tasks[one] = true
 	}
 }
 
-// buryKilled lets the leases of killed workers end, and has their jobs taken up again.
-func (w *world) buryKilled() {
+// expireKilled expires the leases of killed workers and requeues their jobs.
+func (w *world) expireKilled() {
 	if len(w.killed) == 0 {
 		return
 	}
@@ -196,8 +196,8 @@ func (w *world) buryKilled() {
 	must(w.t, err)
 }
 
-// serveCustomers adds the domains whose time has come, and asks again for first certificates
-// that were given up: nobody else would.
+// serveCustomers adds the domains that are due, and restarts dead-lettered first certificates,
+// which only a customer does.
 func (w *world) serveCustomers() {
 	ctx, now := w.t.Context(), w.clock.Now()
 	for i := range w.scenario.subjects {

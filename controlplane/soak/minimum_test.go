@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// orders returns how many orders the CAs made, and how few would have done.
+// orders returns how many orders were placed, and the minimum.
 func (w *world) orders() (made, minimum int) {
 	for _, a := range w.cas {
 		made += a.tally.orders
@@ -26,8 +26,8 @@ func (w *world) orders() (made, minimum int) {
 	return made, minimum
 }
 
-// fewest returns the least number of orders that keep a domain in certificates from the first
-// one on, where each renewal waits as long as the rule allows.
+// fewest returns the least number of orders that keep a domain's certificate valid from the first
+// one on, if each renewal is as late as the rule allows.
 func (s *scenario) fewest(d *subject, first time.Time) int {
 	n := 1
 	for at := first; ; n++ {
@@ -42,8 +42,8 @@ func (s *scenario) fewest(d *subject, first time.Time) int {
 	}
 }
 
-// call returns the first time after from and before to at which the domain's CA called for
-// its renewal at once, the zero time if it did not.
+// call returns the first time after from and before to at which the domain's CA requested an
+// immediate renewal, or the zero time.
 func (s *scenario) call(d *subject, from, to time.Time) time.Time {
 	for _, f := range s.faults {
 		if f.kind == renewNow && d.ca == "primary" && f.from.After(from) && f.from.Before(to) && s.forced(d.name, f.from).Equal(f.from) {
@@ -67,15 +67,15 @@ func TestFewest(t *testing.T) {
 		name, profile, ca string
 		want              int
 	}{
-		{spared, "classic", "primary", 1 + 6},                    // after 60, 120 … 360 days, an hour less each
-		{called, "classic", "backup", 1 + 6},                     // which calls for nothing
-		{spared, "tlsserver", "primary", 1 + 13},                 // after 30 … 390
+		{spared, "classic", "primary", 1 + 6},                    // after 60, 120, … 360 days, each an hour earlier
+		{called, "classic", "backup", 1 + 6},                     // the backup never requests renewals
+		{spared, "tlsserver", "primary", 1 + 13},                 // after 30, … 390
 		{spared, "shortlived", "primary", 1 + 400*24/71},         // every three days, less an hour
-		{called, "classic", "primary", 1 + 1 + 6},                // after 10, and 70 … 370
-		{called, "shortlived", "primary", 1 + 3 + 1 + 390*24/71}, // three until day 9, at day 10, and every 71 hours from there
+		{called, "classic", "primary", 1 + 1 + 6},                // after 10, and 70, … 370
+		{called, "shortlived", "primary", 1 + 3 + 1 + 390*24/71}, // three until day 9, one on day 10, and every 71 hours from then on
 	} {
 		if got := s.fewest(&subject{name: tt.name, profile: tt.profile, ca: tt.ca}, start); got != tt.want {
-			t.Errorf("%s, %s, %s: %d orders, want %d", tt.name, tt.profile, tt.ca, got, tt.want)
+			t.Errorf("fewest(%s, %s, %s) = %d, want %d", tt.name, tt.profile, tt.ca, got, tt.want)
 		}
 	}
 }

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// kind is what goes wrong.
+// kind is a kind of fault.
 type kind string
 
 const (
-	primaryOut    kind = "primary CA out"
-	backupOut     kind = "backup CA out"
-	bothOut       kind = "both CAs out"
-	renewNow      kind = "primary CA calls for renewal at once"
-	redisAway     kind = "Redis away"
+	primaryOut    kind = "primary CA outage"
+	backupOut     kind = "backup CA outage"
+	bothOut       kind = "outage of both CAs"
+	renewNow      kind = "primary CA requests immediate renewal"
+	redisAway     kind = "Redis unavailable"
 	redisEmptied  kind = "Redis emptied"
-	resolversAway kind = "resolvers away"
+	resolversAway kind = "resolvers unreachable"
 	workersDie    kind = "all workers die"
 )
 
-// fault is one thing that goes wrong for everybody.
+// fault is one fault that affects all domains.
 type fault struct {
 	kind kind
 	span
@@ -30,24 +30,23 @@ type fault struct {
 type subject struct {
 	name     string
 	profile  string
-	ca       string // the preferred one
+	ca       string // the preferred CA
 	wildcard bool
 	added    time.Time
-	broken   []span // when its delegation is not there
-	done     bool   // it was added
+	broken   []span // when its delegation is missing
+	done     bool   // it has been added
 }
 
-// scenario is all that is drawn before the year begins.
+// scenario is everything that is drawn before the year starts.
 type scenario struct {
 	end      time.Time
 	subjects []subject
-	faults   []fault // in the order of time, days apart
+	faults   []fault // in chronological order, days apart
 }
 
-// newScenario draws a year. What holds up every renewal (both CAs, Redis, the resolvers) ends
-// within hours and does not come twice in three days, and a domain's DNS is broken for a day
-// at most: together less than the three days that are left of the shortest certificate when
-// it is due.
+// newScenario draws a year. Faults that block every renewal (both CAs, Redis, the resolvers) last
+// hours and do not recur within three days. A domain's DNS is broken for a day at most. Together
+// this is less than the three days for which the shortest certificate remains valid when it is due.
 func newScenario(domains, days int, dice *dice) scenario {
 	s := scenario{end: start.Add(time.Duration(days) * day)}
 	settled := time.Duration(days) * day / 20
@@ -73,7 +72,7 @@ func newScenario(domains, days int, dice *dice) scenario {
 	return s
 }
 
-// newDeck returns every kind of fault, shuffled: none stays away for long.
+// newDeck returns all kinds of faults in random order, so that each recurs soon.
 func newDeck(dice *dice) []kind {
 	deck := []kind{primaryOut, primaryOut, backupOut, bothOut, renewNow, redisAway, redisEmptied, resolversAway, workersDie, workersDie}
 	for i := range deck {
@@ -97,7 +96,7 @@ func lasts(k kind, dice *dice) time.Duration {
 	return 0
 }
 
-// during returns the fault of one of the kinds that there is at t, nil if there is none.
+// during returns the fault of one of the kinds at t, or nil.
 func (s *scenario) during(t time.Time, kinds ...kind) *fault {
 	for i := range s.faults {
 		for _, k := range kinds {
@@ -109,7 +108,7 @@ func (s *scenario) during(t time.Time, kinds ...kind) *fault {
 	return nil
 }
 
-// edge returns when the next fault begins or ends after t, or a domain is added.
+// edge returns the first time after t at which a fault starts or ends or a domain is added.
 func (s *scenario) edge(t time.Time) time.Time {
 	var next time.Time
 	later := func(at time.Time) {
@@ -127,8 +126,8 @@ func (s *scenario) edge(t time.Time) time.Time {
 	return next
 }
 
-// forced returns when the primary CA last called for the renewal of a name's certificate up
-// to t, the zero time if it did not. Each call is for a third of the names.
+// forced returns when the primary CA last requested the renewal of a name's certificate up to t, or
+// the zero time. Each request is for a third of the names.
 func (s *scenario) forced(name string, t time.Time) time.Time {
 	var last time.Time
 	for i := range s.faults {
@@ -139,15 +138,15 @@ func (s *scenario) forced(name string, t time.Time) time.Time {
 	return last
 }
 
-// pick draws a number below n that stays the same for the same name and number.
+// pick returns a number below n that is constant for the same name and number.
 func pick(name string, i, n int) int {
 	h := fnv.New32a()
 	fmt.Fprint(h, name, "/", i)
 	return int(h.Sum32() % uint32(n))
 }
 
-// subjectName gives every fourth domain a place below a registered domain of so many that a
-// CA does not give certificates to all of them in one week.
+// subjectName places every fourth domain below one of several registered domains, so many that the
+// CA's weekly limit per registered domain is reached.
 func subjectName(i, domains int) string {
 	if i%4 == 3 {
 		crowd := limitsFor(domains).CertificatesPerRegisteredDomain.Count*6/5 + 1
@@ -156,11 +155,11 @@ func subjectName(i, domains int) string {
 	return fmt.Sprintf("domain%d.example", i)
 }
 
-// lives are the CAs' profiles.
+// lives are the lifetimes of the CAs' profiles.
 var lives = map[string]time.Duration{"shortlived": 6 * day, "tlsserver": 45 * day, "classic": 90 * day}
 
-// The domains' profiles in turn, and where they prefer to get them. The backup offers no
-// renewal information (RFC 9773), as not all CAs do.
+// The domains' profiles and preferred CAs, in rotation. The backup CA does not offer renewal
+// information (RFC 9773), like some real CAs.
 var (
 	profiles  = []string{"shortlived", "tlsserver", "classic"}
 	preferred = []string{"primary", "primary", "backup"}

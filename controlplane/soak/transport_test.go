@@ -14,8 +14,8 @@ type task struct {
 	at         time.Time
 }
 
-// transport carries tasks as Asynq does, by the test's clock: each once, a failed one again
-// when its row says so. What it holds is lost when Redis is emptied.
+// transport carries tasks as Asynq does, with the test's clock: each once, and a failed one again
+// at the time in its row. Its tasks are lost when Redis is emptied.
 type transport struct {
 	tasks map[task]bool
 	away  bool
@@ -23,10 +23,10 @@ type transport struct {
 
 func newTransport() *transport { return &transport{tasks: map[task]bool{}} }
 
-// enqueue takes jobs that are due.
+// enqueue accepts jobs that are due.
 func (t *transport) enqueue(now time.Time, jobs []controlplane.Job) error {
 	if t.away {
-		return errors.New("Redis is away")
+		return errors.New("Redis unavailable")
 	}
 	for _, j := range jobs {
 		t.tasks[task{j.ID, j.Generation, now}] = true
@@ -34,7 +34,7 @@ func (t *transport) enqueue(now time.Time, jobs []controlplane.Job) error {
 	return nil
 }
 
-// take returns the tasks whose time has come, and forgets them.
+// take returns and removes the tasks that are due.
 func (t *transport) take(now time.Time) []task {
 	if t.away {
 		return nil
@@ -49,7 +49,7 @@ func (t *transport) take(now time.Time) []task {
 	return due
 }
 
-// next returns when the next task is due, the zero time if there is none.
+// next returns when the next task is due, or the zero time.
 func (t *transport) next() time.Time {
 	var first time.Time
 	for k := range t.tasks {

@@ -17,14 +17,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
-// world is everything that lives through the year.
+// world is the state of the simulated year.
 type world struct {
 	t        testing.TB
 	clock    *clock
 	dice     *dice
 	scenario *scenario
 	store    *postgres.Store
-	own      *pgx.Conn // for what no replica would ask
+	own      *pgx.Conn // for the test's own queries
 	redis    *miniredis.Miniredis
 	client   *redis.Client
 	sealer   *seal.Sealer
@@ -37,16 +37,16 @@ type world struct {
 	workers   *lifecycle.Service
 	engine    *acme.Engine
 	transport *transport
-	dying     bool // the workers die in what they do next
+	dying     bool // workers die at their next step
 
-	added     int // of the scenario's subjects
-	begun     int // of its faults
-	restored  int // of its faults: what ended them was done
-	told      int // twentieths of the year of which the test's log has been told
+	added     int // number of subjects added
+	started   int // number of faults started
+	restored  int // number of faults ended
+	told      int // number of progress messages, one per twentieth of the year
 	lastSweep time.Time
-	scan      time.Time // of the daily scan that comes next
-	killed    []string  // jobs whose worker died
-	asks      []ask     // what customers will ask for
+	scan      time.Time // time of the next daily scan
+	killed    []string  // jobs with a dead worker
+	asks      []ask     // future calls of customers
 	seen      record
 }
 
@@ -56,18 +56,18 @@ type ask struct {
 	job string
 }
 
-// record is what the year had.
+// record counts the events of the year.
 type record struct {
 	leaps, runs, killed, dead, asked, ended int
 	kinds                                   map[kind]int
-	strange                                 map[string]int // errors of which the queue learned nothing
+	unexpected                              map[string]int // unexpected errors of job runs
 }
 
 func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: start}, dice: newDice(seed), transport: newTransport(), limits: limitsFor(domains),
 		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: laneRoom}, {Queue: controlplane.QueueDefault, Room: laneRoom}, {Queue: controlplane.QueueBulk, Room: laneRoom}},
-		scan:  lifecycle.NextScan(start), seen: record{kinds: map[kind]int{}, strange: map[string]int{}}}
+		scan:  lifecycle.NextScan(start), seen: record{kinds: map[kind]int{}, unexpected: map[string]int{}}}
 	s := newScenario(domains, days, w.dice)
 	w.scenario = &s
 	dsn := postgrestest.DSN(t)
@@ -97,8 +97,7 @@ func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	return w
 }
 
-// startWorkers puts new workers in the place of those that there are: what a process keeps in
-// memory is gone.
+// startWorkers replaces the workers with new ones. State in the memory of a process is lost.
 func (w *world) startWorkers() {
 	if w.engine != nil {
 		w.engine.Close()

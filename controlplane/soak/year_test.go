@@ -8,17 +8,17 @@ import (
 )
 
 var (
-	soakDomains = flag.Int("soak.domains", 15, "how many domains live through the time")
-	soakDays    = flag.Int("soak.days", 51, "how many days it has")
-	soakSeed    = flag.Uint64("soak.seed", 1, "what its faults are drawn by")
-	soakFull    = flag.Bool("soak.full", false, "a thousand domains and 400 days")
+	soakDomains = flag.Int("soak.domains", 15, "number of domains")
+	soakDays    = flag.Int("soak.days", 51, "number of days")
+	soakSeed    = flag.Uint64("soak.seed", 1, "seed of the faults")
+	soakFull    = flag.Bool("soak.full", false, "run with 1,000 domains and 400 days")
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// TestYear lives through a year, or a part of it, with faults of CAs, DNS, Redis and workers.
-// The same seed gives the same faults; in which order workers come to them, and the
-// product's own jitter, differ from run to run.
+// TestYear simulates a year, or a part of it, with faults of CAs, DNS, Redis, and workers. The same
+// seed gives the same faults. The order in which workers meet them, and the product's own jitter,
+// differ from run to run.
 func TestYear(t *testing.T) {
 	t.Parallel()
 	domains, days := *soakDomains, *soakDays
