@@ -1,12 +1,13 @@
 #!/bin/sh
 # Fails if a generated file is stale or not in Git: `make generate` was not run, or its output was
-# not added. The script leaves the regenerated files in the work tree. Generated files are *_gen.go
-# and docs/, except docs/design, which is handwritten.
+# not added. The script leaves the regenerated files in the work tree. Generated files are *_gen.go,
+# the alert rules, and docs/, except docs/design, which is handwritten.
 set -eu
 cd "$(dirname "$0")/.."
 
 generated_files() {
 	find . \( -name '.?*' -o -path ./bin \) -prune -o -type f -name '*_gen.go' -print
+	echo ./controlplane/deploy/prometheus-rules.yaml
 	if [ -d docs ]; then find docs -path docs/design -prune -o -type f -print; fi
 }
 snapshot() { generated_files | LC_ALL=C sort | xargs cksum; }

@@ -137,7 +137,7 @@ func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, s
 		f.Code = controlplane.CauseResolverUnreachable
 		f.Summary = "No resolver is reachable, so the CAA records of " + display(l.domain) + " are unknown."
 		f.Observed, f.Count, f.Expected = "no answer", 1, "an answer from a resolver"
-		f.Fix = unreachableFix
+		f.Fix = controlplane.FixOf(f.Code)
 		return ""
 	}
 	s := sets[i]
@@ -150,7 +150,7 @@ func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, s
 	switch {
 	case l.validationFails(ctx, question{name: s.failedAt, qtype: dns.TypeCAA}):
 		f.Summary += " The DNSSEC signatures are invalid."
-		f.Fix = bogusFix
+		f.Fix = controlplane.FixOf(controlplane.CauseDNSSECBogus)
 		return s.failedAt
 	case !dns.IsSubDomain(z.apex, s.failedAt):
 		f.Fix = display(s.failedAt) + " is not in the zone " + display(z.apex) + ": report to its operator that its name servers do not answer. " +

@@ -34,10 +34,8 @@ func (l *lookup) healthy(f findings) controlplane.Diagnosis {
 
 func (l *lookup) unreachable(f findings) controlplane.Diagnosis {
 	return l.report(f, controlplane.CauseResolverUnreachable, "No resolver is reachable, so the state of "+display(l.challenge)+" is unknown.",
-		unreachableFix)
+		controlplane.FixOf(controlplane.CauseResolverUnreachable))
 }
-
-const unreachableFix = "No action needed at the DNS host. The check is retried automatically. If this persists, the operator must check the connection to the resolvers."
 
 func (l *lookup) noZone(f findings) controlplane.Diagnosis {
 	name := display(registrable(l.domain))
@@ -133,10 +131,8 @@ func (l *lookup) lame(f findings, name string, sub []string) controlplane.Diagno
 
 func (l *lookup) bogus(f findings, name string) controlplane.Diagnosis {
 	return l.report(f, controlplane.CauseDNSSECBogus, "The DNSSEC signatures for "+display(name)+" are invalid, so resolvers and CAs reject its answers.",
-		bogusFix)
+		controlplane.FixOf(controlplane.CauseDNSSECBogus))
 }
-
-const bogusFix = "Re-sign the zone at its DNS host, or remove the DS record at the registrar until the zone is signed."
 
 func (l *lookup) disagree(f findings) controlplane.Diagnosis {
 	var with, without []string
@@ -159,7 +155,7 @@ func (l *lookup) disagree(f findings) controlplane.Diagnosis {
 func (l *lookup) negativeCached(f findings, until time.Time) controlplane.Diagnosis {
 	d := l.report(f, controlplane.CauseNegativeCached,
 		"The record exists, but resolvers cache its absence until "+until.Format(time.RFC3339)+".",
-		"No action needed. The check is retried automatically.")
+		controlplane.FixOf(controlplane.CauseNegativeCached))
 	d.Until = until
 	return d
 }
@@ -168,7 +164,7 @@ func (l *lookup) positiveCached(f findings, c chain) controlplane.Diagnosis {
 	until := l.now().UTC().Add(c.first.ttl(l.challenge, dns.TypeCNAME)).Truncate(time.Second)
 	d := l.report(f, controlplane.CauseCNAMEMismatch,
 		"The record is correct now, but resolvers cache the previous one until "+until.Format(time.RFC3339)+".",
-		"No action needed. The check is retried automatically.")
+		controlplane.FixOf(controlplane.CauseNegativeCached))
 	d.Until = until
 	return d
 }
