@@ -597,69 +597,69 @@ func (e TransferOwnershipParamsTokens) Valid() bool {
 	}
 }
 
-// Actor Who did something.
+// Actor The author of an action.
 type Actor struct {
-	// Id Of the user or token; for the system its part.
+	// Id ID of the user or token; for the system, its part.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Ip Address that the call came from; not in events.
+	// Ip Client address of the call; absent in events.
 	//
 	// Example: 203.0.113.9
 	Ip *string `json:"ip,omitempty"`
 
-	// Type What kind of actor it is.
+	// Type Type of the actor.
 	Type ActorType `json:"type"`
 }
 
-// ActorType What kind of actor it is.
+// ActorType Type of the actor.
 type ActorType string
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
-	// Action What was done, as kind of object and verb.
+	// Action Object type and verb.
 	//
 	// Example: domain.updated
 	Action string `json:"action"`
 
-	// Actor Who did something.
+	// Actor The author of an action.
 	Actor Actor `json:"actor"`
 
-	// After What it became.
+	// After Object after the change.
 	//
 	// Example: {"auto_renew":false}
 	After nullable.Nullable[map[string]interface{}] `json:"after"`
 
-	// Before What the object was.
+	// Before Object before the change.
 	//
 	// Example: {"auto_renew":true}
 	Before nullable.Nullable[map[string]interface{}] `json:"before"`
 
-	// CreatedAt When it happened.
+	// CreatedAt Time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Details What else is known of it.
+	// Details Further details.
 	Details nullable.Nullable[map[string]interface{}] `json:"details"`
 
-	// EntityId The object that it was done to.
+	// EntityId ID of the object.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EntityId string `json:"entity_id"`
 
-	// EntityType Kind of the object that it was done to.
+	// EntityType Type of the object.
 	//
 	// Example: domain
 	EntityType string `json:"entity_type"`
 
-	// Id Of the entry, and of the event that it is.
+	// Id ID of the entry and of its event.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// RequestId Of the call that caused it; empty where none did.
+	// RequestId ID of the call that caused it; empty if no call did.
 	//
 	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
@@ -667,108 +667,108 @@ type AuditEntry struct {
 
 // AuditEntryList A page of entries of the log.
 type AuditEntryList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []AuditEntry `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// BulkDomainResult What became of one domain.
+// BulkDomainResult Result of one domain.
 type BulkDomainResult struct {
-	// Code Why it was refused, as a stable code.
+	// Code Stable code of the rejection.
 	//
 	// Example: name-ip
 	Code nullable.Nullable[string] `json:"code"`
 
-	// Detail The same for a person.
+	// Detail Human-readable text.
 	//
-	// Example: An IP address is no domain name.
+	// Example: An IP address is not a domain name.
 	Detail nullable.Nullable[string] `json:"detail"`
 
-	// Domain The domain; null where it was refused.
+	// Domain The domain; null if rejected.
 	Domain nullable.Nullable[Domain] `json:"domain"`
 
-	// Errors The wrong fields, as in an error, but at most 10; empty without any.
+	// Errors Invalid fields, at most 10.
 	Errors []FieldError `json:"errors"`
 
-	// ErrorsTotal How many fields are wrong, listed in `errors` or not.
+	// ErrorsTotal Number of invalid fields, including those not listed in `errors`.
 	//
 	// Example: 1
 	ErrorsTotal int `json:"errors_total"`
 
-	// Fix What to do about it.
+	// Fix How to fix it.
 	//
 	// Example: Send a domain name.
 	Fix nullable.Nullable[string] `json:"fix"`
 
-	// Index Place in what was sent, from 0.
+	// Index Index in the request, starting at 0.
 	//
 	// Example: 0
 	Index int `json:"index"`
 
-	// Line Line of the CSV that it stands on, from 1; null for JSON.
+	// Line Line in the CSV, starting at 1; null for JSON.
 	//
 	// Example: 2
 	Line nullable.Nullable[int] `json:"line"`
 
-	// Name As it was sent.
+	// Name Name from the request.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// Status Added, there already, or refused.
+	// Status Whether the domain was added, already existed, or was rejected.
 	Status BulkDomainResultStatus `json:"status"`
 }
 
-// BulkDomainResultStatus Added, there already, or refused.
+// BulkDomainResultStatus Whether the domain was added, already existed, or was rejected.
 type BulkDomainResultStatus string
 
 // BulkDomains Domains to add.
 type BulkDomains struct {
-	// Domains Up to 500.
+	// Domains Up to 500 domains.
 	Domains []DomainCreate `json:"domains"`
 }
 
-// BulkDomainsResult What became of the domains that were sent.
+// BulkDomainsResult Results of a bulk creation.
 type BulkDomainsResult struct {
-	// Created How many were added.
+	// Created Number of added domains.
 	//
 	// Example: 498
 	Created int `json:"created"`
 
-	// Data One for each that was sent, in that order.
+	// Data One result per domain, in the order of the request.
 	Data []BulkDomainResult `json:"data"`
 
-	// Exists How many there were already.
+	// Exists Number of domains that already existed.
 	//
 	// Example: 1
 	Exists int `json:"exists"`
 
-	// Refused How many were refused.
+	// Refused Number of rejected domains.
 	//
 	// Example: 1
 	Refused int `json:"refused"`
 }
 
-// CAAFinding Whether the CAA records of a domain let one CA issue its certificate (RFC 8659, RFC 8657).
+// CAAFinding Whether the CAA records of a domain allow one CA to issue its certificate (RFC 8659, RFC 8657).
 type CAAFinding struct {
-	// Add Records that would allow it.
+	// Add Records that would allow the CA.
 	//
 	// Example: ["example.com. CAA 0 issue \"letsencrypt.org\""]
 	Add []string `json:"add"`
 
-	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	// Alias Where the CNAMEs from `found_at` point to and where the records are; null without CNAMEs.
 	//
 	// Example: caa.example.net
 	Alias nullable.Nullable[string] `json:"alias"`
 
-	// Allowed Whether it may issue.
+	// Allowed Whether the CA can issue.
 	Allowed bool `json:"allowed"`
 
 	// Ca Name of the CA in the configured list.
@@ -776,78 +776,78 @@ type CAAFinding struct {
 	// Example: letsencrypt
 	Ca string `json:"ca"`
 
-	// Code `ok` exactly where it may; else `caa-forbids`, `caa-lookup-failed` (a CA refuses then as well), or `resolver-unreachable`: nothing was learned.
+	// Code `ok` if the CA can issue; otherwise `caa-forbids`, `caa-lookup-failed` (the CA would reject the order too), or `resolver-unreachable` (unknown).
 	//
 	// Example: caa-forbids
 	Code string `json:"code"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: A CAA record that names letsencrypt.org, or none.
 	Expected string `json:"expected"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: Add to the zone: example.com. CAA 0 issue "letsencrypt.org"
 	Fix string `json:"fix"`
 
-	// FoundAt The name, the domain or above, whose records count; null where there are none.
+	// FoundAt The name, the domain or a parent, whose records apply; null without CAA records.
 	//
 	// Example: example.com
 	FoundAt nullable.Nullable[string] `json:"found_at"`
 
-	// Identities Issuer domain names that were looked for.
+	// Identities Issuer domain names of the CA.
 	//
 	// Example: ["letsencrypt.org"]
 	Identities []string `json:"identities"`
 
-	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
 	//
 	// Example: example.com. CAA 0 issue "pki.example"
 	Observed string `json:"observed"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount int `json:"observed_count"`
 
-	// Records Those records: at most 10, of at most 255 characters each.
+	// Records The records: at most 10, of at most 255 characters each.
 	//
 	// Example: ["0 issue \"pki.example\""]
 	Records []string `json:"records"`
 
-	// Summary What is the matter.
+	// Summary Short description of the problem.
 	//
-	// Example: The CAA records of example.com let only other CAs issue.
+	// Example: The CAA records of example.com allow only other CAs to issue.
 	Summary string `json:"summary"`
 }
 
-// Certificate A certificate as a CA issued it, without its key.
+// Certificate An issued certificate without its key.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
 	//
 	// Example: letsencrypt
 	Ca string `json:"ca"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// DomainId The domain that it is kept for.
+	// DomainId ID of its domain.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// FingerprintSha256 Of the DER, hexadecimal, lower case.
+	// FingerprintSha256 SHA-256 of the DER in lowercase hexadecimal.
 	//
 	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	FingerprintSha256 string `json:"fingerprint_sha256"`
 
-	// HasKey Whether the private key is held here.
+	// HasKey Whether the private key is stored here.
 	HasKey bool `json:"has_key"`
 
-	// Id Of the certificate.
+	// Id ID of the certificate.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -860,40 +860,40 @@ type Certificate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
-	// Names The names that it is for, as A-labels.
+	// Names Names in the certificate, as A-labels.
 	Names []string `json:"names"`
 
-	// NotAfter When it ends.
+	// NotAfter Expiry.
 	//
 	// Example: 2027-02-20T09:29:59Z
 	NotAfter time.Time `json:"not_after"`
 
-	// NotBefore From when on it is valid.
+	// NotBefore Start of the validity period.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NotBefore time.Time `json:"not_before"`
 
-	// Profile ACME profile; null where none was asked for.
+	// Profile ACME profile; null if none was requested.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile"`
 
-	// ReplacedBy Id of the certificate that took its place; null where it is current or the last.
+	// ReplacedBy ID of the certificate that replaced it; null if it was not replaced.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
 
-	// RevocationReason Why it was revoked; null where it was not.
+	// RevocationReason Why it was revoked; null if not revoked.
 	//
 	// Example: superseded
 	RevocationReason nullable.Nullable[string] `json:"revocation_reason"`
 
-	// RevokedAt When its CA revoked it; null where it did not.
+	// RevokedAt When the CA revoked it; null if not revoked.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Serial Hexadecimal, lower case.
+	// Serial Lowercase hexadecimal.
 	//
 	// Example: 04a1b2c3d4e5f60718293a4b5c6d7e8f9012
 	Serial string `json:"serial"`
@@ -901,65 +901,65 @@ type Certificate struct {
 
 // CertificateList A page of certificates.
 type CertificateList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Certificate `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// CertificateRevoke Why a certificate is revoked, and what follows.
+// CertificateRevoke Reason of the revocation, and whether to replace the certificate.
 type CertificateRevoke struct {
-	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+	// Reason Reasons that a subscriber can give (RFC 5280 §5.3.1).
 	Reason RevocationReason `json:"reason"`
 
-	// Replace Order a new certificate, with a new key, where this is the current one of its domain.
+	// Replace Order a new certificate with a new key if this is the current certificate of its domain.
 	Replace *bool `json:"replace,omitempty"`
 }
 
-// Condition One thing that is to be true of a domain, whether it is, and what to do where it is not.
+// Condition One aspect of a domain, its status, and the fix for a problem.
 type Condition struct {
-	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
+	// Acme The CA's problem document (RFC 7807), if the CA caused the problem.
 	//
 	// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
 	Acme *map[string]interface{} `json:"acme,omitempty"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected *string `json:"expected,omitempty"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: Create the CNAME that delegation names.
 	Fix *string `json:"fix,omitempty"`
 
-	// LastCheckedAt When it was looked at last.
+	// LastCheckedAt Time of the last check.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
 
-	// Message For a person.
+	// Message Human-readable text.
 	//
-	// Example: There is no CNAME at _acme-challenge.example.com yet.
+	// Example: No CNAME at _acme-challenge.example.com yet.
 	Message string `json:"message"`
 
-	// NextCheckAt When it is looked at next by itself.
+	// NextCheckAt Time of the next automatic check.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
 
-	// Observed What was seen: at most 10 values of 255 characters, separated by `; `, and how many more there are. Not there where nothing is wrong.
+	// Observed Observed values: at most 10 of 255 characters, separated by `; `, and the number of further values. Absent if there is no problem.
 	//
 	// Example: NXDOMAIN
 	Observed *string `json:"observed,omitempty"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount *int `json:"observed_count,omitempty"`
@@ -969,103 +969,103 @@ type Condition struct {
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Status Whether it is so.
+	// Status Whether the condition is met.
 	Status ConditionStatus `json:"status"`
 
-	// Type What it is about: the delegation, the certificate, or its renewal.
+	// Type Aspect: the delegation, the certificate, or its renewal.
 	Type ConditionType `json:"type"`
 }
 
-// ConditionStatus Whether it is so.
+// ConditionStatus Whether the condition is met.
 type ConditionStatus string
 
-// ConditionType What it is about: the delegation, the certificate, or its renewal.
+// ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
-// Delegation The one record that a customer creates.
+// Delegation The only record that a customer creates.
 type Delegation struct {
-	// Name Where the record stands.
+	// Name Name of the record.
 	//
 	// Example: _acme-challenge.example.com
 	Name string `json:"name"`
 
-	// Target Where it points; the same for the name for ever.
+	// Target Target of the record; never changes for this name.
 	//
 	// Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
 	Target string `json:"target"`
 
-	// Type The type of the record.
+	// Type Type of the record.
 	Type DelegationType `json:"type"`
 }
 
-// DelegationType The type of the record.
+// DelegationType Type of the record.
 type DelegationType string
 
-// Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
+// Diagnosis One finding, with the observed and expected state and the fix.
 type Diagnosis struct {
-	// CheckedAt When the look was over.
+	// CheckedAt When the check finished.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CheckedAt time.Time `json:"checked_at"`
 
-	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
+	// Code Stable code, explained at `/problems/{code}`; `ok` without a problem.
 	//
 	// Example: cname-mismatch
 	Code string `json:"code"`
 
-	// DnsHost Who runs that zone's name servers, where they are recognised.
+	// DnsHost Operator of the zone's name servers, if recognized.
 	//
 	// Example: Cloudflare
 	DnsHost nullable.Nullable[string] `json:"dns_host"`
 
-	// Evidence Every answer that it was found by.
+	// Evidence All DNS answers behind the finding.
 	Evidence []Observation `json:"evidence"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected string `json:"expected"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
 	Fix string `json:"fix"`
 
-	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
 	//
 	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
 	Observed string `json:"observed"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount int `json:"observed_count"`
 
-	// Summary What is the matter.
+	// Summary Short description of the problem.
 	//
-	// Example: The CNAME leads to another target.
+	// Example: The CNAME points to another target.
 	Summary string `json:"summary"`
 
-	// Until When it ends by itself (`negative-cached`).
+	// Until When it resolves automatically (`negative-cached`).
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until nullable.Nullable[time.Time] `json:"until"`
 
-	// Zone The zone that the record belongs in; null where it is not known.
+	// Zone Zone of the record; null if unknown.
 	//
 	// Example: example.com
 	Zone nullable.Nullable[string] `json:"zone"`
 }
 
-// Domain A name that a certificate is kept for.
+// Domain A domain name with a managed certificate.
 type Domain struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue bool `json:"auto_issue"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew bool `json:"auto_renew"`
 
-	// Ca The CA to try first.
+	// Ca The CA to use first.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca"`
@@ -1075,28 +1075,28 @@ type Domain struct {
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
 
-	// Conditions What is to be true of it, and whether it is.
+	// Conditions Status of the delegation, certificate, and renewal.
 	Conditions []Condition `json:"conditions"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CsrPem The certificate request that was sent instead of a key being made here.
+	// CsrPem The supplied CSR; null if keys are generated here.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
-	// Delegation The one record that a customer creates.
+	// Delegation The only record that a customer creates.
 	Delegation Delegation `json:"delegation"`
 
-	// ExpiresAt When the current certificate ends; null where there is none.
+	// ExpiresAt When the current certificate expires; null without a certificate.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the domain.
+	// Id ID of the domain.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1107,17 +1107,17 @@ type Domain struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels Labels `json:"labels"`
 
-	// LastIssuedAt When it was issued.
+	// LastIssuedAt When the last certificate was issued.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastIssuedAt nullable.Nullable[time.Time] `json:"last_issued_at"`
 
-	// Name Lower case, A-labels, no trailing dot.
+	// Name Lowercase, A-labels, no trailing dot.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain"`
@@ -1127,42 +1127,42 @@ type Domain struct {
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile"`
 
-	// RenewAt When its renewal is planned.
+	// RenewAt When the renewal is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RenewAt nullable.Nullable[time.Time] `json:"renew_at"`
 
-	// Status `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+	// Status `pending_cname`: the record was not found yet. `issuing`: issuance is in progress. `active`: the domain has a certificate. `error`: action is required; see `status_reason` and the conditions.
 	Status DomainStatus `json:"status"`
 
-	// StatusReason Stable code; empty when there is nothing to say.
+	// StatusReason Stable code; empty without a reason.
 	//
 	// Example: cname-missing
 	StatusReason string `json:"status_reason"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Wildcard Whether the certificate is for `*.name` as well.
+	// Wildcard Whether the certificate also covers `*.name`.
 	Wildcard bool `json:"wildcard"`
 }
 
-// DomainCreate A domain to add; what is not sent is the default.
+// DomainCreate A domain to add. Fields that are not sent have their default.
 type DomainCreate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew *bool `json:"auto_renew,omitempty"`
 
-	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	// Ca Name of the CA to use first, from the configured list; null for the configured order.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
-	// CsrPem PKCS#10; then no private key is ever held here, and `key_type` is taken from it.
+	// CsrPem PKCS#10 CSR. With a CSR, no private key is stored here, and the CSR determines `key_type`.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
@@ -1173,56 +1173,56 @@ type DomainCreate struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address, public suffix, or name reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion).
+	// Name Any case, a trailing dot, and Unicode are accepted. Wildcards, IP addresses, public suffixes, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion) are not allowed.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
 
-	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	// Profile ACME profile, such as `classic`, `tlsserver`, or `shortlived`; null for the CA's default.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
-	// Wildcard Ask for the name and `*.name` in one certificate, over the same CNAME.
+	// Wildcard Include the name and `*.name` in one certificate, with the same CNAME.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
 // DomainList A page of domains.
 type DomainList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Domain `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// DomainStatus `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+// DomainStatus `pending_cname`: the record was not found yet. `issuing`: issuance is in progress. `active`: the domain has a certificate. `error`: action is required; see `status_reason` and the conditions.
 type DomainStatus string
 
-// DomainUpdate Options to change; what is not sent stays.
+// DomainUpdate Options to change. Fields that are not sent stay unchanged.
 type DomainUpdate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew *bool `json:"auto_renew,omitempty"`
 
-	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	// Ca Name of the CA to use first, from the configured list; null for the configured order.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
-	// CsrPem PKCS#10, or null to have keys made here again.
+	// CsrPem PKCS#10 CSR, or null to generate keys here again.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
@@ -1233,48 +1233,48 @@ type DomainUpdate struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
 
-	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	// Profile ACME profile, such as `classic`, `tlsserver`, or `shortlived`; null for the CA's default.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
-	// Wildcard Whether the certificate is for `*.name` as well.
+	// Wildcard Whether the certificate also covers `*.name`.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
-// Event Something that happened. It never holds key material.
+// Event An event. It never contains key material.
 type Event struct {
-	// Actor Who did something.
+	// Actor The author of an action.
 	Actor Actor `json:"actor"`
 
-	// Data `domain_id` and, as far as there are such, `job_id`, `certificate_id`, what else is known, and `before` and `after` of what changed.
-	// More fields may come.
+	// Data `domain_id` and, if applicable, `job_id`, `certificate_id`, further details, and
+	// `before` and `after` of the change. More fields can be added later.
 	//
 	//
 	// Example: {"ca":"letsencrypt","certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p","domain_id":"dom_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Data map[string]interface{} `json:"data"`
 
-	// Id The same in the list, the stream and the audit log.
+	// Id The same in the list, the stream, and the audit log.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// OrganizationId Whose event it is.
+	// OrganizationId ID of the organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	OrganizationId string `json:"organization_id"`
 
-	// Timestamp When it happened.
+	// Timestamp Time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Timestamp time.Time `json:"timestamp"`
 
-	// Type Kind of the object and what happened to it.
+	// Type Object type and event.
 	//
 	// Example: domain.certificate_issued
 	Type string `json:"type"`
@@ -1282,119 +1282,123 @@ type Event struct {
 
 // EventList A page of events.
 type EventList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Event `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// Examination One look at everything that a CA will look at.
+// Examination The result of all checks that a CA makes.
 type Examination struct {
-	// Caa Whether the CAA records let each of the configured CAs issue, in the order in which they are tried.
+	// Caa Whether the CAA records allow each configured CA to issue, in the order of their use.
 	Caa []CAAFinding `json:"caa"`
 
-	// Causes What keeps every CA from issuing, the most likely first; empty where a certificate can be ordered.
+	// Causes Problems that prevent every CA from issuing, the most likely one first; empty if a certificate can be ordered.
 	Causes []Diagnosis `json:"causes"`
 
-	// Delegation Whether the challenge name leads to the target; its evidence is that of the whole look.
+	// Delegation Whether the challenge name points to the target. Its evidence is that of all checks.
 	Delegation Diagnosis `json:"delegation"`
 
-	// Dnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
-	// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+	// Dnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+	// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+	// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
 	Dnssec ExaminationDnssec `json:"dnssec"`
 
-	// Warnings What keeps some of the CAs from issuing while another may: a failover to them would not work.
+	// Warnings Problems that prevent only some of the CAs from issuing, so that a failover to them would fail.
 	Warnings []Diagnosis `json:"warnings"`
 }
 
-// ExaminationDnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
-// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+// ExaminationDnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
 type ExaminationDnssec string
 
-// FieldError One field that is wrong.
+// FieldError One invalid field.
 type FieldError struct {
-	// Code What is wrong with it; stable.
+	// Code Stable code.
 	//
 	// Example: name-wildcard
 	Code string `json:"code"`
 
-	// Detail The same for a person.
+	// Detail Human-readable text.
 	//
-	// Example: A wildcard is an option of the domain, not a name of its own.
+	// Example: A wildcard is an option of a domain, not a name.
 	Detail string `json:"detail"`
 
-	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
+	// Pointer JSON pointer into the body (RFC 6901); for a query parameter or header, `/` and its name.
 	//
 	// Example: /name
 	Pointer string `json:"pointer"`
 }
 
-// Health How the process is.
+// Health Health of the process.
 type Health struct {
-	// Checks Part to `ok` or what is wrong.
+	// Checks For each part, `ok` or the problem.
 	Checks *map[string]string `json:"checks,omitempty"`
 
-	// Status Whether it can serve.
+	// Status Overall status.
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus Whether it can serve.
+// HealthStatus Overall status.
 type HealthStatus string
 
-// Invitation A way in that waits to be taken, without its link.
+// Invitation A pending invitation without its link.
 type Invitation struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy Id of the user or token.
+	// CreatedBy ID of the user or token that created it.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// ExpiresAt Until when the link works.
+	// ExpiresAt When the link expires.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Of the invitation.
+	// Id ID of the invitation.
 	//
 	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// InvitationCreate An invitation to make.
+// InvitationCreate An invitation to create.
 type InvitationCreate struct {
-	// ExpiresInSeconds How long the link works; a week by default.
+	// ExpiresInSeconds How long the link is valid; a week by default.
 	//
 	// Example: 86400
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
 // InvitationList A page of invitations.
 type InvitationList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Invitation `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
@@ -1402,54 +1406,55 @@ type InvitationList struct {
 
 // InvitationWithLink An invitation with its link.
 type InvitationWithLink struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy Id of the user or token.
+	// CreatedBy ID of the user or token that created it.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// ExpiresAt Until when the link works.
+	// ExpiresAt When the link expires.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Of the invitation.
+	// Id ID of the invitation.
 	//
 	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Link Shown once: whoever has it can join.
+	// Link Shown once. Anyone with the link can join.
 	//
 	// Example: https://dcvaas.example/invitations/8w3m…
 	Link string `json:"link"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// Job Work that was accepted.
+// Job An accepted unit of work.
 type Job struct {
-	// Attempts Failures so far; after the fourth it is dead, a `webhook_delivery` after the tenth.
+	// Attempts Failed attempts. After the fourth, or the tenth of a `webhook_delivery`, the job is dead-lettered.
 	//
 	// Example: 1
 	Attempts int `json:"attempts"`
 
-	// CertificateId The certificate that a `revocation` is about; null for other types.
+	// CertificateId The certificate of a `revocation`; null for other types.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// DeadLetteredAt When it failed for the last time; `retry` starts it afresh.
+	// DeadLetteredAt When the job stopped retrying; `retry` restarts it.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
@@ -1459,51 +1464,51 @@ type Job struct {
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// Id Of the job.
+	// Id ID of the job.
 	//
 	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where none did.
+	// LastError Why the last attempt failed; null if none failed.
 	LastError nullable.Nullable[struct {
-		// Acme The CA's problem document (RFC 7807), where the cause is the CA's; else null.
+		// Acme The CA's problem document (RFC 7807), if the CA caused the problem; otherwise null.
 		//
 		// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
 		Acme nullable.Nullable[map[string]interface{}] `json:"acme"`
 
-		// Code Stable.
+		// Code Stable code.
 		//
 		// Example: ca-rejected-identifier
 		Code string `json:"code"`
 
-		// Detail The same for a person.
+		// Detail Human-readable text.
 		//
-		// Example: The CA does not issue for this name.
+		// Example: The CA rejects this name.
 		Detail string `json:"detail"`
 	}] `json:"last_error"`
 
-	// Reason Why it waits, as a stable code: a cause in DNS; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty when it does not.
+	// Reason Stable code of why the job waits: a DNS problem; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty if it does not wait.
 	//
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Result What came of it; null until it has succeeded.
+	// Result Result; null until the job has succeeded.
 	//
 	// Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Result nullable.Nullable[map[string]interface{}] `json:"result"`
 
-	// RunAt When it runs next, or ran last.
+	// RunAt Time of the next or last run.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RunAt time.Time `json:"run_at"`
 
-	// Status Where it stands; `succeeded` and `failed` are its ends.
+	// Status State of the job; `succeeded` and `failed` are final.
 	Status JobStatus `json:"status"`
 
-	// Type What kind of work it is.
+	// Type Type of the job.
 	Type JobType `json:"type"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
@@ -1511,22 +1516,22 @@ type Job struct {
 
 // JobList A page of jobs.
 type JobList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Job `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// JobStatus Where it stands; `succeeded` and `failed` are its ends.
+// JobStatus State of the job; `succeeded` and `failed` are final.
 type JobStatus string
 
-// JobType What kind of work it is.
+// JobType Type of the job.
 type JobType string
 
 // KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
@@ -1547,7 +1552,7 @@ type Member struct {
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the user; the same in every state.
+	// Id ID of the user; the same in every state.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1560,136 +1565,139 @@ type Member struct {
 	// Joined Whether they have ever signed in here.
 	Joined bool `json:"joined"`
 
-	// Login At GitHub; empty where it passed to another account, until they sign in again.
+	// Login GitHub login; empty if the login now belongs to another account, until the user signs in again.
 	//
 	// Example: octocat
 	Login string `json:"login"`
 
-	// Name As GitHub has it; may be empty.
+	// Name Name from GitHub; can be empty.
 	//
 	// Example: The Octocat
 	Name string `json:"name"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
-	// State `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
-	// `expired`: did not answer in time.
+	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
+	// declined the invitation. `expired`: the invitation expired.
 	State MemberState `json:"state"`
 }
 
 // MemberAdd The person to invite.
 type MemberAdd struct {
-	// Login At GitHub.
+	// Login GitHub login.
 	//
 	// Example: octocat
 	Login string `json:"login"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
 // MemberList A page of members.
 type MemberList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Member `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// MemberState `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
-// `expired`: did not answer in time.
+// MemberState `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
+// declined the invitation. `expired`: the invitation expired.
 type MemberState string
 
-// MemberUpdate What of a membership can be changed.
+// MemberUpdate Changes of a membership.
 type MemberUpdate struct {
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// Observation One answer, from one resolver or name server.
+// Observation One answer of one resolver or name server.
 type Observation struct {
 	// Answer The records in presentation form: at most 10, of at most 255 characters each.
 	Answer []string `json:"answer"`
 
-	// AnswerCount How many records were answered, with those that `answer` leaves out.
+	// AnswerCount Number of records, including those not listed in `answer`.
 	//
 	// Example: 1
 	AnswerCount int `json:"answer_count"`
 
-	// Error Why nothing was answered.
+	// Error Why no response was received.
 	//
 	// Example: no answer within 2 s
 	Error nullable.Nullable[string] `json:"error"`
 
-	// Name The name that was asked for.
+	// Name Queried name.
 	//
 	// Example: _acme-challenge.example.com.
 	Name string `json:"name"`
 
-	// Rcode What the answer was; empty where nothing was answered.
+	// Rcode Response code; empty without a response.
 	//
 	// Example: NXDOMAIN
 	Rcode string `json:"rcode"`
 
-	// Source Who was asked: a resolver, or a name server with its address.
+	// Source The queried server: a resolver, or a name server with its address.
 	//
 	// Example: Cloudflare
 	Source string `json:"source"`
 
-	// Type The type that was asked for.
+	// Type Queried type.
 	//
 	// Example: CNAME
 	Type string `json:"type"`
 }
 
-// Organization A customer: what owns domains, and pays for a plan.
+// Organization A customer, which owns domains and has a plan.
 type Organization struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Domains How many of a thing the plan includes and how many there are.
+	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
 
-	// Id Of the organization.
+	// Id ID of the organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Name As its owners call it.
+	// Name Display name.
 	//
 	// Example: Example Ltd
 	Name string `json:"name"`
 
-	// RateLimit How many calls may be made in a window of time.
+	// RateLimit Number of calls per time window.
 	RateLimit RateLimit `json:"rate_limit"`
 
 	// Tier The plan: free has 3 domains, pro 15, agency 50.
 	Tier Tier `json:"tier"`
 }
 
-// OrganizationUpdate What of an organization can be changed.
+// OrganizationUpdate Changes of an organization.
 type OrganizationUpdate struct {
-	// Name Its new name.
+	// Name New name.
 	//
 	// Example: Example Ltd
 	Name string `json:"name"`
 }
 
-// OrganizationUsage What there is of everything that the plan counts.
+// OrganizationUsage Usage of the plan.
 type OrganizationUsage struct {
-	// AuditRetentionDays For how many days the plan keeps the audit log.
+	// AuditRetentionDays Retention of the audit log in days.
 	//
 	// Example: 365
 	AuditRetentionDays int `json:"audit_retention_days"`
@@ -1699,86 +1707,86 @@ type OrganizationUsage struct {
 	// Example: 21
 	Certificates30d int `json:"certificates_30d"`
 
-	// Domains How many of a thing the plan includes and how many there are.
+	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
 
-	// Members How many there are; their number is not limited.
+	// Members Number of members, which is not limited.
 	//
 	// Example: 4
 	Members int `json:"members"`
 
-	// RateLimit How many calls may be made in a window of time.
+	// RateLimit Number of calls per time window.
 	RateLimit RateLimit `json:"rate_limit"`
 
-	// Tokens How many API tokens there are. The plan includes 100, 1000, or 5000.
+	// Tokens Number of API tokens. The plan includes 100, 1000, or 5000.
 	//
 	// Example: 6
 	Tokens int `json:"tokens"`
 
-	// Webhooks How many of a thing the plan includes and how many there are.
+	// Webhooks Usage and limit of one resource.
 	Webhooks Usage `json:"webhooks"`
 }
 
-// OwnershipTransfer Who hands the organization over to whom.
+// OwnershipTransfer The previous and the new owner.
 type OwnershipTransfer struct {
 	// From ID or GitHub login of the owner who transfers it; the signed-in user by default.
 	//
 	// Example: hubot
 	From *string `json:"from,omitempty"`
 
-	// To Id or GitHub login of the member who is to be owner.
+	// To ID or GitHub login of the new owner, who must be a member.
 	//
 	// Example: octocat
 	To string `json:"to"`
 }
 
-// PKCS12Request How the file is to be made.
+// PKCS12Request Options of the file.
 type PKCS12Request struct {
-	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	// Password Password that opens the file. Must not be empty; only characters of the Basic Multilingual Plane are allowed.
 	//
 	// Example: correct horse battery staple
 	Password string `json:"password"`
 }
 
-// Problem What went wrong (RFC 9457).
+// Problem A problem document (RFC 9457).
 type Problem struct {
 	// Acme A CA's own problem document, verbatim.
 	Acme *map[string]interface{} `json:"acme,omitempty"`
 
-	// Code Stable.
+	// Code Stable code.
 	//
 	// Example: domain-exists
 	Code string `json:"code"`
 
-	// Detail What is the matter this time.
+	// Detail Details of this error.
 	//
-	// Example: The organization has a domain example.com already.
+	// Example: The organization already has the domain example.com.
 	Detail *string `json:"detail,omitempty"`
 
-	// Errors The fields that are wrong, all at once, but at most 50.
+	// Errors All invalid fields, at most 50.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// ErrorsTotal How many fields are wrong, listed in `errors` or not. Not sent without `errors`.
+	// ErrorsTotal Number of invalid fields, including those not listed in `errors`. Absent without `errors`.
 	//
 	// Example: 1
 	ErrorsTotal *int `json:"errors_total,omitempty"`
 
-	// ExistingId Of the object that a 409 collides with.
+	// ExistingId ID of the object that a 409 conflicts with.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ExistingId *string `json:"existing_id,omitempty"`
 
-	// Fix What to do about it.
+	// Fix How to fix it.
 	//
-	// Example: Use the domain that existing_id names, or delete it first.
+	// Example: Use the domain in existing_id, or delete it first.
 	Fix *string `json:"fix,omitempty"`
 
-	// RequestId Of this call, as in the header `Request-Id`; the log has it, too.
+	// RequestId ID of this call, as in the header `Request-Id` and in the log.
 	//
 	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
 
-	// RetryAt When trying again makes sense.
+	// RetryAt When to retry.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RetryAt *time.Time `json:"retry_at,omitempty"`
@@ -1788,20 +1796,20 @@ type Problem struct {
 	// Example: 409
 	Status int `json:"status"`
 
-	// Title The code in words.
+	// Title Title of the code.
 	//
-	// Example: The domain exists already
+	// Example: Domain already exists
 	Title string `json:"title"`
 
-	// Type The page that explains the code.
+	// Type URL of the page that explains the code.
 	//
 	// Example: https://dcvaas.example/problems/domain-exists
 	Type string `json:"type"`
 }
 
-// RateLimit How many calls may be made in a window of time.
+// RateLimit Number of calls per time window.
 type RateLimit struct {
-	// Requests Calls that may be made in the window.
+	// Requests Calls per window.
 	//
 	// Example: 1000
 	Requests int `json:"requests"`
@@ -1812,9 +1820,9 @@ type RateLimit struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RedeliverRange Which events are sent again.
+// RedeliverRange Events to redeliver.
 type RedeliverRange struct {
-	// All Also those that were delivered.
+	// All Include delivered events.
 	All *bool `json:"all,omitempty"`
 
 	// Since At most 30 days ago.
@@ -1822,46 +1830,47 @@ type RedeliverRange struct {
 	// Example: 2026-11-22T09:30:00Z
 	Since time.Time `json:"since"`
 
-	// Until Exclusive; now where it is not sent.
+	// Until Exclusive; the current time if not sent.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until *time.Time `json:"until,omitempty"`
 }
 
-// RedeliverResult What was queued.
+// RedeliverResult Result of a redelivery.
 type RedeliverResult struct {
-	// Queued How many deliveries were queued.
+	// Queued Number of queued deliveries.
 	//
 	// Example: 118
 	Queued int `json:"queued"`
 
-	// Until Everything before this time was looked at; earlier than asked for where there was more.
+	// Until All events before this time were processed; earlier than requested if more events remain.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until time.Time `json:"until"`
 }
 
-// RevocationReason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+// RevocationReason Reasons that a subscriber can give (RFC 5280 §5.3.1).
 type RevocationReason string
 
-// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+// `webhooks:write`. `owner` has all scopes.
 type Role string
 
-// Scope One thing that a token may do in its organization.
+// Scope A permission of a token in its organization.
 type Scope string
 
 // Session A browser in which a person is signed in.
 type Session struct {
-	// CreatedAt When the sign-in was.
+	// CreatedAt Time of the sign-in.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Current Whether it is the session that makes the call.
+	// Current Whether it is the session of this call.
 	Current bool `json:"current"`
 
-	// ExpiresAt When it expires if it is not used until then: 12 hours after its last use, 30 days after the sign-in at the latest.
+	// ExpiresAt When the session expires: 12 hours after its last use, and at most 30 days after the sign-in.
 	//
 	// Example: 2026-11-22T22:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -1871,27 +1880,27 @@ type Session struct {
 	// Example: ses_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Ip Address that the sign-in came from.
+	// Ip Client address of the sign-in.
 	//
 	// Example: 192.0.2.1
 	Ip string `json:"ip"`
 
-	// LastSeenAt When it was used last, recorded at most once a minute.
+	// LastSeenAt Time of the last use, recorded at most once a minute.
 	//
 	// Example: 2026-11-22T10:30:00Z
 	LastSeenAt time.Time `json:"last_seen_at"`
 
-	// OrganizationId Id of the organization that it is in.
+	// OrganizationId ID of the selected organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	OrganizationId string `json:"organization_id"`
 
-	// OrganizationName Name of that organization.
+	// OrganizationName Name of the selected organization.
 	//
 	// Example: Example Ltd
 	OrganizationName string `json:"organization_name"`
 
-	// UserAgent Name that the browser sent at the sign-in, up to 256 bytes.
+	// UserAgent User agent of the sign-in, up to 256 bytes.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0
 	UserAgent string `json:"user_agent"`
@@ -1899,13 +1908,13 @@ type Session struct {
 
 // SessionList A page of sessions.
 type SessionList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Session `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
@@ -1913,13 +1922,13 @@ type SessionList struct {
 
 // SessionsEndAll Which sessions are ended.
 type SessionsEndAll struct {
-	// KeepCurrent Keep the session that makes the call.
+	// KeepCurrent Keep the session of this call.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// SessionsEnded How many sessions were ended.
+// SessionsEnded Result of ending sessions.
 type SessionsEnded struct {
-	// Ended How many.
+	// Ended The number.
 	//
 	// Example: 3
 	Ended int `json:"ended"`
@@ -1930,25 +1939,25 @@ type Tier string
 
 // Token An API token, without its secret.
 type Token struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy ID of the user or token that created it; another text for the operator.
+	// CreatedBy ID of the user or token that created it; other text for the operator.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// DomainIds The only domains that it may touch; empty for all.
+	// DomainIds Domains that the token can access; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
-	// ExpiresAt When it stops working; null for never.
+	// ExpiresAt When the token expires; null if it does not expire.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the token.
+	// Id ID of the token.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1958,79 +1967,79 @@ type Token struct {
 	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
-	// RotatedAt When it last got a new secret.
+	// RotatedAt Time of the last rotation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
 
-	// Scopes What it may do.
+	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
 
-	// TokenPrefix The first characters of the secret.
+	// TokenPrefix First characters of the secret.
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokenCreate A token to make.
+// TokenCreate A token to create.
 type TokenCreate struct {
-	// DomainIds Ids or names of the only domains that it may touch; empty or not sent for all.
+	// DomainIds IDs or names of the domains that the token can access; empty or not sent for all.
 	DomainIds *[]string `json:"domain_ids,omitempty"`
 
-	// ExpiresAt When it is to stop working; null or not sent for never.
+	// ExpiresAt When the token expires; null or not sent for no expiry.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// Scopes What it is to be able to do; no more than the caller can.
+	// Scopes Scopes of the token; at most those of the caller.
 	Scopes []Scope `json:"scopes"`
 }
 
 // TokenList A page of tokens.
 type TokenList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Token `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// TokenRotate How a token gets its new secret.
+// TokenRotate Options of a rotation.
 type TokenRotate struct {
-	// ExpiresAt A new end of the token; where it is not sent, that stays as it is.
+	// ExpiresAt New expiry of the token; unchanged if not sent.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// OverlapSeconds How long the old secret works on.
+	// OverlapSeconds How long the previous secret remains valid.
 	//
 	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
 }
 
-// TokenUpdate What of a token can be changed.
+// TokenUpdate Changes of a token.
 type TokenUpdate struct {
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
@@ -2038,25 +2047,25 @@ type TokenUpdate struct {
 
 // TokenWithSecret An API token with its secret.
 type TokenWithSecret struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy ID of the user or token that created it; another text for the operator.
+	// CreatedBy ID of the user or token that created it; other text for the operator.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// DomainIds The only domains that it may touch; empty for all.
+	// DomainIds Domains that the token can access; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
-	// ExpiresAt When it stops working; null for never.
+	// ExpiresAt When the token expires; null if it does not expire.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the token.
+	// Id ID of the token.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -2066,22 +2075,22 @@ type TokenWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
-	// RotatedAt When it last got a new secret.
+	// RotatedAt Time of the last rotation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
 
-	// Scopes What it may do.
+	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
 
 	// Token The secret; shown once.
@@ -2089,7 +2098,7 @@ type TokenWithSecret struct {
 	// Example: dcv_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
 	Token string `json:"token"`
 
-	// TokenPrefix The first characters of the secret.
+	// TokenPrefix First characters of the secret.
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
@@ -2097,34 +2106,34 @@ type TokenWithSecret struct {
 
 // TokensRevokeAll Which tokens are revoked.
 type TokensRevokeAll struct {
-	// KeepCurrent Keep the token that this call is made with.
+	// KeepCurrent Keep the token of this call.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// TokensRevoked How many tokens were revoked.
+// TokensRevoked Result of a revocation of tokens.
 type TokensRevoked struct {
-	// Revoked How many.
+	// Revoked The number.
 	//
 	// Example: 12
 	Revoked int `json:"revoked"`
 }
 
-// Usage How many of a thing the plan includes and how many there are.
+// Usage Usage and limit of one resource.
 type Usage struct {
-	// Limit Of the plan, or agreed on for this organization.
+	// Limit Limit of the plan or of this organization.
 	//
 	// Example: 15
 	Limit int `json:"limit"`
 
-	// Used How many there are.
+	// Used Current number.
 	//
 	// Example: 7
 	Used int `json:"used"`
 }
 
-// Webhook An address that events are sent to, without its secret.
+// Webhook An endpoint that receives events, without its secret.
 type Webhook struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2134,85 +2143,85 @@ type Webhook struct {
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description string `json:"description"`
 
-	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	// DisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 	DisabledReason nullable.Nullable[WebhookDisabledReason] `json:"disabled_reason"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled bool `json:"enabled"`
 
-	// Events Types of the events that are sent; empty for all.
+	// Events Event types to send; empty for all.
 	//
 	// Example: ["domain.certificate_issued","domain.renewal_failed"]
 	Events []string `json:"events"`
 
-	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	// FailingSince Since when all attempts have failed; null if the last one succeeded.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Of the webhook.
+	// Id ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Where events are sent to.
+	// Url URL that receives the events.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+// WebhookDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookDisabledReason string
 
-// WebhookAttempt One attempt: what was sent and what came back.
+// WebhookAttempt One attempt with its request and response.
 type WebhookAttempt struct {
-	// At When it began.
+	// At Start of the attempt.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	At time.Time `json:"at"`
 
-	// DurationMs How long it took, in milliseconds.
+	// DurationMs Duration in milliseconds.
 	//
 	// Example: 84
 	DurationMs int `json:"duration_ms"`
 
-	// Error Why no answer came or it did not count.
+	// Error Why the attempt failed.
 	//
-	// Example: No answer came in time.
+	// Example: The request timed out.
 	Error nullable.Nullable[string] `json:"error"`
 
-	// RequestBody What was sent; the same at every attempt.
+	// RequestBody Request body; the same for every attempt.
 	//
 	// Example: {"id":"evt_01k9z5w7r8e4bs6v0q1d2m3n4p","type":"domain.renewed"}
 	RequestBody string `json:"request_body"`
 
-	// RequestHeaders What was sent, with its signatures.
+	// RequestHeaders Request headers, including signatures.
 	RequestHeaders map[string]string `json:"request_headers"`
 
-	// ResponseBody Its first 4 KiB.
+	// ResponseBody First 4 KiB of the response body.
 	//
 	// Example: ok
 	ResponseBody string `json:"response_body"`
 
-	// ResponseHeaders What came back.
+	// ResponseHeaders Response headers.
 	ResponseHeaders map[string]string `json:"response_headers"`
 
-	// StatusCode Of the answer; null where none came.
+	// StatusCode HTTP status of the response; null without a response.
 	//
 	// Example: 500
 	StatusCode nullable.Nullable[int] `json:"status_code"`
@@ -2220,41 +2229,41 @@ type WebhookAttempt struct {
 
 // WebhookCreate A webhook to add.
 type WebhookCreate struct {
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Events Types of events; empty or not sent for all.
+	// Events Event types to send; empty or not sent for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret `whsec_` and 24 to 64 bytes in base64, to be chosen by the caller; where it is not sent one is made.
+	// Secret Signing secret: `whsec_` and 24 to 64 bytes in base64. Generated if not sent.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
-	// Url https, of a host on the public Internet.
+	// Url HTTPS URL with a host on the public Internet.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDelivery One event on its way to one webhook.
+// WebhookDelivery The delivery of one event to one webhook.
 type WebhookDelivery struct {
-	// AttemptsMade How many attempts were made in all.
+	// AttemptsMade Total number of attempts.
 	//
 	// Example: 2
 	AttemptsMade int `json:"attempts_made"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// EventId Also the `webhook-id` that is sent.
+	// EventId ID of the event, sent as `webhook-id`.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
@@ -2264,35 +2273,35 @@ type WebhookDelivery struct {
 	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Of the delivery.
+	// Id ID of the delivery.
 	//
 	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where it did not, or none was made.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
-	// Example: The answer was 500.
+	// Example: The response was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatusCode Of the last answer; null where none came.
+	// LastStatusCode HTTP status of the last response; null without a response.
 	//
 	// Example: 500
 	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
 
-	// NextAttemptAt When it is tried next; null where it is not.
+	// NextAttemptAt Time of the next attempt; null if none is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
-	// Status `pending` while it is tried or waits for its next attempt.
+	// Status `pending` during an attempt and until the next one.
 	Status WebhookDeliveryStatus `json:"status"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// WebhookId Where it goes.
+	// WebhookId ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	WebhookId string `json:"webhook_id"`
@@ -2300,37 +2309,37 @@ type WebhookDelivery struct {
 
 // WebhookDeliveryList A page of deliveries.
 type WebhookDeliveryList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []WebhookDelivery `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookDeliveryStatus `pending` while it is tried or waits for its next attempt.
+// WebhookDeliveryStatus `pending` during an attempt and until the next one.
 type WebhookDeliveryStatus string
 
-// WebhookDeliveryWithAttempts A delivery with every attempt that was made.
+// WebhookDeliveryWithAttempts A delivery with all attempts.
 type WebhookDeliveryWithAttempts struct {
 	// Attempts Oldest first.
 	Attempts []WebhookAttempt `json:"attempts"`
 
-	// AttemptsMade How many attempts were made in all.
+	// AttemptsMade Total number of attempts.
 	//
 	// Example: 2
 	AttemptsMade int `json:"attempts_made"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// EventId Also the `webhook-id` that is sent.
+	// EventId ID of the event, sent as `webhook-id`.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
@@ -2340,35 +2349,35 @@ type WebhookDeliveryWithAttempts struct {
 	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Of the delivery.
+	// Id ID of the delivery.
 	//
 	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where it did not, or none was made.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
-	// Example: The answer was 500.
+	// Example: The response was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatusCode Of the last answer; null where none came.
+	// LastStatusCode HTTP status of the last response; null without a response.
 	//
 	// Example: 500
 	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
 
-	// NextAttemptAt When it is tried next; null where it is not.
+	// NextAttemptAt Time of the next attempt; null if none is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
-	// Status `pending` while it is tried or waits for its next attempt.
+	// Status `pending` during an attempt and until the next one.
 	Status WebhookDeliveryStatus `json:"status"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// WebhookId Where it goes.
+	// WebhookId ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	WebhookId string `json:"webhook_id"`
@@ -2376,45 +2385,45 @@ type WebhookDeliveryWithAttempts struct {
 
 // WebhookList A page of webhooks.
 type WebhookList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Webhook `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookUpdate What of a webhook is to change; what is not sent stays.
+// WebhookUpdate Changes of a webhook. Fields that are not sent stay unchanged.
 type WebhookUpdate struct {
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Events Types of events; empty for all.
+	// Events Event types to send; empty for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret A new secret that the caller has chosen; the one before it signs along for 24 hours.
+	// Secret New signing secret. Deliveries are also signed with the previous secret for 24 hours.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
-	// Url The new address; https, of a host on the public Internet.
+	// Url New HTTPS URL with a host on the public Internet.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url *string `json:"url,omitempty"`
 }
 
-// WebhookWithSecret A webhook with the secret that it signs with.
+// WebhookWithSecret A webhook with its signing secret.
 type WebhookWithSecret struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2424,33 +2433,33 @@ type WebhookWithSecret struct {
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description string `json:"description"`
 
-	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	// DisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 	DisabledReason nullable.Nullable[WebhookWithSecretDisabledReason] `json:"disabled_reason"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled bool `json:"enabled"`
 
-	// Events Types of the events that are sent; empty for all.
+	// Events Event types to send; empty for all.
 	//
 	// Example: ["domain.certificate_issued","domain.renewal_failed"]
 	Events []string `json:"events"`
 
-	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	// FailingSince Since when all attempts have failed; null if the last one succeeded.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Of the webhook.
+	// Id ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
@@ -2460,18 +2469,18 @@ type WebhookWithSecret struct {
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Where events are sent to.
+	// Url URL that receives the events.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookWithSecretDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+// WebhookWithSecretDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookWithSecretDisabledReason string
 
 // CertificateID defines model for CertificateID.
@@ -2522,84 +2531,84 @@ type Wait = string
 // WebhookID defines model for WebhookID.
 type WebhookID = string
 
-// BadRequest What went wrong (RFC 9457).
+// BadRequest A problem document (RFC 9457).
 type BadRequest = Problem
 
-// Conflict What went wrong (RFC 9457).
+// Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
-// Forbidden What went wrong (RFC 9457).
+// Forbidden A problem document (RFC 9457).
 type Forbidden = Problem
 
-// InternalError What went wrong (RFC 9457).
+// InternalError A problem document (RFC 9457).
 type InternalError = Problem
 
-// NotFound What went wrong (RFC 9457).
+// NotFound A problem document (RFC 9457).
 type NotFound = Problem
 
-// PreconditionFailed What went wrong (RFC 9457).
+// PreconditionFailed A problem document (RFC 9457).
 type PreconditionFailed = Problem
 
-// TooLarge What went wrong (RFC 9457).
+// TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
 
-// TooManyRequests What went wrong (RFC 9457).
+// TooManyRequests A problem document (RFC 9457).
 type TooManyRequests = Problem
 
-// Unauthorized What went wrong (RFC 9457).
+// Unauthorized A problem document (RFC 9457).
 type Unauthorized = Problem
 
-// Unavailable What went wrong (RFC 9457).
+// Unavailable A problem document (RFC 9457).
 type Unavailable = Problem
 
-// Unprocessable What went wrong (RFC 9457).
+// Unprocessable A problem document (RFC 9457).
 type Unprocessable = Problem
 
-// UnsupportedMediaType What went wrong (RFC 9457).
+// UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	// Actor Only entries of this actor: the ID of a token or user, or the part of the service.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Action Only this action.
+	// Action Only entries with this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
-	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	// Entity Only entries about this object, by ID. A domain, by ID or name, includes its jobs and certificates.
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 
-	// Since From this time on.
+	// Since Only entries since this time.
 	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Before this time.
+	// Until Only entries before this time.
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
 type ExportAuditLogsParams struct {
-	// Format A table, or an object on each line.
+	// Format A table, or one JSON object per line.
 	Format *ExportAuditLogsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	// Actor Only entries of this actor: the ID of a token or user, or the part of the service.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Action Only this action.
+	// Action Only entries with this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
-	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	// Entity Only entries about this object, by ID. A domain, by ID or name, includes its jobs and certificates.
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 
-	// Since From this time on.
+	// Since Only entries since this time.
 	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Before this time.
+	// Until Only entries before this time.
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
 }
 
@@ -2608,19 +2617,19 @@ type ExportAuditLogsParamsFormat string
 
 // ListCertificatesParams defines parameters for ListCertificates.
 type ListCertificatesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Domain Only this domain's, by id or name.
+	// Domain Only objects of this domain, by ID or name.
 	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
 }
 
 // DownloadCertificateParams defines parameters for DownloadCertificate.
 type DownloadCertificateParams struct {
-	// Format The leaf alone, the chain without the leaf, or both with the leaf first.
+	// Format Only the leaf, the chain without the leaf, or both with the leaf first.
 	Format *DownloadCertificateParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
@@ -2629,65 +2638,65 @@ type DownloadCertificateParamsFormat string
 
 // DownloadKeyParams defines parameters for DownloadKey.
 type DownloadKeyParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DownloadPKCS12Params defines parameters for DownloadPKCS12.
 type DownloadPKCS12Params struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
-	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
+	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels.
 	Name string `form:"name" json:"name"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Q Part of the name.
+	// Q Substring of the name.
 	Q      *string       `form:"q,omitempty" json:"q,omitempty"`
 	Status *DomainStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// ExpiresBefore Only domains whose certificate ends before this time.
+	// ExpiresBefore Only domains whose certificate expires before this time.
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// Label `key=value`, or `key` for any value.
 	Label *string `form:"label,omitempty" json:"label,omitempty"`
 
-	// Sort A leading `-` turns the order round.
+	// Sort A leading `-` reverses the order.
 	Sort *ListDomainsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2696,149 +2705,149 @@ type ListDomainsParamsSort string
 
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // BulkCreateDomainsParams defines parameters for BulkCreateDomains.
 type BulkCreateDomainsParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
-	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
+	// IfMatch Return 412 if the object has changed since this ETag.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetDomainParams defines parameters for GetDomain.
 type GetDomainParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
+	// Wait Hold the response until the object changes, at most for this duration in whole seconds, such as `25s`. With `If-None-Match`, until the object differs from that ETag. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UpdateDomainParams defines parameters for UpdateDomain.
 type UpdateDomainParams struct {
-	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
+	// IfMatch Return 412 if the object has changed since this ETag.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDomainCertificatesParams defines parameters for ListDomainCertificates.
 type ListDomainCertificatesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // IssueDomainParams defines parameters for IssueDomain.
 type IssueDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RenewDomainParams defines parameters for RenewDomain.
 type RenewDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListTimelineParams defines parameters for ListTimeline.
 type ListTimelineParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // VerifyDomainParams defines parameters for VerifyDomain.
 type VerifyDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Type Only events of this type.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
-	// Domain Only events about this domain, by id or name.
+	// Domain Only events of this domain, by ID or name.
 	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
 
-	// LastEventID Id of the last event that was received; the stream goes on behind it.
+	// LastEventID ID of the last received event; the stream resumes after it.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // ListInvitationsParams defines parameters for ListInvitations.
 type ListInvitationsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Domain Only this domain's, by id or name.
+	// Domain Only objects of this domain, by ID or name.
 	Domain *string    `form:"domain,omitempty" json:"domain,omitempty"`
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 	Type   *JobType   `form:"type,omitempty" json:"type,omitempty"`
@@ -2846,47 +2855,47 @@ type ListJobsParams struct {
 
 // GetJobParams defines parameters for GetJob.
 type GetJobParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
+	// Wait Hold the response until the object changes, at most for this duration in whole seconds, such as `25s`. With `If-None-Match`, until the object differs from that ETag. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // RetryJobParams defines parameters for RetryJob.
 type RetryJobParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // AddMemberParams defines parameters for AddMember.
 type AddMemberParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RemoveMemberParams defines parameters for RemoveMember.
 type RemoveMemberParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *RemoveMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 }
 
@@ -2895,7 +2904,7 @@ type RemoveMemberParamsTokens string
 
 // UpdateMemberParams defines parameters for UpdateMember.
 type UpdateMemberParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *UpdateMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 }
 
@@ -2904,22 +2913,22 @@ type UpdateMemberParamsTokens string
 
 // DeleteOrganizationParams defines parameters for DeleteOrganization.
 type DeleteOrganizationParams struct {
-	// Confirm The organization's name, as it is written.
+	// Confirm The organization's exact name.
 	Confirm string `form:"confirm" json:"confirm"`
 }
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *TransferOwnershipParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2928,100 +2937,100 @@ type TransferOwnershipParamsTokens string
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // EndAllSessionsParams defines parameters for EndAllSessions.
 type EndAllSessionsParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
-	// CreatedBy Only tokens that this user created, or that were created by such a token.
+	// CreatedBy Only tokens that this user created, directly or with another token.
 	CreatedBy *string `form:"created_by,omitempty" json:"created_by,omitempty"`
 
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeAllTokensParams defines parameters for RevokeAllTokens.
 type RevokeAllTokensParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateTokenParams defines parameters for RotateToken.
 type RotateTokenParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor                `form:"cursor,omitempty" json:"cursor,omitempty"`
 	Status *WebhookDeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
 
@@ -3031,55 +3040,55 @@ type ListWebhookDeliveriesParams struct {
 
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RedeliverWebhookRangeParams defines parameters for RedeliverWebhookRange.
 type RedeliverWebhookRangeParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReadyzParams defines parameters for Readyz.
 type ReadyzParams struct {
-	// Verbose Name every part that was looked at.
+	// Verbose List all checked parts.
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
@@ -3211,17 +3220,18 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListAuditLogs Read the audit log, newest first
+	// ListAuditLogs List the audit log, newest first
 	//
 	// Corresponds with GET /api/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportAuditLogs Export the audit log, oldest first
 	//
-	// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
-	// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
-	// exports in progress at a time; one more is 429 `export-busy`.
+	// Returns all entries that match the filters and were recorded before the call, in one
+	// response. A response without a last chunk (RFC 9112 §7.1) is incomplete: request the rest
+	// with `since`. In CSV, the first line contains the column names, objects are JSON, and text
+	// that a spreadsheet would treat as a formula is prefixed with `'`. An organization can have 2
+	// exports in progress; another one returns 429 `export-busy`.
 	//
 	// Corresponds with GET /api/audit-logs/export (the `ExportAuditLogs` operationId).
 	ExportAuditLogs(ctx context.Context, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3241,31 +3251,35 @@ type ClientInterface interface {
 	// Corresponds with GET /api/certificates/{certificate}/download (the `DownloadCertificate` operationId).
 	DownloadCertificate(ctx context.Context, certificate CertificateID, params *DownloadCertificateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DownloadKey Take out a certificate's private key
+	// DownloadKey Download a certificate's private key
 	//
-	// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
+	// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
+	// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
+	// the private key was never stored here.
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DownloadPKCS12WithBody Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12WithBody Download a certificate and its private key as PKCS#12
 	//
-	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-	// private key was never here because a CSR was sent.
+	// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+	// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+	// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+	// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+	// supplied, because the private key was never stored here.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
 	DownloadPKCS12WithBody(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12 Download a certificate and its private key as PKCS#12
 	//
-	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-	// private key was never here because a CSR was sent.
+	// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+	// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+	// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+	// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+	// supplied, because the private key was never stored here.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3274,8 +3288,10 @@ type ClientInterface interface {
 
 	// RevokeCertificateWithBody Revoke a certificate
 	//
-	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+	// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+	// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+	// ordered immediately.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3284,17 +3300,19 @@ type ClientInterface interface {
 
 	// RevokeCertificate Revoke a certificate
 	//
-	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+	// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+	// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+	// ordered immediately.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
 	RevokeCertificate(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDelegation The CNAME for a name, without creating anything
+	// GetDelegation Get the CNAME for a name
 	//
-	// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
+	// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
 	//
 	// Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 	GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3306,7 +3324,8 @@ type ClientInterface interface {
 
 	// CreateDomainWithBody Add a domain
 	//
-	// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+	// found, unless `auto_issue` is false.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3315,7 +3334,8 @@ type ClientInterface interface {
 
 	// CreateDomain Add a domain
 	//
-	// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+	// found, unless `auto_issue` is false.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3324,13 +3344,17 @@ type ClientInterface interface {
 
 	// BulkCreateDomainsWithBody Add up to 500 domains
 	//
-	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	// Each domain is added separately: a rejected domain does not affect the others. The response
+	// contains the result of each domain, in the order of the request. If a name occurs twice, the
+	// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+	// column.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3339,13 +3363,17 @@ type ClientInterface interface {
 
 	// BulkCreateDomains Add up to 500 domains
 	//
-	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	// Each domain is added separately: a rejected domain does not affect the others. The response
+	// contains the result of each domain, in the order of the request. If a name occurs twice, the
+	// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+	// column.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3354,7 +3382,7 @@ type ClientInterface interface {
 
 	// DeleteDomain Delete a domain
 	//
-	// It goes at once, with its jobs and certificates, and its target answers nothing from then on. The audit log keeps its history.
+	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
 	//
 	// Corresponds with DELETE /api/domains/{domain} (the `DeleteDomain` operationId).
 	DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3366,7 +3394,7 @@ type ClientInterface interface {
 
 	// UpdateDomainWithBody Change a domain's options
 	//
-	// Only the fields that are sent change. The next certificate follows them.
+	// Fields that are not sent stay unchanged. The options apply to the next certificate.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3375,7 +3403,7 @@ type ClientInterface interface {
 
 	// UpdateDomain Change a domain's options
 	//
-	// Only the fields that are sent change. The next certificate follows them.
+	// Fields that are not sent stay unchanged. The options apply to the next certificate.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3387,81 +3415,89 @@ type ClientInterface interface {
 	// Corresponds with GET /api/domains/{domain}/certificates (the `ListDomainCertificates` operationId).
 	ListDomainCertificates(ctx context.Context, domain DomainRef, params *ListDomainCertificatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DiagnoseDomain Look at a domain's DNS now
+	// DiagnoseDomain Diagnose a domain's DNS
 	//
-	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
-	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
-	// one more is 429 `diagnosis-busy`.
+	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+	// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+	// seconds, because they query external DNS servers. After that, the response is 503
+	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+	// returns 429 `diagnosis-busy`.
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 	DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IssueDomain Issue a certificate now
 	//
-	// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
-	// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+	// Orders a certificate even if the domain already has one. If the current certificate was
+	// renewed within the last hour, matches the options, and is neither due nor revoked, the
+	// response is 429 `renewed-recently` with the time in `retry_at`.
 	//
-	// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
-	// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
+	// DNS is checked before the order. In 24 hours, an organization can place four times as many
+	// orders as its domain limit, at least 10, in addition to due renewals. Beyond that, the job
+	// waits with the `reason` `order-budget` until its `run_at`.
 	//
 	// Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
 	IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RenewDomain Renew the certificate now
 	//
-	// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
-	// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
-	// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
-	// applies unless the renewal is due, as for `issue`.
+	// The current certificate stays in use until the new one is stored. A certificate that is not
+	// due can be renewed once an hour. Earlier requests return 429 `renewed-recently` with the
+	// time in `retry_at`. A certificate that is revoked, or that no longer matches the options, is
+	// renewed immediately. DNS is checked before the order, and the organization's order budget
+	// applies as for `issue` unless the renewal is due.
 	//
 	// Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
 	RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListTimeline What happened to a domain, newest first
+	// ListTimeline List a domain's history, newest first
 	//
-	// Also to its jobs and certificates. What it was before it was deleted is in the audit log.
+	// Includes the events of its jobs and certificates. The history of a deleted domain is in the audit log.
 	//
 	// Corresponds with GET /api/domains/{domain}/timeline (the `ListTimeline` operationId).
 	ListTimeline(ctx context.Context, domain DomainRef, params *ListTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VerifyDomain Check the delegation now
 	//
-	// The next check would come by itself; this one comes at once.
+	// Runs the next scheduled check immediately.
 	//
 	// Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
 	VerifyDomain(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListEvents List events, newest first, or follow them
+	// ListEvents List or stream events
 	//
-	// With `Accept: text/event-stream` the answer is a stream (WHATWG HTML §9.2) of the events from
-	// now on, or from the one after `Last-Event-ID`: each once, in order, none left out. `id` is the event's id, `event` its type,
-	// `data` an Event in JSON. A comment comes every 15 seconds. The stream ends after half an hour, within 15 seconds
-	// of the end of the secret or session that opened it, and for a reader that does not keep up: connect again with the last id. `limit` and `cursor` are for the list, whose
-	// first event is the one to follow on from.
+	// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
+	// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
+	// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
+	// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+	// seconds after the secret or session that opened it becomes invalid, and if the reader is too
+	// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
+	// list, start the stream after its first event.
 	//
 	// Corresponds with GET /api/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListInvitations List invitations that are still open, newest first
+	// ListInvitations List pending invitations, newest first
 	//
 	// Corresponds with GET /api/invitations (the `ListInvitations` operationId).
 	ListInvitations(ctx context.Context, params *ListInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateInvitationWithBody Invite somebody by a link
+	// CreateInvitationWithBody Create an invitation link
 	//
-	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-	// longer works. The roles that a caller can grant are those of `POST /api/members`.
+	// The link is only in this response. The first person who opens it, signs in with GitHub, and
+	// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+	// roles as with `POST /api/members`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/invitations (the `CreateInvitation` operationId).
 	CreateInvitationWithBody(ctx context.Context, params *CreateInvitationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateInvitation Invite somebody by a link
+	// CreateInvitation Create an invitation link
 	//
-	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-	// longer works. The roles that a caller can grant are those of `POST /api/members`.
+	// The link is only in this response. The first person who opens it, signs in with GitHub, and
+	// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+	// roles as with `POST /api/members`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3483,28 +3519,30 @@ type ClientInterface interface {
 	// Corresponds with GET /api/jobs/{job} (the `GetJob` operationId).
 	GetJob(ctx context.Context, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RetryJob Start a failed job afresh
+	// RetryJob Retry a failed job
 	//
-	// All attempts anew, once, however often it is asked for.
+	// Resets the attempt count. Idempotent.
 	//
 	// Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
 	RetryJob(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMembers List the organization's members, oldest first
 	//
-	// Members of every state, including people who are invited by login.
+	// Includes members in every state, even people who are only invited by login.
 	//
 	// Corresponds with GET /api/members (the `ListMembers` operationId).
 	ListMembers(ctx context.Context, params *ListMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddMemberWithBody Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-	// and a person 300; more are 429 `too-many-lookups`.
+	// Looks up the account at GitHub. The membership belongs to that account even if its login
+	// changes. The member is `pending` until the person signs in and accepts; they see the
+	// organization, the inviter, and the role first. The ID stays the same in every state. The
+	// same call invites an `expired` member again; delete a `declined` member first. If you do not
+	// know the person's login, create an invitation. A token can invite to the role `admin` only
+	// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+	// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+	// return 429 `too-many-lookups`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3513,24 +3551,28 @@ type ClientInterface interface {
 
 	// AddMember Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-	// and a person 300; more are 429 `too-many-lookups`.
+	// Looks up the account at GitHub. The membership belongs to that account even if its login
+	// changes. The member is `pending` until the person signs in and accepts; they see the
+	// organization, the inviter, and the role first. The ID stays the same in every state. The
+	// same call invites an `expired` member again; delete a `declined` member first. If you do not
+	// know the person's login, create an invitation. A token can invite to the role `admin` only
+	// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+	// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+	// return 429 `too-many-lookups`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/members (the `AddMember` operationId).
 	AddMember(ctx context.Context, params *AddMemberParams, body AddMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RemoveMember Remove a member, or leave
+	// RemoveMember Remove a member or leave the organization
 	//
-	// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
-	// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
-	// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
-	// a token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Ends the member's sessions in this organization immediately. The tokens that they created,
+	// directly or with another token, are revoked unless `tokens` is `keep`; `GET
+	// /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot be
+	// removed. Every member can remove themselves. In every state other than `active`, the call
+	// deletes the invitation. Only a signed-in owner can remove owners. Admins can also be removed
+	// with a token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
 	RemoveMember(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3542,9 +3584,11 @@ type ClientInterface interface {
 
 	// UpdateMemberWithBody Change a member's role
 	//
-	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-	// token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+	// expiry.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3553,29 +3597,33 @@ type ClientInterface interface {
 
 	// UpdateMember Change a member's role
 	//
-	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-	// token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+	// expiry.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
 	UpdateMember(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetContract This document
+	// GetContract Get this document
 	//
 	// Corresponds with GET /api/openapi.json (the `GetContract` operationId).
 	GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteOrganization Delete the organization
 	//
-	// With everything in it: its domains go at once and their targets answer nothing from then on, tokens and sessions stop working, webhooks
-	// are told nothing more. Certificates that were issued stay valid until they end. Its audit log is kept for as long as its plan says.
+	// Deletes the organization with all its objects. Its domains are deleted immediately and their
+	// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
+	// events. Issued certificates remain valid until they expire. The audit log is kept for the
+	// plan's retention period.
 	//
 	// Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 	DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOrganization The token's organization, its plan and what of it is used
+	// GetOrganization Get the organization, its plan, and its usage
 	//
 	// Corresponds with GET /api/organization (the `GetOrganization` operationId).
 	GetOrganization(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3594,54 +3642,56 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/organization (the `UpdateOrganization` operationId).
 	UpdateOrganization(ctx context.Context, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferOwnershipWithBody Transfer the ownership to another member
+	// TransferOwnershipWithBody Transfer ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+	// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+	// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+	// and that exceed the admin role are revoked unless `tokens` is `keep`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnershipWithBody(ctx context.Context, params *TransferOwnershipParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferOwnership Transfer the ownership to another member
+	// TransferOwnership Transfer ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+	// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+	// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+	// and that exceed the admin role are revoked unless `tokens` is `keep`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnership(ctx context.Context, params *TransferOwnershipParams, body TransferOwnershipJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetUsage What the organization uses of its plan
+	// GetUsage Get the organization's usage of its plan
 	//
 	// Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReference This document as a page
+	// GetReference Get the API reference
 	//
-	// It needs nothing from any other host.
+	// An HTML page without resources from other hosts.
 	//
 	// Corresponds with GET /api/reference (the `GetReference` operationId).
 	GetReference(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReferenceFile A file that the page of this document needs
+	// GetReferenceFile Get a file of the API reference
 	//
 	// Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
 	GetReferenceFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions List your own sessions, newest first
 	//
-	// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
-	// ends the one that was not used for longest.
+	// Lists all browsers in which you are signed in, for all of your organizations. A user has at
+	// most 20 sessions: another sign-in ends the least recently used one.
 	//
 	// Corresponds with GET /api/sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EndAllSessionsWithBody End all of your own sessions
 	//
-	// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+	// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3650,7 +3700,7 @@ type ClientInterface interface {
 
 	// EndAllSessions End all of your own sessions
 	//
-	// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+	// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3659,7 +3709,7 @@ type ClientInterface interface {
 
 	// EndSession End one of your own sessions
 	//
-	// Its cookie stops working at once, and its event streams end within 15 seconds. Ending the current session signs you out.
+	// The cookie stops working immediately, and event streams close within 15 seconds. Ending the current session signs you out.
 	//
 	// Corresponds with DELETE /api/sessions/{session} (the `EndSession` operationId).
 	EndSession(ctx context.Context, session SessionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3671,7 +3721,7 @@ type ClientInterface interface {
 
 	// CreateTokenWithBody Create an API token
 	//
-	// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+	// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3680,7 +3730,7 @@ type ClientInterface interface {
 
 	// CreateToken Create an API token
 	//
-	// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+	// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3689,7 +3739,7 @@ type ClientInterface interface {
 
 	// RevokeAllTokensWithBody Revoke every API token of the organization
 	//
-	// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+	// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3698,7 +3748,7 @@ type ClientInterface interface {
 
 	// RevokeAllTokens Revoke every API token of the organization
 	//
-	// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+	// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3707,7 +3757,7 @@ type ClientInterface interface {
 
 	// DeleteToken Revoke an API token
 	//
-	// It stops working at once.
+	// The token stops working immediately.
 	//
 	// Corresponds with DELETE /api/tokens/{token} (the `DeleteToken` operationId).
 	DeleteToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3731,20 +3781,22 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
 	UpdateToken(ctx context.Context, token TokenID, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateTokenWithBody Give an API token a new secret
+	// RotateTokenWithBody Rotate the secret of an API token
 	//
-	// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-	// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+	// The new secret is only in this response. The previous secret remains valid for
+	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+	// immediately. ID, name, scopes, and domains do not change.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/tokens/{token}/rotate (the `RotateToken` operationId).
 	RotateTokenWithBody(ctx context.Context, token TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateToken Give an API token a new secret
+	// RotateToken Rotate the secret of an API token
 	//
-	// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-	// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+	// The new secret is only in this response. The previous secret remains valid for
+	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+	// immediately. ID, name, scopes, and domains do not change.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3756,31 +3808,37 @@ type ClientInterface interface {
 	// Corresponds with GET /api/webhooks (the `ListWebhooks` operationId).
 	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateWebhookWithBody Have events sent to an address
+	// CreateWebhookWithBody Create a webhook
 	//
-	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+	// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+	// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+	// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+	// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+	// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+	// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+	// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+	// to the organization's other webhooks. Events can arrive out of order, and more than once.
+	// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+	// checked for every connection.
 	//
-	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+	// the events of all domains.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+	// `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
-	// | `domain.created` | `after`: the domain's name, status and options |
-	// | `domain.updated` | `before` and `after`: name, status and options |
-	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.created` | `after`: the domain's name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -3792,49 +3850,55 @@ type ClientInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
-	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
-	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-	// | `webhook.test` | `message`; it is in no log |
+	// | `webhook.test` | `message`; not in the audit log |
 	//
-	// A webhook is not told of events about itself.
+	// A webhook does not receive events about itself.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/webhooks (the `CreateWebhook` operationId).
 	CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateWebhook Have events sent to an address
+	// CreateWebhook Create a webhook
 	//
-	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+	// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+	// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+	// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+	// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+	// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+	// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+	// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+	// to the organization's other webhooks. Events can arrive out of order, and more than once.
+	// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+	// checked for every connection.
 	//
-	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+	// the events of all domains.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+	// `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
-	// | `domain.created` | `after`: the domain's name, status and options |
-	// | `domain.updated` | `before` and `after`: name, status and options |
-	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.created` | `after`: the domain's name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -3846,18 +3910,18 @@ type ClientInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
-	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
-	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-	// | `webhook.test` | `message`; it is in no log |
+	// | `webhook.test` | `message`; not in the audit log |
 	//
-	// A webhook is not told of events about itself.
+	// A webhook does not receive events about itself.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3866,7 +3930,7 @@ type ClientInterface interface {
 
 	// DeleteWebhook Delete a webhook
 	//
-	// Nothing more is sent there, and what was to be sent again is dropped.
+	// No further events are sent, and pending retries are dropped.
 	//
 	// Corresponds with DELETE /api/webhooks/{webhook} (the `DeleteWebhook` operationId).
 	DeleteWebhook(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3878,7 +3942,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook
 	//
-	// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+	// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3887,7 +3951,7 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook
 	//
-	// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+	// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3904,64 +3968,74 @@ type ClientInterface interface {
 	// Corresponds with GET /api/webhooks/{webhook}/deliveries/{delivery} (the `GetWebhookDelivery` operationId).
 	GetWebhookDelivery(ctx context.Context, webhook WebhookID, delivery DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RedeliverWebhook Send an event again
+	// RedeliverWebhook Redeliver an event
 	//
-	// At once and with all attempts anew, with the same `webhook-id`, so that a receiver that has it already can tell. One that is still being tried is tried at once.
+	// Sends the event immediately and resets its attempts. The `webhook-id` stays the same, so
+	// that receivers can detect duplicates. A delivery that is still being retried is attempted
+	// immediately.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver (the `RedeliverWebhook` operationId).
 	RedeliverWebhook(ctx context.Context, webhook WebhookID, delivery DeliveryID, params *RedeliverWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RedeliverWebhookRangeWithBody Send the events of a time again
+	// RedeliverWebhookRangeWithBody Redeliver events in a time range
 	//
-	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+	// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+	// includes events from when the webhook was disabled or not created yet. A call redelivers at
+	// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+	// `until`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/redeliver (the `RedeliverWebhookRange` operationId).
 	RedeliverWebhookRangeWithBody(ctx context.Context, webhook WebhookID, params *RedeliverWebhookRangeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RedeliverWebhookRange Send the events of a time again
+	// RedeliverWebhookRange Redeliver events in a time range
 	//
-	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+	// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+	// includes events from when the webhook was disabled or not created yet. A call redelivers at
+	// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+	// `until`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/redeliver (the `RedeliverWebhookRange` operationId).
 	RedeliverWebhookRange(ctx context.Context, webhook WebhookID, params *RedeliverWebhookRangeParams, body RedeliverWebhookRangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateWebhookSecret Sign with a new secret
+	// RotateWebhookSecret Rotate the secret of a webhook
 	//
-	// For 24 hours each delivery carries signatures by both secrets, so that the receiver can change over.
+	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/rotate-secret (the `RotateWebhookSecret` operationId).
 	RotateWebhookSecret(ctx context.Context, webhook WebhookID, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TestWebhook Send a test event
 	//
-	// An event of the type `webhook.test` goes out at once, also where the webhook is disabled. It is tried once.
+	// Sends an event of the type `webhook.test` immediately, even if the webhook is disabled. It is not retried.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/test (the `TestWebhook` operationId).
 	TestWebhook(ctx context.Context, webhook WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Livez Whether the process lives
+	// Livez Check liveness
 	//
 	// Corresponds with GET /livez (the `Livez` operationId).
 	Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExplainProblem What an error means and how to mend it
+	// ExplainProblem Get the explanation of an error
 	//
-	// The page that an error's `type` points at.
+	// The page that an error's `type` links to.
 	//
 	// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
 	ExplainProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Readyz Whether it can serve
+	// Readyz Check readiness
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListAuditLogs Read the audit log, newest first
+// ListAuditLogs List the audit log, newest first
 //
 // Corresponds with GET /api/audit-logs (the `ListAuditLogs` operationId).
 func (c *rawClient) ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3978,10 +4052,11 @@ func (c *rawClient) ListAuditLogs(ctx context.Context, params *ListAuditLogsPara
 
 // ExportAuditLogs Export the audit log, oldest first
 //
-// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
-// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
-// exports in progress at a time; one more is 429 `export-busy`.
+// Returns all entries that match the filters and were recorded before the call, in one
+// response. A response without a last chunk (RFC 9112 §7.1) is incomplete: request the rest
+// with `since`. In CSV, the first line contains the column names, objects are JSON, and text
+// that a spreadsheet would treat as a formula is prefixed with `'`. An organization can have 2
+// exports in progress; another one returns 429 `export-busy`.
 //
 // Corresponds with GET /api/audit-logs/export (the `ExportAuditLogs` operationId).
 func (c *rawClient) ExportAuditLogs(ctx context.Context, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4041,9 +4116,11 @@ func (c *rawClient) DownloadCertificate(ctx context.Context, certificate Certifi
 	return c.Client.Do(req)
 }
 
-// DownloadKey Take out a certificate's private key
+// DownloadKey Download a certificate's private key
 //
-// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
+// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
+// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
+// the private key was never stored here.
 //
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4058,12 +4135,13 @@ func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, 
 	return c.Client.Do(req)
 }
 
-// DownloadPKCS12WithBody Take out a certificate and its private key as PKCS#12
+// DownloadPKCS12WithBody Download a certificate and its private key as PKCS#12
 //
-// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-// private key was never here because a CSR was sent.
+// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+// supplied, because the private key was never stored here.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4080,12 +4158,13 @@ func (c *rawClient) DownloadPKCS12WithBody(ctx context.Context, certificate Cert
 	return c.Client.Do(req)
 }
 
-// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+// DownloadPKCS12 Download a certificate and its private key as PKCS#12
 //
-// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-// private key was never here because a CSR was sent.
+// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+// supplied, because the private key was never stored here.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4104,8 +4183,10 @@ func (c *rawClient) DownloadPKCS12(ctx context.Context, certificate CertificateI
 
 // RevokeCertificateWithBody Revoke a certificate
 //
-// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+// ordered immediately.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4124,8 +4205,10 @@ func (c *rawClient) RevokeCertificateWithBody(ctx context.Context, certificate C
 
 // RevokeCertificate Revoke a certificate
 //
-// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+// ordered immediately.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4142,9 +4225,9 @@ func (c *rawClient) RevokeCertificate(ctx context.Context, certificate Certifica
 	return c.Client.Do(req)
 }
 
-// GetDelegation The CNAME for a name, without creating anything
+// GetDelegation Get the CNAME for a name
 //
-// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
+// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
 //
 // Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 func (c *rawClient) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4176,7 +4259,8 @@ func (c *rawClient) ListDomains(ctx context.Context, params *ListDomainsParams, 
 
 // CreateDomainWithBody Add a domain
 //
-// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+// found, unless `auto_issue` is false.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4195,7 +4279,8 @@ func (c *rawClient) CreateDomainWithBody(ctx context.Context, params *CreateDoma
 
 // CreateDomain Add a domain
 //
-// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+// found, unless `auto_issue` is false.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4214,13 +4299,17 @@ func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams
 
 // BulkCreateDomainsWithBody Add up to 500 domains
 //
-// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+// Each domain is added separately: a rejected domain does not affect the others. The response
+// contains the result of each domain, in the order of the request. If a name occurs twice, the
+// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+// column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+// column.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4239,13 +4328,17 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 
 // BulkCreateDomains Add up to 500 domains
 //
-// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+// Each domain is added separately: a rejected domain does not affect the others. The response
+// contains the result of each domain, in the order of the request. If a name occurs twice, the
+// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+// column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+// column.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4264,7 +4357,7 @@ func (c *rawClient) BulkCreateDomains(ctx context.Context, params *BulkCreateDom
 
 // DeleteDomain Delete a domain
 //
-// It goes at once, with its jobs and certificates, and its target answers nothing from then on. The audit log keeps its history.
+// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
 //
 // Corresponds with DELETE /api/domains/{domain} (the `DeleteDomain` operationId).
 func (c *rawClient) DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4296,7 +4389,7 @@ func (c *rawClient) GetDomain(ctx context.Context, domain DomainRef, params *Get
 
 // UpdateDomainWithBody Change a domain's options
 //
-// Only the fields that are sent change. The next certificate follows them.
+// Fields that are not sent stay unchanged. The options apply to the next certificate.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4315,7 +4408,7 @@ func (c *rawClient) UpdateDomainWithBody(ctx context.Context, domain DomainRef, 
 
 // UpdateDomain Change a domain's options
 //
-// Only the fields that are sent change. The next certificate follows them.
+// Fields that are not sent stay unchanged. The options apply to the next certificate.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4347,12 +4440,13 @@ func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef
 	return c.Client.Do(req)
 }
 
-// DiagnoseDomain Look at a domain's DNS now
+// DiagnoseDomain Diagnose a domain's DNS
 //
-// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
-// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
-// one more is 429 `diagnosis-busy`.
+// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+// seconds, because they query external DNS servers. After that, the response is 503
+// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+// returns 429 `diagnosis-busy`.
 //
 // Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4369,11 +4463,13 @@ func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEdi
 
 // IssueDomain Issue a certificate now
 //
-// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
-// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+// Orders a certificate even if the domain already has one. If the current certificate was
+// renewed within the last hour, matches the options, and is neither due nor revoked, the
+// response is 429 `renewed-recently` with the time in `retry_at`.
 //
-// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
-// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
+// DNS is checked before the order. In 24 hours, an organization can place four times as many
+// orders as its domain limit, at least 10, in addition to due renewals. Beyond that, the job
+// waits with the `reason` `order-budget` until its `run_at`.
 //
 // Corresponds with POST /api/domains/{domain}/issue (the `IssueDomain` operationId).
 func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, params *IssueDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4390,10 +4486,11 @@ func (c *rawClient) IssueDomain(ctx context.Context, domain DomainRef, params *I
 
 // RenewDomain Renew the certificate now
 //
-// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
-// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
-// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
-// applies unless the renewal is due, as for `issue`.
+// The current certificate stays in use until the new one is stored. A certificate that is not
+// due can be renewed once an hour. Earlier requests return 429 `renewed-recently` with the
+// time in `retry_at`. A certificate that is revoked, or that no longer matches the options, is
+// renewed immediately. DNS is checked before the order, and the organization's order budget
+// applies as for `issue` unless the renewal is due.
 //
 // Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
 func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4408,9 +4505,9 @@ func (c *rawClient) RenewDomain(ctx context.Context, domain DomainRef, params *R
 	return c.Client.Do(req)
 }
 
-// ListTimeline What happened to a domain, newest first
+// ListTimeline List a domain's history, newest first
 //
-// Also to its jobs and certificates. What it was before it was deleted is in the audit log.
+// Includes the events of its jobs and certificates. The history of a deleted domain is in the audit log.
 //
 // Corresponds with GET /api/domains/{domain}/timeline (the `ListTimeline` operationId).
 func (c *rawClient) ListTimeline(ctx context.Context, domain DomainRef, params *ListTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4427,7 +4524,7 @@ func (c *rawClient) ListTimeline(ctx context.Context, domain DomainRef, params *
 
 // VerifyDomain Check the delegation now
 //
-// The next check would come by itself; this one comes at once.
+// Runs the next scheduled check immediately.
 //
 // Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
 func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4442,13 +4539,15 @@ func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, params *
 	return c.Client.Do(req)
 }
 
-// ListEvents List events, newest first, or follow them
+// ListEvents List or stream events
 //
-// With `Accept: text/event-stream` the answer is a stream (WHATWG HTML §9.2) of the events from
-// now on, or from the one after `Last-Event-ID`: each once, in order, none left out. `id` is the event's id, `event` its type,
-// `data` an Event in JSON. A comment comes every 15 seconds. The stream ends after half an hour, within 15 seconds
-// of the end of the secret or session that opened it, and for a reader that does not keep up: connect again with the last id. `limit` and `cursor` are for the list, whose
-// first event is the one to follow on from.
+// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
+// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
+// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
+// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+// seconds after the secret or session that opened it becomes invalid, and if the reader is too
+// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
+// list, start the stream after its first event.
 //
 // Corresponds with GET /api/events (the `ListEvents` operationId).
 func (c *rawClient) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4463,7 +4562,7 @@ func (c *rawClient) ListEvents(ctx context.Context, params *ListEventsParams, re
 	return c.Client.Do(req)
 }
 
-// ListInvitations List invitations that are still open, newest first
+// ListInvitations List pending invitations, newest first
 //
 // Corresponds with GET /api/invitations (the `ListInvitations` operationId).
 func (c *rawClient) ListInvitations(ctx context.Context, params *ListInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4478,10 +4577,11 @@ func (c *rawClient) ListInvitations(ctx context.Context, params *ListInvitations
 	return c.Client.Do(req)
 }
 
-// CreateInvitationWithBody Invite somebody by a link
+// CreateInvitationWithBody Create an invitation link
 //
-// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-// longer works. The roles that a caller can grant are those of `POST /api/members`.
+// The link is only in this response. The first person who opens it, signs in with GitHub, and
+// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+// roles as with `POST /api/members`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4498,10 +4598,11 @@ func (c *rawClient) CreateInvitationWithBody(ctx context.Context, params *Create
 	return c.Client.Do(req)
 }
 
-// CreateInvitation Invite somebody by a link
+// CreateInvitation Create an invitation link
 //
-// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-// longer works. The roles that a caller can grant are those of `POST /api/members`.
+// The link is only in this response. The first person who opens it, signs in with GitHub, and
+// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+// roles as with `POST /api/members`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4563,9 +4664,9 @@ func (c *rawClient) GetJob(ctx context.Context, job JobID, params *GetJobParams,
 	return c.Client.Do(req)
 }
 
-// RetryJob Start a failed job afresh
+// RetryJob Retry a failed job
 //
-// All attempts anew, once, however often it is asked for.
+// Resets the attempt count. Idempotent.
 //
 // Corresponds with POST /api/jobs/{job}/retry (the `RetryJob` operationId).
 func (c *rawClient) RetryJob(ctx context.Context, job JobID, params *RetryJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4582,7 +4683,7 @@ func (c *rawClient) RetryJob(ctx context.Context, job JobID, params *RetryJobPar
 
 // ListMembers List the organization's members, oldest first
 //
-// Members of every state, including people who are invited by login.
+// Includes members in every state, even people who are only invited by login.
 //
 // Corresponds with GET /api/members (the `ListMembers` operationId).
 func (c *rawClient) ListMembers(ctx context.Context, params *ListMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4599,12 +4700,14 @@ func (c *rawClient) ListMembers(ctx context.Context, params *ListMembersParams, 
 
 // AddMemberWithBody Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-// and a person 300; more are 429 `too-many-lookups`.
+// Looks up the account at GitHub. The membership belongs to that account even if its login
+// changes. The member is `pending` until the person signs in and accepts; they see the
+// organization, the inviter, and the role first. The ID stays the same in every state. The
+// same call invites an `expired` member again; delete a `declined` member first. If you do not
+// know the person's login, create an invitation. A token can invite to the role `admin` only
+// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+// return 429 `too-many-lookups`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4623,12 +4726,14 @@ func (c *rawClient) AddMemberWithBody(ctx context.Context, params *AddMemberPara
 
 // AddMember Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-// and a person 300; more are 429 `too-many-lookups`.
+// Looks up the account at GitHub. The membership belongs to that account even if its login
+// changes. The member is `pending` until the person signs in and accepts; they see the
+// organization, the inviter, and the role first. The ID stays the same in every state. The
+// same call invites an `expired` member again; delete a `declined` member first. If you do not
+// know the person's login, create an invitation. A token can invite to the role `admin` only
+// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+// return 429 `too-many-lookups`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4645,12 +4750,14 @@ func (c *rawClient) AddMember(ctx context.Context, params *AddMemberParams, body
 	return c.Client.Do(req)
 }
 
-// RemoveMember Remove a member, or leave
+// RemoveMember Remove a member or leave the organization
 //
-// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
-// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
-// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
-// a token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Ends the member's sessions in this organization immediately. The tokens that they created,
+// directly or with another token, are revoked unless `tokens` is `keep`; `GET
+// /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot be
+// removed. Every member can remove themselves. In every state other than `active`, the call
+// deletes the invitation. Only a signed-in owner can remove owners. Admins can also be removed
+// with a token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Corresponds with DELETE /api/members/{member} (the `RemoveMember` operationId).
 func (c *rawClient) RemoveMember(ctx context.Context, member MemberRef, params *RemoveMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4682,9 +4789,11 @@ func (c *rawClient) GetMember(ctx context.Context, member MemberRef, reqEditors 
 
 // UpdateMemberWithBody Change a member's role
 //
-// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-// token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+// expiry.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4703,9 +4812,11 @@ func (c *rawClient) UpdateMemberWithBody(ctx context.Context, member MemberRef, 
 
 // UpdateMember Change a member's role
 //
-// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-// token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+// expiry.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4722,7 +4833,7 @@ func (c *rawClient) UpdateMember(ctx context.Context, member MemberRef, params *
 	return c.Client.Do(req)
 }
 
-// GetContract This document
+// GetContract Get this document
 //
 // Corresponds with GET /api/openapi.json (the `GetContract` operationId).
 func (c *rawClient) GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4739,8 +4850,10 @@ func (c *rawClient) GetContract(ctx context.Context, reqEditors ...RequestEditor
 
 // DeleteOrganization Delete the organization
 //
-// With everything in it: its domains go at once and their targets answer nothing from then on, tokens and sessions stop working, webhooks
-// are told nothing more. Certificates that were issued stay valid until they end. Its audit log is kept for as long as its plan says.
+// Deletes the organization with all its objects. Its domains are deleted immediately and their
+// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
+// events. Issued certificates remain valid until they expire. The audit log is kept for the
+// plan's retention period.
 //
 // Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 func (c *rawClient) DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4755,7 +4868,7 @@ func (c *rawClient) DeleteOrganization(ctx context.Context, params *DeleteOrgani
 	return c.Client.Do(req)
 }
 
-// GetOrganization The token's organization, its plan and what of it is used
+// GetOrganization Get the organization, its plan, and its usage
 //
 // Corresponds with GET /api/organization (the `GetOrganization` operationId).
 func (c *rawClient) GetOrganization(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4804,10 +4917,11 @@ func (c *rawClient) UpdateOrganization(ctx context.Context, body UpdateOrganizat
 	return c.Client.Do(req)
 }
 
-// TransferOwnershipWithBody Transfer the ownership to another member
+// TransferOwnershipWithBody Transfer ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+// and that exceed the admin role are revoked unless `tokens` is `keep`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4824,10 +4938,11 @@ func (c *rawClient) TransferOwnershipWithBody(ctx context.Context, params *Trans
 	return c.Client.Do(req)
 }
 
-// TransferOwnership Transfer the ownership to another member
+// TransferOwnership Transfer ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+// and that exceed the admin role are revoked unless `tokens` is `keep`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4844,7 +4959,7 @@ func (c *rawClient) TransferOwnership(ctx context.Context, params *TransferOwner
 	return c.Client.Do(req)
 }
 
-// GetUsage What the organization uses of its plan
+// GetUsage Get the organization's usage of its plan
 //
 // Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 func (c *rawClient) GetUsage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4859,9 +4974,9 @@ func (c *rawClient) GetUsage(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
-// GetReference This document as a page
+// GetReference Get the API reference
 //
-// It needs nothing from any other host.
+// An HTML page without resources from other hosts.
 //
 // Corresponds with GET /api/reference (the `GetReference` operationId).
 func (c *rawClient) GetReference(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4876,7 +4991,7 @@ func (c *rawClient) GetReference(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
-// GetReferenceFile A file that the page of this document needs
+// GetReferenceFile Get a file of the API reference
 //
 // Corresponds with GET /api/reference/{file} (the `GetReferenceFile` operationId).
 func (c *rawClient) GetReferenceFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4893,8 +5008,8 @@ func (c *rawClient) GetReferenceFile(ctx context.Context, file string, reqEditor
 
 // ListSessions List your own sessions, newest first
 //
-// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
-// ends the one that was not used for longest.
+// Lists all browsers in which you are signed in, for all of your organizations. A user has at
+// most 20 sessions: another sign-in ends the least recently used one.
 //
 // Corresponds with GET /api/sessions (the `ListSessions` operationId).
 func (c *rawClient) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4911,7 +5026,7 @@ func (c *rawClient) ListSessions(ctx context.Context, params *ListSessionsParams
 
 // EndAllSessionsWithBody End all of your own sessions
 //
-// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4930,7 +5045,7 @@ func (c *rawClient) EndAllSessionsWithBody(ctx context.Context, params *EndAllSe
 
 // EndAllSessions End all of your own sessions
 //
-// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4949,7 +5064,7 @@ func (c *rawClient) EndAllSessions(ctx context.Context, params *EndAllSessionsPa
 
 // EndSession End one of your own sessions
 //
-// Its cookie stops working at once, and its event streams end within 15 seconds. Ending the current session signs you out.
+// The cookie stops working immediately, and event streams close within 15 seconds. Ending the current session signs you out.
 //
 // Corresponds with DELETE /api/sessions/{session} (the `EndSession` operationId).
 func (c *rawClient) EndSession(ctx context.Context, session SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4981,7 +5096,7 @@ func (c *rawClient) ListTokens(ctx context.Context, params *ListTokensParams, re
 
 // CreateTokenWithBody Create an API token
 //
-// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5000,7 +5115,7 @@ func (c *rawClient) CreateTokenWithBody(ctx context.Context, params *CreateToken
 
 // CreateToken Create an API token
 //
-// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5019,7 +5134,7 @@ func (c *rawClient) CreateToken(ctx context.Context, params *CreateTokenParams, 
 
 // RevokeAllTokensWithBody Revoke every API token of the organization
 //
-// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5038,7 +5153,7 @@ func (c *rawClient) RevokeAllTokensWithBody(ctx context.Context, params *RevokeA
 
 // RevokeAllTokens Revoke every API token of the organization
 //
-// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5057,7 +5172,7 @@ func (c *rawClient) RevokeAllTokens(ctx context.Context, params *RevokeAllTokens
 
 // DeleteToken Revoke an API token
 //
-// It stops working at once.
+// The token stops working immediately.
 //
 // Corresponds with DELETE /api/tokens/{token} (the `DeleteToken` operationId).
 func (c *rawClient) DeleteToken(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5121,10 +5236,11 @@ func (c *rawClient) UpdateToken(ctx context.Context, token TokenID, body UpdateT
 	return c.Client.Do(req)
 }
 
-// RotateTokenWithBody Give an API token a new secret
+// RotateTokenWithBody Rotate the secret of an API token
 //
-// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+// The new secret is only in this response. The previous secret remains valid for
+// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+// immediately. ID, name, scopes, and domains do not change.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5141,10 +5257,11 @@ func (c *rawClient) RotateTokenWithBody(ctx context.Context, token TokenID, para
 	return c.Client.Do(req)
 }
 
-// RotateToken Give an API token a new secret
+// RotateToken Rotate the secret of an API token
 //
-// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+// The new secret is only in this response. The previous secret remains valid for
+// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+// immediately. ID, name, scopes, and domains do not change.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5176,31 +5293,37 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 	return c.Client.Do(req)
 }
 
-// CreateWebhookWithBody Have events sent to an address
+// CreateWebhookWithBody Create a webhook
 //
-// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+// to the organization's other webhooks. Events can arrive out of order, and more than once.
+// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+// checked for every connection.
 //
-// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+// the events of all domains.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+// `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
-// | `domain.created` | `after`: the domain's name, status and options |
-// | `domain.updated` | `before` and `after`: name, status and options |
-// | `domain.deleted` | `before`: name, status and options |
+// | `domain.created` | `after`: the domain's name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -5212,18 +5335,18 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
-// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
-// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-// | `webhook.test` | `message`; it is in no log |
+// | `webhook.test` | `message`; not in the audit log |
 //
-// A webhook is not told of events about itself.
+// A webhook does not receive events about itself.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5240,31 +5363,37 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 	return c.Client.Do(req)
 }
 
-// CreateWebhook Have events sent to an address
+// CreateWebhook Create a webhook
 //
-// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+// to the organization's other webhooks. Events can arrive out of order, and more than once.
+// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+// checked for every connection.
 //
-// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+// the events of all domains.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+// `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
-// | `domain.created` | `after`: the domain's name, status and options |
-// | `domain.updated` | `before` and `after`: name, status and options |
-// | `domain.deleted` | `before`: name, status and options |
+// | `domain.created` | `after`: the domain's name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -5276,18 +5405,18 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
-// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
-// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-// | `webhook.test` | `message`; it is in no log |
+// | `webhook.test` | `message`; not in the audit log |
 //
-// A webhook is not told of events about itself.
+// A webhook does not receive events about itself.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5306,7 +5435,7 @@ func (c *rawClient) CreateWebhook(ctx context.Context, params *CreateWebhookPara
 
 // DeleteWebhook Delete a webhook
 //
-// Nothing more is sent there, and what was to be sent again is dropped.
+// No further events are sent, and pending retries are dropped.
 //
 // Corresponds with DELETE /api/webhooks/{webhook} (the `DeleteWebhook` operationId).
 func (c *rawClient) DeleteWebhook(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5338,7 +5467,7 @@ func (c *rawClient) GetWebhook(ctx context.Context, webhook WebhookID, reqEditor
 
 // UpdateWebhookWithBody Change a webhook
 //
-// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5357,7 +5486,7 @@ func (c *rawClient) UpdateWebhookWithBody(ctx context.Context, webhook WebhookID
 
 // UpdateWebhook Change a webhook
 //
-// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5404,9 +5533,11 @@ func (c *rawClient) GetWebhookDelivery(ctx context.Context, webhook WebhookID, d
 	return c.Client.Do(req)
 }
 
-// RedeliverWebhook Send an event again
+// RedeliverWebhook Redeliver an event
 //
-// At once and with all attempts anew, with the same `webhook-id`, so that a receiver that has it already can tell. One that is still being tried is tried at once.
+// Sends the event immediately and resets its attempts. The `webhook-id` stays the same, so
+// that receivers can detect duplicates. A delivery that is still being retried is attempted
+// immediately.
 //
 // Corresponds with POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver (the `RedeliverWebhook` operationId).
 func (c *rawClient) RedeliverWebhook(ctx context.Context, webhook WebhookID, delivery DeliveryID, params *RedeliverWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5421,9 +5552,13 @@ func (c *rawClient) RedeliverWebhook(ctx context.Context, webhook WebhookID, del
 	return c.Client.Do(req)
 }
 
-// RedeliverWebhookRangeWithBody Send the events of a time again
+// RedeliverWebhookRangeWithBody Redeliver events in a time range
 //
-// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+// includes events from when the webhook was disabled or not created yet. A call redelivers at
+// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+// `until`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5440,9 +5575,13 @@ func (c *rawClient) RedeliverWebhookRangeWithBody(ctx context.Context, webhook W
 	return c.Client.Do(req)
 }
 
-// RedeliverWebhookRange Send the events of a time again
+// RedeliverWebhookRange Redeliver events in a time range
 //
-// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+// includes events from when the webhook was disabled or not created yet. A call redelivers at
+// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+// `until`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5459,9 +5598,9 @@ func (c *rawClient) RedeliverWebhookRange(ctx context.Context, webhook WebhookID
 	return c.Client.Do(req)
 }
 
-// RotateWebhookSecret Sign with a new secret
+// RotateWebhookSecret Rotate the secret of a webhook
 //
-// For 24 hours each delivery carries signatures by both secrets, so that the receiver can change over.
+// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
 //
 // Corresponds with POST /api/webhooks/{webhook}/rotate-secret (the `RotateWebhookSecret` operationId).
 func (c *rawClient) RotateWebhookSecret(ctx context.Context, webhook WebhookID, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5478,7 +5617,7 @@ func (c *rawClient) RotateWebhookSecret(ctx context.Context, webhook WebhookID, 
 
 // TestWebhook Send a test event
 //
-// An event of the type `webhook.test` goes out at once, also where the webhook is disabled. It is tried once.
+// Sends an event of the type `webhook.test` immediately, even if the webhook is disabled. It is not retried.
 //
 // Corresponds with POST /api/webhooks/{webhook}/test (the `TestWebhook` operationId).
 func (c *rawClient) TestWebhook(ctx context.Context, webhook WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5493,7 +5632,7 @@ func (c *rawClient) TestWebhook(ctx context.Context, webhook WebhookID, params *
 	return c.Client.Do(req)
 }
 
-// Livez Whether the process lives
+// Livez Check liveness
 //
 // Corresponds with GET /livez (the `Livez` operationId).
 func (c *rawClient) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5508,9 +5647,9 @@ func (c *rawClient) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*
 	return c.Client.Do(req)
 }
 
-// ExplainProblem What an error means and how to mend it
+// ExplainProblem Get the explanation of an error
 //
-// The page that an error's `type` points at.
+// The page that an error's `type` links to.
 //
 // Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
 func (c *rawClient) ExplainProblem(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5525,7 +5664,7 @@ func (c *rawClient) ExplainProblem(ctx context.Context, code string, reqEditors 
 	return c.Client.Do(req)
 }
 
-// Readyz Whether it can serve
+// Readyz Check readiness
 //
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *rawClient) Readyz(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9286,7 +9425,7 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListAuditLogsWithResponse Read the audit log, newest first
+	// ListAuditLogsWithResponse List the audit log, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9295,10 +9434,11 @@ type ClientWithResponsesInterface interface {
 
 	// ExportAuditLogsWithResponse Export the audit log, oldest first
 	//
-	// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
-	// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-	// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
-	// exports in progress at a time; one more is 429 `export-busy`.
+	// Returns all entries that match the filters and were recorded before the call, in one
+	// response. A response without a last chunk (RFC 9112 §7.1) is incomplete: request the rest
+	// with `since`. In CSV, the first line contains the column names, objects are JSON, and text
+	// that a spreadsheet would treat as a formula is prefixed with `'`. An organization can have 2
+	// exports in progress; another one returns 429 `export-busy`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9326,33 +9466,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/certificates/{certificate}/download (the `DownloadCertificate` operationId).
 	DownloadCertificateWithResponse(ctx context.Context, certificate CertificateID, params *DownloadCertificateParams, reqEditors ...RequestEditorFn) (*DownloadCertificateResponse, error)
 
-	// DownloadKeyWithResponse Take out a certificate's private key
+	// DownloadKeyWithResponse Download a certificate's private key
 	//
-	// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
+	// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
+	// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
+	// the private key was never stored here.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKeyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*DownloadKeyResponse, error)
 
-	// DownloadPKCS12WithBodyWithResponse Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12WithBodyWithResponse Download a certificate and its private key as PKCS#12
 	//
-	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-	// private key was never here because a CSR was sent.
+	// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+	// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+	// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+	// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+	// supplied, because the private key was never stored here.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/certificates/{certificate}/pkcs12 (the `DownloadPKCS12` operationId).
 	DownloadPKCS12WithBodyWithResponse(ctx context.Context, certificate CertificateID, params *DownloadPKCS12Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DownloadPKCS12Response, error)
 
-	// DownloadPKCS12WithResponse Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12WithResponse Download a certificate and its private key as PKCS#12
 	//
-	// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-	// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-	// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-	// private key was never here because a CSR was sent.
+	// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+	// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+	// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+	// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+	// supplied, because the private key was never stored here.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9361,8 +9505,10 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeCertificateWithBodyWithResponse Revoke a certificate
 	//
-	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+	// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+	// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+	// ordered immediately.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9371,17 +9517,19 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeCertificateWithResponse Revoke a certificate
 	//
-	// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-	// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+	// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+	// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+	// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+	// ordered immediately.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
 	RevokeCertificateWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error)
 
-	// GetDelegationWithResponse The CNAME for a name, without creating anything
+	// GetDelegationWithResponse Get the CNAME for a name
 	//
-	// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
+	// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9397,7 +9545,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateDomainWithBodyWithResponse Add a domain
 	//
-	// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+	// found, unless `auto_issue` is false.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9406,7 +9555,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateDomainWithResponse Add a domain
 	//
-	// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+	// found, unless `auto_issue` is false.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9415,13 +9565,17 @@ type ClientWithResponsesInterface interface {
 
 	// BulkCreateDomainsWithBodyWithResponse Add up to 500 domains
 	//
-	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	// Each domain is added separately: a rejected domain does not affect the others. The response
+	// contains the result of each domain, in the order of the request. If a name occurs twice, the
+	// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+	// column.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9430,13 +9584,17 @@ type ClientWithResponsesInterface interface {
 
 	// BulkCreateDomainsWithResponse Add up to 500 domains
 	//
-	// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-	// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-	// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+	// Each domain is added separately: a rejected domain does not affect the others. The response
+	// contains the result of each domain, in the order of the request. If a name occurs twice, the
+	// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-	// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+	// column.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9445,7 +9603,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteDomainWithResponse Delete a domain
 	//
-	// It goes at once, with its jobs and certificates, and its target answers nothing from then on. The audit log keeps its history.
+	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9461,7 +9619,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateDomainWithBodyWithResponse Change a domain's options
 	//
-	// Only the fields that are sent change. The next certificate follows them.
+	// Fields that are not sent stay unchanged. The options apply to the next certificate.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9470,7 +9628,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateDomainWithResponse Change a domain's options
 	//
-	// Only the fields that are sent change. The next certificate follows them.
+	// Fields that are not sent stay unchanged. The options apply to the next certificate.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9484,12 +9642,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/domains/{domain}/certificates (the `ListDomainCertificates` operationId).
 	ListDomainCertificatesWithResponse(ctx context.Context, domain DomainRef, params *ListDomainCertificatesParams, reqEditors ...RequestEditorFn) (*ListDomainCertificatesResponse, error)
 
-	// DiagnoseDomainWithResponse Look at a domain's DNS now
+	// DiagnoseDomainWithResponse Diagnose a domain's DNS
 	//
-	// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
-	// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-	// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
-	// one more is 429 `diagnosis-busy`.
+	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+	// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+	// seconds, because they query external DNS servers. After that, the response is 503
+	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+	// returns 429 `diagnosis-busy`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9498,11 +9657,13 @@ type ClientWithResponsesInterface interface {
 
 	// IssueDomainWithResponse Issue a certificate now
 	//
-	// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
-	// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+	// Orders a certificate even if the domain already has one. If the current certificate was
+	// renewed within the last hour, matches the options, and is neither due nor revoked, the
+	// response is 429 `renewed-recently` with the time in `retry_at`.
 	//
-	// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
-	// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
+	// DNS is checked before the order. In 24 hours, an organization can place four times as many
+	// orders as its domain limit, at least 10, in addition to due renewals. Beyond that, the job
+	// waits with the `reason` `order-budget` until its `run_at`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9511,19 +9672,20 @@ type ClientWithResponsesInterface interface {
 
 	// RenewDomainWithResponse Renew the certificate now
 	//
-	// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
-	// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
-	// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
-	// applies unless the renewal is due, as for `issue`.
+	// The current certificate stays in use until the new one is stored. A certificate that is not
+	// due can be renewed once an hour. Earlier requests return 429 `renewed-recently` with the
+	// time in `retry_at`. A certificate that is revoked, or that no longer matches the options, is
+	// renewed immediately. DNS is checked before the order, and the organization's order budget
+	// applies as for `issue` unless the renewal is due.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains/{domain}/renew (the `RenewDomain` operationId).
 	RenewDomainWithResponse(ctx context.Context, domain DomainRef, params *RenewDomainParams, reqEditors ...RequestEditorFn) (*RenewDomainResponse, error)
 
-	// ListTimelineWithResponse What happened to a domain, newest first
+	// ListTimelineWithResponse List a domain's history, newest first
 	//
-	// Also to its jobs and certificates. What it was before it was deleted is in the audit log.
+	// Includes the events of its jobs and certificates. The history of a deleted domain is in the audit log.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9532,47 +9694,51 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyDomainWithResponse Check the delegation now
 	//
-	// The next check would come by itself; this one comes at once.
+	// Runs the next scheduled check immediately.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/domains/{domain}/verify (the `VerifyDomain` operationId).
 	VerifyDomainWithResponse(ctx context.Context, domain DomainRef, params *VerifyDomainParams, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error)
 
-	// ListEventsWithResponse List events, newest first, or follow them
+	// ListEventsWithResponse List or stream events
 	//
-	// With `Accept: text/event-stream` the answer is a stream (WHATWG HTML §9.2) of the events from
-	// now on, or from the one after `Last-Event-ID`: each once, in order, none left out. `id` is the event's id, `event` its type,
-	// `data` an Event in JSON. A comment comes every 15 seconds. The stream ends after half an hour, within 15 seconds
-	// of the end of the secret or session that opened it, and for a reader that does not keep up: connect again with the last id. `limit` and `cursor` are for the list, whose
-	// first event is the one to follow on from.
+	// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
+	// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
+	// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
+	// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+	// seconds after the secret or session that opened it becomes invalid, and if the reader is too
+	// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
+	// list, start the stream after its first event.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
-	// ListInvitationsWithResponse List invitations that are still open, newest first
+	// ListInvitationsWithResponse List pending invitations, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/invitations (the `ListInvitations` operationId).
 	ListInvitationsWithResponse(ctx context.Context, params *ListInvitationsParams, reqEditors ...RequestEditorFn) (*ListInvitationsResponse, error)
 
-	// CreateInvitationWithBodyWithResponse Invite somebody by a link
+	// CreateInvitationWithBodyWithResponse Create an invitation link
 	//
-	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-	// longer works. The roles that a caller can grant are those of `POST /api/members`.
+	// The link is only in this response. The first person who opens it, signs in with GitHub, and
+	// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+	// roles as with `POST /api/members`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/invitations (the `CreateInvitation` operationId).
 	CreateInvitationWithBodyWithResponse(ctx context.Context, params *CreateInvitationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateInvitationResponse, error)
 
-	// CreateInvitationWithResponse Invite somebody by a link
+	// CreateInvitationWithResponse Create an invitation link
 	//
-	// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-	// longer works. The roles that a caller can grant are those of `POST /api/members`.
+	// The link is only in this response. The first person who opens it, signs in with GitHub, and
+	// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+	// roles as with `POST /api/members`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9600,9 +9766,9 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/jobs/{job} (the `GetJob` operationId).
 	GetJobWithResponse(ctx context.Context, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
 
-	// RetryJobWithResponse Start a failed job afresh
+	// RetryJobWithResponse Retry a failed job
 	//
-	// All attempts anew, once, however often it is asked for.
+	// Resets the attempt count. Idempotent.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9611,7 +9777,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListMembersWithResponse List the organization's members, oldest first
 	//
-	// Members of every state, including people who are invited by login.
+	// Includes members in every state, even people who are only invited by login.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9620,12 +9786,14 @@ type ClientWithResponsesInterface interface {
 
 	// AddMemberWithBodyWithResponse Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-	// and a person 300; more are 429 `too-many-lookups`.
+	// Looks up the account at GitHub. The membership belongs to that account even if its login
+	// changes. The member is `pending` until the person signs in and accepts; they see the
+	// organization, the inviter, and the role first. The ID stays the same in every state. The
+	// same call invites an `expired` member again; delete a `declined` member first. If you do not
+	// know the person's login, create an invitation. A token can invite to the role `admin` only
+	// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+	// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+	// return 429 `too-many-lookups`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9634,24 +9802,28 @@ type ClientWithResponsesInterface interface {
 
 	// AddMemberWithResponse Invite a person by their GitHub login
 	//
-	// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-	// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-	// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-	// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-	// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-	// and a person 300; more are 429 `too-many-lookups`.
+	// Looks up the account at GitHub. The membership belongs to that account even if its login
+	// changes. The member is `pending` until the person signs in and accepts; they see the
+	// organization, the inviter, and the role first. The ID stays the same in every state. The
+	// same call invites an `expired` member again; delete a `declined` member first. If you do not
+	// know the person's login, create an invitation. A token can invite to the role `admin` only
+	// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+	// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+	// return 429 `too-many-lookups`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/members (the `AddMember` operationId).
 	AddMemberWithResponse(ctx context.Context, params *AddMemberParams, body AddMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddMemberResponse, error)
 
-	// RemoveMemberWithResponse Remove a member, or leave
+	// RemoveMemberWithResponse Remove a member or leave the organization
 	//
-	// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
-	// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
-	// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
-	// a token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Ends the member's sessions in this organization immediately. The tokens that they created,
+	// directly or with another token, are revoked unless `tokens` is `keep`; `GET
+	// /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot be
+	// removed. Every member can remove themselves. In every state other than `active`, the call
+	// deletes the invitation. Only a signed-in owner can remove owners. Admins can also be removed
+	// with a token that has every scope of an admin, no `domain_ids`, and no expiry.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9667,9 +9839,11 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateMemberWithBodyWithResponse Change a member's role
 	//
-	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-	// token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+	// expiry.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9678,16 +9852,18 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateMemberWithResponse Change a member's role
 	//
-	// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-	// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-	// token that has every scope of an admin, no `domain_ids`, and no expiry.
+	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+	// expiry.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/members/{member} (the `UpdateMember` operationId).
 	UpdateMemberWithResponse(ctx context.Context, member MemberRef, params *UpdateMemberParams, body UpdateMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemberResponse, error)
 
-	// GetContractWithResponse This document
+	// GetContractWithResponse Get this document
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9696,15 +9872,17 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteOrganizationWithResponse Delete the organization
 	//
-	// With everything in it: its domains go at once and their targets answer nothing from then on, tokens and sessions stop working, webhooks
-	// are told nothing more. Certificates that were issued stay valid until they end. Its audit log is kept for as long as its plan says.
+	// Deletes the organization with all its objects. Its domains are deleted immediately and their
+	// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
+	// events. Issued certificates remain valid until they expire. The audit log is kept for the
+	// plan's retention period.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 	DeleteOrganizationWithResponse(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*DeleteOrganizationResponse, error)
 
-	// GetOrganizationWithResponse The token's organization, its plan and what of it is used
+	// GetOrganizationWithResponse Get the organization, its plan, and its usage
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9725,43 +9903,45 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/organization (the `UpdateOrganization` operationId).
 	UpdateOrganizationWithResponse(ctx context.Context, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOrganizationResponse, error)
 
-	// TransferOwnershipWithBodyWithResponse Transfer the ownership to another member
+	// TransferOwnershipWithBodyWithResponse Transfer ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+	// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+	// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+	// and that exceed the admin role are revoked unless `tokens` is `keep`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnershipWithBodyWithResponse(ctx context.Context, params *TransferOwnershipParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferOwnershipResponse, error)
 
-	// TransferOwnershipWithResponse Transfer the ownership to another member
+	// TransferOwnershipWithResponse Transfer ownership to another member
 	//
-	// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-	// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+	// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+	// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+	// and that exceed the admin role are revoked unless `tokens` is `keep`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/organization/transfer (the `TransferOwnership` operationId).
 	TransferOwnershipWithResponse(ctx context.Context, params *TransferOwnershipParams, body TransferOwnershipJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferOwnershipResponse, error)
 
-	// GetUsageWithResponse What the organization uses of its plan
+	// GetUsageWithResponse Get the organization's usage of its plan
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/organization/usage (the `GetUsage` operationId).
 	GetUsageWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetUsageResponse, error)
 
-	// GetReferenceWithResponse This document as a page
+	// GetReferenceWithResponse Get the API reference
 	//
-	// It needs nothing from any other host.
+	// An HTML page without resources from other hosts.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/reference (the `GetReference` operationId).
 	GetReferenceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReferenceResponse, error)
 
-	// GetReferenceFileWithResponse A file that the page of this document needs
+	// GetReferenceFileWithResponse Get a file of the API reference
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9770,8 +9950,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List your own sessions, newest first
 	//
-	// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
-	// ends the one that was not used for longest.
+	// Lists all browsers in which you are signed in, for all of your organizations. A user has at
+	// most 20 sessions: another sign-in ends the least recently used one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9780,7 +9960,7 @@ type ClientWithResponsesInterface interface {
 
 	// EndAllSessionsWithBodyWithResponse End all of your own sessions
 	//
-	// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+	// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9789,7 +9969,7 @@ type ClientWithResponsesInterface interface {
 
 	// EndAllSessionsWithResponse End all of your own sessions
 	//
-	// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+	// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9798,7 +9978,7 @@ type ClientWithResponsesInterface interface {
 
 	// EndSessionWithResponse End one of your own sessions
 	//
-	// Its cookie stops working at once, and its event streams end within 15 seconds. Ending the current session signs you out.
+	// The cookie stops working immediately, and event streams close within 15 seconds. Ending the current session signs you out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9814,7 +9994,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTokenWithBodyWithResponse Create an API token
 	//
-	// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+	// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9823,7 +10003,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTokenWithResponse Create an API token
 	//
-	// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+	// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9832,7 +10012,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAllTokensWithBodyWithResponse Revoke every API token of the organization
 	//
-	// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+	// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9841,7 +10021,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAllTokensWithResponse Revoke every API token of the organization
 	//
-	// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+	// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9850,7 +10030,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteTokenWithResponse Revoke an API token
 	//
-	// It stops working at once.
+	// The token stops working immediately.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9878,20 +10058,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
 	UpdateTokenWithResponse(ctx context.Context, token TokenID, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTokenResponse, error)
 
-	// RotateTokenWithBodyWithResponse Give an API token a new secret
+	// RotateTokenWithBodyWithResponse Rotate the secret of an API token
 	//
-	// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-	// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+	// The new secret is only in this response. The previous secret remains valid for
+	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+	// immediately. ID, name, scopes, and domains do not change.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/tokens/{token}/rotate (the `RotateToken` operationId).
 	RotateTokenWithBodyWithResponse(ctx context.Context, token TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error)
 
-	// RotateTokenWithResponse Give an API token a new secret
+	// RotateTokenWithResponse Rotate the secret of an API token
 	//
-	// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-	// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+	// The new secret is only in this response. The previous secret remains valid for
+	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+	// immediately. ID, name, scopes, and domains do not change.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9905,31 +10087,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/webhooks (the `ListWebhooks` operationId).
 	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
 
-	// CreateWebhookWithBodyWithResponse Have events sent to an address
+	// CreateWebhookWithBodyWithResponse Create a webhook
 	//
-	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+	// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+	// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+	// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+	// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+	// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+	// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+	// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+	// to the organization's other webhooks. Events can arrive out of order, and more than once.
+	// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+	// checked for every connection.
 	//
-	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+	// the events of all domains.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+	// `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
-	// | `domain.created` | `after`: the domain's name, status and options |
-	// | `domain.updated` | `before` and `after`: name, status and options |
-	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.created` | `after`: the domain's name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -9941,49 +10129,55 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
-	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
-	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-	// | `webhook.test` | `message`; it is in no log |
+	// | `webhook.test` | `message`; not in the audit log |
 	//
-	// A webhook is not told of events about itself.
+	// A webhook does not receive events about itself.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/webhooks (the `CreateWebhook` operationId).
 	CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
 
-	// CreateWebhookWithResponse Have events sent to an address
+	// CreateWebhookWithResponse Create a webhook
 	//
-	// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-	// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-	// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-	// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-	// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-	// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-	// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+	// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+	// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+	// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+	// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+	// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+	// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+	// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+	// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+	// to the organization's other webhooks. Events can arrive out of order, and more than once.
+	// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+	// checked for every connection.
 	//
-	// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+	// the events of all domains.
 	//
-	// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+	// `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
-	// | `domain.created` | `after`: the domain's name, status and options |
-	// | `domain.updated` | `before` and `after`: name, status and options |
-	// | `domain.deleted` | `before`: name, status and options |
+	// | `domain.created` | `after`: the domain's name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -9995,18 +10189,18 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
-	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-	// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
-	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-	// | `webhook.test` | `message`; it is in no log |
+	// | `webhook.test` | `message`; not in the audit log |
 	//
-	// A webhook is not told of events about itself.
+	// A webhook does not receive events about itself.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10015,7 +10209,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteWebhookWithResponse Delete a webhook
 	//
-	// Nothing more is sent there, and what was to be sent again is dropped.
+	// No further events are sent, and pending retries are dropped.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10031,7 +10225,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook
 	//
-	// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+	// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10040,7 +10234,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook
 	//
-	// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+	// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10061,36 +10255,46 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/webhooks/{webhook}/deliveries/{delivery} (the `GetWebhookDelivery` operationId).
 	GetWebhookDeliveryWithResponse(ctx context.Context, webhook WebhookID, delivery DeliveryID, reqEditors ...RequestEditorFn) (*GetWebhookDeliveryResponse, error)
 
-	// RedeliverWebhookWithResponse Send an event again
+	// RedeliverWebhookWithResponse Redeliver an event
 	//
-	// At once and with all attempts anew, with the same `webhook-id`, so that a receiver that has it already can tell. One that is still being tried is tried at once.
+	// Sends the event immediately and resets its attempts. The `webhook-id` stays the same, so
+	// that receivers can detect duplicates. A delivery that is still being retried is attempted
+	// immediately.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver (the `RedeliverWebhook` operationId).
 	RedeliverWebhookWithResponse(ctx context.Context, webhook WebhookID, delivery DeliveryID, params *RedeliverWebhookParams, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error)
 
-	// RedeliverWebhookRangeWithBodyWithResponse Send the events of a time again
+	// RedeliverWebhookRangeWithBodyWithResponse Redeliver events in a time range
 	//
-	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+	// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+	// includes events from when the webhook was disabled or not created yet. A call redelivers at
+	// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+	// `until`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/redeliver (the `RedeliverWebhookRange` operationId).
 	RedeliverWebhookRangeWithBodyWithResponse(ctx context.Context, webhook WebhookID, params *RedeliverWebhookRangeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverWebhookRangeResponse, error)
 
-	// RedeliverWebhookRangeWithResponse Send the events of a time again
+	// RedeliverWebhookRangeWithResponse Redeliver events in a time range
 	//
-	// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+	// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+	// includes events from when the webhook was disabled or not created yet. A call redelivers at
+	// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+	// `until`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/redeliver (the `RedeliverWebhookRange` operationId).
 	RedeliverWebhookRangeWithResponse(ctx context.Context, webhook WebhookID, params *RedeliverWebhookRangeParams, body RedeliverWebhookRangeJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverWebhookRangeResponse, error)
 
-	// RotateWebhookSecretWithResponse Sign with a new secret
+	// RotateWebhookSecretWithResponse Rotate the secret of a webhook
 	//
-	// For 24 hours each delivery carries signatures by both secrets, so that the receiver can change over.
+	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10099,30 +10303,30 @@ type ClientWithResponsesInterface interface {
 
 	// TestWebhookWithResponse Send a test event
 	//
-	// An event of the type `webhook.test` goes out at once, also where the webhook is disabled. It is tried once.
+	// Sends an event of the type `webhook.test` immediately, even if the webhook is disabled. It is not retried.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/test (the `TestWebhook` operationId).
 	TestWebhookWithResponse(ctx context.Context, webhook WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 
-	// LivezWithResponse Whether the process lives
+	// LivezWithResponse Check liveness
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /livez (the `Livez` operationId).
 	LivezWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LivezResponse, error)
 
-	// ExplainProblemWithResponse What an error means and how to mend it
+	// ExplainProblemWithResponse Get the explanation of an error
 	//
-	// The page that an error's `type` points at.
+	// The page that an error's `type` links to.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /problems/{code} (the `ExplainProblem` operationId).
 	ExplainProblemWithResponse(ctx context.Context, code string, reqEditors ...RequestEditorFn) (*ExplainProblemResponse, error)
 
-	// ReadyzWithResponse Whether it can serve
+	// ReadyzWithResponse Check readiness
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17686,7 +17890,7 @@ func (r ReadyzResponse) ContentType() string {
 	return ""
 }
 
-// ListAuditLogsWithResponse Read the audit log, newest first
+// ListAuditLogsWithResponse List the audit log, newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17701,10 +17905,11 @@ func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, par
 
 // ExportAuditLogsWithResponse Export the audit log, oldest first
 //
-// Everything that the filters let through and that was recorded before the call, in one answer. One that ends without a last chunk
-// (RFC 9112 §7.1) is incomplete: ask again with `since`. In CSV the first line names the columns, the
-// objects are JSON, and a text that a spreadsheet would take for a formula has a `'` before it. An organization may have 2
-// exports in progress at a time; one more is 429 `export-busy`.
+// Returns all entries that match the filters and were recorded before the call, in one
+// response. A response without a last chunk (RFC 9112 §7.1) is incomplete: request the rest
+// with `since`. In CSV, the first line contains the column names, objects are JSON, and text
+// that a spreadsheet would treat as a formula is prefixed with `'`. An organization can have 2
+// exports in progress; another one returns 429 `export-busy`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17756,9 +17961,11 @@ func (c *ClientWithResponses) DownloadCertificateWithResponse(ctx context.Contex
 	return ParseDownloadCertificateResponse(rsp)
 }
 
-// DownloadKeyWithResponse Take out a certificate's private key
+// DownloadKeyWithResponse Download a certificate's private key
 //
-// Every call is recorded in the audit log, also one that is sent again with its `Idempotency-Key` - the key is then read anew, as no copy of it is kept. 409 where the private key was never here because a CSR was sent.
+// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
+// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
+// the private key was never stored here.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17771,12 +17978,13 @@ func (c *ClientWithResponses) DownloadKeyWithResponse(ctx context.Context, certi
 	return ParseDownloadKeyResponse(rsp)
 }
 
-// DownloadPKCS12WithBodyWithResponse Take out a certificate and its private key as PKCS#12
+// DownloadPKCS12WithBodyWithResponse Download a certificate and its private key as PKCS#12
 //
-// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-// private key was never here because a CSR was sent.
+// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+// supplied, because the private key was never stored here.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17789,12 +17997,13 @@ func (c *ClientWithResponses) DownloadPKCS12WithBodyWithResponse(ctx context.Con
 	return ParseDownloadPKCS12Response(rsp)
 }
 
-// DownloadPKCS12WithResponse Take out a certificate and its private key as PKCS#12
+// DownloadPKCS12WithResponse Download a certificate and its private key as PKCS#12
 //
-// The chain and the key in one file that is encrypted under a password, as Windows, Java and appliances want it (RFC 7292;
-// AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log like one for the key alone, also one that is sent
-// again with its `Idempotency-Key` - the file is then made anew, as neither it nor the password is kept. 409 where the
-// private key was never here because a CSR was sent.
+// Returns the chain and the key in one file, encrypted with a password, for Windows, Java, and
+// appliances (RFC 7292; AES-256-CBC and HMAC-SHA-256). Every call is recorded in the audit log
+// like a download of the key, even a retry with the same `Idempotency-Key`: the file is
+// created again, because neither it nor the password is kept. Returns 409 if a CSR was
+// supplied, because the private key was never stored here.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17809,8 +18018,10 @@ func (c *ClientWithResponses) DownloadPKCS12WithResponse(ctx context.Context, ce
 
 // RevokeCertificateWithBodyWithResponse Revoke a certificate
 //
-// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+// ordered immediately.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17825,8 +18036,10 @@ func (c *ClientWithResponses) RevokeCertificateWithBodyWithResponse(ctx context.
 
 // RevokeCertificateWithResponse Revoke a certificate
 //
-// The CA that issued it is told by a job; `revoked_at` is set when it has done so. It cannot be undone. Where the certificate is
-// the domain's current one, and `replace` is set or the reason is `keyCompromise`, a new one with a new key is ordered at once.
+// A job requests the revocation from the issuing CA, and `revoked_at` is set after the CA has
+// confirmed it. A revocation cannot be undone. If the certificate is the domain's current one,
+// and `replace` is set or the reason is `keyCompromise`, a new certificate with a new key is
+// ordered immediately.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17839,9 +18052,9 @@ func (c *ClientWithResponses) RevokeCertificateWithResponse(ctx context.Context,
 	return ParseRevokeCertificateResponse(rsp)
 }
 
-// GetDelegationWithResponse The CNAME for a name, without creating anything
+// GetDelegationWithResponse Get the CNAME for a name
 //
-// The target is a function of the organization and the name, so it is known before the domain is added. A token that is restricted to some domains gets the records of those.
+// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17869,7 +18082,8 @@ func (c *ClientWithResponses) ListDomainsWithResponse(ctx context.Context, param
 
 // CreateDomainWithBodyWithResponse Add a domain
 //
-// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+// found, unless `auto_issue` is false.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17884,7 +18098,8 @@ func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Conte
 
 // CreateDomainWithResponse Add a domain
 //
-// Checking of the delegation starts by itself; when the CNAME is seen the certificate is issued, unless `auto_issue` is false.
+// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
+// found, unless `auto_issue` is false.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17899,13 +18114,17 @@ func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, para
 
 // BulkCreateDomainsWithBodyWithResponse Add up to 500 domains
 //
-// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+// Each domain is added separately: a rejected domain does not affect the others. The response
+// contains the result of each domain, in the order of the request. If a name occurs twice, the
+// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+// column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+// column.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17920,13 +18139,17 @@ func (c *ClientWithResponses) BulkCreateDomainsWithBodyWithResponse(ctx context.
 
 // BulkCreateDomainsWithResponse Add up to 500 domains
 //
-// Each is added by itself, so one that is refused keeps no other back: the answer says of every one what became of it, in the
-// order in which they were sent. Of two with one name the second `exists`. Where the plan's limit is reached, the first ones are
-// added and the others refused with `plan-limit`. A body that cannot be read, or that has an unknown field or column, is refused as a whole.
+// Each domain is added separately: a rejected domain does not affect the others. The response
+// contains the result of each domain, in the order of the request. If a name occurs twice, the
+// second one gets `exists`. If the plan's limit is reached, the first domains are added, and
+// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
+// column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line names its columns, `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew` and `labels` (`key=value` pairs with `;` between them); an empty field is the
-// default. The pointers of its errors are `/lines/`, the line from 1, `/` and the column.
+// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
+// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
+// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
+// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
+// column.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17941,7 +18164,7 @@ func (c *ClientWithResponses) BulkCreateDomainsWithResponse(ctx context.Context,
 
 // DeleteDomainWithResponse Delete a domain
 //
-// It goes at once, with its jobs and certificates, and its target answers nothing from then on. The audit log keeps its history.
+// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17969,7 +18192,7 @@ func (c *ClientWithResponses) GetDomainWithResponse(ctx context.Context, domain 
 
 // UpdateDomainWithBodyWithResponse Change a domain's options
 //
-// Only the fields that are sent change. The next certificate follows them.
+// Fields that are not sent stay unchanged. The options apply to the next certificate.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17984,7 +18207,7 @@ func (c *ClientWithResponses) UpdateDomainWithBodyWithResponse(ctx context.Conte
 
 // UpdateDomainWithResponse Change a domain's options
 //
-// Only the fields that are sent change. The next certificate follows them.
+// Fields that are not sent stay unchanged. The options apply to the next certificate.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18010,12 +18233,13 @@ func (c *ClientWithResponses) ListDomainCertificatesWithResponse(ctx context.Con
 	return ParseListDomainCertificatesResponse(rsp)
 }
 
-// DiagnoseDomainWithResponse Look at a domain's DNS now
+// DiagnoseDomainWithResponse Diagnose a domain's DNS
 //
-// Looks at everything that a CA will look at - the delegation, the CAA records and DNSSEC - and answers with what was found.
-// It changes nothing: `verify` looks and acts on it. DNS of others answers at its own pace, so this takes up to 10
-// seconds, after which it is 503 `diagnosis-timeout`. An organization may have 4 of these calls in progress at a time;
-// one more is 429 `diagnosis-busy`.
+// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+// seconds, because they query external DNS servers. After that, the response is 503
+// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+// returns 429 `diagnosis-busy`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18030,11 +18254,13 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 
 // IssueDomainWithResponse Issue a certificate now
 //
-// Also where the domain has one already: a new one is ordered, unless that was renewed within the last hour and is as the
-// options want it, neither due nor revoked: that is 429 `renewed-recently`, with the time in `retry_at`.
+// Orders a certificate even if the domain already has one. If the current certificate was
+// renewed within the last hour, matches the options, and is neither due nor revoked, the
+// response is 429 `renewed-recently` with the time in `retry_at`.
 //
-// The DNS is looked at before the order. An organization places as many orders in 24 hours as four times the domains that it
-// may have, at least 10, beside renewals that are due. Beyond that the job waits (`reason` `order-budget`) until its `run_at`.
+// DNS is checked before the order. In 24 hours, an organization can place four times as many
+// orders as its domain limit, at least 10, in addition to due renewals. Beyond that, the job
+// waits with the `reason` `order-budget` until its `run_at`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18049,10 +18275,11 @@ func (c *ClientWithResponses) IssueDomainWithResponse(ctx context.Context, domai
 
 // RenewDomainWithResponse Renew the certificate now
 //
-// The present one stays current until the new one is stored. A certificate that is not due is renewed by request at most once
-// an hour; before, the answer is 429 `renewed-recently`, with the time in `retry_at`. One that is revoked, or of which the
-// options were changed, is renewed at once. The DNS is looked at before the order, and the organization's budget of orders
-// applies unless the renewal is due, as for `issue`.
+// The current certificate stays in use until the new one is stored. A certificate that is not
+// due can be renewed once an hour. Earlier requests return 429 `renewed-recently` with the
+// time in `retry_at`. A certificate that is revoked, or that no longer matches the options, is
+// renewed immediately. DNS is checked before the order, and the organization's order budget
+// applies as for `issue` unless the renewal is due.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18065,9 +18292,9 @@ func (c *ClientWithResponses) RenewDomainWithResponse(ctx context.Context, domai
 	return ParseRenewDomainResponse(rsp)
 }
 
-// ListTimelineWithResponse What happened to a domain, newest first
+// ListTimelineWithResponse List a domain's history, newest first
 //
-// Also to its jobs and certificates. What it was before it was deleted is in the audit log.
+// Includes the events of its jobs and certificates. The history of a deleted domain is in the audit log.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18082,7 +18309,7 @@ func (c *ClientWithResponses) ListTimelineWithResponse(ctx context.Context, doma
 
 // VerifyDomainWithResponse Check the delegation now
 //
-// The next check would come by itself; this one comes at once.
+// Runs the next scheduled check immediately.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18095,13 +18322,15 @@ func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, doma
 	return ParseVerifyDomainResponse(rsp)
 }
 
-// ListEventsWithResponse List events, newest first, or follow them
+// ListEventsWithResponse List or stream events
 //
-// With `Accept: text/event-stream` the answer is a stream (WHATWG HTML §9.2) of the events from
-// now on, or from the one after `Last-Event-ID`: each once, in order, none left out. `id` is the event's id, `event` its type,
-// `data` an Event in JSON. A comment comes every 15 seconds. The stream ends after half an hour, within 15 seconds
-// of the end of the secret or session that opened it, and for a reader that does not keep up: connect again with the last id. `limit` and `cursor` are for the list, whose
-// first event is the one to follow on from.
+// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
+// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
+// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
+// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+// seconds after the secret or session that opened it becomes invalid, and if the reader is too
+// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
+// list, start the stream after its first event.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18114,7 +18343,7 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsResponse(rsp)
 }
 
-// ListInvitationsWithResponse List invitations that are still open, newest first
+// ListInvitationsWithResponse List pending invitations, newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18127,10 +18356,11 @@ func (c *ClientWithResponses) ListInvitationsWithResponse(ctx context.Context, p
 	return ParseListInvitationsResponse(rsp)
 }
 
-// CreateInvitationWithBodyWithResponse Invite somebody by a link
+// CreateInvitationWithBodyWithResponse Create an invitation link
 //
-// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-// longer works. The roles that a caller can grant are those of `POST /api/members`.
+// The link is only in this response. The first person who opens it, signs in with GitHub, and
+// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+// roles as with `POST /api/members`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18143,10 +18373,11 @@ func (c *ClientWithResponses) CreateInvitationWithBodyWithResponse(ctx context.C
 	return ParseCreateInvitationResponse(rsp)
 }
 
-// CreateInvitationWithResponse Invite somebody by a link
+// CreateInvitationWithResponse Create an invitation link
 //
-// The link is in this response only. The first person who opens it, signs in with GitHub, and accepts becomes a member; then it no
-// longer works. The roles that a caller can grant are those of `POST /api/members`.
+// The link is only in this response. The first person who opens it, signs in with GitHub, and
+// accepts becomes a member; after that, the link no longer works. A caller can grant the same
+// roles as with `POST /api/members`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18198,9 +18429,9 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, job JobID,
 	return ParseGetJobResponse(rsp)
 }
 
-// RetryJobWithResponse Start a failed job afresh
+// RetryJobWithResponse Retry a failed job
 //
-// All attempts anew, once, however often it is asked for.
+// Resets the attempt count. Idempotent.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18215,7 +18446,7 @@ func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, job JobI
 
 // ListMembersWithResponse List the organization's members, oldest first
 //
-// Members of every state, including people who are invited by login.
+// Includes members in every state, even people who are only invited by login.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18230,12 +18461,14 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, param
 
 // AddMemberWithBodyWithResponse Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-// and a person 300; more are 429 `too-many-lookups`.
+// Looks up the account at GitHub. The membership belongs to that account even if its login
+// changes. The member is `pending` until the person signs in and accepts; they see the
+// organization, the inviter, and the role first. The ID stays the same in every state. The
+// same call invites an `expired` member again; delete a `declined` member first. If you do not
+// know the person's login, create an invitation. A token can invite to the role `admin` only
+// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+// return 429 `too-many-lookups`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18250,12 +18483,14 @@ func (c *ClientWithResponses) AddMemberWithBodyWithResponse(ctx context.Context,
 
 // AddMemberWithResponse Invite a person by their GitHub login
 //
-// The account is looked up at GitHub, and the membership belongs to that account even if its login changes. The member is `pending`
-// until the person signs in and accepts; they see the organization, the inviter, and the role first. The ID stays the same in every
-// state. An `expired` member is invited again by the same call; a `declined` one must be deleted first. To invite a person whose
-// login you do not know, create an invitation. A token invites to the role `admin` only if it has every scope of an admin, no
-// `domain_ids`, and no expiry; an owner who is signed in invites to every role. An organization can look up 200 logins an hour,
-// and a person 300; more are 429 `too-many-lookups`.
+// Looks up the account at GitHub. The membership belongs to that account even if its login
+// changes. The member is `pending` until the person signs in and accepts; they see the
+// organization, the inviter, and the role first. The ID stays the same in every state. The
+// same call invites an `expired` member again; delete a `declined` member first. If you do not
+// know the person's login, create an invitation. A token can invite to the role `admin` only
+// if it has every scope of an admin, no `domain_ids`, and no expiry. A signed-in owner can
+// invite to every role. An organization can look up 200 logins per hour and a user 300; more
+// return 429 `too-many-lookups`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18268,12 +18503,14 @@ func (c *ClientWithResponses) AddMemberWithResponse(ctx context.Context, params 
 	return ParseAddMemberResponse(rsp)
 }
 
-// RemoveMemberWithResponse Remove a member, or leave
+// RemoveMemberWithResponse Remove a member or leave the organization
 //
-// Their sessions in this organization end at once. The tokens that they created, and those created by these, are revoked, unless
-// `tokens` is `keep`; `GET /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot go. All members can
-// remove themselves. In every other state it deletes the invitation. Owners are removed only by an owner who is signed in; admins also by
-// a token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Ends the member's sessions in this organization immediately. The tokens that they created,
+// directly or with another token, are revoked unless `tokens` is `keep`; `GET
+// /api/tokens?created_by=` lists them. Their invitations are revoked. The last owner cannot be
+// removed. Every member can remove themselves. In every state other than `active`, the call
+// deletes the invitation. Only a signed-in owner can remove owners. Admins can also be removed
+// with a token that has every scope of an admin, no `domain_ids`, and no expiry.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18301,9 +18538,11 @@ func (c *ClientWithResponses) GetMemberWithResponse(ctx context.Context, member 
 
 // UpdateMemberWithBodyWithResponse Change a member's role
 //
-// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-// token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+// expiry.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18318,9 +18557,11 @@ func (c *ClientWithResponses) UpdateMemberWithBodyWithResponse(ctx context.Conte
 
 // UpdateMemberWithResponse Change a member's role
 //
-// Also of a pending one. The last owner stays one. The tokens that the member created, or that were created by these, and that exceed
-// the new role are revoked, unless `tokens` is `keep`. Owners are made and changed only by an owner who is signed in; admins also by a
-// token that has every scope of an admin, no `domain_ids`, and no expiry.
+// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
+// directly or with another token. Only a signed-in owner can add or change owners. Admins can
+// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
+// expiry.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18333,7 +18574,7 @@ func (c *ClientWithResponses) UpdateMemberWithResponse(ctx context.Context, memb
 	return ParseUpdateMemberResponse(rsp)
 }
 
-// GetContractWithResponse This document
+// GetContractWithResponse Get this document
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18348,8 +18589,10 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEd
 
 // DeleteOrganizationWithResponse Delete the organization
 //
-// With everything in it: its domains go at once and their targets answer nothing from then on, tokens and sessions stop working, webhooks
-// are told nothing more. Certificates that were issued stay valid until they end. Its audit log is kept for as long as its plan says.
+// Deletes the organization with all its objects. Its domains are deleted immediately and their
+// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
+// events. Issued certificates remain valid until they expire. The audit log is kept for the
+// plan's retention period.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18362,7 +18605,7 @@ func (c *ClientWithResponses) DeleteOrganizationWithResponse(ctx context.Context
 	return ParseDeleteOrganizationResponse(rsp)
 }
 
-// GetOrganizationWithResponse The token's organization, its plan and what of it is used
+// GetOrganizationWithResponse Get the organization, its plan, and its usage
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18401,10 +18644,11 @@ func (c *ClientWithResponses) UpdateOrganizationWithResponse(ctx context.Context
 	return ParseUpdateOrganizationResponse(rsp)
 }
 
-// TransferOwnershipWithBodyWithResponse Transfer the ownership to another member
+// TransferOwnershipWithBodyWithResponse Transfer ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+// and that exceed the admin role are revoked unless `tokens` is `keep`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18417,10 +18661,11 @@ func (c *ClientWithResponses) TransferOwnershipWithBodyWithResponse(ctx context.
 	return ParseTransferOwnershipResponse(rsp)
 }
 
-// TransferOwnershipWithResponse Transfer the ownership to another member
+// TransferOwnershipWithResponse Transfer ownership to another member
 //
-// In one step `to` becomes an owner and `from` an admin, so that there always is an owner. Only an owner who is signed in can do it;
-// a token cannot. The tokens that `from` created and that exceed an admin are revoked, unless `tokens` is `keep`.
+// In one step, `to` becomes an owner and `from` an admin, so that the organization always has
+// an owner. Only a signed-in owner can do this; tokens cannot. The tokens that `from` created
+// and that exceed the admin role are revoked unless `tokens` is `keep`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18433,7 +18678,7 @@ func (c *ClientWithResponses) TransferOwnershipWithResponse(ctx context.Context,
 	return ParseTransferOwnershipResponse(rsp)
 }
 
-// GetUsageWithResponse What the organization uses of its plan
+// GetUsageWithResponse Get the organization's usage of its plan
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18446,9 +18691,9 @@ func (c *ClientWithResponses) GetUsageWithResponse(ctx context.Context, reqEdito
 	return ParseGetUsageResponse(rsp)
 }
 
-// GetReferenceWithResponse This document as a page
+// GetReferenceWithResponse Get the API reference
 //
-// It needs nothing from any other host.
+// An HTML page without resources from other hosts.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18461,7 +18706,7 @@ func (c *ClientWithResponses) GetReferenceWithResponse(ctx context.Context, reqE
 	return ParseGetReferenceResponse(rsp)
 }
 
-// GetReferenceFileWithResponse A file that the page of this document needs
+// GetReferenceFileWithResponse Get a file of the API reference
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18476,8 +18721,8 @@ func (c *ClientWithResponses) GetReferenceFileWithResponse(ctx context.Context, 
 
 // ListSessionsWithResponse List your own sessions, newest first
 //
-// Every browser in which you are signed in, in each of your organizations. A person has at most 20 sessions: another sign-in
-// ends the one that was not used for longest.
+// Lists all browsers in which you are signed in, for all of your organizations. A user has at
+// most 20 sessions: another sign-in ends the least recently used one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18492,7 +18737,7 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 
 // EndAllSessionsWithBodyWithResponse End all of your own sessions
 //
-// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18507,7 +18752,7 @@ func (c *ClientWithResponses) EndAllSessionsWithBodyWithResponse(ctx context.Con
 
 // EndAllSessionsWithResponse End all of your own sessions
 //
-// In every organization. With `keep_current` the session that makes the call remains. Event streams of the others end within 15 seconds.
+// Ends your sessions in all organizations. With `keep_current`, the session of this call remains. Event streams of ended sessions close within 15 seconds.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18522,7 +18767,7 @@ func (c *ClientWithResponses) EndAllSessionsWithResponse(ctx context.Context, pa
 
 // EndSessionWithResponse End one of your own sessions
 //
-// Its cookie stops working at once, and its event streams end within 15 seconds. Ending the current session signs you out.
+// The cookie stops working immediately, and event streams close within 15 seconds. Ending the current session signs you out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18550,7 +18795,7 @@ func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, params
 
 // CreateTokenWithBodyWithResponse Create an API token
 //
-// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18565,7 +18810,7 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 
 // CreateTokenWithResponse Create an API token
 //
-// The secret is in this answer and never again. A token cannot hand out scopes or domains that it has not itself.
+// The secret is only in this response. A token cannot grant scopes or domains that it does not have.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18580,7 +18825,7 @@ func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, param
 
 // RevokeAllTokensWithBodyWithResponse Revoke every API token of the organization
 //
-// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18595,7 +18840,7 @@ func (c *ClientWithResponses) RevokeAllTokensWithBodyWithResponse(ctx context.Co
 
 // RevokeAllTokensWithResponse Revoke every API token of the organization
 //
-// For when one has leaked and it is not known which. They stop working at once, those of earlier rotations too.
+// Use this if a token has leaked and you do not know which one. All secrets stop working immediately, including previous secrets of rotated tokens.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18610,7 +18855,7 @@ func (c *ClientWithResponses) RevokeAllTokensWithResponse(ctx context.Context, p
 
 // DeleteTokenWithResponse Revoke an API token
 //
-// It stops working at once.
+// The token stops working immediately.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18662,10 +18907,11 @@ func (c *ClientWithResponses) UpdateTokenWithResponse(ctx context.Context, token
 	return ParseUpdateTokenResponse(rsp)
 }
 
-// RotateTokenWithBodyWithResponse Give an API token a new secret
+// RotateTokenWithBodyWithResponse Rotate the secret of an API token
 //
-// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+// The new secret is only in this response. The previous secret remains valid for
+// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+// immediately. ID, name, scopes, and domains do not change.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18678,10 +18924,11 @@ func (c *ClientWithResponses) RotateTokenWithBodyWithResponse(ctx context.Contex
 	return ParseRotateTokenResponse(rsp)
 }
 
-// RotateTokenWithResponse Give an API token a new secret
+// RotateTokenWithResponse Rotate the secret of an API token
 //
-// The new secret is in this answer and never again. The old one works on for `overlap_seconds`, so that it can be replaced
-// everywhere meanwhile; a further rotation ends it at once. Id, name, scopes and domains stay.
+// The new secret is only in this response. The previous secret remains valid for
+// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
+// immediately. ID, name, scopes, and domains do not change.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18707,31 +18954,37 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 	return ParseListWebhooksResponse(rsp)
 }
 
-// CreateWebhookWithBodyWithResponse Have events sent to an address
+// CreateWebhookWithBodyWithResponse Create a webhook
 //
-// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+// to the organization's other webhooks. Events can arrive out of order, and more than once.
+// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+// checked for every connection.
 //
-// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+// the events of all domains.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+// `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
-// | `domain.created` | `after`: the domain's name, status and options |
-// | `domain.updated` | `before` and `after`: name, status and options |
-// | `domain.deleted` | `before`: name, status and options |
+// | `domain.created` | `after`: the domain's name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -18743,18 +18996,18 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
-// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
-// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-// | `webhook.test` | `message`; it is in no log |
+// | `webhook.test` | `message`; not in the audit log |
 //
-// A webhook is not told of events about itself.
+// A webhook does not receive events about itself.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18767,31 +19020,37 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 	return ParseCreateWebhookResponse(rsp)
 }
 
-// CreateWebhookWithResponse Have events sent to an address
+// CreateWebhookWithResponse Create a webhook
 //
-// By the rules of Standard Webhooks: each event is POSTed with `webhook-id` (the event's id, the same at every attempt),
-// `webhook-timestamp` and `webhook-signature`. The body is the `Event`, with the same bytes at every attempt. Only a 2xx answer within 20
-// seconds counts; redirects are not followed. The first attempt comes at once, and each further one 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-// 20 h and 24 h (±10 %) after the one before: the last 75 h 35 min after the first. A 429 or 503 with `Retry-After` makes the wait longer, up to
-// a day. An address that answers 410, or that failed for five days, is disabled: what waits for it ends, and the event `webhook.disabled` goes to
-// the organization's other webhooks. The order of events is not promised, and one may come twice. The address must be https and on the public
-// Internet, on port 443 or one from 1024 on; that is looked at whenever it is connected to.
+// Events are sent according to Standard Webhooks: each event is POSTed with `webhook-id` (the
+// event's ID, the same for every attempt), `webhook-timestamp`, and `webhook-signature`. The
+// body is the `Event`, with the same bytes for every attempt. Only a 2xx response within 20
+// seconds counts as success. Redirects are not followed. The first attempt is immediate.
+// Further attempts follow 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, and 24 h (±10%)
+// after the previous one; the last one is 75 h 35 min after the first. A 429 or 503 with
+// `Retry-After` extends the wait, up to a day. A webhook that returns 410, or that fails for
+// five days, is disabled: its pending deliveries end, and the event `webhook.disabled` is sent
+// to the organization's other webhooks. Events can arrive out of order, and more than once.
+// The URL must be HTTPS with a host on the public Internet, on port 443 or from 1024. This is
+// checked for every connection.
 //
-// A token that is restricted to some domains can do nothing with webhooks, which are told of all of them.
+// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
+// the events of all domains.
 //
-// Types of events, and what their `data` holds beside `domain_id` (`certificate_id`, `job_id`, `webhook_id` by the type's first word):
+// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
+// `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
-// | `domain.created` | `after`: the domain's name, status and options |
-// | `domain.updated` | `before` and `after`: name, status and options |
-// | `domain.deleted` | `before`: name, status and options |
+// | `domain.created` | `after`: the domain's name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message` and `fix` of what holds the renewal up |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -18803,18 +19062,18 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
-// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` that is waited for: a certificate's job has begun to wait, or for something else than before; told once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; of a delivery it is in the log, and sent to nobody |
-// | `job.retried` | `type` of the job and `domain_id`; of a delivery it is in the log, and sent to nobody |
+// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
-// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all` and `queued` |
+// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
-// | `webhook.test` | `message`; it is in no log |
+// | `webhook.test` | `message`; not in the audit log |
 //
-// A webhook is not told of events about itself.
+// A webhook does not receive events about itself.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18829,7 +19088,7 @@ func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, par
 
 // DeleteWebhookWithResponse Delete a webhook
 //
-// Nothing more is sent there, and what was to be sent again is dropped.
+// No further events are sent, and pending retries are dropped.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18857,7 +19116,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, webhoo
 
 // UpdateWebhookWithBodyWithResponse Change a webhook
 //
-// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18872,7 +19131,7 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook
 //
-// Only the fields that are sent change. With `enabled` set to true, one that was disabled is tried again from then on.
+// Fields that are not sent stay unchanged. Set `enabled` to true to enable a disabled webhook again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18911,9 +19170,11 @@ func (c *ClientWithResponses) GetWebhookDeliveryWithResponse(ctx context.Context
 	return ParseGetWebhookDeliveryResponse(rsp)
 }
 
-// RedeliverWebhookWithResponse Send an event again
+// RedeliverWebhookWithResponse Redeliver an event
 //
-// At once and with all attempts anew, with the same `webhook-id`, so that a receiver that has it already can tell. One that is still being tried is tried at once.
+// Sends the event immediately and resets its attempts. The `webhook-id` stays the same, so
+// that receivers can detect duplicates. A delivery that is still being retried is attempted
+// immediately.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18926,9 +19187,13 @@ func (c *ClientWithResponses) RedeliverWebhookWithResponse(ctx context.Context, 
 	return ParseRedeliverWebhookResponse(rsp)
 }
 
-// RedeliverWebhookRangeWithBodyWithResponse Send the events of a time again
+// RedeliverWebhookRangeWithBodyWithResponse Redeliver events in a time range
 //
-// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+// includes events from when the webhook was disabled or not created yet. A call redelivers at
+// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+// `until`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18941,9 +19206,13 @@ func (c *ClientWithResponses) RedeliverWebhookRangeWithBodyWithResponse(ctx cont
 	return ParseRedeliverWebhookRangeResponse(rsp)
 }
 
-// RedeliverWebhookRangeWithResponse Send the events of a time again
+// RedeliverWebhookRangeWithResponse Redeliver events in a time range
 //
-// For after an outage: every event between `since` and `until` of the types that the webhook has chosen that was not delivered, or with `all` every one, each with the same `webhook-id`; also those that came while it was disabled, or before it was made. At most 10,000 at a time, oldest first; ask again from where it stopped.
+// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
+// the webhook's event types, or with `all` every event, each with the same `webhook-id`. This
+// includes events from when the webhook was disabled or not created yet. A call redelivers at
+// most 10,000 events, oldest first; to continue, repeat it with `since` set to the returned
+// `until`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18956,9 +19225,9 @@ func (c *ClientWithResponses) RedeliverWebhookRangeWithResponse(ctx context.Cont
 	return ParseRedeliverWebhookRangeResponse(rsp)
 }
 
-// RotateWebhookSecretWithResponse Sign with a new secret
+// RotateWebhookSecretWithResponse Rotate the secret of a webhook
 //
-// For 24 hours each delivery carries signatures by both secrets, so that the receiver can change over.
+// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18973,7 +19242,7 @@ func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Contex
 
 // TestWebhookWithResponse Send a test event
 //
-// An event of the type `webhook.test` goes out at once, also where the webhook is disabled. It is tried once.
+// Sends an event of the type `webhook.test` immediately, even if the webhook is disabled. It is not retried.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18986,7 +19255,7 @@ func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, webho
 	return ParseTestWebhookResponse(rsp)
 }
 
-// LivezWithResponse Whether the process lives
+// LivezWithResponse Check liveness
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18999,9 +19268,9 @@ func (c *ClientWithResponses) LivezWithResponse(ctx context.Context, reqEditors 
 	return ParseLivezResponse(rsp)
 }
 
-// ExplainProblemWithResponse What an error means and how to mend it
+// ExplainProblemWithResponse Get the explanation of an error
 //
-// The page that an error's `type` points at.
+// The page that an error's `type` links to.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -19014,7 +19283,7 @@ func (c *ClientWithResponses) ExplainProblemWithResponse(ctx context.Context, co
 	return ParseExplainProblemResponse(rsp)
 }
 
-// ReadyzWithResponse Whether it can serve
+// ReadyzWithResponse Check readiness
 //
 // Returns a wrapper object for the known response body format(s).
 //

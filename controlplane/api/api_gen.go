@@ -603,69 +603,69 @@ func (e TransferOwnershipParamsTokens) Valid() bool {
 	}
 }
 
-// Actor Who did something.
+// Actor The author of an action.
 type Actor struct {
-	// Id Of the user or token; for the system its part.
+	// Id ID of the user or token; for the system, its part.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Ip Address that the call came from; not in events.
+	// Ip Client address of the call; absent in events.
 	//
 	// Example: 203.0.113.9
 	Ip *string `json:"ip,omitempty"`
 
-	// Type What kind of actor it is.
+	// Type Type of the actor.
 	Type ActorType `json:"type"`
 }
 
-// ActorType What kind of actor it is.
+// ActorType Type of the actor.
 type ActorType string
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
-	// Action What was done, as kind of object and verb.
+	// Action Object type and verb.
 	//
 	// Example: domain.updated
 	Action string `json:"action"`
 
-	// Actor Who did something.
+	// Actor The author of an action.
 	Actor Actor `json:"actor"`
 
-	// After What it became.
+	// After Object after the change.
 	//
 	// Example: {"auto_renew":false}
 	After nullable.Nullable[map[string]interface{}] `json:"after"`
 
-	// Before What the object was.
+	// Before Object before the change.
 	//
 	// Example: {"auto_renew":true}
 	Before nullable.Nullable[map[string]interface{}] `json:"before"`
 
-	// CreatedAt When it happened.
+	// CreatedAt Time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Details What else is known of it.
+	// Details Further details.
 	Details nullable.Nullable[map[string]interface{}] `json:"details"`
 
-	// EntityId The object that it was done to.
+	// EntityId ID of the object.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EntityId string `json:"entity_id"`
 
-	// EntityType Kind of the object that it was done to.
+	// EntityType Type of the object.
 	//
 	// Example: domain
 	EntityType string `json:"entity_type"`
 
-	// Id Of the entry, and of the event that it is.
+	// Id ID of the entry and of its event.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// RequestId Of the call that caused it; empty where none did.
+	// RequestId ID of the call that caused it; empty if no call did.
 	//
 	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
@@ -673,108 +673,108 @@ type AuditEntry struct {
 
 // AuditEntryList A page of entries of the log.
 type AuditEntryList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []AuditEntry `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// BulkDomainResult What became of one domain.
+// BulkDomainResult Result of one domain.
 type BulkDomainResult struct {
-	// Code Why it was refused, as a stable code.
+	// Code Stable code of the rejection.
 	//
 	// Example: name-ip
 	Code nullable.Nullable[string] `json:"code"`
 
-	// Detail The same for a person.
+	// Detail Human-readable text.
 	//
-	// Example: An IP address is no domain name.
+	// Example: An IP address is not a domain name.
 	Detail nullable.Nullable[string] `json:"detail"`
 
-	// Domain The domain; null where it was refused.
+	// Domain The domain; null if rejected.
 	Domain nullable.Nullable[Domain] `json:"domain"`
 
-	// Errors The wrong fields, as in an error, but at most 10; empty without any.
+	// Errors Invalid fields, at most 10.
 	Errors []FieldError `json:"errors"`
 
-	// ErrorsTotal How many fields are wrong, listed in `errors` or not.
+	// ErrorsTotal Number of invalid fields, including those not listed in `errors`.
 	//
 	// Example: 1
 	ErrorsTotal int `json:"errors_total"`
 
-	// Fix What to do about it.
+	// Fix How to fix it.
 	//
 	// Example: Send a domain name.
 	Fix nullable.Nullable[string] `json:"fix"`
 
-	// Index Place in what was sent, from 0.
+	// Index Index in the request, starting at 0.
 	//
 	// Example: 0
 	Index int `json:"index"`
 
-	// Line Line of the CSV that it stands on, from 1; null for JSON.
+	// Line Line in the CSV, starting at 1; null for JSON.
 	//
 	// Example: 2
 	Line nullable.Nullable[int] `json:"line"`
 
-	// Name As it was sent.
+	// Name Name from the request.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// Status Added, there already, or refused.
+	// Status Whether the domain was added, already existed, or was rejected.
 	Status BulkDomainResultStatus `json:"status"`
 }
 
-// BulkDomainResultStatus Added, there already, or refused.
+// BulkDomainResultStatus Whether the domain was added, already existed, or was rejected.
 type BulkDomainResultStatus string
 
 // BulkDomains Domains to add.
 type BulkDomains struct {
-	// Domains Up to 500.
+	// Domains Up to 500 domains.
 	Domains []DomainCreate `json:"domains"`
 }
 
-// BulkDomainsResult What became of the domains that were sent.
+// BulkDomainsResult Results of a bulk creation.
 type BulkDomainsResult struct {
-	// Created How many were added.
+	// Created Number of added domains.
 	//
 	// Example: 498
 	Created int `json:"created"`
 
-	// Data One for each that was sent, in that order.
+	// Data One result per domain, in the order of the request.
 	Data []BulkDomainResult `json:"data"`
 
-	// Exists How many there were already.
+	// Exists Number of domains that already existed.
 	//
 	// Example: 1
 	Exists int `json:"exists"`
 
-	// Refused How many were refused.
+	// Refused Number of rejected domains.
 	//
 	// Example: 1
 	Refused int `json:"refused"`
 }
 
-// CAAFinding Whether the CAA records of a domain let one CA issue its certificate (RFC 8659, RFC 8657).
+// CAAFinding Whether the CAA records of a domain allow one CA to issue its certificate (RFC 8659, RFC 8657).
 type CAAFinding struct {
-	// Add Records that would allow it.
+	// Add Records that would allow the CA.
 	//
 	// Example: ["example.com. CAA 0 issue \"letsencrypt.org\""]
 	Add []string `json:"add"`
 
-	// Alias Where the CNAMEs from `found_at` lead, and the records stand; null where there are no CNAMEs.
+	// Alias Where the CNAMEs from `found_at` point to and where the records are; null without CNAMEs.
 	//
 	// Example: caa.example.net
 	Alias nullable.Nullable[string] `json:"alias"`
 
-	// Allowed Whether it may issue.
+	// Allowed Whether the CA can issue.
 	Allowed bool `json:"allowed"`
 
 	// Ca Name of the CA in the configured list.
@@ -782,78 +782,78 @@ type CAAFinding struct {
 	// Example: letsencrypt
 	Ca string `json:"ca"`
 
-	// Code `ok` exactly where it may; else `caa-forbids`, `caa-lookup-failed` (a CA refuses then as well), or `resolver-unreachable`: nothing was learned.
+	// Code `ok` if the CA can issue; otherwise `caa-forbids`, `caa-lookup-failed` (the CA would reject the order too), or `resolver-unreachable` (unknown).
 	//
 	// Example: caa-forbids
 	Code string `json:"code"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: A CAA record that names letsencrypt.org, or none.
 	Expected string `json:"expected"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: Add to the zone: example.com. CAA 0 issue "letsencrypt.org"
 	Fix string `json:"fix"`
 
-	// FoundAt The name, the domain or above, whose records count; null where there are none.
+	// FoundAt The name, the domain or a parent, whose records apply; null without CAA records.
 	//
 	// Example: example.com
 	FoundAt nullable.Nullable[string] `json:"found_at"`
 
-	// Identities Issuer domain names that were looked for.
+	// Identities Issuer domain names of the CA.
 	//
 	// Example: ["letsencrypt.org"]
 	Identities []string `json:"identities"`
 
-	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
 	//
 	// Example: example.com. CAA 0 issue "pki.example"
 	Observed string `json:"observed"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount int `json:"observed_count"`
 
-	// Records Those records: at most 10, of at most 255 characters each.
+	// Records The records: at most 10, of at most 255 characters each.
 	//
 	// Example: ["0 issue \"pki.example\""]
 	Records []string `json:"records"`
 
-	// Summary What is the matter.
+	// Summary Short description of the problem.
 	//
-	// Example: The CAA records of example.com let only other CAs issue.
+	// Example: The CAA records of example.com allow only other CAs to issue.
 	Summary string `json:"summary"`
 }
 
-// Certificate A certificate as a CA issued it, without its key.
+// Certificate An issued certificate without its key.
 type Certificate struct {
 	// Ca Name of the CA in the configured list.
 	//
 	// Example: letsencrypt
 	Ca string `json:"ca"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// DomainId The domain that it is kept for.
+	// DomainId ID of its domain.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// FingerprintSha256 Of the DER, hexadecimal, lower case.
+	// FingerprintSha256 SHA-256 of the DER in lowercase hexadecimal.
 	//
 	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	FingerprintSha256 string `json:"fingerprint_sha256"`
 
-	// HasKey Whether the private key is held here.
+	// HasKey Whether the private key is stored here.
 	HasKey bool `json:"has_key"`
 
-	// Id Of the certificate.
+	// Id ID of the certificate.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -866,40 +866,40 @@ type Certificate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
-	// Names The names that it is for, as A-labels.
+	// Names Names in the certificate, as A-labels.
 	Names []string `json:"names"`
 
-	// NotAfter When it ends.
+	// NotAfter Expiry.
 	//
 	// Example: 2027-02-20T09:29:59Z
 	NotAfter time.Time `json:"not_after"`
 
-	// NotBefore From when on it is valid.
+	// NotBefore Start of the validity period.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NotBefore time.Time `json:"not_before"`
 
-	// Profile ACME profile; null where none was asked for.
+	// Profile ACME profile; null if none was requested.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile"`
 
-	// ReplacedBy Id of the certificate that took its place; null where it is current or the last.
+	// ReplacedBy ID of the certificate that replaced it; null if it was not replaced.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ReplacedBy nullable.Nullable[string] `json:"replaced_by"`
 
-	// RevocationReason Why it was revoked; null where it was not.
+	// RevocationReason Why it was revoked; null if not revoked.
 	//
 	// Example: superseded
 	RevocationReason nullable.Nullable[string] `json:"revocation_reason"`
 
-	// RevokedAt When its CA revoked it; null where it did not.
+	// RevokedAt When the CA revoked it; null if not revoked.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at"`
 
-	// Serial Hexadecimal, lower case.
+	// Serial Lowercase hexadecimal.
 	//
 	// Example: 04a1b2c3d4e5f60718293a4b5c6d7e8f9012
 	Serial string `json:"serial"`
@@ -907,65 +907,65 @@ type Certificate struct {
 
 // CertificateList A page of certificates.
 type CertificateList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Certificate `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// CertificateRevoke Why a certificate is revoked, and what follows.
+// CertificateRevoke Reason of the revocation, and whether to replace the certificate.
 type CertificateRevoke struct {
-	// Reason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+	// Reason Reasons that a subscriber can give (RFC 5280 §5.3.1).
 	Reason RevocationReason `json:"reason"`
 
-	// Replace Order a new certificate, with a new key, where this is the current one of its domain.
+	// Replace Order a new certificate with a new key if this is the current certificate of its domain.
 	Replace *bool `json:"replace,omitempty"`
 }
 
-// Condition One thing that is to be true of a domain, whether it is, and what to do where it is not.
+// Condition One aspect of a domain, its status, and the fix for a problem.
 type Condition struct {
-	// Acme The CA's problem document (RFC 7807), where the cause is the CA's.
+	// Acme The CA's problem document (RFC 7807), if the CA caused the problem.
 	//
 	// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
 	Acme *map[string]interface{} `json:"acme,omitempty"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected *string `json:"expected,omitempty"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: Create the CNAME that delegation names.
 	Fix *string `json:"fix,omitempty"`
 
-	// LastCheckedAt When it was looked at last.
+	// LastCheckedAt Time of the last check.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
 
-	// Message For a person.
+	// Message Human-readable text.
 	//
-	// Example: There is no CNAME at _acme-challenge.example.com yet.
+	// Example: No CNAME at _acme-challenge.example.com yet.
 	Message string `json:"message"`
 
-	// NextCheckAt When it is looked at next by itself.
+	// NextCheckAt Time of the next automatic check.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
 
-	// Observed What was seen: at most 10 values of 255 characters, separated by `; `, and how many more there are. Not there where nothing is wrong.
+	// Observed Observed values: at most 10 of 255 characters, separated by `; `, and the number of further values. Absent if there is no problem.
 	//
 	// Example: NXDOMAIN
 	Observed *string `json:"observed,omitempty"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount *int `json:"observed_count,omitempty"`
@@ -975,103 +975,103 @@ type Condition struct {
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Status Whether it is so.
+	// Status Whether the condition is met.
 	Status ConditionStatus `json:"status"`
 
-	// Type What it is about: the delegation, the certificate, or its renewal.
+	// Type Aspect: the delegation, the certificate, or its renewal.
 	Type ConditionType `json:"type"`
 }
 
-// ConditionStatus Whether it is so.
+// ConditionStatus Whether the condition is met.
 type ConditionStatus string
 
-// ConditionType What it is about: the delegation, the certificate, or its renewal.
+// ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
-// Delegation The one record that a customer creates.
+// Delegation The only record that a customer creates.
 type Delegation struct {
-	// Name Where the record stands.
+	// Name Name of the record.
 	//
 	// Example: _acme-challenge.example.com
 	Name string `json:"name"`
 
-	// Target Where it points; the same for the name for ever.
+	// Target Target of the record; never changes for this name.
 	//
 	// Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
 	Target string `json:"target"`
 
-	// Type The type of the record.
+	// Type Type of the record.
 	Type DelegationType `json:"type"`
 }
 
-// DelegationType The type of the record.
+// DelegationType Type of the record.
 type DelegationType string
 
-// Diagnosis One thing that was found, with what was seen, what was expected and how to mend it.
+// Diagnosis One finding, with the observed and expected state and the fix.
 type Diagnosis struct {
-	// CheckedAt When the look was over.
+	// CheckedAt When the check finished.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CheckedAt time.Time `json:"checked_at"`
 
-	// Code Stable code, explained at `/problems/{code}`; `ok` where all is well.
+	// Code Stable code, explained at `/problems/{code}`; `ok` without a problem.
 	//
 	// Example: cname-mismatch
 	Code string `json:"code"`
 
-	// DnsHost Who runs that zone's name servers, where they are recognised.
+	// DnsHost Operator of the zone's name servers, if recognized.
 	//
 	// Example: Cloudflare
 	DnsHost nullable.Nullable[string] `json:"dns_host"`
 
-	// Evidence Every answer that it was found by.
+	// Evidence All DNS answers behind the finding.
 	Evidence []Observation `json:"evidence"`
 
-	// Expected What should be there.
+	// Expected Expected value.
 	//
 	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
 	Expected string `json:"expected"`
 
-	// Fix The exact step that mends it.
+	// Fix Exact step that fixes the problem.
 	//
 	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
 	Fix string `json:"fix"`
 
-	// Observed What was seen in DNS: at most 10 values of 255 characters, separated by `; `, and how many more there are.
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
 	//
 	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
 	Observed string `json:"observed"`
 
-	// ObservedCount How many values were seen, with those that `observed` leaves out.
+	// ObservedCount Number of observed values, including those not listed in `observed`.
 	//
 	// Example: 1
 	ObservedCount int `json:"observed_count"`
 
-	// Summary What is the matter.
+	// Summary Short description of the problem.
 	//
-	// Example: The CNAME leads to another target.
+	// Example: The CNAME points to another target.
 	Summary string `json:"summary"`
 
-	// Until When it ends by itself (`negative-cached`).
+	// Until When it resolves automatically (`negative-cached`).
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until nullable.Nullable[time.Time] `json:"until"`
 
-	// Zone The zone that the record belongs in; null where it is not known.
+	// Zone Zone of the record; null if unknown.
 	//
 	// Example: example.com
 	Zone nullable.Nullable[string] `json:"zone"`
 }
 
-// Domain A name that a certificate is kept for.
+// Domain A domain name with a managed certificate.
 type Domain struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue bool `json:"auto_issue"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew bool `json:"auto_renew"`
 
-	// Ca The CA to try first.
+	// Ca The CA to use first.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca"`
@@ -1081,28 +1081,28 @@ type Domain struct {
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
 
-	// Conditions What is to be true of it, and whether it is.
+	// Conditions Status of the delegation, certificate, and renewal.
 	Conditions []Condition `json:"conditions"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CsrPem The certificate request that was sent instead of a key being made here.
+	// CsrPem The supplied CSR; null if keys are generated here.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
-	// Delegation The one record that a customer creates.
+	// Delegation The only record that a customer creates.
 	Delegation Delegation `json:"delegation"`
 
-	// ExpiresAt When the current certificate ends; null where there is none.
+	// ExpiresAt When the current certificate expires; null without a certificate.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the domain.
+	// Id ID of the domain.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1113,17 +1113,17 @@ type Domain struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels Labels `json:"labels"`
 
-	// LastIssuedAt When it was issued.
+	// LastIssuedAt When the last certificate was issued.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastIssuedAt nullable.Nullable[time.Time] `json:"last_issued_at"`
 
-	// Name Lower case, A-labels, no trailing dot.
+	// Name Lowercase, A-labels, no trailing dot.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain"`
@@ -1133,42 +1133,42 @@ type Domain struct {
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile"`
 
-	// RenewAt When its renewal is planned.
+	// RenewAt When the renewal is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RenewAt nullable.Nullable[time.Time] `json:"renew_at"`
 
-	// Status `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+	// Status `pending_cname`: the record was not found yet. `issuing`: issuance is in progress. `active`: the domain has a certificate. `error`: action is required; see `status_reason` and the conditions.
 	Status DomainStatus `json:"status"`
 
-	// StatusReason Stable code; empty when there is nothing to say.
+	// StatusReason Stable code; empty without a reason.
 	//
 	// Example: cname-missing
 	StatusReason string `json:"status_reason"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Wildcard Whether the certificate is for `*.name` as well.
+	// Wildcard Whether the certificate also covers `*.name`.
 	Wildcard bool `json:"wildcard"`
 }
 
-// DomainCreate A domain to add; what is not sent is the default.
+// DomainCreate A domain to add. Fields that are not sent have their default.
 type DomainCreate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew *bool `json:"auto_renew,omitempty"`
 
-	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	// Ca Name of the CA to use first, from the configured list; null for the configured order.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
-	// CsrPem PKCS#10; then no private key is ever held here, and `key_type` is taken from it.
+	// CsrPem PKCS#10 CSR. With a CSR, no private key is stored here, and the CSR determines `key_type`.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
@@ -1179,56 +1179,56 @@ type DomainCreate struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// Name Any case, trailing dot and Unicode are accepted. No wildcard, IP address, public suffix, or name reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion).
+	// Name Any case, a trailing dot, and Unicode are accepted. Wildcards, IP addresses, public suffixes, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion) are not allowed.
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
 
-	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	// Profile ACME profile, such as `classic`, `tlsserver`, or `shortlived`; null for the CA's default.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
-	// Wildcard Ask for the name and `*.name` in one certificate, over the same CNAME.
+	// Wildcard Include the name and `*.name` in one certificate, with the same CNAME.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
 // DomainList A page of domains.
 type DomainList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Domain `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// DomainStatus `pending_cname`: the record is waited for. `issuing`: a certificate is being issued. `active`: there is one. `error`: something is to be done; `status_reason` and the conditions say what.
+// DomainStatus `pending_cname`: the record was not found yet. `issuing`: issuance is in progress. `active`: the domain has a certificate. `error`: action is required; see `status_reason` and the conditions.
 type DomainStatus string
 
-// DomainUpdate Options to change; what is not sent stays.
+// DomainUpdate Options to change. Fields that are not sent stay unchanged.
 type DomainUpdate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is seen.
+	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
-	// AutoRenew Whether the certificate is renewed by itself.
+	// AutoRenew Whether the certificate is renewed automatically.
 	AutoRenew *bool `json:"auto_renew,omitempty"`
 
-	// Ca Name of the CA to try first, out of the configured list; null for its order.
+	// Ca Name of the CA to use first, from the configured list; null for the configured order.
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
-	// CsrPem PKCS#10, or null to have keys made here again.
+	// CsrPem PKCS#10 CSR, or null to generate keys here again.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
@@ -1239,48 +1239,48 @@ type DomainUpdate struct {
 	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// PreferredChain Common name of the root that the chain should lead to, where the CA offers several; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
 
-	// Profile ACME profile, such as `classic`, `tlsserver` or `shortlived`; null for the CA's default.
+	// Profile ACME profile, such as `classic`, `tlsserver`, or `shortlived`; null for the CA's default.
 	//
 	// Example: shortlived
 	Profile nullable.Nullable[string] `json:"profile,omitempty"`
 
-	// Wildcard Whether the certificate is for `*.name` as well.
+	// Wildcard Whether the certificate also covers `*.name`.
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
-// Event Something that happened. It never holds key material.
+// Event An event. It never contains key material.
 type Event struct {
-	// Actor Who did something.
+	// Actor The author of an action.
 	Actor Actor `json:"actor"`
 
-	// Data `domain_id` and, as far as there are such, `job_id`, `certificate_id`, what else is known, and `before` and `after` of what changed.
-	// More fields may come.
+	// Data `domain_id` and, if applicable, `job_id`, `certificate_id`, further details, and
+	// `before` and `after` of the change. More fields can be added later.
 	//
 	//
 	// Example: {"ca":"letsencrypt","certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p","domain_id":"dom_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Data map[string]interface{} `json:"data"`
 
-	// Id The same in the list, the stream and the audit log.
+	// Id The same in the list, the stream, and the audit log.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// OrganizationId Whose event it is.
+	// OrganizationId ID of the organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	OrganizationId string `json:"organization_id"`
 
-	// Timestamp When it happened.
+	// Timestamp Time of the event.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Timestamp time.Time `json:"timestamp"`
 
-	// Type Kind of the object and what happened to it.
+	// Type Object type and event.
 	//
 	// Example: domain.certificate_issued
 	Type string `json:"type"`
@@ -1288,119 +1288,123 @@ type Event struct {
 
 // EventList A page of events.
 type EventList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Event `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// Examination One look at everything that a CA will look at.
+// Examination The result of all checks that a CA makes.
 type Examination struct {
-	// Caa Whether the CAA records let each of the configured CAs issue, in the order in which they are tried.
+	// Caa Whether the CAA records allow each configured CA to issue, in the order of their use.
 	Caa []CAAFinding `json:"caa"`
 
-	// Causes What keeps every CA from issuing, the most likely first; empty where a certificate can be ordered.
+	// Causes Problems that prevent every CA from issuing, the most likely one first; empty if a certificate can be ordered.
 	Causes []Diagnosis `json:"causes"`
 
-	// Delegation Whether the challenge name leads to the target; its evidence is that of the whole look.
+	// Delegation Whether the challenge name points to the target. Its evidence is that of all checks.
 	Delegation Diagnosis `json:"delegation"`
 
-	// Dnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
-	// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+	// Dnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+	// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+	// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
 	Dnssec ExaminationDnssec `json:"dnssec"`
 
-	// Warnings What keeps some of the CAs from issuing while another may: a failover to them would not work.
+	// Warnings Problems that prevent only some of the CAs from issuing, so that a failover to them would fail.
 	Warnings []Diagnosis `json:"warnings"`
 }
 
-// ExaminationDnssec As validating resolvers see the domain (RFC 4035 §4.3): signed up to the root and right; not signed, or not up to the
-// root; signed and wrong, so that its answers are refused; or no validating resolver answered.
+// ExaminationDnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
 type ExaminationDnssec string
 
-// FieldError One field that is wrong.
+// FieldError One invalid field.
 type FieldError struct {
-	// Code What is wrong with it; stable.
+	// Code Stable code.
 	//
 	// Example: name-wildcard
 	Code string `json:"code"`
 
-	// Detail The same for a person.
+	// Detail Human-readable text.
 	//
-	// Example: A wildcard is an option of the domain, not a name of its own.
+	// Example: A wildcard is an option of a domain, not a name.
 	Detail string `json:"detail"`
 
-	// Pointer JSON pointer into the body (RFC 6901); of a query parameter or header, `/` and its name.
+	// Pointer JSON pointer into the body (RFC 6901); for a query parameter or header, `/` and its name.
 	//
 	// Example: /name
 	Pointer string `json:"pointer"`
 }
 
-// Health How the process is.
+// Health Health of the process.
 type Health struct {
-	// Checks Part to `ok` or what is wrong.
+	// Checks For each part, `ok` or the problem.
 	Checks *map[string]string `json:"checks,omitempty"`
 
-	// Status Whether it can serve.
+	// Status Overall status.
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus Whether it can serve.
+// HealthStatus Overall status.
 type HealthStatus string
 
-// Invitation A way in that waits to be taken, without its link.
+// Invitation A pending invitation without its link.
 type Invitation struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy Id of the user or token.
+	// CreatedBy ID of the user or token that created it.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// ExpiresAt Until when the link works.
+	// ExpiresAt When the link expires.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Of the invitation.
+	// Id ID of the invitation.
 	//
 	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// InvitationCreate An invitation to make.
+// InvitationCreate An invitation to create.
 type InvitationCreate struct {
-	// ExpiresInSeconds How long the link works; a week by default.
+	// ExpiresInSeconds How long the link is valid; a week by default.
 	//
 	// Example: 86400
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
 // InvitationList A page of invitations.
 type InvitationList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Invitation `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
@@ -1408,54 +1412,55 @@ type InvitationList struct {
 
 // InvitationWithLink An invitation with its link.
 type InvitationWithLink struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy Id of the user or token.
+	// CreatedBy ID of the user or token that created it.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// ExpiresAt Until when the link works.
+	// ExpiresAt When the link expires.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Id Of the invitation.
+	// Id ID of the invitation.
 	//
 	// Example: inv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Link Shown once: whoever has it can join.
+	// Link Shown once. Anyone with the link can join.
 	//
 	// Example: https://dcvaas.example/invitations/8w3m…
 	Link string `json:"link"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// Job Work that was accepted.
+// Job An accepted unit of work.
 type Job struct {
-	// Attempts Failures so far; after the fourth it is dead, a `webhook_delivery` after the tenth.
+	// Attempts Failed attempts. After the fourth, or the tenth of a `webhook_delivery`, the job is dead-lettered.
 	//
 	// Example: 1
 	Attempts int `json:"attempts"`
 
-	// CertificateId The certificate that a `revocation` is about; null for other types.
+	// CertificateId The certificate of a `revocation`; null for other types.
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// DeadLetteredAt When it failed for the last time; `retry` starts it afresh.
+	// DeadLetteredAt When the job stopped retrying; `retry` restarts it.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
@@ -1465,51 +1470,51 @@ type Job struct {
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
 
-	// Id Of the job.
+	// Id ID of the job.
 	//
 	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where none did.
+	// LastError Why the last attempt failed; null if none failed.
 	LastError nullable.Nullable[struct {
-		// Acme The CA's problem document (RFC 7807), where the cause is the CA's; else null.
+		// Acme The CA's problem document (RFC 7807), if the CA caused the problem; otherwise null.
 		//
 		// Example: {"detail":"The ACME server refuses to issue a certificate for this domain name","status":400,"type":"urn:ietf:params:acme:error:rejectedIdentifier"}
 		Acme nullable.Nullable[map[string]interface{}] `json:"acme"`
 
-		// Code Stable.
+		// Code Stable code.
 		//
 		// Example: ca-rejected-identifier
 		Code string `json:"code"`
 
-		// Detail The same for a person.
+		// Detail Human-readable text.
 		//
-		// Example: The CA does not issue for this name.
+		// Example: The CA rejects this name.
 		Detail string `json:"detail"`
 	}] `json:"last_error"`
 
-	// Reason Why it waits, as a stable code: a cause in DNS; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty when it does not.
+	// Reason Stable code of why the job waits: a DNS problem; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty if it does not wait.
 	//
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Result What came of it; null until it has succeeded.
+	// Result Result; null until the job has succeeded.
 	//
 	// Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Result nullable.Nullable[map[string]interface{}] `json:"result"`
 
-	// RunAt When it runs next, or ran last.
+	// RunAt Time of the next or last run.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RunAt time.Time `json:"run_at"`
 
-	// Status Where it stands; `succeeded` and `failed` are its ends.
+	// Status State of the job; `succeeded` and `failed` are final.
 	Status JobStatus `json:"status"`
 
-	// Type What kind of work it is.
+	// Type Type of the job.
 	Type JobType `json:"type"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
@@ -1517,22 +1522,22 @@ type Job struct {
 
 // JobList A page of jobs.
 type JobList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Job `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// JobStatus Where it stands; `succeeded` and `failed` are its ends.
+// JobStatus State of the job; `succeeded` and `failed` are final.
 type JobStatus string
 
-// JobType What kind of work it is.
+// JobType Type of the job.
 type JobType string
 
 // KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
@@ -1553,7 +1558,7 @@ type Member struct {
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the user; the same in every state.
+	// Id ID of the user; the same in every state.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1566,136 +1571,139 @@ type Member struct {
 	// Joined Whether they have ever signed in here.
 	Joined bool `json:"joined"`
 
-	// Login At GitHub; empty where it passed to another account, until they sign in again.
+	// Login GitHub login; empty if the login now belongs to another account, until the user signs in again.
 	//
 	// Example: octocat
 	Login string `json:"login"`
 
-	// Name As GitHub has it; may be empty.
+	// Name Name from GitHub; can be empty.
 	//
 	// Example: The Octocat
 	Name string `json:"name"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
-	// State `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
-	// `expired`: did not answer in time.
+	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
+	// declined the invitation. `expired`: the invitation expired.
 	State MemberState `json:"state"`
 }
 
 // MemberAdd The person to invite.
 type MemberAdd struct {
-	// Login At GitHub.
+	// Login GitHub login.
 	//
 	// Example: octocat
 	Login string `json:"login"`
 
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
 // MemberList A page of members.
 type MemberList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Member `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// MemberState `pending`: invited by login, has not answered; `active`: accepted, and has access; `declined`: does not want to be a member;
-// `expired`: did not answer in time.
+// MemberState `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
+// declined the invitation. `expired`: the invitation expired.
 type MemberState string
 
-// MemberUpdate What of a membership can be changed.
+// MemberUpdate Changes of a membership.
 type MemberUpdate struct {
-	// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-	// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
-// Observation One answer, from one resolver or name server.
+// Observation One answer of one resolver or name server.
 type Observation struct {
 	// Answer The records in presentation form: at most 10, of at most 255 characters each.
 	Answer []string `json:"answer"`
 
-	// AnswerCount How many records were answered, with those that `answer` leaves out.
+	// AnswerCount Number of records, including those not listed in `answer`.
 	//
 	// Example: 1
 	AnswerCount int `json:"answer_count"`
 
-	// Error Why nothing was answered.
+	// Error Why no response was received.
 	//
 	// Example: no answer within 2 s
 	Error nullable.Nullable[string] `json:"error"`
 
-	// Name The name that was asked for.
+	// Name Queried name.
 	//
 	// Example: _acme-challenge.example.com.
 	Name string `json:"name"`
 
-	// Rcode What the answer was; empty where nothing was answered.
+	// Rcode Response code; empty without a response.
 	//
 	// Example: NXDOMAIN
 	Rcode string `json:"rcode"`
 
-	// Source Who was asked: a resolver, or a name server with its address.
+	// Source The queried server: a resolver, or a name server with its address.
 	//
 	// Example: Cloudflare
 	Source string `json:"source"`
 
-	// Type The type that was asked for.
+	// Type Queried type.
 	//
 	// Example: CNAME
 	Type string `json:"type"`
 }
 
-// Organization A customer: what owns domains, and pays for a plan.
+// Organization A customer, which owns domains and has a plan.
 type Organization struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Domains How many of a thing the plan includes and how many there are.
+	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
 
-	// Id Of the organization.
+	// Id ID of the organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Name As its owners call it.
+	// Name Display name.
 	//
 	// Example: Example Ltd
 	Name string `json:"name"`
 
-	// RateLimit How many calls may be made in a window of time.
+	// RateLimit Number of calls per time window.
 	RateLimit RateLimit `json:"rate_limit"`
 
 	// Tier The plan: free has 3 domains, pro 15, agency 50.
 	Tier Tier `json:"tier"`
 }
 
-// OrganizationUpdate What of an organization can be changed.
+// OrganizationUpdate Changes of an organization.
 type OrganizationUpdate struct {
-	// Name Its new name.
+	// Name New name.
 	//
 	// Example: Example Ltd
 	Name string `json:"name"`
 }
 
-// OrganizationUsage What there is of everything that the plan counts.
+// OrganizationUsage Usage of the plan.
 type OrganizationUsage struct {
-	// AuditRetentionDays For how many days the plan keeps the audit log.
+	// AuditRetentionDays Retention of the audit log in days.
 	//
 	// Example: 365
 	AuditRetentionDays int `json:"audit_retention_days"`
@@ -1705,86 +1713,86 @@ type OrganizationUsage struct {
 	// Example: 21
 	Certificates30d int `json:"certificates_30d"`
 
-	// Domains How many of a thing the plan includes and how many there are.
+	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
 
-	// Members How many there are; their number is not limited.
+	// Members Number of members, which is not limited.
 	//
 	// Example: 4
 	Members int `json:"members"`
 
-	// RateLimit How many calls may be made in a window of time.
+	// RateLimit Number of calls per time window.
 	RateLimit RateLimit `json:"rate_limit"`
 
-	// Tokens How many API tokens there are. The plan includes 100, 1000, or 5000.
+	// Tokens Number of API tokens. The plan includes 100, 1000, or 5000.
 	//
 	// Example: 6
 	Tokens int `json:"tokens"`
 
-	// Webhooks How many of a thing the plan includes and how many there are.
+	// Webhooks Usage and limit of one resource.
 	Webhooks Usage `json:"webhooks"`
 }
 
-// OwnershipTransfer Who hands the organization over to whom.
+// OwnershipTransfer The previous and the new owner.
 type OwnershipTransfer struct {
 	// From ID or GitHub login of the owner who transfers it; the signed-in user by default.
 	//
 	// Example: hubot
 	From *string `json:"from,omitempty"`
 
-	// To Id or GitHub login of the member who is to be owner.
+	// To ID or GitHub login of the new owner, who must be a member.
 	//
 	// Example: octocat
 	To string `json:"to"`
 }
 
-// PKCS12Request How the file is to be made.
+// PKCS12Request Options of the file.
 type PKCS12Request struct {
-	// Password What the file is to be opened with; not empty, and nothing beyond Unicode's basic plane.
+	// Password Password that opens the file. Must not be empty; only characters of the Basic Multilingual Plane are allowed.
 	//
 	// Example: correct horse battery staple
 	Password string `json:"password"`
 }
 
-// Problem What went wrong (RFC 9457).
+// Problem A problem document (RFC 9457).
 type Problem struct {
 	// Acme A CA's own problem document, verbatim.
 	Acme *map[string]interface{} `json:"acme,omitempty"`
 
-	// Code Stable.
+	// Code Stable code.
 	//
 	// Example: domain-exists
 	Code string `json:"code"`
 
-	// Detail What is the matter this time.
+	// Detail Details of this error.
 	//
-	// Example: The organization has a domain example.com already.
+	// Example: The organization already has the domain example.com.
 	Detail *string `json:"detail,omitempty"`
 
-	// Errors The fields that are wrong, all at once, but at most 50.
+	// Errors All invalid fields, at most 50.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// ErrorsTotal How many fields are wrong, listed in `errors` or not. Not sent without `errors`.
+	// ErrorsTotal Number of invalid fields, including those not listed in `errors`. Absent without `errors`.
 	//
 	// Example: 1
 	ErrorsTotal *int `json:"errors_total,omitempty"`
 
-	// ExistingId Of the object that a 409 collides with.
+	// ExistingId ID of the object that a 409 conflicts with.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ExistingId *string `json:"existing_id,omitempty"`
 
-	// Fix What to do about it.
+	// Fix How to fix it.
 	//
-	// Example: Use the domain that existing_id names, or delete it first.
+	// Example: Use the domain in existing_id, or delete it first.
 	Fix *string `json:"fix,omitempty"`
 
-	// RequestId Of this call, as in the header `Request-Id`; the log has it, too.
+	// RequestId ID of this call, as in the header `Request-Id` and in the log.
 	//
 	// Example: req_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RequestId string `json:"request_id"`
 
-	// RetryAt When trying again makes sense.
+	// RetryAt When to retry.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RetryAt *time.Time `json:"retry_at,omitempty"`
@@ -1794,20 +1802,20 @@ type Problem struct {
 	// Example: 409
 	Status int `json:"status"`
 
-	// Title The code in words.
+	// Title Title of the code.
 	//
-	// Example: The domain exists already
+	// Example: Domain already exists
 	Title string `json:"title"`
 
-	// Type The page that explains the code.
+	// Type URL of the page that explains the code.
 	//
 	// Example: https://dcvaas.example/problems/domain-exists
 	Type string `json:"type"`
 }
 
-// RateLimit How many calls may be made in a window of time.
+// RateLimit Number of calls per time window.
 type RateLimit struct {
-	// Requests Calls that may be made in the window.
+	// Requests Calls per window.
 	//
 	// Example: 1000
 	Requests int `json:"requests"`
@@ -1818,9 +1826,9 @@ type RateLimit struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RedeliverRange Which events are sent again.
+// RedeliverRange Events to redeliver.
 type RedeliverRange struct {
-	// All Also those that were delivered.
+	// All Include delivered events.
 	All *bool `json:"all,omitempty"`
 
 	// Since At most 30 days ago.
@@ -1828,46 +1836,47 @@ type RedeliverRange struct {
 	// Example: 2026-11-22T09:30:00Z
 	Since time.Time `json:"since"`
 
-	// Until Exclusive; now where it is not sent.
+	// Until Exclusive; the current time if not sent.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until *time.Time `json:"until,omitempty"`
 }
 
-// RedeliverResult What was queued.
+// RedeliverResult Result of a redelivery.
 type RedeliverResult struct {
-	// Queued How many deliveries were queued.
+	// Queued Number of queued deliveries.
 	//
 	// Example: 118
 	Queued int `json:"queued"`
 
-	// Until Everything before this time was looked at; earlier than asked for where there was more.
+	// Until All events before this time were processed; earlier than requested if more events remain.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until time.Time `json:"until"`
 }
 
-// RevocationReason The reasons that a subscriber may give (RFC 5280 §5.3.1).
+// RevocationReason Reasons that a subscriber can give (RFC 5280 §5.3.1).
 type RevocationReason string
 
-// Role What somebody may do, by scopes: a member every scope that reads; an admin also `domains:write`, `jobs:write`, `certificates:key`,
-// `certificates:revoke`, `tokens:write` and `webhooks:write`; an owner all.
+// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
+// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
+// `webhooks:write`. `owner` has all scopes.
 type Role string
 
-// Scope One thing that a token may do in its organization.
+// Scope A permission of a token in its organization.
 type Scope string
 
 // Session A browser in which a person is signed in.
 type Session struct {
-	// CreatedAt When the sign-in was.
+	// CreatedAt Time of the sign-in.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Current Whether it is the session that makes the call.
+	// Current Whether it is the session of this call.
 	Current bool `json:"current"`
 
-	// ExpiresAt When it expires if it is not used until then: 12 hours after its last use, 30 days after the sign-in at the latest.
+	// ExpiresAt When the session expires: 12 hours after its last use, and at most 30 days after the sign-in.
 	//
 	// Example: 2026-11-22T22:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -1877,27 +1886,27 @@ type Session struct {
 	// Example: ses_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// Ip Address that the sign-in came from.
+	// Ip Client address of the sign-in.
 	//
 	// Example: 192.0.2.1
 	Ip string `json:"ip"`
 
-	// LastSeenAt When it was used last, recorded at most once a minute.
+	// LastSeenAt Time of the last use, recorded at most once a minute.
 	//
 	// Example: 2026-11-22T10:30:00Z
 	LastSeenAt time.Time `json:"last_seen_at"`
 
-	// OrganizationId Id of the organization that it is in.
+	// OrganizationId ID of the selected organization.
 	//
 	// Example: org_01k9z5w7r8e4bs6v0q1d2m3n4p
 	OrganizationId string `json:"organization_id"`
 
-	// OrganizationName Name of that organization.
+	// OrganizationName Name of the selected organization.
 	//
 	// Example: Example Ltd
 	OrganizationName string `json:"organization_name"`
 
-	// UserAgent Name that the browser sent at the sign-in, up to 256 bytes.
+	// UserAgent User agent of the sign-in, up to 256 bytes.
 	//
 	// Example: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0
 	UserAgent string `json:"user_agent"`
@@ -1905,13 +1914,13 @@ type Session struct {
 
 // SessionList A page of sessions.
 type SessionList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Session `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
@@ -1919,13 +1928,13 @@ type SessionList struct {
 
 // SessionsEndAll Which sessions are ended.
 type SessionsEndAll struct {
-	// KeepCurrent Keep the session that makes the call.
+	// KeepCurrent Keep the session of this call.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// SessionsEnded How many sessions were ended.
+// SessionsEnded Result of ending sessions.
 type SessionsEnded struct {
-	// Ended How many.
+	// Ended The number.
 	//
 	// Example: 3
 	Ended int `json:"ended"`
@@ -1936,25 +1945,25 @@ type Tier string
 
 // Token An API token, without its secret.
 type Token struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy ID of the user or token that created it; another text for the operator.
+	// CreatedBy ID of the user or token that created it; other text for the operator.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// DomainIds The only domains that it may touch; empty for all.
+	// DomainIds Domains that the token can access; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
-	// ExpiresAt When it stops working; null for never.
+	// ExpiresAt When the token expires; null if it does not expire.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the token.
+	// Id ID of the token.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -1964,79 +1973,79 @@ type Token struct {
 	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
-	// RotatedAt When it last got a new secret.
+	// RotatedAt Time of the last rotation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
 
-	// Scopes What it may do.
+	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
 
-	// TokenPrefix The first characters of the secret.
+	// TokenPrefix First characters of the secret.
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
 }
 
-// TokenCreate A token to make.
+// TokenCreate A token to create.
 type TokenCreate struct {
-	// DomainIds Ids or names of the only domains that it may touch; empty or not sent for all.
+	// DomainIds IDs or names of the domains that the token can access; empty or not sent for all.
 	DomainIds *[]string `json:"domain_ids,omitempty"`
 
-	// ExpiresAt When it is to stop working; null or not sent for never.
+	// ExpiresAt When the token expires; null or not sent for no expiry.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// Scopes What it is to be able to do; no more than the caller can.
+	// Scopes Scopes of the token; at most those of the caller.
 	Scopes []Scope `json:"scopes"`
 }
 
 // TokenList A page of tokens.
 type TokenList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Token `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// TokenRotate How a token gets its new secret.
+// TokenRotate Options of a rotation.
 type TokenRotate struct {
-	// ExpiresAt A new end of the token; where it is not sent, that stays as it is.
+	// ExpiresAt New expiry of the token; unchanged if not sent.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// OverlapSeconds How long the old secret works on.
+	// OverlapSeconds How long the previous secret remains valid.
 	//
 	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
 }
 
-// TokenUpdate What of a token can be changed.
+// TokenUpdate Changes of a token.
 type TokenUpdate struct {
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
@@ -2044,25 +2053,25 @@ type TokenUpdate struct {
 
 // TokenWithSecret An API token with its secret.
 type TokenWithSecret struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// CreatedBy ID of the user or token that created it; another text for the operator.
+	// CreatedBy ID of the user or token that created it; other text for the operator.
 	//
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// DomainIds The only domains that it may touch; empty for all.
+	// DomainIds Domains that the token can access; empty for all.
 	DomainIds []string `json:"domain_ids"`
 
-	// ExpiresAt When it stops working; null for never.
+	// ExpiresAt When the token expires; null if it does not expire.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
 
-	// Id Of the token.
+	// Id ID of the token.
 	//
 	// Example: tok_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
@@ -2072,22 +2081,22 @@ type TokenWithSecret struct {
 	// Example: 2026-11-22T09:30:00Z
 	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
 
-	// Name For people to know it by.
+	// Name Display name.
 	//
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil Until when the secret before the last rotation works; null where none does.
+	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
 
-	// RotatedAt When it last got a new secret.
+	// RotatedAt Time of the last rotation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
 
-	// Scopes What it may do.
+	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
 
 	// Token The secret; shown once.
@@ -2095,7 +2104,7 @@ type TokenWithSecret struct {
 	// Example: dcv_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
 	Token string `json:"token"`
 
-	// TokenPrefix The first characters of the secret.
+	// TokenPrefix First characters of the secret.
 	//
 	// Example: dcv_x7Kq2M
 	TokenPrefix string `json:"token_prefix"`
@@ -2103,34 +2112,34 @@ type TokenWithSecret struct {
 
 // TokensRevokeAll Which tokens are revoked.
 type TokensRevokeAll struct {
-	// KeepCurrent Keep the token that this call is made with.
+	// KeepCurrent Keep the token of this call.
 	KeepCurrent *bool `json:"keep_current,omitempty"`
 }
 
-// TokensRevoked How many tokens were revoked.
+// TokensRevoked Result of a revocation of tokens.
 type TokensRevoked struct {
-	// Revoked How many.
+	// Revoked The number.
 	//
 	// Example: 12
 	Revoked int `json:"revoked"`
 }
 
-// Usage How many of a thing the plan includes and how many there are.
+// Usage Usage and limit of one resource.
 type Usage struct {
-	// Limit Of the plan, or agreed on for this organization.
+	// Limit Limit of the plan or of this organization.
 	//
 	// Example: 15
 	Limit int `json:"limit"`
 
-	// Used How many there are.
+	// Used Current number.
 	//
 	// Example: 7
 	Used int `json:"used"`
 }
 
-// Webhook An address that events are sent to, without its secret.
+// Webhook An endpoint that receives events, without its secret.
 type Webhook struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2140,85 +2149,85 @@ type Webhook struct {
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description string `json:"description"`
 
-	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	// DisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 	DisabledReason nullable.Nullable[WebhookDisabledReason] `json:"disabled_reason"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled bool `json:"enabled"`
 
-	// Events Types of the events that are sent; empty for all.
+	// Events Event types to send; empty for all.
 	//
 	// Example: ["domain.certificate_issued","domain.renewal_failed"]
 	Events []string `json:"events"`
 
-	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	// FailingSince Since when all attempts have failed; null if the last one succeeded.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Of the webhook.
+	// Id ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Where events are sent to.
+	// Url URL that receives the events.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+// WebhookDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookDisabledReason string
 
-// WebhookAttempt One attempt: what was sent and what came back.
+// WebhookAttempt One attempt with its request and response.
 type WebhookAttempt struct {
-	// At When it began.
+	// At Start of the attempt.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	At time.Time `json:"at"`
 
-	// DurationMs How long it took, in milliseconds.
+	// DurationMs Duration in milliseconds.
 	//
 	// Example: 84
 	DurationMs int `json:"duration_ms"`
 
-	// Error Why no answer came or it did not count.
+	// Error Why the attempt failed.
 	//
-	// Example: No answer came in time.
+	// Example: The request timed out.
 	Error nullable.Nullable[string] `json:"error"`
 
-	// RequestBody What was sent; the same at every attempt.
+	// RequestBody Request body; the same for every attempt.
 	//
 	// Example: {"id":"evt_01k9z5w7r8e4bs6v0q1d2m3n4p","type":"domain.renewed"}
 	RequestBody string `json:"request_body"`
 
-	// RequestHeaders What was sent, with its signatures.
+	// RequestHeaders Request headers, including signatures.
 	RequestHeaders map[string]string `json:"request_headers"`
 
-	// ResponseBody Its first 4 KiB.
+	// ResponseBody First 4 KiB of the response body.
 	//
 	// Example: ok
 	ResponseBody string `json:"response_body"`
 
-	// ResponseHeaders What came back.
+	// ResponseHeaders Response headers.
 	ResponseHeaders map[string]string `json:"response_headers"`
 
-	// StatusCode Of the answer; null where none came.
+	// StatusCode HTTP status of the response; null without a response.
 	//
 	// Example: 500
 	StatusCode nullable.Nullable[int] `json:"status_code"`
@@ -2226,41 +2235,41 @@ type WebhookAttempt struct {
 
 // WebhookCreate A webhook to add.
 type WebhookCreate struct {
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Events Types of events; empty or not sent for all.
+	// Events Event types to send; empty or not sent for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret `whsec_` and 24 to 64 bytes in base64, to be chosen by the caller; where it is not sent one is made.
+	// Secret Signing secret: `whsec_` and 24 to 64 bytes in base64. Generated if not sent.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
-	// Url https, of a host on the public Internet.
+	// Url HTTPS URL with a host on the public Internet.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookDelivery One event on its way to one webhook.
+// WebhookDelivery The delivery of one event to one webhook.
 type WebhookDelivery struct {
-	// AttemptsMade How many attempts were made in all.
+	// AttemptsMade Total number of attempts.
 	//
 	// Example: 2
 	AttemptsMade int `json:"attempts_made"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// EventId Also the `webhook-id` that is sent.
+	// EventId ID of the event, sent as `webhook-id`.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
@@ -2270,35 +2279,35 @@ type WebhookDelivery struct {
 	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Of the delivery.
+	// Id ID of the delivery.
 	//
 	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where it did not, or none was made.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
-	// Example: The answer was 500.
+	// Example: The response was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatusCode Of the last answer; null where none came.
+	// LastStatusCode HTTP status of the last response; null without a response.
 	//
 	// Example: 500
 	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
 
-	// NextAttemptAt When it is tried next; null where it is not.
+	// NextAttemptAt Time of the next attempt; null if none is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
-	// Status `pending` while it is tried or waits for its next attempt.
+	// Status `pending` during an attempt and until the next one.
 	Status WebhookDeliveryStatus `json:"status"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// WebhookId Where it goes.
+	// WebhookId ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	WebhookId string `json:"webhook_id"`
@@ -2306,37 +2315,37 @@ type WebhookDelivery struct {
 
 // WebhookDeliveryList A page of deliveries.
 type WebhookDeliveryList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []WebhookDelivery `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookDeliveryStatus `pending` while it is tried or waits for its next attempt.
+// WebhookDeliveryStatus `pending` during an attempt and until the next one.
 type WebhookDeliveryStatus string
 
-// WebhookDeliveryWithAttempts A delivery with every attempt that was made.
+// WebhookDeliveryWithAttempts A delivery with all attempts.
 type WebhookDeliveryWithAttempts struct {
 	// Attempts Oldest first.
 	Attempts []WebhookAttempt `json:"attempts"`
 
-	// AttemptsMade How many attempts were made in all.
+	// AttemptsMade Total number of attempts.
 	//
 	// Example: 2
 	AttemptsMade int `json:"attempts_made"`
 
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// EventId Also the `webhook-id` that is sent.
+	// EventId ID of the event, sent as `webhook-id`.
 	//
 	// Example: evt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	EventId string `json:"event_id"`
@@ -2346,35 +2355,35 @@ type WebhookDeliveryWithAttempts struct {
 	// Example: domain.certificate_issued
 	EventType string `json:"event_type"`
 
-	// Id Of the delivery.
+	// Id ID of the delivery.
 	//
 	// Example: dlv_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// LastError Why the last attempt failed; null where it did not, or none was made.
+	// LastError Why the last attempt failed; null if it succeeded or there was none.
 	//
-	// Example: The answer was 500.
+	// Example: The response was 500.
 	LastError nullable.Nullable[string] `json:"last_error"`
 
-	// LastStatusCode Of the last answer; null where none came.
+	// LastStatusCode HTTP status of the last response; null without a response.
 	//
 	// Example: 500
 	LastStatusCode nullable.Nullable[int] `json:"last_status_code"`
 
-	// NextAttemptAt When it is tried next; null where it is not.
+	// NextAttemptAt Time of the next attempt; null if none is scheduled.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
 
-	// Status `pending` while it is tried or waits for its next attempt.
+	// Status `pending` during an attempt and until the next one.
 	Status WebhookDeliveryStatus `json:"status"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// WebhookId Where it goes.
+	// WebhookId ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	WebhookId string `json:"webhook_id"`
@@ -2382,45 +2391,45 @@ type WebhookDeliveryWithAttempts struct {
 
 // WebhookList A page of webhooks.
 type WebhookList struct {
-	// Data The page, in the order of the list.
+	// Data Objects of this page.
 	Data []Webhook `json:"data"`
 
-	// HasMore Whether there is a page after this one.
+	// HasMore Whether another page follows.
 	HasMore bool `json:"has_more"`
 
-	// NextCursor What to send as `cursor` for the page after this one; null on the last.
+	// NextCursor The `cursor` of the next page; null on the last page.
 	//
 	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
-// WebhookUpdate What of a webhook is to change; what is not sent stays.
+// WebhookUpdate Changes of a webhook. Fields that are not sent stay unchanged.
 type WebhookUpdate struct {
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description *string `json:"description,omitempty"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Events Types of events; empty for all.
+	// Events Event types to send; empty for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret A new secret that the caller has chosen; the one before it signs along for 24 hours.
+	// Secret New signing secret. Deliveries are also signed with the previous secret for 24 hours.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
 
-	// Url The new address; https, of a host on the public Internet.
+	// Url New HTTPS URL with a host on the public Internet.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url *string `json:"url,omitempty"`
 }
 
-// WebhookWithSecret A webhook with the secret that it signs with.
+// WebhookWithSecret A webhook with its signing secret.
 type WebhookWithSecret struct {
-	// CreatedAt When it was made.
+	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -2430,33 +2439,33 @@ type WebhookWithSecret struct {
 	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CreatedBy string `json:"created_by"`
 
-	// Description For people to know it by; may be empty.
+	// Description Description for people; can be empty.
 	//
 	// Example: Reloads the load balancers
 	Description string `json:"description"`
 
-	// DisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+	// DisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 	DisabledReason nullable.Nullable[WebhookWithSecretDisabledReason] `json:"disabled_reason"`
 
-	// Enabled Whether events are sent there.
+	// Enabled Whether events are sent.
 	Enabled bool `json:"enabled"`
 
-	// Events Types of the events that are sent; empty for all.
+	// Events Event types to send; empty for all.
 	//
 	// Example: ["domain.certificate_issued","domain.renewal_failed"]
 	Events []string `json:"events"`
 
-	// FailingSince Since when no attempt has succeeded; null where the last one did.
+	// FailingSince Since when all attempts have failed; null if the last one succeeded.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 
-	// Id Of the webhook.
+	// Id ID of the webhook.
 	//
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are signed with the secret before this one as well.
+	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
@@ -2466,18 +2475,18 @@ type WebhookWithSecret struct {
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
 
-	// UpdatedAt When it was changed last.
+	// UpdatedAt Time of the last change.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	UpdatedAt time.Time `json:"updated_at"`
 
-	// Url Where events are sent to.
+	// Url URL that receives the events.
 	//
 	// Example: https://example.com/hooks/dcvaas
 	Url string `json:"url"`
 }
 
-// WebhookWithSecretDisabledReason `gone` where it answered 410, `failing` where it failed for five days; null where it is enabled or was disabled by request.
+// WebhookWithSecretDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookWithSecretDisabledReason string
 
 // CertificateID defines model for CertificateID.
@@ -2528,84 +2537,84 @@ type Wait = string
 // WebhookID defines model for WebhookID.
 type WebhookID = string
 
-// BadRequest What went wrong (RFC 9457).
+// BadRequest A problem document (RFC 9457).
 type BadRequest = Problem
 
-// Conflict What went wrong (RFC 9457).
+// Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
-// Forbidden What went wrong (RFC 9457).
+// Forbidden A problem document (RFC 9457).
 type Forbidden = Problem
 
-// InternalError What went wrong (RFC 9457).
+// InternalError A problem document (RFC 9457).
 type InternalError = Problem
 
-// NotFound What went wrong (RFC 9457).
+// NotFound A problem document (RFC 9457).
 type NotFound = Problem
 
-// PreconditionFailed What went wrong (RFC 9457).
+// PreconditionFailed A problem document (RFC 9457).
 type PreconditionFailed = Problem
 
-// TooLarge What went wrong (RFC 9457).
+// TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
 
-// TooManyRequests What went wrong (RFC 9457).
+// TooManyRequests A problem document (RFC 9457).
 type TooManyRequests = Problem
 
-// Unauthorized What went wrong (RFC 9457).
+// Unauthorized A problem document (RFC 9457).
 type Unauthorized = Problem
 
-// Unavailable What went wrong (RFC 9457).
+// Unavailable A problem document (RFC 9457).
 type Unavailable = Problem
 
-// Unprocessable What went wrong (RFC 9457).
+// Unprocessable A problem document (RFC 9457).
 type Unprocessable = Problem
 
-// UnsupportedMediaType What went wrong (RFC 9457).
+// UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	// Actor Only entries of this actor: the ID of a token or user, or the part of the service.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Action Only this action.
+	// Action Only entries with this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
-	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	// Entity Only entries about this object, by ID. A domain, by ID or name, includes its jobs and certificates.
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 
-	// Since From this time on.
+	// Since Only entries since this time.
 	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Before this time.
+	// Until Only entries before this time.
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
 type ExportAuditLogsParams struct {
-	// Format A table, or an object on each line.
+	// Format A table, or one JSON object per line.
 	Format *ExportAuditLogsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Actor Only what this actor did: the id of a token or user, or the part of the service.
+	// Actor Only entries of this actor: the ID of a token or user, or the part of the service.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Action Only this action.
+	// Action Only entries with this action.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
-	// Entity Only what was done to this object, by id. Of a domain, by id or name, also what was done to its jobs and certificates.
+	// Entity Only entries about this object, by ID. A domain, by ID or name, includes its jobs and certificates.
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 
-	// Since From this time on.
+	// Since Only entries since this time.
 	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Before this time.
+	// Until Only entries before this time.
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
 }
 
@@ -2614,19 +2623,19 @@ type ExportAuditLogsParamsFormat string
 
 // ListCertificatesParams defines parameters for ListCertificates.
 type ListCertificatesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Domain Only this domain's, by id or name.
+	// Domain Only objects of this domain, by ID or name.
 	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
 }
 
 // DownloadCertificateParams defines parameters for DownloadCertificate.
 type DownloadCertificateParams struct {
-	// Format The leaf alone, the chain without the leaf, or both with the leaf first.
+	// Format Only the leaf, the chain without the leaf, or both with the leaf first.
 	Format *DownloadCertificateParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
@@ -2635,65 +2644,65 @@ type DownloadCertificateParamsFormat string
 
 // DownloadKeyParams defines parameters for DownloadKey.
 type DownloadKeyParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DownloadPKCS12Params defines parameters for DownloadPKCS12.
 type DownloadPKCS12Params struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeCertificateParams defines parameters for RevokeCertificate.
 type RevokeCertificateParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
-	// Name A domain name, in any case, with or without trailing dot, Unicode or A-labels.
+	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels.
 	Name string `form:"name" json:"name"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Q Part of the name.
+	// Q Substring of the name.
 	Q      *string       `form:"q,omitempty" json:"q,omitempty"`
 	Status *DomainStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// ExpiresBefore Only domains whose certificate ends before this time.
+	// ExpiresBefore Only domains whose certificate expires before this time.
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// Label `key=value`, or `key` for any value.
 	Label *string `form:"label,omitempty" json:"label,omitempty"`
 
-	// Sort A leading `-` turns the order round.
+	// Sort A leading `-` reverses the order.
 	Sort *ListDomainsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2702,149 +2711,149 @@ type ListDomainsParamsSort string
 
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // BulkCreateDomainsParams defines parameters for BulkCreateDomains.
 type BulkCreateDomainsParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
-	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
+	// IfMatch Return 412 if the object has changed since this ETag.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetDomainParams defines parameters for GetDomain.
 type GetDomainParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
+	// Wait Hold the response until the object changes, at most for this duration in whole seconds, such as `25s`. With `If-None-Match`, until the object differs from that ETag. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UpdateDomainParams defines parameters for UpdateDomain.
 type UpdateDomainParams struct {
-	// IfMatch Refuse with 412 where the object is no longer the one that this ETag names.
+	// IfMatch Return 412 if the object has changed since this ETag.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDomainCertificatesParams defines parameters for ListDomainCertificates.
 type ListDomainCertificatesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // IssueDomainParams defines parameters for IssueDomain.
 type IssueDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RenewDomainParams defines parameters for RenewDomain.
 type RenewDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListTimelineParams defines parameters for ListTimeline.
 type ListTimelineParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // VerifyDomainParams defines parameters for VerifyDomain.
 type VerifyDomainParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Type Only events of this type.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
-	// Domain Only events about this domain, by id or name.
+	// Domain Only events of this domain, by ID or name.
 	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
 
-	// LastEventID Id of the last event that was received; the stream goes on behind it.
+	// LastEventID ID of the last received event; the stream resumes after it.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // ListInvitationsParams defines parameters for ListInvitations.
 type ListInvitationsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Domain Only this domain's, by id or name.
+	// Domain Only objects of this domain, by ID or name.
 	Domain *string    `form:"domain,omitempty" json:"domain,omitempty"`
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 	Type   *JobType   `form:"type,omitempty" json:"type,omitempty"`
@@ -2852,47 +2861,47 @@ type ListJobsParams struct {
 
 // GetJobParams defines parameters for GetJob.
 type GetJobParams struct {
-	// Wait Hold the answer until the object moves, or for this long, in whole seconds such as `25s`. With `If-None-Match`, until it differs from that. The credential is checked again before the response.
+	// Wait Hold the response until the object changes, at most for this duration in whole seconds, such as `25s`. With `If-None-Match`, until the object differs from that ETag. The credential is checked again before the response.
 	Wait        *Wait        `form:"wait,omitempty" json:"wait,omitempty"`
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // RetryJobParams defines parameters for RetryJob.
 type RetryJobParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // AddMemberParams defines parameters for AddMember.
 type AddMemberParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RemoveMemberParams defines parameters for RemoveMember.
 type RemoveMemberParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *RemoveMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 }
 
@@ -2901,7 +2910,7 @@ type RemoveMemberParamsTokens string
 
 // UpdateMemberParams defines parameters for UpdateMember.
 type UpdateMemberParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *UpdateMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 }
 
@@ -2910,22 +2919,22 @@ type UpdateMemberParamsTokens string
 
 // DeleteOrganizationParams defines parameters for DeleteOrganization.
 type DeleteOrganizationParams struct {
-	// Confirm The organization's name, as it is written.
+	// Confirm The organization's exact name.
 	Confirm string `form:"confirm" json:"confirm"`
 }
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
 type TransferOwnershipParams struct {
-	// Tokens `keep` keeps the tokens that a person created and that would be revoked otherwise.
+	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *TransferOwnershipParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
 
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2934,100 +2943,100 @@ type TransferOwnershipParamsTokens string
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // EndAllSessionsParams defines parameters for EndAllSessions.
 type EndAllSessionsParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
-	// CreatedBy Only tokens that this user created, or that were created by such a token.
+	// CreatedBy Only tokens that this user created, directly or with another token.
 	CreatedBy *string `form:"created_by,omitempty" json:"created_by,omitempty"`
 
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RevokeAllTokensParams defines parameters for RevokeAllTokens.
 type RevokeAllTokensParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateTokenParams defines parameters for RotateToken.
 type RotateTokenParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
-	// Limit How many at most.
+	// Limit Maximum number of objects per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before. It is valid for the same filters and order only.
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor                `form:"cursor,omitempty" json:"cursor,omitempty"`
 	Status *WebhookDeliveryStatus `form:"status,omitempty" json:"status,omitempty"`
 
@@ -3037,55 +3046,55 @@ type ListWebhookDeliveriesParams struct {
 
 // RedeliverWebhookParams defines parameters for RedeliverWebhook.
 type RedeliverWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RedeliverWebhookRangeParams defines parameters for RedeliverWebhookRange.
 type RedeliverWebhookRangeParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
-	// IdempotencyKey Names this call, so that it can be sent again without being carried out twice: 1 to 255
-	// visible ASCII characters, a UUID for instance. For 24 hours the same call with the same token or of the same user
-	// and key is given the first one's answer again, with `Idempotency-Replayed: true`; the `Request-Id`
-	// is the new call's. Another method, path, body or token gives 422 `idempotency-key-reused`, and a first call that is
-	// still under way 409 `idempotency-in-progress` with `Retry-After`. An answer of 5xx, or one
-	// given before the call was begun (400, 401, 413, 415, 429, a missing scope, a body that breaks this contract),
-	// is not kept: nothing was done.
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReadyzParams defines parameters for Readyz.
 type ReadyzParams struct {
-	// Verbose Name every part that was looked at.
+	// Verbose List all checked parts.
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
@@ -3145,7 +3154,7 @@ type RedeliverWebhookRangeJSONRequestBody = RedeliverRange
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ListAuditLogs Read the audit log, newest first
+	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(w http.ResponseWriter, r *http.Request, params ListAuditLogsParams)
 	// ExportAuditLogs Export the audit log, oldest first
@@ -3160,16 +3169,16 @@ type ServerInterface interface {
 	// DownloadCertificate Download a certificate as PEM
 	// (GET /api/certificates/{certificate}/download)
 	DownloadCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadCertificateParams)
-	// DownloadKey Take out a certificate's private key
+	// DownloadKey Download a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadKeyParams)
-	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12 Download a certificate and its private key as PKCS#12
 	// (POST /api/certificates/{certificate}/pkcs12)
 	DownloadPKCS12(w http.ResponseWriter, r *http.Request, certificate CertificateID, params DownloadPKCS12Params)
 	// RevokeCertificate Revoke a certificate
 	// (POST /api/certificates/{certificate}/revoke)
 	RevokeCertificate(w http.ResponseWriter, r *http.Request, certificate CertificateID, params RevokeCertificateParams)
-	// GetDelegation The CNAME for a name, without creating anything
+	// GetDelegation Get the CNAME for a name
 	// (GET /api/delegation)
 	GetDelegation(w http.ResponseWriter, r *http.Request, params GetDelegationParams)
 	// ListDomains List domains
@@ -3193,7 +3202,7 @@ type ServerInterface interface {
 	// ListDomainCertificates List a domain's certificates, newest first
 	// (GET /api/domains/{domain}/certificates)
 	ListDomainCertificates(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListDomainCertificatesParams)
-	// DiagnoseDomain Look at a domain's DNS now
+	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
 	// IssueDomain Issue a certificate now
@@ -3202,19 +3211,19 @@ type ServerInterface interface {
 	// RenewDomain Renew the certificate now
 	// (POST /api/domains/{domain}/renew)
 	RenewDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params RenewDomainParams)
-	// ListTimeline What happened to a domain, newest first
+	// ListTimeline List a domain's history, newest first
 	// (GET /api/domains/{domain}/timeline)
 	ListTimeline(w http.ResponseWriter, r *http.Request, domain DomainRef, params ListTimelineParams)
 	// VerifyDomain Check the delegation now
 	// (POST /api/domains/{domain}/verify)
 	VerifyDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params VerifyDomainParams)
-	// ListEvents List events, newest first, or follow them
+	// ListEvents List or stream events
 	// (GET /api/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
-	// ListInvitations List invitations that are still open, newest first
+	// ListInvitations List pending invitations, newest first
 	// (GET /api/invitations)
 	ListInvitations(w http.ResponseWriter, r *http.Request, params ListInvitationsParams)
-	// CreateInvitation Invite somebody by a link
+	// CreateInvitation Create an invitation link
 	// (POST /api/invitations)
 	CreateInvitation(w http.ResponseWriter, r *http.Request, params CreateInvitationParams)
 	// RevokeInvitation Revoke an invitation
@@ -3226,7 +3235,7 @@ type ServerInterface interface {
 	// GetJob Get a job
 	// (GET /api/jobs/{job})
 	GetJob(w http.ResponseWriter, r *http.Request, job JobID, params GetJobParams)
-	// RetryJob Start a failed job afresh
+	// RetryJob Retry a failed job
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(w http.ResponseWriter, r *http.Request, job JobID, params RetryJobParams)
 	// ListMembers List the organization's members, oldest first
@@ -3235,7 +3244,7 @@ type ServerInterface interface {
 	// AddMember Invite a person by their GitHub login
 	// (POST /api/members)
 	AddMember(w http.ResponseWriter, r *http.Request, params AddMemberParams)
-	// RemoveMember Remove a member, or leave
+	// RemoveMember Remove a member or leave the organization
 	// (DELETE /api/members/{member})
 	RemoveMember(w http.ResponseWriter, r *http.Request, member MemberRef, params RemoveMemberParams)
 	// GetMember Get a member
@@ -3244,28 +3253,28 @@ type ServerInterface interface {
 	// UpdateMember Change a member's role
 	// (PATCH /api/members/{member})
 	UpdateMember(w http.ResponseWriter, r *http.Request, member MemberRef, params UpdateMemberParams)
-	// GetContract This document
+	// GetContract Get this document
 	// (GET /api/openapi.json)
 	GetContract(w http.ResponseWriter, r *http.Request)
 	// DeleteOrganization Delete the organization
 	// (DELETE /api/organization)
 	DeleteOrganization(w http.ResponseWriter, r *http.Request, params DeleteOrganizationParams)
-	// GetOrganization The token's organization, its plan and what of it is used
+	// GetOrganization Get the organization, its plan, and its usage
 	// (GET /api/organization)
 	GetOrganization(w http.ResponseWriter, r *http.Request)
 	// UpdateOrganization Rename the organization
 	// (PATCH /api/organization)
 	UpdateOrganization(w http.ResponseWriter, r *http.Request)
-	// TransferOwnership Transfer the ownership to another member
+	// TransferOwnership Transfer ownership to another member
 	// (POST /api/organization/transfer)
 	TransferOwnership(w http.ResponseWriter, r *http.Request, params TransferOwnershipParams)
-	// GetUsage What the organization uses of its plan
+	// GetUsage Get the organization's usage of its plan
 	// (GET /api/organization/usage)
 	GetUsage(w http.ResponseWriter, r *http.Request)
-	// GetReference This document as a page
+	// GetReference Get the API reference
 	// (GET /api/reference)
 	GetReference(w http.ResponseWriter, r *http.Request)
-	// GetReferenceFile A file that the page of this document needs
+	// GetReferenceFile Get a file of the API reference
 	// (GET /api/reference/{file})
 	GetReferenceFile(w http.ResponseWriter, r *http.Request, file string)
 	// ListSessions List your own sessions, newest first
@@ -3295,13 +3304,13 @@ type ServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID)
-	// RotateToken Give an API token a new secret
+	// RotateToken Rotate the secret of an API token
 	// (POST /api/tokens/{token}/rotate)
 	RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams)
 	// ListWebhooks List webhooks, newest first
 	// (GET /api/webhooks)
 	ListWebhooks(w http.ResponseWriter, r *http.Request, params ListWebhooksParams)
-	// CreateWebhook Have events sent to an address
+	// CreateWebhook Create a webhook
 	// (POST /api/webhooks)
 	CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams)
 	// DeleteWebhook Delete a webhook
@@ -3319,25 +3328,25 @@ type ServerInterface interface {
 	// GetWebhookDelivery Get a delivery with every attempt
 	// (GET /api/webhooks/{webhook}/deliveries/{delivery})
 	GetWebhookDelivery(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID)
-	// RedeliverWebhook Send an event again
+	// RedeliverWebhook Redeliver an event
 	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
 	RedeliverWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID, params RedeliverWebhookParams)
-	// RedeliverWebhookRange Send the events of a time again
+	// RedeliverWebhookRange Redeliver events in a time range
 	// (POST /api/webhooks/{webhook}/redeliver)
 	RedeliverWebhookRange(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RedeliverWebhookRangeParams)
-	// RotateWebhookSecret Sign with a new secret
+	// RotateWebhookSecret Rotate the secret of a webhook
 	// (POST /api/webhooks/{webhook}/rotate-secret)
 	RotateWebhookSecret(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RotateWebhookSecretParams)
 	// TestWebhook Send a test event
 	// (POST /api/webhooks/{webhook}/test)
 	TestWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, params TestWebhookParams)
-	// Livez Whether the process lives
+	// Livez Check liveness
 	// (GET /livez)
 	Livez(w http.ResponseWriter, r *http.Request)
-	// ExplainProblem What an error means and how to mend it
+	// ExplainProblem Get the explanation of an error
 	// (GET /problems/{code})
 	ExplainProblem(w http.ResponseWriter, r *http.Request, code string)
-	// Readyz Whether it can serve
+	// Readyz Check readiness
 	// (GET /readyz)
 	Readyz(w http.ResponseWriter, r *http.Request, params ReadyzParams)
 }
@@ -17055,7 +17064,7 @@ func (response Readyz503JSONResponse) VisitReadyzResponse(w http.ResponseWriter)
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ListAuditLogs Read the audit log, newest first
+	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
 	// ExportAuditLogs Export the audit log, oldest first
@@ -17070,16 +17079,16 @@ type StrictServerInterface interface {
 	// DownloadCertificate Download a certificate as PEM
 	// (GET /api/certificates/{certificate}/download)
 	DownloadCertificate(ctx context.Context, request DownloadCertificateRequestObject) (DownloadCertificateResponseObject, error)
-	// DownloadKey Take out a certificate's private key
+	// DownloadKey Download a certificate's private key
 	// (POST /api/certificates/{certificate}/key)
 	DownloadKey(ctx context.Context, request DownloadKeyRequestObject) (DownloadKeyResponseObject, error)
-	// DownloadPKCS12 Take out a certificate and its private key as PKCS#12
+	// DownloadPKCS12 Download a certificate and its private key as PKCS#12
 	// (POST /api/certificates/{certificate}/pkcs12)
 	DownloadPKCS12(ctx context.Context, request DownloadPKCS12RequestObject) (DownloadPKCS12ResponseObject, error)
 	// RevokeCertificate Revoke a certificate
 	// (POST /api/certificates/{certificate}/revoke)
 	RevokeCertificate(ctx context.Context, request RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error)
-	// GetDelegation The CNAME for a name, without creating anything
+	// GetDelegation Get the CNAME for a name
 	// (GET /api/delegation)
 	GetDelegation(ctx context.Context, request GetDelegationRequestObject) (GetDelegationResponseObject, error)
 	// ListDomains List domains
@@ -17103,7 +17112,7 @@ type StrictServerInterface interface {
 	// ListDomainCertificates List a domain's certificates, newest first
 	// (GET /api/domains/{domain}/certificates)
 	ListDomainCertificates(ctx context.Context, request ListDomainCertificatesRequestObject) (ListDomainCertificatesResponseObject, error)
-	// DiagnoseDomain Look at a domain's DNS now
+	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(ctx context.Context, request DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error)
 	// IssueDomain Issue a certificate now
@@ -17112,19 +17121,19 @@ type StrictServerInterface interface {
 	// RenewDomain Renew the certificate now
 	// (POST /api/domains/{domain}/renew)
 	RenewDomain(ctx context.Context, request RenewDomainRequestObject) (RenewDomainResponseObject, error)
-	// ListTimeline What happened to a domain, newest first
+	// ListTimeline List a domain's history, newest first
 	// (GET /api/domains/{domain}/timeline)
 	ListTimeline(ctx context.Context, request ListTimelineRequestObject) (ListTimelineResponseObject, error)
 	// VerifyDomain Check the delegation now
 	// (POST /api/domains/{domain}/verify)
 	VerifyDomain(ctx context.Context, request VerifyDomainRequestObject) (VerifyDomainResponseObject, error)
-	// ListEvents List events, newest first, or follow them
+	// ListEvents List or stream events
 	// (GET /api/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
-	// ListInvitations List invitations that are still open, newest first
+	// ListInvitations List pending invitations, newest first
 	// (GET /api/invitations)
 	ListInvitations(ctx context.Context, request ListInvitationsRequestObject) (ListInvitationsResponseObject, error)
-	// CreateInvitation Invite somebody by a link
+	// CreateInvitation Create an invitation link
 	// (POST /api/invitations)
 	CreateInvitation(ctx context.Context, request CreateInvitationRequestObject) (CreateInvitationResponseObject, error)
 	// RevokeInvitation Revoke an invitation
@@ -17136,7 +17145,7 @@ type StrictServerInterface interface {
 	// GetJob Get a job
 	// (GET /api/jobs/{job})
 	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
-	// RetryJob Start a failed job afresh
+	// RetryJob Retry a failed job
 	// (POST /api/jobs/{job}/retry)
 	RetryJob(ctx context.Context, request RetryJobRequestObject) (RetryJobResponseObject, error)
 	// ListMembers List the organization's members, oldest first
@@ -17145,7 +17154,7 @@ type StrictServerInterface interface {
 	// AddMember Invite a person by their GitHub login
 	// (POST /api/members)
 	AddMember(ctx context.Context, request AddMemberRequestObject) (AddMemberResponseObject, error)
-	// RemoveMember Remove a member, or leave
+	// RemoveMember Remove a member or leave the organization
 	// (DELETE /api/members/{member})
 	RemoveMember(ctx context.Context, request RemoveMemberRequestObject) (RemoveMemberResponseObject, error)
 	// GetMember Get a member
@@ -17154,28 +17163,28 @@ type StrictServerInterface interface {
 	// UpdateMember Change a member's role
 	// (PATCH /api/members/{member})
 	UpdateMember(ctx context.Context, request UpdateMemberRequestObject) (UpdateMemberResponseObject, error)
-	// GetContract This document
+	// GetContract Get this document
 	// (GET /api/openapi.json)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
 	// DeleteOrganization Delete the organization
 	// (DELETE /api/organization)
 	DeleteOrganization(ctx context.Context, request DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error)
-	// GetOrganization The token's organization, its plan and what of it is used
+	// GetOrganization Get the organization, its plan, and its usage
 	// (GET /api/organization)
 	GetOrganization(ctx context.Context, request GetOrganizationRequestObject) (GetOrganizationResponseObject, error)
 	// UpdateOrganization Rename the organization
 	// (PATCH /api/organization)
 	UpdateOrganization(ctx context.Context, request UpdateOrganizationRequestObject) (UpdateOrganizationResponseObject, error)
-	// TransferOwnership Transfer the ownership to another member
+	// TransferOwnership Transfer ownership to another member
 	// (POST /api/organization/transfer)
 	TransferOwnership(ctx context.Context, request TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error)
-	// GetUsage What the organization uses of its plan
+	// GetUsage Get the organization's usage of its plan
 	// (GET /api/organization/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
-	// GetReference This document as a page
+	// GetReference Get the API reference
 	// (GET /api/reference)
 	GetReference(ctx context.Context, request GetReferenceRequestObject) (GetReferenceResponseObject, error)
-	// GetReferenceFile A file that the page of this document needs
+	// GetReferenceFile Get a file of the API reference
 	// (GET /api/reference/{file})
 	GetReferenceFile(ctx context.Context, request GetReferenceFileRequestObject) (GetReferenceFileResponseObject, error)
 	// ListSessions List your own sessions, newest first
@@ -17205,13 +17214,13 @@ type StrictServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(ctx context.Context, request UpdateTokenRequestObject) (UpdateTokenResponseObject, error)
-	// RotateToken Give an API token a new secret
+	// RotateToken Rotate the secret of an API token
 	// (POST /api/tokens/{token}/rotate)
 	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
 	// ListWebhooks List webhooks, newest first
 	// (GET /api/webhooks)
 	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
-	// CreateWebhook Have events sent to an address
+	// CreateWebhook Create a webhook
 	// (POST /api/webhooks)
 	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
 	// DeleteWebhook Delete a webhook
@@ -17229,25 +17238,25 @@ type StrictServerInterface interface {
 	// GetWebhookDelivery Get a delivery with every attempt
 	// (GET /api/webhooks/{webhook}/deliveries/{delivery})
 	GetWebhookDelivery(ctx context.Context, request GetWebhookDeliveryRequestObject) (GetWebhookDeliveryResponseObject, error)
-	// RedeliverWebhook Send an event again
+	// RedeliverWebhook Redeliver an event
 	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
 	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
-	// RedeliverWebhookRange Send the events of a time again
+	// RedeliverWebhookRange Redeliver events in a time range
 	// (POST /api/webhooks/{webhook}/redeliver)
 	RedeliverWebhookRange(ctx context.Context, request RedeliverWebhookRangeRequestObject) (RedeliverWebhookRangeResponseObject, error)
-	// RotateWebhookSecret Sign with a new secret
+	// RotateWebhookSecret Rotate the secret of a webhook
 	// (POST /api/webhooks/{webhook}/rotate-secret)
 	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
 	// TestWebhook Send a test event
 	// (POST /api/webhooks/{webhook}/test)
 	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
-	// Livez Whether the process lives
+	// Livez Check liveness
 	// (GET /livez)
 	Livez(ctx context.Context, request LivezRequestObject) (LivezResponseObject, error)
-	// ExplainProblem What an error means and how to mend it
+	// ExplainProblem Get the explanation of an error
 	// (GET /problems/{code})
 	ExplainProblem(ctx context.Context, request ExplainProblemRequestObject) (ExplainProblemResponseObject, error)
-	// Readyz Whether it can serve
+	// Readyz Check readiness
 	// (GET /readyz)
 	Readyz(ctx context.Context, request ReadyzRequestObject) (ReadyzResponseObject, error)
 }
@@ -19130,391 +19139,383 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs5ti74KhjuM1H2nCRFUZeypeiYUMl2lap825aq3WeXapRgJijCSgIsABTNdnvi/JoHmIc4+/e8",
-	"Qj/KfpIJrAVkIpOZvMi62NXcEbtaJpOJ28K6r299aiVyNJaCCaNbB59aY6roiBmm4F/HTBk+4Ak17OSZ",
-	"/SBlOlF8bLgUrYPWSUrkgFCSFI91WlGLfaSjccZaB61EmYvu9tXTv+9Nv1dP2G5f7193/9hOe6MdsTtu",
-	"RS1uXzOmZtiKWoKO4DfFy1pRS7E/JlyxtHVg1IRFLZ0M2YjaqYzox5dMXJph62C729uNWiMu8g+ilpmN",
-	"7du0UVxctj5/jlrHE6Wlml9FLNhHc5HAt7FdkBkyMqaXjPTZQCrWISeGcE2uacZTMpAKHtB0xMiAZ3ar",
-	"CBUpkSplikiRzTp+YX9MmJoFK8MJNCyi1919UjftZyzj10zNFh1A6p4p736aXa+9+/5Nt7v1z+SIcvGO",
-	"DeqXoIgd3S0FHi0vxP3VSeSoYdbwo9ud80nKRmNpmEhmv7DZ/MRf0xHTxAy5JgnNsohoScyQGsINSagg",
-	"fUY0E4bQS8oFmXIzlBND+oyLS5JQpThLif3ETHnCDsg2MZL09vbOxTXXvJ8xcnR6fHJCkiFVNLFUFhFK",
-	"fv315BmQIBfaUJGwDnkhFentkqGcKF1Qpp0SDFp8ZOQVE3azHYnDhxPN1Lmw9HvFZpbKL/k1E/D9gCtt",
-	"iBTsO0vgesoUriXC98bBBrXfsXFGZyw9IHbf40N4QfyO/TFh2rRP0vhccJydYFOY3He6Q46ENEOmyIiZ",
-	"oUwjYg81In2Zzuw0cb52Pprs9nok5sGAV2zWVmyiWRpHcP2omy8sHM9BnwtteJaRibBXc0pnZLf7tPwe",
-	"LtpjJS8V0zp263rHjJq1jwaGqdjO0S9eDsjex48R7KBg5wJ3CnkELA33nGrSZ5cTQR7tdrsR2e1uR2R3",
-	"e8f+Zy8iu72n9hxHXGtLCDqRY2Y/gEXDtPuK0StPWFIYe/qPI9g/IQ25YmNzYP8a2t/b0VIpWOdclG7M",
-	"E9bdefr9E9be7aZ77d2dNG33k6c77f0nT3fp3veDpzu9XX+VhoymTBWXKTxXS/nhLRpTY5iyv/q/fvvf",
-	"2v/375+2o97e3uf/1qq9QYNX1CTD+avzjg0mmuF27273yHTI3BbK/geWALcVkmRSXDLktlIw3B3Yludn",
-	"9BJYhu40LmLQxsEbeMDedq9+yq+lYPm0m15tH7rZ+8U1N9RuwwJ2LgjPHyszQi7W5+jFu26XP/4s+4tE",
-	"0gfZL8/9g+yvPfcPsn+7k/6FsfGZ5Su6Rg+4YmwcE/tfZFXAgDTSHSVjprQUJFGMGpYCz4FvpnKSpZbb",
-	"K3YtryxTtzxtyjVr0gPwvSXKYWIyah381rKDt36vm/lLPuJmftI/ySkZUTEj1JCR1KZpzAx+Hg6ZsgGd",
-	"ZKZ1sNeN7EbykZ1Cr9uFXcR/FXvIhWGXTMFUXrFRn6lGaW5PfwSPfKdBvgDLNEPGFfmRm58mfZLJy6qM",
-	"l4mRCTX1dICvu11SOGVaL76HROMj5YlqptemY/ei210A0PGi6QOdlSdv5NXak4fX3O7U39N6Ws5SuHhO",
-	"4E6E4VkoFkbymmmgJtTCuQYZERGrYA1lZjWuRIpUEz1JhoRqEvf2dNwh71FhCRl3HLn3c0NSPhhYNX6g",
-	"5AgudYecWXmuWMqE4TSzAikZssReb9TnArGvmB5L0Xzdp7Ry8wIh+ui37fbT3//x23Z77/ffuvbP/e5j",
-	"XS9O37P+UMqrRSc+xUfKZz4drn/m7kW3eeqf7btwp4D5/kBTpx/af1lNhwn4k47HmTX/uBRbYyX7GRv9",
-	"9w/arvNTMPp/U5b/tP5tq7Bft/BbvfUWf4WDlnfqDA4MhrVautWogHXTtNOyNqIUg4wn9zqlE0MSmWU8",
-	"ZRpVoqkVK+wj10Yfkhj+4OLygqcxKj1Iona6L6Tq8zRl4r63MLcl4ALYm5fR5EpbnokabS4/7dVRzFJB",
-	"YsWmkSgfnZ2n8clxRuHBwcQaUu61oE4jH+aXgqVtLkCckETaTYDLSp0FoblhsCMnwl4tmj1XCm39+9qV",
-	"IwLi1E7YWmKHlq8Af7q8ZKmzQMAoctRnjxMtF240MeyjIdrQGWgeCtfyWpoXciLS+1zGa4m80yviojjJ",
-	"7zSR6pIK/nenmX6OWm8VMFxuP3hBecbS+6ZEN9EhtRyaCrvZmosEWTMYClwA60euD7M+k/IlVZfsvucK",
-	"Rp4lCju4JQcqyDZ5xX/ws3pFxcwxRX2vk5MStUhHnJbvhGYw0Gms7CcX1MRE05k12kC5QPMIpvuOGtag",
-	"p75Hi5xkbAB3hJuykDpvhbR13jpUf+kemr9slwTnvEzMR2y/lRlPatw0dt9B+SWPUkUHps2ZGbSHxozp",
-	"mLcVNQy+bbtlPF4yrT/+st3tHk7/st9dNrNi++YndYpqSqfuHYWmbV/zq6ATM5SK/53dNx+AS+/dHd6l",
-	"QibiSsipiAj7OLZ6gf3eWT6H9u9ca8Zf2HvJRMrSCqm8f/++fTQxQ6tfgat33knw4pjsf7/XJf/8z53O",
-	"ws12+3RNeUb7Gbtfrj+myuSbIxhLWWr/olM6OyRGzVBfrF6U2yKOsZIJ0/q+l31iwPNk1aaI9CeGjOgV",
-	"A5+NZkIzq7VY+atjklktBnjxVElxSQacZXZtMHs9GY+lMix9xVJOz2CJD8ORrR4Yh6PZUayw+OwPAc7t",
-	"KDF1EYT3Q0lSnhItRwz8cvbsxkqOmTIctV2ezv/sDfphQafx/s7DIsAw04aNQDuwNLamHVe5I1GLj+cn",
-	"cJSmimntPWtO5UogsqHk6BC2hQvCru2elmfQ6+50up3t7Z3O07rhjDvMGilwxQWaK3YzUU2CVzsXiN0O",
-	"+0ZndeI21PtECtvkN/w2svtcPIq6gZ3O0STl5rkwqkZCvBHWAEikSr1nnI7HTKRtKbKZVeDmT5Mm+Nva",
-	"9XmfbGQNUL9Yp6ZYOXrNVMU15mIek3FKDUvrtpN6wltE60id9mnPWGiKqhnN3gbzR0OuTj5bY8gef2l6",
-	"n1p0YuSFYoJNWwcDmmn2OWqJSea4Lb5ubsvRQr7BLAKDf0r1gqnYN6wyE+eyu6C1eok1UaycsmeOYiok",
-	"8t5+e3u73euddZ8e7HQPut3/aEWtgVQj+7KWPa+24SNWd2YpM5Rn+gY7wDLNLFcCSVtoS0sXaoWpmV3U",
-	"8ZpAVfZBKk+nxMg5clyTubiB6y/9L+4KmPWmgAG9eT7WzEiZvd9oU7nhgHHlo/EKC2PXZs11FrZb4ySK",
-	"+FNCJ9oqA+aQsNHYzFyYQ9j1prxCaYr9sdZcKtyPW64R0LnnGJFnVeUzCkklv6mebxSUW1rwYrb6kuua",
-	"23WEcXQ5gLPhTPuDqeWqKTW0nnLtWyJvjLpAu3sRdz5vw0Z6KYMspEAuolpUKQr/HlJ9MXIsa45JgJcB",
-	"THPQ7nBdsF/oh5QCmKZ7Z1/KjFFh3xokFzTICwNaUwruSp+F4JWAmmEOieUDROJmZFRXVAM2+1mdfJD8",
-	"1Yej2Wve/fjqtDt7xX9+2hn/rTdq5iINhAVnEuxNeUF1NPHDJLvy8X4NAYbaVaOgAdFo70Me9S+TRCLT",
-	"2vOYee6hIJSYgqylRBu7MmJ/Vd4UQUeszcfLl++Jv54OMekDrBwMB5VHORLk5C2hTqvCICauDBx3nZWG",
-	"R85nhUaWvRm0Dn5bTNO41a3Pv9ept/gyRzHIfsr7Nj8ly81Bd6/fgVCLh03nglBB4CdoCrhAFNnu5nzP",
-	"5T5QMVv5qr6wI6AT7zOEp07wV9vd+YuL870w0tBsQYQMJ02ocquIgHlYDi0Ke0Uqq/SWjnU7CIh15wNi",
-	"UWvAPzZf7VQS2rerr3o8TuHOr00fXKSsZri3GU0YxkGcCqqZMBF6SbulkWvXkHFRc9FecsE8pz0+/Wsu",
-	"SbWhIrXcyA2w7UjMXo2fT9+8Lo3Xa1xVMD7GHebkh/b0alezKClobp+0oWaia20eyy6QldPMmrCzCJ0Y",
-	"+Y3wpogTqDCstWNBIMJTy+0RPCe3sW59+ayiQsEBDpdzHSSm/ApWaHsxu12gaYLSXmUQ7leWSGma1ojj",
-	"4q3lH/46tr/Z63ZXvs041DFsZ/k+77l4s7/e1dtdFUduTkt2YkXJY3IW6WzgqSUKT2oVSeRooZm/wI9p",
-	"mlaMiN2nT+oIvl7ZsbaovUSMJkM3pfwqc+dSA/1n5a2fE8c1mo+j7ual4W2ZBlemyiHnF+hvypINC6/d",
-	"gvfVqyUrXdCCQo6Pjl5wkdrrukjHI8dHR84joMOkRJIxyIcjx0eEaz1h4JwJ8lXJo3cvjsmT/b2nEXF/",
-	"ff+4xnuQpnU5UThekFNCs0xOq3Ljt5DxdWCqXTeb81bGjGYiUbOx6Uh1ed6y25CTSYOTpqADmnGqa7fG",
-	"hbqPXx+9eu5Cb/FATkQK4YAM/ICYEcPynQMhUdI9HNMFI8i9q5IvTGnHL08ws4o8hE2qIzN/oNyQEZ3h",
-	"FtWr6Amtz+7MJd+RNz0SKQb8cqJYmhsexeSDza8TSPWqbCyvYsI+0sRks0JDG9HZIXoB4oTS9gDCvDqO",
-	"8J+ZlFeTcXsA8baYPKJ2hkj34GoVVi+bsix7DIItVkzL7Jqp9kQoy1jsfsblHMKMUTXn/QiGrjX6P45Z",
-	"Yuq3nhqihz4xykU0S5pycMeQ5DGyXSHgCPWxkm1VTKBW77JKKuwn0YaN8d0jZrWVqgJ2lEI42p7r36Vg",
-	"B2Sti1U3H3ch6idlFxgFIgeCJX15zSIyHUpd3JtEToRpvDeCLVKDlquPkNGSi/iyV98uVoUaaSgWLdUx",
-	"yH+v8KPK3qzHcmRfM3XdSEQo/ZiwF/DZ69ODwLog1zSboEeht7dXypPWbEwVZOn1ZyQ+JC7QPvSCZyTD",
-	"TW3czyoRjK+45071BOAXcwFHuEDyuak7dYP5lGoDdABbHvt3AXe9tuucmFWELtBQHQUGJBZuYwQSzv2z",
-	"vJGghVQOu2k31jp0PRmNaJ0r3keJ7S0ZQZZU+XDO5oVzcF5OPmczl2JybM2HCttv0NYTq014UZIr5cFl",
-	"CW63l5PFbkcg0ot1BWQ9RxQB30QOVquoBDUwNU61UOUAv4dXSFLCTZTb21Y7uWKzGl32fgTeCm53e79H",
-	"tOqt+TK3O7CvRie4426FTxgy6ufY2g2c4AMuLpkaKy7MhR7S3t5+o5P42fN3ERmyjzRlCR/RLCKW8hRJ",
-	"qK5sxdPBk/20+2T7yZPd5Pt0f+8p7Q0Ypd1kb4+m3e09utMf7A62+71+t/+k10vS7b10P9ne63cH3S7t",
-	"Pqmb6JDqiys2W6wDjxW/tvTlykKGLEuJl+PzKtQih/iNi8PmhRcIqPmRjuVoJEVeRGRHtY9CpU3T6M+/",
-	"rxvhihVRjEVW1S9sBuFq57nQzSJfh6Q2kAqcZkftjPZZpktW3FK2KaS5oPU5A/4+MZc4ULpL37e7vXav",
-	"a+9S7+nB3tPV75IdsYjjlYd8YY2AqR1XCrc8qJC7xas8VnLAszoWePzqOXHfljQlCK5YpkJ1nbLS0kOp",
-	"TMaRMy9VlhQbZzRh6UV/1pRzW6FwF0qX8goD9/bnVfcr1ySZKMWE8ZmO8078pXdjhblfS8xluFCM6vpo",
-	"deBGdxk8857iqju0pSdjpjRLV91DePMiKaDRfsHqCW6qk0h5Oj+Jdehq6Rw1U7zWdbwKh+7u0u1+L9lJ",
-	"d9neYL/7/faT3tMdutvfS/bT79mTwdPudm+1+F0huTxXyaeW874IVRV/MwKOVbqtIbOolUyFFCgdUR3d",
-	"lO9BSa4v0V2WBQWDi6MfIBwYalmbeOBdxQODXX4HhLamm9pyqVKJOWaUA8miXQchj4G02nsNGRXcbxEt",
-	"vMvJ/h0+X7D/UrFU7RTfAAlSrG0tJuqsOvz8is2i3Jzn2ls5uSTAQItlhkUstEo9lbNwK6vddJ+UXe9i",
-	"RsePz1o0Erw0alIqwYbZeg8a18FWY1QrlGeOPVeTpEZrpv+gefedJi7Xj6QymYzs9oBj9fsn3e8fR0G1",
-	"KGRY+J20P6wkC/lQLrwYdAYwxVThLJPOnC0TWF5dFLhCiuDNwW63CKFNlDjgzAwOADhBH9hFH0DQ5kCx",
-	"D2DnnYAVOeBooc8n7XyBG+3CDtdOhjTLmLhknbLz4vXRq+dk/+PVzvXeHz3x/XTXPFHb46ej7of94c7l",
-	"3qCX7mrasa/opMk1pbp9zRQfzODnd+Bww/hP4UjGZ1OWsUu4eUVJ79zIlq1duAqspQal81RRU8MNv0gf",
-	"HTGt6WWdLtyYEnDmRYT3eNtpLTg2MmOmdgeQzdodWLh+Hi7f/ob0rZKnWTa4xY1Y0Wt3N+468loaH5Fy",
-	"Sj/yM64xsF9e6Ou/PXvz6ujk9dfqsKvXzU+bMlkSSGVx+AHrBL7fh9ycaBkGui0ztodvhVsrarkc/5og",
-	"98LEXnwzZDscoKM7v9pR1VACz76VdpDLSbNwNs9en75jNLW6Zkl5wI/e4Q/eiDNFk6uVE4PzyHuu1frb",
-	"XCc/n+Uzb0ilLHKGXXl4MtFGjqyFAFyuRhGpT3EogmvufZhbsTKfr02+puqSmaaxuCFjyYXRhwGQjdMv",
-	"hf8Hu676Xm8oSFZPDoe6wtk4d+HgfoSEAQx0+Yk7ce0O3m1G7Slzeimk5nqplmQ5GjiAo6BE07O5qPin",
-	"F+Y5AzMShKGThRU37DJ5hpmS8gpeLedO5ItYeH04MmA7UOGTUS5QlsS+AENvfbJff7aMWl7FjgfTDIqk",
-	"pyzLGvjVyMFlzDtshb4YSm3q6yrUxCdn/B2haIBEUY/TgTI4g/iYpZlLwasJBa3jTE7SQUbVSv4Ads1T",
-	"JpKa/Xl+zdTM16eHWcxAHKS/eoLbGxAXyGJqUzL+VbTCE5GHYEvBHGpIcWpWSTCB5igHVSXKh3LxukcF",
-	"9tFYyY8zIgeDzhdoMvcXf1zh8FimGdB9mCvR+Tr1my8L9cFyM0ZTzFJzxd54xLULBkiHxe7xQiEmj2IB",
-	"Uv6atROaDFkaP75DL6Ol8PqL8vcA3ijXA/osk+JSk/n8XY8EZXW0L0gGqIZAMeZ5oximW1zAy/1RRKGU",
-	"CzhrrTjOU5+rDkPg+V7RKnuCwuhdxf8wMfICzPtmZXjudS6Maq+9lJBIU1ZkQXdmTNQ798LqpEXBtTlv",
-	"lmBT5BaFqbZanhK6TID5qRlCoC0K0i4l0mBmjSFU77O6eWRv+TS8/0ov4BwltxU33kMVmDmru4Jzf1mN",
-	"LH6gQHai1cWYjRrOIKAgj2dSyhcFhEBGHTDMFZs56EE7STKvM7Tt//3w/MeT1+T4+buzkxcnx0dnz8m7",
-	"5//+6/PTM/j2v/7n/1qtfiI0nRZmBRdPosbDFdOLteEa0gOmXpMuBVxSsDtk6AuC3nUolutnFNwgGo1x",
-	"5WU/eIlPeccaMr2l9I2P3eGG1lvIL/PAW5QHziMiLMejPLM0ncr1agPGig2YUlaeDWslTk1CgZLSBIXS",
-	"9ndeC7cKCjEy9EwfH1mNkyl7F6+ZollQIAE+fownVDTh03c/knd2nL9tr7JdK4XHvyz+Ldh0ceTWuW/s",
-	"bRtnVIg7pY/CtbW82OAUn81/dbGCpy0o1BQhF3GOAEk0na3pjXM13UvvlseuuWWP9ZRnaUJVupY6Yok0",
-	"/j86dmmxTyVeIRyVx61Db1t580vSoSTlg6mWYtpeCIYh7+r1dTHxQN8raWI5U5zTbkpCJyD3ObZYqa0N",
-	"DrVZj3XVLusFO4/y/DQoyjlEz5JT+FGse400ZyCLtV4Xt6yvNb8XJXiFGdyuTlxJZQx14wggl33eTjm5",
-	"scKi8zKbJl06wL/b311Fp23S597+cnz6b9vdQ8zdF7Kae2clSJGAh2pu7O9IDBRBr5jAsoyqe2VlxS5c",
-	"zt7ezv4KK7oH/aShLlDMnEIQ6gCwMb8Kblk5eANpkrCxYWmHvJbE85coqNGNyHjSz3hC9GQw4IjtDEJf",
-	"MTR4gRr0mCWcZmSiGXnUoZmJSIeqMY1Ihzu4OfgT0t8i0slkAp/A/1prOCIdKbgUjxdpKXNwit+o2hJC",
-	"2u/t3ZYaExWQnklGteZJHJHYZBo9wVC4GxfaTRxM3CcH1M++pBGte6XL4nVRisiRvioHWeASeyHLBUSU",
-	"yvGxaxZ0GgBX2ApCGO5Ls1BalpHlqiEfIBnL17Fv8rDuKA+rpBbP16GNGRRGXoBGGx+EnkiuyZRy4/Jp",
-	"Sexyq+ODec0BfQzOUCQxTQy/dm/DE7Ln4art44MCMKvw56SwlXFJb4zz2sJCY3QYhNSEAcLSIlzSJCrm",
-	"OBNfUF0b2cYN+hV0uzXVtjdjnJORTpGvUdwA3dNOdsRF+MLtf0m/5Teqo6GGYKdgJBnSa9DRdOFUK9D+",
-	"/jQa2Ebr+Lq1jts36udEx/NrVhc9PM25t4P6dBBq5MQQgUaLzFKoQSMjaiCTvRZLbw1oO6+HrJ5UGudp",
-	"9SBGoP5mQJVjka6u1h5zROIPso+4zHHZUxC7FI8SMJszxDDj3kHkUoTLlQN83nl1OufilVTMI9CM6Aww",
-	"rCtNW7Aur8LAqvGY5bGVoP5tmcu57qybgj6ghTotz3JizOjSRjE6ysUznaTceHCvLwFaC1F3a+NQ7yEy",
-	"jfhuNdBuUl2uOaLhI6YNHY3vFSNwZcS8PPnaTwJyl00tjmSJZkAvWK3+xCdM5Tsxfw4FrhxcxN+bmMVS",
-	"OLgcUfSezQxkZRsr466sjOcf6YgL2lx6APlslpVeMzULpAcUMU95lvkn6sqW6eq4LRkziKIzr0jmdeEV",
-	"egL0LA7AOy6dzCiO1321IHIBL1MXRaYTzZrC2dh0CPbE7gN68tB4QUYLSUcZv2KZ05LLoJJle8C1n4NV",
-	"rTH/Ih2yZvrlsO6K2HTFC39f6PrNk7hAicwTfop8rkNQBH32CDrBaW4kYO+XDDqfYEKhZkktmhi46Kix",
-	"VOdRUcAuCnE5oNZkt7uzR/75n7udnccHrv8EmYz9pEC/tSxZ8cuhQZxkfMghlpji4XNhnz70LwFGjvBz",
-	"RcNA32BPuyRGgDA6xFfVzdk9DppFYP5qlkzglnKR/9mXlxCIWZTTPaVKcHG5mDitrV5YbLpEo/beZCxP",
-	"0BrR2QGhZEB5hl4s2IiRgzWyuzOV6uo26LLKr0rRJUpbOTHk9y9YbR3/CnAH68G57Pd55VRebrAaamXw",
-	"I8yv45YuIP5YA1cZBMRuFaQy94SDLBNEwo/LeGgRnBLNjTowtqeiNucOksnritJ/Pn3zmrhvCRfu7gDk",
-	"Otyx/afd7ceHmKACPZNI3n3Wkj7i5Uck3orzPimiCk7d2gqzvRsFmZ9jFW+vjgR+YjQzw/pkSZdQmiC+",
-	"Z0NK9wIgvk91R1nyM0A7AYmp1VLlbqSc0uamu0K9h5UHYLGGvjLo7jQJ2iYszat3I9XtWdHXsE7rm9JZ",
-	"jl43pdDvBnO36JVPNfV4JRkXV43ge/eegeWGXVz+X8LvL48+0WpdJO0FWVC/Qr+yaV4ZwMUVMFJ9i0te",
-	"kNN046aU83klMlvqsXpnn6k1U+DXldB9cFJLC9QLWr1ZiD5szwn1HfSKzZOsnx4XF64pXSlItN/dfdLt",
-	"RjUsJpOgEofnewit3dgV6c9q3UlP9qEktWjiuPe01y01ctzp1qK+3vgg4IeLN3eZCVhs4kPYgQHD2hiD",
-	"d2UMFpv8npvhSy6uVrcdSgf0qUIemXtVxR85hHYJImEH1iRADyTVXgJ+kFXP/NCYsT7Y2sI6F19NsRVQ",
-	"5taT6c4IvfM5/5wovlTfgAnOb8nvi5mJ0wm9FMQmuzWkItVVkeybJznMe1aNsTZijW7wgvJsophV6smA",
-	"qsOcrqziOFEwC0vcKQJ7ktj1g7zw7eHj4BeGCTNcXgmyUmZ5FUmHkrgAJInz8tLAz+5KQmZjpm89Cf2B",
-	"AMwYTS8yZow18BYOjgigOYewDIDYtx66Xm2xNS6UgRtAB4rp4R0mZy7AXXsOngo0SeZJ6UuzpBeoLOs3",
-	"oa5HHmD1BuH74azYeHfb3KHMo1K5lh/VfXxwzAwHNGvn9Q3AZyxv9rOgrrUKb9v2Y7R5McjtWtuuPieV",
-	"DFMBcL/yHfL27EqlWTlGPFBJncBdivTFjZ5vlQF5HEgWUOV4SOKEtv+YSEPjqAhkQp9EfUhi0Lra/Ul6",
-	"yYx7IIwTfOfi8kWzF3s9ertkKCdKd8jzIseam3xn1syrVjnC+5q9lZLco+GuaN4F2qoKepIk0MOvchXW",
-	"DcOtQqlqIhZyd6h8tioWtieg4raTw1dLp/9Z9otc+lVyDX6WfZ9r8KDZ7wtCXCHS2lxO+DxSRK5I5YdW",
-	"kgs1Ijsn0PUyx3+W/WVm0wfZfwh7ySqiG0Pprgyl4o41Y3YgLsghiXMe5XIOPA48VdiQIMcAdY6+PyYM",
-	"Q8BqIgSy0/wVAPoCbZvr4gL+Ji/u4zi15shcG8dUaIQrwhulsJyCioT5SguANSy0+1bUqqqGtZPyqUzz",
-	"1B5ghwQZ9Afk+fGz0yN7+G/bvb19y0zftnee7AJbfWe/GZBed/eJ/edu9+k+6XNTWgpLEDGRJTtPdu2c",
-	"NbXP41/2F7XzfJnnWTW5gqs5S0tcw0cOemB/9xCzzuSAbNubsL9DkPfoiKT8EsNJKYk7F1tt0K5H9GM4",
-	"8v5uDQm+YqN+nRP/yKk11qLOa9KdKz+U+gjoo9Gc9ekJpA8NNGs7ey0zriAI63q1UDKC6R06aW2GiLri",
-	"HwPcAjfyLQrIlUpSA/vdPR9Yp1QQzDx1C6ibXO/Oq1En2m6dCbJ4MNJsJR37Uo+12/Z6J/mzWie5i595",
-	"ShmykY9m1+0ZUtbAd57+0vl+kFywxblzM0ztBAeSC9tysQD9Gki85uoY8iM3P0365Vg9N2RMtcY74kOm",
-	"NAFohagg8BkMDf3V5nNKZWIs22ytXER7pN1cnEfsELLQ+gxnNm+zvGkeYHWnMepSSx9G1nMKj9Zqbbi/",
-	"eXGhCwDgu/MDLVFiQ3igQe3CCRxhW541QgGgXyF3tOwOhp/ndMuoo+lkSwVB6MzP/32bQRW/u40+fdye",
-	"ZYopXtaH0E2d6Nqop3elnoYXtLFyJD7IObqX+hEwG8gkcPkqh0FNiHdcO3Ak58rWVsVNWZLZSx0fFJ6T",
-	"KRXGxY1zdeBcxHjP4UnECffoXJaseJ5kWy4QCQtC/Fg5z6jXhXEPblQd8t6lKvlp6yEf+xwtnyE8D1t8",
-	"66G5EHGsNrcFN861dESEQ5du5Msi0f9XE2mAX9Zfcp+QxwUZK6aZcMqS1XLWbUSzRiszmNFS3Cs/OWxt",
-	"54i0BvwKv1oP+mqB0zhsvZWncpUzgKSnYzsXLkiP6JtDaPhmFEHUqL4/wiL0sVpdYEGqEySEuzVQXW2C",
-	"vWwDFsG2ajlRCavHC8wXd0BoTsCgQtKQhotYmysFXoAXuC5+5bJNRhjLpdk2uMioAmepnDPYXbkKpc/X",
-	"twX3P7DWarsKOQTTA0w6klPhPfgO/HtMZ9q7ujMqvpo0naBR6SJu+SugvS62lEKL9ksrCha0tIVkOsvY",
-	"oFt8NY3/Of5FXpra3D9FDbsAZ/xS+QA9GOyDUODAlpbZnPGaXpshrofBCInf8dJklqrZIQF+mSAVpYNa",
-	"KkvrT+LEaEDmn88pLB9A6KZZqoevWo5d2ot6UHHPRF3h7GAuZR60yYwK7Bio67BAUm4uFDNMQAFHSme6",
-	"Hrw8h6a0jxQvxszf5sqenf29JaF+fbHTrbluAa5zXrvKC/WX7HRhJuU+0rVSdt3L71Swpc1uqWLgMuGK",
-	"iIn9iS/mBWKv9vitTa664T2VV0wsmt/R2xN0o+gQFP3MnxkXSTZJmSbWaLT/waLVvW633AZ8v27OzgO7",
-	"6nY2dGcO3lNseL6yGvqI6km1tIe1twi46JCPzxQVeoAMbi2GIskQWplXmT/xievTIao+5ZtlVeR6d5fy",
-	"fhawgPIqLjtRcKEaN1N0woBPDjxMbS7QSdaQ49caTvqy6hboPVnqFjCyPne1fp54WDDRvCIf5r6Kk2Lp",
-	"bKrI7LL2UN/+cny63XuHoIZrHqjP0R7wjBUr8PpG+QzHVOupVOkC9bX8GomFd1ZzxJIP0GhRN/IKbZ/N",
-	"ZIFC850mfap5Ajezmn4glWKJIUOpNCN9gMAFl+wYvFvL4GCqCe5+MbU7iqkhTRjHTBhXlAApI09367tW",
-	"r52acoR5A3Iq5pJTInLNVJ8aPqrNaV89iQNZTjtv/71y7sY8/jC6Y8BnMOcOLbEGcFX45JYSZHXRG30+",
-	"loAd/WutBlcXjBlvivn6IKsbWoVHJCwi/YnJreO91TvvB/Uslb77NZjjMMULI01tMzQvf9xsg4lmXBsU",
-	"4IjsoWNXBYW9OgD+wif5+yeq9nOeqlxvS9vz5eLyYpHujpWyLm9wt/uUJDLLuBWFdvAvb+/5sdnbl0pM",
-	"TJzT5X/VpdoymFywGGx5AwI6ZRkzEB3IUXxrsl6AKTbvAkeTAnJ8nD6FZTQkdgy1fZLGh66zwKULBkTE",
-	"SFmet2J/rJvUz4yaLQiVqZnljxDLgJR5gKnV7E7yWeav2E9nZ28JPlDW3LpP6+jNcJM1mPiALsYFsdxW",
-	"z3OKnC1YhuQ5wnpOBPAQO0qBDgyuVdhcL5iG/OW8UUOVOYYpzG2A9WAYj1+pgwruSZAf4zwRAVHWCZ9C",
-	"uW1mKZZmtY9IAZgKF4SSKRepnIJu4rhytbUbjFxz5MfwQuw6UH4r1IvCe8scqFtfIYGPlks4SuC0IKPz",
-	"QlScMBfE/aCscdeMMNfSza1obuTarWUuU+KdNXzX1n15MnSF+IiBYdl0HmusCP8sWwHjLIOK1txrCk5V",
-	"N0M0mOZjKZrX9tnwuQ7ODiT0Ut4io2joEvD8Y5JNNL9mVrubzuHt2/25q+Q03IbFZ5xnPDb0qcA8n/mz",
-	"c/k/zbfPDcB9A4jiRcX12H5SdzuaNrJwVCA6SqFalRu0HRJGVcaxl4oo/KUlIG/wGErF7mrv8/woXE39",
-	"IVS6QzZEOux3Xo8jetK3T/SxIJpc8muGCvZe70mX/PM/9zo7ne3HYaLRRADU5IAzh4J7LEdjJUccunLR",
-	"wYBnHAvX0NMFmVxBM96EaQ3fvxm8GTOFnt66YNY7mTU5nLQcMSjRtXNOZWTtUZ3IMdMHeQDLp4/Yj3G1",
-	"VsrpQ0jdSEeWd1tW4JB39MFUccNixNcJ/hW6AQ6u2CyOzkX5Q2zzCZhL4Dtwv8X0Ju9jcB/C6Ghn0ywr",
-	"h/3gY2jTP+Ii90nUbs2pXdTSflDUJbLgJlmGj3BkFe+xz4Vz+2B3qfCe4rwr7hD/THVv5h+DVqpRC7bU",
-	"/ajY3tzb4r8K98+7W/x34bRrP/O/cq4c/4z/p/86PxD3ffmA6nebad0QjugrOdUhKodPsAcoO5+Vc7PE",
-	"Mvh9276Z3mbxrOtOsKz3HkwAF+5VlCvmdDxaj8q1Qi4aNz7/jPBBILYmmqVB2twB2e5hJr5LQoB6M6rh",
-	"wagQuHl5l98q5xLJLPk1y8Fe7xYrjt0mVaDTmF43Q60G0+kIo36FI90vE/INBwqdfsWo2097nW6n19lu",
-	"rBHSjImlkS84DPt45ELP2FwNdB1r51sWy8XENAu77e7azTqXYWkVpewlN4cpejryLw6GlSZRH48pICGp",
-	"WRCIWxIdm2imLuhl7TV8nYfAAYjCMRjUe0tUEDn4lt7ePunPTLW08JX8O88yurXX6ZJHf9vePiQvuZh8",
-	"JB+f7F/s7x4SdX2wvbvX6T4mP7LkSm71utvd7nZ3m7zgig3kxy34drWKBc9T6rC45jcViL20CZUChBKp",
-	"lrhKnd7j2POy1C93Tx8i98sLkE3y110lf7kd1s9FeoRW4NpGpqcPMDOZSOuslCvGxhclAbrI1PyFQVPB",
-	"teXo58ULXGgm5asAI6lhGWzxS8rR06XuAHxb3amc8aZ8q3FGxQEZKMbAu7dT5HCMlSTbexGxjCGZOS+y",
-	"11HtD3A1Vj2EJ2o1tjOrSNYh8hdxyTKii2aJYubbwHRZlK7ufghhu7wTIfto8rstweSqJvusn6CeF6fp",
-	"pt7D2cwfai6krSFi5CQZljLp8RKsnjW3ipKpjRxrKPrh4jIodRDsixrUfkl9Qw3yjpFXNyn0tvpZ7erf",
-	"3Uxbu6ueWC+kImMmrR5kJMDRYrVNJcjBxpmcNXTAuuZyoi8AXO6iwY9TARzCm1y4dFyuhpIevgKxauYK",
-	"3yXTd7hBMPwSPgLzvEREMzYNWNJdNaoCh0lzm3R0G6yu5IBPoua+AuFfjBVr7MELsaQwlVYOgrOskEty",
-	"ffHx+1/+6L1aTTX1OWHhJPK1l/hYpRyjdNVKJ9hAmesBPIGIumH7Jcfwm1CdFvHmk1T7ROl8m1fj1Q4y",
-	"EgyROr69vDVMGNjt3oyvY5qD5e4V5l6d3V0z+lvheGsl7S2/sHkOCIAmQMD3kAjpOzlTkWud0KpQrH+1",
-	"ixPc6cF03b+2l0BeenANXEDjdVhmwqF/8AEMONQnN+bbXZlvsL/vpFmfGVqbxfu5L5nBvOWy+KyHvKO1",
-	"lGZ/yQpcc3jvYW2QLUJOCQ1TCOJ38bvUIOQ1Uxkd1+L0OWi9BTB9Mku9ZgQKEKk4rHb2S9h8Hvgvz3ep",
-	"DwrXn+MXlh/hWd4sW/ou+e+qSdOwB++5GZ7Cfq8OJueZTBVHztQbs2e5gnRIdA4q16QsDc6eTl+q3b+K",
-	"/3jS/znZ/kn/j3T/x/G/d3fo88nf5N5ysDicxWpocbmRXRSw+OvoN0i/g9jQTZ01LrUYgajti27PWRNY",
-	"03mqkr34kJvhc7RWcdmE61zksnFrAYdN42LUsteUI+G9FZI48IV1JNyQ65/PGO+pCzRWM7qhTnIuTb2m",
-	"4rg+3cZZy/adWBB1qRhLCdbiOYHW5Hbfrk30tzr8Kpn0pVd9v3QD4bVRqznv+z1GFmvdUDSM7FTTW6Dx",
-	"0J/cOYU2xe0BJpSmsapYWIQv8I5lkrqce/sX6dOMisQVCcwNz7WV3mljA+f4UgoWF5qErycku9vdCOFx",
-	"uLgMHghgEwf8mkHAs+S2QHWECRgXULipJn4epD/zHfdD/6mdhEPTsRP/fQW9ww3QrODOUW8zBAU+Wg+K",
-	"k1uj7n15nrF9aY2/MD+p3xZ2lHHfOSyfiwJHaHV/o9uti4YssFP7MfqfhMwBFks4bdXG/+jqCfAW798b",
-	"6dIeyoNPh+v6I3NHCPKoFXx0QR4XnC7mSLha5nn3HdovYS+wO9qrB+6BPlFZE6zWvHioT7ANkvy3IKXF",
-	"pdyu5iezEyiz0fy+FkxgntFVr0cTSTQ7x5bizTk5eoQ3qwEVAL90VcH2nDBg7htSQcJEnyZXdQDEzQfe",
-	"Z5dU3GYR8ATz3S5GDbVzYLBxe8byCvwWI55lvC5P98nu2uX8vtAd0SUh0cfDUUBxZqW2vfy8R6pYydvt",
-	"kq37Mp0tyAVFzp4jPvl+S/4wy9P5dN7i6Xnr4HxJo7bzVnQOM4JnQ/bP0vPW50UFC1iE8CWNMUpLiwLr",
-	"h18KaiYKYww1iKh6LIVmDRt2YrRzke+SX/gPlSyXqwbkUXzjLa2pdH8auntc1BdEOYGDtDQfeEmqhc3g",
-	"G24gsSZdHNhIeLnKc/L3Yv6oK7Ras3HV01nAoW7ozXeiGIC20hrTb061dWZsqxXdtZ5bdZAs1g7dvOpR",
-	"bW9fWcQHbhCe2F8cnAi+znVAnftyKmr9dKhZcoHJvr1dADrcxWwsyzH7VLP93ci55ZOh1ExY1bzww9c7",
-	"F0Hn4XWWG473avDLvz9VT3785X/8oc6mH359++zJycu3/3Eiey/pS3o6Xb8Ct1b/AM0CIW/IEOPJaJxP",
-	"+hlPyIkwTIlqgG4FdaREVrtrFuTamS64hM88LGetnoC9OCVmQk8hxAV7HajD9e0JLuxRLPAi+OfQjZNX",
-	"B1VU1l4tEMHDmPGwFbWplq5EhuXZ622exnk7sfkKk/U7p+LYZilCKjx34/ahCw0gD99aeXt2/QDQ+4Ui",
-	"5jrzCdZw4mcluCKyh3AJSxUyTKhcQUrjTG9VVLvoj1v+0uiu4iwFQPEaZ8ccAvvt5kOshDReYTMF6vgD",
-	"G5Aelri+D7Hbw8u5LJd1Tf460zEYOmArpVseFGSWOWoNbVZgy6vUcyPj0R/Xsghz4Z14gChzVYJt4s13",
-	"FW+uv8TNqJGudWjIosDharWIgVQu6PzRlEzXOTTHFQHNK5N7z83wKGiStFowcZ6WPq3ceOlNljIdVPiv",
-	"Q7zeS7OsCWo++ioRxVxYo0Vd8hIUQHYoLYsNXHbXfeXXw930zQ2/6xv+hbkI3jTHzCqU3Id5u9PcWoMk",
-	"EMCw5yJ8+/ZSU/4rst7v11y/PxP9KEgHKuqqXBbcEBQya5YfulRI5mMPHLtla0LBKWsnnLcHejiTHEBS",
-	"2dQHkA/JV2OjN13Bm6TCFPyxKrVWcsSg26U5LWblE1uCh4BzWUmCeU5SDXT5dFskNUwv+YzUPFHczE7t",
-	"juDS+4yq2uYXQcLNAYnT5Nptw84+7kQvSK2OCjNvn1CCraAnUEcKmw+3GgfKl2WpBW9YQx30qS/Hd5Bs",
-	"RTsCR4wp1cO+pCoNZGe1iBO6CSQOmIMpy2ddDgRQK/wKsHG5hkVSqi/cjGJAFuSKKJmxc6HpTCOThne6",
-	"PHYSwK0gJwcYAUxjsRwOGj0jrrQVeC4gDR4Pdc0TzJPGkn0uABtNXvEc+/agdXHxk9SmXZ5asYt0zH9h",
-	"VhGCdhSDGsS7Z4jKk0hhlMzylvpSwGmevTwNG9hp1yEN59YhBTSuy7PAwCnA+EbnIl4Amkz+6//5f8mn",
-	"IdXDz51Pf5eCfY4juDWHuBvGWq9SVEYHHQQwMalIz4ULseSH5quPtGHjzrk4F4C3gdlU/YnxqE+ZGToi",
-	"JAlVEBaOjyZmKJWv6yc/ADkSS9f/9T//V+x7uICPrT/zWpDvDO8pzSF0YIPVEk2iECNnfOSW8e7FMdnZ",
-	"2XlKuDgXv54dHxLuoMOs8Dp55pCF0RPhMdW+04RDc3rXH9w3fs8/ArgqAqhm8LJzEdPxOOMI0eHxj/77",
-	"By1FHGDauaiR3SaEu/NIZq6aJ8AvO/R/IRpa7CBWz4UZshHOOYc6yxDpqcBmK44kj/K57X92/FdKT9tH",
-	"b08OyHYcEXyFT/BKD9BhmucnkUTajQRKoWSs5MdZh5wYRNfwL6UlaK+DXNaaSsDMOyqsXIa2Qdu9J3nf",
-	"oHNRbhx00I49ZjabolJKhWUxg1zEI8L1xFKwAcJNo3yBIbptnDPmc1FpE8jTDnkjshnAte2SBYeY83ZA",
-	"34qFNO2BnIg0JiNGc8gV4THgUsn0uQCIxo9co+sv6F3kL1Ap240cBYmVcM2gGwE+718MjQMR0jD88bmA",
-	"BOnd7o59DfBrAAn04PbkFf+hQ947Kh9TuxioVf3x+VkEQWn7r3Px0/OjZ0jcR+4pYLXwKE7ZclWZetB0",
-	"O+Qebk58lGVyGiPx0WRYFgOWUY/oFWR7BIhbvn4Ns6x1Od3QFZECjCyUjgKULJaGnos9+BcXpD9RGrBP",
-	"QA3NZh0S55Bf7bcy48ksJiA38tTFR/Ef8WNoqVPU1kIYnjyKp/HjKHhDfC7yhyzbyNjAkEexih8DqaLl",
-	"NPcaQE5UGFYlj2ITPz70yJz2AkO/S0w9LZLFek/PBe7kO2bUrH1kXx13yGlevCxSb0RAeyDsh+nzZ8ij",
-	"nW4Xntnvdn2CWLHDjzvkVDrkyCTjTJhzIZiB3mmPqCAnb693veaJNw8+2ydb+7uPgeHmr8zp00oj6FtK",
-	"M2RJkNGGyW3BxbSTPyA7XULPBU4mQrmz23tKYiNl2+5de+B6QqNtio6AYoAcmMFPOmcv9paBPPWdCnIt",
-	"CAfTQJLvXKQ3yD4bsiwFTFU8WIRVBijCAxdM0kYxOtIRyfg1CzWHktpjV47kjMc3pdw4hn0ujLwEe6tD",
-	"jsT8lYBz7HXJI0vpjwEtmTwaK/nYQyaTR0jvj3GiUkArCtdDILJKAheXmc9slsoXiZ+LIc0GftM65Iel",
-	"xBechFu243plcgQdKeMJE5oVyfqtV29ftnsAKQGmTW6FTKfTzgjRKjpSXW69evtyq9fpbgUYhy3k2a2o",
-	"dc0UKqGt7U6304XSiDETdMxbB62dTrez04pali2BzrxFx3wLcITambyEjy7RfJAee+okbR20XnJtjuxj",
-	"L+1T9gWKjpiBzIkGW6V4ZMvDYi998BgdFvbJamwym3mV1e55YqQiKU9RUvI0LI2QCpJr4fTRO6NMUTGJ",
-	"6uB6Zcagzv4xYWpWaLMwBW8V0GqBX+9JjXFUuyi/njmIFB/IQ2d+8yxQia6dxv7uqrPI08JS0Dqk82OB",
-	"vAT0MJDyg1y7c5/5UskItZm5t1jW+kH2ke2G6nHFGVbo2g3rtPzLzBq3ux5bec6BhMq6B7HDDa8bzafq",
-	"FYOthkhXHfCHCm5e03g+BXDN8X4vcm/g5va6XUh7l8K4ko5QF/vg8q6LQRZ5GOCyPxfGhYTAKmssO0Qc",
-	"WvAt7+Ic6l6dz3XrB5p6ZHD4yfbyn/wqqLN6WIo/2ln+oxdS9XmaYmnibnd3+S9eS/PCqqTwg97T5T84",
-	"k/IVFbN3HvLzc9TaW2UL0O9EsxzVeW+VBf0q6DXl6BgGL8hkNKJqBo5OmpZ7PERW68/jFJZ8qGXwvyFs",
-	"XOv3qPWxrREnL0SSs6+tSIUt9nEslQmEQyNSpAlA16FSPQMfjpKTyyEwgVzjyJGzAiQCRD0Gt4gP41vb",
-	"wuPoWqWw0JtAO0mGE3F1LtA83N7ukX/+5/ed7ccId2W3MGOGHRCqrxxoMUpjuOBxh5wIcnz6VzdhpQ3J",
-	"uGCu+BsNlWwyEugUOhfIDtHy/fn0zWvUWigCiHi8yDGgKA4ZVBJOshQUf9dwx97qSUadBhl/Fxe+1EWq",
-	"zbnAA3Dtt+QllMYggCEfsUPYLihi5hq1EHy+3Z/omdM2yuL8OXy/QKDPVdRbkvMqrTejnB5l96yJszk+",
-	"FrK2Ij8v0ddBHBD/JVLgU7+vJbg2OsFGJ9joBDfQCT623X0r6QU1sQv20WzZC7rwuc91rVWZMIozfQCM",
-	"Fvj07vaTLtpmliIKRcNyN8tW5xhLkKN9jOtoP+N6LDX3gcIi6oDR0gVz3OgoD6ajoNSpaikyyKZYX0sJ",
-	"GchC6zVsVvVQBixceu8er7DLJj6Aj6/H5e7SMAj2cbllUGbvm6v3YFfPHlXpNBqtg9KFKl2/eYTr2lu4",
-	"9Sn41+fGO/kjC69k634otklIBTMul5ZfsdmGbh+Qbn9k4CIvEcqNKHVdjh8Qzcmz1uffl1P6ViqnIpM0",
-	"bST5Z+6BMt0vtLwscWaMDiDJBl3+JBl6Q1a6OLF9AsNj0gyLMBv8sMhSXNc8G0yyDMYKAUaDz+zrW1EL",
-	"//n7l0qhMRu1g+1s42vX0zffCKjbBFP47fNXpJ/JBPMXNyrkn4Mf+CtUZgqEanveXzFvuGIz7Fb4JeNE",
-	"rbHUTf63PB6VO9ZcFC9QtcEgz9MKuA66BRW1uPFJykZjaZhIZu1f2CwmbXjPFZu5vgcCOoUQKtgUepQJ",
-	"SRI5nmFc3T5zxcamA83bCkiHseLX9qjsayDiCIkn8HWfJXSiGaHk+PRdnu3QmfNa+cP/BTpprLeXwaIg",
-	"y2hdO9mypwHHhitrcqS3vxyf/tuTgiF1yGtYuzZSIRJJQpMhm+NT9sP2MSY7rcehog2TqzK57gpM7liK",
-	"QcYxOXO311tlIWMloV8PcKpvjJee0StGXA5CwWm+0+FVXchSFQNftyemBh57xWarGApb46tEb/fujkue",
-	"5aoTxiEcR8NgA/SI9VyRiUTNxgY6rqQMOuW7xqzA7t5DTzcdkZ/pNcUQgGUVVCRMkykVkPQFnq7ve097",
-	"h+fi6Plpu7e33z7+4Rge/+nV0XH79Kcj++HjDlmRfZOMX2FSmC87sPN3emEtZz8XK7L2vEPuELohpSzg",
-	"7Yz7pjci953jZjRw+nOxPquvCVF4Zo+NhG+H38OF+8FhSNyKbVluc/y5nAFtr8XndeVMfgtqHL99Lqiq",
-	"gQKvN2rtqW5kzbcga7Z3VpIaL6nC9ve723urrFxPxmOpDEtfsZTTs9mY/UtLNuC9kCAZ8CdrOVj9DFjM",
-	"fYk61/ftTkXd8ZGXBZCD7uGvsxRzwj/I/iGJHcjlBTUxCg2DIGQuwxhCdlpCunJCIRW3z6xQlIL5TFhT",
-	"dp8RjvnVRRa4QxglKKdEakcdZzRh+ZBOriBiFpQvlLomxlGRweySv+GfziCBKkPs6QCVLDWyBDFGF7pd",
-	"vg5xEkwR5/zlImW9Cfws+yv4SO229xkXlx6P1bdIPsQQh2uP90H2Leno4GRL4H55ssjxUZ6EChQ6w3qs",
-	"QEC9dJ071xcsvW7vPnbng+wHyfqGWrZ7a2vYCMeNcLzFTDF7Zb/cq+7Yk5N2KcvYZU7etWli9poYe0oG",
-	"i7MHEwGZKrV9C72NhpkkWnrPkpBTEaaMuU7t9oVpytKiAMQbQorZq5RYa85IqGjLW3lAuQdKHmtzubR0",
-	"ie3s56JVz4oVLk2XcrPCyYPFaRVv7YJLgI3g3fcK4SFJKk1EfhUcamOkIkftjPZZtnZWjGsl0cxgHjR6",
-	"HGxiAyPFs4Bycshy+trDb/8C2vTQlUm6LEakak/AcEpQIiowBzTgJe6ildlIqY9ywT/co4tSOJ65Z+4/",
-	"e+NtkC64KFnjj6Y8jd7eTm1uWG2mmUcCWvFKwa54nKWGzBPP8qZQPxyqcpBV218xKc03B8HnbyEbzmr6",
-	"f7mm2YRhqaL9N9YuWZYJXzTNBdhj837vrTD6EckYTS3xxu2YmIkSOgAuUVZnaUwHlKopbtou4S/l6a3h",
-	"h+VHHMtuu/8tddlq1zZ3vR9eDTSzPMnH0dZXz6i/tXSdNGd3a/DTJpfA8ZAlV5bSZQ7v5wQxWisastGM",
-	"ZtngsGgWiGwfzHT3ScUKRO9CRCYiY1qTmE6MRLxBsO4BPmZem0Ig2Gc+s+2rNMVxdg6ydiUrfPuWx27S",
-	"kHy2dZ7nUVWZoAa+OOC4Yoc+P6OX6/p4/5y268YUfVg2d5SmefXAqmxuqrhhc3rjVn+SQSeZhgwJmgxz",
-	"G7HgdGBYhlEzxQbQ3P+KsTHkNWC9fp8mVwcBSjdWwiNmk5qhX9K+oc8S1/6eG4/kci5Qm+CCTLE105DN",
-	"EAUXQl/kzYCYqXSGoas+8gg4EiAqPnJtdBw6XMcZFd9pLLfGedNkCHXXeSWTFMzBauCivUENKypWivVQ",
-	"9n1teFucYx8gEEzu9bXixZXPUPQOU+Gb0yAGh/0SC6aicC+h1mk6lBmDGvLj079idRb59exF+0lQEoC+",
-	"wrk6LG50UYcV288Qvcc1WoqnPEsTqtI4Au0R8DTt34lWF2M2sn+OlRzwjMXRuYjHig2YUiy9gGAwPEnt",
-	"fwPR5f8FmC04WozWeEweBSorGVOufMX6YUz6zEydoBw9PrQb5MC8YHvQ/XkunKYImDxkLLnwLV3tSlmO",
-	"h0LiLbsLeit2mER2SwBFZDsi8VacnyhuTp3f+4dJdhXKWv21Cls7UT/FtepN7s8zHkzxHdNW068Rz+/L",
-	"XMDeyq8+fXgjBB9eCE7GVnvb63aXKf2Wogph2FpDQH7CPz6jcMyYYXWNNAAB2YfSggYdtQV7UR5RdW5d",
-	"j2cjJFYDh+hYyO6KbBYUsfbHQ66NRKDxSgoITPOmZsLgFTXJsC7Tb7d25VyTS8AH/ZMFXLZXuEFvFega",
-	"kLvxApF3v7nMYCCWm6qTUWORyg3J7z1dzeV4MngtBWsk1e692pRfbCjal+803y9tOCDWU0Pik0HbrrwN",
-	"S49R17uV8Tep+Q9ZqrPe7btZ/j2S8js2wBQYuDsHDQWXzOMDlvolOoBLlEkATB76tQYyy+QUtPXRvFRC",
-	"yORbkUp35bVyqM73rCGvwmHyTuBEyOnmut+eqN5o5bfLzY4RATdAM5VAzfoL/VReDV+9cN05ou+1fH1T",
-	"QL6R7jURqeA23H4t+ZdoAY23LOX0UkjNdWNW0kspr3TeWzNAsaKQlmgV1kzKK/tEuxI5i1zy4lGeQGTt",
-	"4WevT0+fH5O2c1KiRQyGdA6FA6i3nXNx4hWR3GQ+IPE1U3wwi2FUfCNNjMaebB37dnsvnBfXv56aHNF2",
-	"TBNMmMJgPqDOonthu3suHLZq5DBX0SONAnmvu0PifL8ggi8n4A9uAqbadcFEzRx0Zz081bmYw6cqhmmE",
-	"qHqGjxSK1p0xpOcf6YiLxqSk9+VT2zChB2RC7iIGfMjeByGn92dwNLIaCB2sn9NfMWZqw1dHCKTFyjmP",
-	"Q+p6f2Pu9UGQJV+kxeeh+QB4rwCiD4F+h3Ki0KEHcMgYukKdx1e1RXk5WDphUA/m8r8P8ggaXG83RFux",
-	"hAmTzeIgWA0wW1zYh4yaXVCDaNfWRLBnyTUwPsznD/I8YTnzvAgKCXQOiA1PAR/yrUgIXlwF4+pg+7Rv",
-	"LXEuPEOL7JgZs5ux3Y1In2meMuJa4wcWZDphARiwy2H/IPuu4dWjGPPdYxLDfNr9SXrJTPyYAKYXVuKp",
-	"iXBrn+N8J5aQbjM54v5rBaBfNSBMc+2KKKd0Nl8l4FzLm2T/TbL/v0rVNdzuSmHaGgJsmVkJ3OpupBCE",
-	"qxXL+y9DV6+8vAt5m3Htl5wQwrJTaL4SLNcE/cGsIOGFUOrPPER+3ndBioSdCyqAnx86mRCF2Rg3FDsF",
-	"sixMAAQZwhIOilSNQAZa8euak0bhnH3hGVlJhkVFJka5jwZKCVDuQYqdC+BdVn33EjwXRnaIdMIilG6K",
-	"xJi3UF/7Jth0I0020mQjTf6UxVyW21YTc29Rnli+mXHBGv0n2Ax9Eawvee96uFn6LpoHAiYwBG1TlxBW",
-	"gruYD7y85Nqc+el80y7Q59dMmNVw9XNDN8+S2PgfHuy2vcfUx/GYCSwnLKCvGzygD+WMQCfi3emBGDMd",
-	"suTKodwncsTCEgLfB9d1P/M60tyl/itMdKOfbPSTjX7ypwyjWhZRKTi6uXpSNFGu1UXeYw+9JGFjcwBt",
-	"OfAXrhlXXDEaqetNRh69/+no7P2P5KezVy/JP//zaaf32Mtf1+F5oOToXAhpLVuwEX1qI3pgIZgSv6Ta",
-	"tEG2t0+exQcIYo+JlFx46w+CIdAAT05Mh8Q8jT0wBowFHRUjEsM/YsyunI1ZdC7ilBoaEyoIjOHh8sG6",
-	"lqMRpLUAs8WqhO0930kPLVO3Vqj3dB33aDYgzrCOvD+4+Nm58Hsg0qJXBnTlLXqkIWeQKBG5KVrYUagY",
-	"YK5eIJUY44K0TzIZH5BECsGSEvpk7ormaYfEWI6Ayfe+4TpVBfpZBj0hoaD1XGDVADacc7vp2k1gMg+R",
-	"2Lm2zkK2ithzJKwHwoV3ROb76drzru/7UajVWKnQ1AIEOO0XNwDx3c37iDOcY9ffIXL93EROctIDysAT",
-	"DpsIMX7NUmxO7igcUpilIH025JCfXIFQuDYrdHZB4VYspnS319na+7IjXNFEyO/WxCotDA88+LxZDr5t",
-	"Y3k8dPqFP5bQ1kBhhDzODNlo/Q4aXFxzgw1GF+YhnQTPfdPWd7GQ5SZ4sDlRCLnOFcm4uNoUvd82jQcb",
-	"HqTsQt64VTIaDe3QmV6m+REb9ZlaVh9/hhV2V7krCqGDYNLY2J6c5bWVY6a0FNDN305Kg+Kj+aWA34Iu",
-	"8yM3P036rkMcKKSa9JkzhgnO6RBrYwBa9VxkUlxay1GqK6exKZnlrXYhwwa6kAtyqajAjQG0IqiCfPvm",
-	"9IzAfXbrrQ0GYDFgcQG+1nrAYoYPU4BfjG9NipdcXDUZxwW9FsVSlo5uE2B1U3y/yXC+g0C0pVwGiGhQ",
-	"7w2woJZ01+KqFQM9YN9bn4p/VKoO69A5S0xplYI9vGdESFLinBst9eGhBUXAFm9CTWtLpXy0Uj+OD7K/",
-	"WKX92T7wJ+8FdzsgYz/LfogwtpLPYcn7kNXetc9+uYpvqWTDNR5a77en0Kjcw0UuMQz7ScWOtR9tffog",
-	"+wt7zv0s+99+Le/iYM2mindzGb+wivcD3JKVrt+6l+ln2Z8T0nhttyA1b/2YtX9jc/Z8RqgxbGRtcGxs",
-	"gkGZoZxCcww5MGiGQ+b7FYMARqcmk86o2U34x1cQpsab+8eETRhoGWoiBIC2Yowa0x4hsx/i2D7aQ0eM",
-	"XIETXc9Du397YezI7wAEnTYx7E0MexWWeGqoskxxANXWkA5BB4rp4XIWWbGOnZnTGL9+hd8XyHJWS4fo",
-	"cZJNAKd2zOQ4Y+B5pMp5nzBtOpOXSNLzZo577bfttcdFLFfn3R5vHPO3rKDXZKy7rW5s4X4bPnmaJHKC",
-	"QX2XUz8ZE2pK/nU7NffGIR+TPsukuNTESOc7d69g11bKI8we3BZffIvednwDtJ8ZM2FvW3wuiqoG5/PP",
-	"vfyBY/8QMR01Y3O7hHUKeE2D1H8lMxdLwLFPnrlqilzqcoEs4FwAD4DKtxixoNM4mKvnAJhG0Z8Vb0ho",
-	"lh0SSuKUJRkX9mdQhzvRgOfoU2/9LKR7FaFBeEOzc4FbNZMTkkpM4RByGnmo2ZKvp+i+gO9yZ+DWG9N0",
-	"xEUM0RQ8ByhhdJzOUoa9v1QQeC6CoEiMLo8LnuoYt09IAtswA3xFORVQxizBMOGXAhvnBcPj6+0E5qsH",
-	"EyqwuHsyJr1uF6lC5ykx5wIO2e/HTrd7iGXMlvVCxYmRsj2iYta2b5mM64MuR2mKzOtrjbbg7I7S9L7D",
-	"LG5bGhQ2JPKIuNv4L6GubYIiX0VQJL/zyFC5cvIGOcSXBEjcx1uf8I+FcIxnMLJLtCvC0iUWxkSlAA34",
-	"r87rkmeOUade+ED/B/zIrU6zCDhaXgKH9WbnIsZ3xa4lGxvHhyT+8bmLM+OX/6fvZNCf/SWGnDyHm0Vw",
-	"9mE8PxgE54qdwICFO6DhS9kh1l5322Q/PheKjeQ1yNaRZtm1FdgnwmMvg9EKMtIKFNxKXUhdJ5fe2EH8",
-	"DOzbUhRD/VmzFDlEQaSxuWp/di5o2FtoiewiC0RXfZ2endYNBcUvjI3P4DxWxLs8KzQaV4jpkxL+dK7w",
-	"9S3abyriBleD5sJSKpIxes1uwKPgG5YNcrnf5EPPifSOjb3FisEmZvPgbuKRJ4QbWHxr8TekhyWIj1CJ",
-	"aLmw1xgJtCmtCBq0s/JvKuLSW1a50PSA91j9PS83PQQI+5gwlmLrU8GmaPHUSFUyL1RL0sl13059pfn6",
-	"YorQc3F3YgqhJW9LTN2VLfMwAJircK0KAOamuefGfrkT2Eqktu80MKIvMVjkmAk65h1/FZqUAshtpIn5",
-	"UrWApohtSrO3yg5iOMvbbjtrXvY/sKTWDfxmzMTR2xOy0+l2djq4NyyZKG5mrYPffi93NYT8m2QystMq",
-	"NgjagzCRsNbvxR6Em7bAYIP6swBHkAvCzQE4HPOeo9Kba94ZyJWDz/dwfrXw+ZGXVPZXuUmojRxDxI6L",
-	"y4hMWX8o5ZU+F5AbLLM0f9VIKtYhIYhoINZci3ArGck1zXhagLnMrIGJjVkK6H6uyRUbGyzz0pB+h2xN",
-	"Q2Ma6I5TC+kH2/Ym3MwlnVTP5p3O2H0y56KWWg0TTRlTiRQDrkarNkR90u1GrREXeUrVKvU833Q7gT8/",
-	"S3SNAaqe+ZV4YvjN8lYBFcq+Mz2jNE6DthHOfBMLu91muMCJv9OVQE/O/iyHhuwoaOkEmAAaKjXXpLfC",
-	"VHLmTp0mPkdzt69Sh0M8jGK9LsF/U0r2RgW+dUgk30HvVvh9nRK4ZRQVesBUc8vBE+FA8tjY2vxxUf3l",
-	"DXmobLc6XhxY5FrmvgjFCM2mdAZJV/5XHQLZ482hz4QKkkrCzWHhr0bn+rzDw43u3RoVZ0Y+q1X9GDUq",
-	"35nbJ/RwDPn4i3wG0dcSMc2X49f3dbkaAIERqGXTfG7DLGuYZWETf2o5Y9Lax5/LFrKjbWSlnuIB9kpg",
-	"2G2J/7eedU40vWSLPAm/wgP3pE7gYDX36FhOAPwCsvG+ATXim8NRqwpoqyXnbVCtIn1TjdlTXeHJacq3",
-	"PDFEMJZWGhYCkDjQ91BqM59S+SMz7/JXLyVTQOUYmlF2MzSOgVQu6XMNdxb23B3jNVrk2Mo/2/o04Blb",
-	"WDmTr/kFz9gyx82JCTw1kD5nFzMEvbwMx5JPofNBeyfOmJph4cMZ4HgrOXD2d9f339Se2Ad6TXFBi8/N",
-	"wa6MM8rFmieMeAKZdxGt5WtfQAlH8NIiolWgSYYUAnS/hDq8m7Hx/jyHuFJfyakOO1zP5ARhG7xSCvhX",
-	"iIY1sN+q0sXXHXLkkxGgr7QDfu51c0fnQS5y7DvbXJwLwLHKcZ48IJCQBqxtuDdQF6xNE+bTqV/eN50X",
-	"7VaxPDHa7+VGkN2P+gRZ00jsU5HvfmONY37Z5u/fFhNpm2bZQmPTpUOFbj+CeHjWOLtwMO2xQ3ELsNtG",
-	"0CIIIIRplhHFIFDRcSBziP2kfUWQ6zvERDqPFzcvKZ+L9CjLbnzP7smY8/PD2d63JReMztK6G/yTnGJz",
-	"E4jVMPvYxqzbmHU35kvPRUrsRc9FccCdVuRHn9xfS5qJa5JIecUZhCm1j1MW3cV993BW4jT1vIU8x5Qe",
-	"4FOu5YRnY1iTYbUOOTG1XMhdshWRRTBn5pu4aH/CHLOVidgqfqsT8brCx5FMqVYZXZ4LIUWcq3KJeYQI",
-	"IKXUMwwTrZB5pifJkDjPbtmUmmi1ArJlNUKe52834or0ntTCinxLWjIcywqI+3AkVaQ/BL3dKM63XVJ4",
-	"9PYk3/EGrdjduJLLBz9boXbQgRUHiH4uwQayHKH0HwvB87I1V4UwtA/Y84chtb2KlaZxICLso4h332lA",
-	"2gOy+1r1Xpjcw+DrwdDWOjmFI2ryjuCh5Lh6eJ4bZL2N9v2VJ2HmpbE5h1uNpVUizvjpFkZeFzsAXkhF",
-	"ppgpiG7WjNErF9LlebO1K2H1JHDSQTB4VkogLBTzHFaUUZVxpoiSOSarlHXIKHaGR1nWpP18RQxP55O9",
-	"b0s/HH4FS99Xym1s/Q23WQF0Ef1/OcPJHXb1KTBrM6FP8L9LDP56Q7/TkAjslaM/Uzrtvwi8583kWnPm",
-	"bAMp3DLvXahmFkZfqGpuqO1hSwzXJrWb1RcCeXgQuUXptgWh3pF68jAJtsuvx5+7bm2jk9xJDu5tWUBO",
-	"+dgCM4StjxBZut4LehpO13AZQc55hl5oQB6HFlNSkVheM5XR8YULXcRFUi83kJ7bt8r9OKMJS8/hnbMp",
-	"ZPuOGBXTIc/YIaFkMFGQ8OBNL2zcxU2B9nGSRi7Hxrmp7By9n0obWg8zAVv49fulcJ4PwgfX9ksVhHN7",
-	"vqnPm8rgDUu+VXWKX5cZMqEB4d6IO/t604UBsff+oW86y8qtYnkEye/JJoZ0PzGkYr8bIkg5kZYI2n+6",
-	"JIr0A+IpqkmGqcmnhoqUqpR4qnZNPvPGk2/fnJ4xzF8gsRukzdOYPKo2+MxxGqlxvhuHUf04Ohf5Tw0f",
-	"MW3oaOwaYfrPNb8U1EwUi1ETgQ4uDps5hsytOCqaasI4/ZnBRsyl0Xw9Eel9/Oh1HZd90eueC6fDEEDQ",
-	"1IdEsZQrlhgEKxHSuN5zHtEL+2O5d5d7P2O+B2yX122s7rRHdET2CBQ/7XTxf3tkaD8bRmS7C//dJcPo",
-	"XPS6ZAgv6e2SIXn0z/9vu0v+98eumalPBcUG8wdFy8jv98iQ7MAIwaMO9vIIcBylInvdHXdqAPPdPrJP",
-	"xkFy3JRC9bu4ZCoikzEx8lxQktIZwErSNFVM+2ZdsI2a7G53izC+Qw+2GuLAsuKUznRkjyzlIFDSAywa",
-	"teNoeIwb0PkK1FCkMk8DHf/DGDte2gnVgLQ6VG9Hr05vVSnAnvsOny48MFZyxLWHigOwUDrDzt5myj3A",
-	"nF+qBxIdGjPW7heYcDzpZzw5F3jfmYnsF1bokt3dHQAaFwwz7be7vV0ixaHTjnOIV7sNQ4bqNhqdrlss",
-	"dF3vnItzcRRCsWGvNqO4ewKaGuWqsKuI8zn+cMoBm4aU5RwwQQ58chSg2NmhrJKgw7aYeYEvsnbXl3co",
-	"s1STPtM8ZQGqTkwexaW+rWkckfiD7Lu/3EzgSQffanXB77S7S1Op0scHdh7/gC/IP4gdj/zjXPyj3W7D",
-	"/9vvYt8jFvM5YvIPEgO5x3gXfKsZbzJANxc8tjGGdkqvmYAfAl+DV8pxIP/O1V7jUGbD16z8U6EvoI09",
-	"d79HlIx4fgBsK33RV5Yi4NFEpiz2LvCETjSLSCz7mqlrBrvu/74AxmY/YR/HQGD27wH/2DyMZclyYprH",
-	"mf/1fN9e/PUcWcDFnCORhNr/aqY4zexf0GUD/pDmAs8jIrEzKXVlbMWsYIQBc1HQODnAfeLismF6iD+s",
-	"Lyjs2FBOlL7I2AD+ZflZ/g86MfICRo4P7cyolsJ+PrLa86UnJdgoqzMBThVcH5C29nc0s0x28UQbt9F9",
-	"6+YZTKZma2h2gawZ3hVsuj1auy5mKM8qv7SHSEXCbvDTZMiSqwtnN5d/Oj8GW+VBWMYqDyJ1hQxiEb0h",
-	"ldW9IVh0+AL8Wf3igzPqYGCzMuGCugtqyWcE1BJw1KZ3Nr5q+Quu2OwilVORSZqW39Pw4w+y37Gy2t8W",
-	"y5tzVgC9JqpbYSc0EY4oi/cV8t3uYC7Q7LtRXzgglART/U5DC4IhtcLmciKsvLMPu07ACoQfijqWaaiN",
-	"EU4rOnQyTiRYWAbKGG5SsKqU0fQiY8Ywf8NWWVtllw4RiS9lGQd1kxdONUYyeRk5ICNh7PyFBAW2mINi",
-	"RvGG0W9xKK9K1QnNeCg1SgYQ+/CXQIUL1p3bCXHlZUtFp+fDh5bGrFl4gY7NtPqmWulZ4eL+2bk3kXis",
-	"2DWXE33hvgNUp+oYirmNcz/y2wikDtOG9SOlSkVizUUCR4+vsww287cE26vMLSNXVP+R30nyKL6Uwp6r",
-	"IrFlKPYePY7yvy/yYZg1F+0fbgciv5GVUQzTKJS9kDksKAGaRF7aH1jN0f3Cq71e7yu1u3d5fY09dJ0B",
-	"+LX6UN30Hia7zw2+3I/qD6IwVNH97p3lmNhvv90k/W3ScL5ub9RP9Jp5FuJlDc0dA6s7pBp8rFuf3F8L",
-	"U3BeB3B/AAsDExkyxQKrdUqhMUaf4dfYOYRrkio5HrO0KV2n4HibhJ1vC/qOeka7NhU2Z+w0UsOt+9yX",
-	"CI9N3s5XCQ2+NsXdLHHH0Ug1dae23zIjA87QyUANAhRY/odA275Y2qv4RDNg4aAWlDEGvDoL/nZrpTgW",
-	"GsK1dhqAs8Nrc2da38PkEK12XTd5RBul6gZw1jcVYM1q1JYzdDlbKX79rHj6PhrG30LL9vLEZ2H79hr2",
-	"WOxGYAp71BhrC5VLTRsd2w1VpnPN4SuYPeuj9Hwxo/IbszymX+xNNarv2wpvFI6HzgMIz+gLMwFurICs",
-	"xGy2PnkP20K0rQqRtu7vPlg96MjRdZMw90vY0P2DK9q523uaNx/wbOkeaX+5cPPkdaObspV7qddP/r35",
-	"LBsbygcNHGDX6XyH+XLuTZgKVKQDU6JYwux4RasebnxPdshbMCzLOuSNNz+4JtrwLCN9BmAoYH0UZkhT",
-	"vdU7v3u36rUusaPeXbGjZSzI93TfdHPfdHNfqZs7dMwULpkKLPfbtCpuh1E1sp4XUrkkNiqInBh6yQ4c",
-	"08cF9ZmZMiZ8mA7Dci7w50KoBvKZcnxIb5hb7pMMpfZJVR5OMQ8PQvgPc+Qg4ucQ5wSLMJDczPIOsTcZ",
-	"lpXDyxP7CNQ6WI4XelVgFAz1+a9GNGUdcuRgIbe7UbfbJcA/DR+xcvvxQ0L1VeiQwdIKjrWpte7tKnd8",
-	"Z23OrzWwl08WZ7mSj6d3B6MzPcnM8iJ2z5s31Qwbx9Ctc/E8J1ZjBojlBnfA0SGjou3qJO6Mq/d2oem8",
-	"Rl6aa/UJVeCUyRO+NenPSF+aoS8pKPWMKDRKqz2ia5vIa6Y6DZVgbnqnvgrktvXC7gNnFWzqszaa4k15",
-	"DL90RX4NlVJfzFoM03fEUY68ghvofNVUKagakBMTFGhYLQ0VplAzDIoUOgRD+2hw1lubZ0ybP6GhWWjF",
-	"kHa5sTc3XGR1e5PYK4dX8kYMxJLg3xfEqey3dyh7f2I0M8O6G3JiSCqZXtyc4v2QQRUSVAfhWRK7ojAt",
-	"aohDINrwWMl+xkZ661Mi01Jbivn7CVEaV3dFIFn0O+2ThseSQ0pnHSrwR+jZ8BZHWqURaf5uyH2ui4e1",
-	"2Uduaa22jYX91b23sbilxiO32Z/ifXhUgHmARUBDOSVGkhEDyLoFrSnAO9p8Gd7h13MHSrNMTp+Pxmb2",
-	"V5pNmN//SgIdHXkorTFVpuD5eWVaU6fZa6b6UjcGOffuN8a58MImFFuCOs52xwMeBTvJNTQeQac1ndKZ",
-	"q48s2ALHpsZjLi5X4ykOUwPKuWrZSRVTus+oYgogpaN5hGn7GkcwE5W1DlpboIS4136qIRfnSkvC3spU",
-	"sbxFcqegEVeR2JqPwb+X6qogNpokbOw78tl7wQ1oa8GrPsh+7Xu8HXh8pF1f5+BH4Rxrflzg8Qa/MUXv",
-	"vZqhwHMnBSuyS4d0PGaiNCx0jq4bD3Nj/Q76/HufmGVk5FvI9Gfzpdcd8t6HRFzxNRW+9jkYPJex8+Of",
-	"uZ4X0Cd9vpmra4iew9SPMyqCF5eQ9eq2Bxo4+sY2YY9GqKPVjOR8SxNDr+zDjhojcLwGGN8+A8TDmc8P",
-	"9wL63dCU9GlGReLnjRycSAELDV7l7kfdppQaSfljBZx+y7E1sOzgTQV7/gxqTIgKgQpPI2rpKfPI5u5Q",
-	"QeoUPuo8E6WzknzOq+sPmqvrYUW5k35WluLs2qwAoI5a/xyFtXm6ULzXIKhX8nDQVHMThZ5JvvwenPlk",
-	"++n33dKEt7/f7+10u9C1fOHUchiBVWbIhWGX0FxyboqnhRfKGcZ6TBOWRx3MkI0wWzIvLyuVdGjsL39A",
-	"4uvtCIMTfarZ/q496p9eHR23T3866u3tg8sKYRL8zPFhmc4i8kFyxxQGkyxD0MnOstPJHWhrHdIdefGB",
-	"S63kvP/b32q0XmrZAjnK+9S5UupyPiqqbdvd5VUCUyqMB3Cos/mrFk1eX+h5PViy/38AAAD//w==",
+	"7L39dhs3ti/4KhieOyv2XJKiKMmxpdVrliIriRJ/HUvu9D1hRgVWgSKsIsAUUJLYbs+6f80DzEPc8/e8",
+	"Qj/KeZJZ2BuoQhVR/JBp2Umz12qHIqvwjf29f/tDK5aTqRRMaNU6/NCa0oxOmGYZ/HXCMs1HPKaanT03",
+	"XyRMxRmfai5F67B19pzIEaEkLh/rttotdkcn05S1Dltxpi97u9fP/n5w+232lO0P1ZOb3u+7SX+yJ/an",
+	"rXaLm2amVI9b7ZagE3inbKzVbmXs95xnLGkd6ixn7ZaKx2xCzVAm9O4FE1d63Drc7fX3260JF8UX7Zae",
+	"TU1rSmdcXLU+fmy3TvJMyWx+FpFgd/oyhl8jMyE9ZmSasRsuc0Wm9Ip1yZkmXJEbmvKESJHOyEhm8Jyi",
+	"E0ZGPDUrRqhIiMwSlnXd1H7PWTbz5oZDaJhGv7f/NDTw5yzlNyybLdqCxD5TXf8kvVl7/V1Lm13853JC",
+	"uXjLRuEpZMT0bqcCj1YnYj91YzlpGDW8tNkxnyVsMpWaiXj2M5sFBp4wYY4qU0SPuSIxTdM2UZLoMdUk",
+	"YzozPyWSCGn+nDKqCdeHZJdoSfoHB+SGKz5MGTk+Pzk7I/GYZjQ2B6k9ECqPx4QqQsm7d2fPu+R7mZH+",
+	"PhnLPFPt8uSZLskt1+Pyq2s2g4NYfKHlNRNmiXPFsoHImM4zoeD3Ec+UGZqaSqEYoVeUiza2F3mz77xl",
+	"05TOWHJIzKJG0D4lgt2S6C37PWdKd86SqDsQx0LqMcvIhOmxTNrEbFKbDGUya5sR4FDcCPb7fRJxr5tr",
+	"NutkLFcsibrklzFPWTnKgYC5ckW4INNMXmVM2ZUoxs8V2e89q7bJRcc9HdmZvWU6m3WOR5plZsxv7esK",
+	"f6bk4O6OKE11rtow04y9Z7HZc0WGbCQzHBUMR2maaZaQR/u9Xpvs93bbZH93z/xz0B6I/f6zNqFkwpXi",
+	"4oqoWE6ZaZJwgaTELMzjNqEZgzOitMxY0iZDFtNcwXdj8+ItVeZ0iCuWdAeicjGest7es2+fss5+Lzno",
+	"7O8lSWcYP9vrPHn6bJ8efDt6ttffdzdmzGjCsvLO+DtsDrh/WaZUa5aZt/6vX/+3zv/924fddv/g4ON/",
+	"awUvyugl1fF4/oa8hZ0m+7t9wpGuyqFZSzIuZ0QUFzHDG3R6Qa+6jcMddbCbhkt9sNsPD+6VFKwYYFPT",
+	"5qH7tS9uuKZmwgvoM2y5faxK2bhYn0SXbW2W4P0kh4t4zHs5rI79vRyuPfb3crjZQf/M2PTC0BUVYO3X",
+	"jE0jYv5FgmdI4DcK6ZBCOn0r8zQhQLZuuWJkaAjKjbxmSRMXx7crx4SJfNI6/LVlemr9FhrmCz7hen6E",
+	"L+kdn+QTIvLJkGVmnfGGKDJlGQofDaNIoUF/EAkb0TzVrcODXtuso2nYSBU9WET8q1xCLjS7YhkM7iUz",
+	"vTdyZ7y6E3joGwWLiOR8zHhGfuD6x3xIUnlV59oy1jKmOnwQsLnNnoVzptTii0gUPlIdqGJq7YNsG9rs",
+	"BOAgLxo+nL3q4LW8Xnvw0Mxmh/4LDZ3vH2WaVJl0LjRPfV6AfMDwWk0mUmkrW3NFkjwDKmdY/u1Ypowo",
+	"FkuRqDZx8lHUP1BGWECRxSfjUXu+q4SPRkZQH2VygrcfOA65MPw8YyDPURAy4jGLr1mCIpHP9t08mq7l",
+	"La3dSo+TPvp1t/Pst3/8uts5+O3Xnvn4pPdYhXnqL2w4lvJ60Vm4xUeqp+F2vP5psA1t8jx8NG1Zucq8",
+	"/h1NrKRo/oql0EzARzqdpkbZ41LsTDM5TNnkv79XZp4fvN7/W2ZoU+vfdkptdQd/VTtv8C3stE5d05HM",
+	"JszIcNB5t2UUQSlGKY8fdCSuTytjCsLuuNJGuMOj2TYHXDFy9tyKuJF74JInEQz7e5kNeZIw8ZDjNjej",
+	"UCAycwVTGl8bvcRKs7p4gCtzOXTGYyMRa4k81apzVlSfplR8owjwLnyBxmMj8srMNMmvBEs6XDg+DTJ2",
+	"LCfMXllq1QvFNYM1ORPmbtH0NMtQtX+odXEdE2Z6dgaCVF4ZibZQyCJ77Mweoi7BtZlVjsoK6oVGRDbC",
+	"xsd265XU38tcJA+9wzK7ooL/HYmtkc2FRAqLhxPG9iYD2svNM99TnrKHH2Wz7sCAkMO9cWoCXpoLKV/Q",
+	"7Io99FiNZgcnwnRu2BkVZJe85N+5Ub2kYmYponrQwUlJJlTMHEVUR2CpmBnuC3eZTxiso68lw9GN4LlL",
+	"qiPDcVCFgqG/pZo1iLcXwDENATCkzlxnVWVXg5Z/9gato+wvvSP9l90KC53njkWXnTcy5fEs3DOSmUdJ",
+	"Rke6w5kedcZaT+mUdzKqGfzasfN4vGRYv/9lt9c7uv3Lk96ykZXLNj+ocxRfuqE2SnncNPNO0FyPZcb/",
+	"/vD3rCDn1nBhBKlrIW9Fm7C7Kc8svbZaktMEnGQN99M+Vzsov/zyS+c412MjZoF9d95g8P0JefLtQY/8",
+	"8z/3ugtX2i7SDeUpHaYPer+PiROTyJRmQPjzciT2PtXvyKaOxTSTMVPqoed8Zi1WNzTNmToiEfA9FZGU",
+	"K+2MiSw1k4Bhqnw6lZlmyUuWcHoBc/kyFNgw2cjvzfRimMNHt9qwQcexDjkHTEt4E60dh8bOhjPN5JRl",
+	"mqOAy5NFurORZwoD6FHpPZgpzSZtkArMUVpTsavdiXaLT+cHcZJyJjShSZIxpdyADCk+InSozG9cEHZj",
+	"1rbaf7+31+11d3f3us9CnWm7qbUFm02Z64SaNYU2rXnELINpymqfOP2wvaTURH7FX9tmictHURgw4zjO",
+	"E65Phc4CXOC1MPwnlllSjGk6ZSLpgBMnlVfzG4kbHGgKpQ/TPbDDG5bVzGHWcZFPE6pZEloy6g7ZonON",
+	"J9E87agFTVDsoukbb6iooQUHCW/iPoOgVBnnhxbNtbzMmGC3rcMRTRX72G6JPLWEFNudW2bUge81HN9q",
+	"vmw8pplVhhNnzKzyJQ1JHXxSnEE42PVz3X/S2d3t9PsXvWeHe73DXu8/Wu2W0RRNay2zfR0jB4W2MGGa",
+	"8lSttw7f5xnqQviyGc7SCRomqWeXi+mKk89rx3BNsmG7Wn6hG7pDz9s8NVo4dCZA6hRwMw0BDOwUu9Fr",
+	"TqVUuBb1DXol2H9AFzNq2RFhk6meET4yyg88kPCkOpyM/b7WcGpkjBua4J1bRw/ajuZUd8I/AsX1c1Sh",
+	"PIiVOS+mjy+4CtyWYzAzm6UxW8JZwSOC5DGhmjYRR/smV6XhWrOJWkrwSgJesJUWzTIKf4+pupxYylPt",
+	"9Jcxg1vlrAIwjZFMU3kLV8y2NJQyZVSYtjxPf5jVR7UwAPMCtHtEzIUlUuDKUKWLOXrHdfZTdvZe8pfv",
+	"j2eveO/u5Xlv9pL/9Kw7/Vt/0nznG44LrLQ3/+rwQzv9XZ5eO0e7Ak/AvEPOfA9uBsE8T3t1j2OZBJb7",
+	"XJuxE/OjW57CM1pdB0EnrMOny2fsTnHAbpxPqOhkjCbQqWZ3NdJwLMjZm0KqsXKeCx6AaILuSv0j9TLU",
+	"PE1fj1qHvy4+q7i8rY+/hURObMweFT6yy4NqUHUkhuiCAB2gUlbSRnG6tIrv9la+UN+bV9Ek9hE8QWf4",
+	"1m5v/nrhMC611DSwDa8KtxSvDYuLOM0To9VrMFya5Te6gCGmolAPKnu26/mhevN+qHZrxO9CHoRboiUZ",
+	"8TvCa2fgnEEcwrp7zkXC7kILn7A7M3g82UBT2+jhN9OkmvQq3QenkHIRuDovuGCu5ZPzv1Zb3bUHxigF",
+	"P52/flXppN84H69TNOPP7R2EJqGng5UG8OawmrmFwiCIZsKrizMPIQo0SVjSJjQ113aGFm5rHzA/+7fB",
+	"KQSWG8KgjCIJ3GxkWPJyrQC30S65XYRizO1SLgFqVlAaPGXF9atdgMVUdYHUB2J0nSbYt8zxpUkS4KVl",
+	"q9UX303NOwe9nrOer3z1scsTWNbq5T+wfmBHC+qkoM597NiWrMhiRqPQUTXM02sCWx1Und0hWEB94Gj5",
+	"i1Gc4f1nT0NXokFMAXUQWOC0cE203c2E0L2StRX3ZaWFn+O9AVHGnvEF80zciTGyae0i1Wnp/KTd1VnQ",
+	"gbuEwbUMBwcEZJKVrm15Xk6Oj7/nwjCLxbTk5PjYauvKDwUk1Ih0ILGcHJuLwZXKGbpSymBR8ujt9yfk",
+	"6ZODZ21iP337OKDeJ0notGKnXkAI9omjqizSrz7V7MKYe3ZEg1bKtGIizmZT3ZXZ1aBl1qM4Pw0mlPKA",
+	"0JTTML216vPJq+OXp9YZFo1kLowiEZGp5EIDmREJuS2edmtJMye/3nI9lrm27dSCdSntuqkJplfhpLBI",
+	"oQNX3VUSU4FLFBbLY9rAvexdPDl2VzSWYsSv8owlIGxUJ+AtfoibhaXaSF5HLjjNH+mRFxIUxZR2RuB+",
+	"VVEb/0ylvM6nnRF4wiLyyL6PhwdvmUdUtJSPgRFGGVMyvWFZJxfg/DTrG5FH1sL+eG5LXL9Bvf1uCpd5",
+	"flan9he019YkZ++e4Yk3rFOR2tmF4Qop/D0ruw6Kaqd3NNZEaTbFdkf8jikbTg222tpAEnATm9//LgU7",
+	"JGtdrNCg7IUI63Zmlm1fZgGf85RmTBTu9+LGTKfprH5nSuq0SIpaLn5CmEkhA1RlUDPdzJdoVXkJamSo",
+	"tiTrURo5VCy7CV9dqsnzV+eFZ/rQU0Gs/d+MqX9w4IcsE8WmNDNcgQxnJDoi1uENWnTBfkbWEIbNNC5j",
+	"ffen19yRpvDOu+lcxjIXehEDdE/aISxVZNzz0SrsFw5HkxcUfvQXsw1Mzv5ZXU5iSENtv5uWY619V/lk",
+	"QkOW8vOxzDTxviszIQJX92KeW3vbVzDsdGaDQE6OVcG4u0sNZbGRMRxvKQR47954V90xzXL528Djy6l6",
+	"h33uoHg0FGlaUHzxMlLmrWeWXyQVWcTRDCOjXLNZQOZ9GJa3gpHcl8s3ZSMH8rXABmuWJZTmsb7pesTF",
+	"FcumGRf6Uo1p/+BJ4Gj/eNzpHzxxS/v89K1ZW3O6spgqRsbsjiYs5hOaVofzbPT0SdJ7uvv06X78bfLk",
+	"4BntjxilvfjggCa93QO6Nxztj3aH/WFv+LTfj5Pdg+RJvHsw7I16Pdp7GhrwmKrL61A2iS8yTTN+Y47R",
+	"NQMXJuYFECPXhQWoJdbue6dnzfMu4E8BJ6OcTKQoknhMr+ZRCPpo6v3021AP16x0RCzSt35mM/AqW/OH",
+	"Cl8nVdyichRtQhU57qR0yNKqYr2UegqpL2nYh396N+X19Kt+r/9tp9fv9HvmEvWfHR48W/0Smb5Kn9uc",
+	"KTbTbqHBLsf1zKi0XCYbvMfTTI54GiJ6Jy9Pif21NHcaYdFaekB3rqmsLWVYTMqREC8VkzI2TWnMksvh",
+	"bMXD7fKu8D3w6bihcQ0Ds4lY8PuaV2GF8d5IjDC4zBhVIRfyL+OZG4kNnvEXT/t5B96q5VOWKZasumrQ",
+	"RJDi/zJmwjEX+1xlkRqHsM4hWjpCxTIeMjW/WE6Pe/t0d9iP95J9djB60vt292n/2R7dHx7ET5Jv2dPR",
+	"s95ufzUvXMmhHPkoBlYQuTbKIe4SeKSpcjl9qhDkRyXNr2xP6MRUT32Ffy8RTJa59rxroh7EqecLTVuv",
+	"3qd49byVfAvHZ00r9Fs4W6Vd0x26trMWodghHWUMyQzV41LSt0Un4G3RE47AI+qVbKXgoF+D2QRzTOuC",
+	"tf0ahCN7NDmaGeI8M9p85Y05cbN+gGobZCcX3AkX/xy2LFNlVAnfcomRXX4uKQbK3YGzh/q6VT0IabJm",
+	"qA1qZN8o1yZJZJxPzGKAXfTbp71vH7crhi4IfGjS8D4UnlloGRg+aE4ZQUtvqc9VAQC87J3SiFH6ZQ73",
+	"e6XfLM/EIWd6dAioA+rQzPoQ/DGHzk5d5FhnHhXxgmTuZQG7NB114jFNUyauWLdqeXh1/PKUPLm73rs5",
+	"+L0vvr3d10+z3emzSe/9k/He1cGon+wr2jVNdJP4hlLVuWEZH83g9c9lK0OPTmkDxpcSlrIrjNoHLhbs",
+	"3pC1S5vPtDRcCmggPLxBOXLClKJX7B5e/lfSTpdqsmDXyIzp4NyRtprpLJ05MAWaazmhmscbX4Nmg9vr",
+	"qkWqYm7bkJ2NHNtAT5hqZpNPwift1d+ev355fPbqKzazhaVrLz6lJttDPIoNZr+vn7vIfYHAeDxuzott",
+	"6LE5CIaRtdota8sPeLCbgmaPgXMconG6uNPtec1VZsBRIFbSSsd2DM9fnb9lNDFSY0VgwK/e4guvxUVG",
+	"4+uVI24LZ3ohn7qrHGKPz4uRh8UwsAf6fgdK4lxpOWEZWqFCoumC2IZCojEtrkzhg6HMNLtiIfoA31c7",
+	"OiKCGTZo01ZLfufiT8pR3JOJ3C/Y2lsGeySAci7fa8ug7ZbbpQjuL6dXQiquwuLPCF287TL9rSAChkA5",
+	"Vg3iEPOFoYB1dAG3KrRYeMj0ytWYbdLssTT8DfJgUsqFmZomkUtgUDsfzM8fDVWW11FhBaZhSlvQpYmF",
+	"nZg3pAp1OZYhze71lGVUyyJc4e9SsG/wDFo5TbUxBC2WV4L/vb5AJ6nMk1FKs5V0dnbDEybiEOVKU3AW",
+	"UaFuWabIkI15sbNwHlbWGJEPIv0IBk/8i4h6Z6LY0apTRZNy14wcoD1xUI7q8pFzreKF9m7lNJN3MyJH",
+	"o+56csoXcwyusIcsVQziHvwIhu5XK8Js0gsH84cAEAw0s2YT3PbgEgAsQgNh5QAHJdMbpkphmKbpjDyK",
+	"BHD3G9aJIWk7evwZrYTm9M8P8T/MnahzY2u9tFLXJ7jm615IdDvey41oJ+BRcLfsbZ+5eZQ1yHCL4OS6",
+	"Wc/TrZ1JZEIFvaq6IQN2hVzLS9DaFxjeKuo8GFfAv0kVUVIK89+qnArQeIYucuQy8xY6P8FnoZBd7Rje",
+	"MD37B3H1ECI0iZhLkSuLIrbIe7r0THqjC/o2L8IWqE07GgpNRAWFFJ0XISO+KlF1gAGqWaFDrGbQLYxf",
+	"Aeb8hRzNscoup2wS3gqVT6cpZwk5OX9bkolrNoOAOHLFBEO25Pyq5aA65n/fnf5w9oqcnL69OPv+7OT4",
+	"4pS8Pf33d6fnF/Drf/3P/7VafoOvEy2M3C2fRGmHZ0wtkYAD5k77Yi12aQFG50bJ9mJH9GZc/vfwEKOv",
+	"d9kLL/ApZzJDsrd4B9Bc5tunqaOXn3GVwzpx4UBrF97tNhGS6Izy1EgtiVwv/H+asRHLMsPlxkE+FPD6",
+	"F++QTErt2ZslIi8pozvTlECLyst8ABs9ugRq4vD52x/IW9PY33ZXWZyVnNaf5pgW7HbxsbC0FWI3jKiU",
+	"p5/XpVrYr5anBiCHKN+6XMGc5nIjS2qCL61pZrOJ0avaoOcShT+NV9zyNIlplqwugdBUSRJLo0uT6P/o",
+	"mulFKziQCqeyb0CrLnaFL1Q4ujfOisPZcTrfH12/n9Zh7cl4FcmrIINzkkyF3XgHfI4Q1tJXvQ1tFl9t",
+	"Lsp6PstCwrWpMwRS2lxehINLNbxvTG+YBSL0yMdiqdc6HkNutAcUglcYxeZl4lqMoS8bt8tksVrMoUem",
+	"a78WaNdNQrUHG/dkfxXhtkmie/Pzyfm/7faMMGfh/qj53EY/RlO4XGlqODl/SxKmWTbhgikSubsV3VPy",
+	"8yd2cLD3ZIW5PYDgEpYMjsWMoGBAK9IArs47wSGn11wrGsdsqllilhjJkGp7ebZMtck0H6Y8JiofgR0L",
+	"28BI9YxZi4k5KWrKYk5TOF+PujTVbdKl2ZS2SZdb8DT4COFrbdJNZQzfwH+NytwmXSm4FI+LC29DghcJ",
+	"MXMwhX8MqcZHgT842JSU48FkxilVisdRm0Q6VWghjjAjpZR+otpFh3iC4PArEtO6d7zKiRdFgZyBxQ3d",
+	"3rAfgENmWTHhAnLCKpptFQsdjGMrsGy4Ns0sbFlwlZdL99njqlwC+jak6hNCqiqi8HxK2JSB5+ISJNro",
+	"0DM3FlGkkH8AYQckspHO0SEICVTErAZT3yURjTW/cW1Z2WYM+P6+Ym7z5qNDCzOFDB9nekQUYySqCJJR",
+	"wd5KEdL3AFYmYiMbUTjH8bj056CrGhfpHch4a4pvr6cIl6+lk+ObBTil6YzkwuHbtyBJ2e9h91/aiPln",
+	"ENgwldCMSMvC7oaWOIhGAZDlP5UcthUyvi4hY8Pq/hxDOb1hIWfisQXWA3xgGzYihYYUf6OsTKiGoPMg",
+	"Ct0aSHFOzlg9XDQqIuCBh0CsgAVJHJo9jd7LIaIWR1VjQdQufLUWgQo0gIGIMB7eYsVSxI11SRqWCbyU",
+	"mcOJhEzrIbPIDqlZiFptE0ySq5Gnug9muT/FS0ZbZmwO7WyTowfkS5tcZEiuLcqjM0YnpdZJ84RrB6T1",
+	"KbhmPhztMkw479FaPYbsas1uNZ8wpelk+rAge+FopzoCY6BX62GonBJg/KulhbgYqGLW8wtfgrbBpfut",
+	"iRgsxVorADc/u8qAxGmrMXyKxnB6RydcLAhuzApkNcCsH7P42km7hodP6HUoujGmdHVIFMyqZjQe+xKd",
+	"B4kSRLLhUPhrdTdvidUS8vPSXIVyLS0Wr53xNIPTbc54NjMDBDnVKh9IKCFsKOXXLJ2BEg8CrYfBWJXf",
+	"La+Aadm6PCvpykXAYmAqVc/siuhvZYO/LbTZFkFYIOCV0TllQJYRCRRx4R+YwEJr56drYwAVi+eX/K80",
+	"5QmqLuXZ87RLSPvY7+0dkH/+535373GXRIrFeWaUULC5pTNbcIHkUzu2gTCip1FpRfEsKGrwnEUE0eXz",
+	"xD4+lFe5MvqvBYkzz1OdZ0y1iZIDYRMzEfnEIYGB3GrjBrsksvE70CMOkAJCmnvNpk1ayBQrK1g9FwcL",
+	"xU2KjzCmJdHYtzQTXFytfKAhgllJXyNTtcPtyv9RMqI8NdKkXauJxYYxX2/iBNdJWsWhRGmrODnFrfXm",
+	"GyJxHmpgML63ggB4D9DIAEak5+vaIDIkcc2aW0UFkUUkXZmXhWiRLmR7XvORYKOe7/2n89eviP2VcGGv",
+	"AWCNw4V78qy3+/jIpndBaSBSlFQ11wch4dsk2omKeiDzgeM7fkx2Ixdzg6xD3IU290dGUx2o0Iffe1GG",
+	"MVOqISB7Afzdh9D+VRCQZYaca0oz3cbwaJnVQxvnht2UmfEaVOHUptb5Ji8oY+TB8S+Pf7d9hFatrO0X",
+	"FOXQuuaV9qvgfqRcXDeC3T14pJTtdnEyfQWm3gIk44tz2Ju5ytZFmV4lpMksmoth2uD0F2tM967NOB8b",
+	"ItOlZqW35pmg+gFv15zx3sYtzQcvj+v9nO5+lUqw3UIr82fYDZCLS1uQreLKedLbf9rrtQM4rqmE4Gm7",
+	"za6i8hHUMmPXZDgLGoKePoGk0bKi4cGzfq9S1XCvFwRjvfduwIuLV3iZfleu5MMoeR6p2mp6n6LplQv5",
+	"C9fjF1xcr64fVDbhQ23TU9vUXMT/rSBSxKxLjsUMIFScDxNuidF93su6fXys9VQd7uxgWorLetjxTt3O",
+	"09u9CdrICxqZZ3ypVAHDnF+Y3xZTCxhzyfWwmGzQIOpCDEguOOgstzIL8EmqtVEGA7wfi48R90CXHBfV",
+	"LkYyz/S4qEikmUDZhpLI1ji8dOXNI9RD38uhoUMJo0knZVo7/XJx/sZKkeBVDAJKohJ6wbeB23SN2bTO",
+	"8DYQKf6F4L8YTS7dYi5m92b5lZbTKZRo1NmMi6sjW2ksgnKCNNNqTvjYaPTkArSyUzBHoDA/f4I+NZB5",
+	"sVCyfrXlcOY/C2t0v4xnJRW2d4kgmmkN0Qm/DCGrf3nMCh+l1YzuD4BhsbyyzXqKdEw7rqMOL3vapEZ9",
+	"4TCjUD6pZDuvlENVYK/DGQlx3RWikIFX2FNr6MYt5VodEgo5icV5iGLa+T2XmloCD+cLSv2pIxKBBbEz",
+	"zJMrpu0DvoH/G4U2RlUJRe7vk7HMM9Ulp848yTVJJMNQEDOONSOhswI1ffXLgrDi9m6WlY3NSoypIiqP",
+	"Y8aSGvf6sLbDbJUTmuViNTgNmeEKZvkm+ctq4e4/yWEZ676Ku/8nOXTu/i8Zqb7AL+Wjls2FcM9jNRQi",
+	"VLFjFZYQYNTFyVwv0PsnOVymDr2Xw4fRg4zYuVWAPkUBKi9OML2QeQLKEYkKumMd/w4QnYKnX1RBSn7P",
+	"Gfpis1wIpI3F+wCgAmWFQ5Z6dzkXQmA4kcn2lgiF2D94OzLMZKAiZi7JAeD+SrG81W7VhbzgYFxg0MLB",
+	"eEHph+T05Pn5sdn3N4hEm5E3nb2n+6CpvDW/jEi/t//U/Lnfe/aEDLmuWDVZjEiCLN57um/GrKh5Hj+Z",
+	"N4LjfFFELTVZbeshQUusuMc23//J/hGGb8kR2TVC1JM9gnREtUnCr9Czk5Coe7nTATl5Qu/8np/sBw7e",
+	"SzYZhmzux2TKMmWUzLEkQ5ZKcVU403zujfA4CtVSLEHONRlCnUcu1jPFOg1lRoYshshjMoHhHZW8V7TJ",
+	"bfHYLcAqYc8b5HUrGU09Pbya/gmaC9YsvWF2AqHB9R8i+zNXZvW0FzuD/mHAg/lU47Jd+fXt28VhGRvp",
+	"kZUKX23Z8HA1wAysP973koslhTNmmNsEUWPWUcvFAhBoOOXzLf7A9Y/5EO+A52C3Bf6MciNv/Vvl+CCN",
+	"Adug7cmasHxmKBDdHIjalLE2pLS1cs5qWaMKh3nkXP0wznkt5HVzB6sbe1FWWvowkiNgeWGpDBe8yPWz",
+	"1ntsu9jhytFssO03iFU4gGMsWLOGHd8slKWYhgRC9/PUb4Xj0rS5lSQbtMMXf2/SKeIWuNEcjyu0TPbE",
+	"C/ww4qflYVsJ9FMkUP/mNWZnYLgJt7hCcFSsW98ZmDE7o8i8cN/bJCHzJ6RmJCxOzVWNDgfCfa67BUlk",
+	"K9rbDI45jptUA1LsGP1EC9d0QQTCgi7O/V5ZFycWkQ6szfbQj/k0gN+7cb+Yj90VxsaFOB9XeLSI6ZGZ",
+	"D1kW8ALAawsrqmCiDVNM2A0xssu6ZVbWKNEFI1qOHmVHtxQ1CttbATNqgR1XSLOiUymUw9+PGb+py6FC",
+	"ul0w558L0ifq/mgT/56zjLMkELyyCK4ryLjDBs+3bkZNCAT48+rgpUrmWQjCzpyl3+1s8BweYvtwRNtY",
+	"Jso7paWvy2bFLkDWWzGy2S2m+bXWGmA4Lg1hwam1a1iOmTW/2ltUO7zzuV/effbUqhBrdbidRgPi8ZjI",
+	"W6GK4oVG88PctmlKxVcTAuNV21xE+N4BvulSbWaTUfbhG/acq2lKZ4EbdoqfyAsdjJzLqGaXYPJeSuSh",
+	"coB5EGL92dKMkwseKArpA15o9D24ta4MZqnA65+6T+aAYm6LVgKWZbdLF9w3miwVf1fNNK7MPYyWDV8X",
+	"5qXg1YJ8k8uMaSYgYSGhMxUirfZ311iRpmJYknmnMv29JwdLnODqcq8XuC0eEHGRgMk9yXOvN99ZP8j8",
+	"1r27VvpZxKDtI46C2QricFJrnHM/GFt0z0smr5lYOK7jN2don1BdcmE32goRTBGjb5l/esCXDnq9ak3q",
+	"J6GhWpvmqqvXUAjYa6dc32JCgePQDp/GytIFb8KtQMH1IqNCjZAorav+ZuyGy1yVSKPs1jCpkIw5yuQk",
+	"TOkz4mvDBeU3zYAtUtsBKiijA5YtsNN0uEBbSUNAW2ucD2Vdke4/XapIa7nOOIspQ3FLMsmVhoS7oB0w",
+	"rNwvHVMdNlwGd/TNzyfnu/23WBXqnqnkdlIOvKu6hVOq1K0MJXu+sb/Y7IopE6psh7w0a2KuvbM4HWGI",
+	"v6ch2H6/o4rH5GWeakBPyWlK3qRUWNSUEC5JLLOMxZqMZaYYGVKtrbFzCmaiZUAl9VhvN8Pg+qLzO2gD",
+	"CUZWPNsP10ZeO4LjGP3r8lbM9dQmNywbUs3Dkd1rRjkgFeoU5aZXDm54jkmqhTUHZN55w6IvKxSFt8cO",
+	"JQCjQJYpMrakfBAju5I8odqFPnrQW9m05OVn1Aq7B8Cy/aL2C5hNfVhLlFVsNirqSTh1rPihpsUWAbph",
+	"jdZsJhdXy/JZbdonZtXs955B9lvKY61gAJ9eQjKA2f2jvCVaQqmeenTHO8X8UwEHo5gIsOWEpUwzwnUJ",
+	"OhsIAQFquHDuXJGYpikULLRyE+aPkMgS086Z9bs6saqeaZyx39cNYWc6my3wN0kM1Pss8RzzjPzHi4s3",
+	"fpZHIZP1noWOlOY6hFdwYb4uktHniMtzV2beq7evVtfe3719UUjlRkKHk2orBKiGLhvid4tCAnV654fw",
+	"dgAogqEfe6U6HrgsXoyINQx4hzDEV0rJdQEJMSdUkSnLiNlfcstFIm9DNcOgq8A2nxQNlO+WRKQXDu3H",
+	"R6vpBxUwVOCtblvwaXNJ7AtVoTnQw1xRMDv6uZ6D68Zs+MBbo46uKfBAtrbCe2abCXDqNF0dPcu2whIv",
+	"6Xzep6B4uMCDZVRWVyP0Sm7w6jdA0Z/exWmu+A07quAcwwGzhSrVJhEH6uY03oTIXu5sEcEXitJDE3yx",
+	"f4H6zzYSZsG9wifc5vFadPju7tPQtWhYTyOB4N4TROlA5oIXlmVF4h9LjgijWcrBA01FWcnVLPvEvGib",
+	"ydg8lPPmNqCIE8L5hHeiVl0wsBXm+yIJX+VD86tZ3ZgKcsVvGArDB/2nPfLP/zzo7nV3H/tBN7kADMMR",
+	"ZxaM9UROppmccKjyREcjnnLMtkLsKohm8oq1mhWF31+PsFwLl+E05LcyxLTMt74vp0si/BCBYGqDJ2I5",
+	"LQrf0gSgxpIJFxHC2ZgHLdSLOrzNuGZReyCi93JY/FkBeFGH12w29x1WLQVYH9D2i1cR+MXZBezXXRKB",
+	"2onDhCxNM0hV9ZDBI1CrfcJFYVEILs+5eb0hLAiCbF1yL4Z1GJlMq3kDrYsKs6thlqu0VOLYa2YM90x9",
+	"geYfg7Kc7Rasq32pXOPCSuJ+8lfRmUncb/6wg9+5t6wJxj3j/nQ/F5tif69uUnidGaxlaKWHmbxVkPFs",
+	"zWXURRhwVQan3M/U7+wmHb7RhFfkGc3edq5d1VDFijNUyNxhHrlSNJZrzj58SHb7GD9OABQJs6So0iRX",
+	"Fp+W1nlskdC0bF36/U1kwr4e+QOvgXAxtW4oVgAs6CTlhoFbh9nCXd991u/2uv3ubmNGi2JMrBaaDSuM",
+	"nlhWLrMUMZjBuMgXFEPY7a1d4nF1jCbFUixZtUk3UqX/5XXzVhjDEkdTrlh2Sa+C1+ydIRfwW2232xY+",
+	"pH/whAxnup719lL+nacp3Tno9sijv+3uHpEXXOR35O7pk8sn+0ckuznc3T/o9h6TH1h8LXf6vd1eb7e3",
+	"S77nGRvJux34dbWwekcjQihP84sJJ7sy6VqUfOVwVohFSICx1HZZ8JK9lA8TveQ4wDZ86VPCl+wqqlOR",
+	"HKOetob69wuwV7frYF5mwqb1VPf/mrHpZYXNLVIGf2ZQfm51bvdx8cxCykup/FhkjObDy8ItXBRF4aoe",
+	"yKUKOrYX2o0L3hRANE2pOCSjjDGQVPdcAEPbqENk96AN9CueWSOtEyDNCzgfI7vBE0Fx6sJIecEU6MLF",
+	"164AhigWZ0z/mSBDjlx2s7m/DvBT2tKVnxpCXWRDBcw/z20oCowHUsFheDEVNu6vEuqdpuvFgK0kBmKP",
+	"1Xj8WuYg/vjFyjHBCKu9a3l9nxzjXDUcz7f3k70+V4mk5pCahE1TOWuoggSu5EvwlFwuKp6ofc8z3ubG",
+	"elzod6k9/RkXJJN69ZRGePiTqMnymkVgEwh4AOH7uSO6mvgChoLAhYVmLqcZC/p6vucZpnHWfL6hPUni",
+	"m8u7b3/+vf9yNRHThUX5AygmX6FhtdyAyr2qbF/DkVwPKgiY0z1L81hS34wPtIgynz1XLupXVRELV6DW",
+	"Fn8QfI8hyr28+ofvNu1tkLLXRyYkPjD7GmncWgFsa13Vo4LQo//YudxomqJIt949Lndrrw/DtH/tLgFD",
+	"dHgNOPDG879M97JhWA+heaGwuNW7PkXvgjV8K/X961Wg28ZjfmHcsxB1eMVu7Y2vXYiitMVmPFdLqYK8",
+	"YVlKp0FkNouktgCYrS6+oJ/HArXVokIroGwO9K0I+Qg7VcOb9unpLoWgsEqQ76ZJ5KoxvjDXX7gen8Pi",
+	"ro4r5qhDHVJMh1XMi0J4OSKqxBdrEGRGF89uX2T7fxX/8XT4U7z7o/ofyZMfpv/e26On+d/kwXLEMBzF",
+	"apBhhepbZlE4McstkHoL7pT7mk6QaIPhBP0ymzOd4MDvYzjxJ5Ys8xo7x+YiFpQ1NdVgQdntrxDjgE2G",
+	"Tu7CiHQqEoyb9tO78iwOJZ2Go0leuLddZLuRp9w6N5qnd4Nh6UZmDjggbAhBYGm+Xboy0GS71Ryy/As6",
+	"18IFQEQCQL3OSQupWcr60f/8BqAi4XxDifOVYcwHexZ/gRQ+ZXKaskVJ5W9ZKmmibPAcTciQplTENrZ9",
+	"rnOuDO9NGovmRldSsMjaeTKm80ywhOzv9tqIjMLFlfsVwU5gmCN+w8DzVzETcUWYgO7M8t5SRVz3ZDgj",
+	"FBbet0uari2IihnubyvICrb9ZtnSRnsYYurEloBXFB4KRPEAZjogGxptUTGRBMxuxV78urB6h/3NwrZc",
+	"llAxq5vt7MpcNkQ6nZuvEdGDpmmBL4koDHVkvEIMNvQujL31kKY8692v9n87XteYVxgWkBI1GbveASIE",
+	"rFQZnmQj4ZV08QAFjOnDGbm+bIXpPEvDwaFVyl8UzFHhkFAvzHwHQjZskOhqBicziCqVLC5oed/nKVn9",
+	"djSdhWYr01KUMMskj/FeNaSJWyDKQji0AWggY/gpv3Ww2GAqQVbIFLbdTWaT5hjQdTkJuR/sj4QLMuFp",
+	"ykNhp0/310zz9ibigXJW8xjceplhJ0TmurtaSXuMAx7KZBaSTrFN86sH4GNoOAahBVf3w6DFk0HrcLCk",
+	"2tWg1R7AiOBZn8yzZND6uCh2HoPhP6UsgZuabclPgChrmATzV9xhbFgztCnvk5/5d+4MFin65o1arMd1",
+	"A0okdrGJedq+bVMLii1chjNzvED8+oTmfBvB3HywtzacxCbBG8iKf9Oqg3S3Zf5E1I50YC3rO7iAYt3T",
+	"TG55sithP29FrEuyVgdttdqfV6yt2zYWi4UrlKn/XFLiGub+J4uN/d7PhTioCiNMXQ68Ehi8YH4/JNHt",
+	"WLH4EvNs+vsAd7ePoUuGvg+pYk/2u+QHW9d0gZ0PG3o5+vnfn2VPf/j5f/yeXdy+f/fm+dOzF2/+40z2",
+	"X9AX9Px2/bzQoOBhLuw5MeIHwt2QMfpfUSTDIu5nUIi9LpKtIIhUjtD+mlmiZrgLrttzB70YtG24kHpn",
+	"a8DCTFrCH54YHEaTv5zQEHG7kJqm1jaAaDEWW76SmR5Mgv8yqjnMekmMITzTxttDVYFf3uFJ9KnVKLF7",
+	"vRQD89MqNC5TevzsCq+D9OahYdK5LlVAW3sgY7ZUuGAhIc0D6znAFP6lMhpGF67JotGbv3k+bZ0xdkFW",
+	"A4O2D9fQ5bkiKh6zJE8/q/q8GmZ0jQKV+NFfVrF0oLQPYAMIqZRe9x7lqVABL7WwSmoD57YGQl0/SPdS",
+	"Kt2OLfPoVrOpPrtXt87Rtv7dT/Hvhm9nM0AgSXLTM0C5WsptRLgSzxQx6i2FnkPuWxGZujaqX7geH3u1",
+	"a1Zz8M0flA8r18N5nSZGhS1Szdc5mc4Ys6y6ZNH7Kl6+UkZDydMzpna9FVt2V13G0kPe1O0N3cQN/XR3",
+	"vuNl5HssFo85nBkr9UGl6ayMrQCIcS78TnaX6ttfjYr9hTwvn1mPfsVuwYhW6tJd8nx9dwGMuCjB8uX0",
+	"aTOdr0unbrp+94kwKelfnfE0bW/FLIJGkOZok5V3akliPo5lJSbkzG9lnEn1LELjUC2a69m5WQac75DR",
+	"LFiFwAteOSRREt/Yue89wen3vRDidkmlnxBqy3nnABsEKw73GDsq5mKOCN6nxjRc8LXfjmUl69aVQkio",
+	"Gg8lzZKiDHw4w4/8YhVAPM1Q9hvgTbmCaVGqLu0YIoSgM91+o0gmU6N0a5ZNuLCOLJvaTQCsuQPU2Kwx",
+	"goLQjA1EAccMyFqA9W4YV8mnFctueGwrenMB0Fnymhdwpoety8sfpdKd6tjKhaNT/jMzMgvUARjJpnQQ",
+	"EkuhM5kW1cWlgA28eHHuV/9SBLBL3bBIiXZqAxsU2JoAmbU9ENECvFvyX//P/0s+jKkaf+x++LsU7GPU",
+	"drUebY4v1e1a5xlzWImQXm9dIYTmWk6o5mZpZ92BGIhTkLHM34TdmUUmY6zmjMeNCMYSRaLjXI9l5tLH",
+	"yXdw7Ig5v//1P/9XUYXZpYXh2gMXHojVzluXGBUYR/72+xOyt7f3zDz37uKkS86e4w8Xsyk7e64w4fl2",
+	"zDJ2w7KBcBW5v1Hk7DnU6y5Qul1pbP9boqXsEgDBwmYjOp2mHOOlHHrOf3+vpIgA3GEgEOqsQKgCNCtE",
+	"JahiXxGKySk+NBcONvLBtCKbNM6zgbCxROVWFHYdBxzm0Jqen/yV0vPO8ZuzQ7Ib+V4mbNscstIoVEQE",
+	"kVhOmBoIuDSUTDN5N+uSWl8FzgOtoEIhTjnU7zNv69I32LYmK/POLtFyIHb7T+vlW9qufsthJ3IQyOwW",
+	"lCViDhQTGs5r4q66GQUGvAyEm6+PaRqVDL5Wce3seZe8NrSBkv3e/qIddS0MBNSDi4TUnZHMRRKRCaMF",
+	"1IdwkGFeohVXUI0sUOeiShttdsNAFFYySEDAF1y7coQIE7dVjFlyxbQi+7090wyUhIdtcUDk5CX/rkve",
+	"UD1WAwEjVfl0KjNNfji9sKKQ/eLH02OzKDC+CdNjmSi7uGS/d4DrEB0bPSPC40fjcXUoeCBEAKUJU69w",
+	"qRJm1F1Dz2BCXkIk4IxCGmSv12sPRJEJ2et1yXd5prSqQB+SqACL6ryRKY9nEZDbAgKrPpRH0e/RYwfP",
+	"aZa7htBEHkW30WO/3VqDGJlcMptHUVY2WLQCyv5AgA5qhuvKwmP1EvIo0qYThKAaspm0r2M4o1vy/jO7",
+	"5G+ZzmYdIN1Rl7hs2IEAs4JimQ0WwnKDhlYdkr1eDwb1pNdzF9DfB2AvCI4gmL6V2TV5RAU5e3OzX6Il",
+	"GDoJ3z0hO0/2H9vNxTEa6bhotzTtxhmDWpA0tRATZYTmXs8asAeCljcZ4t/9cX2Hq8F123r5yyaRddNy",
+	"yPAH2rs1MfL9iJvmLc58IQph08rek/4zEmkpOxMqZh0zojxjCs+zc1d7it+YpQngd+ISG/48pRnVdrWB",
+	"LIJamDE6UW1i9Axf0PDlI9wwPDa4sbcUz1cOvqQrUMG65Lh2v40yCL33e+SRuSaPAYuXPJpm8rED5B2I",
+	"R3hZHuNwpYAqAxY83u2G4uIqLSKKs4L9jmk6csvbdC6NTFAczHIJ7dSj0FkF2SrlMROKlXHxrZdvXnT6",
+	"gJYAKk+hpdze3nYnCMTQldnVzss3L3b63d6OB7HXQhrfarduWIbyamu32+v2IAdhygSd8tZha6/b6+61",
+	"2q2pIXum5x065TuAeNNJ5RV8dYXqhXQYSWcJhAQrfWwee2GeMg1kdGJkT9Woy5SP7Di85aUPnqAxwzxZ",
+	"j0ZKZ4QJDbqqE1VprGWGnBXt7rTcQXP/i8rTUy/2yAmS6yXagiD8e86yWSkHQ/dOhaD1hLf+04D6tHBa",
+	"lp/ixOYclM5Th9b45iGhLB4c05P9dYdEh4Z+Ydw3MNs2Gc5ARDi2kqL9wiURtktsbENz38shgj77MnXN",
+	"SFbK5w2TMlROzxoXOgzXu3BaEFRXgq51Gzp2sXdlv6uBpy3su4741tS5C/Bbs/PfykgauM39Xg9i1qXQ",
+	"NrvCF+je27DpspNFVgkgAKdCW8cOaHiNyXoO/vRju7WPYwg1XYx15zuaOEhqeGV3+SvvgGMaZYol+NLe",
+	"8pe+l9mQJwmm9+339pe/8Urq741YCy/0ny1/4ULKl1TM3jqUyo/t1sEqS4C2KpoWqMIHq0zonSjEKDSi",
+	"5JMJzWaWaFcLCrSN2lC4J8zxoYbo/4qgZ63f2q27jkJ8Nx8HzTRb4xQ77M7Ixh7DmCtqkGcCVTt39EF6",
+	"mFAdjx3oN+R3gwrKMlZCQxV3hFnEXW4YNzOc1rrIQxoadf7eXFxbYO3d3T75539+2919jJUozQKmTLPD",
+	"MjITAwA0ikckgjsfdcmZICfnf23bgWZKk5QLVpV5Y5nmEyxHrtqWQKIc/tP561coW2h2p61+QYmaAirg",
+	"mDFNbmWeJsQICRotHOZ65yk1A8XMdGeFjb6JFgk/A4FbYUsvyasMUrQLhQoygHAzQELBpzvDXM2sJFJl",
+	"9afw+wJmP5eAbo4e8FrTl5m608yMAGuWrYnGWYrmE7ky7i5WN54jEP8SCVCs39YluluJYSsxbCWGTUgM",
+	"dx17BytSQ8Abwu70jrm0C5/7GKoWYud9aAgw0vH93ae9xwWFKcUQQ/GA3viExgvPPsE5dJ5zNZWKO19j",
+	"6cNAv+uC8W2lly8mvSAfqssv0guvWF9+8YnKQl3Xr5X0pdRdWYugCJLPJmKAD69HAj+n7uAt6HLloUr7",
+	"t3fwy2oQ/m40KhCVm1W5h/MQzsHruPPB++tj4+X8gfl3s/UwJ7aJU3kjrqaOX7PZ9tx+wXP7AwOre+Wg",
+	"3Oukrkv6vUNz9rz18bflJ30nkbcilTRpPPLP7QPVc79QKQP+ASYYRkeoxMZjykVxSMvfZEaGUo9Lf6D5",
+	"2gtfXFdtG+VpCn35GJ3ed6b5VruFf/72qUxoyiYdbzU72Ox6MudrwcwqQD2FN6cvyTCVMcY5bkXJPwc5",
+	"cDeoShMIVWa/v2LScM1mWE/vU/ppt6YyFNrrxatwVdrerIfQE7nZDROQnqJdDHGRdBydJWwylZqJeNb5",
+	"mc0wzmEgrtkMGzVrfoVSK4tpDjXMSCynM/Tam4eu2VR3ibMX7veeET4ilJycvwUfpsrNdWdJ0cJAYFgi",
+	"vzF7aHoCVye7YRlRWmYsIWOWsZBpy52Dn6FoxHrL6s0UwpvWVZsNpRpxrCyyJnF68/PJ+b89LWlTtVJi",
+	"TOMxhtz65Mp82TnBCKv1CFV7S+vqtK63Aq07sVXwkDj2V5mILfODBOtPQVK/Uf7FXEhZMwa2cHeYGkjt",
+	"NZutoi7sTK9jtdv/fMTSkadSknKhLUDqBIZ28ZS1CRNxNoPoOBuV7IqFtiE65BcIrVFt8hO9obZmD1AK",
+	"KmKm0N71bf9Z/4gcn553+gdPOiffnUBvP748Pumc/3hsvnzsAs+W0u+BSPk1I5Q4OdOZta/Z7B60HSZJ",
+	"uBoIBytVp++Mu4IuojCm26qvS6n9QMyRe/LJ1B7r3W6G4MOt+85iTGxEzaxW4/1YjbE2d+PjuoymuAoB",
+	"Q/CQC5oFgLXD+u18Wd4ts/n6mM3u3kps4wXNsBr7/u7BKjO30Y8seckSTi9mU/YvzdqwrquuMDjQIIxw",
+	"BuTloXidrW/22XjdMXkvh2UUI3rICxTMIn6ZK5VzcUVOjm10skWsvKQawrIV017prJNjMjb0PZZixLMJ",
+	"wBGiF79oOabCUplcJBDafGbxqr1d4H4N6G9UUYxSCmYDCaOMTVMas2IQlgshtBakVVSKB0ZtG03td2NZ",
+	"t/kadZmBMOzVsBs+mZgLoRnE/c9xHUQVXWir+ToYjzdEHPOnM5/1BvCTHIbdAN6Z4KqoA1yJbgCHCC9c",
+	"xsVRwWMG3MoivCV+sD2ZMd02ognEvLqy/HgyakzthR3C+syo3+t/7jUyzNlc0iLSV2lqSPXG5rBlqFuG",
+	"ujGGiuTl0w3ylkhZDpmwlF0VxzsYhGauiTa75OdWpDOXIloJqHL6HMakKOmsU0LeCj8gzdWZV4QmCUu6",
+	"5MRmoQmpx1xcFUkreDlBNTNXK8Z8KaLkpCyxAWRIOmM96nDW4SsRCGbO+/W8nPbSyCw7VkzbMlM0+qKy",
+	"viqAsS1C53SGgJMkkRri7d4JDmk9MiPHnZQOWbp2GI6t+9BMeb6oR9pbyAYKi/vhl1b5uinjn5+S/MDQ",
+	"dQXZnpg8T1xNH0tN7NWqEpJKleGSgthHFwWC2NJlXyAG5Dwf4j0owCcWhHv83hTp0T/YC8abBaPXHGjQ",
+	"ihcIlsahMjUEsThKdwsFaHwR25bvWDm8zZX7wOc3EGRn1IC/3NA0Z5hTaf6O8FCJGYEfmsYC9LB5yQ9W",
+	"6P2YpIxC0mnUiQjk3yqbxQ2aRmOIocyaXK+dClRTETnrf1l9xF6djv1vpeJVJ1gw9WEoM5yZ5WFC9mx9",
+	"9WT5jxbwkxQ0bw2i2mRNsCiRltUaeQjy4edS6MnFvKbvEu8VUdKIaMoj/kYlh2zjNslFypQikWkQ4QtB",
+	"9wdcm5CKjhLbcxch91Vq5zg6i3W7kmK+u+G+m6QiF4ZYeAvqYpKRHqNyy6OaUnp6Qa/WNRL/ORXZrV76",
+	"ZYndcZIQh3ixKrG7zbhmcyLkzjBPod5MQ6gFjcd1xbHImE5nh+CBe4/gMPaxAiyBjkYsRqkXEnoUUko3",
+	"P7Co+mn4Rc3nss8CgQYEixIvHJYfTGcoRRMZx3mmiL7lMWtjJAdm7oN7E5TVCMAbVFRY3KYpFd8om8+O",
+	"MR/xmCV+5pSTASHl38zduj3LOdn6UHYJMOvJNNyBZiOjU09oasQ8lgCWQ5EMgIZa4erZIHwI5OhjdlYb",
+	"x2RbhkSr27FMGSS2n5z/FfPCyLuL7ztPvWSDLjnTaqXEr0MSmf8i+JARHOVoIKJbniYxzZKoDWIlwHKa",
+	"z7HKLqdsYj5OMzniKcOPbMSyjCWX4FuGB6n51+No7YHAPwGBJrI2d1TMI/LIE2bJlPJMFecL6tNER9Fj",
+	"SCKzsGOwSg6lgw2EFSLxbEGBJFt5lXngLjtmJdROZOGUzLJYHAkwPwK4oya7bRLt2PFZdBCzWiFG/F2e",
+	"XvvMWH2t3NgM1A1xreyWh7Ome0PE+mXNVo0Aifjqo5W3vPLL88p8aoS8g15vmYZgDlbJM1tr8NEP+OEj",
+	"8tCUadagURTMFJ+quOVKkLlgNmG7cOVa27CQUHGTZVAqL71hlscWMTTkmrEpOpvGXGmJIOe1aBMYx32V",
+	"itFLquNxKKpwP4SOCVP+02UY7K5wi95kIJBAnMj3CAP8h4svgO27r+TZbsyLuefZ+4WuZqg8G72SgjWe",
+	"096Dqp+frFOaxvdCl+tdUSDY5fwyYpoHrfZs1DGL0IFViDYyiG1OwJdMEVrvCt4v8B/P81s2wpgbuECB",
+	"ClWrISsDY5K2QLa5YzMHAAnY1B6fm2dRCAS9ERb1uQxeFqv6gWXnxRTH1jzYJOXZcu2tkP4ZaBqCthMP",
+	"xdVSik+0bjmpfPX8eWu+ftAs+m36+pbHB7xZ3m3YfCb7p8gCjbcs4fRKSMVVY2DTCUJKAxIoRB1ZwYGc",
+	"HDu46UelB6ZNTo6PXXQRar/PX52fn548toVci9wWQNgCO+CZK5xUBDYdkQiwRGeR6wJwVoE5+kG51pOH",
+	"j2h6zazdYLfnrMmqktwxI+DhJuwON9+MzcJzqiowd6VsJ1fkoLc3EFGxWuD4l7lehJa1b63filnA0SbM",
+	"LIfqaUGzyk4acbOe4yOlfPXZiNHpHZ1wsSR0yRn5dLEZW1L0JZV+ezp8cvT81fnDaR6N1AbcC+tnE9S0",
+	"mqDf63WWgHOnGvdzw4Sr2W7NeC7Ee0wVqQT+2+D+SmQ+VSUKfx3SeCzzrI0Qgy6WBgUga/NTRXpakjPI",
+	"T7NJC+2C+hXUBe697aiTsZgJnc483HRDbcAoAMlzl1QjWLKhXl6Qgxc5imE95EwU9VPagGJeJ1SQvUBG",
+	"Ms+gDyiAMKFiZlMQ4G+uHR4Qet4AJz9lZg12e+Dvc7V+DOk1k7Wl+lUBJV3S1PdyOBC3lGtVzi7CoPiI",
+	"RNBpZ5gnV0xHtlyXeTTKcmFnPUcLz8yZ2mSAxcOmIFy4HEiA0141B2GbP7DNH/gXUTThftfoupC3m1Iz",
+	"gVZ9HpZ00cBWlKYzkAaNVOrXJIQqG5BKBtnGUCHAe88F+QupB8LQWVuizHEoKWJmqLyh911ySrOUM69E",
+	"gA8d38xrBiLAbBoGUjA0mdmqAIV3K8gXucdO/dQ2soSRFQ7+egERDDJBfmFT25GHjWRGIhueZ0P2UKIH",
+	"xgS+vJyFU+oEu91yky032XKTP2l+mCGz9UzfDfITQz1TLlijPeXMQRAXZdKVKysUBiQGG4eNBUAcaReH",
+	"UEYm1JE45h0yL7jSF25sf2j7KJR7Wa0qQKH+FqEUW7PEV2MhtXvSaBz9UkYKtDx+HpHwbe6KYrE7XZa/",
+	"R8mnIhPNXeC/wrC2oslWNNmKJn9Sj6qhAbqaw3R/yaSsEB0UQ15ANUx8qEqCsUwsiY6h8uYhlBXB1myh",
+	"sWjePUJt+bWBePTLj8cXv/xAfrx4+YL88z+fdfuPDTc2UpfrTBZ5Aa7UNTheohdU6Q5w987Z8+gQY4bZ",
+	"HY015NHHrD0QXDiV0OWTX9Gp6pKIJ65AJ7YK5SXbJII/IgzBnE1Zm0QJ1TQyejLWjbO4/t2BuLAFOFgG",
+	"dbPBmCwnE/MQ1sHbPXDVBVEowzkTfBbmAEXcrAredibj3YPCG+Wh1Nga114FOCAccsqg2KomQwZFQF21",
+	"UmtWdgkVUF6UQ6nBgVCpvD0Er5sQLNYewC5VGipiRJjdgJH8rtI8xvQgJoC0gfZm/y+krWVP6ECYr9pI",
+	"y3DcOGmcCC8yF2CdQxq1OWineBa/VC23QsjGxN/ZlIWrl5RSNyZCNBUyAeL86WVMqsP67JD7c6PAsjTF",
+	"MSlAbGBgR/5mZ0zl4B2wm15DZ7jRK9SnQRZYTqFy29dZzYfSLWzqhU/51gRULZURt9dZQSm3qsiXVkUM",
+	"5bUE3JGnNUt8cHHDNRZQXRihdOY994dWvcuJLNe/vcVp+1jwHMrnXG9T6Td9nqdMAMZDZeEbdGvfjl49",
+	"5xM2GbJslUx7s4tGAgH5AQxQCEBkq+ZdFDmZU5YpKaCavJFuFFQWVvxKgN0KZJUfuP4xHzqIWhA8VSEA",
+	"UYKDOiqkJ+dNhiGUTgejWUJF9ZimKcvAP3KVUaELpNmByGSKLgLM/Hzz+vyCwGW2E4+as/jL0/+15g6W",
+	"I/wy2fxl/0aFeMHFdZOiXB7SMoPK7OYm4V63mfzbwOfPoKYj8AQV/hk2R3ct8lpT1j2avfOh/KOWmxhC",
+	"/6wQpeX5fGf2ns1Rza04+uVBC/0jdZ/TtDZXKnqrVAl5L4eL5dmfzAP/KpXqNgNg9pMc+uhlK1kVlrSH",
+	"NPdzm/KXC/rmuGzJx5eW/s0uNIr7cKMrlMN8U9NmzVc7H97L4cKKeD/J4R8/7XexB2eb8Lu9kZtI+H0P",
+	"V2WlO7jujfpJDudYNt7dHYjaW9977VpsrkqjHI451ZpNpprEMhe6SwrdVncD4XQ6m92HZHwlDuv3cgj+",
+	"Kpet814Oi1LtdMKsS8lzZv+es5wl5pUsFwJSmZxLG9w7f0yfdhujSPOtM3vrzF5VpdHZjFAyggzs1Uhh",
+	"TSe2ys3yQDr7oGGi6Kc1sjmzBaemTE5TBsZHmjFnrLzhFqwslVeYZz+v5by0/f+hLfY4ieVCvF3DrVF+",
+	"w2J5IGjdLnVjfflPtc2/kPJaQSKs4dUxcGlCtbWxo2HetjTmUzJkqRRXCiMAqC7ecLlzYJk1t2RghVfl",
+	"NwE1bqznIfKSGazNv7DyA2Ih2vWPMBNXMYb5Bv580ayP99ML+89kylxwiun77LlNoigYcfXuw1MDAb9g",
+	"1TpoUREqSIRg00nkZgBF5Y5sUC2hJEpYnHLhPWF7PhuRmcxJIjED41rIW2+u39hlajto2oo5pyzVELvv",
+	"mQu6gNlFNJlwEQGBGghYd8hRtLMyJwCCfwWBB9tESBKhPeOSJ8qCIAqJWOcz059ZfJZ0uCDyVqA7ZCDK",
+	"rrFl03k4iTmV8toco36vhzNTZqYQ2oLbSXLFMrLX6x1BQWOXxowZJlrKzoSKWcc0k0/DfpXjJEEC9bU6",
+	"VHB0x0ny0J4UuywNIplz9eH5/JeQybZujy+chod0gzrKPpxZZz6yFaQQn+ICsV/vfMAPC2EZT0WCtB+f",
+	"/Ua5GDpVOKIr5KySbAaVegwptioZcCNbq6A9EAnPGEYcZg7xF3U/eKdt4YMh8a1Ag8fmIlvwjU2jIxL9",
+	"cHoxEDAz/PX/dOUQhrO/RBBoB1OYwIB45rvt/T5wvBCgVVBxLF1n6O1E3phHsD6r5VaGduMv0L5iiDJ5",
+	"VuGQxM5pbDgijTW/YTas0/DLgcCVVyU7tlwMbPA0xFpcn/CF6pJjw6YU/EJTJTFREcY7ELbknVe76FNY",
+	"XTCNz/R0T97yM2PTC9izFUEy39p9aP3L67V/KA0VjqsLLjHXPWX0hs2J7PcgavALS0eFnNBkTS9O6GdW",
+	"AJsECSdAbG3FX9hWPHEH4R5a4FrEDc/DEoTIY0OwHSZToaJA7mFN9GzkTqREkSx57UCwu5jZOplQDtO0",
+	"uxJHPcQ6dQXLLrgdctVlfHsh56IJWGxxxAEGNhCOgzn3zWYYmFmOJg6G6JSb4mCfSzP6Mhiai2maw9D8",
+	"k9K2rSb0tSBfFsqHoWKfovrIKRN0yrvuFjRJCxAHSWP9qfKCw2ui6ZvMdKI5KwqGW7sAhtmErtjrKRPH",
+	"b87IXrfX3evi2rA4z7ietQ5//W2+hCIE6cT5xAytXCQoQ8JEzFq/levgL9wC9e+5p5xU9DwkyymCRtlI",
+	"ISyv4teFCcH4W0sjzwYCkfrVPFR/26mN5uFC4VRaTiGGjosrJOy3bDgGG6zNqDEtjfLMMKOBwFyDLjnD",
+	"emN+pr/RjygXBNK9SlvqzJYvrBcK4Ipcs6kGrBMwpNryOBkzp8Asx5RlXCZBAEFYgtdVKXdhhdeLeUM2",
+	"pOYtjLeyFdhXLcz6tNdrtyZcFAFZqyT//HGLFvz5SaUtP3Avjcr/ZXlBgtpR/myiR6WfBgHEH/nWobb5",
+	"irxVh5Eh9YbylaVWckWv2PpnrNSnrE4UEsjnztnmJWu/iy8jX69yyJ2U/Uc67FtJeONgShAEtSnyHpID",
+	"d3RGhRqxrLnk4ZkA3Dyl2bRNIi2jMnPMafmQ9j7K5CTytHIlS2tCtT5/ektnyqj0A+GaWGhASCTIuUdO",
+	"QEQryLyrwQ6hsFlQi41KPLMIDG4Nw0hIvLuwa/YaTBljPv0kC0L7a/HGFtNx8/u6DA8A4AhnZVvhbks4",
+	"A4SzVJM/tKz+aFTmjxWl2Z1ta4ccc0C0d8bMJXbiMAlFgWiBYeGdlZgeRKLAzgJ36MRhpcrcqMhbyfmz",
+	"Ss7fWEHZgQ8aGfq+QrM7daVRpylo81ggMhDEHTpUgIwpmWcxU8TwR+uaHktlDkF7/rS+LXpZemIBwWOs",
+	"J+m6yB3eMFexcTFy/OaMZN7AFtm5iu92Pox4yhbm2xST/Z6nbJmR5hVUVh7ZeshpDeam6Lb7XjmDzZTq",
+	"cWmvGWEfKxlrnuyvb6sJbs97ekNxEos3yeKxTFPKxZrbeVGsx/om9yV7T6Fht+jrnAJnQVwC0UXTlAwz",
+	"eatsiPPtmMdjCEQ04iFKo8SIsyOZwcMSwhSzymUHVAQI1xtTRageiIlUmvR7hR3zsGAxpkkj3jIXZINY",
+	"/w4q2jQDRbqbwJ7O3bz+0IHTdhbLI6fdAm751cPIRxBWjQf8VhSr35j6WNyy+Yu3w0TSoWm6oJi+uQLQ",
+	"lx9fBpeserkQMc/oY5cW8d1GUzlsN5euDNHIaOdXXYtAhyhEWAJdYLl+21mcSsVKGLkCfW7u3p2K5DhN",
+	"733zHkh/c+PD0T608ub1zpJGHQ6LzM9txVal26p09yZZpyKpcmaPcK1Iqj7YT0urlcdSXnMGXknl3JK+",
+	"pxPN5KxCeJrIDDnFWB+/PpIjaJjZYcQQmesgQbL3bSVYEriT2zC0r/j8SsHWOL/rMiB7Vio5zWjpXAhE",
+	"Yi2US7Si1whw6kd8c4XSsAv7Jkuixyp6VK6yFfAu667wIvq7EX6k/zSIPvJHkpphQ1bA5ofNqMMCIiLu",
+	"VpDedA6iUUrdijdIyfauVew8+N0KQIAWybgZCtBLfRNSW0g+6AYgUV1sDpYV0iSRWAkUymh2G8D44KR9",
+	"rYIuDO7LQPBB10YdOYddaZJzcUMK6D3cwi343lbK/qOA7xVEbTUqVvMw47c76FxdbAN4B0HnXBE+KiK+",
+	"x1SRlNFrloA0XWYFE0gKRhMdVBc9TlPH1yqRglWRnAOUgfl6mrEbLnNVvCRHJJMaQi1w0CGQFTOL4zRt",
+	"Eoe+IqKoisE+tPrvd7+C+u/87m7Rt4RpS5iWQzhiBkhBm5xboCE6Zm169QH+u9QGgH03mgC6DeHATqT6",
+	"0wTY/ouAht6PFTbH0jacgw2T4oWSaaka+tLp9rR92SzFtY/a/VIU4Xg4MLpFwbjlQf1M0sqXCb9deD1c",
+	"3K21S/3JrsRWLPksEbqb0pes/LGDGsn6IJOVm91oTxLsdrlNCWBwqsqS86vaBKqRzAYikjcsS+n00vo0",
+	"ojLs12htiFsxTWnMCLdlvm7HLANIJDQAw1wBRATrcEGmFtcDUQEVOXvehkyotrVroZvFWbascojZw0G8",
+	"CljQr9+mheP8IgRxbZtWeYw2Z9f6uE0m3hLojRJouFCVgoCjTyfXLgN1ofPsF/fQHzpOy85iuc/JrcnW",
+	"6/QwXqdyvRt8TsUhrRxo9+0Sv9OprRyamXsjELUyw2AFSc41FQnNEuKOuKsligU/FXnz+vzCoXhEtscO",
+	"TyLyCBKp/QKiBcLkSGbWvGPxrx+3y3c1nzCl6WRqsT2KHxS/ElTnGYssJuVQJjNXqDSCWUTtsl4n9DSc",
+	"GRFjrr8iA6l/d1cWX7VRG/1eWWMU4+cJVUTlsaGMXfKWoYMbV8zIIljg0+GLYaEuB+zNVWku6g7E95i7",
+	"7n5WrjjoAVFtckAgl2qvh//tk7H5btwmuz34d9/824fPZmH6+2RMHv3z/9vt/e+PB6KshlqIclKwo7Im",
+	"pRRQXvbbAzIme9CVV0HVwnIeA+CkzMhBbw+WYyAigB/uHJtHI8LudBHLeku5bgM4qiSUJBSAMu1moViI",
+	"IJaK7O/2APobvhxRniqUKEf8hpkXFeB+Jxz4TnKIMfQWHCdhKb9hGWeKMJGUOKZ4AN3h6LqXIZvLHOOB",
+	"sJCgtUB9lETd1bBxgxZbLcvMgAw9kyNXG9f0N5EZQ3w3KWJmy9u+e/uCTHIFAD0/Xly8OXdINmMJq417",
+	"kQ9THhOkCky3zfeGO5P9/T2zIhCkv9vr75uzA9jmAwEFzFninVpbi5ZL0R2IgTj2wXJQktcZj1GVJUpO",
+	"WCEtWzfxhApIEijoyJDFNFdsDl9hILxawoZ9pqlrC7rGKEsjyqlyKyzzsRZanrm6wBzggAAewwyshO2J",
+	"yKOoUiE2idoDEb2XQ/hoFsZtLH6BCIn2at3KLHHWYDOSx4dmZP+Az+QfxPRN/jEQ/+h0OvB/81vk6tJi",
+	"6EhE/kEiOP0AhsTKSvpW8YD6MjhDOUUgwUo71nQA7QzZSGbM1gN2ja7YjsXP8NtZ/V2hLqHAPrcNINpG",
+	"NN8DFsC+HGbm2MCjsUxY5BYRjkKbRHIIJZvNghefL4ECmm/Y3ZSZM2Y+j/hdczeGgMtcN/cz//Z8uWB8",
+	"u3ZGSASX0n4ujksUU/OvYhmnqflkFlDBB6kvcUfaJLLKqar1nTHDVKHDgm00Dg7gQwCfOTg8RBdRlxRW",
+	"bCzzTF2mbAR/GTpX/EFzLS+h5+jIjIwqKcz3EyN8XzHH+mCljMBlbnrCUofTDG/SdMk4G1fR/mqH6Y0l",
+	"sDI0vUTgeWjLW3Ozs2ZaTFOe1t40e0hFzO7xKlC/S6t1V1+d74Ot8iBMY5UH8XD5JGLRccNDFmrBm7Tf",
+	"AL4Wnry3R110l9YGXB7u8rAUI4Kz4lHXpjYbm1rewDWbXSbyVqSSJtV2Gl5+L4ddIyG4y2Koc0EJoA5G",
+	"fSnMgHJhD2XZXslnzAq6qu3v5RAEEBTupGCHhPoIQN8oeARqrSNfRHFFYqF1nLnDoDtCwdcwd+S6RsK1",
+	"j5SzSRhNLlOmNXM3a5U51VbnCHOLnFgza3tGOR+RqOw2YzrjDR1+WutOdgoxxchIMZEr+g/ElAmUsGB2",
+	"hQIR1RpbyhkdkT0yJ8joi5c2KKPeUpA31ki0e3auJRI5MfjS/gYgUPU+MmaXyr7kFg4OMgwb5l+KJVBs",
+	"yiwBNmfIZ1psM9Z1mZtHIZr+o7hy5FF0JYXZy4xEhl6Ya2K0IPv5suiHGUXSfLBL0HYrWetFM4Us17GQ",
+	"I9BNQltvJEgnpxcBgg5gy8p+dGg9hiwdNZfxtUrh12pntcP7MtGDtvPltla3FWUEIb8SRvXZRhJuA3b+",
+	"SJGE7iSvbphqsLXufLCfFobnvCqgAAuiZU1YSI6dBQEZqMUrzOR0iqW3QmE7JT3bBu78gUDx7n/ymiN3",
+	"Go/Cxu3tS/jCNn7nq0QZX/vE3S+Ax56ReghP9bR8z1ma2KQPZ5RWmJVIZyQXBX74OdOlHA81k7IcCxjB",
+	"d0ZzsMJqIZVASaduA6a2f0k+m/j2ZSKHllxOFzvkxO9t9NBWRloJ6XrzMtJO6SJZxUn9vHz6IerOb6Dg",
+	"e3XgM7/4eyA71XMYyZHnyoCgJ6PaVDNQGy3QDcmnc6Xlazg+6yP3fDKNcguz3HFfrk3dde8cklvJ4ks7",
+	"+/09+kR3/70ljZWIzc4HZy1biLpVO6Sth7sPv3A9PrbnuomPuylsz/0Xl6jdVqAhrBKv8YBnfzlzc8fr",
+	"Xjdlp7A4rx/ye/9RNoX+nBfBHDaep1bGIcNK9UbxLBgEBLlUIn2q9WPbRMmBsPEfYFPOMLwiYZrFmiQ5",
+	"Xm8GQGrFprtgBqV5mpIhKy03CRSFx+5ZUg0WDtars21u1DhdoVj9z0WxllGpNtmWjt+Wjl8nZ8GeHEIF",
+	"XvFN6h2bIWWNxKnIFscwNSqIzDW9YhCChx27OmG5KNx4lpINmb5lTDiHHfrnrAtQjjDMyU7kG2XfsWFN",
+	"DrYGPHu2A3igjY7haoShTwkxiGsguCunb7UPiPK6HTP0xRX+HlrGvJlOIa0BXbFkxiAaz0LcFbMt0CZ3",
+	"e+1er2fbr5Y/PyJaQkgWFzlrk4xNGWKB4KTseiimi5rZEKVnKKtdoFWo6lujzn6tfr9isDjKlSxH/c/Q",
+	"O1N5qpfnxyNN9wT/baG1rfnpczECS5K4IJRoPmEkszd5c2wBgjA66Kn4PKzhe5lB+LPMM9X2LT4eji+Q",
+	"u6HUY5eWUK1S4WRTEE3VLdfx2BFEKD4gAnBJmGFiB2id+puXLntfQQjCNuFrK29uLAXrc9i8NVOfibag",
+	"TuzkZT/QvB5sVcEdMk+74ER3nbykhi45A/UWQ61ArZ2nLxdM6T+R1uqCL0sb21Zr3VKR5VTE3EAjnRiV",
+	"5v5Kqzlzf1/gEDO/fkbe+yOjqR43XQ27PZC9kwvBxdXi0hgnYxZfEzMlwZQPFDvGbhDmeJrJYcomaudD",
+	"LJNKLYzACOiVrQBuSJ3ZuW+UCzBOubhWRMsAFvEd1Ix4gx2tUui0aBoio0O+tw674+a4BctomLcevIzG",
+	"p1c52XRpDDDRmrUXCKCAmc2wtgtKY2SMJrPmO/AWf57bRJqm8vZ0MtWzv9I0Z27N5ytqQHqYS1eb0gyL",
+	"zIS8pjcsG0rV6Dg9eFi/afPdhCXpejTsM/d3TNzJhvUz9CAv6aJNmqyQC6XldLoivTD7zxsJRh2zesho",
+	"xjKArG7PI1iz7MadjzxLW4etHZAxbLNzwZFwsyGTTaFWgSmI1SrN3fKA2CTD1rxT/ziO2RRCbWR2XRQm",
+	"xRACr4H3chh6O1Ab2nvJ/zrUdYH2672jy1J+taeLGPsCFt5/D0LwA6+dimQqudHJfZ9JYdqz2uzipGx0",
+	"yrh8aCpcOrTXfcE450cAWPc0TaEA+3xFWFtpvSwKa8iQ13IFkS+wLAAP/o1yxXBwsIqRghgZddNM0QGh",
+	"t0FKpiVeuAsbcaDo853gDUNahClBqaQJGdKUihgsp5BFaTqUmb8r9jqEFsUrto47WtJf5Sp9AQX22ytJ",
+	"8EeQUHz4CJRlGtFRzxmz9l+7ra4cORqmy2iW7kp8t0i8P1yQeG+9fL6EXrJndqNXAGdHiX7uoHV4spBv",
+	"B9DZa5PgZQGuIptekHeC3/nFW4rh7n77pL/X60Hh84UDKwAGVhkfF5pdQZ3KuQGeT2nMOoqZrTD0qcAn",
+	"UG1Iti8yyRBDCRXiQxLd7LbRHzGkij3ZN3P88eXxSef8x+P+wRMib1iGcAlunHjzzO1uk/eSG3IwnNmK",
+	"9CXHbZpuMay1tuMzWeaBLK1kkP/b3wIV7ywr6JJjMbOZ/MgIMA3eqtVgD+6FxV5mqa154QpghS8aFPY5",
+	"CyrS5cKRZlTR/z8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
