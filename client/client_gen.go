@@ -954,7 +954,7 @@ type Condition struct {
 	// Example: 2026-11-22T09:30:00Z
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
 
-	// Observed Observed values: at most 10 of 255 characters, separated by `; `, and the number of further values. Absent if there is no problem.
+	// Observed Observed values: at most 10 of 255 characters, separated by `; `, and the number of further values. Absent without a problem.
 	//
 	// Example: NXDOMAIN
 	Observed *string `json:"observed,omitempty"`

@@ -46,4 +46,4 @@ func (s *EventStream) Send(text string) error {
 }
 
 // SendHeartbeat writes a comment, which readers ignore.
-func (s *EventStream) SendHeartbeat() error { return s.Send(": still here\n\n") }
+func (s *EventStream) SendHeartbeat() error { return s.Send(": heartbeat\n\n") }
