@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// asset is an answer that is the same for everyone. It is kept compressed.
+// asset is a response that is the same for everyone. It is stored compressed.
 type asset struct {
 	contentType  string
 	cacheControl string
-	policy       string // Content-Security-Policy; empty: the one of every answer
+	policy       string // Content-Security-Policy; empty for the default
 	zipped       []byte
 }
 
@@ -20,12 +20,12 @@ type asset struct {
 func compress(b []byte) []byte {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
-	_, _ = z.Write(b) // a buffer takes everything
+	_, _ = z.Write(b) // a buffer never fails
 	_ = z.Close()
 	return out.Bytes()
 }
 
-// write answers with the asset, compressed where the caller takes that.
+// write responds with the asset, compressed if the client accepts that.
 func (a *asset) write(w http.ResponseWriter, takesGzip bool) error {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
@@ -47,7 +47,7 @@ func (a *asset) write(w http.ResponseWriter, takesGzip bool) error {
 	return err
 }
 
-// acceptsGzip reports whether the caller takes gzip (RFC 9110 §12.5.3).
+// acceptsGzip reports whether the client accepts gzip (RFC 9110 §12.5.3).
 func acceptsGzip(h http.Header) bool {
 	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
 		name, q, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";")

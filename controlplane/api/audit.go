@@ -51,14 +51,14 @@ func (a *API) ListTimeline(ctx context.Context, r ListTimelineRequestObject) (Li
 	return ListTimeline200JSONResponse{Data: eventBodies(entries), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
-// logQuery are the filters that reading the log takes.
+// logQuery has the filters of the audit log.
 type logQuery struct {
 	actor, action, entity *string
 	since, until          *time.Time
 }
 
-// logFilter returns the filters as the store takes them. An entity that is no other object's
-// id names a domain.
+// logFilter converts the filters for the store. An entity that is not the ID of another type of
+// object names a domain.
 func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, error) {
 	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since, Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
 	var err error
@@ -72,7 +72,8 @@ func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, er
 	return f, err
 }
 
-// loggedDomain returns the id of the domain that a filter of the log names. A deleted domain is still found by its id.
+// loggedDomain returns the ID of the domain that a filter of the log names. It also finds a deleted
+// domain by its ID.
 func (a *API) loggedDomain(ctx context.Context, ref string) (string, error) {
 	if principalOf(ctx).grant.AllowsDomain(ref) && controlplane.IsID(controlplane.PrefixDomain, ref) {
 		return ref, nil
@@ -87,8 +88,8 @@ func (a *API) loggedDomain(ctx context.Context, ref string) (string, error) {
 	return "", err
 }
 
-// checkLogged returns the error of a restricted token that names an object, by which the log is filtered, outside of its
-// domains. An object that does not exist, or no longer, is not an error.
+// checkLogged returns an error if the log is filtered by an object outside the domains of a
+// restricted token. An object that does not exist, or no longer exists, is not an error.
 func (a *API) checkLogged(ctx context.Context, id string) error {
 	p := principalOf(ctx)
 	if !p.restricted() {
@@ -121,7 +122,7 @@ func isOtherID(s string) bool {
 	return false
 }
 
-// auditEntryBody returns an entry of the log as the contract describes it.
+// auditEntryBody converts an audit entry to its API representation.
 func auditEntryBody(e *controlplane.AuditEntry) AuditEntry {
 	actor := actorBody(e.Actor)
 	actor.Ip = optional(e.Actor.IP)
@@ -140,7 +141,7 @@ func objectOrNull(m map[string]any) nullable.Nullable[map[string]any] {
 	return nullable.NewNullableWithValue(m)
 }
 
-// eventBody returns an entry of the log as an event.
+// eventBody converts an audit entry to an event.
 func eventBody(e *controlplane.AuditEntry) Event {
 	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID, Actor: actorBody(e.Actor), Data: e.EventData()}
 }

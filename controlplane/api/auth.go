@@ -14,22 +14,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// Codes that headers depend on.
+// Codes that determine headers.
 const (
 	codeTokenMissing = "token-missing"
 	codeScopeMissing = "scope-missing"
 )
 
-// touchEvery is how often a token's last use is recorded at most.
+// touchEvery is the minimum interval between records of a token's last use.
 const touchEvery = time.Minute
 
-// principal is who calls, in which organization, and what they may do there.
+// principal is the caller, its organization, and its permissions.
 type principal struct {
 	orgID string
 	tier  controlplane.Tier
 	grant *controlplane.Grant
 	actor controlplane.Actor
-	// One of the two is there: the token that was sent, or who is signed in.
+	// One of the two is set.
 	token   *controlplane.Token
 	session *controlplane.Session
 }
@@ -38,19 +38,19 @@ func principalOf(ctx context.Context) principal { return callOf(ctx).principal }
 
 func (p principal) org() string { return p.orgID }
 
-// restricted reports whether only some of the organization's domains may be touched.
+// restricted reports whether the caller can access only some of the organization's domains.
 func (p principal) restricted() bool { return len(p.grant.DomainIDs) > 0 }
 
-// onlyDomains returns the domains that lists are narrowed to, nil for all.
+// onlyDomains returns the domains that lists are restricted to, nil for all.
 func (p principal) onlyDomains() []string {
 	if !p.restricted() {
-		return nil // an empty list would let none through
+		return nil // an empty list would match no domain
 	}
 	return p.grant.DomainIDs
 }
 
-// seesToken reports whether a token may be touched: a restricted caller reaches only those
-// whose domains are among its own.
+// seesToken reports whether the caller can access a token: a restricted caller can access only
+// itself and tokens whose domains are among its own.
 func (p principal) seesToken(t *controlplane.Token) bool {
 	if !p.restricted() || p.token != nil && t.ID == p.token.ID {
 		return true
@@ -58,7 +58,8 @@ func (p principal) seesToken(t *controlplane.Token) bool {
 	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.grant.AllowsDomain(id) })
 }
 
-// admit counts the call, finds who calls, and whether they have the operation's scope. Unsecured operations let everyone in.
+// admit counts the call, authenticates the caller, and checks the operation's scope. Unsecured
+// operations are open to everyone.
 func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	if !c.op.secured {
 		return nil
@@ -69,19 +70,19 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	return c.principal.mayCall(c.op)
 }
 
-// mayCall returns why the operation is not for the caller, nil if it is.
+// mayCall returns an error if the caller cannot call the operation.
 func (p principal) mayCall(op *operation) error {
 	switch {
 	case op.session && p.session == nil:
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "session-required",
-			Message: "Only a person who is signed in can do this; a token cannot.", Fix: "Sign in on the dashboard."}
+			Message: "Only signed-in users can do this; tokens cannot.", Fix: "Sign in on the dashboard."}
 	case op.session, op.self && p.session != nil:
-		return nil // the handler finds out whether it is about themselves
+		return nil // the handler checks whether it is about the user
 	}
 	return p.need(op.scope)
 }
 
-// need refuses a caller that lacks a scope.
+// need returns an error if the caller lacks a scope.
 func (p principal) need(s controlplane.Scope) error {
 	switch {
 	case p.grant.Allows(s):
@@ -94,9 +95,8 @@ func (p principal) need(s controlplane.Scope) error {
 		Fix:     "Use a token with the scope " + string(s) + ", or create one."}
 }
 
-// authenticate finds who calls: whose token the request carries, or, where it carries none,
-// who is signed in. The call is counted before anything is looked up, as far as it is known
-// by then whose it is.
+// authenticate authenticates the caller by the token of the request or, without a token, by the
+// session cookie. The call is counted before the lookup, as far as its caller is already known.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) error {
 	if r.Header.Get("Authorization") == "" {
 		if cookie, err := r.Cookie(a.cookie); err == nil {
@@ -124,11 +124,11 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) erro
 	return nil
 }
 
-// tokenPrincipal returns what the secret with this hash admits to now.
+// tokenPrincipal returns the current principal of the token whose secret has this hash.
 func (a *API) tokenPrincipal(ctx context.Context, hash []byte) (principal, error) {
 	token, err := a.store.TokenByHash(ctx, hash)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return principal{}, unauthorized("token-invalid", "There is no such token: it was revoked, or belongs to another installation.")
+		return principal{}, unauthorized("token-invalid", "Unknown token: it was revoked or belongs to another installation.")
 	}
 	if err != nil {
 		return principal{}, err
@@ -137,7 +137,7 @@ func (a *API) tokenPrincipal(ctx context.Context, hash []byte) (principal, error
 		return principal{}, unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
 	}
 	if token.SecretUntil != nil && !a.now().Before(*token.SecretUntil) {
-		return principal{}, unauthorized("token-rotated", "The token was given a new secret; this one ended at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
+		return principal{}, unauthorized("token-rotated", "The token was rotated; this secret expired at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
 	}
 	return principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token,
 		actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID}}, nil
@@ -157,20 +157,20 @@ func (c *call) become(p principal) {
 	c.principal = p
 }
 
-// bearer returns the secret of the one Authorization header (RFC 6750 §2.1). One that has
-// not the form of a secret costs no query.
+// bearer returns the secret of the only Authorization header (RFC 6750 §2.1). A malformed secret is
+// rejected without a query.
 func bearer(h http.Header) (string, error) {
 	lines := h.Values("Authorization")
 	if len(lines) == 0 {
-		return "", unauthorized(codeTokenMissing, "The request carries no token.")
+		return "", unauthorized(codeTokenMissing, "The request has no token.")
 	}
 	scheme, secret, _ := strings.Cut(lines[0], " ")
 	if len(lines) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return "", unauthorized(codeTokenMissing, "The Authorization header is not one bearer token.")
+		return "", unauthorized(codeTokenMissing, "The Authorization header is not a single bearer token.")
 	}
 	secret = strings.TrimSpace(secret)
 	if !controlplane.WellFormed(secret) {
-		return "", unauthorized("token-invalid", "The token has not the form of one: it was cut short or mistyped.")
+		return "", unauthorized("token-invalid", "Malformed token: it is incomplete or mistyped.")
 	}
 	return secret, nil
 }
@@ -179,8 +179,7 @@ func unauthorized(code, message string) error {
 	return &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: code, Message: message}
 }
 
-// touched holds back what would write the same last use again: a burst of calls with one
-// token writes once.
+// touched remembers recorded uses of tokens, so that a burst of calls with one token writes once.
 type touched struct {
 	mu sync.Mutex
 	at map[string]time.Time // by token id
@@ -188,7 +187,7 @@ type touched struct {
 
 const maxTouched = 10_000
 
-// first reports whether id was not recorded within touchEvery before now, and records it.
+// first reports whether no use of id was recorded within touchEvery before now, and records one.
 func (t *touched) first(id string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -202,14 +201,14 @@ func (t *touched) first(id string, now time.Time) bool {
 	return true
 }
 
-// touch records the token's last use. A call does not fail for it.
+// touch records the token's last use. The call does not fail because of it.
 func (a *API) touch(ctx context.Context, c *call, token *controlplane.Token) {
 	now := a.now()
 	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) < touchEvery || !a.touched.first(token.ID, now) {
 		return
 	}
 	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "last use of a token was not recorded",
+		a.log.LogAttrs(ctx, slog.LevelWarn, "token use not recorded",
 			slog.String("request_id", c.requestID), slog.String("token_id", token.ID), slog.Any("error", err))
 	}
 }

@@ -17,17 +17,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Types that bodies come in.
+// Media types of request bodies.
 const (
 	mediaJSON = "application/json"
 	mediaCSV  = "text/csv"
 )
 
-// maxBody is the most that a request's body may have.
+// maxBody is the maximum size of a request body in bytes.
 const maxBody = 1 << 20
 
-// checkBody reads the body, holds it to the contract, and leaves it to the generated binding
-// as it was decoded, so that it is decoded once and what was checked is what is used.
+// checkBody reads, decodes, and validates the body, and passes the decoded value to the generated
+// binding, so that the body is decoded once and the validated value is the one that is used.
 func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	media, err := op.mediaType(r.Header)
 	if err != nil {
@@ -38,7 +38,7 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 		return httpError(http.StatusRequestEntityTooLarge, "body-too-large", "The body is larger than 1 MiB.")
 	}
 	if err != nil {
-		return malformed("body-incomplete", "The body ended, or the connection stalled, before all of it was here.")
+		return malformed("body-incomplete", "The body ended early, or the connection stalled.")
 	}
 	if err := r.Context().Err(); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	var value map[string]any
 	if media == mediaCSV {
 		value, callOf(r.Context()).lines, err = op.decodeCSV(raw)
-		r.Header.Set("Content-Type", mediaJSON) // what the binding is given is what JSON would have been
+		r.Header.Set("Content-Type", mediaJSON) // the binding gets the equivalent JSON value
 	} else {
 		value, err = decode(raw)
 	}
@@ -65,14 +65,14 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	callOf(r.Context()).refused = refused
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		if at := findNUL(value, nil); at != nil {
-			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...), Code: "invalid-character", Detail: "It contains the character U+0000, which no text here may have."}}, op)
+			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...), Code: "invalid-character", Detail: "It contains the character U+0000, which is not allowed."}}, op)
 		}
 	}
 	r.Body = &checkedBody{Reader: bytes.NewReader(raw), value: value}
 	return nil
 }
 
-// mediaType returns in which of the operation's types a body comes.
+// mediaType returns the media type of the body, which must be one of the operation's types.
 func (op *operation) mediaType(h http.Header) (string, error) {
 	unsupported := func(what string) (string, error) {
 		return "", httpError(http.StatusUnsupportedMediaType, "unsupported-media-type", what)
@@ -89,13 +89,13 @@ func (op *operation) mediaType(h http.Header) (string, error) {
 		return unsupported("The body's charset is not UTF-8 (RFC 8259 §8.1).")
 	}
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return unsupported("The body has a Content-Encoding; send it as it is.")
+		return unsupported("The body has a Content-Encoding, which is not supported.")
 	}
 	return media, nil
 }
 
-// decode reads exactly one JSON object. Its errors say where it ends to be one, not what
-// stands there.
+// decode decodes exactly one JSON object. Its errors contain the position of the problem, but never
+// content of the body.
 func decode(raw []byte) (map[string]any, error) {
 	bad := func(format string, args ...any) (map[string]any, error) {
 		return nil, malformed("malformed-json", fmt.Sprintf(format, args...))
@@ -115,11 +115,11 @@ func decode(raw []byte) (map[string]any, error) {
 			offset = syntax.Offset
 		}
 		line, column := position(raw, offset)
-		return bad("The body is not JSON: see line %d, column %d.", line, column)
+		return bad("Invalid JSON at line %d, column %d.", line, column)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		line, column := position(raw, dec.InputOffset())
-		return bad("Something follows the JSON object, on line %d, column %d.", line, column)
+		return bad("Unexpected data after the JSON object at line %d, column %d.", line, column)
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -135,7 +135,7 @@ func position(raw []byte, offset int64) (line, column int) {
 }
 
 func schemaErrors(err error) []*openapi3.SchemaError {
-	switch e := err.(type) { //nolint:errorlint // the tree is walked, not searched
+	switch e := err.(type) { //nolint:errorlint // visits all errors in the tree
 	case nil:
 		return nil
 	case *openapi3.SchemaError:
@@ -150,8 +150,8 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 	return []*openapi3.SchemaError{{SchemaField: "schema", Schema: &openapi3.Schema{}}}
 }
 
-// describe returns the code and text of a value that breaks its schema, made of the schema
-// alone.
+// describe returns the code and text for a value that violates its schema. The text depends only on
+// the schema.
 func describe(e *openapi3.SchemaError) (code, detail string) {
 	switch e.SchemaField {
 	case "required":
@@ -169,21 +169,21 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 	case "minimum", "maximum":
 		return "out-of-range", describeBounds(e.Schema)
 	case "maxLength":
-		return "too-long", fmt.Sprintf("It has more than %d characters.", *e.Schema.MaxLength)
+		return "too-long", fmt.Sprintf("It must have at most %d characters.", *e.Schema.MaxLength)
 	case "minLength":
-		return "too-short", fmt.Sprintf("It has fewer than %d characters.", e.Schema.MinLength)
+		return "too-short", fmt.Sprintf("It must have at least %d characters.", e.Schema.MinLength)
 	case "maxItems":
 		return "too-many", tooMany(*e.Schema.MaxItems)
 	case "maxProperties":
 		return "too-many", tooMany(*e.Schema.MaxProps)
 	case "minItems", "minProperties":
-		return "too-few", "It is empty."
+		return "too-few", "It must not be empty."
 	case "format":
-		return "invalid-format", "It must be a time as RFC 3339 writes it, such as 2030-01-31T12:00:00Z."
+		return "invalid-format", "It must be an RFC 3339 time, such as 2030-01-31T12:00:00Z."
 	case "pattern":
 		return "invalid-format", "It must match " + e.Schema.Pattern + "."
 	}
-	return "invalid-value", "It is not what the contract describes."
+	return "invalid-value", "It does not match the contract."
 }
 
 func describeBounds(s *openapi3.Schema) string {
@@ -193,8 +193,8 @@ func describeBounds(s *openapi3.Schema) string {
 	return "It must be a whole number."
 }
 
-// findNUL returns the path of a text in value, or of a name, that contains U+0000; Postgres
-// stores none.
+// findNUL returns the path of a string or name in value that contains U+0000, which Postgres cannot
+// store.
 func findNUL(value any, path []string) []string {
 	switch v := value.(type) {
 	case string:
@@ -221,8 +221,8 @@ func findNUL(value any, path []string) []string {
 	return nil
 }
 
-// checkedBody is a body that was read, decoded and found right. The generated binding takes
-// the value (runtime.BindJSONBody).
+// checkedBody is a body that was read, decoded, and validated. The generated binding uses the value
+// (runtime.BindJSONBody).
 type checkedBody struct {
 	*bytes.Reader
 	value any

@@ -11,16 +11,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// checkEvery is after how many names and items a check asks whether the caller is still there.
+// checkEvery is the number of names and items between two checks whether the client is still
+// connected.
 const checkEvery = 256
 
-// checkValue validates a decoded body. It returns what is wrong with single entries of
-// op.each, by entry, and an error about the rest. It may change value, as follows: an entry
-// with a fault keeps only its name, and a value with an error is not used again.
+// checkValue validates a decoded body. It returns the errors of single entries of op.each, by
+// entry, and an error about the rest. It may change value: an entry with an error keeps only its
+// name, and a value with an error is not used again.
 //
-// kin-openapi makes an error of several hundred bytes for each unknown name and each wrong
-// item, however many there are. So what exceeds the contract is counted and taken out first;
-// the library sees a value whose size the contract limits (checkBounds).
+// kin-openapi creates an error of several hundred bytes for each unknown name and each invalid
+// item, however many there are. So everything beyond the contract's limits is counted and removed
+// first; the library gets a value with a limited size (checkBounds).
 func (op *operation) checkValue(ctx context.Context, value map[string]any) (refused map[int]*faults, err error) {
 	c := &bodyCheck{ctx: ctx, op: op, value: value, cut: make(map[string]bool)}
 	if op.each != "" {
@@ -51,14 +52,13 @@ type bodyCheck struct {
 	value   map[string]any
 	wrong   faults
 	refused map[int]*faults // by entry of op.each; nil without it
-	cut     map[string]bool // pointers of the lists and maps that were too long, and are now empty
+	cut     map[string]bool // pointers of lists and maps that exceeded their limit and were emptied
 	seen    int
 	err     error // the context's; set once the check has stopped
 }
 
-// trim takes out of value the fields that the contract does not know, and empties each list
-// and map that is longer than the contract allows. It adds an error for each, and returns the
-// value.
+// trim removes fields from value that the contract does not define, and empties lists and maps that
+// are longer than the contract allows. It adds an error for each, and returns the value.
 func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
 	if c.gone() {
 		return value
@@ -83,7 +83,7 @@ func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
 			case s.AdditionalProperties.Schema != nil:
 				v[name] = c.trim(s.AdditionalProperties.Schema.Value, item, at)
 			default:
-				c.add(at, controlplane.FieldError{Pointer: pointer(at...), Code: codeUnknownField, Detail: "There is no such field here."})
+				c.add(at, controlplane.FieldError{Pointer: pointer(at...), Code: codeUnknownField, Detail: "Unknown field."})
 				delete(v, name)
 			}
 		}
@@ -102,7 +102,7 @@ func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
 	return value
 }
 
-// gone reports whether the check has stopped, because its caller is gone or out of time.
+// gone reports whether the check has stopped because the client disconnected or the time is up.
 func (c *bodyCheck) gone() bool {
 	if c.seen++; c.err == nil && c.seen%checkEvery == 1 {
 		c.err = c.ctx.Err()
@@ -116,8 +116,8 @@ func (c *bodyCheck) tooMany(path []string, limit uint64) {
 	c.add(path, controlplane.FieldError{Pointer: at, Code: "too-many", Detail: tooMany(limit)})
 }
 
-// add counts an error: with its entry of op.each, its pointer within that, where it is in one
-// and the rest of the request can still be accepted.
+// add counts an error. If it is in an entry of op.each, and the rest of the request can still be
+// accepted, it is counted with that entry, with a pointer relative to the entry.
 func (c *bodyCheck) add(path []string, e controlplane.FieldError) {
 	if c.refused == nil || len(path) < 3 || path[0] != c.op.each || isMalformed(e.Code) {
 		c.wrong.add(e)
@@ -131,8 +131,7 @@ func (c *bodyCheck) add(path []string, e controlplane.FieldError) {
 	c.refused[i].add(e)
 }
 
-// setAside leaves nothing but its name of an entry with a fault, so that it keeps no other
-// entry from being accepted.
+// setAside reduces each entry with an error to its name, so that it does not affect other entries.
 func (c *bodyCheck) setAside() {
 	entries, _ := c.value[c.op.each].([]any)
 	for i := range c.refused {
@@ -142,10 +141,10 @@ func (c *bodyCheck) setAside() {
 	}
 }
 
-func tooMany(limit uint64) string { return fmt.Sprintf("It has more than %d entries.", limit) }
+func tooMany(limit uint64) string { return fmt.Sprintf("Must have at most %d entries.", limit) }
 
-// checkBounds makes sure that a body's schema limits every list and map, and knows all of its
-// fields: trim relies on it. path names the schema in the error.
+// checkBounds returns an error unless a body's schema limits every list and map and defines all of
+// its fields, on which trim relies. path is the position of the schema.
 func checkBounds(s *openapi3.Schema, path string) error {
 	if len(s.AllOf)+len(s.OneOf)+len(s.AnyOf) > 0 || s.Not != nil {
 		return fmt.Errorf("body%s: allOf, oneOf, anyOf, and not are not supported in a request", path)
@@ -158,7 +157,7 @@ func checkBounds(s *openapi3.Schema, path string) error {
 	}
 	if !s.Type.Is(openapi3.TypeObject) {
 		if s.Type == nil {
-			return fmt.Errorf("body%s: it has no type", path)
+			return fmt.Errorf("body%s: missing type", path)
 		}
 		return nil
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// BulkCreateDomains implements POST /api/domains/bulk. What the contract refused of single
-// entries was set aside before (operation.setAside).
+// BulkCreateDomains implements POST /api/domains/bulk. Entries that violate the contract are
+// already set aside (bodyCheck.setAside).
 func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestObject) (BulkCreateDomainsResponseObject, error) {
 	p, c := principalOf(ctx), callOf(ctx)
 	if p.restricted() {
-		return nil, errRestricted("add any")
+		return nil, errRestricted("add domains")
 	}
 	var in []lifecycle.NewDomain
 	for i := range r.JSONBody.Domains {
@@ -35,15 +35,15 @@ func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestO
 			one.Line = nullable.NewNullableWithValue(c.lines[i])
 		}
 		if wrong := c.refused[i]; wrong != nil {
-			a.refuse(c, one, wrong.err(nil))
+			a.reject(c, one, wrong.err(nil))
 			result.Refused++
 			continue
 		}
-		switch became := added[0]; {
-		case became.Err != nil:
-			a.refuse(c, one, became.Err)
+		switch outcome := added[0]; {
+		case outcome.Err != nil:
+			a.reject(c, one, outcome.Err)
 			result.Refused++
-		case became.New:
+		case outcome.New:
 			one.Status = Created
 			result.Created++
 		default:
@@ -58,8 +58,9 @@ func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestO
 	return BulkCreateDomains200JSONResponse(result), nil
 }
 
-// refuse puts into a result why its domain was refused, as an answer of its own would say it.
-func (a *API) refuse(c *call, one *BulkDomainResult, err error) {
+// reject stores in a result why its domain was rejected, with the same content as a problem
+// document.
+func (a *API) reject(c *call, one *BulkDomainResult, err error) {
 	p := asHTTPError(err).problem
 	one.Status, one.Code, one.Detail, one.Fix = Refused, orNull(p.Code), orNull(p.Message), orNull(p.Fix)
 	if p.Fix == "" {

@@ -9,44 +9,43 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// call is what is known of the request that is being served. There is one in the context of
-// each, and only the goroutine that serves it writes to it.
+// call is the state of the request that is being served. There is one in the context of each
+// request, and only the goroutine that serves it writes to it.
 type call struct {
 	requestID string
 	ip        string
 	began     time.Time
-	op        *operation // nil until routed, and where nothing is at the path
+	op        *operation // nil until routed, and for unknown paths
 	principal principal
 
-	credential []byte      // hash of the secret that came with it: the token's or the session's
-	counted    edge.Caller // against whose limits
+	credential []byte      // hash of the secret of the token or session
+	counted    edge.Caller // caller whose limits the call was counted against
 
-	waited bool  // held open by `wait` or a stream: its duration says nothing of ours
-	err    error // what the problem that was answered came from
-	gone   bool  // the caller did not wait for the whole answer
+	waited bool  // held open by `wait`, a stream, or DNS: excluded from the latency metric
+	err    error // cause of the problem document
+	gone   bool  // the client disconnected before the end of the response
 
-	leavePlace func() // gives back its place among those that are carried out; nil where it has none
+	leavePlace func() // releases its slot among calls in progress; nil without a slot
 
-	connection  context.Context // ends when the caller goes, and no sooner
-	head        bool            // only headers are wanted
-	wantsStream bool            // events, as they come
+	connection  context.Context // canceled when the client disconnects
+	head        bool            // HEAD
+	wantsStream bool            // an event stream is requested
 	takesGzip   bool
 
-	// Of a body whose entries are taken or refused by themselves (operation.each).
+	// For a body whose entries are accepted or rejected separately (operation.each).
 	lines   []int           // of CSV, by entry; nil for JSON
 	refused map[int]*faults // by entry
 }
 
 type callKey struct{}
 
-// callOf returns the call of a request's context. Every request that came through ServeHTTP
-// has one.
+// callOf returns the call in a request's context. Every request that ServeHTTP serves has one.
 func callOf(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)
 	return c
 }
 
-// ServeHTTP serves one request, logs it and counts it. A panic becomes a 500.
+// ServeHTTP serves, logs, and counts one request. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{requestID: edge.RequestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now(), connection: r.Context(),
 		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header), takesGzip: acceptsGzip(r.Header)}
@@ -70,19 +69,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.router.ServeHTTP(out, r)
 }
 
-// untilGone returns a context for an answer that takes longer than a call may: it ends with
-// the connection, and after life.
+// untilGone returns a context for a response that can take longer than a call: it is canceled when
+// the client disconnects, and after life.
 func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), life)
 	stop := context.AfterFunc(c.connection, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// setHeaders sets what every answer carries. DCVaaS-API tells the API's own answers from those
-// of proxies. Nothing here may be kept by a cache, guessed to be of another type, or shown as
-// a page of its own (problem pages set their own policy). The names are in canonical form and
-// the values lie side by side, so that they cost one allocation; none has room behind it for
-// another.
+// setHeaders sets the headers of every response. DCVaaS-API distinguishes the API's responses from
+// those of proxies. Responses must not be cached, sniffed for another type, or rendered as a page
+// (pages set their own policy). The names are in canonical form, and the values share one slice, so
+// that they cost one allocation; the capacity of each is limited.
 func setHeaders(h http.Header, requestID string) {
 	v := []string{requestID, "no-store", "nosniff", "no-referrer", "default-src 'none'; frame-ancestors 'none'", "1"}
 	h["Request-Id"] = v[0:1:1]
@@ -93,12 +91,12 @@ func setHeaders(h http.Header, requestID string) {
 	h["Dcvaas-Api"] = v[5:6:6]
 }
 
-// writer remembers what was answered.
+// writer records the status and size of a response.
 type writer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
-	broken bool // a write failed: the caller is gone
+	broken bool // a write failed: the client disconnected
 }
 
 func (w *writer) WriteHeader(status int) {
@@ -118,5 +116,5 @@ func (w *writer) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

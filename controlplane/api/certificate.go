@@ -104,8 +104,8 @@ func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (Down
 	}, nil
 }
 
-// DownloadPKCS12 implements POST /api/certificates/{certificate}/pkcs12. The password is looked at before the key is taken,
-// which is recorded.
+// DownloadPKCS12 implements POST /api/certificates/{certificate}/pkcs12. It checks the password
+// before it reads the key, which is audited.
 func (a *API) DownloadPKCS12(ctx context.Context, r DownloadPKCS12RequestObject) (DownloadPKCS12ResponseObject, error) {
 	p := principalOf(ctx)
 	c, err := a.certificate(ctx, r.Certificate)
@@ -146,7 +146,7 @@ func (a *API) RevokeCertificate(ctx context.Context, r RevokeCertificateRequestO
 	return RevokeCertificate202JSONResponse{Body: jobBody(job), Headers: RevokeCertificate202ResponseHeaders{Location: jobLocation(job)}}, nil
 }
 
-// certificate returns a certificate of a domain that the token may touch.
+// certificate returns a certificate of a domain that the token can access.
 func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certificate, error) {
 	p := principalOf(ctx)
 	if !controlplane.IsID(controlplane.PrefixCertificate, id) {
@@ -162,7 +162,7 @@ func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certifi
 	return c, nil
 }
 
-// certificateBody returns a certificate as the contract describes it.
+// certificateBody converts a certificate to its API representation.
 func certificateBody(c *controlplane.Certificate) Certificate {
 	return Certificate{
 		Id: c.ID, DomainId: c.DomainID, Names: c.Names, Serial: c.Serial, Issuer: c.Issuer, Ca: c.CA, Profile: orNull(c.Profile),

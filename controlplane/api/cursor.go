@@ -40,12 +40,12 @@ func (a *API) position(l listing, cursor *string) (*postgres.Cursor, error) {
 }
 
 func errCursor() error {
-	const detail = "The cursor is none that a page of this listing, with these filters and this order, gave out."
+	const detail = "The cursor is not from a page of this list with the same filters and order."
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: codeInvalidCursor, Message: detail,
 		Fields: []controlplane.FieldError{{Pointer: "/cursor", Code: codeInvalidCursor, Detail: detail}}}
 }
 
-// limitOf returns how many a page is to have at most; the contract has checked its bounds.
+// limitOf returns the maximum number of objects per page. The contract already limits it.
 func limitOf(limit *Limit) int {
 	if limit == nil {
 		return defaultLimit

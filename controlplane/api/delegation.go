@@ -6,7 +6,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// GetDelegation implements GET /api/delegation. A restricted token gets the records of its domains only.
+// GetDelegation implements GET /api/delegation. A restricted token gets only the records of its
+// domains.
 func (a *API) GetDelegation(ctx context.Context, r GetDelegationRequestObject) (GetDelegationResponseObject, error) {
 	p := principalOf(ctx)
 	record, err := a.lifecycle.Delegation(p.org(), r.Params.Name)
@@ -16,7 +17,7 @@ func (a *API) GetDelegation(ctx context.Context, r GetDelegationRequestObject) (
 	if p.restricted() {
 		_, err := a.domain(ctx, r.Params.Name)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			err = errRestricted("see the record of a name that it cannot add")
+			err = errRestricted("get the record of a name that it cannot add")
 		}
 		if err != nil {
 			return nil, err

@@ -107,7 +107,7 @@ func deliveryLocation(d *controlplane.Delivery) string {
 	return "/api/webhooks/" + d.WebhookID + "/deliveries/" + d.ID
 }
 
-// deliveryBody returns a delivery as the contract describes it.
+// deliveryBody converts a delivery to its API representation.
 func deliveryBody(d *controlplane.Delivery) WebhookDelivery {
 	return WebhookDelivery{Id: d.ID, WebhookId: d.WebhookID, EventId: d.EventID, EventType: d.EventType, Status: WebhookDeliveryStatus(d.Status),
 		AttemptsMade: d.Attempts, LastStatusCode: codeOrNull(d.LastStatusCode), LastError: orNull(d.LastError), NextAttemptAt: timeOrNull(d.NextAttemptAt),

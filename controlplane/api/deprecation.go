@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// deprecation is what the contract says of an operation or a parameter that is marked
-// deprecated: since when (x-deprecated-at), and from when on it is gone (x-sunset).
+// deprecation is the deprecation of an operation or a parameter in the contract: since when
+// (x-deprecated-at), and when it is removed (x-sunset).
 type deprecation struct {
 	at     time.Time
-	sunset time.Time // zero where that is not decided
+	sunset time.Time // zero if not decided
 }
 
-// readDeprecation returns the deprecation that a part of the contract has among its
-// extensions, nil where it is not marked. Its error says what is missing or contradicts.
+// readDeprecation reads a deprecation from the extensions of a part of the contract. It returns nil
+// if the part is not marked as deprecated, and an error if the extensions are missing or
+// contradictory.
 func readDeprecation(marked bool, extensions map[string]any) (*deprecation, error) {
 	if !marked {
 		return nil, nil
@@ -28,7 +29,7 @@ func readDeprecation(marked bool, extensions map[string]any) (*deprecation, erro
 		}
 		var err error
 		if *at, err = time.Parse(time.RFC3339, text); err != nil {
-			return nil, fmt.Errorf("it is deprecated, and %s is %q, which is no time", name, text)
+			return nil, fmt.Errorf("deprecated, but %s is invalid: %q is not an RFC 3339 time", name, text)
 		}
 	}
 	if !d.sunset.IsZero() && d.sunset.Before(d.at) {
@@ -37,9 +38,9 @@ func readDeprecation(marked bool, extensions map[string]any) (*deprecation, erro
 	return &d, nil
 }
 
-// tellDeprecations says in an answer's headers what of the call is going away: the operation
-// or a parameter that was sent (RFC 9745, RFC 8594). Of several the first one to go counts.
-func (a *API) tellDeprecations(h http.Header, r *http.Request, op *operation) {
+// setDeprecations sets the headers about deprecations that apply to the call: of the operation or
+// a parameter that was sent (RFC 9745, RFC 8594). If several apply, the earliest one counts.
+func (a *API) setDeprecations(h http.Header, r *http.Request, op *operation) {
 	if !op.deprecates {
 		return
 	}
@@ -58,7 +59,7 @@ func (a *API) tellDeprecations(h http.Header, r *http.Request, op *operation) {
 		first.at, first.sunset = earlier(first.at, d.at), earlier(first.sunset, d.sunset)
 	}
 	if first.at.IsZero() {
-		return // what is deprecated was not sent
+		return // no deprecated parameter was sent
 	}
 	h.Set("Deprecation", "@"+strconv.FormatInt(first.at.Unix(), 10))
 	h.Add("Link", "<"+a.config.PublicURL+`/api/reference>; rel="deprecation"; type="text/html"`)
@@ -67,7 +68,7 @@ func (a *API) tellDeprecations(h http.Header, r *http.Request, op *operation) {
 	}
 }
 
-// earlier returns the earlier of two times; the zero value is none.
+// earlier returns the earlier of two times; zero means no time.
 func earlier(x, y time.Time) time.Time {
 	if x.IsZero() || !y.IsZero() && y.Before(x) {
 		return y

@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// diagnosisTimeout bounds one look at a domain's DNS.
+	// diagnosisTimeout is the timeout of one diagnosis.
 	diagnosisTimeout = 10 * time.Second
-	// diagnosesAtOnce is how many diagnoses this process runs at a time: each sends dozens of queries.
+	// diagnosesAtOnce is the maximum number of concurrent diagnoses in this process: each sends
+	// dozens of queries.
 	diagnosesAtOnce = 64
-	// diagnosesOfOne is how many of them one organization has.
+	// diagnosesOfOne is the maximum for one organization.
 	diagnosesOfOne = 4
-	// diagnosisRetry is when to retry while all are taken.
+	// diagnosisRetry is the retry delay when the maximum is reached.
 	diagnosisRetry = 2 * time.Second
 )
 
@@ -30,17 +31,17 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 	leave, ok := a.diagnoses.Enter(d.OrgID)
 	if !ok {
 		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
-			Message: "As many diagnoses as are possible at a time are in progress."}
+			Message: "The maximum number of concurrent diagnoses is in progress."}
 	}
 	defer leave()
-	callOf(ctx).waited = true // for others' DNS
+	callOf(ctx).waited = true // for external DNS
 	callOf(ctx).leave()
 	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
 	defer cancel()
 	seen, err := a.lifecycle.Examine(bounded, d)
 	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
 		return nil, &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "diagnosis-timeout",
-			Message: "DNS did not answer all questions about " + d.Name + " in time."}
+			Message: "The DNS queries for " + d.Name + " timed out."}
 	}
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
 }
 
-// examinationBody returns an examination as the contract describes it.
+// examinationBody converts an examination to its API representation.
 func examinationBody(e controlplane.Examination) Examination {
 	body := Examination{Delegation: diagnosisBody(e.Delegation), Caa: make([]CAAFinding, len(e.CAA)), Dnssec: ExaminationDnssec(e.DNSSEC),
 		Causes: diagnosisBodies(e.Causes), Warnings: diagnosisBodies(e.Warnings)}

@@ -1,10 +1,10 @@
-// Package api serves the REST API: it authenticates, holds requests to the contract in
-// openapi.yaml, and turns HTTP into calls of lifecycle and the store and their results and
-// errors back into HTTP. cmd mounts it; it decides nothing about domains, jobs or
-// certificates, and never reaches past lifecycle to change one.
+// Package api serves the REST API: it authenticates callers, validates requests against the
+// contract in openapi.yaml, calls lifecycle and the store, and converts their results and errors to
+// HTTP responses. cmd mounts it. It makes no decisions about domains, jobs, or certificates, and
+// changes them only through lifecycle.
 //
-// A request's path: ServeHTTP (request id, log, metrics, recovery) → mux → guard (token or
-// session, rate limit, scope, parameters, body) → once, where there is an Idempotency-Key →
-// generated binding → the handler of the noun → one response, or an error that problem turns
-// into a problem document.
+// The path of a request: ServeHTTP (request ID, log, metrics, panic recovery) → mux → guard (token
+// or session, rate limit, scope, parameters, body) → once, if it has an Idempotency-Key → generated
+// binding → handler of the object type → one response, or an error that problem converts to a
+// problem document.
 package api

@@ -40,7 +40,7 @@ func (a *API) ListDomains(ctx context.Context, r ListDomainsRequestObject) (List
 func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (CreateDomainResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return nil, errRestricted("add one")
+		return nil, errRestricted("add a domain")
 	}
 	d, err := a.lifecycle.AddDomain(ctx, p.actor, p.org(), newDomain(r.Body))
 	if err != nil {
@@ -50,7 +50,7 @@ func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (Cr
 		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID, ETag: domainETag(d)}}, nil
 }
 
-// newDomain returns what lifecycle makes a domain of.
+// newDomain converts the body to the input of lifecycle.AddDomain.
 func newDomain(b *DomainCreate) lifecycle.NewDomain {
 	return lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
 		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)), CSRPEM: textOf(b.CsrPem),
@@ -72,8 +72,8 @@ func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomai
 	return GetDomain200JSONResponse{Body: a.domainBody(d), Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
 }
 
-// awaitDomain returns a domain, at once or, where it is the one that the caller knows, when it
-// has changed. By its id it is read once and once for each change.
+// awaitDomain returns a domain immediately or, if the caller already knows its state, after it has
+// changed. By ID it is read once, and once for each change.
 func (a *API) awaitDomain(ctx context.Context, ref string, wait *Wait, known *IfNoneMatch) (*controlplane.Domain, error) {
 	if wait == nil || !controlplane.IsID(controlplane.PrefixDomain, ref) {
 		d, err := a.domain(ctx, ref)
@@ -123,7 +123,8 @@ func (a *API) DeleteDomain(ctx context.Context, r DeleteDomainRequestObject) (De
 	return DeleteDomain204Response{}, nil
 }
 
-// domain returns a domain by id, or by name in any spelling. With a KindForbidden error, the token may not touch it.
+// domain returns a domain by ID or by name in any spelling. It returns KindForbidden if the token
+// cannot access the domain.
 func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, error) {
 	p := principalOf(ctx)
 	canonical, err := canonicalRef(ref)
@@ -140,8 +141,8 @@ func (a *API) domain(ctx context.Context, ref string) (*controlplane.Domain, err
 	return d, nil
 }
 
-// domainRef returns ref as lifecycle takes it, having made sure that the token may touch the
-// domain. It costs a query only for a restricted token.
+// domainRef returns ref in canonical form after checking that the token can access the domain. Only
+// a restricted token costs a query.
 func (a *API) domainRef(ctx context.Context, ref string) (string, error) {
 	if principalOf(ctx).restricted() {
 		d, err := a.domain(ctx, ref)
@@ -153,8 +154,8 @@ func (a *API) domainRef(ctx context.Context, ref string) (string, error) {
 	return canonicalRef(ref)
 }
 
-// canonicalRef returns a domain's id, or its name in stored form. What is neither names no
-// domain.
+// canonicalRef returns the ID of a domain, or its name in canonical form. It returns KindNotFound
+// if ref is neither.
 func canonicalRef(ref string) (string, error) {
 	if controlplane.IsID(controlplane.PrefixDomain, ref) {
 		return ref, nil
@@ -166,8 +167,8 @@ func canonicalRef(ref string) (string, error) {
 	return name, nil
 }
 
-// ifVersion returns ref as lifecycle takes it and the version that If-Match asks for, 0 for
-// any. Several versions, or none that could be one, are compared here (RFC 9110 §13.1.1).
+// ifVersion returns ref in canonical form, and the version that If-Match requires, 0 for any.
+// Several versions, or none, are compared here (RFC 9110 §13.1.1).
 func (a *API) ifVersion(ctx context.Context, ref string, header *IfMatch) (string, int64, error) {
 	m := readIfMatch(header)
 	if m.any || len(m.versions) == 1 {
@@ -187,7 +188,7 @@ func (a *API) ifVersion(ctx context.Context, ref string, header *IfMatch) (strin
 	return d.ID, d.Version, nil
 }
 
-// domainBody returns a domain as the contract describes it.
+// domainBody converts a domain to its API representation.
 func (a *API) domainBody(d *controlplane.Domain) Domain {
 	record := a.lifecycle.DelegationOf(d)
 	labels := Labels(d.Labels)
@@ -200,7 +201,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount), Expected: optional(c.Expected), Fix: optional(c.Fix),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
 		if len(c.ACME) > 0 {
-			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // it was one when it was stored
+			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // validated before it was stored
 		}
 	}
 	return Domain{

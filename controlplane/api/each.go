@@ -2,8 +2,8 @@ package api
 
 import "strconv"
 
-// pointerOf returns where a field of an entry stands: by its index in JSON, and by its line
-// in CSV.
+// pointerOf returns the pointer of a field of an entry: by its index for JSON, and by its line for
+// CSV.
 func (c *call) pointerOf(entry int, field string) string {
 	if c.lines != nil {
 		return "/lines/" + strconv.Itoa(c.lines[entry]) + field

@@ -12,10 +12,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// errPanic stands for a panic that was logged already.
+// errPanic is the error of a panic that is already logged.
 var errPanic = errors.New("panic")
 
-// statusError is an error that belongs to HTTP alone, with its status.
+// statusError is an error with an HTTP status that is not in the domain model.
 type statusError struct {
 	status  int
 	problem *controlplane.Error
@@ -27,8 +27,8 @@ func httpError(status int, code, message string) error {
 	return &statusError{status: status, problem: &controlplane.Error{Kind: controlplane.KindMalformed, Code: code, Message: message}}
 }
 
-// asHTTPError returns what err is answered with. What is not an error for people, or is
-// internal whatever its code, comes back as the code "internal", without its text.
+// asHTTPError converts err for a response. Internal errors, and errors without a text for users,
+// become the code "internal" without their text.
 func asHTTPError(err error) *statusError {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return e
@@ -38,15 +38,15 @@ func asHTTPError(err error) *statusError {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &statusError{status: http.StatusServiceUnavailable, problem: &controlplane.Error{
-			Kind: controlplane.KindUnavailable, Code: "timeout", Message: "The answer took too long.", Err: err}}
+			Kind: controlplane.KindUnavailable, Code: "timeout", Message: "The request timed out.", Err: err}}
 	}
 	hidden := controlplane.AsError(errors.New("hidden"))
 	hidden.Err = err
 	return &statusError{status: http.StatusInternalServerError, problem: hidden}
 }
 
-// document is a problem document (RFC 9457 §3) as it is sent. It is the contract's Problem,
-// but for acme, which goes through as the CA wrote it.
+// document is the JSON encoding of a problem document (RFC 9457 §3). It matches the contract's
+// Problem, except that acme is passed through as the CA sent it.
 type document struct {
 	Type       string                    `json:"type"`
 	Title      string                    `json:"title"`
@@ -62,22 +62,24 @@ type document struct {
 	ACME       json.RawMessage           `json:"acme,omitempty"`
 }
 
-// problem answers err. It is the only place where an error becomes an HTTP answer.
+// problem responds with the problem document of err. It is the only place where an error becomes an
+// HTTP response.
 func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
 	out, _ := w.(*writer)
-	begun := out != nil && out.status != 0
+	started := out != nil && out.status != 0
 	if errors.Is(r.Context().Err(), context.Canceled) {
-		// The caller is gone, or the connection failed: net/http cancels the context then, too.
-		if c.gone = true; !begun {
+		// The client disconnected, or the connection failed: net/http cancels the context in both
+		// cases.
+		if c.gone = true; !started {
 			w.WriteHeader(edge.StatusClientClosedRequest)
 		}
 		return
 	}
 	c.err = err
-	if begun {
+	if started {
 		a.logError(r.Context(), c, err)
-		return // too late to say so
+		return // the response has already started
 	}
 	e := asHTTPError(err)
 	p := e.problem
@@ -105,7 +107,7 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	a.problemHeaders(w.Header(), c, e)
 	w.WriteHeader(e.status)
-	_ = json.NewEncoder(w).Encode(doc) // an error means that the client is gone
+	_ = json.NewEncoder(w).Encode(doc) // fails only if the client disconnected
 }
 
 func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {
@@ -129,12 +131,12 @@ func (a *API) logError(ctx context.Context, c *call, err error) {
 	a.log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request_id", c.requestID), slog.Any("error", err))
 }
 
-// requestProblem answers what the generated binding refuses. The guard has looked at the
-// request by the contract before, so this is where the two differ: the binding's own text
-// repeats what was sent, and is not shown.
+// requestProblem responds to a request that the generated binding rejected although it matches the
+// contract, which guard has already checked. The binding's own text repeats content of the request
+// and is not returned.
 func (a *API) requestProblem(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
-	a.log.LogAttrs(r.Context(), slog.LevelWarn, "binding refused what the contract allows",
+	a.log.LogAttrs(r.Context(), slog.LevelWarn, "binding rejected a valid request",
 		slog.String("request_id", c.requestID), slog.String("operation", c.op.id))
 	name := ""
 	if e, ok := errors.AsType[*InvalidParamFormatError](err); ok {
@@ -145,10 +147,10 @@ func (a *API) requestProblem(w http.ResponseWriter, r *http.Request, err error) 
 		name = e.ParamName
 	}
 	if name == "" {
-		a.problem(w, r, malformed("malformed-json", "The body cannot be read as this operation's request."))
+		a.problem(w, r, malformed("malformed-json", "The body does not match this operation's request."))
 		return
 	}
-	a.problem(w, r, fieldsError([]controlplane.FieldError{{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " cannot be read."}}, nil))
+	a.problem(w, r, fieldsError([]controlplane.FieldError{{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " is unreadable."}}, nil))
 }
 
 func malformed(code, message string) error {

@@ -10,7 +10,7 @@ import (
 // domainETag is the entity tag of a domain: its version.
 func domainETag(d *controlplane.Domain) string { return `"` + strconv.FormatInt(d.Version, 10) + `"` }
 
-// jobETag is the entity tag of a job: when it changed last, and in which life.
+// jobETag is the entity tag of a job: its generation and last change.
 func jobETag(j *controlplane.Job) string {
 	return `"` + strconv.FormatInt(int64(j.Generation), 36) + "-" + strconv.FormatInt(j.UpdatedAt.UnixMicro(), 36) + `"`
 }
@@ -35,7 +35,7 @@ func noneMatch(header *IfNoneMatch, etag string) bool {
 // ifMatch is a precondition on a domain's version, by strong comparison (RFC 9110 §13.1.1).
 type ifMatch struct {
 	any      bool
-	versions []int64 // none of them: nothing matches
+	versions []int64 // empty: nothing matches
 }
 
 func readIfMatch(header *IfMatch) ifMatch {
@@ -57,8 +57,8 @@ func readIfMatch(header *IfMatch) ifMatch {
 	return m
 }
 
-// entityTags returns the tags of a list, with their quotes and "W/", or whether it is "*".
-// What is no entity tag (RFC 9110 §8.8.3) ends the list: it matches nothing.
+// entityTags returns the tags of a list, with their quotes and "W/", or whether it is "*". An
+// invalid entity tag (RFC 9110 §8.8.3) ends the list, because it matches nothing.
 func entityTags(header string) (star bool, tags []string) {
 	rest := strings.TrimSpace(header)
 	if rest == "*" {
@@ -89,5 +89,5 @@ func entityTags(header string) (star bool, tags []string) {
 
 func errPrecondition() error {
 	return &controlplane.Error{Kind: controlplane.KindPrecondition, Code: "precondition-failed",
-		Message: "The domain is no longer the one that If-Match names."}
+		Message: "The domain has changed since the ETag in If-Match."}
 }

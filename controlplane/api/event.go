@@ -28,9 +28,9 @@ func (a *API) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEv
 	}
 	if after != nil {
 		filter.UpTo, err = strconv.ParseInt(after.Key, 10, 64)
-		filter.UpTo-- // the last one that was listed
+		filter.UpTo-- // Key is the last listed entry
 	} else {
-		// No further than the horizon: a stream can be resumed from the first one listed.
+		// Not beyond the horizon, so that a stream can resume after the first listed event.
 		filter.UpTo, _, err = a.store.LogHorizon(ctx)
 	}
 	if err != nil {

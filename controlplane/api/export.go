@@ -17,16 +17,17 @@ import (
 )
 
 const (
-	// exportPage is how many entries are read and written at a time: no connection to the
-	// database is held while the caller reads.
+	// exportPage is the number of entries that are read and written at a time. No database
+	// connection is held while the client reads.
 	exportPage = 500
-	// exportsAtOnce is how many exports this process writes at a time: each holds a page in memory.
+	// exportsAtOnce is the maximum number of concurrent exports in this process: each holds a page
+	// in memory.
 	exportsAtOnce = 64
-	// exportsOfOne is how many of them one organization has.
+	// exportsOfOne is the maximum for one organization.
 	exportsOfOne = 2
-	// exportRetry is when to retry while all are taken.
+	// exportRetry is the retry delay when the maximum is reached.
 	exportRetry = 5 * time.Second
-	// exportLife bounds an export altogether.
+	// exportLife is the maximum duration of an export.
 	exportLife = time.Hour
 )
 
@@ -45,10 +46,11 @@ func (a *API) ExportAuditLogs(ctx context.Context, r ExportAuditLogsRequestObjec
 	leave, ok := a.exports.Enter(principalOf(ctx).org())
 	if !ok {
 		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "export-busy", RetryAt: now.Add(exportRetry),
-			Message: "As many exports as are possible at a time are in progress."}
+			Message: "The maximum number of concurrent exports is in progress."}
 	}
 	e := &export{a: a, ctx: ctx, filter: filter, csv: deref(q.Format) != Ndjson, leave: leave}
-	// The first page is read before anything is written: what is wrong is still answered so.
+	// The first page is read before anything is written, so that an error still becomes a problem
+	// document.
 	if e.entries, e.next, err = a.store.ListLog(ctx, principalOf(ctx).org(), filter); err != nil {
 		leave()
 		return nil, err
@@ -56,7 +58,7 @@ func (a *API) ExportAuditLogs(ctx context.Context, r ExportAuditLogsRequestObjec
 	return e, nil
 }
 
-// export is an answer that is written while it is read.
+// export is a response that is written while the log is read.
 type export struct {
 	a       *API
 	ctx     context.Context // of the call
@@ -64,12 +66,12 @@ type export struct {
 	csv     bool
 	entries []controlplane.AuditEntry
 	next    *postgres.Cursor
-	leave   func() // gives back the place among exports
+	leave   func() // releases the export slot
 }
 
-// VisitExportAuditLogsResponse writes every page. What goes wrong in between breaks the
-// connection, so that nobody takes half for the whole; so does the end of the caller's credential,
-// within one heartbeat.
+// VisitExportAuditLogsResponse writes all pages. An error aborts the connection, so that clients
+// can detect an incomplete export. So does the expiry or revocation of the credential, within one
+// heartbeat.
 func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 	defer e.leave()
 	c := callOf(e.ctx)
@@ -92,7 +94,7 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 	control := http.NewResponseController(w)
 	checked := time.Now()
 	for {
-		_ = control.SetWriteDeadline(time.Now().Add(edge.WriteTimeout)) // an error means that there is none
+		_ = control.SetWriteDeadline(time.Now().Add(edge.WriteTimeout)) // unsupported: no deadline
 		err := put(e.entries)
 		if err == nil {
 			err = out.Flush()
@@ -106,7 +108,7 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 		if err == nil && time.Since(checked) >= e.a.heartbeat {
 			checked = time.Now()
 			if !e.a.stillAdmitted(ctx, c) {
-				err = errors.New("its caller is not admitted any more")
+				err = errors.New("credential no longer valid")
 			}
 		}
 		if err == nil {
@@ -118,7 +120,7 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 			return nil
 		}
 		if err != nil {
-			e.a.log.LogAttrs(ctx, slog.LevelWarn, "an export was cut off", slog.String("request_id", c.requestID), slog.Any("error", err))
+			e.a.log.LogAttrs(ctx, slog.LevelWarn, "export aborted", slog.String("request_id", c.requestID), slog.Any("error", err))
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -151,7 +153,7 @@ func (e *export) lines(w *bufio.Writer) func([]controlplane.AuditEntry) error {
 	}
 }
 
-// plainCell keeps a spreadsheet from taking a text for a formula.
+// plainCell prefixes text that a spreadsheet would treat as a formula.
 func plainCell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s
@@ -159,11 +161,11 @@ func plainCell(s string) string {
 	return s
 }
 
-// objectCell returns an object as JSON, which begins with a brace; nothing where there is none.
+// objectCell returns an object as JSON, "" for nil.
 func objectCell(m map[string]any) string {
 	if m == nil {
 		return ""
 	}
-	b, _ := json.Marshal(m) // it came from JSON
+	b, _ := json.Marshal(m) // decoded from JSON
 	return string(b)
 }

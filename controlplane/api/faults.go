@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// maxErrors is how many wrong fields and parameters a problem document lists; its
-	// errors_total counts all.
+	// maxErrors is the maximum number of invalid fields and parameters that a problem document
+	// lists; its errors_total counts all.
 	maxErrors = 50
-	// maxEntryErrors is the same for one entry of a call that accepts or rejects each entry
+	// maxEntryErrors is the same limit for one entry of a call that accepts or rejects each entry
 	// separately (operation.each).
 	maxEntryErrors = 10
 )
 
-// faults collects the wrong fields of a request. Its memory does not grow with their number:
-// it counts all and keeps at most maxErrors of each kind. The zero value is empty.
+// faults collects the invalid fields of a request. Its memory does not grow with their number: it
+// counts all and keeps at most maxErrors of each kind. The zero value is empty.
 type faults struct {
 	malformed tally // fields that make the request malformed, such as an unknown one
 	invalid   tally // the others
@@ -58,8 +58,8 @@ func byPointer(x, y controlplane.FieldError) int { return strings.Compare(x.Poin
 
 func (f *faults) total() int { return f.malformed.total + f.invalid.total }
 
-// err returns the error about all faults, nil if there are none. One malformed field makes
-// the whole request malformed, so that those are listed first where not all fit.
+// err returns the error about all faults, nil without faults. One malformed field makes the
+// whole request malformed, so malformed fields are listed first if not all fit.
 func (f *faults) err(op *operation) error {
 	if f.total() == 0 {
 		return nil
@@ -78,7 +78,7 @@ func (f *faults) err(op *operation) error {
 	first := deciding.kept[0]
 	e.Message = first.Pointer + ": " + first.Detail
 	if f.total() > 1 {
-		e.Message = "Several fields are wrong: see errors."
+		e.Message = "Several fields are invalid; see errors."
 	}
 	if op != nil {
 		switch e.Code {
@@ -100,8 +100,7 @@ func fieldsError(fields []controlplane.FieldError, op *operation) error {
 	return f.err(op)
 }
 
-// listed returns the errors that an answer lists of err, at most limit, and how many there
-// are.
+// listed returns at most limit field errors of err, and their total number.
 func listed(err *controlplane.Error, limit int) ([]controlplane.FieldError, int) {
 	return err.Fields[:min(len(err.Fields), limit)], max(err.FieldsTotal, len(err.Fields))
 }

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// feedBuffer is how many events a reader may be behind before it is cut off.
+	// feedBuffer is the number of events that a reader can lag behind before it is disconnected.
 	feedBuffer = 256
 	feedPage   = 500
-	// feedUnsettled is when the log is looked at again while a transaction holds it up.
+	// feedUnsettled is the poll interval while an open transaction delays the log.
 	feedUnsettled = 50 * time.Millisecond
-	// feedIdle is when it is looked at without having been told.
+	// feedIdle is the poll interval without notifications.
 	feedIdle = 15 * time.Second
-	feedRest = time.Second // after an error
+	feedRest = time.Second // poll interval after an error
 )
 
-// feeds read the log once for all streams of an organization in this process, woken by
-// Postgres (Store.Watch). A feed lives as long as it has a subscription.
+// feeds read the log once for all streams of an organization in this process, woken by Postgres
+// (Store.Watch). A feed exists while it has subscriptions.
 type feeds struct {
 	store *postgres.Store
 	log   *slog.Logger
-	ctx   context.Context // ends with the API
+	ctx   context.Context // canceled by close
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
@@ -34,16 +34,16 @@ type feeds struct {
 	byOrg map[string]*feed
 }
 
-// feed is what is read of one organization's log. Its fields are guarded by feeds.mu.
+// feed reads one organization's log. Its fields are guarded by feeds.mu.
 type feed struct {
 	org  string
-	at   int64 // every event up to this seq was handed out
+	at   int64 // every event up to this seq was distributed
 	subs map[*subscription]struct{}
 	stop context.CancelFunc
 }
 
-// subscription is one stream's. Every event after from comes by events, in order; it is
-// closed when the reader has fallen behind.
+// subscription belongs to one stream. It receives every event after from in order, and is closed if
+// the reader falls behind.
 type subscription struct {
 	feed   *feed
 	from   int64
@@ -71,7 +71,7 @@ func (fs *feeds) subscribe(ctx context.Context, org string) (*subscription, erro
 		if err != nil {
 			return nil, err
 		}
-		if f = fs.byOrg[org]; f == nil { // nobody was faster
+		if f = fs.byOrg[org]; f == nil { // unless another call was faster
 			f = fs.start(org, at)
 		}
 	}
@@ -86,7 +86,7 @@ func (fs *feeds) unsubscribe(s *subscription) {
 	fs.drop(s)
 }
 
-// drop removes a subscription, and its feed with the last one. fs.mu is held.
+// drop removes a subscription, and its feed after the last one. fs.mu is held.
 func (fs *feeds) drop(s *subscription) {
 	delete(s.feed.subs, s)
 	if len(s.feed.subs) == 0 && fs.byOrg[s.feed.org] == s.feed {
@@ -95,7 +95,7 @@ func (fs *feeds) drop(s *subscription) {
 	}
 }
 
-// start begins to read an organization's log behind at. fs.mu is held.
+// start starts to read an organization's log after at. fs.mu is held.
 func (fs *feeds) start(org string, at int64) *feed {
 	ctx, stop := context.WithCancel(fs.ctx)
 	f := &feed{org: org, at: at, subs: make(map[*subscription]struct{}), stop: stop}
@@ -114,7 +114,7 @@ func (fs *feeds) run(ctx context.Context, f *feed) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			fs.log.LogAttrs(ctx, slog.LevelWarn, "events are held up", slog.Any("error", err))
+			fs.log.LogAttrs(ctx, slog.LevelWarn, "events delayed", slog.Any("error", err))
 			again = feedRest
 		case !settled:
 			again = feedUnsettled
@@ -129,8 +129,8 @@ func (fs *feeds) run(ctx context.Context, f *feed) {
 	}
 }
 
-// read hands out what is new up to the horizon. It returns false where there is more behind
-// that, which nobody need tell of: a transaction that is rolled back tells nothing.
+// read distributes new events up to the horizon. It returns false if there are more events behind
+// the horizon. Polling finds those: a transaction that is rolled back sends no notification.
 func (fs *feeds) read(ctx context.Context, f *feed) (settled bool, err error) {
 	horizon, settled, err := fs.store.LogHorizon(ctx)
 	if err != nil {
@@ -145,12 +145,12 @@ func (fs *feeds) read(ctx context.Context, f *feed) (settled bool, err error) {
 		if len(entries) == feedPage {
 			at = entries[feedPage-1].Seq
 		}
-		fs.handOut(f, entries, at)
+		fs.distribute(f, entries, at)
 	}
 	return settled, nil
 }
 
-func (fs *feeds) handOut(f *feed, entries []controlplane.AuditEntry, at int64) {
+func (fs *feeds) distribute(f *feed, entries []controlplane.AuditEntry, at int64) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f.at = at

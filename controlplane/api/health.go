@@ -10,20 +10,19 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// readyTimeout is how long a look at every part may take: load balancers ask every few
-// seconds, and want an answer.
+// readyTimeout is the timeout of a readiness check: load balancers check every few seconds.
 const readyTimeout = 3 * time.Second
 
-// errPartTimeout is what a part is reported as that did not answer in time.
-var errPartTimeout = errors.New("did not answer in time")
+// errPartTimeout is reported for a part that did not respond in time.
+var errPartTimeout = errors.New("timed out")
 
-// Livez implements GET /livez: whoever gets an answer knows that the process lives.
+// Livez implements GET /livez. Any response means that the process is running.
 func (a *API) Livez(context.Context, LivezRequestObject) (LivezResponseObject, error) {
 	return Livez200JSONResponse{Status: HealthStatusOk}, nil
 }
 
-// Readyz implements GET /readyz. What is wrong with a part is logged; the answer, which
-// needs no token, only says which.
+// Readyz implements GET /readyz. Problems of a part are logged. The response, which needs no token,
+// contains only their state.
 func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponseObject, error) {
 	checks := make(map[string]string)
 	ready := !a.isStopping()
@@ -32,7 +31,7 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 	}
 	parts := a.parts(ctx)
 	if err := ctx.Err(); err != nil {
-		return nil, err // the caller is gone, so that nothing was found out
+		return nil, err // the client disconnected, so the checks are inconclusive
 	}
 	for part, err := range parts {
 		checks[part] = "ok"
@@ -57,15 +56,15 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 	return Readyz200JSONResponse(body), nil
 }
 
-// readiness is what the last look at every part found.
+// readiness is the result of the last check of all parts.
 type readiness struct {
 	mu    sync.Mutex
 	at    time.Time
 	parts map[string]error
 }
 
-// parts returns the state of every part. Probes always get an answer: a client network that
-// sends more requests than it may shares one look a second, as each is a query.
+// parts returns the state of every part. Probes always get a response. A client network that
+// exceeds its limit shares one check per second, because each check sends queries.
 func (a *API) parts(ctx context.Context) map[string]error {
 	if a.limiter.CountNetwork(ctx, callOf(ctx).ip) == nil {
 		return a.checkParts(ctx)
@@ -79,17 +78,17 @@ func (a *API) parts(ctx context.Context) map[string]error {
 	return l.parts
 }
 
-// checkParts returns what Ready says, or that it said nothing in time.
+// checkParts returns the result of Ready, or a timeout.
 func (a *API) checkParts(ctx context.Context) map[string]error {
 	if a.config.Ready == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	said := make(chan map[string]error, 1)
-	go func() { said <- a.config.Ready(ctx) }()
+	result := make(chan map[string]error, 1)
+	go func() { result <- a.config.Ready(ctx) }()
 	select {
-	case parts := <-said:
+	case parts := <-result:
 		return parts
 	case <-ctx.Done():
 		return map[string]error{"parts": errPartTimeout}

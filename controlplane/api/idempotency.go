@@ -17,16 +17,16 @@ import (
 
 const headerIdempotencyKey = "Idempotency-Key"
 
-// Sealer seals the answers that are kept for idempotency keys, since one may hold a secret
-// that is shown once (package seal).
+// Sealer seals responses that are stored for idempotency keys, because they can contain secrets
+// (package seal).
 type Sealer interface {
 	Seal(plain []byte, associated string) ([]byte, error)
 	Open(sealed []byte, associated string) ([]byte, error)
 }
 
-// once serves a POST that carries an Idempotency-Key: it is carried out once, and its answer
-// given again. The handler runs in the transaction that keeps the answer (Store.Once), with
-// its own answer held back until that is committed.
+// once serves a POST with an Idempotency-Key: it is executed once, and its response is replayed.
+// The handler runs in the transaction that stores the response (Store.Once), and its response is
+// sent after the commit.
 func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	c := callOf(r.Context())
 	key, err := a.answerKey(c, r)
@@ -43,7 +43,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if held.status == 0 {
 			held.status = http.StatusOK
 		}
-		if held.status == http.StatusTooManyRequests || held.status >= edge.StatusClientClosedRequest { // nothing was done, 499, or 5xx
+		if held.status == http.StatusTooManyRequests || held.status >= edge.StatusClientClosedRequest { // nothing was changed, 499, or 5xx
 			return nil, errNotKept
 		}
 		body := held.body.Bytes()
@@ -64,7 +64,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	}
 }
 
-// again gives a kept answer. What must not be kept, nor given unrecorded, is read anew.
+// again replays a stored response. Operations with x-rereads run again instead.
 func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, kept *postgres.Answer, owner string) {
 	if callOf(r.Context()).op.rereads {
 		next.ServeHTTP(w, r)
@@ -80,12 +80,12 @@ func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, k
 	answer.send(w)
 }
 
-// errNotKept says that the call may succeed when it is sent again: nothing of it stays.
-var errNotKept = httpError(http.StatusInternalServerError, "internal", "The answer is not kept.")
+// errNotKept rolls the transaction back: nothing is stored, and a retry can succeed.
+var errNotKept = httpError(http.StatusInternalServerError, "internal", "The response is not stored.")
 
-// answerKey names the call. Who calls is part of it: a key that came to be known gives
-// nobody else the secret in an answer. The hash is keyed: a password in a body cannot be guessed
-// from what is kept.
+// answerKey identifies the call. The caller is part of it, so that a leaked key does not reveal the
+// secret in a response to others. The hash is keyed, so that a password in a body cannot be guessed
+// from stored data.
 func (a *API) answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
 	h := hmac.New(sha256.New, a.config.CursorKey)
 	_, _ = io.WriteString(h, "idempotency\n"+c.principal.actor.ID+"\n")
@@ -101,7 +101,7 @@ func (a *API) answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
 		Method: r.Method, Path: r.URL.EscapedPath(), Hash: h.Sum(nil)}, nil
 }
 
-// heldAnswer is an answer that is not sent yet.
+// heldAnswer is a response that is not sent yet.
 type heldAnswer struct {
 	header http.Header
 	status int

@@ -60,7 +60,7 @@ func (a *API) RevokeInvitation(ctx context.Context, r RevokeInvitationRequestObj
 	return RevokeInvitation204Response{}, nil
 }
 
-// invitationBody returns an invitation as the contract describes it.
+// invitationBody converts an invitation to its API representation.
 func invitationBody(i *controlplane.Invitation) Invitation {
 	return Invitation{Id: i.ID, Role: Role(i.Role), ExpiresAt: i.ExpiresAt.UTC(), CreatedBy: i.CreatedBy, CreatedAt: i.CreatedAt.UTC()}
 }

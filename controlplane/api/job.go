@@ -38,8 +38,8 @@ func (a *API) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsRe
 	return ListJobs200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
-// GetJob implements GET /api/jobs/{job}. A job that is over is not waited for, unless the
-// caller knows it: nothing more happens to it by itself.
+// GetJob implements GET /api/jobs/{job}. It does not wait for a finished job unless the caller sent
+// its ETag: a finished job changes only if it is retried.
 func (a *API) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResponseObject, error) {
 	known := r.Params.IfNoneMatch
 	j, err := a.job(ctx, r.Job)
@@ -74,7 +74,7 @@ func (a *API) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobRe
 	return RetryJob202JSONResponse{Body: jobBody(job), Headers: RetryJob202ResponseHeaders{Location: jobLocation(job)}}, nil
 }
 
-// job returns a job of a domain that the token may touch.
+// job returns a job of a domain that the token can access.
 func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 	p := principalOf(ctx)
 	if !controlplane.IsID(controlplane.PrefixJob, id) {
@@ -92,14 +92,14 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 
 func jobLocation(j *controlplane.Job) string { return "/api/jobs/" + j.ID }
 
-// jobError is a job's last_error, as the generator spells a nullable object.
+// jobError is the generated type of a job's last_error.
 type jobError = struct {
 	Acme   nullable.Nullable[map[string]any] `json:"acme"`
 	Code   string                            `json:"code"`
 	Detail string                            `json:"detail"`
 }
 
-// jobBody returns a job as the contract describes it.
+// jobBody converts a job to its API representation.
 func jobBody(j *controlplane.Job) Job {
 	body := Job{
 		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID, CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,

@@ -31,8 +31,8 @@ func (a *API) countCaller(w http.ResponseWriter, r *http.Request, c *call, by ed
 	return a.countOrganization(w, r, by.OrgID, by.Tier)
 }
 
-// countOrganization counts a call against its organization's limit and says in the answer how
-// many are left (draft-ietf-httpapi-ratelimit-headers-10).
+// countOrganization counts a call against its organization's limit and sets the headers with the
+// remaining calls (draft-ietf-httpapi-ratelimit-headers-10).
 func (a *API) countOrganization(w http.ResponseWriter, r *http.Request, org string, tier controlplane.Tier) error {
 	policy := tier.CallPolicy()
 	h, name := w.Header(), strconv.Quote(policy.Name)

@@ -9,7 +9,7 @@ import (
 
 // GitHub finds accounts (package github).
 type GitHub interface {
-	// LookUp returns the account of a login. Errors: KindInvalid "login-unknown",
+	// LookUp returns the account of a login. It returns KindInvalid "login-unknown" or
 	// KindUnavailable "github-unavailable".
 	LookUp(ctx context.Context, login string) (controlplane.GitHubAccount, error)
 }
@@ -40,10 +40,10 @@ func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMembe
 		return nil, errRestricted("invite a person")
 	}
 	if a.lookups == nil {
-		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "This installation knows no GitHub to look a login up at."}
+		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "GitHub is not configured in this installation."}
 	}
 	if err := p.grant.CanGrantRole(controlplane.Role(r.Body.Role)); err != nil {
-		return nil, err // before GitHub is asked
+		return nil, err // before the lookup at GitHub
 	}
 	account, err := a.lookups.LookUp(ctx, p.org(), p.person(), r.Body.Login)
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestO
 }
 
 // person returns the ID of the user who acts: the signed-in user, or the creator of the token.
-// It is empty if there is none.
+// It is empty without a user.
 func (p principal) person() string {
 	switch {
 	case p.session != nil:
@@ -135,7 +135,7 @@ func (p principal) is(ref string) bool {
 	return p.session != nil && (ref == p.session.User.ID || p.session.User.Login != "" && strings.EqualFold(ref, p.session.User.Login))
 }
 
-// member returns a member by id or login. An id has the form of a login, too.
+// member returns a member by ID or login. IDs have the form of a login, too.
 func (a *API) member(ctx context.Context, ref string) (*controlplane.Member, error) {
 	if !controlplane.IsLogin(ref) {
 		return nil, controlplane.NotFound("member", ref)
@@ -143,7 +143,7 @@ func (a *API) member(ctx context.Context, ref string) (*controlplane.Member, err
 	return a.store.Member(ctx, principalOf(ctx).org(), ref)
 }
 
-// memberBody returns a member as the contract describes it.
+// memberBody converts a member to its API representation.
 func (a *API) memberBody(m *controlplane.Member) Member {
 	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role), State: MemberState(m.State(a.now())),
 		Joined: m.User.JoinedAt != nil, InvitedBy: m.InvitedBy, ExpiresAt: timeOrNull(m.ExpiresAt), CreatedAt: m.Since.UTC()}

@@ -11,7 +11,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// metrics are counted by route template, never by a path with an id in it.
+// metrics are labeled by route template, never by a path with an ID.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -21,14 +21,14 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "dcvaas_http_requests_total", Help: "API requests answered.",
+			Name: "dcvaas_http_requests_total", Help: "API requests served.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dcvaas_http_request_duration_seconds", Help: "Time to answer API requests, without those held open by wait.",
+			Name: "dcvaas_http_request_duration_seconds", Help: "Duration of API requests, except those held open by wait.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"method", "route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "dcvaas_http_requests_in_flight", Help: "API requests being answered.",
+			Name: "dcvaas_http_requests_in_flight", Help: "API requests in progress.",
 		}),
 	}
 	if reg == nil {
@@ -42,21 +42,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// done writes the access log and the metrics. Neither headers nor the query are logged: both
-// may hold what is secret.
+// done writes the access log and the metrics. Headers and the query are not logged, because they
+// can contain secrets.
 func (a *API) done(ctx context.Context, c *call, method, path string, w *writer) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
 	status := w.status
 	if c.gone || w.broken {
-		status = edge.StatusClientClosedRequest // also where the answer had already begun
+		status = edge.StatusClientClosedRequest // even if the response had started
 	}
 	route, level := "none", slog.LevelInfo
 	if c.op != nil {
 		route = c.op.path
 		if !c.op.secured {
-			level = slog.LevelDebug // health checks come every few seconds
+			level = slog.LevelDebug // health checks arrive every few seconds
 		}
 	}
 	took := a.now().Sub(c.began)
@@ -68,7 +68,7 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	if !a.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 11), // of all below, so that it need not grow
+	attrs := append(make([]slog.Attr, 0, 11), // capacity for all attributes below
 		slog.String("request_id", c.requestID), slog.String("method", label), slog.String("route", route),
 		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", status), slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took), slog.String("ip", c.ip))
@@ -81,7 +81,7 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 	a.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// methodLabel keeps made-up methods from becoming as many time series.
+// methodLabel limits the label to known methods, so that clients cannot create time series.
 func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

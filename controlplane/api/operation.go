@@ -13,44 +13,43 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// operation is what the contract says of one method of one path: the one table of scopes,
-// parameters and bodies.
+// operation describes one method of one path of the contract. It is the only table of scopes,
+// parameters, and bodies.
 type operation struct {
 	id      string
 	method  string
 	path    string // template
 	secured bool
-	session bool               // only for people who are signed in: it takes no token
-	scope   controlplane.Scope // "" where session is true
+	session bool               // only for signed-in users: tokens are not accepted
+	scope   controlplane.Scope // "" if session is true
 	query   map[string]parameter
 	headers map[string]parameter // by canonical name
-	body    *openapi3.Schema     // nil where none is taken
-	csv     bool                 // the body may be CSV, whose lines are the entries of each
-	each    string               // list whose entries are held to the contract by themselves (x-each)
+	body    *openapi3.Schema     // nil without a body
+	csv     bool                 // the body can be CSV, whose lines are the entries of each
+	each    string               // list whose entries are validated separately (x-each)
 	waits   bool
-	streams bool // its answer may be a stream of events
-	once    bool // takes an Idempotency-Key
-	self    bool // needs no scope of somebody signed in where it is about themselves (x-self)
-	rereads bool // its answer is read anew, and recorded anew, rather than kept (x-rereads)
+	streams bool // the response can be an event stream
+	once    bool // accepts an Idempotency-Key
+	self    bool // signed-in users need no scope for themselves (x-self)
+	rereads bool // responses are not stored but read and audited again (x-rereads)
 
-	checks *controlplane.Gate // of large requests that are checked, shared by all operations
+	checks *controlplane.Gate // for checks of large requests, shared by all operations
 
-	deprecated *deprecation // nil where it is not
-	deprecates bool         // it, or one of its parameters, is deprecated
+	deprecated *deprecation // nil if not deprecated
+	deprecates bool         // the operation or one of its parameters is deprecated
 }
 
 type parameter struct {
-	name     string // as the contract spells it
+	name     string // spelling of the contract
 	required bool
 	integer  bool
 	schema   *openapi3.Schema
 
-	deprecated *deprecation // nil where it is not
+	deprecated *deprecation // nil if not deprecated
 }
 
-// readContract returns the contract's operations by "METHOD /path", and the contract itself
-// as JSON. Its error says which operation is incomplete: one that takes a token must say
-// which scope.
+// readContract returns the contract's operations by "METHOD /path", and the contract as JSON. It
+// returns an error for an incomplete operation, such as one that accepts tokens and has no scope.
 func readContract() (map[string]*operation, []byte, error) {
 	doc, err := GetSpec()
 	if err != nil {
@@ -69,7 +68,7 @@ func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	checks := newCheckGate(runtime.GOMAXPROCS(0))
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
-			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator has made it a Go name
+			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator capitalizes it
 			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
@@ -91,7 +90,7 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 		scope, _ := o.Extensions["x-scope"].(string)
 		op.scope = controlplane.Scope(scope)
 		if !slices.Contains(controlplane.Scopes(), op.scope) {
-			return nil, fmt.Errorf("x-scope is %q, which is no scope", scope)
+			return nil, fmt.Errorf("invalid x-scope %q", scope)
 		}
 	}
 	var err error
@@ -122,7 +121,7 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	if o.RequestBody != nil {
 		media := o.RequestBody.Value.Content[mediaJSON]
 		if media == nil {
-			return nil, fmt.Errorf("its body is not application/json")
+			return nil, fmt.Errorf("missing application/json body")
 		}
 		op.body = media.Schema.Value
 		if err := checkBounds(op.body, ""); err != nil {
@@ -131,13 +130,13 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 		op.each, _ = o.Extensions["x-each"].(string)
 		op.csv = o.RequestBody.Value.Content[mediaCSV] != nil
 		if (op.csv || op.each != "") && op.entry() == nil {
-			return nil, fmt.Errorf("x-each is %q, which is no list in its body", op.each)
+			return nil, fmt.Errorf("invalid x-each %q: must be a list in the body", op.each)
 		}
 	}
 	return op, nil
 }
 
-// onlySession reports whether the contract takes a session alone.
+// onlySession reports whether the contract accepts only sessions.
 func onlySession(list openapi3.SecurityRequirements) bool {
 	for _, needs := range list {
 		if _, ok := needs["session"]; !ok {
@@ -147,7 +146,7 @@ func onlySession(list openapi3.SecurityRequirements) bool {
 	return true
 }
 
-// entry returns the schema of the entries of each, nil where there are none.
+// entry returns the schema of the entries of each, nil if each is not a list.
 func (op *operation) entry() *openapi3.Schema {
 	list := op.body.Properties[op.each]
 	if list == nil || list.Value.Items == nil {
@@ -156,7 +155,7 @@ func (op *operation) entry() *openapi3.Schema {
 	return list.Value.Items.Value
 }
 
-// names returns the names of parameters or fields as a list for people.
+// names returns a human-readable list of parameters or fields.
 func names[T any](m map[string]T) string {
 	if len(m) == 0 {
 		return "none"

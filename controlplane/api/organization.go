@@ -7,7 +7,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// usageWindow is how far back certificates are counted.
+// usageWindow is the period over which certificates are counted.
 const usageWindow = 30 * 24 * time.Hour
 
 // GetOrganization implements GET /api/organization.
@@ -60,7 +60,7 @@ func (a *API) GetUsage(ctx context.Context, _ GetUsageRequestObject) (GetUsageRe
 		Certificates30d: n.Certificates, AuditRetentionDays: int(o.Tier.LogKept().Hours() / 24), RateLimit: body.RateLimit}, nil
 }
 
-// organizationBody returns an organization as the contract describes it.
+// organizationBody converts an organization to its API representation.
 func organizationBody(o *controlplane.Organization) Organization {
 	limit := o.Tier.RateLimit()
 	return Organization{

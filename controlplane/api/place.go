@@ -6,8 +6,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// holdPlace takes a place among the responses that are held open, where the request asks for one of them, and returns
-// the function that gives it back.
+// holdPlace reserves a place among the responses that are held open if the request is for one of
+// them, and returns the function that releases it.
 func (a *API) holdPlace(c *call, wait time.Duration) (done func(), err error) {
 	if !(c.op.streams && c.wantsStream || c.op.waits && wait > 0) {
 		return func() {}, nil

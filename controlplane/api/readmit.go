@@ -7,10 +7,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// readmit looks up again, with one indexed query, the credential of a call that is held open, and refuses what a new
-// call with it would be refused: the secret was rotated, the token revoked, the session ended, a scope or role taken
-// away. The call goes on as what the credential admits to now. A session that switched to another organization is no
-// longer this call's.
+// readmit authenticates a call that is held open again, with one indexed query, and returns the
+// error that a new call would get: the secret was rotated, the token revoked, the session ended, a
+// scope or role removed. The call continues with the current principal. A session that switched to
+// another organization no longer belongs to this call.
 func (a *API) readmit(ctx context.Context, c *call) error {
 	find := a.tokenPrincipal
 	if c.principal.session != nil {
@@ -21,7 +21,7 @@ func (a *API) readmit(ctx context.Context, c *call) error {
 		return err
 	}
 	if p.orgID != c.principal.orgID {
-		return unauthorized("session-ended", "The session has switched to another organization since the call began.")
+		return unauthorized("session-ended", "The session switched to another organization during the call.")
 	}
 	if err := p.mayCall(c.op); err != nil {
 		return err
@@ -30,8 +30,8 @@ func (a *API) readmit(ctx context.Context, c *call) error {
 	return nil
 }
 
-// stillAdmitted is readmit for responses that have begun. While the database is unavailable they go on, until the
-// credential's own end as it was last known.
+// stillAdmitted is readmit for responses that have started. While the database is unavailable they
+// continue until the last known expiry of the credential.
 func (a *API) stillAdmitted(ctx context.Context, c *call) bool {
 	switch err := a.readmit(ctx, c); {
 	case err == nil:
@@ -43,7 +43,7 @@ func (a *API) stillAdmitted(ctx context.Context, c *call) bool {
 	return ends == nil || a.now().Before(*ends)
 }
 
-// ends returns when the credential ends without another act, nil if it does not.
+// ends returns when the credential expires, nil without an expiry.
 func (p principal) ends() *time.Time {
 	switch {
 	case p.session != nil:

@@ -9,17 +9,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// rapidoc is the name that the page's script is served by.
+// rapidoc is the file name of the script of the API reference.
 const rapidoc = "rapidoc-9.3.8.min.js"
 
 //go:embed reference/index.html reference/reference.js reference/rapidoc-9.3.8.min.js.gz reference/rapidoc-9.3.8.LICENSE.txt
 var referenceFiles embed.FS
 
-// referencePolicy lets the page run its own scripts and ask this service. RapiDoc writes
-// style attributes; nothing comes from another host.
+// referencePolicy allows only the page's own scripts and requests to this service. RapiDoc writes
+// style attributes. Nothing is loaded from another host.
 const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// newReference returns the page of the contract and its files by name; the page's is empty.
+// newReference returns the API reference and its files by name; the name of the page is "".
 func newReference() (map[string]*asset, error) {
 	assets := map[string]*asset{
 		"":                          {contentType: "text/html; charset=utf-8", cacheControl: "no-cache", policy: referencePolicy},
@@ -64,7 +64,7 @@ func (a *API) GetContract(ctx context.Context, _ GetContractRequestObject) (GetC
 	return assetResponse{a.contract, callOf(ctx)}, nil
 }
 
-// assetResponse answers a call with an asset.
+// assetResponse responds with an asset.
 type assetResponse struct {
 	asset *asset
 	call  *call
@@ -94,8 +94,7 @@ func (a *API) ExplainProblem(_ context.Context, r ExplainProblemRequestObject) (
 	return problemPageResponse{html: html, policy: a.pages.policy}, nil
 }
 
-// problemPageResponse is a page for people, under a policy that lets it use its own style
-// and nothing else.
+// problemPageResponse is an HTML page with a policy that allows only its own style.
 type problemPageResponse struct {
 	html   []byte
 	policy string

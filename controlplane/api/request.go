@@ -42,14 +42,14 @@ func (a *API) RenewDomain(ctx context.Context, r RenewDomainRequestObject) (Rene
 	return RenewDomain202JSONResponse{Body: jobBody(job), Headers: RenewDomain202ResponseHeaders{Location: jobLocation(job)}}, nil
 }
 
-// request asks for work on a domain that the token may touch.
+// request requests work on a domain that the token can access.
 func (a *API) request(ctx context.Context, ref string,
-	ask func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error),
+	start func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error),
 ) (*controlplane.Job, bool, error) {
 	p := principalOf(ctx)
 	ref, err := a.domainRef(ctx, ref)
 	if err != nil {
 		return nil, false, err
 	}
-	return ask(ctx, p.actor, p.org(), ref)
+	return start(ctx, p.actor, p.org(), ref)
 }

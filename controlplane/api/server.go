@@ -20,54 +20,53 @@ import (
 )
 
 const (
-	// callTimeout bounds what a call may take of the store; a `wait` is added to it.
+	// callTimeout is the timeout of a call, in addition to its `wait`.
 	callTimeout = 30 * time.Second
-	// minCursorKey is what an HMAC key should have at least (RFC 2104 §3: the hash's length).
+	// minCursorKey is the minimum length of an HMAC key (RFC 2104 §3: the hash's length).
 	minCursorKey = 32
 )
 
-// Config is what the API needs.
+// Config configures the API.
 type Config struct {
 	Store     *postgres.Store
 	Lifecycle *lifecycle.Service
 
-	// Sealer seals the answers that are kept for calls with an Idempotency-Key.
+	// Sealer seals stored responses of calls with an Idempotency-Key.
 	Sealer Sealer
 
-	// CursorKey authenticates the cursors of lists; at least 32 bytes, the same in every
-	// process, so that a page's successor may be asked of another one.
+	// CursorKey authenticates the cursors of lists. It has at least 32 bytes, the same in every
+	// process, so that any process can serve the next page.
 	CursorKey []byte
 
-	// Limiter counts calls by organization, session, person, and client network. Nil: they are
-	// not limited. Its owner closes it.
+	// Limiter limits calls by organization, session, user, and client network. Nil: no limits. Its
+	// owner closes it.
 	Limiter *edge.Limiter
 
-	// Streams limits the event streams and the calls with wait that are held open; the dashboard
-	// of the process has the same one. Nil: they are not limited.
+	// Streams limits event streams and calls with wait that are held open. The dashboard of the
+	// process shares it. Nil: no limits.
 	Streams *edge.Streams
 
-	// PublicURL is where people reach this service, without a trailing slash. The `type` of
-	// every error begins with it.
+	// PublicURL is the public URL of this service, without a trailing slash. The `type` of every
+	// error starts with it.
 	PublicURL string
 
-	// GitHub finds accounts by login, for those who make others members. Nil: nobody can be
-	// made one by their login.
+	// GitHub finds accounts by login, for invitations. Nil: users cannot be invited by login.
 	GitHub GitHub
 
-	// Ready looks at every part that serving needs and returns what is wrong with each, nil
-	// where nothing is. It must return when its context ends. Nil: nothing is needed.
+	// Ready checks every part that serving requires and returns the problem of each, nil without a
+	// problem. It must return when its context is canceled. Nil: nothing is checked.
 	Ready func(ctx context.Context) map[string]error
 
-	// TrustedProxy says that the peer is a proxy of ours whose last entry in X-Forwarded-For
-	// is the caller. Otherwise that header is ignored, as anyone can send it.
+	// TrustedProxy means that the peer is our proxy, whose last entry in X-Forwarded-For is the
+	// client. Otherwise the header is ignored, because anyone can send it.
 	TrustedProxy bool
 
-	Now        func() time.Time      // time.Now where nil
-	Logger     *slog.Logger          // discards where nil
-	Registerer prometheus.Registerer // no metrics are registered where nil
+	Now        func() time.Time      // time.Now if nil
+	Logger     *slog.Logger          // discards if nil
+	Registerer prometheus.Registerer // no metrics are registered if nil
 }
 
-// API is the HTTP handler of the REST API, the health checks and the problem pages.
+// API is the HTTP handler of the REST API, the health checks, and the problem pages.
 type API struct {
 	config     Config
 	store      *postgres.Store
@@ -78,10 +77,10 @@ type API struct {
 	router     *mux.Router
 	operations map[*mux.Route]*operation
 	contract   *asset            // as JSON
-	reference  map[string]*asset // the contract as a page, by the names of its files
+	reference  map[string]*asset // files of the API reference by name
 	pages      problemPages
-	cookie     string                      // name of the session's
-	origins    *http.CrossOriginProtection // of calls by those who are signed in
+	cookie     string                      // name of the session cookie
+	origins    *http.CrossOriginProtection // for calls with a session
 	sessions   edge.Sessions
 	cursors    edge.Cursors
 	touched    touched
@@ -90,7 +89,7 @@ type API struct {
 	readiness  readiness
 	feeds      *feeds
 	heartbeat  time.Duration
-	places     *controlplane.Gate // of calls that are carried out
+	places     *controlplane.Gate // slots of calls in progress
 	diagnoses  *controlplane.Gate
 	exports    *controlplane.Gate
 	stopping   chan struct{}
@@ -104,13 +103,13 @@ var (
 	_ StrictServerInterface = (*API)(nil)
 )
 
-// New returns the API. Its error says what of the configuration or the contract is wrong.
+// New returns the API. Its error names the invalid configuration or the problem in the contract.
 func New(c Config) (*API, error) {
 	if c.Store == nil || c.Lifecycle == nil || c.Sealer == nil {
-		return nil, errors.New("api: Store, Lifecycle and Sealer are needed")
+		return nil, errors.New("api: Store, Lifecycle, and Sealer are required")
 	}
 	if len(c.CursorKey) < minCursorKey {
-		return nil, fmt.Errorf("api: CursorKey has %d bytes, and needs %d", len(c.CursorKey), minCursorKey)
+		return nil, fmt.Errorf("api: CursorKey has %d bytes: must have at least %d", len(c.CursorKey), minCursorKey)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter, stopping: make(chan struct{})}
@@ -150,12 +149,12 @@ func New(c Config) (*API, error) {
 	return a, a.route(table)
 }
 
-// SetStopping makes /readyz answer 503 and ends every `wait` at once with what it has, so
-// that connections drain. It is called before the server is shut down, and is idempotent.
+// SetStopping makes /readyz return 503 and ends every `wait` immediately with the current state, so
+// that connections drain. Call it before shutting the server down. It is idempotent.
 func (a *API) SetStopping() { a.stop.Do(func() { close(a.stopping) }) }
 
-// Close gives back what the API holds, before its store is closed. No call may be under way
-// or come.
+// Close releases the resources of the API. Call it before closing the store. No call may be in
+// progress or follow.
 func (a *API) Close() {
 	a.SetStopping()
 	a.feeds.close()
@@ -170,16 +169,15 @@ func (a *API) isStopping() bool {
 	}
 }
 
-// route wires the generated handlers into a flat router: mux answers 405 for a wrong method
-// only where no subrouter is in between. Each route is tied to its operation in the contract
-// here, once, so that a request is routed once.
+// route wires the generated handlers into a flat router: mux returns 405 for other methods only
+// without subrouters. It maps each route to its operation in the contract once, so that a request
+// is routed once.
 func (a *API) route(table map[string]*operation) error {
 	strict := NewStrictHandlerWithOptions(a, []StrictMiddlewareFunc{leaves}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.requestProblem,
 		ResponseErrorHandlerFunc: a.problem,
 	})
-	// A path is taken as it was sent: cleaning it would answer with a redirect, which turns a
-	// POST into a GET.
+	// Paths are not cleaned: mux would redirect, which turns a POST into a GET.
 	a.router = mux.NewRouter().SkipClean(true)
 	HandlerWithOptions(strict, GorillaServerOptions{BaseRouter: a.router, ErrorHandlerFunc: a.requestProblem})
 	a.operations = make(map[*mux.Route]*operation, len(table))
@@ -194,7 +192,7 @@ func (a *API) route(table map[string]*operation) error {
 		}
 		op := table[methods[0]+" "+path]
 		if op == nil {
-			return fmt.Errorf("%s %s is routed, but not in the contract", methods[0], path)
+			return fmt.Errorf("%s %s is routed but not in the contract", methods[0], path)
 		}
 		a.operations[route] = op
 		return nil
@@ -211,12 +209,12 @@ func (a *API) route(table map[string]*operation) error {
 	return nil
 }
 
-// guard lets a request through to its handler that carries what its operation demands.
+// guard passes a request to its handler if it meets the requirements of its operation.
 func (a *API) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
 		c.op = a.operations[mux.CurrentRoute(r)]
-		a.tellDeprecations(w.Header(), r, c.op)
+		a.setDeprecations(w.Header(), r, c.op)
 		if err := a.admit(w, r, c); err != nil {
 			a.problem(w, r, err)
 			return
@@ -250,10 +248,10 @@ func (a *API) noSuchPath(w http.ResponseWriter, r *http.Request) {
 		a.problem(w, r, err)
 		return
 	}
-	a.problem(w, r, httpError(http.StatusNotFound, "no-such-path", "There is nothing at this path."))
+	a.problem(w, r, httpError(http.StatusNotFound, "no-such-path", "No resource at this path."))
 }
 
-// methodNotAllowed answers with the methods that the path takes (RFC 9110 §15.5.6).
+// methodNotAllowed responds with the methods that the path supports (RFC 9110 §15.5.6).
 func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	if err := a.limiter.CountNetwork(r.Context(), callOf(r.Context()).ip); err != nil {
 		a.problem(w, r, err)
@@ -261,10 +259,10 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	}
 	var allow []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
-		asked := *r
-		asked.Method = method
+		probe := *r
+		probe.Method = method
 		var match mux.RouteMatch
-		if a.router.Match(&asked, &match) && match.MatchErr == nil {
+		if a.router.Match(&probe, &match) && match.MatchErr == nil {
 			allow = append(allow, method)
 			if method == http.MethodGet {
 				allow = append(allow, http.MethodHead)
@@ -273,5 +271,5 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Allow", strings.Join(allow, ", "))
 	a.problem(w, r, httpError(http.StatusMethodNotAllowed, "method-not-allowed",
-		"This path takes "+strings.Join(allow, ", ")+"."))
+		"Allowed methods: "+strings.Join(allow, ", ")+"."))
 }

@@ -8,13 +8,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// fromSession finds who is signed in on the dashboard, where the request carries its cookie. A
-// browser sends that along whoever makes it: what changes something must come from a page of
-// ours.
+// fromSession authenticates the user by the session cookie. Browsers send the cookie with requests
+// from any site, so a state-changing request must come from one of our pages.
 func (a *API) fromSession(w http.ResponseWriter, r *http.Request, c *call, secret string) error {
 	if err := a.origins.Check(r); err != nil {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
-			Message: "The call comes from a page of another site, so who is signed in here is not taken to have made it."}
+			Message: "The call comes from a page of another site, so the session cookie is not accepted."}
 	}
 	if !controlplane.IsRandomSecret(secret) {
 		return a.countRefused(r, c, edge.SessionEnded())

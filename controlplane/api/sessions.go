@@ -50,7 +50,7 @@ func (a *API) EndAllSessions(ctx context.Context, r EndAllSessionsRequestObject)
 	return EndAllSessions200JSONResponse{Ended: n}, nil
 }
 
-// sessionBody returns a session as the contract describes it.
+// sessionBody converts a session to its API representation.
 func sessionBody(s *controlplane.Session, current string) Session {
 	return Session{Id: s.ID, Current: s.ID == current, OrganizationId: s.OrgID, OrganizationName: s.OrgName, Ip: s.IP, UserAgent: s.UserAgent,
 		CreatedAt: s.CreatedAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC()}

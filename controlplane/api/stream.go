@@ -15,20 +15,21 @@ import (
 // catchUpPage is how many events are read at a time for a reader that reconnects.
 const catchUpPage = 200
 
-// eventStream is the answer that goes on (WHATWG HTML §9.2). First it catches up from the
-// log to where the feed stood when it subscribed, then it is told by the feed.
+// eventStream is a streamed response (WHATWG HTML §9.2). It first reads the log up to the position
+// of the feed at the time of the subscription, and then receives events from the feed.
 type eventStream struct {
 	a      *API
 	ctx    context.Context // of the call
 	filter postgres.EventFilter
 	sub    *subscription
-	last   int64 // seq of the last event that was sent, or may be skipped
+	last   int64 // seq of the last event that was sent or skipped
 	beat   *time.Ticker
 
 	out *edge.EventStream
 }
 
-// streamEvents subscribes before anything is answered: what is wrong is still answered so.
+// streamEvents subscribes before the response starts, so that an error still becomes a problem
+// document.
 func (a *API) streamEvents(ctx context.Context, f postgres.EventFilter, lastID string) (*eventStream, error) {
 	org := principalOf(ctx).org()
 	s := &eventStream{a: a, ctx: ctx, filter: f}
@@ -36,7 +37,7 @@ func (a *API) streamEvents(ctx context.Context, f postgres.EventFilter, lastID s
 		var err error
 		s.last, err = a.store.EntrySeq(ctx, org, lastID)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			const detail = "Last-Event-ID names no event that is still in the log."
+			const detail = "Last-Event-ID is not an event in the log."
 			return nil, fieldsError([]controlplane.FieldError{{Pointer: "/Last-Event-ID", Code: codeInvalidParameter, Detail: detail}}, nil)
 		}
 		if err != nil {
@@ -53,8 +54,8 @@ func (a *API) streamEvents(ctx context.Context, f postgres.EventFilter, lastID s
 	return s, nil
 }
 
-// VisitListEventsResponse writes events until the reader goes, does not keep up, or is no
-// longer let in, or the server stops.
+// VisitListEventsResponse writes events until the reader disconnects or is too slow, its credential
+// becomes invalid, or the server stops.
 func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	defer s.a.feeds.unsubscribe(s.sub)
 	c := callOf(s.ctx)
@@ -74,8 +75,8 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	for {
 		select {
 		case e, ok := <-s.sub.events:
-			if !ok || !s.goesOn(ctx) || s.sendEvent(e) != nil {
-				return nil // it did not keep up, or it is gone
+			if !ok || !s.keepsGoing(ctx) || s.sendEvent(e) != nil {
+				return nil // too slow or disconnected
 			}
 		case <-s.beat.C:
 			if !s.heartbeat(ctx) {
@@ -89,7 +90,7 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	}
 }
 
-// catchUp sends what the log has up to where the feed begins.
+// catchUp sends the events of the log up to the start of the feed.
 func (s *eventStream) catchUp(ctx context.Context) bool {
 	f := s.filter
 	f.UpTo, f.Limit = s.sub.from, catchUpPage
@@ -97,10 +98,10 @@ func (s *eventStream) catchUp(ctx context.Context) bool {
 		f.After = s.last
 		entries, err := s.a.store.Events(ctx, callOf(s.ctx).principal.org(), f)
 		if err != nil {
-			return false // the reader comes back with the last id
+			return false // the reader reconnects with the last ID
 		}
 		for i := range entries {
-			if !s.goesOn(ctx) || s.sendEvent(&entries[i]) != nil {
+			if !s.keepsGoing(ctx) || s.sendEvent(&entries[i]) != nil {
 				return false
 			}
 		}
@@ -111,7 +112,7 @@ func (s *eventStream) catchUp(ctx context.Context) bool {
 	return true
 }
 
-// sendEvent sends an event that was not sent and that the reader asks for.
+// sendEvent sends an event if it is new and matches the filter.
 func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	if e.Seq <= s.last {
 		return nil
@@ -129,9 +130,9 @@ func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	return s.out.Send("id: " + e.ID + "\nevent: " + e.Action + "\ndata: " + string(data) + "\n\n")
 }
 
-// goesOn makes the heartbeat that is due before another event is sent, so that however many events there are to send,
-// and however slowly they are read, the caller is checked at each heartbeat.
-func (s *eventStream) goesOn(ctx context.Context) bool {
+// keepsGoing runs a heartbeat that is due before another event is sent. So the credential is
+// checked at every heartbeat, however many events there are and however slowly they are read.
+func (s *eventStream) keepsGoing(ctx context.Context) bool {
 	select {
 	case <-s.beat.C:
 		return s.heartbeat(ctx)
@@ -140,13 +141,13 @@ func (s *eventStream) goesOn(ctx context.Context) bool {
 	}
 }
 
-// heartbeat tells the reader that the stream is alive, and returns false where it ends: the caller would not be
-// admitted any more, or is gone.
+// heartbeat sends a heartbeat. It returns false if the credential is no longer valid or the client
+// disconnected.
 func (s *eventStream) heartbeat(ctx context.Context) bool {
 	return s.a.stillAdmitted(ctx, callOf(s.ctx)) && s.out.SendHeartbeat() == nil
 }
 
-// acceptsStream reports whether the caller asks for a stream rather than a list.
+// acceptsStream reports whether the caller requests a stream instead of a list.
 func acceptsStream(h http.Header) bool {
 	return strings.Contains(h.Get("Accept"), edge.MediaEvents)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// defaultOverlap is how long a rotated token's old secret works on where the call does not
-// say; the contract says the same.
+// defaultOverlap is how long a rotated token's previous secret remains valid by default; the
+// contract states the same.
 const defaultOverlap = 24 * time.Hour
 
-// ListTokens implements GET /api/tokens. A restricted token sees only those that may touch
-// no other domains than it may itself, so its pages are filled from several of the store's.
+// ListTokens implements GET /api/tokens. A restricted token sees only tokens whose domains are
+// among its own, so a page can need several pages of the store.
 func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTokensResponseObject, error) {
 	p, limit := principalOf(ctx), limitOf(r.Params.Limit)
 	creator := deref(r.Params.CreatedBy)
@@ -28,7 +28,7 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 	for {
 		var tokens []controlplane.Token
 		var next *postgres.Cursor
-		// No more than are missing, so that the store's cursor is always this page's.
+		// At most as many as are missing, so that the store's cursor fits this page.
 		if tokens, next, err = a.store.ListTokens(ctx, p.org(), creator, after, limit-len(data)); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func (a *API) RotateToken(ctx context.Context, r RotateTokenRequestObject) (Rota
 func (a *API) RevokeAllTokens(ctx context.Context, r RevokeAllTokensRequestObject) (RevokeAllTokensResponseObject, error) {
 	p, keep := principalOf(ctx), ""
 	if p.restricted() {
-		return nil, errRestricted("revoke tokens that reach others")
+		return nil, errRestricted("revoke tokens with access to other domains")
 	}
 	if p.token != nil && deref(r.Body.KeepCurrent) {
 		keep = p.token.ID
@@ -132,13 +132,14 @@ func (a *API) RevokeAllTokens(ctx context.Context, r RevokeAllTokensRequestObjec
 	return RevokeAllTokens200JSONResponse{Revoked: n}, nil
 }
 
-// errRestricted says what a caller that is restricted to some domains cannot do.
+// errRestricted returns the error of a token that is restricted to some domains and therefore
+// cannot do what.
 func errRestricted(what string) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "token-restricted",
 		Message: "The token is restricted to some domains, so it cannot " + what + "."}
 }
 
-// token returns a token that the caller's may see.
+// token returns a token that the caller can access.
 func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error) {
 	p := principalOf(ctx)
 	if !controlplane.IsID(controlplane.PrefixToken, id) {
@@ -149,13 +150,13 @@ func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error)
 		return nil, err
 	}
 	if !p.seesToken(t) {
-		return nil, errRestricted("see or change the token " + id + ", which reaches others")
+		return nil, errRestricted("read or change the token " + id + ", which has access to other domains")
 	}
 	return t, nil
 }
 
-// domainIDs puts ids in the place of names. What names no domain is left for lifecycle to
-// refuse, with its place in the list.
+// domainIDs replaces domain names by IDs. Unknown names stay in the list, so that lifecycle rejects
+// them with their index.
 func (a *API) domainIDs(ctx context.Context, refs []string) ([]string, error) {
 	var names []string
 	canonical := make([]string, len(refs))
@@ -180,7 +181,7 @@ func (a *API) domainIDs(ctx context.Context, refs []string) ([]string, error) {
 	return ids, nil
 }
 
-// tokenBody returns a token as the contract describes it.
+// tokenBody converts a token to its API representation.
 func (a *API) tokenBody(t *controlplane.Token) Token {
 	previous := t.PreviousUntil
 	if previous != nil && !previous.After(a.now()) {
@@ -198,7 +199,7 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 	return body
 }
 
-// withSecret returns a token with its secret, which is shown this once.
+// withSecret returns a token with its secret, which is returned only once.
 func (a *API) withSecret(token *controlplane.Token, secret string) TokenWithSecret {
 	t := a.tokenBody(token)
 	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,

@@ -9,16 +9,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// newPlaces returns the places for calls: as many as the store has connections to Postgres. A
-// third are one organization's in any case; it has more while a third stay free for others.
+// newPlaces returns the slots for calls: as many as the store has connections to Postgres. An
+// organization always has a third of them, and more while a third stays free for others.
 func newPlaces(connections int) *controlplane.Gate {
 	third := max(connections/3, 1)
 	return controlplane.NewGate(connections, third).Lend(third)
 }
 
-// enter waits for the call's place among those that are carried out. Organizations take turns,
-// so that what one sends at a time holds up nobody else. A call that waits for a change does
-// without a place.
+// enter waits for a slot among the calls in progress. Organizations take turns, so that a burst of
+// one does not delay the others. A call that waits for a change has no slot.
 func (a *API) enter(r *http.Request, c *call) (err error) {
 	if c.principal.org() == "" || c.op.waits && waitOf(r) > 0 {
 		return nil
@@ -27,15 +26,15 @@ func (a *API) enter(r *http.Request, c *call) (err error) {
 	return err
 }
 
-// leave gives back the call's place, if it has one. It may be repeated.
+// leave releases the call's slot, if it has one. It is idempotent.
 func (c *call) leave() {
 	if c.leavePlace != nil {
 		c.leavePlace()
 	}
 }
 
-// leaves gives back the place as soon as the handler has decided on its response: it does not
-// depend on how slowly the client reads.
+// leaves releases the slot as soon as the handler has decided on its response, so that slow clients
+// do not hold slots.
 func leaves(next StrictHandlerFunc, _ string) StrictHandlerFunc {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
 		defer callOf(ctx).leave()
@@ -43,22 +42,21 @@ func leaves(next StrictHandlerFunc, _ string) StrictHandlerFunc {
 	}
 }
 
-// largeRequest is the size in bytes from which a query or body waits for its turn to be
-// checked. Checking a smaller one takes a millisecond or two, and one of maxBody up to a tenth
-// of a second.
+// largeRequest is the size in bytes from which a query or body waits for its turn to be checked.
+// Smaller ones take a millisecond or two, and one of maxBody up to a tenth of a second.
 const largeRequest = 32 << 10
 
-// checkRest is how many times as long as a check took its place rests after it: a burst of large
-// requests keeps one core busy for a fifth of the time at most.
+// checkRest is how long a place rests after a check, as a multiple of its duration: a burst of
+// large requests uses at most a fifth of one core.
 const checkRest = 4
 
-// newCheckGate bounds how many large requests are checked at a time, each of which keeps a core
-// busy: on half of the cores, for one organization on a quarter, at least one at a time.
+// newCheckGate limits concurrent checks of large requests, each of which uses one core: to half of
+// the cores, for one organization to a quarter, at least one.
 func newCheckGate(cores int) *controlplane.Gate { return controlplane.NewGate(cores/2, cores/4) }
 
-// takeTurn waits for the turn of a call's organization, or of its client network where it has
-// none, to have a query or body of a size checked. The place stays taken for checkRest times as
-// long as the check took.
+// takeTurn waits until the call's organization, or without one its client network, can have a query
+// or body of this size checked. The place stays taken for checkRest times the duration of the
+// check.
 func (op *operation) takeTurn(ctx context.Context, size int) (leave func(), err error) {
 	if size < largeRequest {
 		return func() {}, nil
@@ -72,6 +70,6 @@ func (op *operation) takeTurn(ctx context.Context, size int) (leave func(), err 
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	return func() { time.AfterFunc(checkRest*time.Since(began), free) }, nil
+	start := time.Now()
+	return func() { time.AfterFunc(checkRest*time.Since(start), free) }, nil
 }

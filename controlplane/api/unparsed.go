@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// unparsed are the errors that net/http itself answers, before any handler is called, by
-// status; every other status is like 400.
+// unparsed has the errors that net/http returns before it calls a handler, by status. Other
+// statuses are handled like 400.
 var unparsed = map[int]error{
 	http.StatusBadRequest:                  httpError(http.StatusBadRequest, "malformed-http", "The request is not HTTP/1.1 as RFC 9112 defines it."),
 	http.StatusExpectationFailed:           httpError(http.StatusExpectationFailed, "expectation-failed", "The header Expect has a value other than 100-continue."),
@@ -20,9 +20,9 @@ var unparsed = map[int]error{
 	http.StatusHTTPVersionNotSupported:     httpError(http.StatusHTTPVersionNotSupported, "http-version-unsupported", "The request is neither HTTP/1.1 nor HTTP/1.0."),
 }
 
-// Unparsed returns the response to a request that net/http could not parse, and rejects with
-// status: a problem document like every other error. It logs and counts the request. peer is
-// the address of the connection. The connection must be closed after the response.
+// Unparsed returns the response to a request that net/http rejects with status because it cannot
+// parse it: a problem document like for every other error. It logs and counts the request. peer is
+// the address of the connection. The caller must close the connection after the response.
 func (a *API) Unparsed(status int, peer string) *http.Response {
 	err, ok := unparsed[status]
 	if !ok {

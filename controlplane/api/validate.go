@@ -13,8 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Codes of wrong parameters and fields. Those of unreadable requests are answered with 400,
-// the others with 422.
+// Codes of invalid parameters and fields. Malformed requests get status 400, others 422.
 const (
 	codeUnknownField     = "unknown-field"
 	codeUnknownParameter = "unknown-parameter"
@@ -25,8 +24,8 @@ const (
 )
 
 // check validates a request's parameters, then its body. Its error is about one of the two: it
-// counts all that is wrong, lists the first maxErrors, and repeats nothing that was sent but
-// names. Its work is linear in the request's size and stops when the caller is gone.
+// counts all problems and lists the first maxErrors. It repeats only names from the request, never
+// values. Its work is linear in the size of the request, and stops if the client disconnects.
 func (op *operation) check(w http.ResponseWriter, r *http.Request) error {
 	var wrong faults
 	if err := op.checkQuery(r, &wrong); err != nil {
@@ -51,14 +50,14 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 		}
 		defer leave()
 		if values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return malformed("malformed-query", "The query is not well encoded, or has more than 10,000 parameters.")
+			return malformed("malformed-query", "The query string is malformed or has more than 10,000 parameters.")
 		}
 	}
 	for name, sent := range values {
 		p, known := op.query[name]
 		switch {
 		case !known:
-			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter, Detail: "There is no such parameter here."})
+			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter, Detail: "Unknown parameter."})
 		case len(sent) > 1:
 			wrong.add(p.wrong(name + " was sent more than once."))
 		default:
@@ -90,10 +89,10 @@ func (op *operation) checkHeaders(r *http.Request, wrong *faults) {
 	}
 }
 
-// check returns what is wrong with a value, or "".
+// check returns the problem with a value, "" if it is valid.
 func (p *parameter) check(value string) string {
 	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-		return p.name + " contains characters that are no text."
+		return p.name + " contains invalid characters."
 	}
 	var v any = value
 	if p.integer {
@@ -104,7 +103,7 @@ func (p *parameter) check(value string) string {
 		v = float64(n)
 	}
 	if value == "" && p.schema.MaxLength != nil {
-		return "" // an empty filter is none
+		return "" // an empty filter means no filter
 	}
 	errs := schemaErrors(p.schema.VisitJSON(v, visitOptions...))
 	if len(errs) == 0 {
@@ -126,8 +125,8 @@ func (p *parameter) wrong(detail string) controlplane.FieldError {
 	return controlplane.FieldError{Pointer: pointer(p.name), Code: code, Detail: detail}
 }
 
-// visitOptions hold values to a schema, all errors at once. Details are off so that no error
-// carries the value, which may be a secret, in its text.
+// visitOptions report all violations of a schema. Details are disabled so that no error text
+// contains the value, which may be secret.
 var visitOptions = []openapi3.SchemaValidationOption{
 	openapi3.VisitAsRequest(),
 	openapi3.MultiErrors(),
@@ -152,8 +151,8 @@ const maxPointerToken = 64
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// pointer returns the JSON pointer of a path (RFC 6901 §3), its tokens cut at 64 bytes: they
-// are names that a caller made up.
+// pointer returns the JSON pointer of a path (RFC 6901 §3). Its tokens come from the client and are
+// cut at 64 bytes.
 func pointer(path ...string) string {
 	var b strings.Builder
 	for _, token := range path {

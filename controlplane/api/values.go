@@ -6,7 +6,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
-// deref returns what v points at, or the zero value.
+// deref returns the value that v points to, or the zero value.
 func deref[T any](v *T) T {
 	if v == nil {
 		var zero T
@@ -15,7 +15,7 @@ func deref[T any](v *T) T {
 	return *v
 }
 
-// optional returns a pointer to s, nil where it is empty: the field is left out.
+// optional returns a pointer to v, nil for the zero value, which omits the field.
 func optional[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -24,13 +24,13 @@ func optional[T comparable](v T) *T {
 	return &v
 }
 
-// What is null in every answer is made once: a nullable is a map, and nothing writes to one.
+// Null values are shared: a nullable is a map, and these are never written to.
 var (
 	nullText = nullable.NewNullNullable[string]()
 	nullTime = nullable.NewNullNullable[time.Time]()
 )
 
-// orNull returns s, null where it is empty.
+// orNull returns s, null if empty.
 func orNull(s string) nullable.Nullable[string] {
 	if s == "" {
 		return nullText
@@ -38,7 +38,7 @@ func orNull(s string) nullable.Nullable[string] {
 	return nullable.NewNullableWithValue(s)
 }
 
-// listOf returns list, and never nil, which JSON would have as null.
+// listOf returns list, or an empty list instead of nil, which JSON encodes as null.
 func listOf(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -53,7 +53,7 @@ func timeOrNull(t *time.Time) nullable.Nullable[time.Time] {
 	return nullable.NewNullableWithValue(t.UTC())
 }
 
-// timeOf returns what a nullable time was set to, nil where it is null or was not sent.
+// timeOf returns the value of a nullable time, nil if it is null or was not sent.
 func timeOf(n nullable.Nullable[time.Time]) *time.Time {
 	if !n.IsSpecified() || n.IsNull() {
 		return nil
@@ -70,7 +70,7 @@ func utc(t *time.Time) *time.Time {
 	return &u
 }
 
-// textOf returns what a nullable field was set to, "" where it is null or was not sent.
+// textOf returns the value of a nullable field, "" if it is null or was not sent.
 func textOf(n nullable.Nullable[string]) string {
 	if n.IsNull() {
 		return ""
@@ -78,8 +78,8 @@ func textOf(n nullable.Nullable[string]) string {
 	return n[true]
 }
 
-// patchOf returns what a nullable field of a PATCH changes: nothing where it was not sent,
-// and to "" where it is null.
+// patchOf returns the change of a nullable field in a PATCH: nil if it was not sent, and "" if it
+// is null.
 func patchOf(n nullable.Nullable[string]) *string {
 	if !n.IsSpecified() {
 		return nil

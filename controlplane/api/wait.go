@@ -10,7 +10,7 @@ import (
 
 const maxWait = time.Minute
 
-// waitOf returns how long the request asks to be held, 0 where it does not.
+// waitOf returns the requested `wait`, 0 without one.
 func waitOf(r *http.Request) time.Duration {
 	if !strings.Contains(r.URL.RawQuery, "wait=") {
 		return 0
@@ -26,30 +26,29 @@ func waitOf(r *http.Request) time.Duration {
 	return min(max(d, 0), maxWait)
 }
 
-// holdOpen lifts the connection's deadlines from a call that asks to wait; the call's own
-// context bounds it. net/http sets them anew for the connection's next request.
+// holdOpen lifts the connection's deadlines for a call with `wait`; the call's context limits it.
+// net/http sets them again for the next request.
 func (a *API) holdOpen(w http.ResponseWriter, r *http.Request, c *call) {
 	if !c.op.waits || waitOf(r) == 0 {
 		return
 	}
 	c.waited = true
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // an error means that there are none
+	_ = control.SetReadDeadline(time.Time{}) // unsupported: no deadlines
 	_ = control.SetWriteDeadline(time.Time{})
 }
 
-// held returns an object as load finds it as soon as it is settled, which is to say that it
-// is no longer the one that the caller knows, or the time is over, or the server stops. The
-// caller's going ends it with the context's error. After a wait nothing is shown to a caller
-// that would not be admitted any more.
+// held returns an object as soon as settled reports that it differs from the one that the caller
+// knows, when the wait is over, or when the server stops. It returns the context's error if the
+// client disconnects. After a wait, the credential is checked again before the object is returned.
 func held[T any](ctx context.Context, a *API, wait *Wait, id string, settled func(T) bool, load func(context.Context) (T, error)) (T, error) {
-	d, _ := time.ParseDuration(*wait) // the contract has checked its form
+	d, _ := time.ParseDuration(*wait) // the contract validates it
 	moved, stop := a.store.Watch(id)
 	defer stop()
 	over := time.NewTimer(d)
 	defer over.Stop()
 	for last := false; ; {
-		// Read after subscribing: what happens in between is told.
+		// Load after subscribing, so that no change is missed.
 		object, err := load(ctx)
 		if err != nil || last || settled(object) {
 			return object, err

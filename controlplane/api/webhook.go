@@ -98,12 +98,12 @@ func (a *API) RotateWebhookSecret(ctx context.Context, r RotateWebhookSecretRequ
 		Headers: RotateWebhookSecret200ResponseHeaders{CacheControl: "no-store"}}, nil
 }
 
-// unrestricted returns who calls, unless they are restricted to some domains: a webhook is
-// told of all of them, so whoever may not see all may neither see nor touch a webhook.
+// unrestricted returns the caller, and an error if it is restricted to some domains: a webhook
+// receives the events of all domains, so only callers with access to all domains can use webhooks.
 func (a *API) unrestricted(ctx context.Context) (principal, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
-		return p, errRestricted("see or change webhooks, which are told of all")
+		return p, errRestricted("read or change webhooks, which receive the events of all domains")
 	}
 	return p, nil
 }
@@ -125,7 +125,7 @@ func (a *API) webhook(ctx context.Context, id string) (*controlplane.Webhook, er
 	return a.store.Webhook(ctx, p.org(), id)
 }
 
-// webhookBody returns a webhook as the contract describes it.
+// webhookBody converts a webhook to its API representation.
 func (a *API) webhookBody(w *controlplane.Webhook) Webhook {
 	body := Webhook{Id: w.ID, Url: w.URL, Description: w.Description, Events: listOf(w.Events), Enabled: w.Enabled,
 		DisabledReason: nullable.NewNullNullable[WebhookDisabledReason](), FailingSince: timeOrNull(w.FailingSince),

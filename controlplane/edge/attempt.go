@@ -8,38 +8,37 @@ import (
 )
 
 const (
-	// callerLife is for how long a verified credential is exempt from its network's limit, at
-	// least.
+	// callerLife is the minimum time for which a verified credential is exempt from its network's
+	// limit.
 	callerLife = 10 * time.Minute
-	// maxCallers bounds the credentials that are remembered.
+	// maxCallers is the maximum number of remembered credentials.
 	maxCallers = 20_000
-	// verifiedKey is the kind of the keys by which processes share what they verified.
+	// verifiedKey is the kind of Redis keys with which processes share verified credentials.
 	verifiedKey = "verified"
 )
 
-// Caller is what is remembered of a credential that was verified. It serves to count calls
-// before the store is queried, and never to authenticate.
+// Caller is remembered for a verified credential. It is used to count calls before the store is
+// queried, and never to authenticate.
 type Caller struct {
 	OrgID  string
 	Tier   controlplane.Tier
 	UserID string // empty for a token
 }
 
-// Attempt is the use of one credential. It ends with one of Verified, Failed, and
-// Unknown.
+// Attempt is the use of one credential. End it with Verified, Failed, or Unknown.
 type Attempt struct {
-	Caller Caller // of the last time
-	Known  bool   // the credential was verified here a short time ago
+	Caller Caller // from the last verification
+	Known  bool   // this process verified the credential recently
 
 	limiter  *Limiter
 	hash     string
 	network  string
-	reserved bool // a failure is counted already, and is given back if it is none
+	reserved bool // a failure is already counted, and given back on success
 }
 
-// Try starts the use of a credential, given its hash, before anything is looked up by it. A
-// credential that was verified a short time ago is exempt; of the others, a client network
-// has only so many that fail. It returns an error of the policy Failures.
+// Try starts the use of a credential, given its hash, before any lookup. Recently verified
+// credentials are exempt. For the others, failures are limited for each client network. It returns
+// an error of the policy Failures.
 func (l *Limiter) Try(ctx context.Context, hash []byte, ip string) (*Attempt, error) {
 	a := &Attempt{limiter: l, hash: string(hash), network: Network(ip)}
 	if l == nil {
@@ -58,10 +57,10 @@ func (l *Limiter) Try(ctx context.Context, hash []byte, ip string) (*Attempt, er
 	return a, nil
 }
 
-// Verify verifies a credential by its hash. It counts the request twice with count: with what is
-// remembered of the credential, before lookUp queries anything, and with what lookUp found. lookUp
-// returns KindUnauthorized if the credential is invalid, which counts as a failure of the client
-// network.
+// Verify verifies a credential by its hash. It counts the request twice with count: with the
+// remembered caller of the credential, before lookUp queries anything, and with the caller that
+// lookUp returns. lookUp returns KindUnauthorized if the credential is invalid, which counts as a
+// failure of the client network.
 func (l *Limiter) Verify(ctx context.Context, hash []byte, ip string, count func(Caller) error, lookUp func() (Caller, error)) error {
 	attempt, err := l.Try(ctx, hash, ip)
 	if err != nil {
@@ -87,7 +86,7 @@ func (a *Attempt) Verified(ctx context.Context, c Caller) {
 		return
 	}
 	if !a.Known {
-		l.ask(ctx, func(ctx context.Context) error {
+		l.query(ctx, func(ctx context.Context) error {
 			return l.client.Set(ctx, l.redisKey(verifiedKey, a.hash), 1, 2*callerLife).Err()
 		})
 	}
@@ -95,19 +94,18 @@ func (a *Attempt) Verified(ctx context.Context, c Caller) {
 	a.Unknown(ctx)
 }
 
-// Failed ends an attempt with a credential that is not valid, or no longer.
+// Failed ends an attempt with an invalid or expired credential.
 func (a *Attempt) Failed(ctx context.Context) {
 	l := a.limiter
 	if l == nil || a.reserved {
 		return
 	}
-	l.callers.drop(a.hash) // it was exempt until now
-	l.ask(ctx, func(ctx context.Context) error { return l.client.Del(ctx, l.redisKey(verifiedKey, a.hash)).Err() })
+	l.callers.drop(a.hash) // no longer exempt
+	l.query(ctx, func(ctx context.Context) error { return l.client.Del(ctx, l.redisKey(verifiedKey, a.hash)).Err() })
 	l.Take(ctx, l.Failures, a.network)
 }
 
-// Unknown ends an attempt in which it was not found out whether the credential is valid, or of
-// one that is good once.
+// Unknown ends an attempt without a result, or with a single-use credential.
 func (a *Attempt) Unknown(ctx context.Context) {
 	if a.reserved {
 		a.limiter.GiveBack(ctx, a.limiter.Failures, a.network)
@@ -115,8 +113,7 @@ func (a *Attempt) Unknown(ctx context.Context) {
 	}
 }
 
-// Ended ends an attempt that came to err: Failed where it is KindUnauthorized, and Unknown
-// otherwise.
+// Ended ends an attempt with the result err: Failed for KindUnauthorized, and Unknown otherwise.
 func (a *Attempt) Ended(ctx context.Context, err error) {
 	if controlplane.IsKind(err, controlplane.KindUnauthorized) {
 		a.Failed(ctx)
@@ -125,11 +122,11 @@ func (a *Attempt) Ended(ctx context.Context, err error) {
 	a.Unknown(ctx)
 }
 
-// verifiedElsewhere reports whether another process, or this one before it was restarted,
-// verified the credential a short time ago.
+// verifiedElsewhere reports whether another process, or this one before a restart, verified the
+// credential recently.
 func (l *Limiter) verifiedElsewhere(ctx context.Context, hash string) bool {
 	found := false
-	l.ask(ctx, func(ctx context.Context) error {
+	l.query(ctx, func(ctx context.Context) error {
 		n, err := l.client.Exists(ctx, l.redisKey(verifiedKey, hash)).Result()
 		found = n > 0
 		return err

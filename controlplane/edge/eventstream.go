@@ -32,7 +32,7 @@ func NewEventStream(w http.ResponseWriter) *EventStream {
 	w.Header().Set("Content-Type", MediaEvents)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx buffers responses otherwise
 	s := &EventStream{w: w, control: http.NewResponseController(w)}
-	_ = s.control.SetReadDeadline(time.Time{}) // unsupported means that there is no deadline
+	_ = s.control.SetReadDeadline(time.Time{}) // unsupported: no deadline
 	return s
 }
 

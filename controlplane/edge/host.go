@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// OnlyHosts passes on requests whose Host header names this machine's loopback, one of the
-// names, or, where addresses is set, any IP address. A page of another site that has its own
-// name resolve to this listener (DNS rebinding) sends that name, and gets 421.
+// OnlyHosts passes requests whose Host header is a loopback name or address, one of the names, or,
+// if addresses is set, any IP address. A page of another site whose own name resolves to this
+// listener (DNS rebinding) sends that name, and gets 421.
 func OnlyHosts(names []string, addresses bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !HostIs(r, names, addresses) {
@@ -21,8 +21,8 @@ func OnlyHosts(names []string, addresses bool, next http.Handler) http.Handler {
 	})
 }
 
-// HostIs reports whether a request's Host header is a loopback name or address, one of the
-// names, or, where addresses is set, any IP address. Ports do not matter.
+// HostIs reports whether a request's Host header is a loopback name or address, one of the names,
+// or, if addresses is set, any IP address. Ports are ignored.
 func HostIs(r *http.Request, names []string, addresses bool) bool {
 	host := hostName(r.Host)
 	switch host {
@@ -37,7 +37,7 @@ func HostIs(r *http.Request, names []string, addresses bool) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return hostName(name) == host })
 }
 
-// hostName returns a host in lower case, without its port, brackets, and final dot.
+// hostName returns a host in lower case, without port, brackets, and trailing dot.
 func hostName(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
@@ -47,7 +47,7 @@ func hostName(hostport string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// quoteHost returns a Host header as a text can show it.
+// quoteHost quotes a Host header for a text.
 func quoteHost(host string) string {
 	return `"` + strings.ToValidUTF8(host[:min(len(host), 255)], "") + `"`
 }

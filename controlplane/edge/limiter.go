@@ -20,37 +20,36 @@ import (
 )
 
 const (
-	// limiterTimeout is how long a request waits for Redis at most.
+	// limiterTimeout is the timeout of a query to Redis.
 	limiterTimeout = 50 * time.Millisecond
-	// limiterPause is how long Redis is left alone after it failed to respond.
+	// limiterPause is the pause after Redis failed to respond.
 	limiterPause = time.Second
 	// deniedFor is how long a subject over its limit is denied at most before Redis is queried
-	// again: a flood costs one query a second.
+	// again: a flood causes one query per second.
 	deniedFor = time.Second
-	// maxDenied bounds the subjects that are known to be over a limit.
+	// maxDenied is the maximum number of remembered subjects over a limit.
 	maxDenied = 50_000
 )
 
-// LimiterConfig is what a Limiter needs.
+// LimiterConfig configures a Limiter.
 type LimiterConfig struct {
-	// RedisURL is where requests are counted, redis://…, the same for every process.
+	// RedisURL is the Redis that counts requests, redis://…, the same for every process.
 	RedisURL string
-	// Key makes the keys in Redis, so that no address can be read from them.
+	// Key is the key of the hashes in Redis keys, so that they reveal no addresses.
 	Key []byte
-	// Limits are the policies; controlplane.DefaultLimits where zero.
+	// Limits are the policies; controlplane.DefaultLimits if zero.
 	Limits controlplane.Limits
-	// Timeout is how long a request waits to be counted before it passes uncounted; 50 ms
-	// where zero.
+	// Timeout is how long a request waits to be counted before it passes uncounted; 50 ms if zero.
 	Timeout time.Duration
 
-	Now        func() time.Time      // time.Now where nil
-	Logger     *slog.Logger          // discards where nil
-	Registerer prometheus.Registerer // no metrics are registered where nil
+	Now        func() time.Time      // time.Now if nil
+	Logger     *slog.Logger          // discards if nil
+	Registerer prometheus.Registerer // no metrics are registered if nil
 }
 
-// Limiter counts requests by policy and subject in Redis (GCRA), so that all processes count
-// together. If Redis is unreachable, requests pass uncounted: one a second checks whether it
-// is back, and the others do not wait. A nil Limiter lets every request pass.
+// Limiter counts requests by policy and subject in Redis (GCRA), across all processes. While Redis
+// is unreachable, requests pass uncounted: one request per second checks whether it is back, and
+// the others do not wait. A nil Limiter has no limits.
 type Limiter struct {
 	controlplane.Limits
 
@@ -60,26 +59,26 @@ type Limiter struct {
 	timeout time.Duration
 	now     func() time.Time
 	log     *slog.Logger
-	pause   atomic.Int64 // Unix nanoseconds until which Redis is left alone; 0 while it responds
+	pause   atomic.Int64 // Unix nanoseconds until which Redis is not queried; 0 while it responds
 	denied  recent[denial]
-	callers recent[Caller] // by the credential's hash
+	callers recent[Caller] // by hash of the credential
 
 	away    prometheus.Counter
 	refused *prometheus.CounterVec
 }
 
-// Verdict is what became of one count.
+// Verdict is the result of one count.
 type Verdict struct {
 	Allowed bool
-	Counted bool          // false where Redis is unreachable, or nothing is limited
-	Left    int           // how many requests may follow at once
-	Reset   time.Duration // until all may; 0 unless Allowed
-	Retry   time.Duration // until one may; 0 if Allowed
+	Counted bool          // false if Redis is unreachable or nothing is limited
+	Left    int           // how many requests can follow immediately
+	Reset   time.Duration // until all are available; 0 unless Allowed
+	Retry   time.Duration // until one is available; 0 if Allowed
 }
 
-// denial is what is known of a subject over its limit.
+// denial is a remembered subject over its limit.
 type denial struct {
-	until time.Time // one request passes then
+	until time.Time // the next request passes then
 	asks  time.Time // when Redis is queried again
 }
 
@@ -87,7 +86,7 @@ type denial struct {
 func NewLimiter(c LimiterConfig) (*Limiter, error) {
 	opt, err := redis.ParseURL(c.RedisURL)
 	if err != nil {
-		return nil, errors.New("edge: the Redis URL cannot be read") // its text may hold a password
+		return nil, errors.New("edge: invalid Redis URL") // the URL can contain a password
 	}
 	l := &Limiter{Limits: c.Limits, key: c.Key, timeout: c.Timeout, now: c.Now, log: c.Logger,
 		denied: recent[denial]{life: deniedFor, max: maxDenied}, callers: recent[Caller]{life: callerLife, max: maxCallers},
@@ -160,7 +159,7 @@ func (l *Limiter) Check(ctx context.Context, p controlplane.Policy, subject stri
 	return nil
 }
 
-// GiveBack takes back one count.
+// GiveBack reverts one count.
 func (l *Limiter) GiveBack(ctx context.Context, p controlplane.Policy, subject string) {
 	if l == nil {
 		return
@@ -170,19 +169,19 @@ func (l *Limiter) GiveBack(ctx context.Context, p controlplane.Policy, subject s
 	l.allow(ctx, key, p.RateLimit, -1)
 }
 
-// allow has Redis count n. It returns false where Redis does not respond.
+// allow counts n in Redis. It returns false if Redis does not respond.
 func (l *Limiter) allow(ctx context.Context, key string, limit controlplane.RateLimit, n int) (*redis_rate.Result, bool) {
 	var result *redis_rate.Result
-	ok := l.ask(ctx, func(ctx context.Context) (err error) {
+	ok := l.query(ctx, func(ctx context.Context) (err error) {
 		result, err = l.rate.AllowN(ctx, key, redis_rate.Limit{Rate: limit.Calls, Burst: limit.Calls, Period: limit.Window}, n)
 		return err
 	})
 	return result, ok
 }
 
-// ask queries Redis, unless it is left alone for now. It returns false, and counts that,
-// where Redis does not respond.
-func (l *Limiter) ask(ctx context.Context, query func(context.Context) error) bool {
+// query runs a query to Redis, except during a pause. It returns false, and counts the failure, if
+// Redis does not respond.
+func (l *Limiter) query(ctx context.Context, run func(context.Context) error) bool {
 	until := l.pause.Load()
 	if now := time.Now(); until != 0 && (now.UnixNano() < until || !l.pause.CompareAndSwap(until, now.Add(limiterPause).UnixNano())) {
 		l.away.Inc()
@@ -190,7 +189,7 @@ func (l *Limiter) ask(ctx context.Context, query func(context.Context) error) bo
 	}
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	err := query(bounded)
+	err := run(bounded)
 	if err == nil {
 		if until != 0 {
 			l.pause.Store(0)
@@ -198,15 +197,15 @@ func (l *Limiter) ask(ctx context.Context, query func(context.Context) error) bo
 		return true
 	}
 	if ctx.Err() != nil {
-		return false // the client has gone, which says nothing of Redis
+		return false // the client disconnected, which says nothing about Redis
 	}
 	l.away.Inc()
 	l.pause.Store(time.Now().Add(limiterPause).UnixNano())
-	l.log.LogAttrs(ctx, slog.LevelWarn, "edge: rate limits are not enforced: Redis is unreachable", slog.Any("error", err))
+	l.log.LogAttrs(ctx, slog.LevelWarn, "edge: rate limiter unavailable", slog.Any("error", err))
 	return false
 }
 
-// keyOf returns the key under which a subject is counted. It is a keyed hash.
+// keyOf returns the key under which a subject is counted, a keyed hash.
 func (l *Limiter) keyOf(p controlplane.Policy, subject string) string {
 	return l.redisKey(p.Name, subject)
 }
@@ -217,8 +216,8 @@ func (l *Limiter) redisKey(kind, subject string) string {
 	return "dcvaas:" + kind + ":" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// callsLeft returns how many requests may follow at once when all may after the given time.
-// Redis's own figure is one too low where its arithmetic falls just short of a whole number.
+// callsLeft returns how many requests can follow immediately if all are available after reset.
+// Redis's own figure is one too low if its arithmetic falls just short of a whole number.
 func callsLeft(limit controlplane.RateLimit, reset time.Duration) int {
 	each := float64(limit.Window) / float64(limit.Calls)
 	return max(limit.Calls-int(math.Ceil(float64(reset)/each-0.001)), 0)

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// lookupLife is for how long the account of a login is remembered.
+	// lookupLife is how long the account of a login is cached.
 	lookupLife = 5 * time.Minute
 	maxLookups = 10_000
 )
 
-// Lookups finds accounts at GitHub by login, within the limits of the organization, the person,
-// and the service: GitHub counts all of them together.
+// Lookups finds accounts at GitHub by login, within the limits of the organization, the user, and
+// the service: GitHub counts all lookups together.
 type Lookups struct {
 	limiter *Limiter
 	lookUp  func(ctx context.Context, login string) (controlplane.GitHubAccount, error)
@@ -23,7 +23,7 @@ type Lookups struct {
 	found   recent[lookup]
 }
 
-// lookup is what was found.
+// lookup is a cached account.
 type lookup struct {
 	account controlplane.GitHubAccount
 	at      time.Time
@@ -34,15 +34,15 @@ func NewLookups(l *Limiter, now func() time.Time, lookUp func(ctx context.Contex
 	return &Lookups{limiter: l, lookUp: lookUp, now: now, found: recent[lookup]{life: lookupLife, max: maxLookups}}
 }
 
-// LookUp returns the account of a login, for an organization and, where userID is not empty, a
-// person. An account that was found a short time ago is not looked up again. Errors: of the
-// policies, and those of lookUp.
+// LookUp returns the account of a login, on behalf of an organization and, if userID is not empty,
+// a user. Recently found accounts are cached. It returns the errors of the policies and of the
+// lookup.
 func (s *Lookups) LookUp(ctx context.Context, orgID, userID, login string) (controlplane.GitHubAccount, error) {
 	key, now := strings.ToLower(login), s.now()
 	if l, ok := s.found.get(key, now); ok && now.Before(l.at.Add(lookupLife)) {
 		return l.account, nil
 	}
-	if l := s.limiter; l != nil && controlplane.IsLogin(login) { // another never reaches GitHub
+	if l := s.limiter; l != nil && controlplane.IsLogin(login) { // invalid logins are not sent to GitHub
 		if err := l.Check(ctx, l.OrganizationLookups, orgID); err != nil {
 			return controlplane.GitHubAccount{}, err
 		}

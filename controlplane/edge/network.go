@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// ClientIP returns the client's address: the peer's, or, where the peer is a trusted proxy,
-// the last entry of X-Forwarded-For, which that proxy wrote. It returns "" if the address
-// cannot be read.
+// ClientIP returns the client's address: the peer's or, if the peer is a trusted proxy, the last
+// entry of X-Forwarded-For, which that proxy wrote. It returns "" if the address is invalid.
 func ClientIP(r *http.Request, trustedProxy bool) string {
 	if lines := r.Header.Values("X-Forwarded-For"); trustedProxy && len(lines) > 0 {
 		last := lines[len(lines)-1]
@@ -25,9 +24,9 @@ func ClientIP(r *http.Request, trustedProxy bool) string {
 	return host
 }
 
-// Network returns the client network of an address, by which limits count: the IPv4 address,
-// or the /64 of an IPv6 address, which is what one subscriber has at least (RFC 6177).
-// Addresses that cannot be read are one network.
+// Network returns the client network of an address, by which limits count: the IPv4 address, or the
+// /64 of an IPv6 address, the smallest network of one subscriber (RFC 6177). Invalid addresses
+// share one network.
 func Network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -36,6 +35,6 @@ func Network(ip string) string {
 	if addr = addr.Unmap().WithZone(""); addr.Is4() {
 		return addr.String()
 	}
-	prefix, _ := addr.Prefix(64) // an IPv6 address has 64 bits
+	prefix, _ := addr.Prefix(64) // 64 is valid for IPv6
 	return prefix.String()
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// recent is a map of what was put into it last: an entry stays for one to two lives, or until
-// max others came after it. It is safe for concurrent use.
+// recent is a map of recent entries: an entry stays for one to two lives, or until max others
+// follow. It is safe for concurrent use.
 type recent[V any] struct {
 	life time.Duration
 	max  int
@@ -44,7 +44,7 @@ func (r *recent[V]) drop(key string) {
 	delete(r.old, key)
 }
 
-// turn forgets the older half when its life is over, or the younger half is full.
+// turn drops the older half when its life is over or the younger half is full.
 func (r *recent[V]) turn(now time.Time) {
 	switch since := now.Sub(r.turned); {
 	case since >= 2*r.life:

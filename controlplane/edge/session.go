@@ -31,14 +31,14 @@ type SessionRequest struct {
 	Now       time.Time
 
 	// Count counts the request against further limits of its caller. It is called before the lookup
-	// if the caller is already known, and after it. Nil: there are no further limits.
+	// if the caller is already known, and after it. Nil: no further limits.
 	Count func(Caller) error
 }
 
 // Read counts a request against the limits of its session and its user, looks up the session, and
-// records its use. Limits that are known to be exceeded are applied before the lookup. Read returns
-// KindUnauthorized "session-ended" if there is no such session, and the session together with the
-// error if it exceeds a limit that only the lookup revealed.
+// records its use. Limits of known callers apply before the lookup. Read returns KindUnauthorized
+// "session-ended" for an unknown or expired session. If the session exceeds a limit that only the
+// lookup revealed, Read returns it together with the error.
 func (s *Sessions) Read(ctx context.Context, r SessionRequest) (*controlplane.Session, error) {
 	hash := controlplane.HashSecret(r.Secret)
 	var session *controlplane.Session
@@ -78,7 +78,7 @@ func (s *Sessions) Read(ctx context.Context, r SessionRequest) (*controlplane.Se
 }
 
 // ByHash returns the session with the hash of its secret, uncounted. It returns KindUnauthorized
-// "session-ended" if there is no such session.
+// "session-ended" for an unknown or expired session.
 func (s *Sessions) ByHash(ctx context.Context, hash []byte, now time.Time) (*controlplane.Session, error) {
 	session, err := s.Store.Session(ctx, hash, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {

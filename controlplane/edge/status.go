@@ -8,11 +8,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// StatusClientClosedRequest is the status in logs and metrics of a request whose client disconnected before
-// it had the whole response.
+// StatusClientClosedRequest is the status in logs and metrics of a request whose client
+// disconnected before it had the whole response.
 const StatusClientClosedRequest = 499
 
-// retryAfter is the Retry-After value of an error that has no time of its own.
+// retryAfter is the Retry-After value of an error without a time.
 const retryAfter = 5 * time.Second
 
 // Status returns the HTTP status of an error's kind.

@@ -8,29 +8,31 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// retryIn is when a caller that has too many streams should try again. When one of them closes is not known.
+// retryIn is the retry delay of a caller that has too many streams. It is a guess: the end of a
+// stream is unknown.
 const retryIn = 10 * time.Second
 
-// Streams counts the responses that this process holds open: event streams and calls with `wait`. It bounds what one
-// organization and one credential take of the process. Each process counts its own, since each holds its own
-// connections. A nil *Streams counts nothing and limits nothing.
+// Streams counts the responses that this process holds open: event streams and calls with `wait`.
+// It limits the share of one organization and one credential. Each process counts its own
+// connections. A nil *Streams has no limits.
 type Streams struct {
 	mu   sync.Mutex
-	open map[string]int // by id of the organization, token, or session
+	open map[string]int // by ID of the organization, token, or session
 }
 
-// NewStreams returns a counter with nothing open.
+// NewStreams returns a counter without open streams.
 func NewStreams() *Streams { return &Streams{open: make(map[string]int)} }
 
-// Holder is who opens a stream.
+// Holder is the caller that opens a stream.
 type Holder struct {
 	OrgID      string
 	Tier       controlplane.Tier
-	Credential string // id of the token or session
+	Credential string // ID of the token or session
 }
 
-// Open counts one stream and returns the function that closes it; calling that again has no effect. It returns
-// KindRateLimited "too-many-streams" if the credential or the organization has as many open as its plan includes.
+// Open counts one stream and returns the function that closes it, which is idempotent. It returns
+// KindRateLimited "too-many-streams" if the credential or the organization has reached the limit of
+// its plan.
 func (s *Streams) Open(h Holder, now time.Time) (done func(), err error) {
 	if s == nil {
 		return func() {}, nil
@@ -61,6 +63,6 @@ func (s *Streams) close(h Holder) {
 
 func tooMany(holder string, limit int, now time.Time) error {
 	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "too-many-streams", RetryAt: now.Add(retryIn),
-		Message: fmt.Sprintf("%s has %d event streams and waiting calls open, the maximum that the plan includes.", holder, limit),
-		Fix:     "Close streams that are not needed, or retry after the time in Retry-After."}
+		Message: fmt.Sprintf("%s has %d open event streams and waiting calls, the maximum of the plan.", holder, limit),
+		Fix:     "Close unused streams, or retry after the time in Retry-After."}
 }
