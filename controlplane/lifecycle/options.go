@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,9 +18,9 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 	add := func(pointer, code, detail string) {
 		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
-	hold := func(pointer string, err error) {
-		if broken, ok := errors.AsType[*rules.Error](err); ok {
-			add(pointer, broken.Code, broken.Error())
+	check := func(pointer string, err error) {
+		if invalid, ok := errors.AsType[*rules.Error](err); ok {
+			add(pointer, invalid.Code, invalid.Error())
 		}
 	}
 	if o.KeyType == "" {
@@ -43,10 +44,10 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 		}
 	}
 	if o.Profile != "" {
-		hold("/profile", rules.CheckProfile(o.Profile))
+		check("/profile", rules.CheckProfile(o.Profile))
 	}
 	if o.PreferredChain != "" {
-		hold("/preferred_chain", rules.CheckPreferredChain(o.PreferredChain))
+		check("/preferred_chain", rules.CheckPreferredChain(o.PreferredChain))
 	}
 	if cas := s.Issuer.CAs(); o.CA != "" && !slices.Contains(cas, o.CA) {
 		add("/ca", "ca-unknown", "The CA must be one of: "+strings.Join(cas, ", ")+".")
@@ -56,22 +57,22 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
-		hold("/labels/"+pointerEscape(k), rules.CheckLabelKey(k))
-		hold("/labels/"+pointerEscape(k), rules.CheckLabelValue(o.Labels[k]))
+		check("/labels/"+pointerEscape(k), rules.CheckLabelKey(k))
+		check("/labels/"+pointerEscape(k), rules.CheckLabelValue(o.Labels[k]))
 	}
 }
 
-// invalid returns e if it has invalid fields, completed from the first of them, and nil otherwise.
-// The API adds the fix of the code if e has none.
+// invalid returns e if it has invalid fields, completed from the first of them and from the catalog
+// of codes. Otherwise it returns nil.
 func invalid(e *controlplane.Error) error {
 	if len(e.Fields) == 0 {
 		return nil
 	}
 	e.Kind, e.Code, e.Message = controlplane.KindInvalid, e.Fields[0].Code, e.Fields[0].Detail
 	if len(e.Fields) > 1 {
-		e.Code, e.Message = "invalid-fields", fmt.Sprintf("%d fields are invalid.", len(e.Fields))
-		e.Fix = "Fix the fields in errors."
+		e.Code, e.Message, e.Fix = "invalid-fields", fmt.Sprintf("%d fields are invalid.", len(e.Fields)), ""
 	}
+	e.Fix = cmp.Or(e.Fix, controlplane.FixOf(e.Code))
 	return e
 }
 
