@@ -160,14 +160,20 @@ func (c *Claim) args() named {
 	return named{"job": c.Job.ID, "worker": c.Worker, "domain": c.Job.DomainID}
 }
 
-// underClaim runs a statement under the claim: in a group with those of other workers, and alone if
-// a row was locked. It returns ErrClaimLost if the worker no longer holds the job.
-func (s *Store) underClaim(ctx context.Context, g *group, c *Claim, sql locking, args named) error {
+// underClaim runs a statement under the claim. A durable one is committed in a group with those of
+// other workers, and alone if a row was locked. Others do not wait for the disk. It returns
+// ErrClaimLost if the worker no longer holds the job.
+func (s *Store) underClaim(ctx context.Context, durable bool, c *Claim, sql locking, args named) error {
 	read := func(row pgx.Row) error { return row.Scan(new(int)) }
 	args = merge(c.args(), args)
-	err := g.queryRow(ctx, c.Job.ID, read, sql.grouped, args)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = read(g.pool.QueryRow(ctx, sql.alone, args))
+	var err error
+	if durable {
+		err = s.concluding.queryRow(ctx, c.Job.ID, read, sql.grouped, args)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = read(s.pool.QueryRow(ctx, sql.alone, args))
+		}
+	} else {
+		err = read(s.lazy.QueryRow(ctx, sql.alone, args))
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrClaimLost

@@ -41,7 +41,7 @@ func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Ord
 // BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order
 // in progress at a time. It returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
-	return s.underClaim(ctx, &s.concluding, c, beginOrder, merge(entryArgs(&a), named{
+	return s.underClaim(ctx, true, c, beginOrder, merge(entryArgs(&a), named{
 		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step, "names": o.Names, "target": o.Target,
 		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain, "replaces": o.Replaces, "csr": o.CSR,
 		"sealed_key": o.SealedKey, "created_at": o.CreatedAt}))
@@ -62,11 +62,7 @@ var beginOrder = newUnderClaim(`, added AS (
 // ordered, the step is on disk. Later steps need not be: the CA reports them again if the server
 // crashes. It returns ErrClaimLost if the worker no longer holds the job.
 func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
-	g := &s.recording
-	if o.Step == controlplane.StepOrdered {
-		g = &s.concluding
-	}
-	err := s.underClaim(ctx, g, c, saveOrder, orderArgs(o, now))
+	err := s.underClaim(ctx, o.Step == controlplane.StepOrdered, c, saveOrder, orderArgs(o, now))
 	if err == nil {
 		o.UpdatedAt = now
 	}
@@ -101,7 +97,7 @@ func orderArgs(o *controlplane.Order, now time.Time) named {
 // the claim. The commit notifies every replica of the name server. It returns ErrClaimLost if the
 // worker no longer holds the job.
 func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
-	err := s.underClaim(ctx, &s.recording, c, publishChallenges,
+	err := s.underClaim(ctx, false, c, publishChallenges,
 		merge(orderArgs(o, now), named{"target": o.Target, "challenge_expires_at": expires}))
 	if err == nil {
 		o.UpdatedAt = now

@@ -46,7 +46,6 @@ type Store struct {
 	logger *slog.Logger
 
 	claiming   group // on lazy
-	recording  group // on lazy
 	concluding group
 }
 
@@ -86,7 +85,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
-		claiming: group{pool: lazyPool}, recording: group{pool: lazyPool}, concluding: group{pool: pool}}
+		claiming: group{pool: lazyPool}, concluding: group{pool: pool}}
 	s.watch = newWatcher(s)
 	return s, nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// one returns the row of a query. It returns KindNotFound, with noun and id, if the query has no row.
+// one returns the row of a query. It returns KindNotFound, with noun and id, if the query is empty.
 func one[T any](ctx context.Context, q queries, scan pgx.RowToFunc[T], noun, id, sql string, args ...any) (*T, error) {
 	rows, _ := q.db.Query(ctx, sql, args...) // the rows report its error, too
 	v, err := pgx.CollectExactlyOneRow(rows, scan)
