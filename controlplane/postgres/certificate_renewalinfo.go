@@ -83,14 +83,8 @@ type RenewalWatch struct {
 	WarnAt        time.Time     // first check whether it expires soon
 }
 
-// BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.
-func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
-	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+` WHERE org_id = @org_id AND id = @domain_id`,
-		merge(watchArgs(w), named{"org_id": orgID, "domain_id": domainID}))
-	return translate(err, "domain", domainID)
-}
-
-// setWatch is the part of an UPDATE of a domain that BeginRenewalWatch writes, with watchArgs.
+// setWatch is the part of an UPDATE of a domain that replaces what is known of the renewal of its
+// previous certificate, with watchArgs.
 const setWatch = `renewal_draw = @draw, ari_start = NULL, ari_end = NULL, ari_checked_at = NULL, ari_check_at = @ari_check_at,
 	rehearse_at = @rehearse_at, rehearse_every = @rehearse_every, warn_at = @warn_at`
 
