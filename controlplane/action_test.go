@@ -15,8 +15,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// constants returns the string constants of a file whose names have a prefix.
-func constants(t *testing.T, file, prefix string) []string {
+// constants returns the string constants of a file whose names have a prefix, and which are
+// declared with a type; "" stands for none.
+func constants(t *testing.T, file, prefix, typ string) []string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -26,6 +27,10 @@ func constants(t *testing.T, file, prefix string) []string {
 	ast.Inspect(f, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || !strings.HasPrefix(spec.Names[0].Name, prefix) || len(spec.Values) == 0 {
+			return true
+		}
+		declared, _ := spec.Type.(*ast.Ident)
+		if declared == nil && typ != "" || declared != nil && declared.Name != typ {
 			return true
 		}
 		if lit, ok := spec.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -52,7 +57,7 @@ func TestActions(t *testing.T) {
 			t.Errorf("ActionOf(%s) = %+v, %v, want %+v", a.Action, got, ok, a)
 		}
 	}
-	if diff := cmp.Diff(constants(t, "action.go", "Action"), listed); diff != "" {
+	if diff := cmp.Diff(constants(t, "action.go", "Action", ""), listed); diff != "" {
 		t.Errorf("Actions() differs from the constants (-constants +Actions()):\n%s", diff)
 	}
 	if _, ok := controlplane.ActionOf("never.happened"); ok {

@@ -1,8 +1,13 @@
 package controlplane_test
 
 import (
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -33,7 +38,9 @@ func TestBackoff(t *testing.T) {
 
 func TestJobKinds(t *testing.T) {
 	t.Parallel()
+	var listed []string
 	for _, k := range controlplane.JobKinds() {
+		listed = append(listed, string(k.Type))
 		if k.Title == "" || k.Slot == "" || k.MaxAttempts == 0 {
 			t.Errorf("JobKinds(): the entry of %s has an empty field: %+v", k.Type, k)
 		}
@@ -44,8 +51,33 @@ func TestJobKinds(t *testing.T) {
 			t.Errorf("JobKinds(): %s has the failure %q, which is not an action", k.Type, k.Failure)
 		}
 	}
+	if diff := cmp.Diff(constants(t, "job.go", "Job", "JobType"), listed); diff != "" {
+		t.Errorf("JobKinds() differs from the constants (-constants +JobKinds()):\n%s", diff)
+	}
 	if got := controlplane.JobType("other"); got.Valid() || got.Slot() != "" {
 		t.Errorf("JobType(other): Valid() = %v, Slot() = %q, want false and none", got.Valid(), got.Slot())
+	}
+}
+
+// The newest constraint of the migrations allows the job types.
+func TestMigrationsAllowTheJobTypes(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("postgres/migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constraint := regexp.MustCompile(`jobs_type_check CHECK \(type IN \(([^)]*)\)`)
+	got := ""
+	for _, file := range files {
+		up, _, _ := strings.Cut(readFile(t, file), "-- +goose Down")
+		for _, m := range constraint.FindAllStringSubmatch(up, -1) {
+			got = m[1]
+		}
+	}
+	for _, k := range controlplane.JobKinds() {
+		if !strings.Contains(got, "'"+string(k.Type)+"'") {
+			t.Errorf("jobs_type_check of the migrations allows %s, want %s too", got, k.Type)
+		}
 	}
 }
 
