@@ -8,10 +8,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// KeyType is the kind of key that a certificate is made for.
+// KeyType is the type of a certificate's key.
 type KeyType string
 
-// The key types on offer.
+// The supported key types.
 const (
 	KeyEC256   KeyType = rules.KeyEC256
 	KeyEC384   KeyType = rules.KeyEC384
@@ -22,11 +22,11 @@ const (
 // IsRSA reports whether the key is an RSA key.
 func (k KeyType) IsRSA() bool { return strings.HasPrefix(string(k), "rsa") }
 
-// Valid reports whether k is one of the key types on offer.
+// Valid reports whether k is one of the supported key types.
 func (k KeyType) Valid() bool { return slices.Contains(rules.KeyTypes(), string(k)) }
 
-// Certificate is one that a CA issued. It is never changed but for ReplacedBy and the
-// revocation; history is kept.
+// Certificate is a certificate that a CA issued. It never changes, except for ReplacedBy and the
+// revocation.
 type Certificate struct {
 	ID                string
 	OrgID             string
@@ -42,20 +42,20 @@ type Certificate struct {
 	NotAfter          time.Time
 	FingerprintSHA256 string // lower-case hex, of the leaf's DER
 	ChainPEM          string // leaf first
-	SealedKey         []byte // associated data is the order's id; empty in CSR mode
-	ARIID             string // RFC 9773 §4.1; empty where it cannot be made
+	SealedKey         []byte // associated data is the order's ID; empty if the customer sent a CSR
+	ARIID             string // RFC 9773 §4.1; empty if it cannot be determined
 	ReplacedBy        string
 	RevokedAt         *time.Time
 	RevocationReason  string
 	CreatedAt         time.Time
 }
 
-// HasKey reports whether the private key is held here.
+// HasKey reports whether the private key is stored.
 func (c *Certificate) HasKey() bool { return len(c.SealedKey) > 0 }
 
-// RenewAt returns when a certificate is due for renewal by its lifetime alone: with a third
-// of it left, or with half left where it is under 10 days (Let's Encrypt's integration
-// guide). For 90 days that is 30 days before the end.
+// RenewAt returns when a certificate is due for renewal by its lifetime alone: when a third of the
+// lifetime is left, or half of it if the lifetime is under 10 days (Let's Encrypt's integration
+// guide). For 90 days, this is 30 days before expiry.
 func RenewAt(notBefore, notAfter time.Time) time.Time {
 	life := notAfter.Sub(notBefore)
 	left := life / 3
@@ -65,9 +65,10 @@ func RenewAt(notBefore, notAfter time.Time) time.Time {
 	return notAfter.Add(-left)
 }
 
-// RehearsalEvery returns how often the DNS of a domain with such a certificate is looked at: a twelfth of the lifetime apart,
-// but at least daily and at most hourly. What is broken after the last look shows at the renewal, and then the owner has until
-// the end to mend it: 30 days of 90, but 3 of 6, of which a daily look would take a third before it said anything.
+// RehearsalEvery returns the interval between DNS checks of a domain with such a certificate: a
+// twelfth of the lifetime, but at least an hour and at most a day. A fault after the last check is
+// found only at the renewal, and the owner then has until expiry to fix it: 30 days of a 90-day
+// lifetime, but only 3 of a 6-day one, of which a daily interval would take a third.
 func RehearsalEvery(notBefore, notAfter time.Time) time.Duration {
 	return min(max(notAfter.Sub(notBefore)/12, time.Hour), 24*time.Hour)
 }

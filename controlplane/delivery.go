@@ -45,8 +45,8 @@ type Message struct {
 type Attempt struct {
 	At              time.Time
 	Duration        time.Duration
-	StatusCode      int    // 0 if there was no response
-	Error           string // why there was no response, or why it does not count; "" if the event was delivered
+	StatusCode      int    // 0 without a response
+	Error           string // why the attempt failed; "" if the event was delivered
 	RetryAfter      time.Duration
 	RequestHeaders  map[string]string
 	ResponseHeaders map[string]string

@@ -2,7 +2,7 @@ package controlplane
 
 import "time"
 
-// Causes that the doctor tells apart, by stable code (SPEC §1).
+// The causes that the doctor distinguishes, by stable code.
 const (
 	CauseOK                  = "ok"
 	CauseCNAMEMissing        = "cname-missing"
@@ -29,8 +29,8 @@ func IsCause[T ~string](code T) bool {
 	return c.In&InDiagnosis != 0 && c.Code != CauseOK
 }
 
-// Diagnosis is one thing that a look at a domain found, with what was seen, what was
-// expected and how to mend it: for the delegation, the one most likely cause.
+// Diagnosis is one finding of a check of a domain, with what was found, what was expected, and how
+// to fix it. For the delegation, it is the most likely cause.
 type Diagnosis struct {
 	Code      string        `json:"code"` // CauseOK or one of the causes above
 	Summary   string        `json:"summary"`
@@ -38,56 +38,56 @@ type Diagnosis struct {
 	Count     int           `json:"observed_count"` // of all values
 	Expected  string        `json:"expected"`
 	Fix       string        `json:"fix"`
-	Zone      string        `json:"zone,omitempty"`     // apex of the zone that the record belongs in; empty if unknown
-	DNSHost   string        `json:"dns_host,omitempty"` // who runs that zone's name servers, where recognised: "Cloudflare"
-	Until     time.Time     `json:"until,omitzero"`     // when the cause ends by itself (CauseNegativeCached)
+	Zone      string        `json:"zone,omitempty"`     // apex of the record's zone; empty if unknown
+	DNSHost   string        `json:"dns_host,omitempty"` // operator of the zone's name servers, if it is known: "Cloudflare"
+	Until     time.Time     `json:"until,omitzero"`     // when the cause ends automatically (CauseNegativeCached)
 	CheckedAt time.Time     `json:"checked_at"`
 	Evidence  []Observation `json:"evidence"`
 }
 
-// OK reports whether the delegation is right.
+// OK reports whether the delegation is verified.
 func (d Diagnosis) OK() bool { return d.Code == CauseOK }
 
-// Transient reports whether nothing was learned, so that an earlier finding still stands.
+// Transient reports whether the check had no result, so that the previous one remains valid.
 func (d Diagnosis) Transient() bool { return d.Code == CauseResolverUnreachable }
 
-// Observation is one answer, from one resolver or name server.
+// Observation is one answer of a resolver or name server.
 type Observation struct {
 	Source string   `json:"source"` // resolver URL, or name server with its address
-	Name   string   `json:"name"`   // what was asked
+	Name   string   `json:"name"`   // the queried name
 	Type   string   `json:"type"`
-	RCode  string   `json:"rcode"`        // "NOERROR", "NXDOMAIN" …; empty where nothing was answered
+	RCode  string   `json:"rcode"`        // "NOERROR", "NXDOMAIN" …; empty without a response
 	Answer []string `json:"answer"`       // records in presentation form: MaxObserved at most, each shortened
 	Count  int      `json:"answer_count"` // of all records
 	Error  string   `json:"error,omitempty"`
 }
 
-// CAIdentity is a CA as CAA records know it.
+// CAIdentity is the identity of a CA in CAA records.
 type CAIdentity struct {
 	Name string // in the configured list
-	// Identities are the issuer domain names that allow it (RFC 8659 §4.2), as its directory's
-	// meta gives them in caaIdentities (RFC 8555 §7.1.1). Where there are none, those known
-	// for DirectoryURL are taken; where none are known either, CAA does not judge this CA.
+	// Identities are the issuer domain names that allow the CA (RFC 8659 §4.2), from caaIdentities
+	// in the meta object of its directory (RFC 8555 §7.1.1). If it lists none, those known for
+	// DirectoryURL are used. If these are unknown too, CAA records are not evaluated for this CA.
 	Identities   []string
 	DirectoryURL string
-	// AccountURI is our account there. Where it is empty there is none yet, and a record that
-	// is bound to an account (RFC 8657 §3) does not allow us.
+	// AccountURI is our account at the CA. Until the account exists, it is empty, and a record that
+	// is bound to an account (RFC 8657 §3) does not allow the CA.
 	AccountURI string
 }
 
-// CAAFinding is whether the CAA records of a domain let one CA issue its certificate
-// (RFC 8659, RFC 8657).
+// CAAFinding reports whether the CAA records of a domain allow one CA to issue its certificate (RFC
+// 8659, RFC 8657).
 type CAAFinding struct {
 	CA      string `json:"ca"` // name in the configured list
 	Allowed bool   `json:"allowed"`
-	// Code is CauseOK exactly where Allowed; else CauseCAAForbids, CauseCAALookupFailed (a CA
-	// refuses then as well), or CauseResolverUnreachable: nothing was learned.
+	// Code is CauseOK if and only if Allowed. Otherwise it is CauseCAAForbids, CauseCAALookupFailed
+	// (CAs do not issue in this case either), or CauseResolverUnreachable: the result is unknown.
 	Code       string   `json:"code"`
-	Identities []string `json:"identities"`         // issuer domain names that were looked for
-	FoundAt    string   `json:"found_at,omitempty"` // the name, at the domain or above, whose records count; empty: there are none
-	Alias      string   `json:"alias,omitempty"`    // where the CNAMEs from FoundAt lead, and the records stand
+	Identities []string `json:"identities"`         // issuer domain names of the CA
+	FoundAt    string   `json:"found_at,omitempty"` // the name, at the domain or above, whose records apply; empty if no records exist
+	Alias      string   `json:"alias,omitempty"`    // target of the CNAMEs from FoundAt, which has the records
 	Records    []string `json:"records"`            // those records, MaxObserved at most, each shortened: `0 issue "letsencrypt.org"`
-	Add        []string `json:"add,omitempty"`      // records that would allow it: `example.com. CAA 0 issue "letsencrypt.org"`
+	Add        []string `json:"add,omitempty"`      // records that would allow the CA: `example.com. CAA 0 issue "letsencrypt.org"`
 	Summary    string   `json:"summary"`
 	Observed   string   `json:"observed"`
 	Count      int      `json:"observed_count"` // of all values
@@ -103,23 +103,23 @@ const (
 	DNSSECUnknown  = "unknown" // no validating resolver answered
 )
 
-// Examination is one look at everything that a CA will look at.
+// Examination is one check of everything that a CA checks in DNS.
 type Examination struct {
-	Delegation Diagnosis    `json:"delegation"` // its evidence is that of the whole look
-	CAA        []CAAFinding `json:"caa"`        // one for each CA, in the order in which they were given
+	Delegation Diagnosis    `json:"delegation"` // with the evidence of the whole check
+	CAA        []CAAFinding `json:"caa"`        // one for each CA, in the order of the request
 	DNSSEC     string       `json:"dnssec"`
-	// Causes are what keeps every CA from issuing, the most likely first; empty where an order
-	// may be begun at one of Allowed.
+	// Causes are the findings that prevent every CA from issuing, the most likely first. If there
+	// are none, an order may be started at one of Allowed.
 	Causes []Diagnosis `json:"causes"`
-	// Warnings are what keeps some of the CAs from issuing, while another may: a failover to
-	// them would not work.
+	// Warnings are the findings that prevent some of the CAs from issuing: a failover to them would
+	// fail.
 	Warnings []Diagnosis `json:"warnings"`
 }
 
-// OK reports whether at least one CA may issue, as far as DNS tells.
+// OK reports whether DNS allows at least one CA to issue.
 func (e Examination) OK() bool { return len(e.Causes) == 0 }
 
-// Cause returns the most likely cause, or the delegation's diagnosis where all is well.
+// Cause returns the most likely cause, or the delegation's diagnosis if nothing prevents issuance.
 func (e Examination) Cause() Diagnosis {
 	if e.OK() {
 		return e.Delegation
@@ -127,11 +127,11 @@ func (e Examination) Cause() Diagnosis {
 	return e.Causes[0]
 }
 
-// Transient reports whether nothing was learned, so that an earlier finding still stands.
+// Transient reports whether the check had no result, so that the previous one remains valid.
 func (e Examination) Transient() bool { return e.Cause().Transient() }
 
-// Allowed returns the CAs that CAA lets issue, in the order in which they were given. It
-// says nothing about the delegation.
+// Allowed returns the CAs that CAA records allow, in the order of the request. It does not consider
+// the delegation.
 func (e Examination) Allowed() []string {
 	var names []string
 	for _, f := range e.CAA {

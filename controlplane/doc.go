@@ -1,5 +1,6 @@
-// Package controlplane holds the nouns of DCVaaS and their pure rules: domains, jobs,
-// certificates, orders, organizations with their people and tokens, webhooks, and the audit
-// log. Every other package of the control plane imports it; it imports nothing but the
-// standard library, golang.org/x and the TypeID library, talks to nothing and keeps no state.
+// Package controlplane holds the types of DCVaaS and their pure rules: domains, jobs, certificates,
+// orders, organizations with their members and tokens, webhooks, and the audit log. It also holds
+// the catalogs: codes, condition and job types, actions, and alerts. Every other package of the
+// control plane imports it. It imports only the standard library, golang.org/x, the TypeID library,
+// and client/rules. It does no I/O and keeps no state.
 package controlplane

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// DomainStatus is where a domain stands in its life cycle (SPEC §1).
+// DomainStatus is the state of a domain.
 type DomainStatus string
 
-// The statuses of a domain. What more there is to say is in its conditions.
+// The statuses of a domain. Its conditions state the details.
 const (
 	DomainPendingCNAME DomainStatus = "pending_cname"
 	DomainIssuing      DomainStatus = "issuing"
@@ -25,11 +25,11 @@ func (s DomainStatus) Valid() bool {
 	return false
 }
 
-// Options are what a customer may choose for a domain.
+// Options are the settings of a domain.
 type Options struct {
 	Wildcard       bool
 	KeyType        KeyType
-	CSRPEM         string // empty: a key is made here for every certificate
+	CSRPEM         string // empty: the service generates a key for each certificate
 	Profile        string // ACME profile; empty: the CA's default
 	PreferredChain string
 	CA             string // preferred CA; empty: the configured order
@@ -38,7 +38,7 @@ type Options struct {
 	Labels         map[string]string
 }
 
-// Domain is a name that certificates are kept for.
+// Domain is a name with certificates that the service keeps valid.
 type Domain struct {
 	ID           string
 	OrgID        string
@@ -52,20 +52,20 @@ type Domain struct {
 	ExpiresAt     *time.Time
 	RenewAt       *time.Time
 	LastIssuedAt  *time.Time
-	CheckSince    time.Time // when the present round of checks began; its 30 days count from here
-	CheckAttempts int       // checks in the present round
-	ForbiddenCAs  []string  // by CAA, as of the last look
-	Version       int64     // grows with every change; the ETag is made of it
+	CheckSince    time.Time // start of the current round of checks; its 30 days count from here
+	CheckAttempts int       // checks in the current round
+	ForbiddenCAs  []string  // by CAA, as of the last check
+	Version       int64     // grows with every change; the ETag contains it
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
 
-// HasCertificate reports whether the domain has one that is valid at now.
+// HasCertificate reports whether the domain has a certificate that has not expired at now.
 func (d *Domain) HasCertificate(now time.Time) bool {
 	return d.CertificateID != "" && d.ExpiresAt != nil && d.ExpiresAt.After(now)
 }
 
-// How long and how often a delegation that is not there yet is looked for (SPEC §1).
+// The schedule of checks for a missing delegation.
 const (
 	CheckFirst   = 5 * time.Second
 	CheckFactor  = 1.5

@@ -7,46 +7,46 @@ import (
 	"time"
 )
 
-// Kind says what class of thing went wrong; the API maps each to one HTTP status.
+// Kind is the class of an error; the API maps each kind to one HTTP status.
 type Kind string
 
 // The kinds of Error.
 const (
 	KindMalformed    Kind = "malformed"    // 400: the request cannot be read
 	KindUnauthorized Kind = "unauthorized" // 401: no valid credential
-	KindForbidden    Kind = "forbidden"    // 403: a scope, role or plan is missing
-	KindNotFound     Kind = "not_found"    // 404: also for other organizations' objects
-	KindConflict     Kind = "conflict"     // 409: collides with what exists
+	KindForbidden    Kind = "forbidden"    // 403: a scope, role, or plan is missing
+	KindNotFound     Kind = "not_found"    // 404: also for objects of other organizations
+	KindConflict     Kind = "conflict"     // 409: conflicts with existing data
 	KindPrecondition Kind = "precondition" // 412: If-Match did not match
-	KindInvalid      Kind = "invalid"      // 422: read, but it makes no sense
-	KindRateLimited  Kind = "rate_limited" // 429: too many, or a CA's limit
-	KindUnavailable  Kind = "unavailable"  // 503: a part that is needed is away
-	KindInternal     Kind = "internal"     // 500: ours; logged, never shown
+	KindInvalid      Kind = "invalid"      // 422: well-formed, but invalid
+	KindRateLimited  Kind = "rate_limited" // 429: over a limit
+	KindUnavailable  Kind = "unavailable"  // 503: a dependency is unavailable
+	KindInternal     Kind = "internal"     // 500: logged, never shown
 )
 
-// Error is the one error type that people see. Message, Fix and Fields are written for
-// them; Err is the cause, logged and never sent.
+// Error is the only error type that users see. Message, Fix, and Fields are written for them; Err
+// is the cause, which is logged and never sent.
 type Error struct {
 	Kind        Kind
-	Code        string // stable, e.g. "invalid-name"; the page /problems/{code} explains it
+	Code        string // stable, such as "name-invalid"; see Codes
 	Message     string
-	Fix         string // what to do about it
+	Fix         string // an imperative; empty for the fix of the code
 	Fields      []FieldError
-	FieldsTotal int             // how many fields are wrong, if Fields does not list all
-	ExistingID  string          // of the object that a KindConflict collides with, or that a KindRateLimited is about
-	RetryAt     time.Time       // when trying again makes sense; zero if unknown
+	FieldsTotal int             // how many fields are invalid, if Fields does not list all
+	ExistingID  string          // of the object that a KindConflict conflicts with, or that a KindRateLimited is about
+	RetryAt     time.Time       // earliest useful retry; zero if unknown
 	ACME        json.RawMessage // a CA's problem document, verbatim
 	Err         error
 }
 
-// FieldError names one wrong field by JSON pointer (RFC 6901).
+// FieldError names one invalid field by JSON pointer (RFC 6901).
 type FieldError struct {
 	Pointer string `json:"pointer"`
 	Code    string `json:"code"`
 	Detail  string `json:"detail"`
 }
 
-// Error returns the code and message, and the cause where there is one. It is for logs.
+// Error returns the code, the message, and the cause, if there is one. It is for logs.
 func (e *Error) Error() string {
 	s := e.Code + ": " + e.Message
 	if e.Err != nil {
@@ -58,14 +58,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// AsError returns err as an *Error. What is not one comes back as KindInternal with the
-// code "internal", so that its text is never shown.
+// AsError returns err as an *Error. It returns any other error as KindInternal with the code
+// "internal", so that its text is never shown.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Kind: KindInternal, Code: "internal", Message: "Something went wrong on our side.",
-		Fix: "Try again; when it persists, tell the operator the request id.", Err: err}
+	return &Error{Kind: KindInternal, Code: "internal", Message: "An unexpected error occurred in the service.",
+		Fix: FixOf("internal"), Err: err}
 }
 
 // IsKind reports whether err is, or wraps, an *Error of the given kind.
@@ -80,20 +80,19 @@ func HasCode(err error, code string) bool {
 	return ok && e.Code == code
 }
 
-// NotFound is the answer for an object that does not exist, or that is another
-// organization's: the two cannot be told apart.
+// NotFound returns the error for an object that does not exist, or that belongs to another
+// organization: callers cannot distinguish the two.
 func NotFound(noun, id string) *Error {
-	return &Error{Kind: KindNotFound, Code: "not-found", Message: "There is no " + noun + " " + quote(id) + " in this organization.",
-		Fix: "Check the id, and that the token belongs to the organization that owns it."}
+	return &Error{Kind: KindNotFound, Code: "not-found", Message: "This organization has no " + noun + " " + quote(id) + ".", Fix: FixOf("not-found")}
 }
 
-// Invalid is a KindInvalid error about one field.
+// Invalid returns a KindInvalid error about one field.
 func Invalid(pointer, code, detail, fix string) *Error {
 	return &Error{Kind: KindInvalid, Code: code, Message: detail, Fix: fix,
 		Fields: []FieldError{{Pointer: pointer, Code: code, Detail: detail}}}
 }
 
-// Internal wraps a cause that nobody outside should see.
+// Internal wraps a cause that must not be shown.
 func Internal(err error) *Error { return AsError(err) }
 
 func quote(s string) string {

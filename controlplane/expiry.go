@@ -2,11 +2,12 @@ package controlplane
 
 import "time"
 
-// ShortLife is the lifetime below which a certificate's warnings go by shares of its life instead of days (SPEC §12).
+// ShortLife is the lifetime below which a certificate's warnings depend on shares of its lifetime
+// instead of days.
 const ShortLife = 21 * 24 * time.Hour
 
-// ExpiryAlarmAt returns from when on a certificate that is still current deserves an alarm: 7 days before its end, or with a
-// quarter of its life left where it lives under 21 days. It is one of ExpiryWarnings.
+// ExpiryAlarmAt returns when a current certificate causes an alarm: 7 days before expiry, or, for
+// lifetimes under 21 days, when a quarter of the lifetime is left. It is one of ExpiryWarnings.
 func ExpiryAlarmAt(notBefore, notAfter time.Time) time.Time {
 	left := 7 * 24 * time.Hour
 	if life := notAfter.Sub(notBefore); life < ShortLife {
@@ -15,18 +16,20 @@ func ExpiryAlarmAt(notBefore, notAfter time.Time) time.Time {
 	return notAfter.Add(-left).Truncate(time.Second)
 }
 
-// RenewalLateAt returns from when on a certificate that is still current should long have been
-// renewed: a day after its renewal was due by its lifetime.
+// RenewalLateAt returns when the renewal of a current certificate is late: a day after it was due
+// by the lifetime.
 func RenewalLateAt(notBefore, notAfter time.Time) time.Time {
 	return RenewAt(notBefore, notAfter).Add(24 * time.Hour)
 }
 
-// ExpiryWarnings returns when it is told of a certificate that is still current that its end is near, in order and in whole
-// seconds. All come after RenewAt, so that a renewal in time is told of by none:
+// ExpiryWarnings returns when the owners of a current certificate are warned that it expires soon,
+// in order and in whole seconds. All times are after RenewAt, so that a renewal in time causes no
+// warning:
 //
-//   - 90 days and more: 21, 7 and 1 days before the end
-//   - under 90 days: the first in proportion (10.5 days of 45), and none where it would not come before the second
-//   - under 21 days: with a quarter of the life left, and with a tenth
+//   - lifetimes of 90 days and more: 21, 7, and 1 days before expiry
+//   - under 90 days: the first in proportion (10.5 days of 45), or omitted if it would not be
+//     before the second
+//   - under 21 days: when a quarter and when a tenth of the lifetime is left
 func ExpiryWarnings(notBefore, notAfter time.Time) []time.Time {
 	const day = 24 * time.Hour
 	alarm, life := ExpiryAlarmAt(notBefore, notAfter), notAfter.Sub(notBefore)
@@ -40,8 +43,8 @@ func ExpiryWarnings(notBefore, notAfter time.Time) []time.Time {
 	return []time.Time{alarm, last}
 }
 
-// ExpiryWarning returns the warning that is due at now, the last of those that were reached, and when the next one is. due is
-// zero where none was reached; next is the end where no more follows.
+// ExpiryWarning returns the warning that is due at now, which is the last one reached, and the time
+// of the next one. due is zero if none is reached; next is the expiry if none follows.
 func ExpiryWarning(notBefore, notAfter, now time.Time) (due, next time.Time) {
 	for _, at := range ExpiryWarnings(notBefore, notAfter) {
 		if at.After(now) {

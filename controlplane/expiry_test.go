@@ -38,32 +38,32 @@ func TestRulesByLifetime(t *testing.T) {
 		left := func(at time.Time) time.Duration { return end.Sub(at) }
 		renewAt := controlplane.RenewAt(start, end)
 		if got := left(renewAt); got != tt.renew {
-			t.Errorf("%s: renewed %s before the end, want %s", tt.name, got, tt.renew)
+			t.Errorf("%s: RenewAt is %s before expiry, want %s", tt.name, got, tt.renew)
 		}
 		earliest, _ := controlplane.RenewTime(start, end, nil, 1)
 		if got := left(earliest); got != tt.earliest {
-			t.Errorf("%s: with all of the spread %s before the end, want %s", tt.name, got, tt.earliest)
+			t.Errorf("%s: RenewTime with the full spread is %s before expiry, want %s", tt.name, got, tt.earliest)
 		}
 		alarm := controlplane.ExpiryAlarmAt(start, end)
 		if got := left(alarm); got != tt.alarm {
-			t.Errorf("%s: alarm %s before the end, want %s", tt.name, got, tt.alarm)
+			t.Errorf("%s: ExpiryAlarmAt is %s before expiry, want %s", tt.name, got, tt.alarm)
 		}
 		var warnings []time.Duration
 		for _, at := range controlplane.ExpiryWarnings(start, end) {
 			warnings = append(warnings, left(at))
 			if at.Before(renewAt) {
-				t.Errorf("%s: warned %s before the end, when the renewal is not due", tt.name, left(at))
+				t.Errorf("%s: a warning is %s before expiry, want it after RenewAt", tt.name, left(at))
 			}
 		}
 		if !slices.Equal(warnings, tt.warnings) || !slices.Contains(warnings, tt.alarm) {
-			t.Errorf("%s: warned %s before the end, want %s; the alarm is one of them", tt.name, warnings, tt.warnings)
+			t.Errorf("%s: ExpiryWarnings are %s before expiry, want %s, including the alarm", tt.name, warnings, tt.warnings)
 		}
 		every := controlplane.RehearsalEvery(start, end)
 		if n := int(earliest.Sub(start) / every); every != tt.rehearsal || n != tt.rehearsalsToRenewal {
-			t.Errorf("%s: looked at every %s, %d times before the renewal; want %s, %d", tt.name, every, n, tt.rehearsal, tt.rehearsalsToRenewal)
+			t.Errorf("%s: RehearsalEvery = %s, %d times before the renewal, want %s, %d times", tt.name, every, n, tt.rehearsal, tt.rehearsalsToRenewal)
 		}
 		if left(renewAt) < 4*every {
-			t.Errorf("%s: what is found %s late leaves too little of %s", tt.name, every, left(renewAt))
+			t.Errorf("%s: an interval of %s leaves too little of %s before expiry", tt.name, every, left(renewAt))
 		}
 	}
 }
@@ -79,14 +79,14 @@ func TestExpiryWarningIsTheLastThatWasReached(t *testing.T) {
 	} {
 		due, next := controlplane.ExpiryWarning(start, end, end.Add(-tt.left))
 		if got := end.Sub(due); tt.due == 0 != due.IsZero() || tt.due != 0 && got != tt.due || end.Sub(next) != tt.next {
-			t.Errorf("with %s left: %s is due, then %s; want %s, then %s", tt.left, due, next, tt.due, tt.next)
+			t.Errorf("ExpiryWarning with %s left = %s due, then %s; want %s, then %s", tt.left, due, next, tt.due, tt.next)
 		}
 	}
-	// The times are kept to the microsecond: a lifetime that cannot be divided is none to stumble over.
+	// The times are stored in microseconds, so the shares of an odd lifetime are rounded.
 	odd := start.Add(6*day + 7*time.Second)
 	for _, at := range controlplane.ExpiryWarnings(start, odd) {
 		if due, next := controlplane.ExpiryWarning(start, odd, at.Truncate(time.Microsecond)); !due.Equal(at) || !next.After(at) {
-			t.Errorf("at %s: %s is due, then %s", at, due, next)
+			t.Errorf("ExpiryWarning at %s = %s, %s, want %s and a later one", at, due, next, at)
 		}
 	}
 }
@@ -105,21 +105,21 @@ func TestEqualEndsAreSpread(t *testing.T) {
 			draw := (float64(i) + 0.5) / n
 			at, urgent := controlplane.RenewTime(start, end, nil, draw)
 			if at.After(safe) || at.Before(safe.Add(-spread)) || urgent {
-				t.Fatalf("%s: %s before the end, now %v; the rule says %s", life, end.Sub(at), urgent, end.Sub(safe))
+				t.Fatalf("%s: RenewTime is %s before expiry, now = %v, want at least %s", life, end.Sub(at), urgent, end.Sub(safe))
 			}
 			if again, _ := controlplane.RenewTime(start, end, nil, draw); !again.Equal(at) {
-				t.Errorf("%s: the same draw gives %s and %s", life, at, again)
+				t.Errorf("%s: RenewTime with the same draw = %s, then %s, want the same", life, at, again)
 			}
 			slots[int64(safe.Sub(at)/(spread/100))]++
 			moved += safe.Sub(at)
 		}
 		for slot, got := range slots {
 			if got > n/100*2 {
-				t.Errorf("%s: %d of %d fall in the hundredth %d", life, got, n, slot)
+				t.Errorf("%s: %d of %d renewals are in hundredth %d of the spread, want an even distribution", life, got, n, slot)
 			}
 		}
 		if share := float64(moved/n) / float64(safe.Sub(start)); len(slots) != 100 || share > 0.03 {
-			t.Errorf("%s: %d hundredths are used, at the price of %.1f %% more orders", life, len(slots), 100*share)
+			t.Errorf("%s: renewals use %d hundredths of the spread and cost %.1f%% more orders, want all and at most 2.5%%", life, len(slots), 100*share)
 		}
 	}
 }

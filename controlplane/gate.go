@@ -6,36 +6,37 @@ import (
 	"sync"
 )
 
-// Gate bounds how much of one thing is in progress in this process, and how much of that is one
-// organization's, so that none uses up what all share. It is safe for concurrent use.
+// Gate bounds the number of concurrent operations in this process, in total and for each
+// organization, so that one organization cannot use up the shared capacity. It is safe for
+// concurrent use.
 type Gate struct {
 	total, each int
-	spare       int // what is left for others when an organization has more than each
+	spare       int // places that stay free when an organization has more than each
 
 	mu      sync.Mutex
 	all     int
-	of      map[string]int             // places of each organization; none is kept at 0
-	waiting map[string][]chan struct{} // of each organization, oldest first
-	turns   []string                   // organizations that wait, the next one first
+	of      map[string]int             // places of each organization; without zero entries
+	waiting map[string][]chan struct{} // callers of each organization, oldest first
+	turns   []string                   // waiting organizations, the next one first
 }
 
-// NewGate returns a Gate with a total of places, of which one organization holds at most each.
-// Both are at least 1.
+// NewGate returns a Gate with total places, of which one organization holds at most each. Both are
+// at least 1.
 func NewGate(total, each int) *Gate {
 	total = max(total, 1)
 	return &Gate{total: total, each: max(each, 1), spare: total, of: make(map[string]int), waiting: make(map[string][]chan struct{})}
 }
 
-// Lend lets an organization hold more places than each, while at least spare others stay free for
-// the rest. It is for what costs more when it is idle than when it is shared, and is called before
-// the Gate is used.
+// Lend lets an organization hold more than each places, while at least spare places stay free for
+// others. It is for operations whose idle capacity costs more than sharing it. Call it before using
+// the Gate.
 func (g *Gate) Lend(spare int) *Gate {
 	g.spare = spare
 	return g
 }
 
-// Enter takes a place until leave is called, which may be repeated. It does not wait: ok is
-// false where there is no place.
+// Enter takes a place until leave is called; repeated calls of leave have no effect. It does not
+// wait: ok is false if no place is free.
 func (g *Gate) Enter(org string) (leave func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -45,9 +46,9 @@ func (g *Gate) Enter(org string) (leave func(), ok bool) {
 	return g.take(org), true
 }
 
-// Wait takes a place until leave is called, which may be repeated. While there is none it
-// waits, and organizations take turns, however many callers each has waiting. The error is
-// that of ctx.
+// Wait takes a place until leave is called; repeated calls of leave have no effect. If no place is
+// free, it waits. Organizations take turns, regardless of how many callers each has waiting. The
+// error is that of ctx.
 func (g *Gate) Wait(ctx context.Context, org string) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -105,8 +106,8 @@ func (g *Gate) giveBack(org string) {
 	}
 }
 
-// admit gives a place to the organization's oldest caller, and puts the organization at the
-// end of the line.
+// admit gives a place to the organization's oldest caller, and moves the organization to the end of
+// the line.
 func (g *Gate) admit(org string, i int) {
 	turn := g.waiting[org][0]
 	g.take(org)
@@ -115,7 +116,7 @@ func (g *Gate) admit(org string, i int) {
 	close(turn)
 }
 
-// forget ends a caller's wait, and gives back the place where it was given one meanwhile.
+// forget ends a caller's wait, and returns the place if the caller got one in the meantime.
 func (g *Gate) forget(org string, turn chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -127,7 +128,7 @@ func (g *Gate) forget(org string, turn chan struct{}) {
 	}
 }
 
-// remove takes a caller out of those that wait, and with the last one the organization.
+// remove removes a waiting caller, and the organization with its last one.
 func (g *Gate) remove(org string, turn chan struct{}) {
 	left := g.waiting[org]
 	i := slices.Index(left, turn)
@@ -139,7 +140,7 @@ func (g *Gate) remove(org string, turn chan struct{}) {
 	g.turns = slices.DeleteFunc(g.turns, func(o string) bool { return o == org })
 }
 
-// Waiting returns how many callers wait.
+// Waiting returns the number of waiting callers.
 func (g *Gate) Waiting() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -37,12 +37,12 @@ func TestGateLeavesPlacesToOthers(t *testing.T) {
 	enter(t, g, "b")
 	refuse(t, g, "c") // all are taken
 	a()
-	a() // a repeat gives nothing back
+	a() // repeated calls have no effect
 	enter(t, g, "c")
 	refuse(t, g, "b")
 }
 
-// What others do not use is lent, but for what stays free for those who come next.
+// An organization can use the idle places of others, except for the spare ones.
 func TestGateLends(t *testing.T) {
 	t.Parallel()
 	g := controlplane.NewGate(5, 1).Lend(2)
@@ -61,7 +61,7 @@ func TestGateLends(t *testing.T) {
 	refuse(t, g, "a") // it has two, its share is one
 }
 
-// lineUp starts a call of Wait that reports its name when it has a place, and returns when it waits.
+// lineUp starts a call of Wait and returns when it waits. The call sends org when it has a place.
 func lineUp(t *testing.T, g *controlplane.Gate, org string, waiting int, got chan<- string) {
 	t.Helper()
 	go func() {
@@ -92,7 +92,7 @@ func TestGateOrganizationsTakeTurns(t *testing.T) {
 		order = append(order, <-got)
 	}
 	if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(order, want) {
-		t.Errorf("Wait let in %v, want %v", order, want)
+		t.Errorf("order of Wait = %v, want %v", order, want)
 	}
 }
 
@@ -107,11 +107,11 @@ func TestGatePassesWhoHasItsShare(t *testing.T) {
 	lineUp(t, g, "c", 2, got)
 	theirs()
 	if org := <-got; org != "c" {
-		t.Errorf("Wait let in %s, want c: a has its share", org)
+		t.Errorf("Wait admitted %s, want c: a has its share", org)
 	}
 	mine()
 	if org := <-got; org != "a" {
-		t.Errorf("Wait let in %s, want a", org)
+		t.Errorf("Wait admitted %s, want a", org)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestGateHoldsItsLimits(t *testing.T) {
 			}
 			defer leave()
 			if a, o := all.Add(1), of[org].Add(1); a > 4 || o > 2 {
-				t.Errorf("%d places are taken, %d by one organization; want 4 and 2 at most", a, o)
+				t.Errorf("places in use = %d, by one organization = %d, want at most 4 and 2", a, o)
 			}
 			all.Add(-1)
 			of[org].Add(-1)

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Grant is what a caller may do within an organization, whether it comes by a token or is
-// signed in.
+// Grant is what a caller may do within an organization, with a token or a session.
 type Grant struct {
 	Scopes    []Scope
-	DomainIDs []string   // the only domains it may touch; empty: all
-	ExpiresAt *time.Time // nil: it has no expiry
+	DomainIDs []string   // the only domains that it includes; empty: all
+	ExpiresAt *time.Time // nil: no expiry
 	Role      Role       // of the signed-in user; empty for a token
 }
 
 // Allows reports whether the grant has the scope.
 func (g *Grant) Allows(s Scope) bool { return slices.Contains(g.Scopes, s) }
 
-// AllowsDomain reports whether the domain may be touched.
+// AllowsDomain reports whether the grant includes the domain.
 func (g *Grant) AllowsDomain(id string) bool {
 	return len(g.DomainIDs) == 0 || slices.Contains(g.DomainIDs, id)
 }
 
-// CheckDomain returns nil if the grant allows the domain, or else a KindForbidden error about its object: the domain, or
-// something that belongs to it, as the caller named it. domainID is empty for an object that belongs to no domain. The
-// object must be in the caller's organization, since the error shows that it exists.
+// CheckDomain returns nil if the grant allows the domain, and otherwise a KindForbidden error about
+// its object: the domain, or something that belongs to it, as the caller named it. domainID is
+// empty for an object that belongs to no domain. The object must be in the caller's organization,
+// because the error shows that it exists.
 func (g *Grant) CheckDomain(noun, ref, domainID string) error {
 	if g.AllowsDomain(domainID) {
 		return nil
@@ -45,7 +45,7 @@ func (g *Grant) CheckDomain(noun, ref, domainID string) error {
 		Fix:     "Use a token whose domain_ids include " + domainID + ", or one without domain_ids."}
 }
 
-// Covers reports whether the grant has every scope and domain of another one.
+// Covers reports whether the grant has every scope and domain of other.
 func (g *Grant) Covers(other *Grant) bool {
 	if len(g.DomainIDs) > 0 && len(other.DomainIDs) == 0 {
 		return false
@@ -53,7 +53,7 @@ func (g *Grant) Covers(other *Grant) bool {
 	return g.CoversScopes(other.Scopes) && !slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
 }
 
-// CoversScopes reports whether the grant has every one of the scopes.
+// CoversScopes reports whether the grant has all of the scopes.
 func (g *Grant) CoversScopes(scopes []Scope) bool {
 	return !slices.ContainsFunc(scopes, func(s Scope) bool { return !g.Allows(s) })
 }
@@ -74,11 +74,12 @@ func (r Role) Grant() *Grant {
 	return g
 }
 
-// adminScopes are those that an admin has beyond the ones that read.
+// adminScopes are the scopes that an admin has in addition to those that read.
 var adminScopes = []Scope{ScopeDomainsWrite, ScopeJobsWrite, ScopeCertificatesKey, ScopeCertificatesRevoke, ScopeTokensWrite, ScopeWebhooksWrite}
 
-// rolesWith is the one table of roles and scopes: a member sees, an admin changes what the
-// service does, an owner also who belongs to the organization and what becomes of it.
+// rolesWith returns the roles that have a scope: a member can read, an admin can also change what
+// the service does, and an owner can also change who belongs to the organization, its plan, and its
+// existence.
 func rolesWith(s Scope) []Role {
 	switch {
 	case strings.HasSuffix(string(s), ":read"):

@@ -1,11 +1,10 @@
 package controlplane
 
-// CanGrantRole returns nil if a caller may give somebody the role, or change or remove
-// somebody who has it. Only an owner who is signed in decides about owners. A token decides
-// about admins only if it has every scope of an admin, for all domains and without expiry:
-// otherwise it would make somebody who may do more, or for longer, than the token. It returns
-// KindForbidden "role-exceeds". It does not check ScopeMembersWrite. A nil grant is the
-// operator's and may do everything.
+// CanGrantRole returns nil if a caller may grant the role, or change or remove a member who has it.
+// Only a signed-in owner decides about owners. A token decides about admins only if it has every
+// scope of an admin, for all domains and without an expiry: otherwise it could create a member with
+// more rights, or for longer, than its own. It returns KindForbidden "role-exceeds". It does not
+// check ScopeMembersWrite. A nil grant is the operator's and allows everything.
 func (g *Grant) CanGrantRole(r Role) error {
 	if g == nil || g.Role == RoleOwner || r == RoleMember {
 		return nil
@@ -21,8 +20,8 @@ func (g *Grant) CanGrantRole(r Role) error {
 		Message: "The caller cannot grant the role " + string(r) + ", or change or remove anyone who has it.", Fix: fix}
 }
 
-// CanTransferOwnership returns nil if a caller may make one member the owner in another's
-// place: only an owner who is signed in may. It returns KindForbidden.
+// CanTransferOwnership returns nil if a caller may transfer the ownership from one member to
+// another: only a signed-in owner may. It returns KindForbidden.
 func (g *Grant) CanTransferOwnership() error {
 	switch {
 	case g == nil || g.Role == RoleOwner:

@@ -14,21 +14,21 @@ func TestGrantOfARole(t *testing.T) {
 	t.Parallel()
 	member, admin, owner := controlplane.RoleMember.Grant(), controlplane.RoleAdmin.Grant(), controlplane.RoleOwner.Grant()
 	if !slices.Equal(owner.Scopes, controlplane.Scopes()) {
-		t.Errorf("an owner has %q", owner.Scopes)
+		t.Errorf("RoleOwner.Grant().Scopes = %q, want %q", owner.Scopes, controlplane.Scopes())
 	}
 	for _, s := range controlplane.Scopes() {
 		if member.Allows(s) != strings.HasSuffix(string(s), ":read") {
-			t.Errorf("a member, %s: %v", s, member.Allows(s))
+			t.Errorf("RoleMember.Grant().Allows(%s) = %v, want %v", s, member.Allows(s), !member.Allows(s))
 		}
 		if member.Allows(s) && !admin.Allows(s) {
-			t.Errorf("an admin lacks a member's %s", s)
+			t.Errorf("RoleAdmin.Grant().Allows(%s) = false, want true", s)
 		}
 	}
 	if got := controlplane.Role("stranger").Grant().Scopes; len(got) != 0 {
-		t.Errorf("no role has %q", got)
+		t.Errorf("Role(stranger).Grant().Scopes = %q, want none", got)
 	}
 	if !member.AllowsDomain("dom_a") || member.ExpiresAt != nil {
-		t.Error("a role is restricted to domains, or in time")
+		t.Errorf("RoleMember.Grant() = %+v, want no restriction to domains and no expiry", member)
 	}
 }
 
@@ -54,16 +54,16 @@ func TestCheckDomain(t *testing.T) {
 	}
 }
 
-// The contract says the same as the table of roles.
+// The API description lists the same scopes as the table of roles.
 func TestContractDescribesRoles(t *testing.T) {
 	t.Parallel()
 	description := regexp.MustCompile(`(?s)\n    Role:\n.*?description: \|\n(.*?)\n    [A-Z]`).FindStringSubmatch(text(t, "api/openapi.yaml"))
 	if description == nil {
-		t.Fatal("the contract does not describe Role")
+		t.Fatal("openapi.yaml has no description of Role")
 	}
 	member, admin, _ := strings.Cut(strings.Join(strings.Fields(description[1]), " "), "an admin also")
 	if !strings.Contains(member, "a member every scope that reads") || !strings.HasSuffix(admin, "; an owner all.") {
-		t.Errorf("%q", description[1])
+		t.Errorf("description of Role in openapi.yaml = %q, want the scopes of member, admin, and owner", description[1])
 	}
 	var want []string
 	for _, s := range controlplane.RoleAdmin.Grant().Scopes {
@@ -78,7 +78,7 @@ func TestContractDescribesRoles(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("the contract gives an admin %q, the table %q", got, want)
+		t.Errorf("scopes of an admin in openapi.yaml = %q, want %q", got, want)
 	}
 }
 

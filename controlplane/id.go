@@ -6,7 +6,7 @@ import (
 	"go.jetify.com/typeid"
 )
 
-// Prefixes of the TypeIDs that name each kind of object (SPEC §6).
+// Prefixes of the TypeIDs of each kind of object.
 const (
 	PrefixOrganization = "org"
 	PrefixUser         = "usr"
@@ -24,8 +24,8 @@ const (
 	PrefixDelivery     = "dlv"
 )
 
-// NewID returns a new TypeID such as "dom_01h455vb4pex5vsknk084sn02q". Ids of one prefix
-// sort by the time they were made, to the millisecond.
+// NewID returns a new TypeID such as "dom_01h455vb4pex5vsknk084sn02q". IDs with one prefix sort by
+// their creation time, to the millisecond.
 func NewID(prefix string) string {
 	return typeid.Must(typeid.WithPrefix(prefix)).String()
 }

@@ -2,15 +2,15 @@ package controlplane
 
 import "time"
 
-// Bounds of how long an invitation's link works.
+// Bounds of the time for which an invitation's link works.
 const (
-	InvitationLife    = 7 * 24 * time.Hour // where nothing is said
+	InvitationLife    = 7 * 24 * time.Hour // default
 	InvitationMinLife = 5 * time.Minute
 	InvitationMaxLife = 30 * 24 * time.Hour
 )
 
-// Invitation lets one person, whoever has its link, become a member. Its row goes with its
-// use.
+// Invitation lets one person, anyone who has its link, become a member. Accepting it deletes its
+// row.
 type Invitation struct {
 	ID        string
 	OrgID     string
@@ -20,8 +20,8 @@ type Invitation struct {
 	CreatedBy string // ID of the user or token
 	CreatedAt time.Time
 
-	CreatorUserID string // the user behind it, by a token too; empty if unknown
+	CreatorUserID string // the user who created it, possibly with a token; empty if unknown
 }
 
-// InvitationPath returns where an invitation is accepted, below the public URL.
+// InvitationPath returns the path of an invitation's page, below the public URL.
 func InvitationPath(secret string) string { return "/invitations/" + secret }

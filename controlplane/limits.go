@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// AnswersKept is how long the answer to a call with an Idempotency-Key is given again.
+// AnswersKept is how long the response to a request with an Idempotency-Key is stored.
 const AnswersKept = 24 * time.Hour
 
-// RateLimit is how many calls may be made: Calls in Window, evenly (GCRA). All of them may
-// come at once after a time of quiet.
+// RateLimit is a limit of Calls in each Window, spread evenly (GCRA). All of them may come at once
+// after a quiet period.
 type RateLimit struct {
 	Calls  int
 	Window time.Duration
 }
 
-// Policy is a rate limit with the name under which it is counted and reported, and the error
-// of a request over it. Whom it counts (an organization, a session, a network) is the
-// caller's to say; counts of different policies are independent.
+// Policy is a rate limit with its name in counts and reports, and the error of a request over it.
+// The caller determines what it counts (an organization, a session, a network); counts of different
+// policies are independent.
 type Policy struct {
 	Name string // in RateLimit headers, metrics, and Redis's keys
 	RateLimit
@@ -25,21 +25,21 @@ type Policy struct {
 	Message string // of the error
 }
 
-// Exceeded returns the error of a request over the limit, which passes again at retryAt.
+// Exceeded returns the error of a request over the limit. The request passes at retryAt.
 func (p Policy) Exceeded(retryAt time.Time) *Error {
 	return &Error{Kind: KindRateLimited, Code: p.Code, Message: p.Message, RetryAt: retryAt}
 }
 
-// CodeRateLimited is the code of a request over a limit of requests as such.
+// CodeRateLimited is the code of a request over a limit of requests in general.
 const CodeRateLimited = "rate-limited"
 
-// Limits are the rate limits other than those of the plans.
+// Limits are the rate limits that do not depend on a plan.
 type Limits struct {
 	Session  Policy // requests of one session, to dashboard and API
 	Person   Policy // requests of one person, over all sessions and organizations
 	Network  Policy // requests of one client network that carry no credential
 	Failures Policy // failed authentications of one client network: tokens, sessions, sign-ins
-	SignIns  Policy // sign-ins of one client network that start or come back from GitHub
+	SignIns  Policy // sign-ins of one client network that start or return from GitHub
 
 	OrganizationLookups Policy // of logins at GitHub, for one organization
 	PersonLookups       Policy // of logins at GitHub, for one person
@@ -67,7 +67,7 @@ func DefaultLimits() Limits {
 		PersonLookups: Policy{"person-lookups", RateLimit{300, time.Hour}, "too-many-lookups",
 			"You have looked up 300 logins at GitHub within an hour."},
 		AllLookups: Policy{"lookups", RateLimit{4000, time.Hour}, "too-many-lookups",
-			"The service has used up its lookups at GitHub for now."},
+			"The service has used up its lookups at GitHub."},
 		NewOrganizations: Policy{"new-organizations", RateLimit{5, 24 * time.Hour}, "too-many-organizations",
 			"You have created 5 organizations within a day."},
 	}
@@ -85,10 +85,10 @@ func (t Tier) RateLimit() RateLimit {
 	return RateLimit{Calls: calls, Window: time.Minute}
 }
 
-// StreamLimit is how many event streams and calls with `wait` one process holds open at a time.
+// StreamLimit is how many event streams and requests with `wait` one process holds open at a time.
 type StreamLimit struct {
 	Organization int
-	Credential   int // one token or session: half of it, so that one leaves room for the others
+	Credential   int // one token or session: half of Organization, so that it leaves room for others
 }
 
 // StreamLimit returns the limit that the tier includes.
@@ -103,15 +103,15 @@ func (t Tier) StreamLimit() StreamLimit {
 	return StreamLimit{Organization: n, Credential: n / 2}
 }
 
-// CallPolicy returns the policy by which an organization's API calls are counted.
+// CallPolicy returns the policy that counts an organization's API requests.
 func (t Tier) CallPolicy() Policy {
 	limit := t.RateLimit()
 	return Policy{"organization", limit, CodeRateLimited, "The organization's plan includes " + strconv.Itoa(limit.Calls) +
-		" calls in " + strconv.Itoa(int(limit.Window/time.Second)) + " seconds, and they are used up for now."}
+		" requests in " + strconv.Itoa(int(limit.Window/time.Second)) + " seconds, and they are used up."}
 }
 
-// LogKept returns how long the tier keeps the audit log, in whole days. That of an
-// organization that is gone is kept as long as any.
+// LogKept returns how long the tier keeps the audit log, in whole days. The log of a deleted
+// organization is kept for the longest of these times.
 func (t Tier) LogKept() time.Duration {
 	days := 90
 	switch t {

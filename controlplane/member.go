@@ -8,23 +8,23 @@ import (
 // MemberLife is how long an invitation by login can be accepted.
 const MemberLife = 30 * 24 * time.Hour
 
-// MaxInvitations is how many people an organization can have invited at once, by login and by
-// link together.
+// MaxInvitations is how many people an organization can invite at a time, by login and by link
+// together.
 const MaxInvitations = 100
 
-// MemberState tells whether a person consented to be a member.
+// MemberState says whether a person has agreed to be a member.
 type MemberState string
 
 // The states of a member. Only an active one has access.
 const (
-	MemberPending  MemberState = "pending"  // invited by login, has not answered
+	MemberPending  MemberState = "pending"  // invited by login, not accepted or declined yet
 	MemberActive   MemberState = "active"   // accepted
-	MemberDeclined MemberState = "declined" // stays until somebody removes it
-	MemberExpired  MemberState = "expired"  // did not answer in time
+	MemberDeclined MemberState = "declined" // remains until a member removes it
+	MemberExpired  MemberState = "expired"  // neither accepted nor declined in time
 )
 
-// Member is a user in an organization, or one who is invited there by login. The user's ID
-// names it in every state.
+// Member is a user in an organization, or one who is invited to it by login. The user's ID
+// identifies it in every state.
 type Member struct {
 	OrgID string
 	User  User
@@ -53,17 +53,17 @@ func (m *Member) State(now time.Time) MemberState {
 // Active reports whether the person belongs to the organization.
 func (m *Member) Active() bool { return m.ExpiresAt == nil }
 
-// Membership is an organization as one of its members sees it.
+// Membership is an organization from the view of one of its members.
 type Membership struct {
 	Organization Organization
 	Role         Role
 }
 
-// RoleMissing is the error for somebody whose role lacks a scope.
+// RoleMissing returns the error for a user whose role lacks a scope.
 func RoleMissing(r Role, s Scope) *Error {
 	return &Error{Kind: KindForbidden, Code: "role-missing",
 		Message: "The role " + string(r) + " lacks the scope " + string(s) + ".",
-		Fix:     "Ask somebody with the role " + roleList(rolesWith(s)) + "."}
+		Fix:     "Ask a member with the role " + roleList(rolesWith(s)) + "."}
 }
 
 func roleList(roles []Role) string {

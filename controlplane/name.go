@@ -28,8 +28,8 @@ func CertificateNames(name string, wildcard bool) []string {
 	return []string{name}
 }
 
-// RegisteredDomain returns the name that CAs count their limits by: the public suffix and one
-// more label.
+// RegisteredDomain returns the name by which CAs count their limits: the public suffix and one more
+// label.
 func RegisteredDomain(name string) string {
 	d, err := publicsuffix.EffectiveTLDPlusOne(name)
 	if err != nil {

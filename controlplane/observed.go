@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// How much of what others answer is kept: a customer's name server may send 64 KB of records, and
-// each finding is stored, listed, and sent.
+// Bounds of observed values: a customer's name server can send 64 KB of records, and each finding
+// is stored, listed, and sent.
 const (
 	MaxObserved       = 10  // values
 	maxObservedLength = 255 // characters of each
 )
 
-// Observed joins values as people read them: at most MaxObserved, shortened, and how many more
-// there are.
+// Observed joins values for display: at most MaxObserved of them, shortened, and the number of the
+// others.
 func Observed(values []string, separator string) string {
 	shown := make([]string, 0, MaxObserved+1)
 	for _, v := range values[:min(len(values), MaxObserved)] {
@@ -26,7 +26,7 @@ func Observed(values []string, separator string) string {
 	return strings.Join(shown, separator)
 }
 
-// Shorten returns s, or its beginning and "…" where it has more than 255 characters.
+// Shorten returns s, shortened to 255 characters with "…" at the end if it is longer.
 func Shorten(s string) string { return shorten(s, maxObservedLength) }
 
 func shorten(s string, most int) string {
@@ -41,8 +41,8 @@ func shorten(s string, most int) string {
 	return s[:end] + "…"
 }
 
-// SeenBy is a value with those who saw it behind: the value is shortened first, so that they
-// stay readable.
+// SeenBy returns a value with its sources. The value is shortened first, so that the sources remain
+// readable.
 func SeenBy(value string, who []string) string {
 	by := " [" + shorten(strings.Join(who, ", "), maxObservedLength/2) + "]"
 	return shorten(value, maxObservedLength-utf8.RuneCountInString(by)) + by

@@ -2,7 +2,7 @@ package controlplane
 
 import "time"
 
-// Tier is what an organization pays for.
+// Tier is the plan of an organization.
 type Tier string
 
 // The tiers.
@@ -29,8 +29,8 @@ func (t Tier) Domains() int {
 // Role is what a user may do in an organization.
 type Role string
 
-// The roles: members see; admins change domains, tokens, webhooks and connections; owners
-// also members, plan and deletion.
+// The roles: members can read; admins can change domains, tokens, webhooks, and connections; owners
+// can also change members and the plan, and delete the organization.
 const (
 	RoleOwner  Role = "owner"
 	RoleAdmin  Role = "admin"
@@ -58,12 +58,12 @@ func (o *Organization) MaxDomains() int {
 	return o.Tier.Domains()
 }
 
-// OrderBudget returns how many orders the organization may place in a BudgetPeriod, beside
+// OrderBudget returns how many orders the organization may place in a BudgetPeriod, not counting
 // renewals that are due.
 func (o *Organization) OrderBudget() int { return max(4*o.MaxDomains(), 10) }
 
-// Counts are what an organization uses of its plan.
+// Counts are the quantities that an organization uses of its plan.
 type Counts struct {
 	Webhooks, Members, Tokens int
-	Certificates              int // issued of late
+	Certificates              int // issued recently
 }

@@ -2,51 +2,57 @@ package controlplane
 
 import "time"
 
-// The limits of a CA that orders are held to, by stable name.
+// The limits of a CA that orders observe, by stable name.
 const (
 	LimitNewOrders            = "new-orders-per-account"
 	LimitRegisteredDomain     = "certificates-per-registered-domain"
 	LimitDuplicates           = "duplicate-certificates"
 	LimitFailedAuthorizations = "failed-authorizations"
-	LimitPace                 = "pace"         // ours: orders a second
-	LimitShare                = "share"        // ours: an organization's share of the orders per account, while it is beyond it
-	LimitByCA                 = "rate-limited" // one that the CA did not name when it refused an order
+	LimitPace                 = "pace"         // our own: orders per second
+	LimitShare                = "share"        // our own: an organization's share of the orders per account
+	LimitByCA                 = "rate-limited" // a limit that the CA did not name when it rejected an order
 )
 
-// BudgetPeriod is the time for which an organization has its budget of orders.
+// BudgetPeriod is the period of an organization's budget of orders.
 const BudgetPeriod = 24 * time.Hour
 
-// RenewalPause is how long after a renewal a certificate is not renewed by request, unless it is due.
+// RenewalPause is how long after a renewal a certificate that is not due cannot be renewed by
+// request.
 const RenewalPause = time.Hour
 
-// QuotaRequest describes an order that is about to be placed at a CA, to whoever keeps count of the CA's limits.
+// QuotaRequest describes an order that is about to be placed at a CA to the governor, which counts
+// the CA's limits.
 type QuotaRequest struct {
 	CA      string   // name in the configured list
-	Account string   // tells accounts at one CA apart; empty for the one that there is
+	Account string   // identifies the account at the CA; empty if there is only one
 	Names   []string // identifiers of the order
-	Org     string   // whose order it is; empty has no share of its own
-	// Renewal says that the order renews a certificate for which that is due. Of the orders per account a share is kept for
-	// such, and of the pace a share for what is none.
+	Org     string   // owner of the order; empty for an order without a share
+	// Renewal reports whether the order is a renewal that is due. A share of the orders per account
+	// is reserved for these, and a share of the pace for the others.
 	Renewal bool
-	// Replaces says that the order names the certificate that it replaces (RFC 9773 §5), which Let's Encrypt does not count.
+	// Replaces reports whether the order names the certificate that it replaces (RFC 9773 §5).
+	// Let's Encrypt does not count such orders.
 	Replaces bool
-	// Waiter holds a place in the queue of a limit, over repeated requests: the id of the job. Empty takes no place.
+	// Waiter is the job's ID, which keeps its place in the queue of a limit over repeated requests.
+	// Empty takes no place.
 	Waiter string
-	// OrderID names the order: it is counted once, however often it is asked for, and can be given back. Empty is counted
-	// each time.
+	// OrderID identifies the order: repeated requests are counted once, and the count can be
+	// returned. Empty is counted each time.
 	OrderID string
-	// Patience is the longest wait that makes sense to the caller, who has another CA for instance. Beyond it no place in the
-	// queue is taken. Zero waits for ever.
+	// Patience is the longest useful wait for the caller, for example because another CA is
+	// available. A longer wait takes no place in the queue. Zero is unlimited.
 	Patience time.Duration
 }
 
-// QuotaDecision says whether an order may be placed now.
+// QuotaDecision reports whether an order may be placed now.
 type QuotaDecision struct {
 	OK bool
-	// WaitUntil is when to ask again, with the same Waiter. Those who wait are told different times, as the limit refills.
+	// WaitUntil is when to request again, with the same Waiter. Waiting orders get different times,
+	// as the limit refills.
 	WaitUntil time.Time
-	Limit     string // what the order waits for, one of the limits above; empty where OK
-	Message   string // the same for people
-	// Bypassed says that nothing was counted, because Redis is away: the CA's own 429 is the limit.
+	Limit     string // what the order waits for, one of the limits above; empty if OK
+	Message   string // the same in words
+	// Bypassed reports that nothing was counted, because Redis is unavailable: the CA's own 429 is
+	// the limit.
 	Bypassed bool
 }

@@ -6,46 +6,51 @@ import (
 	"time"
 )
 
-// What a CA that was asked for renewal information may lack. Both mean that a certificate is renewed by its lifetime.
+// Errors of a CA without usable renewal information. In both cases, a certificate is renewed based
+// on its lifetime.
 var (
-	// ErrRenewalInfoNotOffered says that the CA has no renewalInfo in its directory (RFC 9773 §3).
+	// ErrRenewalInfoNotOffered means that the CA has no renewalInfo in its directory (RFC 9773 §3).
 	ErrRenewalInfoNotOffered = errors.New("the CA offers no renewal information")
-	// ErrNoRenewalInfo says that the CA gave no answer that can be believed.
-	ErrNoRenewalInfo = errors.New("the CA gave no renewal information")
+	// ErrNoRenewalInfo means that the CA returned no valid renewal information.
+	ErrNoRenewalInfo = errors.New("the CA returned no renewal information")
 )
 
-// RenewalInfo is what a CA said of when a certificate is best renewed (RFC 9773 §4.2). Without a window it says nothing but
-// when to ask again. Times are in UTC.
+// RenewalInfo is a CA's suggestion for when to renew a certificate (RFC 9773 §4.2). Without a
+// window, it only states when to fetch it again. Times are in UTC.
 type RenewalInfo struct {
 	WindowStart    time.Time
 	WindowEnd      time.Time // after WindowStart
-	ExplanationURL string    // a page for people, http or https; empty if there is none
-	CheckedAt      time.Time // when the CA was asked
-	CheckAgainAt   time.Time // when to ask next: a minute to a day after CheckedAt (RFC 9773 §4.3)
+	ExplanationURL string    // an explanation, http or https; empty if the CA provides none
+	CheckedAt      time.Time // when it was fetched
+	CheckAgainAt   time.Time // next fetch: a minute to a day after CheckedAt (RFC 9773 §4.3)
 }
 
-// HasWindow reports whether i, which may be nil, holds a window that makes sense (RFC 9773 §4.2: one that does not is as
-// good as no answer).
+// HasWindow reports whether i, which may be nil, has a valid window. An invalid one counts as
+// missing (RFC 9773 §4.2).
 func (i *RenewalInfo) HasWindow() bool {
 	return i != nil && !i.WindowStart.IsZero() && i.WindowEnd.After(i.WindowStart)
 }
 
-// ariRest is how long after it became valid a certificate is left alone, whatever the CA says, or a 24th of its life where
-// that is less: a CA that calls every new certificate due must not have them renewed without end.
+// ariRest is the minimum age of a certificate before the CA's window applies, or a 24th of its
+// lifetime if that is less. Without it, a CA that reports every new certificate as due would cause
+// endless renewals.
 const ariRest = 6 * time.Hour
 
-// renewalSpread is the share of the time between RenewAt and the end by which a renewal may come earlier than RenewAt: 36
-// hours of 30 days, 3.6 hours of 3 days. Certificates that all end at one second (ZeroSSL's, or those of one night's move) are
-// so renewed apart, and for that 1.25 to 2.5 % more orders are placed.
+// renewalSpread is the share of the time between RenewAt and expiry by which a renewal may come
+// before RenewAt: 36 hours of 30 days, 3.6 hours of 3 days. It separates the renewals of
+// certificates that expire at the same second (ZeroSSL's, or those of a migration). It increases
+// the number of orders by 1.25% to 2.5%.
 const renewalSpread = 20
 
-// RenewTime returns when a certificate is due for renewal: at the point of the CA's window that draw, in [0,1), picks. Where
-// that is later than the lifetime allows (RenewAt), or there is no information, or the window ended before the certificate
-// began, it goes by the lifetime: RenewAt, less a spread that draw picks too. draw is made once for a certificate and kept, so
-// that asking the CA again moves the time only as far as the window moves (RFC 9773 §4.2).
+// RenewTime returns when a certificate is due for renewal: at the point of the CA's window that
+// draw, in [0,1), selects. The lifetime determines the time instead (RenewAt, less a spread that
+// draw also selects) if the window's point is later than that, if the CA provides no information,
+// or if the window ended before the certificate's validity. draw is chosen once for each
+// certificate and stored, so that fetching the information again moves the time only as far as the
+// window moves (RFC 9773 §4.2).
 //
-// now reports that the whole window had passed when the CA was asked: it wants the certificate replaced at once, as in a
-// mass revocation. at is in the past then.
+// now reports that the whole window had passed when the information was fetched: the CA requests an
+// immediate replacement, as in a mass revocation. at is then in the past.
 func RenewTime(notBefore, notAfter time.Time, ari *RenewalInfo, draw float64) (at time.Time, now bool) {
 	if math.IsNaN(draw) {
 		draw = 0

@@ -11,19 +11,19 @@ import (
 
 var targetEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// Target returns the label of the validation zone that a name's CNAME points at: lower-case
-// base32 of the first 160 bits of a keyed HMAC-SHA256 over organization and name. Nobody
-// without the key can guess another organization's target, and the same organization gets
-// the same one whenever it adds the name again.
+// Target returns the label in the validation zone that a name's CNAME points to: lower-case base32
+// of the first 160 bits of an HMAC-SHA256 over organization and name. Without the key, another
+// organization's target cannot be guessed. An organization gets the same target each time that it
+// adds the name.
 func Target(key []byte, orgID, name string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(orgID))
-	mac.Write([]byte{0}) // neither part can contain it
+	mac.Write([]byte{0}) // neither part can contain a zero byte
 	mac.Write([]byte(name))
 	return strings.ToLower(targetEncoding.EncodeToString(mac.Sum(nil)[:20]))
 }
 
-// Delegation is the one record that a customer makes.
+// Delegation is the record that a customer creates.
 type Delegation struct {
 	Name   string `json:"name"` // _acme-challenge.example.com
 	Type   string `json:"type"` // always CNAME

@@ -39,7 +39,7 @@ func TestTargetDiffersByKeyOrganizationAndName(t *testing.T) {
 		}
 		seen[target] = what
 		if raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(target)); err != nil || len(raw) != 20 || len(target) != 32 || target != strings.ToLower(target) {
-			t.Errorf("%s: %q is not 160 bits of lower-case base32", what, target)
+			t.Errorf("%s: Target() = %q, want 160 bits in lower-case base32", what, target)
 		}
 	}
 }
@@ -48,6 +48,6 @@ func TestNewDelegation(t *testing.T) {
 	t.Parallel()
 	want := controlplane.Delegation{Name: "_acme-challenge.example.com", Type: "CNAME", Target: "abc.acme.dcvaas-verify.com"}
 	if got := controlplane.NewDelegation("example.com", "abc", "acme.dcvaas-verify.com"); got != want {
-		t.Errorf("%+v", got)
+		t.Errorf("NewDelegation(example.com) = %+v, want %+v", got, want)
 	}
 }

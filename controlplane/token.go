@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Scope is one thing that a token may do within its organization.
+// Scope is one kind of access within an organization.
 type Scope string
 
 // The scopes.
@@ -17,7 +17,7 @@ const (
 	ScopeDomainsRead        Scope = "domains:read"
 	ScopeDomainsWrite       Scope = "domains:write"
 	ScopeCertificatesRead   Scope = "certificates:read"
-	ScopeCertificatesKey    Scope = "certificates:key" // to take a private key out
+	ScopeCertificatesKey    Scope = "certificates:key" // download private keys
 	ScopeCertificatesRevoke Scope = "certificates:revoke"
 	ScopeJobsRead           Scope = "jobs:read"
 	ScopeJobsWrite          Scope = "jobs:write"
@@ -32,33 +32,33 @@ const (
 	ScopeWebhooksWrite      Scope = "webhooks:write"
 )
 
-// Scopes returns every scope there is, in the order of the documentation.
+// Scopes returns all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
 		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead,
 		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite, ScopeWebhooksRead, ScopeWebhooksWrite}
 }
 
-// Token is an API token as stored: its secret only as a hash.
+// Token is an API token as it is stored, with a hash of its secret.
 type Token struct {
 	ID         string
 	OrgID      string
 	Name       string
 	Hash       []byte // SHA-256 of the whole secret
-	Prefix     string // first characters of the secret, for people to recognise it by
+	Prefix     string // first characters of the secret, for display
 	Scopes     []Scope
-	DomainIDs  []string // the only domains it may touch; empty: all
+	DomainIDs  []string // the only domains that it includes; empty: all
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
 	CreatedBy  string
 	CreatedAt  time.Time
 
-	RotatedAt     *time.Time // when it got its secret, where that is not its first
-	PreviousUntil *time.Time // until when the secret before that works; nil where there was none
+	RotatedAt     *time.Time // when it got its current secret; nil for the first secret
+	PreviousUntil *time.Time // expiry of the previous secret; nil without one
 
-	// What is known where it was found by its secret.
+	// Set only after a lookup by the secret.
 	Tier        Tier       // of its organization
-	SecretUntil *time.Time // when that secret ends before the token does: it is the previous one
+	SecretUntil *time.Time // expiry of the secret, if it is the previous one and expires before the token
 }
 
 const (
@@ -68,8 +68,8 @@ const (
 	base62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// NewSecret returns a new token's secret: "dcv_", 30 random base62 characters (178 bits) and
-// 6 more of the CRC32 of what precedes, by which scanners can tell a real one.
+// NewSecret returns the secret of a new token: "dcv_", 30 random base62 characters (178 bits), and
+// 6 characters of the CRC32 of these, with which secret scanners recognize valid tokens.
 func NewSecret() string {
 	b := make([]byte, 0, len(tokenPrefix)+tokenRandom+tokenCheck)
 	b = append(b, tokenPrefix...)
@@ -84,8 +84,8 @@ func NewSecret() string {
 	return string(append(b, checksum(b)...))
 }
 
-// WellFormed reports whether s has the form and checksum of a token's secret, so that a
-// mistyped one costs no query.
+// WellFormed reports whether s has the form and checksum of a token's secret, so that a mistyped
+// secret costs no query.
 func WellFormed(s string) bool {
 	if len(s) != len(tokenPrefix)+tokenRandom+tokenCheck || !strings.HasPrefix(s, tokenPrefix) {
 		return false
@@ -94,7 +94,7 @@ func WellFormed(s string) bool {
 	return string(checksum([]byte(body))) == s[len(body):]
 }
 
-// HashSecret returns what is stored of a secret. One round is enough: it is random.
+// HashSecret returns the stored form of a secret. One round is enough, because secrets are random.
 func HashSecret(s string) []byte {
 	h := sha256.Sum256([]byte(s))
 	return h[:]

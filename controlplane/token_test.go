@@ -20,10 +20,10 @@ func TestNewSecretHasTheDocumentedForm(t *testing.T) {
 	for range 500 {
 		s := controlplane.NewSecret()
 		if !form.MatchString(s) || !controlplane.WellFormed(s) {
-			t.Fatalf("%s", s)
+			t.Fatalf("NewSecret() = %q, want the form %s and a valid checksum", s, form)
 		}
 		if seen[s] {
-			t.Fatal("the same secret twice")
+			t.Fatalf("NewSecret() = %q twice, want different secrets", s)
 		}
 		seen[s] = true
 		for _, c := range s[4:34] {
@@ -31,18 +31,18 @@ func TestNewSecretHasTheDocumentedForm(t *testing.T) {
 		}
 	}
 	if len(used) != 62 {
-		t.Errorf("%d characters of base62 are used", len(used))
+		t.Errorf("500 secrets use %d characters of base62, want 62", len(used))
 	}
 }
 
 func TestWellFormedKnowsForeignChecksums(t *testing.T) {
 	t.Parallel()
 	if !controlplane.WellFormed(knownSecret) {
-		t.Error("a secret with the checksum of another implementation is refused")
+		t.Errorf("WellFormed(%q) = false, want true", knownSecret)
 	}
 	for _, s := range []string{"", "dcv_", knownSecret[:39], knownSecret + "0", "dcx_" + knownSecret[4:], " " + knownSecret[:39], strings.ToLower(knownSecret), "Bearer " + knownSecret} {
 		if controlplane.WellFormed(s) {
-			t.Errorf("%q passes", s)
+			t.Errorf("WellFormed(%q) = true, want false", s)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func TestWellFormedCatchesAnyMistypedCharacter(t *testing.T) {
 		for c := range 256 {
 			if old := b[i]; byte(c) != old {
 				if b[i] = byte(c); controlplane.WellFormed(string(b)) {
-					t.Errorf("place %d, character %d", i, c)
+					t.Errorf("WellFormed with place %d changed to %q = true, want false", i, rune(c))
 				}
 				b[i] = old
 			}
@@ -67,7 +67,7 @@ func TestWellFormedCatchesAnyMistypedCharacter(t *testing.T) {
 		}
 		b[i], b[i+1] = b[i+1], b[i]
 		if controlplane.WellFormed(string(b)) {
-			t.Errorf("places %d and %d swapped pass", i, i+1)
+			t.Errorf("WellFormed with places %d and %d swapped = true, want false", i, i+1)
 		}
 		b[i], b[i+1] = b[i+1], b[i]
 	}
@@ -78,10 +78,10 @@ func FuzzWellFormed(f *testing.F) {
 	f.Add("dcv_")
 	f.Fuzz(func(t *testing.T, s string) {
 		if controlplane.WellFormed(s) && (len(s) != 40 || !strings.HasPrefix(s, "dcv_")) {
-			t.Errorf("%q passes", s)
+			t.Errorf("WellFormed(%q) = true, want false", s)
 		}
 		if p := controlplane.SecretPrefix(s); len(p) > 10 || !strings.HasPrefix(s, p) {
-			t.Errorf("prefix %q of %q", p, s)
+			t.Errorf("SecretPrefix = %q of %q, want a prefix of 10 characters", p, s)
 		}
 	})
 }
@@ -89,26 +89,30 @@ func FuzzWellFormed(f *testing.F) {
 func TestHashAndPrefixOfASecret(t *testing.T) {
 	t.Parallel()
 	if got := hex.EncodeToString(controlplane.HashSecret("abc")); got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
-		t.Errorf("not SHA-256: %s", got)
+		t.Errorf("HashSecret(abc) = %s, want its SHA-256", got)
 	}
 	if got := controlplane.SecretPrefix(knownSecret); got != knownSecret[:10] {
-		t.Errorf("prefix %q", got)
+		t.Errorf("SecretPrefix(%q) = %q, want %q", knownSecret, got, knownSecret[:10])
 	}
 }
 
 func TestTokenAllows(t *testing.T) {
 	t.Parallel()
 	all := (&controlplane.Token{Scopes: controlplane.Scopes()}).Grant()
+	none := (&controlplane.Token{}).Grant()
 	for _, s := range controlplane.Scopes() {
-		if !all.Allows(s) || (&controlplane.Token{}).Grant().Allows(s) {
-			t.Errorf("%s", s)
+		if !all.Allows(s) {
+			t.Errorf("token with all scopes: Allows(%s) = false, want true", s)
+		}
+		if none.Allows(s) {
+			t.Errorf("token without scopes: Allows(%s) = true, want false", s)
 		}
 	}
 	if !all.AllowsDomain("dom_a") {
-		t.Error("a token without restriction may touch every domain")
+		t.Error("token without restriction: AllowsDomain(dom_a) = false, want true")
 	}
 	one := (&controlplane.Token{DomainIDs: []string{"dom_a"}}).Grant()
 	if !one.AllowsDomain("dom_a") || one.AllowsDomain("dom_b") || one.AllowsDomain("") {
-		t.Error("a restricted token may touch its domains only")
+		t.Error("token restricted to dom_a: AllowsDomain is not true for dom_a and false for others")
 	}
 }

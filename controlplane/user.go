@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// GitHubAccount is somebody at GitHub. Its id stays when its login changes.
+// GitHubAccount is a person's account at GitHub. Its ID remains when its login changes.
 type GitHubAccount struct {
 	ID    int64
 	Login string
 	Name  string // may be empty
 }
 
-// User is somebody who signs in, or who may. The account's id at GitHub is who they are; a
-// login can pass to somebody else.
+// User is a person who has signed in, or who is invited. The ID of the GitHub account identifies
+// the person; a login can pass to another account.
 type User struct {
 	ID        string
 	GitHubID  int64
-	Login     string // empty where it passed to another account, until the next sign-in
+	Login     string // empty if it passed to another account, until the next sign-in
 	Name      string // may be empty
 	JoinedAt  *time.Time
 	CreatedAt time.Time
 }
 
-// Title returns what a user is called on pages.
+// Title returns a user's name on pages.
 func (u *User) Title() string {
 	switch {
 	case u.Login != "":
@@ -34,10 +34,9 @@ func (u *User) Title() string {
 	return u.ID
 }
 
-const maxLogin = 100 // GitHub's have up to 39; those of an enterprise's accounts a suffix
+const maxLogin = 100 // GitHub's logins have up to 39, plus a suffix for accounts of an enterprise
 
-// IsLogin reports whether s has the form of a login at GitHub, so that any other costs no
-// look-up.
+// IsLogin reports whether s has the form of a GitHub login, so that other values cost no lookup.
 func IsLogin(s string) bool {
 	return s != "" && len(s) <= maxLogin && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'

@@ -8,33 +8,32 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// Why a webhook was disabled, where nobody asked for it.
+// Why a webhook was disabled automatically.
 const (
-	WebhookGone    = "gone"    // it answered 410
+	WebhookGone    = "gone"    // it returned 410
 	WebhookFailing = "failing" // no attempt succeeded for WebhookPatience
 )
 
 const (
 	// WebhookPatience is how long a webhook may fail before it is disabled.
 	WebhookPatience = 5 * 24 * time.Hour
-	// WebhookOverlap is how long deliveries are signed with the secret before the present one
-	// as well.
+	// WebhookOverlap is how long deliveries are also signed with the previous secret.
 	WebhookOverlap = 24 * time.Hour
 )
 
-// Webhook is an address that events are sent to.
+// Webhook is a URL that events are sent to.
 type Webhook struct {
 	ID             string
 	OrgID          string
 	URL            string
 	Description    string
-	Events         []string // types of events; empty: all
+	Events         []string // event types; empty: all
 	Enabled        bool
-	DisabledReason string     // WebhookGone or WebhookFailing; empty where it was asked for
-	FailingSince   *time.Time // since when no attempt has succeeded; nil where the last one did
-	SealedSecret   []byte     // the whsec_ text, sealed for the webhook's id
-	PreviousSecret []byte     // the one before it, sealed alike; nil where there is none
-	PreviousUntil  *time.Time // until when that one signs along
+	DisabledReason string     // WebhookGone or WebhookFailing; empty if it was disabled by request
+	FailingSince   *time.Time // since when no attempt has succeeded; nil if the last one did
+	SealedSecret   []byte     // the whsec_ text, sealed with the webhook's ID as associated data
+	PreviousSecret []byte     // the previous secret, sealed in the same way; nil without one
+	PreviousUntil  *time.Time // until when deliveries are also signed with it
 	CreatedBy      string     // ID of the user or token; empty if unknown
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -42,8 +41,8 @@ type Webhook struct {
 
 const webhookSecretBytes = 32
 
-// NewWebhookSecret returns a secret to sign with: "whsec_" and 32 random bytes in base64
-// (Standard Webhooks, "Symmetric").
+// NewWebhookSecret returns a new signing secret: "whsec_" and 32 random bytes in base64 (Standard
+// Webhooks, "Symmetric").
 func NewWebhookSecret() string {
 	b := make([]byte, webhookSecretBytes)
 	if _, err := rand.Read(b); err != nil {
@@ -59,8 +58,8 @@ func WebhookKey(secret string) ([]byte, error) {
 	return key, invalidBy("/secret", err)
 }
 
-// WebhookIsDisabled is the answer to what only an enabled webhook can do.
+// WebhookIsDisabled returns the error of an operation that needs an enabled webhook.
 func WebhookIsDisabled(id string) *Error {
-	return &Error{Kind: KindConflict, Code: "webhook-disabled", ExistingID: id, Message: "The webhook is disabled, so nothing is sent there.",
+	return &Error{Kind: KindConflict, Code: "webhook-disabled", ExistingID: id, Message: "The webhook is disabled, so events are not sent to it.",
 		Fix: "Enable it first: PATCH /api/webhooks/" + id + ` with {"enabled": true}.`}
 }

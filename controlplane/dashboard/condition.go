@@ -27,7 +27,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 		c := d.Condition(k.Type)
 		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title, Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
-		if c.Status != "false" { // there is nothing to mend
+		if c.Status != "false" { // there is nothing to fix
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
 		if view.Message == "" {

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// metrics count jobs by type and outcome; no label names a domain or an organization.
+// metrics count jobs by type and outcome. No label contains a domain or an organization.
 type metrics struct {
 	jobs    *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
@@ -27,16 +27,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_jobs_total",
 			Help: "Runs of jobs, by type and outcome: ok (done or waiting), failed, dead, away."}, []string{"type", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_seconds",
-			Help: "How long a run of a job took.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
+			Help: "Duration of the runs of jobs.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
 		due: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_due",
-			Help: "Jobs that are queued and due, in all of the database."}),
+			Help: "Jobs that are queued and due, in the whole database."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
-			Help: "Jobs that a worker holds, in all of the database."}),
+			Help: "Jobs that a worker holds, in the whole database."}),
 		declined: prometheus.NewCounter(prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
-			Help: "Jobs that went back into their row because others of their organization hang."}),
+			Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
 		expiring: newExpiring(),
 	}
-	// A counter that is not there yet has no increase when it first counts.
+	// Prometheus does not see the first increment of a counter that did not exist before.
 	for _, kind := range controlplane.JobKinds() {
 		for _, outcome := range []string{"ok", "failed", "dead", "away"} {
 			m.jobs.WithLabelValues(string(kind.Type), outcome)
