@@ -108,8 +108,8 @@ type Examination struct {
 	Delegation Diagnosis    `json:"delegation"` // with the evidence of the whole check
 	CAA        []CAAFinding `json:"caa"`        // one for each CA, in the order of the request
 	DNSSEC     string       `json:"dnssec"`
-	// Causes are the findings that prevent every CA from issuing, the most likely first. If there
-	// are none, an order may be started at one of Allowed.
+	// Causes are the findings that prevent every CA from issuing, the most likely first. If the
+	// list is empty, an order may be started at one of Allowed.
 	Causes []Diagnosis `json:"causes"`
 	// Warnings are the findings that prevent some of the CAs from issuing: a failover to them would
 	// fail.
