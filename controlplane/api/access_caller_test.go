@@ -21,7 +21,7 @@ type caller struct {
 	restricted bool // to one domain
 }
 
-// want returns the expected result of the caller's call about its own organization, and its own domain.
+// want returns the expected result of the caller's call about its own organization and domain.
 func (c *caller) want(t testing.TB, op *operation) want {
 	t.Helper()
 	missing := "403 scope-missing"
@@ -65,7 +65,8 @@ func tokenWith(scopes ...controlplane.Scope) func(*world, tenancy) option {
 	return func(w *world, in tenancy) option { return as(w.newToken(in.org, lifecycle.NewToken{Scopes: scopes})) }
 }
 
-// madeToken makes a token by the API, as one that can be ended by it, and returns its id and secret.
+// madeToken creates a token with the API, as one that can be revoked with it, and returns its ID
+// and secret.
 func (w *world) madeToken(in tenancy) (admin option, id, secret string) {
 	w.t.Helper()
 	admin = tokenWith(controlplane.Scopes()...)(w, in)

@@ -38,8 +38,8 @@ func sent(path string, body any) string {
 	return path + "\n" + plain + "\n" + query + "\n" + string(b)
 }
 
-// hides fails the test if the answer has one of the texts, in its body or a header, that the request did not have. A 403 may
-// have one that is named.
+// hides fails the test if the body or a header of the response has one of the texts and the request
+// did not have it. A 403 can contain the named one.
 func (w *world) hides(op *operation, a *answer, texts []string, path string, body any, named ...string) {
 	w.t.Helper()
 	var headers strings.Builder
@@ -55,7 +55,8 @@ func (w *world) hides(op *operation, a *answer, texts []string, path string, bod
 	}
 }
 
-// foreign is a text of another organization, and one of the same form that names nothing. The two cannot be told apart.
+// foreign is a text of another organization, and one of the same form that names nothing. The two
+// are indistinguishable.
 type foreign struct{ value, nothing string }
 
 var typeID = regexp.MustCompile(`\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b`)
@@ -87,7 +88,8 @@ func (w *world) newVictim(word string) *victim {
 	return v
 }
 
-// rest takes down what the victim has. twin was made in the same way: what both have are words of the service.
+// rest records the state of the victim. twin was created in the same way, so texts that both have
+// belong to the service.
 func (w *world) rest(v, twin *victim) {
 	w.t.Helper()
 	v.rows = postgrestest.RowsOf(w.t, w.dsn, v.org)
@@ -116,8 +118,9 @@ func (w *world) rest(v, twin *victim) {
 	}
 }
 
-// The walk of the contract's operations with another organization's ids and names in each place of a request: the answer is
-// that for what does not exist, shows nothing of the other organization, and changes nothing there.
+// TestAccessOfPlaces calls every operation with IDs and names of another organization in each place
+// of a request. The response is that for a missing object, shows nothing of the other organization,
+// and changes nothing there.
 func TestAccessOfPlaces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -155,8 +158,8 @@ func TestAccessOfPlaces(t *testing.T) {
 	}
 }
 
-// both makes two calls that differ in a foreign text alone, and returns the answer to the one that has another
-// organization's.
+// both makes two calls that differ only in a foreign text, and returns the response to the one with
+// the other organization's text.
 func (w *world) both(op *operation, v *victim, f foreign, call func(value string) (path string, body any, options []option)) *answer {
 	w.t.Helper()
 	ask := func(value string) (*answer, string, any) {
@@ -179,8 +182,9 @@ func (w *world) both(op *operation, v *victim, f foreign, call func(value string
 	return theirs
 }
 
-// outcome returns what is the same in answers to calls with two texts, both of which name nothing of the caller's: of a
-// 404 each word, of other problems what is wrong, as their details may depend on a text's spelling.
+// outcome returns the part of a response that is the same for two texts that both name no object of
+// the caller: for a 404 every word, for other problems only the invalid fields, because details can
+// depend on the text.
 func outcome(a *answer, value string) string {
 	switch {
 	case a.status < http.StatusBadRequest:
@@ -229,8 +233,8 @@ func (w *world) walkPath(op *operation, own tenancy, v *victim, name string, cal
 	}
 }
 
-// notFound returns the result of a call about what does not exist, or is another organization's. A caller that may not make
-// the call at all is refused first.
+// notFound returns the result of a call about an object that does not exist or belongs to another
+// organization. A caller that cannot make the call at all is rejected first.
 func (op *operation) notFound() want {
 	return want{problems: []string{"404 not-found", "404 no-such-path"}, rights: op.session || slices.Contains(grantsRights, op.id)}
 }
@@ -268,7 +272,7 @@ func (w *world) walkHeaders(op *operation, own tenancy, v *victim, caller option
 	}
 }
 
-// walkStream opens a stream with a foreign text in a header, and reads it up to an event that comes after.
+// walkStream opens a stream with a foreign text in a header, and reads it up to a later event.
 func (w *world) walkStream(op *operation, own tenancy, v *victim, path string, f foreign, caller option, name string) {
 	w.t.Helper()
 	var statuses [2]int
@@ -306,7 +310,8 @@ func (w *world) walkStream(op *operation, own tenancy, v *victim, path string, f
 	}
 }
 
-// holdsText reports whether a parameter or field can hold any text. Those that cannot have words, numbers, or times.
+// holdsText reports whether a parameter or field accepts any text. Others have enumerated values,
+// numbers, or times.
 func (w *world) holdsText(op *operation, name string, s *openapi3.Schema) bool {
 	w.t.Helper()
 	switch {
@@ -327,7 +332,8 @@ type field struct {
 	put  func(body map[string]any, value string)
 }
 
-// fields returns the places in a body that can hold any text. at returns the object of the schema, within a body.
+// fields returns the places in a body that accept any text. at returns the object of the schema
+// within a body.
 func (w *world) fields(op *operation, s *openapi3.Schema, prefix string, at func(body map[string]any) map[string]any) []field {
 	w.t.Helper()
 	properties := openapi3.Schemas{}
@@ -445,8 +451,8 @@ func (w *world) walkCursor(op *operation, own tenancy, v *victim, cursor string,
 // secretText matches what an answer shows once, and ids.
 var secretText = regexp.MustCompile(`[A-Za-z0-9_+/=-]{20,}`)
 
-// The walk of the operations that take an Idempotency-Key, with one that another organization has used: its answer is not
-// given, and the call is the caller's.
+// TestAccessOfIdempotencyKeys calls the operations with an Idempotency-Key that another
+// organization has used: its response is not returned, and the call belongs to the caller.
 func TestAccessOfIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

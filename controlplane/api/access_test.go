@@ -10,9 +10,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// outsideOfDomains has each path parameter of the operations that need authentication, with the code of the 403 for a token
-// that is restricted to other domains than the object's. It is empty for what belongs to the whole organization, which such
-// a token may read and not change.
+// outsideOfDomains has each path parameter of the operations that need authentication, with the
+// code of the 403 for a token that is restricted to other domains than the object's. It is empty
+// for objects of the whole organization, which such a token can read but not change.
 var outsideOfDomains = map[string]string{
 	"domain":      "domain-not-allowed",
 	"job":         "domain-not-allowed",
@@ -24,8 +24,8 @@ var outsideOfDomains = map[string]string{
 	"invitation":  "",
 }
 
-// grantsRights are the operations that give rights to a person or a token, or take them. A caller with the scope can still
-// be refused (403 or 422), for lack of those rights.
+// grantsRights has the operations that grant or remove rights of a person or token. A caller with
+// the scope can still be rejected (403 or 422) because it lacks those rights.
 var grantsRights = []string{"createToken", "updateToken", "deleteToken", "rotateToken", "revokeAllTokens",
 	"addMember", "updateMember", "removeMember", "transferOwnership", "createInvitation", "revokeInvitation"}
 
@@ -71,8 +71,8 @@ func (w *world) newTenancy(domain string) tenancy {
 	return tenancy{org, w.newEstate(org, domain)}
 }
 
-// settle makes the estate's objects fit the operation's request: a job to be retried has failed, and otherwise no work is
-// open and the certificate is the domain's.
+// settle prepares the estate's objects for the operation: a job to be retried has failed; otherwise
+// no work is open and the certificate is the domain's current one.
 func (w *world) settle(op *operation, org string, e estate) {
 	w.t.Helper()
 	if op.id == "retryJob" {
@@ -83,8 +83,8 @@ func (w *world) settle(op *operation, org string, e estate) {
 	w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org, e.certificate.ID)
 }
 
-// The walk of the contract's operations with each kind of caller. The result follows from what the contract says of the
-// operation: how it authenticates, its scope, x-self.
+// TestAccessOfCallers calls every operation with each kind of caller. The result follows from the
+// contract: how the operation authenticates, its scope, x-self.
 func TestAccessOfCallers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -165,7 +165,8 @@ type want struct {
 	success bool
 	// problems are those that are expected, as "403 scope-missing".
 	problems []string
-	// rights says that a 403 or 422 that is not about the caller's scopes is expected, too: the call grants rights.
+	// rights means that a 403 or 422 that is not about the caller's scopes is also expected: the
+	// call grants rights.
 	rights bool
 }
 
@@ -193,8 +194,8 @@ func (x want) check(a *answer) error {
 	return fmt.Errorf("status %d %s, want %s.%s\n%s", a.status, code, strings.Join(expected, " or "), hint, a.body)
 }
 
-// A token that is restricted to one of two domains: what is not about its domain is refused, shown in no list, and changed
-// by no call. Only the refusal names the domain.
+// TestAccessOutsideOfDomains uses a token that is restricted to one of two domains: objects of the
+// other domain are rejected, not listed, and not changed. Only the rejection names the domain.
 func TestAccessOutsideOfDomains(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -237,8 +238,8 @@ func (w *world) walkRestricted(op *operation) {
 	}
 }
 
-// walkFilters puts what is outside of a restricted token's domains into each filter. One that finds domains, as it does not
-// find one that does not exist, refuses those.
+// walkFilters uses objects outside a restricted token's domains in each filter. A filter that looks
+// up domains rejects them like missing ones.
 func (w *world) walkFilters(op *operation, own, other estate, texts []string, option option) {
 	for name, p := range op.query {
 		if !w.holdsText(op, name, p.schema) || op.method != http.MethodGet {
@@ -257,7 +258,7 @@ func (w *world) walkFilters(op *operation, own, other estate, texts []string, op
 	}
 }
 
-// outside returns the result of the operation about what is outside of a restricted token's domains.
+// outside returns the result of the operation for an object outside a restricted token's domains.
 func (op *operation) outside(t testing.TB) want {
 	t.Helper()
 	params, rights := op.params(), slices.Contains(grantsRights, op.id)

@@ -47,7 +47,7 @@ func BenchmarkGetDomain(b *testing.B) {
 					rec := httptest.NewRecorder()
 					h.handler.ServeHTTP(rec, r)
 					if rec.Code != 200 {
-						b.Fatalf("%d: %s", rec.Code, rec.Body)
+						b.Fatalf("GET /api/domains/%s = %d: %s, want 200", d.ID, rec.Code, rec.Body)
 					}
 				}
 			})

@@ -39,7 +39,7 @@ func (a *answer) became() []string {
 	return out
 }
 
-// Each is taken or refused by itself, in JSON and in CSV alike.
+// Each entry is accepted or rejected separately, in JSON and in CSV.
 func TestBulk(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
@@ -79,7 +79,7 @@ func TestBulk(t *testing.T) {
 			d := data[6].(map[string]any)["domain"].(map[string]any)
 			labels := d["labels"].(map[string]any)
 			if d["wildcard"] != true || d["key_type"] != "ec384" || d["auto_issue"] != false || d["auto_renew"] != true || labels["team"] != "red, or blue" || labels["env"] != "prod" {
-				t.Errorf("%v", d)
+				t.Errorf("options of the domain = %v, want those of its line", d)
 			}
 			if line := data[6].(map[string]any)["line"]; (line == 8.0) != (what == "CSV") {
 				t.Errorf("line %v", line)
@@ -102,10 +102,10 @@ func TestBulkBeyondThePlan(t *testing.T) {
 	want := []string{"b.example.com created", "a.example.com exists", "- refused name-invalid /lines/4/name", "c.example.com created",
 		"d.example.com refused plan-limit", "b.example.com exists", "d.example.com refused plan-limit"}
 	if got := a.became(); !slices.Equal(got, want) {
-		t.Errorf("%q", got)
+		t.Errorf("POST /api/domains/bulk results = %q, want %q", got, want)
 	}
 	if detail := a.json["data"].([]any)[4].(map[string]any)["detail"]; detail != "The free plan includes 3 domains, and 3 are in use." {
-		t.Errorf("%v", detail)
+		t.Errorf("detail beyond the plan's limit = %v, want the limit and its use", detail)
 	}
 	if n := w.count(`SELECT count(*) FROM domains`); n != 3 {
 		t.Errorf("%d domains", n)
@@ -193,13 +193,13 @@ func TestBulkWrongBody(t *testing.T) {
 		{"no list", `{"domains":{}}`, nil, 422, "wrong-type", "/domains"},
 		{"no domains", `{"domains":[]}`, nil, 422, "too-few", "/domains"},
 		{"501 domains", `{"domains":[` + strings.Repeat(`{"name":"x"},`, 500) + `{"name":"x"}]}`, nil, 422, "too-many", "/domains"},
-		{"an entry that is none", `{"domains":[{"name":"a.example.com"},5]}`, nil, 422, "wrong-type", "/domains/1"},
+		{"an entry that is not an object", `{"domains":[{"name":"a.example.com"},5]}`, nil, 422, "wrong-type", "/domains/1"},
 		{"unknown field", `{"domains":[{"name":"a.example.com","wild":true}]}`, nil, 400, "unknown-field", "/domains/0/wild"},
 		{"NUL in JSON", `{"domains":[{"name":"a\u0000.example.com"}]}`, nil, 422, "invalid-character", "/domains/0/name"},
 	} {
 		a := w.do("POST", "/api/domains/bulk", c.body, c.options...).problem(c.status, c.code)
 		if !strings.Contains(a.string("detail"), c.says) {
-			t.Errorf("%s: %s", c.what, a.body)
+			t.Errorf("%s: detail = %s, want it to contain %q", c.what, a.body, c.says)
 		}
 	}
 	w.do("POST", "/api/domains", "name\na.example.com\n", asCSV).problem(415, "unsupported-media-type")
@@ -207,7 +207,7 @@ func TestBulkWrongBody(t *testing.T) {
 		t.Errorf("%d domains", n)
 	}
 	if a := w.do("POST", "/api/domains/bulk", many(500), asCSV).is(200); a.json["refused"] != 500.0 {
-		t.Errorf("%v", a.json["refused"])
+		t.Errorf("refused = %v of 500 malformed entries, want 500", a.json["refused"])
 	}
 }
 
@@ -225,7 +225,7 @@ func FuzzCSV(f *testing.F) {
 		value, lines, err := op.decodeCSV(raw)
 		if err != nil {
 			if e := asHTTPError(err); e.status != http.StatusBadRequest && e.status != http.StatusUnprocessableEntity {
-				t.Fatalf("%d: %v", e.status, err)
+				t.Fatalf("decodeCSV(%q) = status %d (%v), want 400 or 422", raw, e.status, err)
 			}
 			return
 		}
@@ -245,7 +245,7 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
-// BenchmarkBulk adds 500 domains by a call, durably, and beside that 500 by calls of their own.
+// BenchmarkBulk adds 500 domains durably with one call, and in comparison 500 with one call each.
 func BenchmarkBulk(b *testing.B) {
 	w := newBenchWorld(b)
 	w.exec(`UPDATE organizations SET domain_limit = 100000000`)

@@ -92,7 +92,7 @@ func (op *operation) lists(t testing.TB, status int) bool {
 	return doc.Paths.Value(op.path).GetOperation(op.method).Responses.Value(strconv.Itoa(status)) != nil
 }
 
-// drawRefusals draws what is refused before it is begun.
+// drawRefusals produces rejections before the call starts.
 func (w *world) drawRefusals() {
 	e := w.newEstate(w.org, "refused.example.com")
 	for _, op := range w.secured() {
@@ -150,8 +150,8 @@ func (op *operation) elsewhere(path string) string {
 	return path
 }
 
-// drawSuccesses draws what a call is answered with that is right, each in an organization of
-// its own; a second time where the contract lists another answer to work that is under way.
+// drawSuccesses produces the successful responses, each in its own organization; twice if the
+// contract has another response for work in progress.
 func (w *world) drawSuccesses() {
 	for _, op := range w.secured() {
 		org := w.newOrg("Test")
@@ -162,7 +162,7 @@ func (w *world) drawSuccesses() {
 		caller = op.caller(e, caller)
 		a := w.do(op.method, path, body, caller)
 		if a.status >= http.StatusMultipleChoices {
-			w.t.Errorf("%s: %d %s", op.id, a.status, a.body)
+			w.t.Errorf("%s = %d %s, want success", op.id, a.status, a.body)
 		}
 		if op.lists(w.t, http.StatusAccepted) && op.lists(w.t, http.StatusOK) {
 			w.do(op.method, path, body, caller).is(http.StatusOK)
@@ -184,7 +184,7 @@ func (w *world) drawConflicts() {
 		}
 		path, body := op.request(e)
 		if !op.once {
-			// What is left are the members: the last owner stays one.
+			// The members remain: the last owner cannot be removed.
 			w.do(op.method, "/api/members/"+e.owner.User.ID, body, e.cookie).problem(http.StatusConflict, "last-owner")
 			continue
 		}
@@ -232,7 +232,7 @@ func (w *world) drawSenseless() {
 	}
 }
 
-// drawFaults draws the 500 of a fault of ours: a column that the store asks for is not there.
+// drawFaults produces the 500 of an internal error: a column that the store queries is missing.
 func (w *world) drawFaults() {
 	e := w.newEstate(w.org, "fault.example.com")
 	w.exec(`ALTER TABLE api_tokens RENAME COLUMN scopes TO skopes`)

@@ -60,7 +60,7 @@ func TestDeprecation(t *testing.T) {
 	}
 }
 
-// What is marked says since when, and ends after that.
+// A deprecated part has the time of its deprecation, and its sunset is later.
 func TestDeprecationIsComplete(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
@@ -73,7 +73,7 @@ func TestDeprecationIsComplete(t *testing.T) {
 		"ends in the past": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "2025-01-01T00:00:00Z"}, "before"},
 	} {
 		if _, err := readDeprecation(true, c.extensions); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: readDeprecation = %v, want an error about %q", what, err, c.says)
 		}
 	}
 	if d, err := readDeprecation(false, nil); d != nil || err != nil {

@@ -53,7 +53,7 @@ func TestDiagnosis(t *testing.T) {
 		t.Errorf("caa %v", caa)
 	}
 	if a.json["causes"].([]any)[0].(map[string]any)["code"] != "negative-cached" || a.json["warnings"].([]any)[0].(map[string]any)["code"] != "caa-forbids" {
-		t.Errorf("%s", a.body)
+		t.Errorf("causes and warnings of %s, want negative-cached and caa-forbids", a.body)
 	}
 	if w.rows(w.org) != before {
 		t.Error("a look has changed a row")
@@ -80,7 +80,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	w.doctor.does(slow)
 	w.api.diagnosisTimeout = 20 * time.Millisecond
 	if a := w.do("GET", path, nil).problem(503, "diagnosis-timeout"); a.header.Get("Retry-After") == "" {
-		t.Errorf("%v", a.header)
+		t.Errorf("headers of diagnosis-timeout = %v, want Retry-After", a.header)
 	}
 
 	w.api.diagnosisTimeout = diagnosisTimeout
@@ -96,7 +96,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 		<-began
 	}
 	if a := w.do("GET", path, nil).problem(429, "diagnosis-busy"); a.header.Get("Retry-After") != "2" || a.json["retry_at"] == nil {
-		t.Errorf("%v %s", a.header, a.body)
+		t.Errorf("diagnosis-busy = %v %s, want Retry-After 2 and retry_at", a.header, a.body)
 	}
 	w.do("GET", "/api/domains/"+d.ID, nil).is(200) // nothing else is held up
 	theirs := w.newOrg("Other")
@@ -114,7 +114,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	w.do("GET", path, nil).is(200)
 	for n := range diagnosesAtOnce { // every place was given back
 		if _, ok := w.api.diagnoses.Enter(string(rune('a' + n))); !ok {
-			t.Fatalf("after %d diagnoses there is no place, want %d", n, diagnosesAtOnce)
+			t.Fatalf("Enter failed after %d diagnoses, want %d", n, diagnosesAtOnce)
 		}
 	}
 	w.do("GET", path, nil).problem(429, "diagnosis-busy")

@@ -56,13 +56,13 @@ func TestProblems(t *testing.T) {
 	t.Run("a cause is logged and not sent", func(t *testing.T) {
 		a := w.problemOf(fmt.Errorf("wrapped: %w", &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable", Message: "Away.", Err: errors.New("10.1.2.3:5432 refused")})).problem(503, "database-unavailable")
 		if strings.Contains(a.body, "10.1.2.3") || !strings.Contains(w.log.String(), "10.1.2.3") || a.header.Get("Retry-After") != "5" {
-			t.Errorf("%v %s", a.header, a.body)
+			t.Errorf("problem = %v %s, want Retry-After 5, and the cause only in the log", a.header, a.body)
 		}
 	})
 	t.Run("when to try again", func(t *testing.T) {
 		a := w.problemOf(&controlplane.Error{Kind: controlplane.KindRateLimited, Code: "ca-rate-limited", Message: "Later.", RetryAt: now.Add(90*time.Second + time.Millisecond)}).problem(429, "ca-rate-limited")
 		if a.header.Get("Retry-After") != "91" || a.string("retry_at") != "2030-01-01T00:01:30.001Z" {
-			t.Errorf("%v %s", a.header, a.body)
+			t.Errorf("problem = %v %s, want Retry-After 91 and retry_at", a.header, a.body)
 		}
 		if got := w.problemOf(&controlplane.Error{Kind: controlplane.KindRateLimited, Code: "ca-rate-limited", RetryAt: now.Add(-time.Hour)}).header.Get("Retry-After"); got != "1" {
 			t.Errorf("Retry-After %s", got)
@@ -72,7 +72,7 @@ func TestProblems(t *testing.T) {
 		words := `{"type":"urn:ietf:params:acme:error:caa","status":403,"serial":12345678901234567890}`
 		a := w.problemOf(&controlplane.Error{Kind: controlplane.KindConflict, Code: "ca-caa", ACME: json.RawMessage(words)}).problem(409, "ca-caa")
 		if !strings.Contains(a.body, words) {
-			t.Errorf("%s", a.body)
+			t.Errorf("problem = %s, want acme to be %s", a.body, words)
 		}
 		w.problemOf(&controlplane.Error{Kind: controlplane.KindConflict, Code: "ca-caa", ACME: json.RawMessage("<html>")}).problem(409, "ca-caa")
 	})
@@ -119,7 +119,7 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	})
 	if a := w.do("GET", "/api/domains", nil).problem(503, "database-unavailable"); a.header.Get("Retry-After") == "" || strings.Contains(a.body, "127.0.0.1") {
-		t.Errorf("%v %s", a.header, a.body)
+		t.Errorf("problem = %v %s, want Retry-After and no address", a.header, a.body)
 	}
 	w.do("GET", "/livez", nil, anonymous).is(200)
 	a := w.do("GET", "/readyz?verbose", nil, anonymous).is(503)
@@ -128,7 +128,7 @@ func TestDatabaseAway(t *testing.T) {
 		t.Errorf("checks %v", checks)
 	}
 	if b := w.do("GET", "/readyz", nil, anonymous).is(503); b.json["checks"] != nil {
-		t.Errorf("%s", b.body)
+		t.Errorf("GET /readyz = %s, want no checks without verbose", b.body)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestPanic(t *testing.T) {
 	w.api.lifecycle = nil // the handler of createDomain now panics
 	a := w.do("POST", "/api/domains", map[string]any{"name": "a.example.com"}, header("Request-Id", "boom")).problem(500, "internal")
 	if !strings.Contains(w.log.String(), "nil pointer") || strings.Contains(a.body, "nil pointer") {
-		t.Errorf("%s", a.body)
+		t.Errorf("response to a panic = %s, want the panic only in the log", a.body)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestEveryAnswer(t *testing.T) {
 	for _, path := range []string{"/api/domains/" + d.ID, "/api/domains", "/nothing", "/livez", "/problems/token-missing", "/api/openapi.json"} {
 		a := w.do("GET", path, nil)
 		if a.header.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(a.header.Get("Content-Security-Policy"), "default-src 'none'") || a.header.Get("Cache-Control") == "" {
-			t.Errorf("%s: %v", path, a.header)
+			t.Errorf("GET %s: headers = %v, want the security headers and Cache-Control", path, a.header)
 		}
 		if len(a.header.Get("Request-Id")) < 10 {
 			t.Errorf("%s: Request-Id %q", path, a.header.Get("Request-Id"))

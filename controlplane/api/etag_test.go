@@ -31,7 +31,7 @@ func TestEntityTags(t *testing.T) {
 	} {
 		star, tags := entityTags(c.header)
 		if star != c.star || !slices.Equal(tags, c.tags) {
-			t.Errorf("%q: %v %q", c.header, star, tags)
+			t.Errorf("entityTags(%q) = %v, %q, want %v, %q", c.header, star, tags, c.star, c.tags)
 		}
 	}
 }

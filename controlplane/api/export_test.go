@@ -55,7 +55,7 @@ func TestExportToASlowReader(t *testing.T) {
 	}
 }
 
-// connectionsInUse returns how many of the store's connections run a statement or hold a transaction.
+// connectionsInUse returns how many connections of the store run a statement or hold a transaction.
 func (w *world) connectionsInUse() (n int) {
 	w.t.Helper()
 	conn, err := pgx.Connect(w.t.Context(), w.dsn)

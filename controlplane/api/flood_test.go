@@ -124,8 +124,8 @@ func TestWrongTokens(t *testing.T) {
 	f.do("GET", path, nil, from(bad), as(fresh)).problem(429, "too-many-failures")
 }
 
-// Every way in which a credential can be wrong counts: no checksum, no form, a session that
-// is none; and together.
+// Every kind of invalid credential counts, and all count together: a wrong checksum, a malformed
+// token, an unknown session.
 func TestEveryWrongCredentialCounts(t *testing.T) {
 	t.Parallel()
 	f := newFloodable(t)

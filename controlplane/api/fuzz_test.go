@@ -53,7 +53,7 @@ func FuzzRequest(f *testing.F) {
 		answer := httptest.NewRecorder()
 		w.api.ServeHTTP(answer, r)
 		if answer.Code >= http.StatusInternalServerError || answer.Code == http.StatusUnauthorized {
-			t.Fatalf("%s %q: %d %s\n%s", op.id, name, answer.Code, answer.Body, w.log)
+			t.Fatalf("%s %q = %d: %s, want no 5xx and no 401\n%s", op.id, name, answer.Code, answer.Body, w.log)
 		}
 	})
 }

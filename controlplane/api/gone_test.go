@@ -23,8 +23,8 @@ func (w *brokenWriter) Write([]byte) (int, error) {
 	return 0, syscall.EPIPE
 }
 
-// A caller that goes is not an error of ours: neither the log nor the metrics say so, before
-// the answer or within it.
+// A client that disconnects is not an internal error in the log or the metrics, before or during
+// the response.
 func TestCallerThatGoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

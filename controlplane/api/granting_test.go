@@ -50,8 +50,8 @@ func (w *world) newGranter(kind rune, org string) option {
 	return tokenOf([]controlplane.Scope{controlplane.ScopeTokensRead, controlplane.ScopeTokensWrite}, nil) // T: tokens only
 }
 
-// Who may grant what: each operation on members, invitations, roles, and tokens, and the callers
-// that it lets through. All others get 403 or, for a token that exceeds its creator, 422.
+// TestGranting checks each operation on members, invitations, roles, and tokens, and the callers
+// that it accepts. All others get 403 or, for a token that exceeds its creator, 422.
 func TestGranting(t *testing.T) {
 	t.Parallel()
 	member := func(role controlplane.Role) func(*world, string) string {

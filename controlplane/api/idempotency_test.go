@@ -60,7 +60,7 @@ func TestEveryPostIsCarriedOutOnce(t *testing.T) {
 		caller := op.caller(e, as(w.token))
 		first := w.do("POST", path, body, caller, key("k-"+op.id))
 		if first.status >= 500 {
-			t.Fatalf("%s: %s", op.id, first.body)
+			t.Fatalf("%s = %d: %s, want no 5xx", op.id, first.status, first.body)
 		}
 		before := w.rows(w.org)
 		again := w.do("POST", path, body, caller, key("k-"+op.id)).is(first.status)
@@ -90,7 +90,7 @@ func TestEveryPostIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
-// A private key is read anew each time, and each time that is recorded.
+// A private key is read and audited for every call.
 func TestKeyIsNeitherKeptNorGivenUnrecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -132,7 +132,7 @@ func TestIdempotencyKeyOfAnotherCall(t *testing.T) {
 	w.do("GET", "/api/domains", nil, key("k")).is(200)
 }
 
-// What was refused before it was begun, and what failed for a reason of ours, is not kept.
+// Rejections before the call starts, and internal errors, are not stored.
 func TestWhatIsNotKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -197,7 +197,7 @@ func TestFiftyAtOnce(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if a.status != http.StatusCreated {
-					t.Errorf("%d %s", a.status, a.body)
+					t.Errorf("POST %s = %d: %s, want 201", c.path, a.status, a.body)
 				}
 				bodies[a.body] = true
 				if a.header.Get("Idempotency-Replayed") == "" {

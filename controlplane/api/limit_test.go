@@ -69,7 +69,7 @@ func TestRateLimit(t *testing.T) {
 				case http.StatusTooManyRequests:
 					refused.Add(1)
 				default:
-					t.Errorf("%d %s", a.status, a.body)
+					t.Errorf("call = %d: %s, want 200 or 429", a.status, a.body)
 				}
 			}
 		})
@@ -85,12 +85,12 @@ func TestRateLimit(t *testing.T) {
 	}
 	a.problem(429, "rate-limited")
 	if a.header.Get("Retry-After") != "1" || a.header.Get("RateLimit-Policy") != `"organization";q=100;w=60` || a.header.Get("RateLimit") != `"organization";r=0;t=1` {
-		t.Errorf("%v", a.header)
+		t.Errorf("headers of rate-limited = %v, want Retry-After 1 and the limit of the plan", a.header)
 	}
 	if at, err := time.Parse(time.RFC3339, a.string("retry_at")); err != nil || time.Until(at) > time.Second {
 		t.Errorf("retry_at %s", a.string("retry_at"))
 	}
-	// A refused call is not carried out, whatever it is, and does not use its key up.
+	// A rejected call is not executed and does not use up its idempotency key.
 	call := func(n int) *answer {
 		return w.do("POST", "/api/domains", map[string]any{"name": fmt.Sprintf("a%d.example.com", n)}, free, key(fmt.Sprint("k", n)))
 	}
@@ -109,10 +109,10 @@ func TestRateLimit(t *testing.T) {
 	for tier, calls := range map[controlplane.Tier]int{controlplane.TierPro: 1000, controlplane.TierAgency: 5000} {
 		got := w.do("GET", "/api/organization", nil, as(w.newTier(tier))).is(200)
 		if want := `"organization";q=` + strconv.Itoa(calls) + ";w=60"; got.header.Get("RateLimit-Policy") != want {
-			t.Errorf("%s: %q", tier, got.header.Get("RateLimit-Policy"))
+			t.Errorf("%s: RateLimit-Policy = %q, want %q", tier, got.header.Get("RateLimit-Policy"), want)
 		}
 		if got.json["rate_limit"].(map[string]any)["requests"] != float64(calls) {
-			t.Errorf("%s: %s", tier, got.body)
+			t.Errorf("%s: organization = %s, want rate_limit.requests %d", tier, got.body, calls)
 		}
 	}
 	if h := w.do("GET", "/livez", nil, anonymous).is(200).header; h.Get("RateLimit") != "" {
@@ -127,10 +127,10 @@ func TestWhatCounts(t *testing.T) {
 	secret := as(w.newTokenElsewhere([]controlplane.Scope{"jobs:read"}))
 	w.do("GET", "/api/domains", nil, secret).problem(403, "scope-missing")
 	if h := w.do("GET", "/api/jobs", nil, secret).is(200).header; !strings.Contains(h.Get("RateLimit"), ";r=98;") {
-		t.Errorf("%v", h)
+		t.Errorf("RateLimit = %q, want 98 remaining calls", h.Get("RateLimit"))
 	}
 	if h := w.do("GET", "/api/jobs", nil, anonymous).is(401).header; h.Get("RateLimit-Policy") != "" {
-		t.Errorf("%v", h)
+		t.Errorf("RateLimit-Policy without authentication = %q, want none", h.Get("RateLimit-Policy"))
 	}
 }
 
@@ -152,7 +152,7 @@ func TestRedisAway(t *testing.T) {
 		began := time.Now()
 		for range 150 {
 			if h := w.do("GET", "/api/delegation?name=example.com", nil, free).is(200).header; h.Get("RateLimit") != "" {
-				t.Fatalf("%s: %v", name, h)
+				t.Fatalf("%s: RateLimit = %q, want none", name, h.Get("RateLimit"))
 			}
 		}
 		// One call a second waits its 50 ms; were it Redis's own time limit, it would be minutes.
@@ -212,10 +212,10 @@ func TestOrganization(t *testing.T) {
 	a := w.do("GET", "/api/organization", nil).is(200)
 	domains := a.json["domains"].(map[string]any)
 	if a.string("id") != w.org || a.string("name") != "Test" || a.string("tier") != "free" || domains["used"] != 1.0 || domains["limit"] != 1000.0 {
-		t.Errorf("%s", a.body)
+		t.Errorf("organization = %s, want %s on free with 1 of 1000 domains", a.body, w.org)
 	}
 	pro := w.do("GET", "/api/organization", nil, as(w.newTier(controlplane.TierPro))).is(200)
 	if domains := pro.json["domains"].(map[string]any); domains["used"] != 0.0 || domains["limit"] != 15.0 {
-		t.Errorf("%s", pro.body)
+		t.Errorf("pro organization = %s, want 0 of 15 domains", pro.body)
 	}
 }

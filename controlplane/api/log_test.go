@@ -50,14 +50,14 @@ func TestAuditLog(t *testing.T) {
 	all := w.do("GET", "/api/audit-logs", nil).is(200)
 	want := []string{"job.retried", "domain.deleted", "certificate.key_downloaded", "domain.updated", "domain.created", "domain.created", "token.created", "organization.created"}
 	if got := all.actions(); !slices.Equal(got, want) {
-		t.Fatalf("%v", got)
+		t.Fatalf("actions = %v, want %v", got, want)
 	}
 	entry := all.json["data"].([]any)[3].(map[string]any)
 	actor := entry["actor"].(map[string]any)
 	token := w.do("GET", "/api/tokens", nil).is(200).ids()[0]
 	if actor["type"] != "token" || actor["id"] != token || actor["ip"] != "127.0.0.1" || entry["request_id"] != "req-patch" || entry["entity_id"] != kept.ID ||
 		entry["before"].(map[string]any)["auto_renew"] != true || entry["after"].(map[string]any)["auto_renew"] != false || entry["details"] != nil {
-		t.Errorf("%v", entry)
+		t.Errorf("entry = %v, want the update of auto_renew by token %s", entry, token)
 	}
 	middle := url.QueryEscape(entry["created_at"].(string))
 	for query, want := range map[string][]string{
@@ -92,7 +92,7 @@ func TestAuditLog(t *testing.T) {
 	}
 	for _, e := range timeline.json["data"].([]any) {
 		if data := e.(map[string]any)["data"].(map[string]any); data["domain_id"] != kept.ID {
-			t.Errorf("%v", e)
+			t.Errorf("timeline event = %v, want domain_id %s", e, kept.ID)
 		}
 	}
 	w.do("GET", "/api/domains/gone.example.com/timeline", nil).problem(404, "not-found")
@@ -133,7 +133,7 @@ func TestPagingOfTheLog(t *testing.T) {
 	for _, path := range []string{"/api/audit-logs?", "/api/audit-logs?entity=" + d.ID + "&", "/api/events?", "/api/events?domain=" + d.ID + "&", "/api/domains/" + d.ID + "/timeline?", "/api/domains/" + d.ID + "/certificates?"} {
 		all := w.do("GET", path+"limit=200", nil).is(200)
 		if all.json["has_more"] != false || all.json["next_cursor"] != nil || len(all.ids()) < 5 {
-			t.Errorf("%s: %s", path, all.body)
+			t.Errorf("GET %s = %s, want at least 5 objects on one page", path, all.body)
 		}
 		var walked []string
 		for cursor := ""; ; {
@@ -163,7 +163,7 @@ func (w *world) logEntry(action, domainID string, at time.Time) string {
 	return e.ID
 }
 
-// A restricted token reads of its own domains only.
+// A restricted token reads only entries of its domains.
 func TestLogOfARestrictedToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -172,14 +172,14 @@ func TestLogOfARestrictedToken(t *testing.T) {
 	for _, path := range []string{"/api/audit-logs", "/api/events", "/api/audit-logs/export", "/api/audit-logs?entity=" + gone.ID, "/api/audit-logs/export?format=ndjson", "/api/events?domain=" + gone.ID} {
 		a := w.do("GET", path, nil, restricted).is(200)
 		if strings.Contains(a.body, gone.ID) || strings.Contains(a.body, "token.created") || strings.Contains(a.body, "organization.created") {
-			t.Errorf("%s: %s", path, a.body)
+			t.Errorf("GET %s with a restricted token = %s, want nothing of other domains", path, a.body)
 		}
 	}
 	if got := w.do("GET", "/api/audit-logs", nil, restricted).is(200).actions(); len(got) != 4 {
-		t.Errorf("%v", got)
+		t.Errorf("actions for a restricted token = %v, want 4", got)
 	}
 	if got := w.do("GET", "/api/audit-logs?entity="+c.ID, nil, restricted).is(200).actions(); len(got) != 1 {
-		t.Errorf("%v", got)
+		t.Errorf("actions of certificate %s for a restricted token = %v, want 1", c.ID, got)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestExport(t *testing.T) {
 
 	a := w.do("GET", "/api/audit-logs/export", nil).is(200)
 	if a.header.Get("Content-Type") != "text/csv; charset=utf-8; header=present" || !strings.HasPrefix(a.header.Get("Content-Disposition"), `attachment; filename="audit-log-`) {
-		t.Errorf("%v", a.header)
+		t.Errorf("headers of the export = %v, want CSV as an attachment", a.header)
 	}
 	lines, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	if err != nil {
@@ -216,14 +216,14 @@ func TestExport(t *testing.T) {
 		}
 	}
 	if last := lines[len(lines)-1]; last[5] != "domain.issue_requested" || last[11] != "'-1:cmd" || !strings.HasPrefix(last[10], `{"job_id"`) || last[9] != "" {
-		t.Errorf("%q", last)
+		t.Errorf("last line = %q, want domain.issue_requested with an escaped request ID", last)
 	}
 	b := w.do("GET", "/api/audit-logs/export?format=ndjson&action=domain.check_requested&since="+url.QueryEscape(at.Add(time.Second).UTC().Format(time.RFC3339)), nil).is(200)
 	n := 0
 	for line := range strings.SplitSeq(strings.TrimSpace(b.body), "\n") {
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil || e["action"] != "domain.check_requested" {
-			t.Fatalf("%s: %v", line, err)
+			t.Fatalf("line of the export = %s (%v), want domain.check_requested", line, err)
 		}
 		n++
 	}

@@ -54,11 +54,11 @@ func TestSessionActs(t *testing.T) {
 	d := w.do("POST", "/api/domains", map[string]any{"name": "mine.example.com"}, p.cookie).is(201).string("id")
 	entries, err := w.store.AuditOfEntity(t.Context(), w.org, d, 1)
 	if err != nil || entries[0].Actor.Type != controlplane.ActorUser || entries[0].Actor.ID != p.id {
-		t.Errorf("%+v, %v", entries, err)
+		t.Errorf("AuditOfEntity(%s) = %+v, %v, want user %s as the actor", d, entries, err, p.id)
 	}
 	a := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:write", "members:write"}}, p.cookie).problem(422, "scope-exceeds")
 	if got := a.pointers(); !slices.Equal(got, []string{"/scopes/1 scope-exceeds"}) {
-		t.Errorf("%q", got)
+		t.Errorf("pointers = %q, want /scopes/1 scope-exceeds", got)
 	}
 	token := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:write"}}, p.cookie).is(201)
 	w.do("POST", "/api/domains", map[string]any{"name": "by-token.example.com"}, as(token.string("token"))).is(201)
@@ -78,7 +78,8 @@ func TestSessionActs(t *testing.T) {
 	w.do("GET", "/api/domains/"+d, nil, p.cookie).problem(401, "session-ended")
 }
 
-// What changes something is taken from our own pages only; programs have no origin.
+// State-changing calls with a session are accepted only from our own pages; programs send no
+// origin.
 func TestSessionFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -149,11 +150,11 @@ func TestMembersOfTheAPI(t *testing.T) {
 	owner, member := w.person(w.org, controlplane.RoleOwner), w.person(w.org, controlplane.RoleMember)
 	a := w.do("POST", "/api/members", map[string]any{"login": "octocat", "role": "admin"}, owner.cookie).is(201)
 	if a.string("login") != "octocat" || a.json["joined"] != false || a.string("state") != "pending" || a.string("invited_by") != owner.id || a.json["expires_at"] == nil || a.header.Get("Location") != "/api/members/"+a.string("id") {
-		t.Errorf("%s", a.body)
+		t.Errorf("POST /api/members = %s, want octocat pending, invited by %s", a.body, owner.id)
 	}
 	w.do("POST", "/api/members", map[string]any{"login": "nobody", "role": "admin"}).problem(422, "login-unknown")
 	if b := w.do("POST", "/api/members", map[string]any{"login": "octocat", "role": "owner"}, owner.cookie).problem(409, "member-exists"); b.string("existing_id") != a.string("id") {
-		t.Errorf("%s", b.body)
+		t.Errorf("existing_id = %q, want %q", b.string("existing_id"), a.string("id"))
 	}
 	w.do("GET", "/api/members/OctoCat", nil, member.cookie).is(200)
 	for _, ref := range []string{"no-one", "usr_x", "a%00b", "%ff"} {
@@ -180,7 +181,7 @@ func TestMembersOfTheAPI(t *testing.T) {
 		t.Errorf("%q, want %q", walked, want)
 	}
 
-	// Whoever is signed in may leave, and the last owner may not.
+	// Every signed-in user except the last owner can leave.
 	w.do("DELETE", "/api/members/"+owner.id, nil, member.cookie).problem(403, "role-missing")
 	w.do("DELETE", "/api/members/"+strings.ToUpper(member.login), nil, member.cookie).is(204)
 	w.do("GET", "/api/members", nil, member.cookie).problem(401, "session-ended")
@@ -214,11 +215,11 @@ func TestInvitationsOfTheAPI(t *testing.T) {
 	link := a.string("link")
 	secret, ours := strings.CutPrefix(link, "https://dcvaas.test/invitations/")
 	if !ours || !controlplane.IsRandomSecret(secret) || a.header.Get("Cache-Control") != "no-store" || a.string("created_by") != owner.id {
-		t.Errorf("%s", a.body)
+		t.Errorf("invitation = %s, want a link with a secret, uncached, created by %s", a.body, owner.id)
 	}
 	list := w.do("GET", "/api/invitations", nil).is(200)
 	if !slices.Equal(list.ids(), []string{a.string("id")}) || strings.Contains(list.body, secret) {
-		t.Errorf("%s", list.body)
+		t.Errorf("GET /api/invitations = %s, want %s without the secret", list.body, a.string("id"))
 	}
 	w.do("POST", "/api/invitations", map[string]any{"role": "admin", "expires_in_seconds": 299}).problem(422, "out-of-range")
 	w.do("DELETE", "/api/invitations/inv_x", nil).problem(404, "not-found")
@@ -239,10 +240,10 @@ func TestOrganizationOfTheAPI(t *testing.T) {
 	u := w.do("GET", "/api/organization/usage", nil).is(200).json
 	if u["members"] != 2.0 || u["tokens"] != 2.0 || u["certificates_30d"] != 1.0 || u["audit_retention_days"] != 90.0 ||
 		u["domains"].(map[string]any)["used"] != 1.0 || u["webhooks"].(map[string]any)["used"] != 1.0 || u["webhooks"].(map[string]any)["limit"] != 5.0 {
-		t.Errorf("%v", u)
+		t.Errorf("usage = %v, want the counts of one estate", u)
 	}
 	if got := w.do("PATCH", "/api/organization", map[string]any{"name": "Größer & Co"}).is(200).string("name"); got != "Größer & Co" {
-		t.Errorf("%s", got)
+		t.Errorf("name after PATCH = %q, want %q", got, "Größer & Co")
 	}
 	w.do("PATCH", "/api/organization", map[string]any{"name": "  "}).problem(422, "name-invalid")
 	owner := w.person(w.org, controlplane.RoleOwner)
@@ -255,6 +256,6 @@ func TestOrganizationOfTheAPI(t *testing.T) {
 	}
 	entries, _, err := w.store.ListLog(t.Context(), w.org, postgres.LogFilter{Limit: 1})
 	if err != nil || len(entries) != 1 || entries[0].Action != controlplane.ActionOrgDeleted || entries[0].Actor.ID != owner.id {
-		t.Errorf("%+v, %v", entries, err)
+		t.Errorf("last log entry = %+v, %v, want the deletion by %s", entries, err, owner.id)
 	}
 }

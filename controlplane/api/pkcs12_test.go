@@ -32,7 +32,7 @@ func TestPKCS12(t *testing.T) {
 		for _, o := range [][]option{nil, {key(x.code)}} {
 			a := w.do("POST", path, x.body, o...).problem(422, x.code)
 			if got := a.pointers(); !slices.Equal(got, []string{x.pointer}) || strings.Contains(a.body, "hunter2") {
-				t.Errorf("%s: %s", x.body, a.body)
+				t.Errorf("POST %s = %s, want pointers [%s] and no password", x.body, a.body, x.pointer)
 			}
 		}
 	}
@@ -41,7 +41,7 @@ func TestPKCS12(t *testing.T) {
 	}
 
 	body := map[string]any{"password": password}
-	for i := range 2 { // the second is made anew
+	for i := range 2 { // the second file is created again
 		a := w.do("POST", path, body, key("k")).is(200)
 		for name, want := range map[string]string{"Content-Type": "application/x-pkcs12", "Cache-Control": "no-store", "Content-Disposition": `attachment; filename="p12.example.com.p12"`} {
 			if got := a.header.Get(name); got != want {

@@ -86,7 +86,7 @@ func TestEveryErrorOfACMEHasAPage(t *testing.T) {
 		_, err := engine.Run(t.Context(), o, nil)
 		e, ok := errors.AsType[*acme.Error](err)
 		if !ok || e.Code != code || string(e.Problem) != document || !strings.Contains(e.Message, "the CA's words") || e.Fix == "" {
-			t.Errorf("%s: %+v", kind, e)
+			t.Errorf("%s: Run = %+v, want code %s with the CA's document and a fix", kind, e, code)
 			continue
 		}
 		w.do("GET", "/problems/"+code, nil, anonymous).is(http.StatusOK)

@@ -201,8 +201,7 @@ func (s *slowReader) Write(b []byte) (int, error) {
 	return s.ResponseRecorder.Write(b)
 }
 
-// A long response to a reader that takes its time: what is left of it does not come when the token is revoked
-// in between.
+// A long response to a slow reader stops if the token is revoked during the response.
 func TestLongResponseEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

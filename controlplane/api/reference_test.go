@@ -48,7 +48,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// What is kept of RapiDoc is what the README says.
+// The stored RapiDoc script is the one that the README names.
 func TestReferenceScriptIsThePublishedOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -62,7 +62,7 @@ func TestReferenceScriptIsThePublishedOne(t *testing.T) {
 	}
 }
 
-// Who takes gzip is sent it, and the same comes of it.
+// Clients that accept gzip get the same content compressed.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -74,11 +74,11 @@ func TestCompressed(t *testing.T) {
 		w.api.ServeHTTP(packed, r)
 		for _, h := range []http.Header{plain.header, packed.Header()} {
 			if h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Type") != plain.header.Get("Content-Type") {
-				t.Errorf("%s: %v", path, h)
+				t.Errorf("GET %s: headers = %v, want Vary Accept-Encoding and the same type", path, h)
 			}
 		}
 		if plain.header.Get("Content-Encoding") != "" || packed.Header().Get("Content-Encoding") != "gzip" {
-			t.Errorf("%s: %v, %v", path, plain.header, packed.Header())
+			t.Errorf("GET %s: headers plain = %v, compressed = %v, want only the second gzip", path, plain.header, packed.Header())
 		}
 		in, err := gzip.NewReader(packed.Body)
 		if err != nil {
@@ -154,7 +154,7 @@ func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Fatal("there is no chromium on PATH: tools/install.sh test installs it")
+		t.Fatal("chromium not found on PATH: run tools/install.sh test")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(2*time.Minute))

@@ -94,7 +94,7 @@ func TestRevokeWrongly(t *testing.T) {
 	} {
 		a := w.do("POST", "/api/certificates/"+c.ID+"/revoke", x.body).problem(x.status, x.code)
 		if got := a.pointers(); !slices.Equal(got, []string{x.pointer}) || strings.Contains(a.body, "hunter2") {
-			t.Errorf("%s: %s", x.body, a.body)
+			t.Errorf("POST %s = %s, want pointers [%s]", x.body, a.body, x.pointer)
 		}
 	}
 	if n := w.count(`SELECT count(*) FROM jobs WHERE type = 'revocation'`); n != 0 {

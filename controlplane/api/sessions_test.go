@@ -81,7 +81,7 @@ func TestSessionsOfTheAPI(t *testing.T) {
 	w.do("GET", "/api/domains", nil, stranger.cookie).is(http.StatusOK)
 }
 
-// What is for people alone takes no token, whatever its scopes.
+// Operations for signed-in users reject tokens with every scope.
 func TestSessionOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

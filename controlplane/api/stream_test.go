@@ -108,7 +108,7 @@ func TestStream(t *testing.T) {
 	w.newDomain(w.org, "before.example.com")
 	f := w.follow("", "")
 	if f.status != 200 || f.header.Get("Content-Type") != "text/event-stream" || f.header.Get("Cache-Control") != "no-store" {
-		t.Fatalf("%d %v", f.status, f.header)
+		t.Fatalf("stream = %d %v, want 200, text/event-stream, no-store", f.status, f.header)
 	}
 	theirs := w.newOrg("Other")
 	w.newDomain(theirs, "theirs.example.com")
@@ -116,7 +116,7 @@ func TestStream(t *testing.T) {
 	d := w.newDomain(w.org, "after.example.com")
 	id, kind, data := f.next()
 	if kind != "domain.created" || data["id"] != id || data["type"] != kind || data["organization_id"] != w.org || data["data"].(map[string]any)["domain_id"] != d.ID {
-		t.Errorf("%s %s %v", id, kind, data)
+		t.Errorf("next event = %s %s %v, want domain.created of %s", id, kind, data, d.ID)
 	}
 	f.quiet(200 * time.Millisecond)
 
@@ -142,12 +142,12 @@ func TestStream(t *testing.T) {
 	g.quiet(100 * time.Millisecond)
 
 	if f := w.follow("", controlplane.NewID("evt")); f.status != 400 {
-		t.Errorf("%d for an id that is none", f.status)
+		t.Errorf("stream after an unknown ID = %d, want 422", f.status)
 	}
 	w.newDomain(theirs, "theirs2.example.com")
 	entries, err := w.store.AuditOfEntity(t.Context(), theirs, w.theirDomain(theirs), 1)
 	if err != nil || len(entries) != 1 {
-		t.Fatalf("%v %v", entries, err)
+		t.Fatalf("AuditOfEntity = %v, %v, want 1 entry", entries, err)
 	}
 	if f := w.follow("", entries[0].ID); f.status != 400 {
 		t.Errorf("%d for another organization's id", f.status)
@@ -195,7 +195,7 @@ func TestStreamCutAndResumed(t *testing.T) {
 					return nil
 				})
 				if (err != nil) != (j%7 == 3) {
-					t.Errorf("%v", err)
+					t.Errorf("transaction %d = %v, want an error: %v", j, err, j%7 == 3)
 				}
 			}
 		})
@@ -372,12 +372,12 @@ func TestStreamOutlivesTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, data := f.next(); data["data"].(map[string]any)["domain_id"] != d {
-		t.Errorf("%v", data)
+		t.Errorf("next event = %v, want one of domain %s", data, d)
 	}
 }
 
-// The horizon stays below what a transaction has begun to append, whatever of it is undone,
-// and moves on when it ends.
+// The horizon stays below the entries of open transactions, even of those that are rolled back, and
+// advances when they end.
 func TestHorizon(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -410,7 +410,7 @@ func TestHorizon(t *testing.T) {
 	if seq, settled := horizon(); seq != before+3 || !settled {
 		t.Errorf("horizon %d after %d and three more, settled %v", seq, before, settled)
 	}
-	// The next transaction of the same connection holds a floor of its own.
+	// The next transaction of the same connection has its own floor.
 	for _, sql := range []string{"BEGIN", insert + "evt_3', 'org', 'system', 'domain.x')"} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)

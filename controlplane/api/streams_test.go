@@ -30,7 +30,8 @@ func (w *world) full(caller option) {
 	}
 }
 
-// Streams and held calls count together, for each credential and for the organization. Others do not notice.
+// Streams and held calls count together, for each credential and for the organization, without
+// effect on others.
 func TestTooManyStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limitStreams)
@@ -84,7 +85,7 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("a stream of another organization was answered %d, want 200", a.status)
 	}
 
-	// What ends makes room.
+	// A closed stream frees its place.
 	w.do("PATCH", "/api/domains/"+d.ID, map[string]any{"auto_issue": false}, one).is(http.StatusOK)
 	for range limit.Organization - limit.Credential {
 		if status := <-held; status != http.StatusOK {

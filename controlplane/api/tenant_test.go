@@ -104,7 +104,8 @@ func (op *operation) request(e estate) (path string, body any) {
 	return path, body
 }
 
-// caller returns who calls the operation: the one given, or, where it takes a session alone, the owner of e.
+// caller returns the caller of the operation: other or, if the operation accepts only sessions, the
+// owner of e.
 func (op *operation) caller(e estate, other option) option {
 	if op.session {
 		return e.cookie
@@ -129,13 +130,13 @@ func (w *world) secured() []*operation {
 	return ops
 }
 
-// newTokenElsewhere makes a token in an organization of its own.
+// newTokenElsewhere creates a token in a new organization.
 func (w *world) newTokenElsewhere(scopes []controlplane.Scope) string {
 	return w.newToken(w.newOrg("Elsewhere"), lifecycle.NewToken{Scopes: scopes})
 }
 
-// A token that is restricted to some domains is not allowed the others, by id or name, in a path or a filter. TestAccess…
-// walk all operations.
+// A token that is restricted to some domains cannot access the others, by ID or name, in a path or
+// a filter. TestAccess… call all operations.
 func TestRestrictedToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

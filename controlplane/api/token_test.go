@@ -30,7 +30,7 @@ func TestRotateToken(t *testing.T) {
 	a := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600}, as(first), key("k")).is(200)
 	second := a.string("token")
 	if a.string("id") != me.ID || a.string("token_prefix") != controlplane.SecretPrefix(second) || a.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%v %s", a.header, a.body)
+		t.Errorf("rotation = %v %s, want token %s with the new prefix, uncached", a.header, a.body, me.ID)
 	}
 	until, err := time.Parse(time.RFC3339, a.string("previous_valid_until"))
 	if left := time.Until(until); err != nil || left > time.Hour || left < 59*time.Minute {
@@ -42,7 +42,7 @@ func TestRotateToken(t *testing.T) {
 			t.Errorf("%s, then %s", a.body, again.body)
 		}
 		if got := w.do("GET", path, nil, as(secret)).is(200); got.string("rotated_at") != a.string("rotated_at") || got.string("previous_valid_until") != a.string("previous_valid_until") {
-			t.Errorf("%s", got.body)
+			t.Errorf("token after the rotation = %s, want the times of %s", got.body, a.body)
 		}
 	}
 	mu.Lock()
@@ -80,7 +80,7 @@ func TestRotateTokenRefused(t *testing.T) {
 	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": soon.Add(time.Minute)}, as(few)).problem(422, "expires-exceeds")
 	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": time.Now().Add(-time.Minute)}).problem(422, "expires-in-past")
 	if a := w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": nil}).is(200); a.json["expires_at"] != nil {
-		t.Errorf("%s", a.body)
+		t.Errorf("rotated token = %s, want expires_at null", a.body)
 	}
 	w.exec(`UPDATE api_tokens SET expires_at = now() WHERE id = $1`, mine.ID)
 	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{}).problem(409, "token-ended")
@@ -144,7 +144,7 @@ func TestRevokeAllTokens(t *testing.T) {
 	w.do("POST", "/api/tokens/revoke-all", map[string]any{}, as(restricted)).problem(403, "token-restricted")
 	w.do("GET", "/api/domains", nil, as(rotated)).is(200)
 	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{"keep_current": true}).is(200); a.json["revoked"] != 2.0 {
-		t.Errorf("%s", a.body)
+		t.Errorf("revoke-all with keep_current = %s, want 2 revoked", a.body)
 	}
 	w.do("GET", "/api/domains", nil, as(rotated)).problem(401, "token-invalid")
 	if ids := w.do("GET", "/api/tokens", nil).is(200).ids(); len(ids) != 1 {
@@ -152,10 +152,10 @@ func TestRevokeAllTokens(t *testing.T) {
 	}
 	log := w.do("GET", "/api/audit-logs?action=token.revoked_all", nil).is(200)
 	if len(log.ids()) != 1 {
-		t.Errorf("%s", log.body)
+		t.Errorf("audit log of token.revoked_all = %s, want 1 entry", log.body)
 	}
 	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{}).is(200); a.json["revoked"] != 1.0 {
-		t.Errorf("%s", a.body)
+		t.Errorf("revoke-all = %s, want 1 revoked", a.body)
 	}
 	w.do("GET", "/api/domains", nil).problem(401, "token-invalid")
 }
@@ -172,7 +172,7 @@ func FuzzBearer(f *testing.F) {
 			t.Fatalf("%q gives %q, %v", line, got, err)
 		}
 		if err != nil && asHTTPError(err).status != http.StatusUnauthorized {
-			t.Fatalf("%q: %v", line, err)
+			t.Fatalf("bearer(%q) = %v, want status 401", line, err)
 		}
 	})
 }

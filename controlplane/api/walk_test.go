@@ -39,7 +39,7 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 			for {
 				a := w.do("GET", "/api/domains?"+query.Encode(), nil)
 				if a.status != 200 {
-					t.Errorf("%s: %s", sort, a.body)
+					t.Errorf("GET /api/domains?sort=%s = %d: %s, want 200", sort, a.status, a.body)
 					return
 				}
 				for _, id := range a.ids() {

@@ -19,19 +19,19 @@ func TestWebhookFromCreationToDeletion(t *testing.T) {
 	id, secret := a.string("id"), a.string("secret")
 	path := "/api/webhooks/" + id
 	if a.header.Get("Location") != path || a.header.Get("Cache-Control") != "no-store" || a.json["enabled"] != true || !strings.HasPrefix(secret, "whsec_") {
-		t.Errorf("%v %s", a.header, a.body)
+		t.Errorf("POST /api/webhooks = %v %s, want an enabled webhook with its secret, uncached", a.header, a.body)
 	}
 	for _, got := range []*answer{w.do("GET", path, nil).is(200), w.do("GET", "/api/webhooks", nil).is(200)} {
 		if strings.Contains(got.body, secret) || !strings.Contains(got.body, id) {
-			t.Errorf("%s", got.body)
+			t.Errorf("webhook = %s, want %s without its secret", got.body, id)
 		}
 	}
 	a = w.do("PATCH", path, map[string]any{"enabled": false, "events": []string{}}).is(200)
 	if a.json["enabled"] != false || len(a.json["events"].([]any)) != 0 || a.json["description"] != "ours" {
-		t.Errorf("%s", a.body)
+		t.Errorf("webhook after PATCH = %s, want it disabled for all events", a.body)
 	}
 	if again := w.do("POST", path+"/rotate-secret", nil).is(200); again.string("secret") == secret || again.json["previous_secret_until"] == nil {
-		t.Errorf("%s", again.body)
+		t.Errorf("rotate-secret = %s, want a new secret and previous_secret_until", again.body)
 	}
 	w.do("DELETE", path, nil).is(204)
 	w.do("GET", path, nil).problem(404, "not-found")
@@ -51,7 +51,7 @@ func TestWebhookRefusals(t *testing.T) {
 	w := newWorld(t)
 	a := w.do("POST", "/api/webhooks", map[string]any{"url": "http://10.0.0.1/", "events": []string{"domain.cretaed"}, "secret": "whsec_hush"}).problem(422, "invalid-fields")
 	if got := a.pointers(); !slices.Equal(got, []string{"/url webhook-url", "/events/0 event-unknown", "/secret webhook-secret"}) || !strings.Contains(a.body, "domain.created") || strings.Contains(a.body, "hush") {
-		t.Errorf("%s", a.body)
+		t.Errorf("problem = %s, want errors about url, events, and secret", a.body)
 	}
 	for range controlplane.TierFree.Webhooks() {
 		w.do("POST", "/api/webhooks", map[string]any{"url": "https://example.com"}).is(201)
@@ -109,29 +109,29 @@ func TestWebhookDeliveriesAreListedAndSentAgain(t *testing.T) {
 	}
 	for query, n := range map[string]int{"status=pending": 4, "status=failed": 0, "type=domain.created": 3, "type=domain.deleted&status=pending": 1} {
 		if got := w.do("GET", path+"?"+query, nil).is(200).ids(); len(got) != n {
-			t.Errorf("%s: %v", query, got)
+			t.Errorf("GET %s?%s = %v, want %d deliveries", path, query, got, n)
 		}
 	}
 	d := w.do("GET", path+"/"+all[0], nil).is(200)
 	if d.string("event_type") != "domain.deleted" || len(d.json["attempts"].([]any)) != 0 || d.json["last_error"] != nil || d.json["next_attempt_at"] == nil {
-		t.Errorf("%s", d.body)
+		t.Errorf("delivery = %s, want domain.deleted without attempts", d.body)
 	}
 	if a := w.do("POST", path+"/"+all[0]+"/redeliver", nil).is(202); a.header.Get("Location") != path+"/"+all[0] || a.string("event_id") != d.string("event_id") {
-		t.Errorf("%v %s", a.header, a.body)
+		t.Errorf("redeliver = %v %s, want the same delivery", a.header, a.body)
 	}
 	since := d.string("created_at")[:10] + "T00:00:00Z"
 	if a := w.do("POST", "/api/webhooks/"+id+"/redeliver", map[string]any{"since": since}).is(202); a.json["queued"] != 4.0 {
-		t.Errorf("%s", a.body)
+		t.Errorf("redeliver since %s = %s, want 4 queued", since, a.body)
 	}
 	a := w.do("POST", "/api/webhooks/"+id+"/test", nil).is(202)
 	if a.string("event_type") != "webhook.test" || !slices.Contains(w.do("GET", path, nil).ids(), a.string("id")) {
-		t.Errorf("%s", a.body)
+		t.Errorf("test = %s, want a listed delivery of webhook.test", a.body)
 	}
 	w.do("PATCH", "/api/webhooks/"+id, map[string]any{"enabled": false}).is(200)
 	w.do("POST", path+"/"+all[0]+"/redeliver", nil).problem(409, "webhook-disabled")
 }
 
-// Who may not see all domains sees nothing of webhooks: no job of theirs, and no event.
+// A caller without access to all domains has no access to webhooks, their jobs, and their events.
 func TestRestrictedTokenSeesNothingOfWebhooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -141,7 +141,7 @@ func TestRestrictedTokenSeesNothingOfWebhooks(t *testing.T) {
 	w.do("POST", "/api/webhooks/"+id+"/test", nil).is(202)
 	jobs := w.do("GET", "/api/jobs?type=webhook_delivery", nil).is(200)
 	if len(jobs.ids()) != 1 || !strings.Contains(jobs.body, `"domain_id":""`) {
-		t.Fatalf("%s", jobs.body)
+		t.Fatalf("delivery jobs = %s, want one without a domain", jobs.body)
 	}
 	job := "/api/jobs/" + jobs.ids()[0]
 	w.do("GET", job, nil).is(200)
@@ -151,10 +151,10 @@ func TestRestrictedTokenSeesNothingOfWebhooks(t *testing.T) {
 		t.Errorf("jobs %v", got)
 	}
 	if got := w.do("GET", "/api/events", nil, restricted).is(200); strings.Contains(got.body, id) {
-		t.Errorf("%s", got.body)
+		t.Errorf("events for a restricted token = %s, want none of webhook %s", got.body, id)
 	}
 	if got := w.do("GET", "/api/events?type=webhook.created", nil).is(200); !strings.Contains(got.body, id) {
-		t.Errorf("%s", got.body)
+		t.Errorf("webhook.created events = %s, want one of %s", got.body, id)
 	}
 	w.do("GET", "/api/webhooks", nil, restricted).problem(403, "token-restricted")
 	w.do("POST", "/api/webhooks", map[string]any{"url": "https://example.com"}, restricted).problem(403, "token-restricted")

@@ -350,7 +350,7 @@ func (w *world) conforms(r *http.Request, a *answer) {
 		return
 	}
 	if err := media.Schema.Value.VisitJSON(a.json, openapi3.VisitAsResponse(), openapi3.MultiErrors()); err != nil {
-		w.t.Errorf("%s: %d: %v", op.id, a.status, err)
+		w.t.Errorf("%s: body of %d does not match the contract: %v", op.id, a.status, err)
 	}
 	if more := unknownFields(media.Schema.Value, a.json); more != "" {
 		w.t.Errorf("%s: %d has a field that the contract lacks: %s", op.id, a.status, more)
@@ -411,7 +411,7 @@ func (a *answer) problem(status int, code string) *answer {
 		a.t.Errorf("request_id %v, header %q", a.json["request_id"], a.header.Get("Request-Id"))
 	}
 	if status != http.StatusInternalServerError && (a.json["fix"] == nil || a.json["title"] == http.StatusText(status)) {
-		a.t.Errorf("%s has no fix or no title of its own: %s", code, a.body)
+		a.t.Errorf("problem %s has no fix or no title: %s", code, a.body)
 	}
 	return a
 }

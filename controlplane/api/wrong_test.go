@@ -35,7 +35,7 @@ func TestWrongInput(t *testing.T) {
 		{"another organization's domain by name", "GET", "/api/domains/" + other.Name, nil, nil, 404, "not-found", nil},
 		{"ill-formed id", "GET", "/api/domains/dom_x", nil, nil, 404, "not-found", nil},
 		{"NUL in a path", "GET", "/api/domains/a%00.example.com", nil, nil, 404, "not-found", nil},
-		{"bytes that are no text in a path", "GET", "/api/jobs/%ff", nil, nil, 404, "not-found", nil},
+		{"invalid UTF-8 in a path", "GET", "/api/jobs/%ff", nil, nil, 404, "not-found", nil},
 		{"id of another kind", "GET", "/api/jobs/" + d.ID, nil, nil, 404, "not-found", nil},
 		{"no such certificate", "GET", "/api/certificates/" + id("crt"), nil, nil, 404, "not-found", nil},
 		{"no such token", "GET", "/api/tokens/" + id("tok"), nil, nil, 404, "not-found", nil},
@@ -99,12 +99,12 @@ func TestWrongInput(t *testing.T) {
 		{"no time", "GET", "/api/domains?expires_before=tomorrow", nil, nil, 400, "invalid-parameter", []string{"/expires_before invalid-parameter"}},
 		{"a day that is not", "GET", "/api/domains?expires_before=2026-02-30T00:00:00Z", nil, nil, 400, "invalid-parameter", []string{"/expires_before invalid-parameter"}},
 		{"NUL in a parameter", "GET", "/api/domains?q=%00", nil, nil, 400, "invalid-parameter", []string{"/q invalid-parameter"}},
-		{"bytes that are no text", "GET", "/api/domains?label=%ff", nil, nil, 400, "invalid-parameter", []string{"/label invalid-parameter"}},
+		{"invalid UTF-8", "GET", "/api/domains?label=%ff", nil, nil, 400, "invalid-parameter", []string{"/label invalid-parameter"}},
 		{"query that cannot be read", "GET", "/api/domains?q=%zz", nil, nil, 400, "malformed-query", nil},
 		{"wait too long", "GET", "/api/domains/" + d.ID + "?wait=61s", nil, nil, 400, "invalid-parameter", []string{"/wait invalid-parameter"}},
 		{"wait without unit", "GET", "/api/domains/" + d.ID + "?wait=5", nil, nil, 400, "invalid-parameter", []string{"/wait invalid-parameter"}},
 		{"forged cursor", "GET", "/api/domains?cursor=Zm9yZ2Vk", nil, nil, 400, "invalid-cursor", []string{"/cursor invalid-cursor"}},
-		{"cursor that is no base64", "GET", "/api/jobs?cursor=!", nil, nil, 400, "invalid-cursor", []string{"/cursor invalid-cursor"}},
+		{"cursor with invalid base64", "GET", "/api/jobs?cursor=!", nil, nil, 400, "invalid-cursor", []string{"/cursor invalid-cursor"}},
 		{"long header", "GET", "/api/domains/" + d.ID, nil, []option{header("If-None-Match", `"`+strings.Repeat("a", 600)+`"`)}, 400, "invalid-parameter", []string{"/If-None-Match invalid-parameter"}},
 
 		{"no such path", "GET", "/api/nothing", nil, nil, 404, "no-such-path", nil},
@@ -113,7 +113,7 @@ func TestWrongInput(t *testing.T) {
 		{"wrong method before other routes", "DELETE", "/api/domains", nil, nil, 405, "method-not-allowed", nil},
 
 		{"token without scopes", "POST", "/api/tokens", `{"name":"x","scopes":[]}`, nil, 422, "too-few", []string{"/scopes too-few"}},
-		{"token with a scope that is none", "POST", "/api/tokens", `{"name":"x","scopes":["domains:read","all"]}`, nil, 422, "not-one-of", []string{"/scopes/1 not-one-of"}},
+		{"token with an unknown scope", "POST", "/api/tokens", `{"name":"x","scopes":["domains:read","all"]}`, nil, 422, "not-one-of", []string{"/scopes/1 not-one-of"}},
 		{"token that has expired", "POST", "/api/tokens", `{"name":"x","scopes":["domains:read"],"expires_at":"2020-01-01T00:00:00Z"}`, nil, 422, "expires-in-past", []string{"/expires_at expires-in-past"}},
 		{"token with no time", "POST", "/api/tokens", `{"name":"x","scopes":["domains:read"],"expires_at":"2026-02-30T00:00:00Z"}`, nil, 422, "invalid-format", []string{"/expires_at invalid-format"}},
 		{"token for a domain that is not there", "POST", "/api/tokens", `{"name":"x","scopes":["domains:read"],"domain_ids":["` + other.ID + `"]}`, nil, 422, "domain-unknown", []string{"/domain_ids/0 domain-unknown"}},
@@ -192,13 +192,13 @@ func TestNoEcho(t *testing.T) {
 		`"` + secret + `"`,
 	} {
 		if a := w.do("POST", "/api/domains", body); a.status < 400 || strings.Contains(a.body, secret) {
-			t.Errorf("%s: %d %s", body, a.status, a.body)
+			t.Errorf("POST %s = %d %s, want a rejection without the secret", body, a.status, a.body)
 		}
 	}
 	for _, path := range []string{"/api/domains?status=" + secret, "/api/domains?limit=" + secret, "/api/domains?cursor=" + secret,
 		"/api/domains?expires_before=" + secret, "/api/domains?x=" + secret, "/api/domains?q=" + secret} {
 		if a := w.do("GET", path, nil); strings.Contains(a.body, secret) {
-			t.Errorf("%s: %s", path, a.body)
+			t.Errorf("GET %s = %s, want a response without the secret", path, a.body)
 		}
 	}
 	w.do("GET", "/api/domains", nil, as(secret)).is(401)

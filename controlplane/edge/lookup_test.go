@@ -53,7 +53,7 @@ func TestLookups(t *testing.T) {
 	if n := asked.Load(); n != 40 {
 		t.Errorf("GitHub got %d requests, want 40", n)
 	}
-	// What was found is remembered for five minutes, and costs nothing.
+	// Found accounts are cached for five minutes.
 	for range 100 {
 		if _, err := s.LookUp(t.Context(), "org_1", "", "LOGIN-1"); err != nil {
 			t.Fatalf("LookUp of a login that was found = %v, want no error", err)
@@ -68,7 +68,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// What is not found is not remembered, and one organization has at most a quarter of all.
+// Failed lookups are not cached, and one organization has at most a quarter of the limit.
 func TestLookupsByDefault(t *testing.T) {
 	t.Parallel()
 	var asked int
