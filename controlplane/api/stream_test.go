@@ -142,7 +142,7 @@ func TestStream(t *testing.T) {
 	g.quiet(100 * time.Millisecond)
 
 	if f := w.follow("", controlplane.NewID("evt")); f.status != 400 {
-		t.Errorf("stream after an unknown ID = %d, want 422", f.status)
+		t.Errorf("stream after an unknown ID = %d, want 400", f.status)
 	}
 	w.newDomain(theirs, "theirs2.example.com")
 	entries, err := w.store.AuditOfEntity(t.Context(), theirs, w.theirDomain(theirs), 1)
