@@ -56,7 +56,7 @@ func (op *operation) restricted(t testing.TB) want {
 	return x
 }
 
-// narrowed makes a token with all scopes that is restricted to the estate's domain.
+// narrowed creates a token with all scopes that is restricted to the estate's domain.
 func narrowed(w *world, in tenancy) option {
 	return as(w.newToken(in.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{in.e.domain.ID}}))
 }
@@ -74,7 +74,7 @@ func (w *world) madeToken(in tenancy) (admin option, id, secret string) {
 	return admin, a.string("id"), a.string("token")
 }
 
-// rotatedToken makes a token that was rotated, and returns its previous secret.
+// rotatedToken rotates a token and returns its previous secret.
 func rotatedToken(overlapSeconds int) func(*world, tenancy) option {
 	return func(w *world, in tenancy) option {
 		admin, id, secret := w.madeToken(in)
@@ -83,7 +83,7 @@ func rotatedToken(overlapSeconds int) func(*world, tenancy) option {
 	}
 }
 
-// newCallers makes one of each kind of caller in the organization.
+// newCallers creates one of each kind of caller in the organization.
 func (w *world) newCallers(in tenancy) []*caller {
 	w.t.Helper()
 	full := &controlplane.Grant{Scopes: controlplane.Scopes()}

@@ -30,7 +30,7 @@ func withQuery(path, name, value string) string {
 	return path + "?" + q.Encode()
 }
 
-// sent returns the text of a request, in which an answer may repeat what it was asked.
+// sent returns the text of a request, which a response can repeat.
 func sent(path string, body any) string {
 	b, _ := json.Marshal(body) // maps, lists, and texts
 	plain, _ := url.PathUnescape(path)
@@ -61,7 +61,8 @@ type foreign struct{ value, nothing string }
 
 var typeID = regexp.MustCompile(`\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b`)
 
-// victim is another organization, at rest, with more than one of everything that is listed.
+// victim is another organization without open work, with more than one of everything that is
+// listed.
 type victim struct {
 	tenancy
 	word   string
@@ -72,7 +73,7 @@ type victim struct {
 	values []foreign
 }
 
-// newVictim makes one whose names have a word that nothing else has.
+// newVictim creates a victim whose names contain a unique word.
 func (w *world) newVictim(word string) *victim {
 	w.t.Helper()
 	v := &victim{tenancy: w.newTenancy(word + ".example.net"), word: word}
@@ -239,7 +240,7 @@ func (op *operation) notFound() want {
 	return want{problems: []string{"404 not-found", "404 no-such-path"}, rights: op.session || slices.Contains(grantsRights, op.id)}
 }
 
-// walkQuery puts foreign texts into each parameter of the query that can hold one.
+// walkQuery puts foreign texts into each query parameter that accepts one.
 func (w *world) walkQuery(op *operation, own tenancy, v *victim, caller option) {
 	w.t.Helper()
 	ours, body := op.request(own.e)
@@ -255,7 +256,7 @@ func (w *world) walkQuery(op *operation, own tenancy, v *victim, caller option) 
 	}
 }
 
-// walkHeaders does the same with headers; a stream is opened with each.
+// walkHeaders does the same with headers, and opens a stream with each.
 func (w *world) walkHeaders(op *operation, own tenancy, v *victim, caller option) {
 	w.t.Helper()
 	ours, body := op.request(own.e)
@@ -379,7 +380,7 @@ func (w *world) fields(op *operation, s *openapi3.Schema, prefix string, at func
 	return found
 }
 
-// walkBody puts foreign texts into each field of the body that can hold one, and into CSV.
+// walkBody puts foreign texts into each field of the body that accepts one, and into CSV.
 func (w *world) walkBody(op *operation, own tenancy, v *victim, caller option) {
 	w.t.Helper()
 	if op.body == nil {
@@ -448,7 +449,7 @@ func (w *world) walkCursor(op *operation, own tenancy, v *victim, cursor string,
 	}
 }
 
-// secretText matches what an answer shows once, and ids.
+// secretText matches secrets that a response shows once, and IDs.
 var secretText = regexp.MustCompile(`[A-Za-z0-9_+/=-]{20,}`)
 
 // TestAccessOfIdempotencyKeys calls the operations with an Idempotency-Key that another
@@ -497,7 +498,7 @@ func (w *world) walkKey(op *operation) {
 	}
 }
 
-// useKey makes the operation's call with an Idempotency-Key, twice, and returns the answer.
+// useKey makes the operation's call twice with an Idempotency-Key, and returns the response.
 func (w *world) useKey(op *operation, in tenancy, k string) string {
 	w.t.Helper()
 	w.settle(op, in.org, in.e)

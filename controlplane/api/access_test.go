@@ -52,7 +52,7 @@ func (w *world) all() []*operation {
 	return ops
 }
 
-// in returns the world as a subtest's.
+// in returns the world for a subtest.
 func (w *world) in(t *testing.T) *world {
 	sub := *w
 	sub.t = t
@@ -145,7 +145,7 @@ func (w *world) walkCallers(op *operation, shared tenancy, callers []*caller) {
 	}
 }
 
-// namesScope fails the test if an answer about a missing scope does not say which.
+// namesScope fails the test if a response about a missing scope does not name it.
 func (op *operation) namesScope(a *answer, c *caller) {
 	a.t.Helper()
 	code, scope := a.json["code"], string(op.scope)
@@ -163,7 +163,7 @@ func (op *operation) namesScope(a *answer, c *caller) {
 // want is the expected result of a call.
 type want struct {
 	success bool
-	// problems are those that are expected, as "403 scope-missing".
+	// problems are the expected ones, such as "403 scope-missing".
 	problems []string
 	// rights means that a 403 or 422 that is not about the caller's scopes is also expected: the
 	// call grants rights.

@@ -13,8 +13,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// BenchmarkGetDomain puts an authenticated GET through every middleware beside a bare
-// handler that asks the same two questions of the same Postgres.
+// BenchmarkGetDomain compares an authenticated GET through every middleware with a bare handler
+// that sends the same two queries to the same Postgres.
 func BenchmarkGetDomain(b *testing.B) {
 	w := newBenchWorld(b)
 	d := w.newDomain(w.org, "bench.example.com")

@@ -12,24 +12,24 @@ import (
 
 var asCSV = header("Content-Type", "text/csv; charset=utf-8")
 
-// became returns "name status code pointers" of every entry of a bulk call's answer.
-func (a *answer) became() []string {
+// results returns "name status code pointers" of every entry in the response to a bulk call.
+func (a *answer) results() []string {
 	a.t.Helper()
 	var out []string
 	list, _ := a.json["data"].([]any)
 	for i, item := range list {
 		one := item.(map[string]any)
 		if one["index"] != float64(i) {
-			a.t.Errorf("entry %d says that it is %v", i, one["index"])
+			a.t.Errorf("index of entry %d = %v", i, one["index"])
 		}
 		line := fmt.Sprint(one["name"], " ", one["status"])
 		if one["status"] == "refused" {
 			line += fmt.Sprint(" ", one["code"])
 			if one["domain"] != nil || one["detail"] == nil || one["fix"] == nil {
-				a.t.Errorf("refused: %v", one)
+				a.t.Errorf("rejected entry = %v, want code, detail, and fix", one)
 			}
 		} else if d, ok := one["domain"].(map[string]any); !ok || d["id"] == nil || one["code"] != nil {
-			a.t.Errorf("not refused: %v", one)
+			a.t.Errorf("entry = %v, want no error", one)
 		}
 		for _, e := range one["errors"].([]any) {
 			line += " " + e.(map[string]any)["pointer"].(string)
@@ -66,15 +66,15 @@ func TestBulk(t *testing.T) {
 				"b.example.com refused invalid-fields " + c.at(4) + "/key_type " + c.at(4) + "/wildcard", " refused field-required " + c.at(5) + "/name",
 				"options.example.com created", "c.example.com refused invalid-fields " + c.at(7) + "/profile " + c.at(7) + "/ca", "last.example.com created",
 			}
-			if got := a.became(); !slices.Equal(got, want) {
+			if got := a.results(); !slices.Equal(got, want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			if a.json["created"] != 3.0 || a.json["exists"] != 2.0 || a.json["refused"] != 4.0 {
-				t.Errorf("%v created, %v exist, %v refused", a.json["created"], a.json["exists"], a.json["refused"])
+				t.Errorf("created, exists, refused = %v, %v, %v, want 3, 2, 4", a.json["created"], a.json["exists"], a.json["refused"])
 			}
 			data := a.json["data"].([]any)
 			if id := data[1].(map[string]any)["domain"].(map[string]any)["id"]; id != there.ID {
-				t.Errorf("the one that is there is %v", id)
+				t.Errorf("ID of the existing domain = %v", id)
 			}
 			d := data[6].(map[string]any)["domain"].(map[string]any)
 			labels := d["labels"].(map[string]any)
@@ -84,7 +84,7 @@ func TestBulk(t *testing.T) {
 			if line := data[6].(map[string]any)["line"]; (line == 8.0) != (what == "CSV") {
 				t.Errorf("line %v", line)
 			}
-			// Each has its job, its entry of the log, and is counted.
+			// Each domain has its job and its log entry, and is counted.
 			if jobs, log, used := w.count(`SELECT count(*) FROM jobs`), w.count(`SELECT count(*) FROM audit_logs WHERE action = 'domain.created'`), w.count(`SELECT domain_count FROM organizations`); jobs != 4 || log != 4 || used != 4 {
 				t.Errorf("%d jobs, %d entries, %d counted", jobs, log, used)
 			}
@@ -92,7 +92,7 @@ func TestBulk(t *testing.T) {
 	}
 }
 
-// The first ones go in up to the plan's limit; what is there already takes no place.
+// Domains are added up to the plan's limit; existing domains do not count again.
 func TestBulkBeyondThePlan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -101,7 +101,7 @@ func TestBulkBeyondThePlan(t *testing.T) {
 	a := w.do("POST", "/api/domains/bulk", "name\nb.example.com\na.example.com\n-\nc.example.com\nd.example.com\nb.example.com\nd.example.com\n", asCSV, free).is(200)
 	want := []string{"b.example.com created", "a.example.com exists", "- refused name-invalid /lines/4/name", "c.example.com created",
 		"d.example.com refused plan-limit", "b.example.com exists", "d.example.com refused plan-limit"}
-	if got := a.became(); !slices.Equal(got, want) {
+	if got := a.results(); !slices.Equal(got, want) {
 		t.Errorf("POST /api/domains/bulk results = %q, want %q", got, want)
 	}
 	if detail := a.json["data"].([]any)[4].(map[string]any)["detail"]; detail != "The free plan includes 3 domains, and 3 are in use." {
@@ -112,8 +112,8 @@ func TestBulkBeyondThePlan(t *testing.T) {
 	}
 }
 
-// Lists and lone domains are added at once, by many: each name is there once, none is lost,
-// the limit holds, and nobody waits for ever.
+// Lists and single domains are added concurrently: each name exists once, none is lost, the limit
+// holds, and no call blocks.
 func TestBulkAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -144,12 +144,12 @@ func TestBulkAtOnce(t *testing.T) {
 		total += <-created
 	}
 	if n := w.count(`SELECT count(*) FROM domains`); total != 40 || n != 40 {
-		t.Errorf("%d were said to be created, %d are there", total, n)
+		t.Errorf("%d domains reported as created, %d stored", total, n)
 	}
 }
 
-// A list that is sent again with its key is not carried out again, and its answer is the same
-// to the byte; what came between does not show.
+// A list that is sent again with its key is not executed again, and its response is identical, even
+// after changes in between.
 func TestBulkOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,7 +211,7 @@ func TestBulkWrongBody(t *testing.T) {
 	}
 }
 
-// No CSV makes the reader panic, and what it lets pass has a line for every entry.
+// No CSV makes the decoder panic, and an accepted one has a line number for every entry.
 func FuzzCSV(f *testing.F) {
 	table, _, err := readContract()
 	if err != nil {
@@ -235,7 +235,7 @@ func FuzzCSV(f *testing.F) {
 		}
 		refused, err := op.checkValue(t.Context(), value)
 		if err != nil {
-			t.Fatalf("what CSV cannot say: %v", err)
+			t.Fatalf("decoded CSV is not JSON: %v", err)
 		}
 		for i := range refused {
 			if i < 0 || i >= len(entries) {

@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// seen is the answers of the contract that a test has drawn: "operation status".
+// seen has the responses of the contract that a test has produced: "operation status".
 type seen struct {
 	mu  sync.Mutex
 	all map[string]bool
@@ -30,8 +30,8 @@ func (s *seen) add(op *operation, status int) {
 	s.all[fmt.Sprint(op.id, " ", status)] = true
 }
 
-// Every operation of the contract is drawn into every answer that it lists, and each answer
-// is held to its schema (conforms).
+// Every response that the contract lists for an operation is produced and validated against its
+// schema (conforms).
 func TestEveryAnswerOfTheContract(t *testing.T) {
 	t.Parallel()
 	drawn := &seen{}
@@ -83,7 +83,7 @@ func TestEveryAnswerOfTheContract(t *testing.T) {
 	t.Logf("%d answers of %d operations", n, len(doc.Paths.Map()))
 }
 
-// lists reports whether the contract lists the status among the operation's answers.
+// lists reports whether the contract lists the status among the operation's responses.
 func (op *operation) lists(t testing.TB, status int) bool {
 	doc, err := contract()
 	if err != nil {
@@ -129,7 +129,7 @@ func without(scope controlplane.Scope) []controlplane.Scope {
 	return slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return s == scope })
 }
 
-// elsewhere returns the request's path with an object in it that is not there.
+// elsewhere returns the request's path with a missing object.
 func (op *operation) elsewhere(path string) string {
 	if strings.Contains(op.path, "{") {
 		names := strings.Split(op.path, "/")
@@ -173,8 +173,8 @@ func (w *world) drawSuccesses() {
 	}
 }
 
-// drawConflicts draws the 409 that every call with an Idempotency-Key has while its first is
-// under way, and those that have another.
+// drawConflicts produces the 409 of every call with an Idempotency-Key while its first call is in
+// progress, and the other conflicts.
 func (w *world) drawConflicts() {
 	e := w.newEstate(w.org, "conflict.example.com")
 	conn := w.connect()
@@ -196,7 +196,7 @@ func (w *world) drawConflicts() {
 	}
 }
 
-// senseless is what calls without an Idempotency-Key are not carried out for.
+// senseless has invalid calls without an Idempotency-Key.
 var senseless = map[string]any{
 	"updateDomain":       map[string]any{"ca": "nowhere"},
 	"updateToken":        map[string]any{"name": " "},
@@ -205,7 +205,7 @@ var senseless = map[string]any{
 	"updateWebhook":      map[string]any{"url": "http://example.com"},
 }
 
-// drawSenseless draws the 422s: a key that was another call's, or what makes no sense.
+// drawSenseless produces the 422s: a key that was used for another call, or invalid values.
 func (w *world) drawSenseless() {
 	e := w.newEstate(w.org, "senseless.example.com")
 	w.do("POST", "/api/domains", map[string]any{"name": "first.example.com"}, key("used")).is(http.StatusCreated)
@@ -243,13 +243,13 @@ func (w *world) drawFaults() {
 		path, body := op.request(e)
 		a := w.do(op.method, path, body).problem(http.StatusInternalServerError, "internal")
 		if strings.Contains(a.body, "scopes") {
-			w.t.Errorf("%s tells what went wrong inside: %s", op.id, a.body)
+			w.t.Errorf("%s reveals the internal error: %s", op.id, a.body)
 		}
 	}
 }
 
-// drawLimit draws the 429. The caller's organization owns nothing of what is asked for, so
-// that a call that the window lets through, on a slow machine, does nothing either.
+// drawLimit produces the 429. The caller's organization has no such objects, so that a call that
+// passes the limit on a slow machine changes nothing.
 func (w *world) drawLimit() {
 	e := w.newEstate(w.org, "limit.example.com")
 	caller := as(w.newToken(w.newOrg("Limited"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))
@@ -276,7 +276,7 @@ func away(t testing.TB) func(*Config) {
 	}
 }
 
-// drawAway draws the 503 of a database that is away.
+// drawAway produces the 503 of an unavailable database.
 func (w *world) drawAway() {
 	e := w.newEstate(w.org, "away.example.com")
 	for _, op := range w.secured() {
@@ -286,7 +286,7 @@ func (w *world) drawAway() {
 	w.do("GET", "/readyz", nil, anonymous).is(http.StatusServiceUnavailable)
 }
 
-// drawUnsecured draws the answers of what needs no token.
+// drawUnsecured produces the responses of operations without authentication.
 func (w *world) drawUnsecured() {
 	w.do("GET", "/problems/domain-exists", nil, anonymous).is(http.StatusOK)
 	w.do("GET", "/problems/no-such-code", nil, anonymous).is(http.StatusNotFound)

@@ -17,7 +17,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// wrongInputs are requests with n faults each, by what is wrong.
+// wrongInputs has requests with n faults each, by kind of fault.
 var wrongInputs = []struct {
 	what, method, path string
 	total              int // errors_total; 0: n; -1: none, since all is malformed
@@ -64,8 +64,8 @@ var wrongInputs = []struct {
 	}},
 }
 
-// list returns the numbers up to n in a format, or the format itself where it takes none,
-// with commas between them. All have the same length.
+// list returns the numbers up to n in a format, or the format itself if it has no verb, separated
+// by commas. All have the same length.
 func list(n int, format string) string {
 	all := make([]string, n)
 	for i := range all {
@@ -74,9 +74,9 @@ func list(n int, format string) string {
 	return strings.Join(all, ",")
 }
 
-// The cost of a wrong request is proportional to its size, and its answer is small. The same
-// number of bytes is checked as 64 requests with 1,000 faults and as one with 64,000, so that
-// no figure depends on the machine.
+// The cost of an invalid request is proportional to its size, and its response is small. The same
+// number of bytes is checked as 64 requests with 1,000 faults and as one with 64,000, so that no
+// figure depends on the machine.
 func TestCostOfWrongInput(t *testing.T) { // not parallel: it measures the process
 	t.Setenv("GODEBUG", "urlmaxqueryparams=0")
 	const small, times = 1000, 64
@@ -145,7 +145,7 @@ func (w *world) operation(method, path string) *operation {
 	return nil
 }
 
-// refuses returns the error of a check, with nothing of the server around it.
+// refuses returns the error of a check, without the rest of the server.
 func (op *operation) refuses(t testing.TB, ctx context.Context, query, body string) *controlplane.Error {
 	t.Helper()
 	r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}), op.method, op.path, strings.NewReader(body))
@@ -162,13 +162,13 @@ func (op *operation) refuses(t testing.TB, ctx context.Context, query, body stri
 	return problem
 }
 
-// cost is what a piece of work uses.
+// cost is the resource usage of a piece of work.
 type cost struct {
 	bytes, objects uint64
 	cpu            time.Duration
 }
 
-// min returns the smaller of each figure: what else happened in the process only adds to it.
+// min returns the smaller of each figure, because other work in the process only adds to it.
 func (c cost) min(other cost) cost {
 	if c == (cost{}) {
 		return other
@@ -187,8 +187,7 @@ func measure(work func()) cost {
 	return cost{after.TotalAlloc - before.TotalAlloc, after.Mallocs - before.Mallocs, used}
 }
 
-// cpuTime returns what the process has used; unlike the time that passes, it does not depend
-// on what else the machine does.
+// cpuTime returns the CPU time of the process, which does not depend on other load of the machine.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -197,7 +196,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// A check stops when its caller is gone: the bodies are the ones that cost the most.
+// A check stops when its client disconnects. The bodies are the most expensive ones.
 func TestCheckStopsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -234,8 +233,7 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Nothing of a body is read before its caller is known and counted: who may not call costs
-// nothing.
+// No body is read before its caller is authenticated and counted.
 func TestBodyIsReadAfterAdmission(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limited(t))

@@ -7,8 +7,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// deprecates gives the API a contract in which the list of domains, its parameter q and the
-// Idempotency-Key of additions are going away.
+// deprecates gives the API a contract in which the list of domains, its parameter q, and the
+// Idempotency-Key of additions are deprecated.
 func (w *world) deprecates() {
 	w.t.Helper()
 	doc, err := GetSpec()
@@ -46,7 +46,7 @@ func TestDeprecation(t *testing.T) {
 	}{
 		{"the operation", "GET", "/api/domains", nil, nil, 200, june, sunset},
 		{"the operation and a parameter", "GET", "/api/domains?q=x", nil, nil, 200, january, sunset},
-		{"where it is refused", "GET", "/api/domains", nil, []option{anonymous}, 401, june, sunset},
+		{"rejected call", "GET", "/api/domains", nil, []option{anonymous}, 401, june, sunset},
 		{"a header", "POST", "/api/domains", body, []option{key("k")}, 201, january, ""},
 		{"a header, replayed", "POST", "/api/domains", body, []option{key("k")}, 201, january, ""},
 		{"without it", "POST", "/api/domains", map[string]any{"name": "b.example.com"}, nil, 201, "", ""},
@@ -67,10 +67,10 @@ func TestDeprecationIsComplete(t *testing.T) {
 		extensions map[string]any
 		says       string
 	}{
-		"nothing":          {nil, "x-deprecated-at"},
-		"no time":          {map[string]any{"x-deprecated-at": "soon"}, "x-deprecated-at"},
-		"sunset no time":   {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "later"}, "x-sunset"},
-		"ends in the past": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "2025-01-01T00:00:00Z"}, "before"},
+		"nothing":                   {nil, "x-deprecated-at"},
+		"invalid time":              {map[string]any{"x-deprecated-at": "soon"}, "x-deprecated-at"},
+		"invalid sunset":            {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "later"}, "x-sunset"},
+		"sunset before deprecation": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "2025-01-01T00:00:00Z"}, "before"},
 	} {
 		if _, err := readDeprecation(true, c.extensions); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: readDeprecation = %v, want an error about %q", what, err, c.says)

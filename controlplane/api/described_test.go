@@ -8,8 +8,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// The contract is what strangers build on: everything in it is described, with an example
-// that is one.
+// Everything in the contract has a description and a valid example, because clients are built on
+// it.
 func TestContractIsDescribed(t *testing.T) {
 	t.Parallel()
 	doc, err := contract()

@@ -67,7 +67,7 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
-// A look that DNS holds up ends, and an organization has only a few under way.
+// A diagnosis that waits for DNS times out, and an organization has only a few in progress.
 func TestDiagnosisIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,7 +112,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	}
 	w.doctor.does(nil)
 	w.do("GET", path, nil).is(200)
-	for n := range diagnosesAtOnce { // every place was given back
+	for n := range diagnosesAtOnce { // every slot was released
 		if _, ok := w.api.diagnoses.Enter(string(rune('a' + n))); !ok {
 			t.Fatalf("Enter failed after %d diagnoses, want %d", n, diagnosesAtOnce)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// problemOf answers err outside of a server.
+// problemOf returns the response to err without a server.
 func (w *world) problemOf(err error) *answer {
 	w.t.Helper()
 	r := httptest.NewRequest("GET", "/api/domains", nil)
@@ -38,7 +38,7 @@ func TestProblems(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := newWorld(t, func(c *Config) { c.Now = func() time.Time { return now } })
 
-	t.Run("unknown errors say nothing", func(t *testing.T) {
+	t.Run("unknown errors reveal nothing", func(t *testing.T) {
 		for _, err := range []error{
 			errors.New("pq: password authentication failed for user dcvaas"),
 			&controlplane.Error{Kind: controlplane.KindInternal, Code: "seal-broken", Message: "keyset 5 is away"},
@@ -59,7 +59,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("problem = %v %s, want Retry-After 5, and the cause only in the log", a.header, a.body)
 		}
 	})
-	t.Run("when to try again", func(t *testing.T) {
+	t.Run("when to retry", func(t *testing.T) {
 		a := w.problemOf(&controlplane.Error{Kind: controlplane.KindRateLimited, Code: "ca-rate-limited", Message: "Later.", RetryAt: now.Add(90*time.Second + time.Millisecond)}).problem(429, "ca-rate-limited")
 		if a.header.Get("Retry-After") != "91" || a.string("retry_at") != "2030-01-01T00:01:30.001Z" {
 			t.Errorf("problem = %v %s, want Retry-After 91 and retry_at", a.header, a.body)
@@ -68,7 +68,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("Retry-After %s", got)
 		}
 	})
-	t.Run("a CA's words come through", func(t *testing.T) {
+	t.Run("a CA's problem document is passed through", func(t *testing.T) {
 		words := `{"type":"urn:ietf:params:acme:error:caa","status":403,"serial":12345678901234567890}`
 		a := w.problemOf(&controlplane.Error{Kind: controlplane.KindConflict, Code: "ca-caa", ACME: json.RawMessage(words)}).problem(409, "ca-caa")
 		if !strings.Contains(a.body, words) {
@@ -104,7 +104,7 @@ func (w *world) hook(f func(http.ResponseWriter, *http.Request)) *answer {
 	return a
 }
 
-// With the database gone, calls say so and when to come again, and the process lives.
+// Without the database, calls return 503 with a retry time, and the process stays alive.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	away, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://nobody@127.0.0.1:1/none"})

@@ -125,7 +125,7 @@ func TestWait(t *testing.T) {
 			w.exec(`UPDATE jobs SET status = 'queued', updated_at = clock_timestamp()`)
 		})
 	}
-	t.Run("a job that is over", func(t *testing.T) {
+	t.Run("a finished job", func(t *testing.T) {
 		w.exec(`UPDATE jobs SET status = 'succeeded', updated_at = clock_timestamp()`)
 		began := time.Now()
 		over := w.do("GET", "/api/jobs/"+job.ID+"?wait=20s", nil).is(200)
@@ -156,7 +156,7 @@ func TestWait(t *testing.T) {
 		}
 		for deadline := time.Now().Add(15 * time.Second); !strings.Contains(w.log.String(), `"status":499`); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatal("the server still waits")
+				t.Fatal("the server still waits after the client disconnected")
 			}
 		}
 	})
@@ -175,8 +175,7 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// A server's own deadlines do not cut a wait short, and hold again for the connection's next
-// request.
+// The server's deadlines do not shorten a wait, and apply again to the connection's next request.
 func TestWaitOutlivesTheServersDeadlines(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// Readers that do not read hold the places of their organization alone, and no connection to
-// the database; what they hold is given back when they are gone.
+// Slow readers hold only slots of their organization and no connection to the database. Their slots
+// are released when they disconnect.
 func TestExportToASlowReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -42,7 +42,7 @@ func TestExportToASlowReader(t *testing.T) {
 	w.do("GET", path, nil, as(w.newToken(w.newOrg("Other"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))).is(200)
 	for deadline := time.Now().Add(8 * time.Second); w.connectionsInUse() != 0; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d connections to the database are in use while nobody reads, want 0", w.connectionsInUse())
+			t.Fatalf("%d connections to the database are in use without readers, want 0", w.connectionsInUse())
 		}
 	}
 	for _, leave := range readers {
@@ -50,7 +50,7 @@ func TestExportToASlowReader(t *testing.T) {
 	}
 	for deadline := time.Now().Add(20 * time.Second); w.do("GET", path+"?action=none", nil).status != 200; {
 		if time.Now().After(deadline) {
-			t.Fatal("the places of readers that are gone were not given back")
+			t.Fatal("the slots of disconnected readers were not released")
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// counted fails the test unless the answer lists the errors and counts all.
+// counted fails the test unless the response lists the errors and counts all.
 func (a *answer) counted(total int, want []string) {
 	a.t.Helper()
 	if a.json["errors_total"] != float64(total) {
@@ -33,7 +33,7 @@ func numbered(n int, prefix, code string) []string {
 	return out
 }
 
-// An answer lists the first 50 errors and counts all, the same ones at each repetition.
+// A response lists the first 50 errors and counts all, and repetitions list the same ones.
 func TestErrorsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -82,7 +82,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	})
 }
 
-// A query of 55 KB, which needs no token, is not answered with many times as much.
+// The response to a query of 55 KB without authentication is not many times as large.
 func TestLongQueryWithoutToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -101,7 +101,7 @@ func TestLongQueryWithoutToken(t *testing.T) {
 	}
 }
 
-// A list of errors that an operation itself found is bounded, too.
+// A list of errors from an operation is limited, too.
 func TestErrorsOfAnOperationAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -115,7 +115,7 @@ func TestErrorsOfAnOperationAreBounded(t *testing.T) {
 	}
 }
 
-// A contract whose requests are not bounded is refused at the start.
+// A contract with unlimited requests is rejected at startup.
 func TestContractBoundsRequests(t *testing.T) {
 	t.Parallel()
 	text := func() *openapi3.SchemaRef { return openapi3.NewStringSchema().NewRef() }

@@ -18,8 +18,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// floodable is a world whose API counts requests in a Redis of the test's own, with limits
-// that do not recover while the test runs, and takes the client's address from a header.
+// floodable is a world whose API counts requests in the test's own Redis, with limits that do not
+// recover during the test, and reads the client's address from a header.
 type floodable struct {
 	*world
 	limiter    *edge.Limiter
@@ -88,8 +88,8 @@ func (f *floodable) flood(n int, method, path string, options func(i int) []opti
 	return got
 }
 
-// The finding: 2,000 wrong tokens in half a second, each a query to Postgres. And whom it must
-// not meet: a client behind the same address whose token is valid.
+// Regression: 2,000 invalid tokens in half a second caused one query each to Postgres. A client
+// with a valid token behind the same address must not be affected.
 func TestWrongTokens(t *testing.T) {
 	t.Parallel()
 	f := newFloodable(t)
@@ -105,7 +105,7 @@ func TestWrongTokens(t *testing.T) {
 	}
 	a := f.do("GET", path, nil, from(bad), as(controlplane.NewSecret())).problem(429, "too-many-failures")
 	if a.header.Get("Retry-After") == "" || a.string("retry_at") == "" {
-		t.Errorf("429 has Retry-After %q and body %s, want both to say when", a.header.Get("Retry-After"), a.body)
+		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time", a.header.Get("Retry-After"), a.body)
 	}
 
 	f.do("GET", path, nil, from(bad)).is(200)
@@ -118,7 +118,7 @@ func TestWrongTokens(t *testing.T) {
 	f.do("GET", path, nil, from(good), as(fresh)).is(200)
 	f.do("GET", path, nil, from(bad), as(fresh)).is(200) // verified by another way meanwhile
 
-	// A token that is revoked is exempt no longer.
+	// A revoked token is no longer exempt.
 	f.exec(`DELETE FROM api_tokens WHERE token_hash = $1`, controlplane.HashSecret(fresh))
 	f.do("GET", path, nil, from(bad), as(fresh)).problem(401, "token-invalid")
 	f.do("GET", path, nil, from(bad), as(fresh)).problem(429, "too-many-failures")
@@ -170,7 +170,7 @@ func TestCallsWithoutCredential(t *testing.T) {
 	f.do("GET", "/api/domains", nil, anonymous, from("192.0.2.2")).is(401)
 	f.do("GET", "/api/domains", nil, from("192.0.2.1")).is(200)
 
-	// Probes get an answer, and Postgres is left alone.
+	// Probes get a response without load on Postgres.
 	before := f.statements()
 	if got := f.flood(500, "GET", "/readyz", without("192.0.2.1")); got[200] != 500 {
 		t.Errorf("500 probes: %v, want 200 for each", got)
@@ -198,8 +198,8 @@ func TestNoQueryOverTheLimit(t *testing.T) {
 	}
 }
 
-// A session is counted, and its person over all sessions and organizations: deleting the
-// organization and signing in again resets nothing.
+// Limits count a session, and its user across all sessions and organizations: deleting the
+// organization and signing in again does not reset them.
 func TestSessionsAndPersons(t *testing.T) {
 	t.Parallel()
 	f := newFloodable(t, func(l *controlplane.Limits) { l.Session.Calls, l.Person.Calls = 30, 50 })
@@ -243,7 +243,7 @@ func TestSessionsAndPersons(t *testing.T) {
 	}
 }
 
-// Looking a login up at GitHub has a limit, and an answer that says so is not the key's.
+// Lookups at GitHub are limited, and a 429 is not stored for the idempotency key.
 func TestLookupsAreLimited(t *testing.T) {
 	t.Parallel()
 	f := newFloodable(t, func(l *controlplane.Limits) { l.OrganizationLookups.Calls, l.PersonLookups.Calls = 2, 1 })
@@ -254,13 +254,13 @@ func TestLookupsAreLimited(t *testing.T) {
 	add("nobody", "2").problem(422, "login-unknown")
 	a := add("three", "3").problem(429, "too-many-lookups")
 	if a.header.Get("Retry-After") == "" || a.string("retry_at") == "" {
-		t.Errorf("429 has Retry-After %q and body %s, want both to say when", a.header.Get("Retry-After"), a.body)
+		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time", a.header.Get("Retry-After"), a.body)
 	}
 	add("one", "4").problem(409, "member-exists") // its account is known by now
 	f.limiter.GiveBack(t.Context(), f.limiter.OrganizationLookups, f.org)
 	add("three", "3").is(201)
 
-	// A token's creator is the person who looks up.
+	// Lookups count for the creator of a token.
 	owner := f.person(f.newOrg("Mine"), controlplane.RoleOwner)
 	origin := header("Origin", "https://dcvaas.test")
 	made := f.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"members:write"}}, owner.cookie, origin).is(201)

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// FuzzRequest sends anything to every operation that takes a body, as JSON and as CSV, with
-// anything for what its path and its query name: it is never our fault.
+// FuzzRequest sends arbitrary bodies, as JSON and CSV, paths, and queries to every operation with a
+// body. None may cause a server error.
 func FuzzRequest(f *testing.F) {
 	w := newWorld(f)
 	e := w.newEstate(w.org, "fuzz.example.com")
 	ops := slices.DeleteFunc(w.secured(), func(op *operation) bool {
-		// Without its token the rest would not be reached.
+		// Without the token, the other checks would not be reached.
 		return op.body == nil || op.id == "revokeAllTokens" || op.id == "rotateToken"
 	})
 	for i, op := range ops {

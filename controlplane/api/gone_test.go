@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// brokenWriter is the connection of a caller that goes while the answer is sent: net/http
-// cancels the request's context when a write fails.
+// brokenWriter is the connection of a client that disconnects during the response: net/http cancels
+// the request's context when a write fails.
 type brokenWriter struct {
 	http.ResponseWriter
 	gone context.CancelFunc

@@ -41,7 +41,7 @@ func (w *world) connect() *pgx.Conn {
 	return conn
 }
 
-// Every POST of the contract, sent twice with one key: carried out once, answered alike.
+// Every POST of the contract, sent twice with one key, is executed once and gets the same response.
 func TestEveryPostIsCarriedOutOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -118,7 +118,7 @@ func TestIdempotencyKeyOfAnotherCall(t *testing.T) {
 	w.do("POST", "/api/domains", a, key("k2")).is(409) // kept, too
 	w.do("POST", "/api/domains", a).problem(409, "domain-exists")
 
-	// Another organization's key of the same name is another key.
+	// The same key of another organization is a different key.
 	theirs := as(w.newTokenElsewhere(controlplane.Scopes()))
 	if got := w.do("POST", "/api/domains", a, key("k"), theirs).is(201); got.header.Get("Idempotency-Replayed") != "" {
 		t.Error("another organization's answer was given")
@@ -169,7 +169,8 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	}
 }
 
-// Fifty identical POSTs at once: one object, and everyone has it or is told to come again.
+// Of fifty identical concurrent POSTs, one creates the object; the others get the same response or
+// a retry time.
 func TestFiftyAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -212,8 +213,7 @@ func TestFiftyAtOnce(t *testing.T) {
 	}
 }
 
-// Many calls with different keys at once, more than there are connections: none waits for
-// one that another holds.
+// Concurrent calls with different keys, more than there are connections, do not block each other.
 func TestManyKeysAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -227,13 +227,13 @@ func TestManyKeysAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// crash is a connection that is gone when the answer is to be written.
+// crash is a connection that breaks before the response is written.
 type crash struct{ http.ResponseWriter }
 
 func (crash) WriteHeader(int) { panic(http.ErrAbortHandler) }
 
-// A process that dies between commit and answer: what it did stands, once, and the same call
-// gets its answer, with a secret that is shown once.
+// A process dies between commit and response: its change stays, exactly once, and a retry gets the
+// response with its one-time secret.
 func TestCrashBetweenCommitAndAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -263,8 +263,7 @@ func TestCrashBetweenCommitAndAnswer(t *testing.T) {
 	}
 }
 
-// Redis counts calls and keeps none: when it is lost, a call that was carried out before is
-// not carried out again.
+// Redis stores no responses: after it is lost, an earlier call is not executed again.
 func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 	t.Parallel()
 	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{})
@@ -277,7 +276,7 @@ func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 	body := map[string]any{"name": "lost", "scopes": []string{"domains:read"}}
 	first := w.do("POST", "/api/tokens", body, key("k")).is(201)
 	if first.header.Get("RateLimit") == "" {
-		t.Error("Redis was not there before it was lost")
+		t.Error("Redis was not used before it was stopped")
 	}
 	if err := r.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -291,8 +290,8 @@ func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 	}
 }
 
-// A process that dies before the commit: nothing was done, no lease is to be waited for, and
-// the same call is carried out. While it lives the call is under way.
+// A process dies before the commit: nothing was changed, no lease has to expire, and a retry is
+// executed. Until then the call is in progress.
 func TestCrashBeforeCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// limited makes an API count calls in a Redis of the test's own, however slow the machine is.
+// limited makes an API count calls in the test's own Redis, however slow the machine is.
 func limited(t testing.TB) func(*Config) {
 	t.Helper()
 	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{})
@@ -51,8 +51,8 @@ func (w *world) newTier(tier controlplane.Tier) string {
 	return w.newToken(o.ID, lifecycle.NewToken{Scopes: controlplane.Scopes()})
 }
 
-// Measured from outside: 100 calls of a free organization in a burst, what comes back in
-// time, and no more; another organization does not notice.
+// Measured by a client: a free organization can make 100 calls in a burst and then as many as
+// recover, without effect on other organizations.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limited(t))
@@ -75,9 +75,9 @@ func TestRateLimit(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// One comes back every 600 ms.
+	// One call recovers every 600 ms.
 	if most := 101 + int64(time.Since(began)/(600*time.Millisecond)); passed.Load() < 100 || passed.Load() > most || passed.Load()+refused.Load() != 160 {
-		t.Errorf("%d passed and %d were refused in %v", passed.Load(), refused.Load(), time.Since(began))
+		t.Errorf("%d calls passed and %d were rejected in %v", passed.Load(), refused.Load(), time.Since(began))
 	}
 	a := w.do("GET", "/api/delegation?name=example.com", nil, free)
 	for a.status == http.StatusOK {
@@ -120,7 +120,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// A call that lacks the scope counts, too; one without a token belongs to nobody.
+// A call without the scope counts; a call without a token counts for no organization.
 func TestWhatCounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limited(t))
@@ -134,11 +134,11 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
-// Without Redis, refusing or silent, calls go through at once and a metric says so; when it
-// is back it counts again.
+// Without Redis, whether it refuses connections or does not respond, calls pass immediately and a
+// metric counts them. When it is back, calls are counted again.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never responds
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,12 +155,13 @@ func TestRedisAway(t *testing.T) {
 				t.Fatalf("%s: RateLimit = %q, want none", name, h.Get("RateLimit"))
 			}
 		}
-		// One call a second waits its 50 ms; were it Redis's own time limit, it would be minutes.
+		// One call per second waits 50 ms; with Redis's default timeout the test would take
+		// minutes.
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: 150 calls took %v", name, took)
 		}
 		if n := counted(t, reg, "dcvaas_rate_limiter_away_total"); n < 150 {
-			t.Errorf("%s: the metric says %v", name, n)
+			t.Errorf("%s: metric = %v", name, n)
 		}
 	}
 }
@@ -200,7 +201,7 @@ func TestRedisComesBack(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nobody counts")
+			t.Fatal("calls are not counted again")
 		}
 	}
 }

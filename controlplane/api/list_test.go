@@ -11,8 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// Walking pages while others add and delete: what was there at the start and stayed comes
-// exactly once, in order.
+// Paging during concurrent additions and deletions returns every remaining object exactly once, in
+// order.
 func TestPagingWalk(t *testing.T) {
 	t.Parallel()
 	for _, sort := range []string{"", "created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"} {

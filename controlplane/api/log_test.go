@@ -28,8 +28,8 @@ func (a *answer) actions() []string {
 	return out
 }
 
-// history makes a few entries: two domains, one of them changed and deleted, a key that was
-// taken out, and a job that was retried.
+// history creates a few entries: two domains, one of them changed and deleted, a downloaded key,
+// and a retried job.
 func (w *world) history() (kept, gone *controlplane.Domain, c *controlplane.Certificate, began time.Time) {
 	w.t.Helper()
 	began = time.Now()
@@ -115,8 +115,8 @@ func TestAuditLog(t *testing.T) {
 	}
 }
 
-// Every list of the log, one by one, is the list as a whole, also where many entries have
-// one time.
+// Every list of the log, one entry per page, equals the list as a whole, even if many entries have
+// the same time.
 func TestPagingOfTheLog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

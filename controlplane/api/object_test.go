@@ -55,7 +55,7 @@ func TestWorkOnADomain(t *testing.T) {
 	first := w.jobOf(w.org, d.ID)
 	a := w.do("POST", "/api/domains/WORK.example.com/verify", nil).is(200)
 	if a.string("id") != first.ID || a.header.Get("Location") != "/api/jobs/"+first.ID {
-		t.Errorf("not the job under way: %s", a.body)
+		t.Errorf("want the job in progress, got %s", a.body)
 	}
 	b := w.do("POST", "/api/domains/"+d.ID+"/issue", nil).is(202)
 	if b.string("type") != "start_issuance" || b.string("domain_id") != d.ID || b.header.Get("Location") != "/api/jobs/"+b.string("id") {
@@ -90,8 +90,8 @@ func TestWorkOnADomain(t *testing.T) {
 	}
 }
 
-// A certificate that has just been renewed is renewed again an hour later, also by a call with the
-// same Idempotency-Key: a refusal is not kept.
+// A certificate that was just renewed can be renewed again an hour later, even with the same
+// Idempotency-Key: a rejection is not stored.
 func TestRenewedRecently(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

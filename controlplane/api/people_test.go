@@ -11,14 +11,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// person is somebody who is signed in.
+// person is a signed-in user.
 type person struct {
 	id     string
 	login  string
 	cookie option
 }
 
-// cookie puts the session's cookie in the place of the token.
+// cookie sends the session cookie instead of the token.
 func cookie(secret string) option {
 	return func(r *http.Request) {
 		r.Header.Del("Authorization")
@@ -26,7 +26,7 @@ func cookie(secret string) option {
 	}
 }
 
-// person makes somebody a member, who signs in.
+// person adds a member who signs in.
 func (w *world) person(org string, role controlplane.Role) person {
 	w.t.Helper()
 	a := account()
@@ -46,7 +46,7 @@ func (w *world) signIn(a controlplane.GitHubAccount) option {
 	return cookie(secret)
 }
 
-// Somebody who is signed in is a user to the log, in the organization of their session.
+// A signed-in user is recorded as a user in the organization of the session.
 func TestSessionActs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -62,11 +62,11 @@ func TestSessionActs(t *testing.T) {
 	}
 	token := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:write"}}, p.cookie).is(201)
 	w.do("POST", "/api/domains", map[string]any{"name": "by-token.example.com"}, as(token.string("token"))).is(201)
-	// A token is looked at first, and its fault is not made good by a cookie.
+	// A token takes precedence: an invalid token is rejected even with a valid cookie.
 	w.do("GET", "/api/domains", nil, p.cookie, as(controlplane.NewSecret())).problem(401, "token-invalid")
 	w.do("GET", "/api/domains", nil, anonymous, header("Cookie", "dcvaas_session=x")).problem(401, "token-missing")
 
-	// The role is that of now.
+	// The current role applies.
 	if _, err := w.service.SetRole(t.Context(), controlplane.System("test"), nil, w.org, p.id, controlplane.RoleMember, false); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestSessionFromAnotherSite(t *testing.T) {
 	w.do("POST", "/api/domains", map[string]any{"name": "y.example.com"}, p.cookie, header("Origin", "https://dcvaas.test"), header("Sec-Fetch-Site", "cross-site")).is(201)
 }
 
-// A session that is used goes on, and one that is not ends.
+// A used session is extended, and an unused one expires.
 func TestSessionOfTheAPIExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -114,7 +114,7 @@ func TestSessionOfTheAPIExpires(t *testing.T) {
 	w.do("GET", "/api/domains", nil, p.cookie).problem(401, "session-ended")
 }
 
-// An answer that was given to one is not given to another, with the same key.
+// A response for one user is not returned to another one with the same key.
 func TestIdempotencyOfSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

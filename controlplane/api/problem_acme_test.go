@@ -17,8 +17,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// errorTypes are the error types of ACME (RFC 8555 §6.7, RFC 9773 §7.4 and
-// draft-ietf-acme-profiles), each with the code that it stands under here.
+// errorTypes has the ACME error types (RFC 8555 §6.7, RFC 9773 §7.4, and draft-ietf-acme-profiles),
+// each with its code here.
 var errorTypes = map[string]string{
 	"accountDoesNotExist":     "ca-account",
 	"alreadyReplaced":         "ca-already-replaced",
@@ -48,7 +48,7 @@ var errorTypes = map[string]string{
 	"userActionRequired":      "ca-account",
 }
 
-// Every error type of ACME comes as a stable code that has a page, with the CA's words.
+// Every ACME error type has a stable code with a page, and the CA's text is passed through.
 func TestEveryErrorOfACMEHasAPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

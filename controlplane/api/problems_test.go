@@ -30,7 +30,7 @@ func TestProblemPages(t *testing.T) {
 	w.do("GET", "/problems/never-heard-of", nil, anonymous).problem(404, "not-found")
 }
 
-// The API serves the contract as it is in the source.
+// The API serves the contract from the source.
 func TestContractIsServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

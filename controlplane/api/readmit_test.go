@@ -28,7 +28,7 @@ func (f *follower) beats(n int) {
 				n--
 			}
 		case <-over:
-			f.t.Fatal("no heartbeat comes")
+			f.t.Fatal("no heartbeat")
 		}
 	}
 }
@@ -50,7 +50,7 @@ func (f *follower) ends() {
 	}
 }
 
-// newTokenWithID is newToken, with the token's id.
+// newTokenWithID is newToken, with the token's ID.
 func (w *world) newTokenWithID(in lifecycle.NewToken) (id, secret string) {
 	w.t.Helper()
 	in.Name = "test"
@@ -68,7 +68,7 @@ func (w *world) rotate(id string, overlap time.Duration) {
 	}
 }
 
-// A token's stream ends with what admitted it: the token, its secret, or its scope.
+// A token's stream ends when the token, its secret, or its scope is removed.
 func TestStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -104,7 +104,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
-// A stream of a secret that has become the previous one goes on until the overlap is over.
+// A stream with a previous secret continues until the end of the overlap.
 func TestStreamOfThePreviousSecret(t *testing.T) {
 	t.Parallel()
 	clock := &testClock{}
@@ -118,7 +118,7 @@ func TestStreamOfThePreviousSecret(t *testing.T) {
 	f.ends()
 }
 
-// While the database is away a stream goes on, and ends when its secret is known to end.
+// While the database is unavailable, a stream continues until the known expiry of its secret.
 func TestStreamWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	clock := &testClock{}
@@ -134,7 +134,7 @@ func TestStreamWithoutTheDatabase(t *testing.T) {
 	f.ends()
 }
 
-// A session's stream ends with the session, its membership, and its stay in the organization.
+// A session's stream ends with the session, its membership, and its switch to another organization.
 func TestStreamEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -185,7 +185,8 @@ func (w *world) sessionOf(p person) *controlplane.Session {
 	return s
 }
 
-// slowReader is a response that runs a function before it takes the first piece that holds a text.
+// slowReader is a response that runs a function before it accepts the first write that contains a
+// text.
 type slowReader struct {
 	*httptest.ResponseRecorder
 
@@ -236,7 +237,7 @@ func TestLongResponseEndsWithItsToken(t *testing.T) {
 	}
 }
 
-// A call that was held open shows nothing to a caller that would not be admitted any more.
+// A held call returns nothing to a caller that is no longer admitted.
 func TestWaitEndsWithItsCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -272,7 +273,7 @@ func TestWaitEndsWithItsCredential(t *testing.T) {
 			}
 			answered := make(chan *answer, 1)
 			go func() { answered <- w.do("GET", "/api/domains/"+d.ID+"?wait=60s", nil, caller) }()
-			// Its use is recorded once it is admitted.
+			// The use is recorded after the admission.
 			w.until(`SELECT count(*) FROM api_tokens WHERE id = $1 AND last_used_at IS NOT NULL OR EXISTS (
 				SELECT 1 FROM sessions WHERE user_id = $2 AND last_seen_at > now() - interval '10 minutes')`, id, p.id)
 			tt.end(id, p)
@@ -302,7 +303,7 @@ func (w *world) until(sql string, args ...any) {
 	}
 }
 
-// testClock is the time, and as much ahead as the test has advanced it.
+// testClock is the time plus the offset by which the test has advanced it.
 type testClock struct{ ahead atomic.Int64 }
 
 func (c *testClock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }

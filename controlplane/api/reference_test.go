@@ -23,7 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The page, and all that it names, comes from here, and says what it is.
+// The page and all files that it names are served from here with their content types.
 func TestReference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -95,8 +95,8 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// A browser shows every operation, asks nobody else for anything, and has nothing to complain
-// of: what the policy keeps out would be on its console.
+// A browser shows every operation, sends no request to other hosts, and logs no policy violations
+// to its console.
 func TestReferenceInABrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -149,7 +149,7 @@ func TestReferenceInABrowser(t *testing.T) {
 	}
 }
 
-// newBrowser starts a browser of the test's own with an empty profile.
+// newBrowser starts the test's own browser with an empty profile.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")

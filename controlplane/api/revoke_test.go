@@ -55,8 +55,8 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// A new certificate is ordered where the current one is revoked and one was asked for, or its
-// key is known.
+// A new certificate is ordered if the current one is revoked and a replacement was requested, or
+// its key is compromised.
 func TestRevokeAndReplace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -102,7 +102,7 @@ func TestRevokeWrongly(t *testing.T) {
 	}
 }
 
-// The contract's reasons are those that there are.
+// The contract lists the revocation reasons of the root package.
 func TestRevocationReasons(t *testing.T) {
 	t.Parallel()
 	doc, err := contract()

@@ -17,8 +17,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-// TestRoundTripsToPostgres counts how often a call asks Postgres and waits for the answer,
-// once its statements are prepared.
+// TestRoundTripsToPostgres counts the round trips to Postgres of a call after its statements are
+// prepared.
 func TestRoundTripsToPostgres(t *testing.T) {
 	t.Parallel()
 	proxy := newCountingProxy(t, postgrestest.DSN(t))
@@ -63,7 +63,7 @@ func TestRoundTripsToPostgres(t *testing.T) {
 	}
 }
 
-// countingProxy stands before Postgres and counts what asks it for an answer.
+// countingProxy is a proxy in front of Postgres that counts round trips.
 type countingProxy struct {
 	dsn   string
 	to    string // host:port
@@ -110,9 +110,9 @@ func (p *countingProxy) serve(client net.Conn) {
 	_ = p.forward(server, bufio.NewReader(client))
 }
 
-// forward passes on what the client sends: the first message has a length and a body, each
-// that follows a type before them. A message is counted before the server has it, so before
-// there can be an answer.
+// forward forwards the client's messages. The first one has a length and a body; the others have a
+// type before them. A message is counted before the server receives it, and therefore before its
+// response.
 func (p *countingProxy) forward(server io.Writer, client io.Reader) error {
 	for head := make([]byte, 4); ; head = make([]byte, 5) {
 		if _, err := io.ReadFull(client, head); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// People list and end their own sessions, wherever they are, and nobody else's.
+// Users list and end their own sessions in all organizations, and only those.
 func TestSessionsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

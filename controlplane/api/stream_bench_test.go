@@ -13,9 +13,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// BenchmarkListeners opens 2,000 streams on one process and tells how long an event takes
-// from before it is written to when the last of them has it, and what a stream costs in
-// memory, this side and the other.
+// BenchmarkListeners opens 2,000 streams on one process. It measures the time from before an event
+// is written until the last stream has received it, and the memory of a stream on both sides.
 func BenchmarkListeners(b *testing.B) {
 	const listeners = 2000
 	w := newBenchWorld(b)
@@ -63,8 +62,8 @@ func memory() float64 {
 	return float64(m.HeapInuse + m.StackInuse)
 }
 
-// BenchmarkAppend puts an entry of the log beside one without the floor that readers of
-// events need, and one that tells nobody either.
+// BenchmarkAppend compares a log entry with one without the floor for event readers, and one
+// without notification.
 func BenchmarkAppend(b *testing.B) {
 	w := newBenchWorld(b)
 	for _, c := range []struct{ name, sql string }{

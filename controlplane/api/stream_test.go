@@ -58,7 +58,7 @@ func (w *world) follow(query, lastID string, options ...option) *follower {
 	return f
 }
 
-// next returns the next event's id, type and data, or "" where the stream has ended.
+// next returns the next event's ID, type, and data, or "" if the stream has ended.
 func (f *follower) next() (id, kind string, data map[string]any) {
 	f.t.Helper()
 	over := time.After(20 * time.Second)
@@ -86,7 +86,7 @@ func (f *follower) next() (id, kind string, data map[string]any) {
 	}
 }
 
-// quiet fails the test where an event comes within d.
+// quiet fails the test if an event arrives within d.
 func (f *follower) quiet(d time.Duration) {
 	f.t.Helper()
 	over := time.After(d)
@@ -120,7 +120,7 @@ func TestStream(t *testing.T) {
 	}
 	f.quiet(200 * time.Millisecond)
 
-	// Resumed, filtered, and restricted to what the token may touch.
+	// Streams can be resumed, filtered, and restricted to the token's domains.
 	e := w.newDomain(w.org, "later.example.com")
 	if _, _, data := w.follow("", id).next(); data["data"].(map[string]any)["domain_id"] != e.ID {
 		t.Errorf("resumed with %v", data)
@@ -169,8 +169,8 @@ func (w *world) theirDomain(org string) string {
 	return d.ID
 }
 
-// A stream that is cut again and again while several write, some of them slowly and some in
-// vain, and that is resumed from the last id: everything comes once, in the order of the log.
+// A stream is interrupted and resumed many times during concurrent transactions, some of them slow
+// and some rolled back. Every event arrives exactly once, in the order of the log.
 func TestStreamCutAndResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -243,8 +243,8 @@ func (w *world) writes(writers, each int) int {
 	return n
 }
 
-// An entry that is committed after others with a higher seq: the stream, the list and a
-// resumption wait for it.
+// An entry is committed after entries with a higher seq: the stream, the list, and a resumed stream
+// wait for it.
 func TestDelayedCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -292,7 +292,7 @@ func TestDelayedCommit(t *testing.T) {
 	}
 }
 
-// A reader that does not read is cut off, and loses nothing by it.
+// A slow reader is disconnected and loses no event.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -329,7 +329,7 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// Heartbeats come, and a stream ends with its token, and with the server.
+// A stream sends heartbeats, and ends with its token and when the server stops.
 func TestStreamEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -358,7 +358,7 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
-// The database's connection for notifications, and every other, is lost: the stream goes on.
+// All database connections are lost, including the one for notifications: the stream continues.
 func TestStreamOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,18 +14,18 @@ import (
 
 func limitStreams(c *Config) { c.Streams = edge.NewStreams() }
 
-// place asks whether the caller could open one more stream: HEAD takes a place and gives it back.
+// place reports whether the caller could open one more stream: HEAD takes a place and releases it.
 func (w *world) place(caller option) *answer {
 	w.t.Helper()
 	return w.do("HEAD", "/api/events", nil, caller, header("Accept", edge.MediaEvents))
 }
 
-// full waits until the caller has as many streams open as it may.
+// full waits until the caller has reached its limit of streams.
 func (w *world) full(caller option) {
 	w.t.Helper()
 	for over := time.Now().Add(20 * time.Second); w.place(caller).status != http.StatusTooManyRequests; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(over) {
-			w.t.Fatal("one more stream is always let in")
+			w.t.Fatal("one more stream is still accepted")
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestTooManyStreams(t *testing.T) {
 	w.do("GET", "/api/domains/"+d.ID, nil, one).is(http.StatusOK) // what is not held is not counted
 	w.do("GET", "/api/events", nil, one).is(http.StatusOK)
 
-	// Calls that wait take the other half.
+	// Calls with wait use the other half.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	held := make(chan int, limit.Organization)
@@ -101,7 +101,7 @@ func TestTooManyStreams(t *testing.T) {
 	w.place(three).is(http.StatusOK)
 }
 
-// A session is held to the limit of a credential, too, and an error gives its place back.
+// A session has the limit of a credential, too, and a failed call releases its place.
 func TestTooManyStreamsOfASession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limitStreams)

@@ -53,13 +53,13 @@ func (w *world) newEstate(org, name string) estate {
 	return e
 }
 
-// account returns an account at GitHub that nobody else has.
+// account returns a new GitHub account.
 func account() controlplane.GitHubAccount {
 	id := rand.Int64N(1 << 50)
 	return controlplane.GitHubAccount{ID: id, Login: fmt.Sprintf("user-%d", id)}
 }
 
-// request returns a request of the operation that is right in form and names e's objects.
+// request returns a valid request of the operation about e's objects.
 func (op *operation) request(e estate) (path string, body any) {
 	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID,
 		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID, "{delivery}", e.delivery.ID, "{session}", e.session.ID).Replace(op.path)
@@ -113,7 +113,7 @@ func (op *operation) caller(e estate, other option) option {
 	return other
 }
 
-// unusedName returns a domain's name that nothing has.
+// unusedName returns an unused domain name.
 func unusedName() string {
 	return strings.TrimPrefix(controlplane.NewID("new"), "new_") + ".example.org"
 }
@@ -181,7 +181,7 @@ func TestRestrictedToken(t *testing.T) {
 	if !slices.Contains(tokens, mine.token.ID) || slices.Contains(tokens, others.token.ID) || len(tokens) != 2 {
 		t.Errorf("tokens %v", tokens)
 	}
-	// By name, and one that is made with it.
+	// By name, including a domain that was added with the name.
 	w.do("GET", "/api/domains/MINE.example.com.", nil, restricted).is(200)
 	a := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{"Mine.example.com"}}, restricted).is(201)
 	w.do("GET", "/api/domains", nil, as(a.string("token"))).is(200)

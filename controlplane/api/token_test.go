@@ -10,7 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// A token rotates itself; its old secret works on until the overlap ends, and says so then.
+// A token rotates itself. Its previous secret remains valid until the overlap ends, and the error
+// then says so.
 func TestRotateToken(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -36,7 +37,7 @@ func TestRotateToken(t *testing.T) {
 	if left := time.Until(until); err != nil || left > time.Hour || left < 59*time.Minute {
 		t.Errorf("the old secret works until %v", until)
 	}
-	// Sent again, by either secret, it is the same answer.
+	// A retry with either secret gets the same response.
 	for _, secret := range []string{first, second} {
 		if again := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600}, as(secret), key("k")).is(200); again.body != a.body {
 			t.Errorf("%s, then %s", a.body, again.body)
@@ -52,7 +53,8 @@ func TestRotateToken(t *testing.T) {
 	if got := w.do("GET", path, nil, as(second)).is(200); got.json["previous_valid_until"] != nil || got.json["rotated_at"] == nil {
 		t.Errorf("after: %s", got.body)
 	}
-	// Without overlap at once; and as long as the contract says where the call does not.
+	// Without an overlap the previous secret stops working immediately; the default is the
+	// contract's.
 	third := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 0}, as(second)).is(200).string("token")
 	w.do("GET", path, nil, as(second)).problem(401, "token-rotated")
 	fourth := w.do("POST", path+"/rotate", map[string]any{}, as(third)).is(200)
@@ -86,7 +88,7 @@ func TestRotateTokenRefused(t *testing.T) {
 	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{}).problem(409, "token-ended")
 }
 
-// Fifty rotations at once: each gives a secret, and of all that were given two work at most.
+// Fifty concurrent rotations return one secret each, of which at most two work.
 func TestRotateTokenAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -114,7 +116,7 @@ func TestRotateTokenAtOnce(t *testing.T) {
 	}
 }
 
-// A stream that was opened with a secret ends with it.
+// A stream ends with the secret that opened it.
 func TestStreamEndsWithItsSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -160,7 +162,7 @@ func TestRevokeAllTokens(t *testing.T) {
 	w.do("GET", "/api/domains", nil).problem(401, "token-invalid")
 }
 
-// No Authorization header makes the reader panic, and none but one well-formed secret passes.
+// No Authorization header makes bearer panic, and only one well-formed secret passes.
 func FuzzBearer(f *testing.F) {
 	secret := controlplane.NewSecret()
 	for _, seed := range []string{"Bearer " + secret, "bearer  " + secret + " ", "Basic eDp5", "", "Bearer", "Bearer " + secret[:39], "Bearer dcv_\x00"} {

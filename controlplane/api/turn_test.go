@@ -14,8 +14,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// However many calls of one organization are held up in the database, another organization's
-// are carried out: connections are left to them.
+// Calls of one organization that block in the database do not block another organization:
+// connections remain for it.
 func TestCallsOfOneOrganizationHoldUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -84,8 +84,8 @@ func (w *world) locked() (n int) {
 	return n
 }
 
-// Large queries and bodies of one organization are checked one at a time. Its other calls, and
-// those of others, do not wait for them.
+// Large queries and bodies of one organization are checked one at a time, without delaying its
+// other calls and other organizations.
 func TestLargeRequestsTakeTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -136,7 +136,8 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 	}
 }
 
-// All organizations together get half of the cores, and one a quarter, at least one each.
+// All organizations together get half of the cores, and one organization a quarter, at least one
+// each.
 func TestCheckGate(t *testing.T) {
 	t.Parallel()
 	for cores, want := range map[int][2]int{1: {1, 1}, 2: {1, 1}, 4: {2, 1}, 16: {8, 4}} {

@@ -14,8 +14,8 @@ import (
 
 var full = flag.Bool("api.full", false, "walk 100,000 domains rather than 5,000")
 
-// Walking many domains while others are added and deleted all the time: of those that were
-// there at the start and stayed, none is missed, and none comes twice.
+// Paging through many domains during concurrent additions and deletions returns every remaining
+// domain exactly once.
 func TestWalkWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -23,7 +23,7 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 	if *full {
 		n = 100_000
 	}
-	// Even ones stay; odd ones may go. Many share a time, and many an expiry.
+	// Even ones stay; odd ones can be deleted. Many share a creation time or an expiry.
 	w.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, created_at, expires_at)
 		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, md5(i::text) || '.example.com', substr(md5(i::text), 1, 32), 'active',
 			now() - (i / 7) * interval '1 second', CASE WHEN i % 3 > 0 THEN now() + (i % 90) * interval '1 day' END
@@ -68,8 +68,8 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 	}
 }
 
-// churn deletes odd ones of the first n domains and adds others, anywhere in every order,
-// until ctx ends.
+// churn deletes odd ones of the first n domains and adds others at any position of every order,
+// until ctx is canceled.
 func (w *world) churn(ctx context.Context, n int) {
 	conn, err := pgx.Connect(ctx, w.dsn)
 	if err != nil {

@@ -63,7 +63,7 @@ func TestWebhookRefusals(t *testing.T) {
 	w.do("GET", "/api/webhooks/"+id+"/deliveries/"+controlplane.NewID(controlplane.PrefixDelivery), nil).problem(404, "not-found")
 }
 
-// A call that is sent again gets the same secret, which nobody finds in the database.
+// A retry gets the same secret, which is not readable in the database.
 func TestWebhookIdempotencyKeepsNoSecretOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

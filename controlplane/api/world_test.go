@@ -35,7 +35,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// world is the API over a database of the test's own, behind a real HTTP server.
+// world is the API with its own database, behind a real HTTP server.
 type world struct {
 	t       testing.TB
 	dsn     string
@@ -52,7 +52,7 @@ type world struct {
 	token string // every scope, no restriction
 }
 
-// issuer stands for the CAs, whose names are all that the API's calls need.
+// issuer is a fake of the CAs, of which the API needs only the names.
 type issuer struct{ lifecycle.Issuer }
 
 func (issuer) CAs() []string { return []string{"first", "second"} }
@@ -61,7 +61,7 @@ func (issuer) Identities(context.Context) []controlplane.CAIdentity {
 	return []controlplane.CAIdentity{{Name: "first", Identities: []string{"first.test"}}, {Name: "second", Identities: []string{"second.test"}}}
 }
 
-// gitHub stands for GitHub's accounts, of which it has every one but "nobody".
+// gitHub is a fake of GitHub that has every account except "nobody".
 type gitHub struct{}
 
 func (gitHub) LookUp(_ context.Context, login string) (controlplane.GitHubAccount, error) {
@@ -71,7 +71,7 @@ func (gitHub) LookUp(_ context.Context, login string) (controlplane.GitHubAccoun
 	return controlplane.GitHubAccount{ID: int64(crc32.ChecksumIEEE([]byte(login))), Login: login}, nil
 }
 
-// doctor stands for DNS. The zero value finds that all is well.
+// doctor is a fake of DNS. The zero value finds no problem.
 type doctor struct {
 	mu      sync.Mutex
 	examine func(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
@@ -240,7 +240,7 @@ func (w *world) rows(org string) string {
 	return digest
 }
 
-// answer is what came back, with the body decoded where it is JSON.
+// answer is a response, with the decoded body if it is JSON.
 type answer struct {
 	t      testing.TB
 	status int
@@ -259,8 +259,8 @@ func as(token string) option { return header("Authorization", "Bearer "+token) }
 
 func anonymous(r *http.Request) { r.Header.Del("Authorization") }
 
-// do sends a request with the world's token, and holds the answer to the contract. A body is
-// sent as it is where it is a string, and as JSON otherwise.
+// do sends a request with the world's token, and validates the response against the contract. A
+// string body is sent unchanged, any other as JSON.
 func (w *world) do(method, path string, body any, options ...option) *answer {
 	w.t.Helper()
 	var reader io.Reader
@@ -307,8 +307,8 @@ func (w *world) do(method, path string, body any, options ...option) *answer {
 
 var contract = sync.OnceValues(GetSpec)
 
-// conforms fails the test where an answer is not one that the contract lists for the
-// operation, or has another form. Every answer of every test comes by here.
+// conforms fails the test if the contract does not list the response for the operation, or the
+// response does not match its schema. Every response of every test is checked.
 func (w *world) conforms(r *http.Request, a *answer) {
 	w.t.Helper()
 	var match mux.RouteMatch
@@ -388,7 +388,7 @@ func unknownFields(s *openapi3.Schema, v any) string {
 	return ""
 }
 
-// is fails the test unless the answer has the status.
+// is fails the test unless the response has the status.
 func (a *answer) is(status int) *answer {
 	a.t.Helper()
 	if a.status != status {
@@ -397,7 +397,7 @@ func (a *answer) is(status int) *answer {
 	return a
 }
 
-// problem fails the test unless the answer is a problem with status and code.
+// problem fails the test unless the response is a problem with the status and code.
 func (a *answer) problem(status int, code string) *answer {
 	a.t.Helper()
 	a.is(status)
@@ -436,7 +436,7 @@ func (a *answer) string(field string) string {
 	return s
 }
 
-// ids returns the ids of a list's page.
+// ids returns the IDs of a list's page.
 func (a *answer) ids() []string {
 	var out []string
 	list, _ := a.json["data"].([]any)

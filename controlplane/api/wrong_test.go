@@ -11,7 +11,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// Wrong input: each is told by status, code, place and remedy.
+// Invalid input gets a status, code, pointers, and a fix.
 func TestWrongInput(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -175,7 +175,7 @@ func TestExpiredToken(t *testing.T) {
 	}
 }
 
-// Nothing that was sent as a value comes back, and none of it is logged.
+// Values from a request are neither returned nor logged.
 func TestNoEcho(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

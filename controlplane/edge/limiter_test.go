@@ -20,7 +20,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// startRedis returns the URL of a Redis of the test's own.
+// startRedis returns the URL of the test's own Redis.
 func startRedis(t *testing.T) string {
 	t.Helper()
 	r, err := devstack.StartRedis(t.Context(), devstack.RedisConfig{})
@@ -31,8 +31,7 @@ func startRedis(t *testing.T) string {
 	return r.URL()
 }
 
-// newLimiter returns a limiter that waits for Redis however slow the machine is, and whose
-// clock stands still.
+// newLimiter returns a limiter without a Redis timeout and with a fixed clock.
 func newLimiter(t *testing.T, redisURL string, change ...func(*edge.LimiterConfig)) *edge.Limiter {
 	t.Helper()
 	at := time.Now()
@@ -48,12 +47,12 @@ func newLimiter(t *testing.T, redisURL string, change ...func(*edge.LimiterConfi
 	return l
 }
 
-// few is a policy that does not recover while a test runs.
+// few is a policy that does not recover during a test.
 func few(calls int) controlplane.Policy {
 	return controlplane.Policy{Name: "few", RateLimit: controlplane.RateLimit{Calls: calls, Window: 24 * time.Hour}, Code: "few", Message: "Few."}
 }
 
-// commands returns how often Redis carried out a script.
+// commands returns the number of scripts that Redis ran.
 func commands(t *testing.T, redisURL string) int {
 	t.Helper()
 	opt, err := redis.ParseURL(redisURL)
@@ -114,7 +113,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// All processes count together, and what they share names nobody.
+// All processes count together, and their keys reveal no subjects.
 func TestTakeInManyProcesses(t *testing.T) {
 	t.Parallel()
 	url := startRedis(t)
@@ -148,7 +147,8 @@ func TestTakeInManyProcesses(t *testing.T) {
 	}
 }
 
-// Without Redis, refusing or silent, requests pass at once, and a metric counts them.
+// Without Redis, whether it refuses connections or does not respond, requests pass immediately, and
+// a metric counts them.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and sends nothing
@@ -208,8 +208,7 @@ func TestNilLimiter(t *testing.T) {
 	l.Close()
 }
 
-// attempts makes n attempts with credentials that are not valid, many at once, and returns
-// how many were let through.
+// attempts makes n concurrent attempts with invalid credentials, and returns how many passed.
 func attempts(t *testing.T, l *edge.Limiter, ip, name string, n int) int64 {
 	t.Helper()
 	var through atomic.Int64
@@ -245,7 +244,7 @@ func TestFailuresOfANetwork(t *testing.T) {
 		return a
 	}
 	const ip = "2001:db8::1"
-	// Valid credentials use nothing up, however many there are.
+	// Valid credentials do not count, however many there are.
 	for i := range 100 {
 		try(l, fmt.Sprint("valid", i), ip).Verified(ctx, edge.Caller{OrgID: "org"})
 		try(l, fmt.Sprint("unclear", i), ip).Unknown(ctx)
@@ -266,7 +265,7 @@ func TestFailuresOfANetwork(t *testing.T) {
 	}
 	try(l, "another", "2001:db8:0:1::1").Unknown(ctx)
 
-	// Another process, or this one after a restart, has verified nothing yet.
+	// Another process, or this one after a restart, has no verified credentials yet.
 	other := newLimiter(t, url, change)
 	a := try(other, "mine", ip)
 	if a.Known {
@@ -275,7 +274,7 @@ func TestFailuresOfANetwork(t *testing.T) {
 	if _, err := other.Try(ctx, []byte("another"), ip); err == nil {
 		t.Error("the other process lets a new credential through, want an error")
 	}
-	// It finds the credential revoked: it is exempt nowhere for long.
+	// It finds the credential revoked, which ends the exemption everywhere.
 	a.Failed(ctx)
 	if _, err := other.Try(ctx, []byte("mine"), ip); err == nil {
 		t.Error("a revoked credential is let through by who found it revoked, want an error")

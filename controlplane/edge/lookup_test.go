@@ -43,7 +43,7 @@ func TestLookups(t *testing.T) {
 	if n := through("org_1", "", 20); n != 10 {
 		t.Errorf("%d lookups of one organization passed, want 10", n)
 	}
-	// The person who deletes an organization and creates another is still the same.
+	// A user who deletes an organization and creates another keeps their count.
 	if n := through("org_2", "usr_1", 10) + through("org_3", "usr_1", 10); n != 15 {
 		t.Errorf("%d lookups of one person passed, want 15", n)
 	}

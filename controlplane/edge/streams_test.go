@@ -23,7 +23,7 @@ func open(t *testing.T, s *Streams, h Holder, n int) []func() {
 	return all
 }
 
-// full fails the test unless one more stream is refused, with a time to retry.
+// full fails the test unless one more stream is rejected with a retry time.
 func full(t *testing.T, s *Streams, h Holder) {
 	t.Helper()
 	now := time.Now()
@@ -56,7 +56,7 @@ func TestStreamsOfEachTier(t *testing.T) {
 	}
 }
 
-// Many at once never exceed the limit, and what is closed leaves nothing behind.
+// Concurrent calls never exceed the limit, and closed streams leave no state.
 func TestStreamsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := NewStreams()
