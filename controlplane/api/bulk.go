@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -71,4 +72,13 @@ func (a *API) reject(c *call, one *BulkDomainResult, err error) {
 	for _, f := range fields {
 		one.Errors = append(one.Errors, FieldError{Pointer: c.pointerOf(one.Index, f.Pointer), Code: f.Code, Detail: f.Detail})
 	}
+}
+
+// pointerOf returns the pointer of a field of an entry: by its index for JSON, and by its line for
+// CSV.
+func (c *call) pointerOf(entry int, field string) string {
+	if c.lines != nil {
+		return "/lines/" + strconv.Itoa(c.lines[entry]) + field
+	}
+	return "/" + c.op.each + "/" + strconv.Itoa(entry) + field
 }

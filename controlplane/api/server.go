@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,12 +113,9 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("api: CursorKey has %d bytes: must have at least %d", len(c.CursorKey), minCursorKey)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: c.Logger, limiter: c.Limiter, stopping: make(chan struct{})}
+	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter, stopping: make(chan struct{})}
 	if a.now == nil {
 		a.now = time.Now
-	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	if a.origins, _, err = edge.Origins(c.PublicURL); err != nil {

@@ -2,42 +2,56 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// fromSession authenticates the user by the session cookie. Browsers send the cookie with requests
-// from any site, so a state-changing request must come from one of our pages.
-func (a *API) fromSession(w http.ResponseWriter, r *http.Request, c *call, secret string) error {
-	if err := a.origins.Check(r); err != nil {
-		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
-			Message: "The call comes from a page of another site, so the session cookie is not accepted."}
-	}
-	if !controlplane.IsRandomSecret(secret) {
-		return a.countRefused(r, c, edge.SessionEnded())
-	}
-	session, err := a.sessions.Read(r.Context(), edge.SessionRequest{
-		Secret: secret, IP: c.ip, RequestID: c.requestID, Now: a.now(),
-		Count: func(by edge.Caller) error { return a.countCaller(w, r, c, by) },
-	})
-	if session != nil {
-		c.identify(w.Header(), principalOfSession(session), session.Hash)
-	}
-	return err
-}
-
-// sessionPrincipal returns the current principal of the session whose secret has this hash.
-func (a *API) sessionPrincipal(ctx context.Context, hash []byte) (principal, error) {
-	s, err := a.sessions.ByHash(ctx, hash, a.now())
+// ListSessions implements GET /api/sessions.
+func (a *API) ListSessions(ctx context.Context, r ListSessionsRequestObject) (ListSessionsResponseObject, error) {
+	p := principalOf(ctx)
+	l := listing{Operation: "listSessions", Org: p.org(), Filters: []any{p.session.User.ID}}
+	after, err := a.position(l, r.Params.Cursor)
 	if err != nil {
-		return principal{}, err
+		return nil, err
 	}
-	return principalOfSession(s), nil
+	sessions, next, err := a.store.ListSessions(ctx, p.session.User.ID, a.now(), after, limitOf(r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data := make([]Session, len(sessions))
+	for i := range sessions {
+		data[i] = sessionBody(&sessions[i], p.session.ID)
+	}
+	return ListSessions200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
-func principalOfSession(s *controlplane.Session) principal {
-	return principal{orgID: s.OrgID, tier: s.Tier, grant: s.Role.Grant(), session: s,
-		actor: controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID}}
+// EndSession implements DELETE /api/sessions/{session}.
+func (a *API) EndSession(ctx context.Context, r EndSessionRequestObject) (EndSessionResponseObject, error) {
+	p := principalOf(ctx)
+	if !controlplane.IsID(controlplane.PrefixSession, r.Session) {
+		return nil, controlplane.NoSession(r.Session)
+	}
+	if err := a.lifecycle.EndSession(ctx, p.actor, p.session.User.ID, r.Session); err != nil {
+		return nil, err
+	}
+	return EndSession204Response{}, nil
+}
+
+// EndAllSessions implements POST /api/sessions/end-all.
+func (a *API) EndAllSessions(ctx context.Context, r EndAllSessionsRequestObject) (EndAllSessionsResponseObject, error) {
+	p, keep := principalOf(ctx), ""
+	if deref(r.Body.KeepCurrent) {
+		keep = p.session.ID
+	}
+	n, err := a.lifecycle.EndSessions(ctx, p.actor, p.session.User.ID, keep)
+	if err != nil {
+		return nil, err
+	}
+	return EndAllSessions200JSONResponse{Ended: n}, nil
+}
+
+// sessionBody converts a session to its API representation.
+func sessionBody(s *controlplane.Session, current string) Session {
+	return Session{Id: s.ID, Current: s.ID == current, OrganizationId: s.OrgID, OrganizationName: s.OrgName, Ip: s.IP, UserAgent: s.UserAgent,
+		CreatedAt: s.CreatedAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC()}
 }

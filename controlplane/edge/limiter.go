@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -88,7 +89,9 @@ func NewLimiter(c LimiterConfig) (*Limiter, error) {
 	if err != nil {
 		return nil, errors.New("edge: invalid Redis URL") // the URL can contain a password
 	}
-	l := &Limiter{Limits: c.Limits, key: c.Key, timeout: c.Timeout, now: c.Now, log: c.Logger,
+	l := &Limiter{Limits: cmp.Or(c.Limits, controlplane.DefaultLimits()), key: c.Key,
+		timeout: cmp.Or(c.Timeout, limiterTimeout), now: c.Now,
+		log:    cmp.Or(c.Logger, slog.New(slog.DiscardHandler)),
 		denied: recent[denial]{life: deniedFor, max: maxDenied}, callers: recent[Caller]{life: callerLife, max: maxCallers},
 		away: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dcvaas_rate_limiter_away_total", Help: "Requests that passed a rate limit uncounted, because Redis did not respond.",
@@ -96,17 +99,8 @@ func NewLimiter(c LimiterConfig) (*Limiter, error) {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dcvaas_rate_limited_total", Help: "Requests over a rate limit, by its policy.",
 		}, []string{"policy"})}
-	if l.Limits == (controlplane.Limits{}) {
-		l.Limits = controlplane.DefaultLimits()
-	}
-	if l.timeout == 0 {
-		l.timeout = limiterTimeout
-	}
 	if l.now == nil {
 		l.now = time.Now
-	}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
 	}
 	if c.Registerer != nil {
 		for _, m := range []prometheus.Collector{l.away, l.refused} {
