@@ -3584,7 +3584,7 @@ type ClientInterface interface {
 
 	// UpdateMemberWithBody Change a member's role
 	//
-	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
 	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -3597,7 +3597,7 @@ type ClientInterface interface {
 
 	// UpdateMember Change a member's role
 	//
-	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
 	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -4789,7 +4789,7 @@ func (c *rawClient) GetMember(ctx context.Context, member MemberRef, reqEditors 
 
 // UpdateMemberWithBody Change a member's role
 //
-// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 // exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 // directly or with another token. Only a signed-in owner can add or change owners. Admins can
 // also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -4812,7 +4812,7 @@ func (c *rawClient) UpdateMemberWithBody(ctx context.Context, member MemberRef, 
 
 // UpdateMember Change a member's role
 //
-// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 // exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 // directly or with another token. Only a signed-in owner can add or change owners. Admins can
 // also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -9839,7 +9839,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateMemberWithBodyWithResponse Change a member's role
 	//
-	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
 	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -9852,7 +9852,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateMemberWithResponse Change a member's role
 	//
-	// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+	// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 	// exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 	// directly or with another token. Only a signed-in owner can add or change owners. Admins can
 	// also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -18538,7 +18538,7 @@ func (c *ClientWithResponses) GetMemberWithResponse(ctx context.Context, member 
 
 // UpdateMemberWithBodyWithResponse Change a member's role
 //
-// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 // exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 // directly or with another token. Only a signed-in owner can add or change owners. Admins can
 // also be changed with a token that has every scope of an admin, no `domain_ids`, and no
@@ -18557,7 +18557,7 @@ func (c *ClientWithResponses) UpdateMemberWithBodyWithResponse(ctx context.Conte
 
 // UpdateMemberWithResponse Change a member's role
 //
-// Also changes the role of a pending member. The last owner cannot be changed. Tokens that
+// Also changes the role of a pending member. The last owner keeps their role. Tokens that
 // exceed the new role are revoked unless `tokens` is `keep`: those that the member created
 // directly or with another token. Only a signed-in owner can add or change owners. Admins can
 // also be changed with a token that has every scope of an admin, no `domain_ids`, and no
