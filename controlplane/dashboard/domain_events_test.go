@@ -87,7 +87,7 @@ func TestStreamLimit(t *testing.T) {
 			t.Fatalf("status of stream %d = %d, want 200", i+1, status)
 		}
 	}
-	a := s.get("/domains/"+d.ID+"/events").want(http.StatusTooManyRequests, "event streams and waiting calls open")
+	a := s.get("/domains/"+d.ID+"/events").want(http.StatusTooManyRequests, "open event streams and waiting calls")
 	if got := a.header.Get("Retry-After"); got != "10" {
 		t.Errorf("Retry-After = %q, want 10", got)
 	}
