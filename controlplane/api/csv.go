@@ -83,12 +83,12 @@ func (op *operation) checkColumns(columns []string) error {
 			return fmt.Errorf("line 1: column %d is not one of %s", i+1, names(entry.Properties))
 		}
 		if slices.Contains(columns[:i], columns[i]) {
-			return fmt.Errorf("line 1: duplicate column %s", columns[i])
+			return fmt.Errorf("line 1: duplicate column: %s", columns[i])
 		}
 	}
 	for _, name := range entry.Required {
 		if !slices.Contains(columns, name) {
-			return fmt.Errorf("line 1: missing column %s", name)
+			return fmt.Errorf("line 1: missing column: %s", name)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func malformedCSV(err error, columns int) error {
 	if e, ok := errors.AsType[*csv.ParseError](err); ok {
 		switch {
 		case errors.Is(e.Err, csv.ErrFieldCount):
-			text = fmt.Sprintf("line %d: expected %d fields, one per column", e.Line, columns)
+			text = fmt.Sprintf("line %d: number of fields differs from the %d columns", e.Line, columns)
 		case errors.Is(e.Err, csv.ErrBareQuote), errors.Is(e.Err, csv.ErrQuote):
 			text = fmt.Sprintf("line %d, column %d: a quotation mark is missing or misplaced; double it within quotes", e.Line, e.Column)
 		default:

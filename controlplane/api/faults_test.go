@@ -140,7 +140,7 @@ func TestContractBoundsRequests(t *testing.T) {
 		"a map":                       {closed(openapi3.NewObjectSchema().WithProperty("m", limited)), ""},
 		"an object with any field":    {openapi3.NewObjectSchema().WithProperty("t", text().Value), "additionalProperties: false"},
 		"oneOf":                       {openapi3.NewOneOfSchema(text().Value), "oneOf"},
-		"no type":                     {closed(openapi3.NewObjectSchema().WithProperty("x", &openapi3.Schema{})), "/x: it has no type"},
+		"no type":                     {closed(openapi3.NewObjectSchema().WithProperty("x", &openapi3.Schema{})), "/x: missing type"},
 	} {
 		err := checkBounds(c.schema, "")
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
