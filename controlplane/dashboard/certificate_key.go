@@ -93,7 +93,7 @@ func checkPassword(password string) error {
 		return controlplane.Invalid("/password", "too-long", "The password is too long.", "Use at most 1,024 bytes.")
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return controlplane.Invalid("/password", "password-characters", "The password contains characters that a PKCS#12 password can’t have.", "Use letters, digits, and symbols.")
+		return controlplane.Invalid("/password", "password-characters", "The password contains characters that PKCS#12 does not support.", "Use letters, digits, and punctuation.")
 	}
 	return keystore.CheckPassword(password)
 }

@@ -18,7 +18,7 @@ func TestTestEvent(t *testing.T) {
 	page := webhookURL(hook.ID)
 	a := s.post(page+"/test", nil).want(http.StatusSeeOther)
 	delivery := a.header.Get("Location")
-	s.get(delivery).want(http.StatusOK, "Test event sent", "Test", "Waiting Next attempt due now", "No attempts yet", `"type": "webhook.test"`).hasNot("Attempt 1")
+	s.get(delivery).want(http.StatusOK, "Test event sent", "Test", "Pending Next attempt due now", "No attempts yet", `"type": "webhook.test"`).hasNot("Attempt 1")
 	s.deliverPending(hook)
 	s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 1", "204 No Content after", "webhook-signature v1,", "webhook-id evt_", `"type": "webhook.test"`, "The response body is empty").
 		has(`href="`+page+`"`).hasNot("Test event sent", "Failed")

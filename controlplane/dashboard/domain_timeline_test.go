@@ -54,6 +54,6 @@ func TestCompromisedCSRKey(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "PATCH /api/x"})
 		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "csr-key-compromised", Message: "The key is compromised.", Fix: "PATCH /api/x"})
 	})
-	s.get("/domains/"+d.ID).want(http.StatusOK, "The key is compromised.", "Send a certificate request that was made with another key", "No renewal scheduled").
+	s.get("/domains/"+d.ID).want(http.StatusOK, "The key is compromised.", "Send a CSR with another key", "No renewal scheduled").
 		hasNot("to order a new one", "/api/x")
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
@@ -75,4 +76,18 @@ func safeNext(next string) string {
 		return "/domains"
 	}
 	return next
+}
+
+// signInTarget returns the path to redirect to after a sign-in: the requested page, or the user's
+// invitations if there are any and no particular page was requested.
+func (d *Dashboard) signInTarget(v *visit, s *controlplane.Session, next string) (string, error) {
+	next = safeNext(next)
+	if u, err := url.Parse(next); err != nil || u.Path != "/domains" {
+		return next, nil
+	}
+	open, err := d.store.InvitedTo(v.Context(), s.User.ID, v.now)
+	if err == nil && len(open) > 0 {
+		next = invitedPath
+	}
+	return next, err
 }

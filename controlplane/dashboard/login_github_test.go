@@ -122,7 +122,7 @@ func TestForgedSignIn(t *testing.T) {
 	s.must(err)
 	q := spliced.Query()
 	q.Set("code", code)
-	victim.get(CallbackPath+"?"+q.Encode()).want(http.StatusUnauthorized, "GitHub did not confirm")
+	victim.get(CallbackPath+"?"+q.Encode()).want(http.StatusUnauthorized, "GitHub rejected the sign-in")
 	notIn(victim)
 
 	denied := s.newVisitor()

@@ -77,13 +77,13 @@ func TestRotateWebhook(t *testing.T) {
 	s := newWebhookSite(t, ok)
 	hook, old := s.newHook(s.org)
 	page := webhookURL(hook.ID)
-	s.get(page).hasNot("also signed with")
+	s.get(page).hasNot("signed with the previous secret")
 	a := s.post(page+"/rotate", nil).want(http.StatusOK, "Secret rotated", "It is not shown again", "Deliveries are also signed with the previous secret until", "in 24 h")
 	secret := webhookSecretPattern.FindString(a.text)
 	if _, err := controlplane.WebhookKey(secret); err != nil || secret == old || strings.Contains(a.text, old) {
 		t.Errorf("secret = %q after %q: %v, want a new valid secret only", secret, old, err)
 	}
-	shown := s.get(page).want(http.StatusOK, "Deliveries are also signed with the previous secret until", "The previous secret stops working immediately")
+	shown := s.get(page).want(http.StatusOK, "Deliveries are also signed with the previous secret until", "The previous secret stops being used immediately")
 	if strings.Contains(shown.text, secret) {
 		t.Error("the page shows the secret again")
 	}
