@@ -52,7 +52,8 @@ type domainRow struct {
 	Next      step
 }
 
-// domainList is the list of domains with its filters and order. A cursor is valid for one list only.
+// domainList is the list of domains with its filters and order. A cursor is valid for one
+// domainList only.
 type domainList struct {
 	Org, Query, Status, Sort string
 }

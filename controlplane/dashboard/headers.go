@@ -7,9 +7,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// setHeaders sets what every answer carries. Nothing is taken from another host, nothing is
-// framed, and only scripts of this very page run. The referrer policy leaves the Origin of
-// our own forms in place, by which browsers without Sec-Fetch-Site are told apart.
+// setHeaders sets the headers of every response. Pages load nothing from other hosts, cannot be
+// framed, and run only scripts with their nonce. The referrer policy keeps the Origin header of
+// the dashboard's forms, which the cross-origin check needs in browsers without Sec-Fetch-Site.
 func setHeaders(h http.Header, v *visit) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+v.nonce+"' 'self'; style-src 'self'; img-src 'self'; "+
 		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
@@ -21,9 +21,8 @@ func setHeaders(h http.Header, v *visit) {
 	h.Set("Request-Id", v.id)
 }
 
-// referrerPolicy returns what a page's requests say of where they come from. Those of an
-// invitation, whose address holds its secret, name the host alone, also to us: servers in
-// between may log it.
+// referrerPolicy returns the Referrer-Policy of a page. The URL of an invitation contains its
+// secret, so its page sends only the origin, even to the dashboard: proxies may log the header.
 func referrerPolicy(path string) string {
 	if strings.HasPrefix(path, controlplane.InvitationPath("")) {
 		return "strict-origin"

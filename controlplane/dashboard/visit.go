@@ -12,11 +12,11 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// maxForm is what a form may have; the largest has the names of the domains that a token is
-// restricted to.
+// maxForm is the maximum size of a form in bytes. The largest form has the names of the domains
+// that a token can access.
 const maxForm = 64 << 10
 
-// visit is one request as the pages see it. There is one timestamp per visit.
+// visit is a request to the dashboard, with one timestamp for the whole request.
 type visit struct {
 	*http.Request
 	id      string // Request-Id
