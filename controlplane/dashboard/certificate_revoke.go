@@ -26,7 +26,7 @@ type revokeView struct {
 // revocationReason is an option for the reason, with its meaning.
 type revocationReason struct {
 	choice
-	Means string
+	Explanation string
 }
 
 // revocationTexts has a title and an explanation for each revocation reason (RFC 5280 §5.3.1).

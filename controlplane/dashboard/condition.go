@@ -6,7 +6,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// conditionView is one condition, with what to do about it and when it is looked at again.
+// conditionView is a condition with its fix and its next check.
 type conditionView struct {
 	ID       string
 	Title    string
@@ -18,7 +18,7 @@ type conditionView struct {
 	Fix      string
 	ACME     *acmeProblem
 	Checked  moment
-	Next     step // always says something
+	Next     step // always has a text
 }
 
 func (v *visit) conditions(d *controlplane.Domain) []conditionView {
@@ -27,11 +27,11 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 		c := d.Condition(k.Type)
 		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title, Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
-		if c.Status != "false" { // there is nothing to fix
+		if c.Status != "false" { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
 		if view.Message == "" {
-			view.Message = "Known once there is a certificate."
+			view.Message = "Available after the first certificate is issued."
 		}
 		views = append(views, view)
 	}
@@ -52,26 +52,26 @@ func isHeldBack(d *controlplane.Domain) bool {
 	return d.Condition(controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised
 }
 
-// nextCheck says when a condition is looked at again, or what makes that happen.
+// nextCheck returns the next check of a condition, or the action that causes it.
 func (v *visit) nextCheck(d *controlplane.Domain, c controlplane.Condition) step {
 	if c.NextCheckAt != nil {
 		return v.due("Next check", c.NextCheckAt, "")
 	}
 	switch {
 	case c.Type == controlplane.DNSReady && d.Status == controlplane.DomainError:
-		return step{Words: "Not checked again until you press “Check now”"}
+		return step{Text: "Not checked again until you press “Check now”"}
 	case c.Type == controlplane.DNSReady:
-		return step{Words: "Checked again before every order"}
+		return step{Text: "Checked again before every order"}
 	case c.Type == controlplane.CertificateReady && d.Status == controlplane.DomainIssuing:
-		return step{Words: "The order is under way"}
+		return step{Text: "Order in progress"}
 	case c.Type == controlplane.CertificateReady && d.CertificateID == "" && d.AutoIssue:
-		return step{Words: "Ordered as soon as the DNS record is right"}
+		return step{Text: "Ordered after DNS verification"}
 	case d.CertificateID == "" && d.AutoIssue:
-		return step{Words: "Looked at from the first certificate on"}
+		return step{Text: "Checked after the first certificate is issued"}
 	case d.CertificateID == "":
-		return step{Words: "Nothing happens until you press “Issue now”"}
+		return step{Text: "No action until you press “Issue now”"}
 	case !d.AutoRenew:
-		return step{Words: "Nothing happens until you press “Renew now”"}
+		return step{Text: "No renewal until you press “Renew now”"}
 	}
-	return v.due("Renewal", d.RenewAt, "No renewal is planned")
+	return v.due("Renewal", d.RenewAt, "No renewal scheduled")
 }

@@ -57,9 +57,9 @@ func deliveryPill(d *controlplane.Delivery) pill {
 func (v *visit) deliveryStep(d *controlplane.Delivery) step {
 	switch d.Status {
 	case controlplane.DeliverySucceeded:
-		return step{Words: "Delivered", At: v.at(d.UpdatedAt)}
+		return step{Text: "Delivered", At: v.at(d.UpdatedAt)}
 	case controlplane.DeliveryFailed:
-		return step{Words: "Failed", At: v.at(d.UpdatedAt)}
+		return step{Text: "Failed", At: v.at(d.UpdatedAt)}
 	}
 	return v.due("Next attempt", d.NextAttemptAt, "Attempt in progress")
 }

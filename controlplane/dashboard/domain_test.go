@@ -40,7 +40,7 @@ func TestDomainStates(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been checked yet.", "Ordered as soon as the DNS record is right", "Domain added DCVaaS", "No certificate yet").
+	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been checked yet.", "Ordered after DNS verification", "Domain added DCVaaS", "No certificate yet").
 		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page + `/renew"`)
 
 	s.misconfigure(d)

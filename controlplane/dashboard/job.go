@@ -30,13 +30,13 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 	}
 	switch {
 	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):
-		view.Next = step{Words: "Next attempt", At: v.at(j.RunAt)}
+		view.Next = step{Text: "Next attempt", At: v.at(j.RunAt)}
 	case j.Status == controlplane.JobQueued:
-		view.Next = step{Words: "Next attempt due now"}
+		view.Next = step{Text: "Next attempt due now"}
 	case j.Status == controlplane.JobRunning:
-		view.Next = step{Words: "Started", At: v.at(j.UpdatedAt)}
+		view.Next = step{Text: "Started", At: v.at(j.UpdatedAt)}
 	default:
-		view.Next = step{Words: "Finished", At: v.at(j.UpdatedAt)}
+		view.Next = step{Text: "Finished", At: v.at(j.UpdatedAt)}
 	}
 	if j.Status == controlplane.JobFailed && v.may(controlplane.ScopeJobsWrite) {
 		view.RetryURL = "/jobs/" + j.ID + "/retry"

@@ -20,7 +20,7 @@ type webhookView struct {
 	Description   string
 	Pill          pill
 	Summary       string
-	Since         moment // start of the failures
+	FailingSince  moment // start of the failures
 	Facts         []fact
 	Events        []string
 	Created       moment
@@ -105,7 +105,7 @@ func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 		view.Events = append(view.Events, eventTitle(t))
 	}
 	if hook.Enabled {
-		view.Since = v.maybeAt(hook.FailingSince)
+		view.FailingSince = v.maybeAt(hook.FailingSince)
 	}
 	if hook.PreviousUntil != nil && hook.PreviousUntil.After(v.now) {
 		view.PreviousUntil = v.at(*hook.PreviousUntil)

@@ -9,42 +9,38 @@ import (
 
 func jobTitle(t controlplane.JobType) string { return cmp.Or(t.Kind().Title, plain(string(t))) }
 
-// entryOf returns the catalog's entry of a code, the zero entry where it has none.
+// entryOf returns the catalog's entry of a code, or the zero entry.
 func entryOf[T ~string](code T) controlplane.Code {
 	entry, _ := controlplane.CodeOf(code)
 	return entry
 }
 
-// reason returns the title of a stable code. A code without an entry is shown as words.
+// reason returns the title of a code. A code without an entry is made readable.
 func reason[T ~string](code T) string {
 	return cmp.Or(entryOf(code).Title, plain(string(code)))
 }
 
-// actionTitle returns what happened, as the catalog says it.
+// actionTitle returns the title of an action in the catalog.
 func actionTitle(action string) string {
 	entry, _ := controlplane.ActionOf(action)
 	return cmp.Or(entry.Title, plain(action))
 }
 
-// keyWords name the key types.
-var keyWords = map[controlplane.KeyType]string{
+// keyTitles has the titles of the key types.
+var keyTitles = map[controlplane.KeyType]string{
 	controlplane.KeyEC256:   "EC P-256",
 	controlplane.KeyEC384:   "EC P-384",
 	controlplane.KeyRSA2048: "RSA 2048",
 	controlplane.KeyRSA4096: "RSA 4096",
 }
 
-func keyTitle(k controlplane.KeyType) string {
-	if s, ok := keyWords[k]; ok {
-		return s
-	}
-	return string(k)
-}
+func keyTitle(k controlplane.KeyType) string { return cmp.Or(keyTitles[k], string(k)) }
 
-// abbreviations are the words of codes that are written in capitals.
-var abbreviations = map[string]string{"ca": "CA", "caa": "CAA", "dns": "DNS", "dnssec": "DNSSEC", "cname": "CNAME", "txt": "TXT", "acme": "ACME", "csr": "CSR"}
+// abbreviations has the words of codes with special capitalization.
+var abbreviations = map[string]string{"acme": "ACME", "ca": "CA", "caa": "CAA", "cname": "CNAME", "csr": "CSR", "dns": "DNS",
+	"dnssec": "DNSSEC", "id": "ID", "ids": "IDs", "ip": "IP", "txt": "TXT", "url": "URL"}
 
-// plain makes a stable code readable: "ca-account" becomes "CA account".
+// plain returns a readable form of a stable code: "ca-account" becomes "CA account".
 func plain(code string) string {
 	words := strings.FieldsFunc(code, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
 	for i, w := range words {
