@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// describe returns the reason why there was no response. It never contains a resolved address or a
-// resolver's address, because both may belong to the internal network.
+// describe returns the reason why no response was received. It never contains a resolved address or
+// a resolver's address, because both may belong to the internal network.
 func describe(err error) string {
 	var lookup *net.DNSError
 	var network net.Error
