@@ -109,7 +109,8 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 	i := slices.IndexFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Type == "dns-01" })
 	if i < 0 {
 		return pending{}, &Error{Class: Rejected, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
-			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)), Fix: "Use another CA."}
+			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)),
+			Fix:     controlplane.FixOf("ca-no-dns-01")}
 	}
 	challenge := authz.Challenges[i]
 	keyAuthorization, err := r.session.core.GetKeyAuthorization(challenge.Token)

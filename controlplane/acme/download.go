@@ -39,7 +39,7 @@ func (r *run) download() (*controlplane.Certificate, error) {
 	if err != nil {
 		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA, Over: true, Err: err,
 			Message: r.order.CA + " issued a certificate that does not match the order: " + err.Error() + ".",
-			Fix:     "No action needed. The certificate was discarded, and a new order is placed. If this happens again, contact the operator."}
+			Fix:     controlplane.FixOf("certificate-mismatch")}
 	}
 	return r.certificate(chain), nil
 }

@@ -71,25 +71,25 @@ func (a *authority) interrupted(ctx context.Context) *Error {
 		return a.slow(0)
 	}
 	return &Error{Class: Interrupted, Code: "order-interrupted", CA: a.Name, Err: cause,
-		Message: "The order was interrupted.", Fix: "No action needed. The order resumes automatically."}
+		Message: "The order was interrupted.", Fix: controlplane.FixOf("order-interrupted")}
 }
 
 // slow returns the Error for a CA that has not finished an order within RunTimeout.
 func (a *authority) slow(retryAfter time.Duration) *Error {
 	retryAfter = max(retryAfter, 30*time.Second)
 	return &Error{Class: Interrupted, Code: "ca-slow", CA: a.Name, Err: errSlow, RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
-		Message: a.Name + " has not finished processing the order.", Fix: "No action needed. The order is polled again automatically."}
+		Message: a.Name + " has not finished processing the order.", Fix: controlplane.FixOf("ca-slow")}
 }
 
 func internal(ca string, err error) *Error {
 	return &Error{Class: Internal, Code: "internal", CA: ca, Err: err, Message: "Internal error.",
-		Fix: "Retry. If the error persists, send the request ID to the operator."}
+		Fix: controlplane.FixOf("internal")}
 }
 
 // gone returns the Error for an order that the CA no longer has or that belongs to another account.
 func gone(ca string, err *Error) *Error {
 	return &Error{Class: OrderGone, Code: "order-expired", CA: ca, Over: true, Status: err.Status, Problem: err.Problem, Err: err,
-		Message: ca + " no longer has this order.", Fix: "No action needed. A new order is placed automatically."}
+		Message: ca + " no longer has this order.", Fix: controlplane.FixOf("order-expired")}
 }
 
 // asError returns err as an *Error. It drops lego's wrapping of the transport's errors, which
@@ -117,5 +117,5 @@ func isBadJSON(err error) bool {
 
 func unreachable(ca string, err error) *Error {
 	return &Error{Class: Unreachable, Code: "ca-unreachable", CA: ca, Err: err, Message: ca + " is unreachable or does not respond like an ACME server.",
-		Fix: "No action needed. The order is retried automatically, with another CA if one is configured. The operator can check the CA's status page and the outbound network connection."}
+		Fix: controlplane.FixOf("ca-unreachable")}
 }

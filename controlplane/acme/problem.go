@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // problem holds the used fields of a problem document (RFC 7807, RFC 8555 §6.7).
@@ -90,7 +92,9 @@ func statusError(ca string, status int, contentType string) *Error {
 		e = meaning("rateLimited", status)
 		e.Message = ca + " " + e.Message + "."
 	case status == http.StatusNotFound || status == http.StatusGone:
-		e = &Error{Class: Rejected, Code: "ca-malformed", Over: true, Message: ca + " does not know the requested resource.", Fix: "No action needed. A new order is placed automatically."}
+		e = &Error{Class: Rejected, Code: "ca-malformed", Over: true,
+			Message: ca + " does not know the requested resource.",
+			Fix:     controlplane.FixOf("ca-malformed")}
 	default:
 		e = unreachable(ca, err)
 		e.passing = status >= 500
@@ -99,55 +103,64 @@ func statusError(ca string, status int, contentType string) *Error {
 	return e
 }
 
-// meaning returns an Error for an error type of RFC 8555 §6.7, RFC 9773 §7.4, or the profiles
-// draft. The caller prefixes the message with the CA's name.
+// caError is how an error of a CA is reported. The message follows the CA's name.
+type caError struct {
+	class         Class
+	code, message string
+	passing       bool
+}
+
+// caErrors maps the error types of RFC 8555 §6.7, RFC 9773 §7.4, and the profiles draft.
+var caErrors = map[string]caError{
+	"rateLimited": {RateLimited, "ca-rate-limited", "rate-limited the request", true},
+	"caa":         {CAAForbids, "ca-caa", "is not authorized by the name's CAA records", false},
+	"dns":         {Rejected, "ca-dns", "could not look up the challenge record", false},
+
+	"connection": {Rejected, "ca-connection", "could not connect to validate the name", false},
+	"tls":        {Rejected, "ca-connection", "could not connect to validate the name", false},
+
+	"unauthorized":      {Rejected, "ca-unauthorized", "did not find the expected TXT record", false},
+	"incorrectResponse": {Rejected, "ca-unauthorized", "did not find the expected TXT record", false},
+
+	"badCSR":                {Rejected, "ca-bad-csr", "rejected the CSR", false},
+	"badPublicKey":          {Rejected, "ca-bad-key", "rejected the key", false},
+	"badSignatureAlgorithm": {Rejected, "ca-bad-key", "rejected the key", false},
+
+	"rejectedIdentifier":    {Rejected, "ca-rejected-identifier", "does not issue for this name", false},
+	"unsupportedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name", false},
+	"invalidProfile":        {Rejected, "ca-profile", "does not offer the profile", false},
+
+	"accountDoesNotExist":     {Rejected, "ca-account", "rejected the ACME account", false},
+	"externalAccountRequired": {Rejected, "ca-account", "rejected the ACME account", false},
+	"invalidContact":          {Rejected, "ca-account", "rejected the ACME account", false},
+	"unsupportedContact":      {Rejected, "ca-account", "rejected the ACME account", false},
+	"userActionRequired":      {Rejected, "ca-account", "rejected the ACME account", false},
+
+	"alreadyRevoked": {Rejected, "ca-already-revoked", "has already revoked the certificate", false},
+	"badRevocationReason": {
+		Rejected, "ca-bad-revocation-reason", "does not accept the revocation reason", false},
+	"alreadyReplaced": {
+		Rejected, "ca-already-replaced", "has already replaced the certificate", false},
+	"orderNotReady": {Rejected, "ca-order-not-ready", "is not ready for the CSR", false},
+
+	"serverInternal": {Unreachable, "ca-unreachable", "returned an internal error", true},
+	"badNonce":       {Unreachable, "ca-unreachable", "returned an internal error", true},
+}
+
+// meaning returns an Error for an error type, or for the HTTP status of an unknown type.
 func meaning(kind string, status int) *Error {
-	is := func(class Class, code, message, fix string) *Error {
-		return &Error{Class: class, Code: code, Message: message, Fix: fix}
-	}
-	switch kind {
-	case "rateLimited":
-		e := is(RateLimited, "ca-rate-limited", "rate-limited the request", "No action needed. The order is retried when the CA allows it, or placed with another CA.")
-		e.passing = true
-		return e
-	case "caa":
-		return is(CAAForbids, "ca-caa", "is not authorized by the name's CAA records", "Add a CAA record that authorizes this CA (0 issue \"…\"), or remove the records that exclude it.")
-	case "dns":
-		return is(Rejected, "ca-dns", "could not look up the challenge record", "Check that the name's DNS is reachable from every network and that the CNAME exists.")
-	case "connection", "tls":
-		return is(Rejected, "ca-connection", "could not connect to validate the name", "Check that the name servers of the domain and of the validation zone are reachable from every network.")
-	case "unauthorized", "incorrectResponse":
-		return is(Rejected, "ca-unauthorized", "did not find the expected TXT record", "Check that _acme-challenge of the domain has only a CNAME record, pointing to the domain's target.")
-	case "badCSR":
-		return is(Rejected, "ca-bad-csr", "rejected the CSR", "Send another CSR, or choose another key type.")
-	case "badPublicKey", "badSignatureAlgorithm":
-		return is(Rejected, "ca-bad-key", "rejected the key", "Use another key type or another CA.")
-	case "rejectedIdentifier", "unsupportedIdentifier":
-		return is(Rejected, "ca-rejected-identifier", "does not issue for this name", "Use another CA, or ask this CA why it rejects the name.")
-	case "invalidProfile":
-		return is(Rejected, "ca-profile", "does not offer the profile", "Choose one of the CA's profiles, or none.")
-	case "accountDoesNotExist", "externalAccountRequired", "invalidContact", "unsupportedContact", "userActionRequired":
-		return is(Rejected, "ca-account", "rejected the ACME account", "Ask the operator to check the contact address and the external account binding for this CA.")
-	case "alreadyRevoked":
-		return is(Rejected, "ca-already-revoked", "has already revoked the certificate", "No action needed.")
-	case "badRevocationReason":
-		return is(Rejected, "ca-bad-revocation-reason", "does not accept the revocation reason", "Choose another reason.")
-	case "alreadyReplaced":
-		return is(Rejected, "ca-already-replaced", "has already replaced the certificate", "No action needed. The order is placed without replacing a certificate.")
-	case "orderNotReady":
-		return is(Rejected, "ca-order-not-ready", "is not ready for the CSR", "No action needed. The order is polled again automatically.")
-	case "serverInternal", "badNonce":
-		e := is(Unreachable, "ca-unreachable", "returned an internal error", "No action needed. The order is retried automatically, with another CA if one is configured.")
-		e.passing = true
-		return e
-	}
+	known, ok := caErrors[kind]
 	switch {
+	case ok:
 	case status == http.StatusTooManyRequests:
-		return meaning("rateLimited", status)
-	case status >= 500:
-		return meaning("serverInternal", status)
+		known = caErrors["rateLimited"]
+	case status >= http.StatusInternalServerError:
+		known = caErrors["serverInternal"]
+	default:
+		known = caError{class: Rejected, code: "ca-malformed", message: "rejected the request"}
 	}
-	return is(Rejected, "ca-malformed", "rejected the request", "Read the CA's message. If it does not explain the problem, contact the operator.")
+	return &Error{Class: known.class, Code: known.code, Message: known.message,
+		Fix: controlplane.FixOf(known.code), passing: known.passing}
 }
 
 // maxRetryAfter is the upper bound for a CA's Retry-After.

@@ -71,7 +71,7 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	}
 	if dir.RenewalInfo == "" {
 		return asked, &Error{Class: Rejected, Code: "ca-no-ari", CA: a.Name, Err: controlplane.ErrRenewalInfoNotOffered,
-			Message: a.Name + " does not offer renewal information.", Fix: "No action needed. Certificates are renewed based on their lifetime."}
+			Message: a.Name + " does not offer renewal information.", Fix: controlplane.FixOf("ca-no-ari")}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(dir.RenewalInfo, "/")+"/"+ariID, nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	info, err := a.readRenewalInfo(body)
 	if err != nil {
 		invalid := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name, Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
-			Message: a.Name + " returned invalid renewal information.", Fix: "No action needed. The certificate is renewed based on its lifetime."}
+			Message: a.Name + " returned invalid renewal information.", Fix: controlplane.FixOf("ca-ari-invalid")}
 		return asked, noInfo(invalid)
 	}
 	info.CheckedAt = asked.CheckedAt
