@@ -10,15 +10,16 @@ import (
 	"slices"
 )
 
-// maxBody bounds what is read of an answer. A page of 200 domains is far below it.
+// maxBody limits the size of a response. A page of 200 domains is far below it.
 const maxBody = 32 << 20
 
-// CreateDomain adds a domain. A name that exists gives an Error of status 409 whose ExistingID is the domain's.
+// CreateDomain adds a domain. If the name exists, it returns an *Error with the status 409 and the
+// domain's ID in ExistingID.
 func (c *Client) CreateDomain(ctx context.Context, in DomainCreate) (*Domain, error) {
 	return decode[Domain](c.raw.CreateDomain(ctx, nil, in))
 }
 
-// Domain returns the domain with that id or name.
+// Domain returns the domain with that ID or name.
 func (c *Client) Domain(ctx context.Context, ref string) (*Domain, error) {
 	return decode[Domain](c.raw.GetDomain(ctx, ref, nil))
 }
@@ -28,7 +29,7 @@ func (c *Client) Domains(ctx context.Context, in ListDomainsParams) (*DomainList
 	return decode[DomainList](c.raw.ListDomains(ctx, &in))
 }
 
-// UpdateDomain changes the options that are sent.
+// UpdateDomain changes the options that are set in in.
 func (c *Client) UpdateDomain(ctx context.Context, ref string, in DomainUpdate) (*Domain, error) {
 	return decode[Domain](c.raw.UpdateDomain(ctx, ref, nil, in))
 }
@@ -38,28 +39,28 @@ func (c *Client) DeleteDomain(ctx context.Context, ref string) error {
 	return discard(c.raw.DeleteDomain(ctx, ref, nil))
 }
 
-// VerifyDomain checks the delegation now and returns the job that does.
+// VerifyDomain starts a check of the delegation and returns its job.
 func (c *Client) VerifyDomain(ctx context.Context, ref string) (*Job, error) {
 	return decode[Job](c.raw.VerifyDomain(ctx, ref, nil))
 }
 
-// IssueDomain orders a certificate now and returns the job that does.
+// IssueDomain orders a certificate now and returns the job.
 func (c *Client) IssueDomain(ctx context.Context, ref string) (*Job, error) {
 	return decode[Job](c.raw.IssueDomain(ctx, ref, nil))
 }
 
-// RenewDomain renews the certificate now and returns the job that does.
+// RenewDomain renews the certificate now and returns the job.
 func (c *Client) RenewDomain(ctx context.Context, ref string) (*Job, error) {
 	return decode[Job](c.raw.RenewDomain(ctx, ref, nil))
 }
 
-// Diagnosis looks at everything in the domain's DNS that a CA will look at, and returns what it finds. It changes nothing,
-// and may take 10 seconds.
+// Diagnosis checks everything in the domain's DNS that a CA checks, and returns the findings. It
+// changes nothing and may take up to 10 seconds.
 func (c *Client) Diagnosis(ctx context.Context, ref string) (*Examination, error) {
 	return decode[Examination](c.raw.DiagnoseDomain(ctx, ref))
 }
 
-// Delegation returns the CNAME for a name, without creating anything.
+// Delegation returns the CNAME record for a name, without creating anything.
 func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, error) {
 	return decode[Delegation](c.raw.GetDelegation(ctx, &GetDelegationParams{Name: name}))
 }
@@ -74,12 +75,12 @@ func (c *Client) Jobs(ctx context.Context, in ListJobsParams) (*JobList, error) 
 	return decode[JobList](c.raw.ListJobs(ctx, &in))
 }
 
-// RetryJob starts a failed job afresh.
+// RetryJob restarts a failed job and resets its attempts.
 func (c *Client) RetryJob(ctx context.Context, id string) (*Job, error) {
 	return decode[Job](c.raw.RetryJob(ctx, id, nil))
 }
 
-// Certificate returns a certificate's description.
+// Certificate returns a certificate's metadata.
 func (c *Client) Certificate(ctx context.Context, id string) (*Certificate, error) {
 	return decode[Certificate](c.raw.GetCertificate(ctx, id))
 }
@@ -89,32 +90,34 @@ func (c *Client) Certificates(ctx context.Context, in ListCertificatesParams) (*
 	return decode[CertificateList](c.raw.ListCertificates(ctx, &in))
 }
 
-// CertificatePEM returns the leaf, the chain without it, or both, as PEM.
+// CertificatePEM returns the leaf, the chain without the leaf, or both, in PEM.
 func (c *Client) CertificatePEM(ctx context.Context, id string, format DownloadCertificateParamsFormat) (string, error) {
 	body, _, err := read(c.raw.DownloadCertificate(ctx, id, &DownloadCertificateParams{Format: &format}))
 	return string(body), err
 }
 
-// CertificateKey takes out a certificate's private key, as PKCS#8 PEM. Each call is recorded by the server.
+// CertificateKey downloads a certificate's private key as PKCS#8 PEM. Each call is recorded in the
+// audit log.
 func (c *Client) CertificateKey(ctx context.Context, id string) (string, error) {
 	body, _, err := read(c.raw.DownloadKey(ctx, id, nil))
 	return string(body), err
 }
 
-// CertificatePKCS12 takes out a certificate with its chain and private key, as a PKCS#12 file that opens with the password.
-// Each call is recorded by the server.
+// CertificatePKCS12 downloads a certificate with its chain and private key as a PKCS#12 file,
+// encrypted with the password. Each call is recorded in the audit log.
 func (c *Client) CertificatePKCS12(ctx context.Context, id, password string) ([]byte, error) {
 	body, _, err := read(c.raw.DownloadPKCS12(ctx, id, nil, PKCS12Request{Password: password}))
 	return body, err
 }
 
-// RevokeCertificate has the CA revoke a certificate, and returns the job that does. Where it is the domain's current one, a
-// new one is ordered if replace is set or the reason is a compromised key.
+// RevokeCertificate starts the revocation of a certificate at the CA, and returns the job. If it is
+// the domain's current certificate, a new one is ordered if replace is set or the reason is a
+// compromised key.
 func (c *Client) RevokeCertificate(ctx context.Context, id string, reason RevocationReason, replace bool) (*Job, error) {
 	return decode[Job](c.raw.RevokeCertificate(ctx, id, nil, CertificateRevoke{Reason: reason, Replace: &replace}))
 }
 
-// CreateToken creates an API token. Its secret is in the answer and never comes again.
+// CreateToken creates an API token. Only this response contains its secret.
 func (c *Client) CreateToken(ctx context.Context, in TokenCreate) (*TokenWithSecret, error) {
 	return decode[TokenWithSecret](c.raw.CreateToken(ctx, nil, in))
 }
@@ -139,13 +142,13 @@ func (c *Client) DeleteToken(ctx context.Context, id string) error {
 	return discard(c.raw.DeleteToken(ctx, id))
 }
 
-// RotateToken gives a token a new secret, which is in the answer and never comes again. The one before works on for the
-// overlap that is asked for, a day by default.
+// RotateToken rotates a token's secret. Only this response contains the new secret. The previous
+// one remains valid for the requested grace period, by default one day.
 func (c *Client) RotateToken(ctx context.Context, id string, in TokenRotate) (*TokenWithSecret, error) {
 	return decode[TokenWithSecret](c.raw.RotateToken(ctx, id, nil, in))
 }
 
-// decode takes a call's answer: an object, or *Error.
+// decode parses a response as an object. It returns an *Error if the call was not successful.
 func decode[T any](resp *http.Response, err error) (*T, error) {
 	body, resp, err := read(resp, err)
 	if err != nil {
@@ -153,7 +156,7 @@ func decode[T any](resp *http.Response, err error) (*T, error) {
 	}
 	v := new(T)
 	if err := json.Unmarshal(body, v); err != nil {
-		return nil, fmt.Errorf("%s %s: the answer is not what the contract says (%w): is the endpoint DCVaaS's API?", resp.Request.Method, resp.Request.URL.Path, err)
+		return nil, fmt.Errorf("%s %s: malformed response (%w): check that the endpoint is a DCVaaS API", resp.Request.Method, resp.Request.URL.Path, err)
 	}
 	return v, nil
 }
@@ -163,7 +166,8 @@ func discard(resp *http.Response, err error) error {
 	return err
 }
 
-// read takes a call's answer: its body where it is a success or one of the other statuses that are expected, else *Error.
+// read returns a response and its body. It returns an *Error unless the status is 2xx or one of
+// expected.
 func read(resp *http.Response, err error, expected ...int) ([]byte, *http.Response, error) {
 	if err != nil {
 		return nil, nil, err
@@ -171,10 +175,10 @@ func read(resp *http.Response, err error, expected ...int) ([]byte, *http.Respon
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: reading the answer: %w", resp.Request.Method, resp.Request.URL.Path, err)
+		return nil, nil, fmt.Errorf("%s %s: reading the response: %w", resp.Request.Method, resp.Request.URL.Path, err)
 	}
 	if len(body) > maxBody {
-		return nil, nil, errors.New("the answer is longer than any that the API gives")
+		return nil, nil, errors.New("the response is larger than any response of the API")
 	}
 	if resp.StatusCode/100 != 2 && !slices.Contains(expected, resp.StatusCode) {
 		return nil, nil, newError(resp, body)

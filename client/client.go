@@ -1,8 +1,9 @@
-// Package client speaks the control plane's REST API (controlplane/api/openapi.yaml). The Terraform provider is built on
-// it, and programs of customers may be. It retries what is safe to retry, turns problem documents into *Error, and waits
-// for a domain to move. It never logs a body, a token or a key, and knows nothing of how the control plane is built.
+// Package client is a Go client of the control plane's REST API (controlplane/api/openapi.yaml).
+// The Terraform provider is built on it; customers' programs may use it, too. It retries requests
+// that are safe to retry, converts problem documents to *Error, and waits for changes of a domain
+// or job. It never logs a body, token, or key.
 //
-// client_gen.go is generated from the contract: the objects, and how each call is spelled.
+// client_gen.go is generated from the contract: the types and the requests.
 package client
 
 import (
@@ -21,53 +22,55 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// DefaultMaxRetries is how often a failed call is tried again by a client with no other wish.
+// DefaultMaxRetries is the recommended value of Options.MaxRetries.
 const DefaultMaxRetries = 4
 
-// attemptTimeout bounds one attempt of a call. It is longer than the API may hold an answer (60 s).
+// attemptTimeout limits one attempt of a call. It is longer than a long poll of the API (60 s).
 const attemptTimeout = 90 * time.Second
 
-// Options say how to reach the API and as whom.
+// Options configure a client.
 type Options struct {
 	// Endpoint is the API's base URL: https, or http on a loopback address.
 	Endpoint string
 
-	// Token is an API token, "dcv_…". White space around it is ignored.
+	// Token is an API token, "dcv_…". Surrounding white space is ignored.
 	Token string
 
-	// MaxRetries is how often a failed call is tried again; 0 is never. Waiting for a rate limit does not count, unless it
-	// is 0.
+	// MaxRetries is the maximum number of retries of a call; 0 disables retries. Otherwise, retries
+	// after a rate limit are not counted.
 	MaxRetries int
 
-	// UserAgent is sent with each request.
+	// UserAgent is the User-Agent header of each request.
 	UserAgent string
 
-	// RootCAs are trusted for the endpoint's certificate; nil means the system's.
+	// RootCAs verify the endpoint's certificate; nil means the system's roots.
 	RootCAs *x509.CertPool
 
-	// HTTPClient carries the requests where it is set; RootCAs is then not used. Its redirects are not followed.
+	// HTTPClient, if set, sends the requests. RootCAs is then not used. Redirects are not followed.
 	HTTPClient *http.Client
 
-	// Log is told of each attempt where it is set: method, path, status, duration and request id, and nothing secret.
+	// Log, if set, is called after each attempt with its method, path, status, duration, and
+	// request ID. It receives no secrets.
 	Log func(ctx context.Context, msg string, fields map[string]any)
 }
 
-// Client calls the API. It is safe for use by many goroutines.
+// Client calls the API. It is safe for concurrent use.
 type Client struct {
 	raw      *rawClient
 	endpoint string
 }
 
-// OptionError says which option New refuses, and why. It repeats no token.
+// OptionError states which option is invalid, and why. It never contains the token.
 type OptionError struct {
-	Option string // name of the field of Options
+	Option string // name of the field in Options
 	Reason string
 }
 
 // Error returns the reason.
 func (e *OptionError) Error() string { return e.Reason }
 
-// New returns a client, or *OptionError. It makes no request, so a wrong token shows with the first call.
+// New returns a client. It returns an *OptionError if an option is invalid. It sends no request, so
+// an unknown token is reported by the first call.
 func New(o Options) (*Client, error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
 	if err != nil {
@@ -75,10 +78,10 @@ func New(o Options) (*Client, error) {
 	}
 	token := strings.TrimSpace(o.Token)
 	if token == "" {
-		return nil, &OptionError{Option: "Token", Reason: "no API token is given"}
+		return nil, &OptionError{Option: "Token", Reason: "the API token is missing"}
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, &OptionError{Option: "Token", Reason: "the API token contains white space or other characters that no token has"}
+		return nil, &OptionError{Option: "Token", Reason: "the API token contains white space or other characters that tokens never contain"}
 	}
 	if o.MaxRetries < 0 {
 		return nil, &OptionError{Option: "MaxRetries", Reason: "the number of retries is negative"}
@@ -89,11 +92,12 @@ func New(o Options) (*Client, error) {
 		h = *o.HTTPClient
 	} else {
 		t := cleanhttp.DefaultPooledTransport()
-		t.MaxIdleConnsPerHost = 64 // Terraform works on many resources at once
+		t.MaxIdleConnsPerHost = 64 // Terraform runs many operations in parallel
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs}
 		h.Transport = t
 	}
-	// A redirect would carry the token somewhere else; it becomes an error that says where to.
+	// Following a redirect would send the token elsewhere. It becomes an error that names the
+	// target.
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	h.Transport = &logged{next: h.Transport, log: o.Log}
 
@@ -101,7 +105,7 @@ func New(o Options) (*Client, error) {
 		WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer "+token)
 			if r.Method == http.MethodPost && r.Header.Get(idempotencyKey) == "" {
-				r.Header.Set(idempotencyKey, rand.Text()) // one for all attempts of this call
+				r.Header.Set(idempotencyKey, rand.Text()) // the same for all attempts of this call
 			}
 			r.Header.Set("Accept", "application/json, application/problem+json, */*;q=0.1")
 			if o.UserAgent != "" {
@@ -124,15 +128,15 @@ func parseEndpoint(s string) (string, error) {
 		return "", fmt.Errorf("the endpoint %q is not a URL such as https://dcvaas.example.com", s)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("the endpoint of host %q has more than scheme, host, port and path", u.Host)
+		return "", fmt.Errorf("the endpoint with the host %q must have only a scheme, host, port, and path", u.Host)
 	}
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && rules.IsLoopbackHost(u.Hostname()):
 	case u.Scheme == "http":
-		return "", fmt.Errorf("the endpoint %q would send the token unencrypted: use https (http is for loopback addresses only)", s)
+		return "", fmt.Errorf("the endpoint %q would send the token unencrypted: use https (http is allowed only for loopback addresses)", s)
 	default:
-		return "", fmt.Errorf("the endpoint %q begins with neither https:// nor, for a loopback address, http://", s)
+		return "", fmt.Errorf("the endpoint %q must start with https:// (or http:// for a loopback address)", s)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

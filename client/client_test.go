@@ -13,11 +13,13 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const testToken = "dcv_0123456789abcdefghijklmnopqrstuvwxyz"
 
-// serve starts an API of one handler and returns a client of it.
+// serve starts an API with one handler and returns a client of it.
 func serve(t *testing.T, o Options, h http.HandlerFunc) *Client {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -48,7 +50,7 @@ func domainJSON(w http.ResponseWriter, status string, etag string) {
 		"certificate_id":null,"expires_at":null,"renew_at":null,"last_issued_at":null,"created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z"}`, status)
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_rejects(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no endpoint":      {Token: testToken},
 		"no scheme":        {Endpoint: "dcvaas.example.com", Token: testToken},
@@ -63,19 +65,19 @@ func TestNewRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(o)
 			if err == nil {
-				t.Fatal("accepted")
+				t.Fatalf("New(%+v) returns no error", o)
 			}
 			if strings.Contains(err.Error(), "dcv_") || strings.Contains(err.Error(), "u:p") {
-				t.Errorf("the error tells a secret: %v", err)
+				t.Errorf("New returns %q, want an error without secrets", err)
 			}
 		})
 	}
 }
 
-func TestNewAccepts(t *testing.T) {
+func TestNew_accepts(t *testing.T) {
 	for _, endpoint := range []string{"https://dcvaas.example.com", "https://dcvaas.example.com/base/", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"} {
 		if _, err := New(Options{Endpoint: endpoint, Token: " " + testToken + "\n"}); err != nil {
-			t.Errorf("%s: %v", endpoint, err)
+			t.Errorf("New with the endpoint %s = %v, want no error", endpoint, err)
 		}
 	}
 }
@@ -83,32 +85,32 @@ func TestNewAccepts(t *testing.T) {
 func TestRequest(t *testing.T) {
 	c := serve(t, Options{UserAgent: "test/1", Token: testToken + "\n"}, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer "+testToken {
-			t.Errorf("Authorization is %q", got)
+			t.Errorf("Authorization = %q, want the token", got)
 		}
 		if got := r.Header.Get("User-Agent"); got != "test/1" {
-			t.Errorf("User-Agent is %q", got)
+			t.Errorf("User-Agent = %q, want test/1", got)
 		}
 		if r.URL.Path != "/api/domains/example.com" {
-			t.Errorf("path is %q", r.URL.Path)
+			t.Errorf("path = %q, want /api/domains/example.com", r.URL.Path)
 		}
 		domainJSON(w, "active", `"1"`)
 	})
 	d, err := c.Domain(t.Context(), "example.com")
 	if err != nil || d.Id != "dom_1" || d.Status != DomainStatusActive {
-		t.Fatalf("got %+v, %v", d, err)
+		t.Fatalf("Domain(example.com) = %+v, %v, want the active domain dom_1", d, err)
 	}
 }
 
 func TestDiagnosis(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != "/api/domains/example.com/diagnosis" {
-			t.Errorf("%s %s", r.Method, r.URL.Path)
+			t.Errorf("request = %s %s, want GET /api/domains/example.com/diagnosis", r.Method, r.URL.Path)
 		}
 		_, _ = io.WriteString(w, `{"delegation":{"code":"cname-missing","until":null},"caa":[{"ca":"first","allowed":true}],"dnssec":"bogus","causes":[{"code":"cname-missing"}],"warnings":[]}`)
 	})
 	e, err := c.Diagnosis(t.Context(), "example.com")
 	if err != nil || e.Delegation.Code != "cname-missing" || !e.Caa[0].Allowed || e.Dnssec != ExaminationDnssecBogus || len(e.Causes) != 1 {
-		t.Errorf("got %+v, %v", e, err)
+		t.Errorf("Diagnosis(example.com) = %+v, %v, want one cause, an allowed CA, and bogus DNSSEC", e, err)
 	}
 }
 
@@ -116,13 +118,13 @@ func TestCertificatePKCS12(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || r.URL.Path != "/api/certificates/crt_1/pkcs12" || string(body) != `{"password":"p"}` {
-			t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+			t.Errorf("request = %s %s %s, want POST /api/certificates/crt_1/pkcs12 with the password", r.Method, r.URL.Path, body)
 		}
 		_, _ = w.Write([]byte{0x30, 0, 0xff})
 	})
 	file, err := c.CertificatePKCS12(t.Context(), "crt_1", "p")
 	if err != nil || !bytes.Equal(file, []byte{0x30, 0, 0xff}) {
-		t.Errorf("got %x, %v", file, err)
+		t.Errorf("CertificatePKCS12(crt_1) = %x, %v, want 3000ff", file, err)
 	}
 }
 
@@ -130,34 +132,34 @@ func TestRevokeCertificate(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || r.URL.Path != "/api/certificates/crt_1/revoke" || string(body) != `{"reason":"keyCompromise","replace":true}` {
-			t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+			t.Errorf("request = %s %s %s, want POST /api/certificates/crt_1/revoke with reason and replace", r.Method, r.URL.Path, body)
 		}
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, `{"id":"job_1","type":"revocation","certificate_id":"crt_1","status":"queued"}`)
 	})
 	j, err := c.RevokeCertificate(t.Context(), "crt_1", RevocationReasonKeyCompromise, true)
 	if err != nil || j.Type != JobTypeRevocation || j.CertificateId.MustGet() != "crt_1" {
-		t.Errorf("got %+v, %v", j, err)
+		t.Errorf("RevokeCertificate(crt_1) = %+v, %v, want a revocation job of crt_1", j, err)
 	}
 }
 
 func TestError(t *testing.T) {
 	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
-		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Mend them.",
+		problemJSON(w, 422, `{"type":"/problems/invalid","title":"Invalid","status":422,"detail":"Two fields are wrong.","code":"invalid","request_id":"req_1","fix":"Fix them.",
 			"existing_id":"dom_2","retry_at":"2026-01-02T03:04:05Z","errors":[{"pointer":"/name","code":"name-ip","detail":"It is an IP address."},{"pointer":"/labels/a","code":"x","detail":"y"}],"errors_total":7}`)
 	})
 	_, err := c.CreateDomain(t.Context(), DomainCreate{Name: "127.0.0.1"})
 	var e *Error
 	if !errors.As(err, &e) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("CreateDomain returns %v, want an *Error", err)
 	}
-	want := Error{Method: "POST", Path: "/api/domains", Status: 422, Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Mend them.", RequestID: "req_1", ExistingID: "dom_2",
+	want := Error{Method: "POST", Path: "/api/domains", Status: 422, Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Fix them.", RequestID: "req_1", ExistingID: "dom_2",
 		RetryAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Fields: []FieldError{{Pointer: "/name", Code: "name-ip", Detail: "It is an IP address."}, {Pointer: "/labels/a", Code: "x", Detail: "y"}}, FieldsTotal: 7}
-	if got, want := fmt.Sprintf("%+v", *e), fmt.Sprintf("%+v", want); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if diff := cmp.Diff(want, *e); diff != "" {
+		t.Errorf("CreateDomain returns an unexpected error (-want +got):\n%s", diff)
 	}
-	if got, want := err.Error(), "POST /api/domains: 422 invalid: Two fields are wrong. (request id req_1)"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if got, want := err.Error(), "POST /api/domains: 422 invalid: Two fields are wrong. (request ID req_1)"; got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
 	}
 }
 
@@ -169,10 +171,10 @@ func TestErrorKinds(t *testing.T) {
 	}{{404, "not-found", IsNotFound}, {409, "x", IsConflict}, {401, "x", IsUnauthorized}, {403, "x", IsForbidden}} {
 		err := error(&Error{Status: c.status, Code: c.code})
 		if !c.is(fmt.Errorf("wrapped: %w", err)) || c.is(&Error{Status: 400, Code: c.code}) || c.is(errors.New("x")) || c.is(nil) {
-			t.Errorf("%d is told wrongly", c.status)
+			t.Errorf("the check for %d accepts other errors, or rejects its own", c.status)
 		}
 		if c.is(&Error{Status: c.status}) {
-			t.Errorf("a proxy's %d is taken for the API's", c.status)
+			t.Errorf("the check for %d accepts a proxy's response", c.status)
 		}
 	}
 	if err := (&Error{Status: 404, Code: "no-such-path"}); IsNotFound(err) {
@@ -180,8 +182,8 @@ func TestErrorKinds(t *testing.T) {
 	}
 }
 
-// What does not come from the API still makes an error that helps, and its page is not repeated.
-func TestForeignAnswers(t *testing.T) {
+// A response that does not come from the API becomes a helpful error without the body.
+func TestForeignResponses(t *testing.T) {
 	for name, c := range map[string]struct {
 		h    http.HandlerFunc
 		want string
@@ -190,30 +192,30 @@ func TestForeignAnswers(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.WriteHeader(502)
 			_, _ = io.WriteString(w, "<html>secret</html>")
-		}, "answered 502 Bad Gateway with text/html"},
-		"json that is no problem": {func(w http.ResponseWriter, _ *http.Request) {
+		}, "returned 502 Bad Gateway with text/html"},
+		"JSON that is not a problem": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(404)
 			_, _ = io.WriteString(w, `{"message":"secret"}`)
-		}, "answered 404 Not Found"},
-		"another service's json": {func(w http.ResponseWriter, _ *http.Request) {
+		}, "returned 404 Not Found"},
+		"another service's JSON": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(404)
 			_, _ = io.WriteString(w, `{"code":"not-found","message":"secret"}`)
-		}, "answered 404 Not Found"},
-		"broken json": {func(w http.ResponseWriter, _ *http.Request) { problemJSON(w, 422, `{"secret`) }, "answered 422"},
+		}, "returned 404 Not Found"},
+		"malformed problem": {func(w http.ResponseWriter, _ *http.Request) { problemJSON(w, 422, `{"secret`) }, "returned 422"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.com/login", http.StatusFound)
 		}, "redirects to https://elsewhere.example.com/login"},
-		"a page with 200": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>secret</html>") }, "is the endpoint DCVaaS's API?"},
+		"a page with 200": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>secret</html>") }, "malformed response"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := serve(t, Options{}, c.h).Domain(t.Context(), "example.com")
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
-				t.Errorf("got %v", err)
+				t.Errorf("Domain returns %v, want an error with %q and without the body", err, c.want)
 			}
 			if IsNotFound(err) {
-				t.Error("taken for the API's 404")
+				t.Errorf("IsNotFound(%v) = true, want false", err)
 			}
 		})
 	}
@@ -242,7 +244,7 @@ func TestRetries(t *testing.T) {
 		status  int // of the error; 0: none
 	}{
 		"get after 429 and two 503":     {get, []answer{{429, "0"}, {503, "0"}, {503, "0"}}, 4, 4, 0},
-		"get until it gives up":         {get, []answer{{503, "0"}, {502, "0"}, {500, "0"}}, 2, 3, 500},
+		"get until retries are used up":         {get, []answer{{503, "0"}, {502, "0"}, {500, "0"}}, 2, 3, 500},
 		"429 is not counted":            {get, []answer{{429, "0"}, {429, "0"}, {429, "0"}, {503, "0"}}, 1, 5, 0},
 		"429 with no retries":           {get, []answer{{429, "0"}}, 0, 1, 429},
 		"503 with no retries":           {get, []answer{{503, "0"}}, 0, 1, 503},
@@ -250,8 +252,8 @@ func TestRetries(t *testing.T) {
 		"post after 429":                {post, []answer{{429, "0"}}, 4, 2, 0},
 		"429 for an hour":               {post, []answer{{429, "3600"}}, 4, 1, 429},
 		"post after 503":                {post, []answer{{503, "0"}, {500, "0"}}, 4, 3, 0},
-		"post while it is under way":    {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
-		"post that collides":            {post, []answer{{409, ""}}, 4, 1, 409},
+		"post while in progress":    {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
+		"post with a conflict":            {post, []answer{{409, ""}}, 4, 1, 409},
 		"patch after 429":               {patch, []answer{{429, "0"}}, 4, 2, 0},
 		"patch not after 500":           {patch, []answer{{500, "0"}}, 4, 1, 500},
 		"client errors are not retried": {get, []answer{{404, ""}}, 4, 1, 404},
@@ -282,26 +284,26 @@ func TestRetries(t *testing.T) {
 			err := c.call(client)
 			var e *Error
 			if errors.As(err, &e); (err == nil) != (c.status == 0) || (e != nil && e.Status != c.status) {
-				t.Errorf("got %v, want status %d", err, c.status)
+				t.Errorf("the call returns %v, want the status %d", err, c.status)
 			}
 			if tries != c.tries {
-				t.Errorf("%d tries, want %d", tries, c.tries)
+				t.Errorf("the call sends %d requests, want %d", tries, c.tries)
 			}
 			for _, b := range bodies {
 				if b != bodies[0] {
-					t.Errorf("a retry sent another body: %q after %q", b, bodies[0])
+					t.Errorf("a retry sends the body %q, want %q", b, bodies[0])
 				}
 			}
 			for _, k := range keys {
 				if k != keys[0] {
-					t.Errorf("a retry sent another key: %q after %q", k, keys[0])
+					t.Errorf("a retry sends the key %q, want %q", k, keys[0])
 				}
 			}
 		})
 	}
 }
 
-// Each POST has a key of its own, and nothing else has one.
+// Each POST has its own key. Other methods have none.
 func TestIdempotencyKeys(t *testing.T) {
 	var keys []string
 	c := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
@@ -317,12 +319,12 @@ func TestIdempotencyKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(keys[0]) < 20 || keys[0] == keys[1] || keys[2] != "" {
-		t.Errorf("keys %q", keys)
+		t.Errorf("Idempotency-Key of POST, POST, GET = %q, want two different keys and none", keys)
 	}
 }
 
-// A call that never reached the server is safe to send again, whatever it is.
-func TestRetriesRefusedConnection(t *testing.T) {
+// Any call that never reached the server is safe to retry.
+func TestRetries_refusedConnection(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close()
 	var attempts atomic.Int32
@@ -331,11 +333,11 @@ func TestRetriesRefusedConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.CreateDomain(t.Context(), DomainCreate{Name: "example.com"}); err == nil || attempts.Load() != 2 {
-		t.Errorf("%d attempts, %v", attempts.Load(), err)
+		t.Errorf("CreateDomain makes %d attempts and returns %v, want 2 and an error", attempts.Load(), err)
 	}
 }
 
-func TestRetryStopsWithContext(t *testing.T) {
+func TestRetries_stopWithContext(t *testing.T) {
 	c := serve(t, Options{MaxRetries: 4}, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "30")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -344,10 +346,10 @@ func TestRetryStopsWithContext(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	if _, err := c.Domain(ctx, "example.com"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
+		t.Errorf("Domain returns %v, want the context's error", err)
 	}
 	if d := time.Since(start); d > 15*time.Second {
-		t.Errorf("it took %v", d)
+		t.Errorf("Domain returns after %v, want when the context is done", d)
 	}
 }
 
@@ -355,22 +357,22 @@ func TestBackoff(t *testing.T) {
 	resp := &http.Response{Header: http.Header{"Retry-After": {"7"}}}
 	for range 100 {
 		if d := backoff(500*time.Millisecond, 10*time.Second, 0, resp); d < 7*time.Second || d > 8*time.Second {
-			t.Fatalf("Retry-After of 7 s gives %v", d)
+			t.Fatalf("backoff with a Retry-After of 7 s = %v, want 7 to 8 s", d)
 		}
 		if d := backoff(500*time.Millisecond, 10*time.Second, 40, nil); d < 5*time.Second || d > 15*time.Second {
-			t.Fatalf("attempt 40 waits %v", d)
+			t.Fatalf("backoff of attempt 40 = %v, want 5 to 15 s", d)
 		}
 	}
 	resp.Header.Set("Retry-After", "86400")
 	if d := backoff(500*time.Millisecond, 10*time.Second, 0, resp); d > maxRetryAfter+10*time.Second {
-		t.Errorf("a day is not capped: %v", d)
+		t.Errorf("backoff with a Retry-After of a day = %v, want about %v", d, maxRetryAfter)
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	if d, ok := retryAfter(now.Add(9*time.Second).Format(http.TimeFormat), now); !ok || d != 9*time.Second {
-		t.Errorf("a date gives %v, %v", d, ok)
+		t.Errorf("retryAfter of a date in 9 s = %v, %v", d, ok)
 	}
 	if _, ok := retryAfter("soon", now); ok {
-		t.Error("nonsense is taken")
+		t.Error("retryAfter(soon) is valid, want invalid")
 	}
 }
 
@@ -380,19 +382,19 @@ func TestWaitDomain(t *testing.T) {
 		switch n := polls.Add(1); n {
 		case 1:
 			if r.URL.RawQuery != "" || r.Header.Get("If-None-Match") != "" {
-				t.Errorf("the first question is held: %s", r.URL.RawQuery)
+				t.Errorf("the first request has the query %q, want none", r.URL.RawQuery)
 			}
 			domainJSON(w, "pending_cname", `"1"`)
 		case 2:
 			if r.URL.Query().Get("wait") != hold || r.Header.Get("If-None-Match") != `"1"` {
-				t.Errorf("the second question is not held: %s", r.URL.RawQuery)
+				t.Errorf("the second request has the query %q, want a wait and an If-None-Match", r.URL.RawQuery)
 			}
 			w.WriteHeader(http.StatusNotModified)
 		case 3:
 			domainJSON(w, "issuing", `"2"`)
 		default:
 			if got := r.Header.Get("If-None-Match"); got != `"2"` {
-				t.Errorf("If-None-Match is %s", got)
+				t.Errorf(`If-None-Match = %s, want "2"`, got)
 			}
 			domainJSON(w, "active", `"3"`)
 		}
@@ -403,12 +405,12 @@ func TestWaitDomain(t *testing.T) {
 		return d.Status == DomainStatusActive
 	})
 	if err != nil || d.Status != DomainStatusActive || fmt.Sprint(seen) != "[pending_cname issuing active]" {
-		t.Errorf("got %v, %v, seen %v", d, err, seen)
+		t.Errorf("WaitDomain = %v, %v after the states %v, want active after three states", d, err, seen)
 	}
 }
 
-// A held question ends with the context, at once, and the domain as last seen comes with the error.
-func TestWaitDomainStopsWithContext(t *testing.T) {
+// A held request ends immediately with the context. The error comes with the last known domain.
+func TestWaitDomain_stopsWithContext(t *testing.T) {
 	held := make(chan struct{})
 	var once sync.Once
 	c := serve(t, Options{MaxRetries: 4}, func(w http.ResponseWriter, r *http.Request) {
@@ -424,12 +426,12 @@ func TestWaitDomainStopsWithContext(t *testing.T) {
 	start := time.Now()
 	d, err := c.WaitDomain(ctx, "dom_1", func(*Domain) bool { return false })
 	if !errors.Is(err, context.Canceled) || d == nil || d.Status != DomainStatusPendingCname || time.Since(start) > 15*time.Second {
-		t.Errorf("got %v, %v after %v", d, err, time.Since(start))
+		t.Errorf("WaitDomain = %v, %v after %v, want the pending domain and the context's error at once", d, err, time.Since(start))
 	}
 }
 
-// Neither the token nor a body reaches the log, nor the text of an error.
-func TestNothingSecretIsLogged(t *testing.T) {
+// Neither the token nor a body is logged.
+func TestLog_containsNoSecrets(t *testing.T) {
 	var log bytes.Buffer
 	c := serve(t, Options{MaxRetries: 1, Log: func(_ context.Context, msg string, fields map[string]any) { fmt.Fprintln(&log, msg, fields) }},
 		func(w http.ResponseWriter, r *http.Request) {
@@ -440,9 +442,9 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		})
 	tok, err := c.CreateToken(t.Context(), TokenCreate{Name: "in-the-body", Scopes: []Scope{ScopeDomainsRead}})
 	if err != nil || tok.Token != testToken {
-		t.Fatalf("got %v, %v", tok, err)
+		t.Fatalf("CreateToken = %v, %v, want the token", tok, err)
 	}
 	if s := log.String(); !strings.Contains(s, "req_7") || strings.Contains(s, "dcv_") || strings.Contains(s, "in-the-body") {
-		t.Errorf("the log is %s", s)
+		t.Errorf("the log is %q, want the request ID and no secrets", s)
 	}
 }

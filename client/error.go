@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// Error is an answer of the API that is not a success: its problem document (RFC 9457), or what could be made of an
-// answer that came from elsewhere, such as a proxy. Fields that were not said are zero.
+// Error is an error response of the API: its problem document (RFC 9457), or a description of a
+// response from elsewhere, such as a proxy. Fields that the response does not contain are zero.
 type Error struct {
 	Method, Path string // of the call
 
 	Status      int    // HTTP status
-	Code        string // stable, e.g. "domain-exists"; empty where the answer is no problem document
+	Code        string // stable, e.g. "domain-exists"; empty if the response is not a problem document
 	Title       string
 	Detail      string
-	Fix         string // what to do about it
+	Fix         string // how to fix it
 	RequestID   string
-	ExistingID  string       // of the object that a 409 collides with
-	RetryAt     time.Time    // when to come back
-	Fields      []FieldError // the wrong fields of the body, at most 50
-	FieldsTotal int          // how many are wrong, listed in Fields or not
+	ExistingID  string       // of the object that causes a 409
+	RetryAt     time.Time    // when to retry
+	Fields      []FieldError // invalid fields of the body, at most 50
+	FieldsTotal int          // number of invalid fields, including those not in Fields
 }
 
-// Error says what was called, how it was answered and why.
+// Error returns the call, the status, the code, and the message.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %d", e.Method, e.Path, e.Status)
@@ -37,12 +37,12 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&b, ": %s", e.Message())
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, " (request id %s)", e.RequestID)
+		fmt.Fprintf(&b, " (request ID %s)", e.RequestID)
 	}
 	return b.String()
 }
 
-// Message returns the detail, or the title where there is none.
+// Message returns the detail, or the title if the detail is empty.
 func (e *Error) Message() string {
 	if e.Detail != "" {
 		return e.Detail
@@ -50,29 +50,29 @@ func (e *Error) Message() string {
 	return e.Title
 }
 
-// IsNotFound reports whether the API said that there is no such object. A 404 of any other kind (no-such-path, a proxy's
-// page) says nothing about an object.
+// IsNotFound reports whether the API states that the object does not exist. Other 404s
+// (no-such-path, a proxy's page) state nothing about the object.
 func IsNotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == "not-found"
 }
 
-// IsConflict reports whether the call collides with what exists.
+// IsConflict reports whether the call conflicts with an existing object.
 func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 
-// IsUnauthorized reports whether the token was refused.
+// IsUnauthorized reports whether the token was rejected.
 func IsUnauthorized(err error) bool { return hasStatus(err, http.StatusUnauthorized) }
 
-// IsForbidden reports whether the token may not do this.
+// IsForbidden reports whether the token lacks the permission.
 func IsForbidden(err error) bool { return hasStatus(err, http.StatusForbidden) }
 
-// hasStatus reports whether the API itself answered with the status, and not a proxy.
+// hasStatus reports whether the API itself, not a proxy, returned the status.
 func hasStatus(err error, status int) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == status && e.Code != ""
 }
 
-// newError makes an error of an answer whose body has been read.
+// newError converts a response with the given body to an error.
 func newError(resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Method:    resp.Request.Method,
@@ -81,8 +81,9 @@ func newError(resp *http.Response, body []byte) *Error {
 		Title:     http.StatusText(resp.StatusCode),
 		RequestID: resp.Header.Get("Request-Id"),
 	}
-	if d, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
-		e.RetryAt = time.Now().Add(d)
+	now := time.Now()
+	if d, ok := retryAfter(resp.Header.Get("Retry-After"), now); ok {
+		e.RetryAt = now.Add(d)
 	}
 
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -107,19 +108,21 @@ func newError(resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// foreignDetail describes an answer that the API would not give. Its body is not repeated: it is a page for browsers.
+// foreignDetail describes a response that does not come from the API. It omits the body, which is
+// usually an HTML page.
 func foreignDetail(resp *http.Response, kind string) string {
 	if to := resp.Header.Get("Location"); to != "" && resp.StatusCode/100 == 3 {
-		return fmt.Sprintf("%s redirects to %s. Redirects are not followed, as the token would go along: set the endpoint to where the API is.", resp.Request.URL.Host, to)
+		return fmt.Sprintf("%s redirects to %s. Redirects are not followed, because they would receive the token. Set the endpoint to the URL of the API.", resp.Request.URL.Host, to)
 	}
 	if kind == "" {
 		kind = "no content type"
 	}
-	return fmt.Sprintf("%s answered %d %s with %s instead of a problem document: something between here and the API answers, or the endpoint is not DCVaaS's.",
+	return fmt.Sprintf("%s returned %d %s with %s instead of a problem document: a proxy responded, or the endpoint is not a DCVaaS API.",
 		resp.Request.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode), kind)
 }
 
-// retryAfter reads the header of that name (RFC 9110 §10.2.3): seconds or a date. It is never negative.
+// retryAfter parses a Retry-After header (RFC 9110 §10.2.3): seconds or a date. The result is never
+// negative.
 func retryAfter(h string, now time.Time) (time.Duration, bool) {
 	if h == "" {
 		return 0, false

@@ -2,13 +2,13 @@ package client
 
 import "context"
 
-// AddMember invites the owner of a login at GitHub. If they are a member, are invited, or declined, it returns an Error of
-// status 409 whose ExistingID is the user's.
+// AddMember invites the user with a GitHub login. If they are a member, are invited, or declined,
+// it returns an *Error with the status 409 and the user's ID in ExistingID.
 func (c *Client) AddMember(ctx context.Context, in MemberAdd) (*Member, error) {
 	return decode[Member](c.raw.AddMember(ctx, nil, in))
 }
 
-// Member returns the member with that user's id or login.
+// Member returns the member with that user ID or login.
 func (c *Client) Member(ctx context.Context, ref string) (*Member, error) {
 	return decode[Member](c.raw.GetMember(ctx, ref))
 }
@@ -23,7 +23,7 @@ func (c *Client) UpdateMember(ctx context.Context, ref string, in MemberUpdate) 
 	return decode[Member](c.raw.UpdateMember(ctx, ref, nil, in))
 }
 
-// RemoveMember ends a membership, or deletes an invitation by login. The member's tokens are revoked.
+// RemoveMember removes a member and revokes their tokens, or deletes an invitation by login.
 func (c *Client) RemoveMember(ctx context.Context, ref string) error {
 	return discard(c.raw.RemoveMember(ctx, ref, nil))
 }

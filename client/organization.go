@@ -2,7 +2,7 @@ package client
 
 import "context"
 
-// Organization returns the token's organization, its plan and what of it is used.
+// Organization returns the token's organization, its plan, and its usage.
 func (c *Client) Organization(ctx context.Context) (*Organization, error) {
 	return decode[Organization](c.raw.GetOrganization(ctx))
 }

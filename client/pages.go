@@ -7,11 +7,11 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
-// pageSize is the most that the API gives at once.
+// pageSize is the maximum page size of the API.
 const pageSize = 200
 
-// AllDomains returns every domain that the filters let pass, in the order that is asked for, in as many calls as that
-// takes. Limit and Cursor of in are not used.
+// AllDomains returns all domains that match the filters, in the requested order, with as many calls
+// as necessary. It ignores Limit and Cursor.
 func (c *Client) AllDomains(ctx context.Context, in ListDomainsParams) ([]Domain, error) {
 	in.Limit = nil
 	var all []Domain
@@ -24,9 +24,9 @@ func (c *Client) AllDomains(ctx context.Context, in ListDomainsParams) ([]Domain
 	return all, nil
 }
 
-// DomainPages yields the domains that the filters let pass, a page at a time, and makes a call only when the next page is
-// asked for. An error is the last that it yields. A page has Limit domains, or as many as the API gives at once where that
-// is not set; Cursor is not used.
+// DomainPages yields the domains that match the filters, one page at a time. It requests a page
+// only when the caller needs it, and stops after an error. A page has Limit domains, by default the
+// maximum of the API. It ignores Cursor.
 func (c *Client) DomainPages(ctx context.Context, in ListDomainsParams) iter.Seq2[[]Domain, error] {
 	if in.Limit == nil {
 		in.Limit = new(pageSize)
@@ -41,7 +41,7 @@ func (c *Client) DomainPages(ctx context.Context, in ListDomainsParams) iter.Seq
 	})
 }
 
-// TokenPages is DomainPages of tokens.
+// TokenPages is like DomainPages, for tokens.
 func (c *Client) TokenPages(ctx context.Context, in ListTokensParams) iter.Seq2[[]Token, error] {
 	if in.Limit == nil {
 		in.Limit = new(pageSize)
@@ -56,7 +56,7 @@ func (c *Client) TokenPages(ctx context.Context, in ListTokensParams) iter.Seq2[
 	})
 }
 
-// WebhookPages is DomainPages of webhooks.
+// WebhookPages is like DomainPages, for webhooks.
 func (c *Client) WebhookPages(ctx context.Context, in ListWebhooksParams) iter.Seq2[[]Webhook, error] {
 	if in.Limit == nil {
 		in.Limit = new(pageSize)
@@ -71,7 +71,7 @@ func (c *Client) WebhookPages(ctx context.Context, in ListWebhooksParams) iter.S
 	})
 }
 
-// MemberPages is DomainPages of members, oldest first.
+// MemberPages is like DomainPages, for members, oldest first.
 func (c *Client) MemberPages(ctx context.Context, in ListMembersParams) iter.Seq2[[]Member, error] {
 	if in.Limit == nil {
 		in.Limit = new(pageSize)

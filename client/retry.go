@@ -12,33 +12,35 @@ import (
 )
 
 const (
-	// maxRetryAfter caps one wait that a server asks for. A 429 that asks for longer is no rate limit of calls, and is
-	// returned at once.
+	// maxRetryAfter limits the wait that a server requests with Retry-After. A 429 that requests
+	// more does not limit the rate of calls, and is returned immediately.
 	maxRetryAfter = time.Minute
-	// maxLimited bounds how long one call waits for a rate limit altogether.
+	// maxLimited limits the total time that one call waits for a rate limit.
 	maxLimited = 15 * time.Minute
-	// maxInProgress bounds how long one call waits for its own first attempt, whose answer was lost while the server still
-	// works on it.
+	// maxInProgress limits how long one call waits for its own earlier attempt, whose response was
+	// lost while the server processes it.
 	maxInProgress = 2 * time.Minute
 )
 
-// idempotencyKey names a POST, so that the server carries it out once however often it is sent.
+// idempotencyKey is the header that identifies a POST, so that the server processes it once even if
+// it is sent again.
 const idempotencyKey = "Idempotency-Key"
 
-// retrier sends requests again where that is safe: on 429, where nothing was done, every method, unless that would be long; on 5xx and broken
-// connections GET, PUT, DELETE, and POST with an Idempotency-Key; where no connection came about, every method. It stops with the request's context.
+// retrier retries requests if that is safe: after a 429 with a short Retry-After, any method,
+// because nothing was done; after a 5xx or a broken connection, GET, PUT, DELETE, and POST with an
+// Idempotency-Key; after a failed dial, any method. It stops when the request's context is done.
 type retrier struct {
 	client     *retryablehttp.Client
 	maxRetries int
 }
 
-// call is what one call has used up. One goroutine at a time has it.
+// call is the retry state of one call. Only one goroutine uses it at a time.
 type call struct {
 	method   string
-	failures int       // attempts that failed for another reason than the rate limit
-	limited  time.Time // when the rate limit was first met
-	once     bool      // it has an Idempotency-Key
-	met      time.Time // when its own earlier attempt was first met
+	failures int       // failed attempts, except rate limits
+	limited  time.Time // when a rate limit was first reported
+	once     bool      // the request has an Idempotency-Key
+	met      time.Time // when its own earlier attempt was first reported as in progress
 }
 
 type callKey struct{}
@@ -47,7 +49,7 @@ func newRetrier(h *http.Client, maxRetries int) *retrier {
 	r := &retrier{maxRetries: maxRetries}
 	r.client = &retryablehttp.Client{
 		HTTPClient:   h,
-		RetryMax:     1 << 30, // again counts
+		RetryMax:     1 << 30, // again counts the retries
 		RetryWaitMin: 500 * time.Millisecond,
 		RetryWaitMax: 10 * time.Second,
 		CheckRetry:   r.again,
@@ -57,8 +59,8 @@ func newRetrier(h *http.Client, maxRetries int) *retrier {
 	return r
 }
 
-// Do sends the request until it is answered, the retries are used up or its context ends. The last answer is returned as
-// it came.
+// Do sends the request until it gets a response that is not retried, the retries are used up, or
+// its context is done. It returns the last response unchanged.
 func (r *retrier) Do(req *http.Request) (*http.Response, error) {
 	ctx := context.WithValue(req.Context(), callKey{}, &call{method: req.Method, once: req.Header.Get(idempotencyKey) != ""})
 	again, err := retryablehttp.FromRequest(req.WithContext(ctx)) // keeps the body for the next attempt
@@ -95,7 +97,7 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 	if !repeatable && !neverSent(err) {
 		return false, nil
 	}
-	// The library knows which errors stay: a bad certificate, a bad URL, 501.
+	// The library knows permanent errors: an invalid certificate, a malformed URL, 501.
 	if retry, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err); !retry {
 		return false, nil
 	}
@@ -103,14 +105,15 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 	return c.failures <= r.maxRetries, nil
 }
 
-// neverSent reports whether there was no connection that the request could have gone over.
+// neverSent reports whether the request failed before a connection was established.
 func neverSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// backoff waits as long as the server asks, at most maxRetryAfter, and a little longer each time, so that many callers
-// that were refused together do not come back together; without its word, exponentially with jitter.
+// backoff returns the wait before the next attempt: the server's Retry-After, at most
+// maxRetryAfter, plus jitter, so that callers that were limited together do not retry together.
+// Without a Retry-After, it is exponential with jitter.
 func backoff(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
 	grown := most
 	if attempt < 10 {
@@ -124,7 +127,7 @@ func backoff(least, most time.Duration, attempt int, resp *http.Response) time.D
 	return grown/2 + rand.N(grown)
 }
 
-// logged tells the log hook of each attempt.
+// logged calls the log hook after each attempt.
 type logged struct {
 	next http.RoundTripper
 	log  func(ctx context.Context, msg string, fields map[string]any)
@@ -143,7 +146,7 @@ func (l *logged) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := next.RoundTrip(r)
 	fields := map[string]any{"method": r.Method, "path": r.URL.Path, "duration_ms": time.Since(start).Milliseconds()}
 	if err != nil {
-		fields["error"] = err.Error() // net/http's errors hold neither headers nor bodies
+		fields["error"] = err.Error() // errors of net/http contain neither headers nor bodies
 		l.log(r.Context(), "API request failed", fields)
 		return nil, err
 	}

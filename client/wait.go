@@ -8,21 +8,22 @@ import (
 )
 
 const (
-	// hold is how long the server is asked to hold an answer. Proxies commonly allow 30 s.
+	// hold is how long the server is requested to hold a response. Proxies commonly allow 30 s.
 	hold = Wait("25s")
-	// leastPoll is the shortest time between two polls of a server that does not hold them.
+	// leastPoll is the minimum interval between polls of a server that does not hold them.
 	leastPoll = time.Second
 )
 
-// WaitDomain watches a domain until `until` is true of it, which is asked at once and after each change. It returns the
-// domain as last seen, also with an error, as far as it was seen: the context's where that ended first.
+// WaitDomain polls a domain until the function until returns true, which it calls immediately and
+// after each change. It returns the last known state of the domain, even with an error; nil if it never got
+// one. It returns the context's error when that is done.
 func (c *Client) WaitDomain(ctx context.Context, id string, until func(*Domain) bool) (*Domain, error) {
 	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {
 		return c.raw.GetDomain(ctx, id, &GetDomainParams{Wait: wait, IfNoneMatch: known})
 	})
 }
 
-// WaitJob watches a job as WaitDomain does a domain.
+// WaitJob is like WaitDomain, for a job.
 func (c *Client) WaitJob(ctx context.Context, id string, until func(*Job) bool) (*Job, error) {
 	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {
 		return c.raw.GetJob(ctx, id, &GetJobParams{Wait: wait, IfNoneMatch: known})
@@ -55,7 +56,8 @@ func watch[T any](ctx context.Context, until func(*T) bool, get func(*Wait, *IfN
 	}
 }
 
-// since returns the object and its ETag; nil if it is still what the ETag names after the server held the question.
+// since returns the object and its ETag, or nil if the object still matches etag after the server
+// held the request.
 func since[T any](etag string, get func(*Wait, *IfNoneMatch) (*http.Response, error)) (*T, string, error) {
 	var wait *Wait
 	var known *IfNoneMatch

@@ -2,7 +2,8 @@ package client
 
 import "context"
 
-// CreateWebhook has events sent to an address. The secret that they are signed with is in the answer and never comes again.
+// CreateWebhook creates a webhook, to which events are sent. Only this response contains the secret
+// that signs them.
 func (c *Client) CreateWebhook(ctx context.Context, in WebhookCreate) (*WebhookWithSecret, error) {
 	return decode[WebhookWithSecret](c.raw.CreateWebhook(ctx, nil, in))
 }
@@ -17,12 +18,12 @@ func (c *Client) Webhooks(ctx context.Context, in ListWebhooksParams) (*WebhookL
 	return decode[WebhookList](c.raw.ListWebhooks(ctx, &in))
 }
 
-// UpdateWebhook changes the fields that are sent.
+// UpdateWebhook changes the fields that are set in in.
 func (c *Client) UpdateWebhook(ctx context.Context, id string, in WebhookUpdate) (*Webhook, error) {
 	return decode[Webhook](c.raw.UpdateWebhook(ctx, id, in))
 }
 
-// DeleteWebhook deletes a webhook. Nothing more is sent to its address.
+// DeleteWebhook deletes a webhook. Nothing more is sent to its URL.
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 	return discard(c.raw.DeleteWebhook(ctx, id))
 }
