@@ -15,7 +15,7 @@ const (
 )
 
 // WaitDomain polls a domain until the function until returns true, which it calls immediately and
-// after each change. It returns the last known state of the domain, even with an error; nil if it never got
+// after each change. It returns the last known state, even with an error; nil if it never got
 // one. It returns the context's error when that is done.
 func (c *Client) WaitDomain(ctx context.Context, id string, until func(*Domain) bool) (*Domain, error) {
 	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {

@@ -51,7 +51,8 @@ var plane struct {
 	err  error
 }
 
-// startControlPlane returns where the control plane is, a token with all scopes, and where its playground DNS takes records.
+// startControlPlane returns where the control plane is, a token with all scopes, and where its
+// playground DNS takes records.
 func startControlPlane(t testing.TB) (endpoint, token, playgroundURL string) {
 	t.Helper()
 	plane.once.Do(func() {

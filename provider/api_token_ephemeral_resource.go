@@ -20,18 +20,18 @@ var (
 	_ ephemeral.EphemeralResourceWithClose     = (*apiTokenEphemeral)(nil)
 )
 
-// defaultLifetime is that of a token whose expires_in is not given: it ends the token where no Close does, because Terraform
-// was killed.
+// defaultLifetime is the default of expires_in. The token expires by then even if Terraform is
+// killed and Close does not run.
 const defaultLifetime = "1h"
 
-// closeTimeout bounds the revocation of a token. It goes on for that long when Terraform is stopped.
+// closeTimeout limits the revocation of a token, which continues when Terraform is stopped.
 const closeTimeout = 30 * time.Second
 
-// privateID is where Open leaves the token's id for Close.
+// privateID is the key in private state under which Open stores the token's ID for Close.
 const privateID = "id"
 
-// apiTokenEphemeral is a token for as long as Terraform runs. Open creates one and Close revokes it, several times in a run
-// if Terraform likes.
+// apiTokenEphemeral is a token for the duration of a Terraform run. Open creates it and Close
+// revokes it; Terraform may call them several times in a run.
 type apiTokenEphemeral struct {
 	*configured
 }
@@ -53,12 +53,12 @@ func (e *apiTokenEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRe
 
 func (e *apiTokenEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An API token for as long as Terraform runs, to configure another provider with, or to hand on to a provisioner. It is created when it is first needed and revoked when the run needs it no more; " +
-			"a plan and an apply have one each. It is neither in the plan nor in the state. For one that outlives the run, see the resource of the same name.",
+		MarkdownDescription: "An API token for the duration of a Terraform run, for the configuration of another provider or for a provisioner. It is created when it is first needed and revoked when the run no longer needs it; " +
+			"a plan and an apply each have their own. It is neither in the plan nor in the state. For a token that outlives the run, use the resource of the same name.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "What people know it by, in the audit log for instance.",
+				MarkdownDescription: "Name that identifies the token, for example in the audit log.",
 				Validators:          tokenNameValidators(),
 			},
 			"scopes": schema.SetAttribute{
@@ -70,19 +70,19 @@ func (e *apiTokenEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest,
 			"domain_ids": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Ids of the only domains that it may touch. Without any it may touch all.",
+				MarkdownDescription: "IDs of the domains that the token is restricted to. Default: all domains.",
 				Validators:          domainIDsValidators(),
 			},
 			"expires_in": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "How long it works at most, should nothing revoke it before, such as `30m` or `2h`. Default: `" + defaultLifetime + "`. It is not prolonged: give more for a run that takes longer.",
+				MarkdownDescription: "Maximum lifetime if the token is not revoked earlier, such as `30m` or `2h`. Default: `" + defaultLifetime + "`. It is not extended: set more for a longer run.",
 				Validators:          []validator.String{durationValidator{}},
 			},
-			"id":           schema.StringAttribute{Computed: true, MarkdownDescription: "Id, `tok_…`."},
-			"expires_at":   schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it stops working at the latest."},
+			"id":           schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `tok_…`."},
+			"expires_at":   schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the token expires."},
 			"token":        schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret."},
-			"token_prefix": schema.StringAttribute{Computed: true, MarkdownDescription: "The first characters of the secret, by which the API lists it."},
+			"token_prefix": schema.StringAttribute{Computed: true, MarkdownDescription: "First characters of the secret, which identify it in the API."},
 		},
 	}
 }
@@ -112,11 +112,11 @@ func (e *apiTokenEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest,
 	m.fromAPI(t)
 	id, err := json.Marshal(t.Id)
 	if err != nil {
-		resp.Diagnostics.AddError("Cannot remember the API token "+in.Name, sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot store the ID of the API token "+in.Name, sentence(err.Error()))
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, privateID, id)...)
 	resp.Diagnostics.Append(resp.Result.Set(ctx, m)...)
-	if resp.Diagnostics.HasError() { // Terraform does not close what was not opened
+	if resp.Diagnostics.HasError() { // Terraform does not call Close after a failed Open
 		e.revoke(ctx, &resp.Diagnostics, t.Id)
 	}
 }
@@ -128,13 +128,14 @@ func (e *apiTokenEphemeral) Close(ctx context.Context, req ephemeral.CloseReques
 	}
 	var id string
 	if err := json.Unmarshal(raw, &id); err != nil {
-		resp.Diagnostics.AddError("Cannot revoke the API token", "Terraform gives no id of it back. "+sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot revoke the API token", "Terraform did not return its ID. "+sentence(err.Error()))
 		return
 	}
 	e.revoke(ctx, &resp.Diagnostics, id)
 }
 
-// revoke revokes the token, also when Terraform is being stopped. One that is gone is no error.
+// revoke revokes the token, even when Terraform is being stopped. It ignores a token that no longer
+// exists.
 func (e *apiTokenEphemeral) revoke(ctx context.Context, diags *diag.Diagnostics, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 
 var _ list.ListResourceWithConfigure = (*apiTokenListResource)(nil)
 
-// apiTokenListResource finds tokens that Terraform does not manage yet, for `terraform query`. Their secrets stay unknown.
+// apiTokenListResource finds tokens that Terraform does not manage yet, for `terraform query`,
+// without their secrets.
 type apiTokenListResource struct {
 	*configured
 }
@@ -28,7 +29,7 @@ func (l *apiTokenListResource) Configure(_ context.Context, req resource.Configu
 
 func (l *apiTokenListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds the API tokens of the organization for `terraform query`, newest first. A token that is imported from it has no secret: `token` stays null. Terraform 1.14 or newer.",
+		MarkdownDescription: "Finds the API tokens of the organization for `terraform query`, newest first. An imported token has no secret: `token` stays null. Requires Terraform 1.14 or newer.",
 	}
 }
 

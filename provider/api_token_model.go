@@ -14,7 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// defaultOverlap is how long a secret works on after its rotation where rotation_overlap is not given.
+// defaultOverlap is the default of rotation_overlap: how long the previous secret remains valid.
 const defaultOverlap = 24 * time.Hour
 
 type apiTokenModel struct {
@@ -54,7 +54,8 @@ func (m *apiTokenModel) toRotateRequest(now time.Time) client.TokenRotate {
 	return client.TokenRotate{OverlapSeconds: new(int(overlap.Seconds())), ExpiresAt: m.end(now)}
 }
 
-// end returns when a secret that is made now stops working, null for never. It makes a time of expires_in, in whole seconds.
+// end returns when a secret that is created now expires, null for never. It converts expires_in to
+// a time in whole seconds.
 func (m *apiTokenModel) end(now time.Time) nullable.Nullable[time.Time] {
 	if d := durationOf(m.ExpiresIn); d > 0 {
 		return nullable.NewNullableWithValue(now.Add(d).UTC().Truncate(time.Second))
@@ -65,7 +66,8 @@ func (m *apiTokenModel) end(now time.Time) nullable.Nullable[time.Time] {
 	return nullable.NewNullNullable[time.Time]()
 }
 
-// fromAPI takes over what the API says, at the given time. The secret is not among it.
+// fromAPI sets the attributes from the API's response at the given time. The response does not
+// contain the secret.
 func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.ID = types.StringValue(t.Id)
 	m.Name = types.StringValue(t.Name)
@@ -91,7 +93,7 @@ func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.PreviousValidUntil = fromNullableTime(t.PreviousValidUntil)
 }
 
-// expiry returns when the token ends, where that is known.
+// expiry returns when the token expires, if that is known.
 func (m *apiTokenModel) expiry() (time.Time, bool) {
 	if m.ExpiresAt.IsNull() || m.ExpiresAt.IsUnknown() {
 		return time.Time{}, false
@@ -100,25 +102,25 @@ func (m *apiTokenModel) expiry() (time.Time, bool) {
 	return t, err == nil
 }
 
-// expired reports whether the token has ended, so that it takes no new secret any more.
+// expired reports whether the token has expired. An expired token can't be rotated.
 func (m *apiTokenModel) expired(now time.Time) bool {
 	at, ok := m.expiry()
 	return ok && !now.Before(at)
 }
 
-// stale reports whether the secret that is known is not the token's any more: it was rotated outside Terraform, or by an
-// apply that was killed.
+// stale reports whether the secret in the state is no longer the current one: the token was rotated
+// outside Terraform, or by an apply that was killed.
 func (m *apiTokenModel) stale() bool {
 	return !m.Token.IsNull() && !strings.HasPrefix(m.Token.ValueString(), m.TokenPrefix.ValueString())
 }
 
-// ready reports whether the token has expired, or does within rotate_before_expiry.
+// ready reports whether the token has expired or expires within rotate_before_expiry.
 func (m *apiTokenModel) ready(now time.Time) bool {
 	at, ok := m.expiry()
 	return ok && !now.Before(at.Add(-durationOf(m.RotateBeforeExpiry)))
 }
 
-// keepSpelling returns the prior text where it names the API's time, in whatever offset, to the API's microsecond.
+// keepSpelling returns the prior text if it is the API's time in any offset, to the microsecond.
 func keepSpelling(prior timetypes.RFC3339, n nullable.Nullable[time.Time]) timetypes.RFC3339 {
 	at, err := n.Get()
 	if err != nil {

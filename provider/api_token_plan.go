@@ -10,9 +10,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// ModifyPlan decides what replaces a token, what rotates its secret, and what touches neither. Other scopes or domains
-// replace it. Changed keepers, another expiry, the clock, and a secret that is not the token's any more rotate: the token
-// gets a new secret, and the one before works on for a while. One that has expired takes none and is replaced.
+// ModifyPlan decides which changes replace a token, which rotate its secret, and which do neither.
+// A change of scopes or domains replaces it. A change of rotate_when_changed or of the expiry, the
+// approaching expiry, and a stale secret rotate it: the token gets a new secret, and the previous
+// one remains valid for a grace period. An expired token can't be rotated and is replaced.
 func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	var state, config, plan *apiTokenModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -40,7 +41,7 @@ func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		rotates = []path.Path{path.Root("token")}
 	}
 	if len(rotates) > 0 {
-		plan.planRotation(config) // a path counts as a reason to replace only where its value changes
+		plan.planRotation(config) // Terraform accepts a path as a reason to replace only if its value changes
 		if state.expired(now) {
 			replaces = append(replaces, rotates...)
 		}
@@ -49,7 +50,7 @@ func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-// planCreate fills in what is known before the token exists.
+// planCreate sets the values that are known before the token exists.
 func (m *apiTokenModel) planCreate(config *apiTokenModel) {
 	m.RotatedAt, m.PreviousValidUntil = timetypes.NewRFC3339Null(), timetypes.NewRFC3339Null()
 	m.ReadyForRotation = types.BoolUnknown()
@@ -62,7 +63,7 @@ func (m *apiTokenModel) planCreate(config *apiTokenModel) {
 	}
 }
 
-// replaces lists the attributes whose change asks for another token.
+// replaces returns the attributes whose change replaces the token.
 func (m *apiTokenModel) replaces(state *apiTokenModel) []path.Path {
 	var out []path.Path
 	if !m.Scopes.Equal(state.Scopes) {
@@ -74,7 +75,7 @@ func (m *apiTokenModel) replaces(state *apiTokenModel) []path.Path {
 	return out
 }
 
-// rotates lists the attributes whose change asks for another secret.
+// rotates returns the attributes whose change rotates the secret.
 func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 	var out []path.Path
 	add := func(name string, changed bool) {
@@ -91,7 +92,7 @@ func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 	case config.ExpiresIn.IsNull():
 		add("expires_at", !state.ExpiresAt.IsNull())
 	default:
-		// An imported token that expires takes expires_in over: nobody knows what it was made with.
+		// An imported token that expires adopts expires_in, because its original value is unknown.
 		adopts := state.ExpiresIn.IsNull() && imported && !state.ExpiresAt.IsNull()
 		same := !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn)
 		add("expires_in", !same && !adopts)
@@ -99,7 +100,7 @@ func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 	return out
 }
 
-// planRotation makes unknown what comes with a new secret.
+// planRotation marks the values that change with a new secret as unknown.
 func (m *apiTokenModel) planRotation(config *apiTokenModel) {
 	m.Token, m.TokenPrefix = types.StringUnknown(), types.StringUnknown()
 	m.RotatedAt, m.PreviousValidUntil = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
@@ -109,12 +110,12 @@ func (m *apiTokenModel) planRotation(config *apiTokenModel) {
 	}
 }
 
-// planUpdate keeps everything that an update leaves alone, in the state's spelling.
+// planUpdate keeps the values that an update does not change, in the state's spelling.
 func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix, state.CreatedAt
 	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt, state.PreviousValidUntil
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
-		m.ReadyForRotation = types.BoolValue(false) // else it is rotated
+		m.ReadyForRotation = types.BoolValue(false) // otherwise it is rotated
 	}
 	if !m.ExpiresIn.IsNull() && !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn) {
 		m.ExpiresIn = state.ExpiresIn
@@ -133,7 +134,7 @@ func sameInstant(a, b timetypes.RFC3339) bool {
 	return errA == nil && errB == nil && ta.Truncate(time.Microsecond).Equal(tb.Truncate(time.Microsecond))
 }
 
-// sameSet reports whether two sets hold the same; none is the same as null.
+// sameSet reports whether two sets have the same elements. An empty set equals null.
 func sameSet(a, b types.Set) bool {
 	if a.IsUnknown() || b.IsUnknown() {
 		return false

@@ -1,9 +1,9 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -23,8 +23,6 @@ var (
 type apiTokenResource struct {
 	*configured
 }
-
-var tokenID = regexp.MustCompile(`^tok_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
 
 func (r *apiTokenResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_api_token"
@@ -59,12 +57,13 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	// The framework requires an identity even if the resource is gone. Older Terraform versions
+	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 	t, err := r.client.Token(ctx, state.ID.ValueString())
 	if client.IsNotFound(err) {
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" is gone",
-			"It was revoked outside Terraform. The next apply creates it anew, with another secret.")
+			"It was revoked outside Terraform. The next apply recreates it with a new secret.")
 		resp.State.RemoveResource(ctx)
 		return
 	}
@@ -76,23 +75,24 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 	state.fromAPI(t, now)
 	switch {
 	case state.expired(now):
-		detail := "The next apply creates it anew, with another secret."
+		detail := "The next apply recreates it with a new secret."
 		if state.ExpiresIn.IsNull() {
-			detail = "Set another expires_at, or expires_in to have the time counted from its creation."
+			detail = "Set a later expires_at, or set expires_in for a lifetime that starts with the creation."
 		}
-		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It stopped working at "+state.ExpiresAt.ValueString()+". "+detail)
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It expired at "+state.ExpiresAt.ValueString()+". "+detail)
 	case state.stale():
-		detail := "The secret that Terraform knows does not work any more."
+		detail := "The secret in the state is no longer valid."
 		if until := state.PreviousValidUntil; !until.IsNull() {
-			detail = "The secret that Terraform knows works until " + until.ValueString() + " at most."
+			detail = "The secret in the state remains valid until " + until.ValueString() + " at most."
 		}
-		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform", detail+" The next apply rotates it once more, so that its secret is known here.")
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform", detail+" The next apply rotates it again, so that the state contains the current secret.")
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// Update renames the token, and gives it a new secret where the plan says so; nothing else that is not Terraform's own
-// changes without a new token. The rename comes first, so that a secret is never lost to its failure.
+// Update renames the token, and rotates it if the plan says so. All other changes in the API
+// replace the token. The rename comes first: if it failed after a rotation, the new secret would be
+// lost.
 func (r *apiTokenResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state apiTokenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -128,17 +128,17 @@ func (r *apiTokenResource) Delete(ctx context.Context, req resource.DeleteReques
 	}
 }
 
-// ImportState takes an id. The secret of an imported token stays null.
+// ImportState imports a token by ID. The secret of an imported token stays null.
 func (r *apiTokenResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if req.ID != "" && !tokenID.MatchString(req.ID) {
 		problem{doing: "import the API token"}.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the id of a token (tok_ and 26 characters); a name may belong to several", maskSecret(req.ID)))
+			fmt.Errorf("%q is not the ID of a token (tok_ and 26 characters); names are not unique", maskSecret(req.ID)))
 		return
 	}
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
 }
 
-// maskSecret hides a secret that was given for an id.
+// maskSecret hides a secret that was passed as an ID.
 func maskSecret(s string) string { return tokenPattern.ReplaceAllString(s, "dcv_…") }
 
 func withoutSecret(t *client.TokenWithSecret) *client.Token {
@@ -146,7 +146,7 @@ func withoutSecret(t *client.TokenWithSecret) *client.Token {
 		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
 }
 
-// rename leads from what the API is sent to the attributes that it comes from.
+// rename maps fields of API requests to the attributes that they come from.
 func (m *apiTokenModel) rename() map[string]string {
 	ours := map[string]string{"overlap_seconds": "rotation_overlap"}
 	if !m.ExpiresIn.IsNull() {
@@ -155,4 +155,4 @@ func (m *apiTokenModel) rename() map[string]string {
 	return ours
 }
 
-func (m *apiTokenModel) label() string { return firstOf(m.Name.ValueString(), m.ID.ValueString()) }
+func (m *apiTokenModel) label() string { return cmp.Or(m.Name.ValueString(), m.ID.ValueString()) }

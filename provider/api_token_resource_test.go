@@ -79,7 +79,8 @@ func TestAccAPIToken_basic(t *testing.T) {
 	)
 }
 
-// A new name keeps the secret; another expiry and other keepers rotate it; other scopes and domains ask for another token.
+// A new name keeps the secret; another expiry and other keepers rotate it; other scopes and domains
+// ask for another token.
 func TestAccAPIToken_update(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -148,7 +149,7 @@ func TestAccAPIToken_import(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.StringRegexp(secretText)), tokenState("id", knownvalue.StringExact(made.Id))},
 		},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"token", "rotate_when_changed"}},
-		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "renamed", ExpectError: message("is not the id of a token")},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "renamed", ExpectError: message("is not the ID of a token")},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: made.Token, ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+id`)},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "tok_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Cannot import non-existent remote object")},
 	)

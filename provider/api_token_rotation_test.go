@@ -16,7 +16,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// Within rotate_before_expiry of its end, the token gets a new secret and a new end by the next apply.
+// Within rotate_before_expiry of its end, the token gets a new secret and a new end by the next
+// apply.
 func TestAccAPIToken_rotation(t *testing.T) {
 	a := newAcc(t)
 	offset := time.Duration(0)

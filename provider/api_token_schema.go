@@ -23,66 +23,67 @@ var (
 	scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
 )
 
-const scopesDescription = "What it may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `certificates:revoke`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`, `organization:write`, " +
+const scopesDescription = "What the token may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `certificates:revoke`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`, `organization:write`, " +
 	"`members:read`, `members:write`, `webhooks:read`, `webhooks:write`. " +
-	"Only scopes that the provider's own token has can be given."
+	"It can have only scopes that the provider's own token has."
 
-// Schema has no plan modifiers: what rotates or replaces a token depends on several attributes and the clock, see ModifyPlan.
+// Schema has no plan modifiers: rotation and replacement depend on several attributes and the
+// clock, see ModifyPlan.
 func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An API token. Its secret is known to Terraform's state only: protect the state, or use a token that lives shortly. " +
-			"A token that nears its end gets a new secret by the next apply, in place: id and name stay, and the old secret works on for `rotation_overlap`, until the new one is wherever it is needed.",
+		MarkdownDescription: "An API token. Only Terraform's state contains its secret: protect the state, or use a short-lived token. " +
+			"If a token expires soon, the next apply rotates its secret in place: the ID and the name stay, and the previous secret remains valid for `rotation_overlap`, so that you can deploy the new one.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id, `tok_…`."},
+			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `tok_…`."},
 			"name": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "What people know it by.",
+				MarkdownDescription: "Name that identifies the token.",
 				Validators:          tokenNameValidators(),
 			},
 			"scopes": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Required:            true,
-				MarkdownDescription: scopesDescription + " Others replace the token.",
+				MarkdownDescription: scopesDescription + " A change replaces the token.",
 				Validators:          scopesValidators(),
 			},
 			"domain_ids": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Ids of the only domains that it may touch. Without any it may touch all. Others replace the token.",
+				MarkdownDescription: "IDs of the domains that the token is restricted to. Default: all domains. A change replaces the token.",
 				Validators:          domainIDsValidators(),
 			},
 			"expires_at": schema.StringAttribute{
 				CustomType:          timetypes.RFC3339Type{},
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "When it stops working (RFC 3339). Without this and `expires_in` it never does. Another time rotates the secret.",
+				MarkdownDescription: "When the token expires (RFC 3339). Without this and `expires_in`, it never expires. A change rotates the secret.",
 				Validators:          []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("expires_in"))},
 			},
 			"expires_in": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "How long a secret works after it was made, such as `90d` or `12h`. Another duration rotates the secret.",
+				MarkdownDescription: "Lifetime of a secret, such as `90d` or `12h`. A change rotates the secret.",
 				Validators:          []validator.String{durationValidator{}},
 			},
 			"rotate_before_expiry": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "How long before its end it is ready for another secret, such as `30d`; shorter than `expires_in`.",
+				MarkdownDescription: "How long before its expiry the secret is rotated, such as `30d`. It must be shorter than `expires_in`.",
 				Validators:          []validator.String{durationValidator{}, stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
 			},
 			"rotate_when_changed": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Any values; when they change, the secret is rotated.",
+				MarkdownDescription: "Arbitrary values. A change rotates the secret.",
 			},
 			"rotation_overlap": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "How long the old secret works on after a rotation, such as `2h`; at most `7d`, and `0s` to end it at once. Default: `24h`. A further rotation within that time ends it.",
+				MarkdownDescription: "Grace period of the previous secret after a rotation, such as `2h`; at most `7d`. `0s` revokes it immediately. Default: `24h`. Another rotation within that time revokes it.",
 				Validators:          []validator.String{durationValidator{zero: true, most: 7 * 24 * time.Hour}},
 			},
-			"token":                schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret. Null after an import: the API says it once only."},
-			"token_prefix":         schema.StringAttribute{Computed: true, MarkdownDescription: "The first characters of the secret, by which the API lists it."},
-			"ready_for_rotation":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it has expired, or does within `rotate_before_expiry`. The next apply rotates its secret where `expires_in` is set, and replaces it where it has expired."},
-			"rotated_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When its secret was last rotated; null for the first one."},
-			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "Until when the secret before the last rotation works; null where none does."},
+			"token":                schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret. Null after an import, because the API returns it only once."},
+			"token_prefix":         schema.StringAttribute{Computed: true, MarkdownDescription: "First characters of the secret, which identify it in the API."},
+			"ready_for_rotation":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the token has expired or expires within `rotate_before_expiry`. If `expires_in` is set, the next apply rotates its secret, or replaces an expired token."},
+			"rotated_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the secret was last rotated; null if never."},
+			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the previous secret expires; null if there is none."},
 			"created_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created."},
 		},
 	}
@@ -91,7 +92,7 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 func tokenNameValidators() []validator.String {
 	return []validator.String{
 		stringvalidator.UTF8LengthBetween(1, rules.MaxTokenNameLength),
-		stringvalidator.RegexMatches(tokenName, "must not begin or end with white space"),
+		stringvalidator.RegexMatches(tokenName, "must not start or end with white space"),
 	}
 }
 
@@ -107,19 +108,19 @@ func domainIDsValidators() []validator.Set {
 	return []validator.Set{
 		setvalidator.SizeAtMost(rules.MaxTokenDomains),
 		setvalidator.NoNullValues(),
-		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")),
+		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the ID of a domain, dom_ and 26 characters")),
 	}
 }
 
 func (r *apiTokenResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id, tok_…."},
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID, tok_…."},
 		},
 	}
 }
 
-// ValidateConfig refuses a rotation that would begin with the token's creation.
+// ValidateConfig rejects a rotation that would start with the token's creation.
 func (r *apiTokenResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m apiTokenModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {

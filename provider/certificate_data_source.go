@@ -16,8 +16,8 @@ import (
 
 var _ datasource.DataSourceWithConfigure = (*certificateDataSource)(nil)
 
-// certificateDataSource reads a domain's current certificate. The private key is not among what it reads: data sources
-// are kept in state.
+// certificateDataSource reads a domain's current certificate. It does not read the private key,
+// because data sources are stored in state.
 type certificateDataSource struct {
 	*configured
 }
@@ -54,18 +54,18 @@ func (c *certificateDataSource) Schema(_ context.Context, _ datasource.SchemaReq
 		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The current certificate of a domain, without its private key. Take `domain` from `dcvaas_domain_validation`, so that it is read after it was issued.",
+		MarkdownDescription: "The current certificate of a domain, without its private key. Set `domain` from `dcvaas_domain_validation`, so that the certificate is read after it is issued.",
 		Attributes: map[string]schema.Attribute{
-			"domain":             schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."},
-			"id":                 str("Id, `crt_…`."),
-			"domain_id":          str("Id of the domain."),
-			"names":              schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "The names that it is for."},
+			"domain":             schema.StringAttribute{Required: true, MarkdownDescription: "ID or name of the domain."},
+			"id":                 str("ID, `crt_…`."),
+			"domain_id":          str("ID of the domain."),
+			"names":              schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Names in the certificate."},
 			"serial":             str("Serial number, hexadecimal."),
 			"issuer":             str("Common name of the issuing certificate."),
-			"ca":                 str("The CA, by its name in the service's list."),
-			"profile":            str("ACME profile that it was ordered with."),
-			"key_type":           str("Type of its key."),
-			"has_key":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the service holds the private key; not so where a certificate request was sent."},
+			"ca":                 str("Name of the CA in the service's list."),
+			"profile":            str("ACME profile of the order."),
+			"key_type":           str("Type of the key."),
+			"has_key":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the service has the private key; `false` if you supplied a CSR."},
 			"not_before":         when("Start of its validity."),
 			"not_after":          when("End of its validity."),
 			"fingerprint_sha256": str("SHA-256 of the certificate, hexadecimal."),
@@ -120,7 +120,7 @@ func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadReq
 
 func noCertificate(diags *diag.Diagnostics, at path.Path, d *client.Domain) {
 	diags.AddAttributeError(at, d.Name+" has no certificate yet",
-		"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and take domain from its domain_id.")
+		"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and set domain from its domain_id.")
 }
 
 func (m *certificateModel) fromAPI(c *client.Certificate) {

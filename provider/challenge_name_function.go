@@ -20,7 +20,7 @@ func (f *challengeNameFunction) Metadata(_ context.Context, _ function.MetadataR
 func (f *challengeNameFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary:             "Name of the record that delegates a domain",
-		MarkdownDescription: "Returns `_acme-challenge.` and the domain's name in lower case and A-labels, without a trailing dot.",
+		MarkdownDescription: "Returns `_acme-challenge.` and the domain name in lowercase and A-labels, without a trailing dot.",
 		Parameters: []function.Parameter{
 			function.StringParameter{Name: "domain", MarkdownDescription: "Domain name, in any spelling."},
 		},

@@ -3,6 +3,7 @@ package provider
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,7 +33,8 @@ type workspace struct {
 	env []string
 }
 
-// workspace makes a directory with the files, in which Terraform finds the provider that is built here.
+// workspace makes a directory with the files, in which Terraform finds the provider that is built
+// here.
 func (a *acc) workspace(files map[string]string) *workspace {
 	a.Helper()
 	built.once.Do(func() {
@@ -87,9 +89,10 @@ const requiresDCVaaS = `terraform {
 `
 
 // cli is the command under test: TF_ACC_TERRAFORM_PATH, as for plugin-testing, or the one on PATH.
-func cli() string { return firstOf(os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform") }
+func cli() string { return cmp.Or(os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform") }
 
-// needTerraform skips a test of what comes with Terraform 1.minor, where the command under test is older or OpenTofu.
+// needTerraform skips a test of what comes with Terraform 1.minor, where the command under test is
+// older or OpenTofu.
 func needTerraform(t *testing.T, minor int) {
 	t.Helper()
 	out, err := exec.Command(cli(), "version", "-json").Output()
@@ -181,7 +184,8 @@ func (t *workspace) planFiles(name string) map[string]string {
 	return out
 }
 
-// Ctrl-C during the wait ends it within seconds; the domain is in the state, the wait is not, and the next apply goes on.
+// Ctrl-C during the wait ends it within seconds; the domain is in the state, the wait is not, and
+// the next apply goes on.
 func TestCLIInterrupt(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -236,7 +240,8 @@ resource "dcvaas_domain_validation" "test" {
 	tf.run("destroy", "-auto-approve")
 }
 
-// Neither the log at TRACE, nor state and plan, hold the provider's token, a webhook's secret or a private key; the log does not hold the secret of a token that was created.
+// Neither the log at TRACE, nor state and plan, hold the provider's token, a webhook's secret or a
+// private key; the log does not hold the secret of a token that was created.
 func TestCLISecrets(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()

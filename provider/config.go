@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -14,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// The environment variables that stand in for attributes.
+// Environment variables that are used if the attributes are not set.
 const (
 	envEndpoint = "DCVAAS_ENDPOINT"
 	envAPIToken = "DCVAAS_API_TOKEN"
@@ -27,8 +28,8 @@ type providerModel struct {
 	MaxRetries   types.Int64  `tfsdk:"max_retries"`
 }
 
-// options reads the provider's configuration: attribute, then environment, then file, then default. A value that is not
-// known yet is an error: falling back to the environment could reach another organization.
+// options reads the provider's configuration: attribute, then environment, then file, then default.
+// An unknown value is an error: a fallback to the environment could act on another organization.
 func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) client.Options {
 	var m providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
@@ -40,7 +41,7 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	} {
 		if unknown {
 			resp.Diagnostics.AddAttributeError(path.Root(name), "Unknown provider configuration",
-				"The value of "+name+" is known only after apply. Give the provider a value that is known at plan, or apply first what it comes from with -target.")
+				"The value of "+name+" is known only after apply. Use a value that is known at plan time, or first apply the resources that it depends on with -target.")
 		}
 	}
 	if resp.Diagnostics.HasError() {
@@ -48,8 +49,8 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	}
 
 	o := client.Options{
-		Endpoint:   firstOf(m.Endpoint.ValueString(), os.Getenv(envEndpoint)),
-		Token:      firstOf(m.APIToken.ValueString(), os.Getenv(envAPIToken)),
+		Endpoint:   cmp.Or(m.Endpoint.ValueString(), os.Getenv(envEndpoint)),
+		Token:      cmp.Or(m.APIToken.ValueString(), os.Getenv(envAPIToken)),
 		MaxRetries: client.DefaultMaxRetries,
 		UserAgent:  p.userAgent(req.TerraformVersion),
 	}
@@ -73,14 +74,14 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	}
 	if o.Token == "" {
 		resp.Diagnostics.AddAttributeError(path.Root("api_token"), "Missing API token",
-			"Set the attribute api_token, the environment variable "+envAPIToken+" or the attribute api_token_file.")
+			"Set the attribute api_token, the environment variable "+envAPIToken+", or the attribute api_token_file.")
 	}
 	o.Log = logTo(o.Token)
 	return o
 }
 
-// refuse puts what the client refuses at the attribute that it came from.
-func refuse(diags *diag.Diagnostics, err error) {
+// addOptionError adds an error of client.New at the attribute that it is about.
+func addOptionError(diags *diag.Diagnostics, err error) {
 	const summary = "Invalid provider configuration"
 	var e *client.OptionError
 	if !errors.As(err, &e) {
@@ -97,13 +98,4 @@ func (p *dcvaasProvider) userAgent(terraform string) string {
 		ua += " Terraform/" + terraform
 	}
 	return ua
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

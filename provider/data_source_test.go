@@ -42,7 +42,7 @@ func TestAccDomainDataSource(t *testing.T) {
 	}
 	a.run(
 		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", a.domain()), ExpectError: message("Status: 404")},
-		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", "*"), ExpectError: message("is neither a domain's id")},
+		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", "*"), ExpectError: message("is neither the ID of a domain")},
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }

@@ -14,7 +14,8 @@ import (
 
 var _ datasource.DataSourceWithConfigure = (*delegationDataSource)(nil)
 
-// delegationDataSource tells a name's record and adds nothing, for those who manage the DNS and not the domain.
+// delegationDataSource reads the record for a name without adding a domain, for configurations that
+// manage only DNS.
 type delegationDataSource struct {
 	*configured
 }
@@ -36,18 +37,18 @@ func (d *delegationDataSource) Schema(_ context.Context, _ datasource.SchemaRequ
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The record that a domain needs. The domain need not have been added, and is not: use this where the DNS is managed apart from the domains, or made before them. " +
-			"`dcvaas_domain` has the same in `delegation`.",
+		MarkdownDescription: "The record that delegates a domain. The domain does not need to exist, and is not added: use this if DNS is managed separately from the domains, or before them. " +
+			"`dcvaas_domain` has the same record in `delegation`.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Name of the domain. Case, a trailing dot, and Unicode or A-labels make no difference.",
 				Validators:          []validator.String{nameValidator},
 			},
-			"name":   str("Name of the record, `_acme-challenge.` and the domain's."),
+			"name":   str("Name of the record, `_acme-challenge.` and the domain's name."),
 			"fqdn":   str("The same with a trailing dot."),
 			"type":   str("Type of the record, `CNAME`."),
-			"target": str("What the record leads to. It depends on the organization and the name only, so it never changes."),
+			"target": str("Target of the record. It depends only on the organization and the name, so it never changes."),
 		},
 	}
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// domainDescription is that of the attribute `domain` of the actions.
-const domainDescription = "Id or name of the domain."
+// domainDescription describes the attribute domain of the actions.
+const domainDescription = "ID or name of the domain."
 
-// checkLimit bounds how long an action waits for the check that it has asked for: the look itself takes at most 10 seconds.
+// checkLimit is how long an action waits for the check that it starts. The check itself takes at
+// most 10 seconds.
 const checkLimit = time.Minute
 
-// find gets the domain that an action is about.
+// find returns the domain of an action, and adds a diagnostic if there is none.
 func (c *configured) find(ctx context.Context, ref, doing string, resp *action.InvokeResponse) (*client.Domain, bool) {
 	d, err := findDomain(ctx, c.client, ref)
 	if err != nil {

@@ -26,7 +26,7 @@ type domainDataModel struct {
 	Conditions types.List   `tfsdk:"conditions"`
 }
 
-// domainSummary is what a list of domains tells of each, too.
+// domainSummary contains the attributes that a list of domains has, too.
 type domainSummary struct {
 	ID             types.String      `tfsdk:"id"`
 	Name           types.String      `tfsdk:"name"`
@@ -66,14 +66,14 @@ func (d *domainDataSource) Metadata(_ context.Context, req datasource.MetadataRe
 
 func (d *domainDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	attributes := domainSummaryAttributes()
-	attributes["domain"] = schema.StringAttribute{Required: true, MarkdownDescription: "Id or name of the domain."}
-	attributes["csr_pem"] = schema.StringAttribute{Computed: true, MarkdownDescription: "Certificate request, where one was sent."}
+	attributes["domain"] = schema.StringAttribute{Required: true, MarkdownDescription: "ID or name of the domain."}
+	attributes["csr_pem"] = schema.StringAttribute{Computed: true, MarkdownDescription: "CSR, if you supplied one."}
 	attributes["conditions"] = schema.ListAttribute{
 		ElementType:         types.ObjectType{AttrTypes: conditionTypes},
 		Computed:            true,
-		MarkdownDescription: "What is known: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at` and `next_check_at`.",
+		MarkdownDescription: "Conditions: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at`, and `next_check_at`.",
 	}
-	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by id or name.", Attributes: attributes}
+	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by ID or name.", Attributes: attributes}
 }
 
 func domainSummaryAttributes() map[string]schema.Attribute {
@@ -87,22 +87,22 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
 	}
 	return map[string]schema.Attribute{
-		"id":              str("Id, `dom_…`."),
-		"name":            str("Name, in lower case and A-labels."),
-		"wildcard":        flag("Whether the certificate is for `*.name` too."),
-		"key_type":        str("Key of the certificate."),
+		"id":              str("ID, `dom_…`."),
+		"name":            str("Name in lowercase and A-labels."),
+		"wildcard":        flag("Whether the certificate also covers `*.name`."),
+		"key_type":        str("Key type of the certificate."),
 		"profile":         str("ACME profile."),
-		"preferred_chain": str("Common name of the root that the chain should end at."),
-		"ca":              str("The CA to try first."),
-		"auto_issue":      flag("Whether the first certificate is issued as soon as the record is seen."),
-		"auto_renew":      flag("Whether the certificate is renewed before it ends."),
+		"preferred_chain": str("Common name of the preferred root certificate."),
+		"ca":              str("Preferred CA."),
+		"auto_issue":      flag("Whether the first certificate is issued as soon as the record is found."),
+		"auto_renew":      flag("Whether the certificate is renewed automatically."),
 		"labels":          schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Labels."},
-		"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to make: `name`, `fqdn` (with a trailing dot), `type` and `target`."},
-		"status":          str("`pending_cname`, `issuing`, `active` or `error`."),
-		"status_reason":   str("Why it is in that status, as a stable code."),
-		"certificate_id":  str("Id of the current certificate."),
-		"expires_at":      when("When the current certificate ends."),
-		"renew_at":        when("When it is renewed."),
+		"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to create: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
+		"status":          str("`pending_cname`, `issuing`, `active`, or `error`."),
+		"status_reason":   str("Reason for the status, a stable code."),
+		"certificate_id":  str("ID of the current certificate."),
+		"expires_at":      when("When the current certificate expires."),
+		"renew_at":        when("When the certificate is due for renewal."),
 		"last_issued_at":  when("When a certificate was last issued."),
 		"created_at":      when("When the domain was added."),
 		"updated_at":      when("When the domain last changed."),

@@ -8,26 +8,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// domainFilters choose domains, for the data source and for the list resource.
+// domainFilters are the filters of the data source and the list resource.
 type domainFilters struct {
 	Status types.String `tfsdk:"status"`
 	Label  types.String `tfsdk:"label"`
 	Q      types.String `tfsdk:"q"`
 }
 
-// domainFilterAttributes describes them in the schema's own kind of attribute, which optional makes: it is another for each
-// kind of schema.
+// domainFilterAttributes returns the attributes of the filters. Each kind of schema has its own
+// type of attribute, which optional creates.
 func domainFilterAttributes[A any](optional func(text string, check validator.String) A) map[string]A {
 	return map[string]A{
-		"status": optional("Only domains in this status: `pending_cname`, `issuing`, `active` or `error`.",
+		"status": optional("Only domains in this status: `pending_cname`, `issuing`, `active`, or `error`.",
 			stringvalidator.OneOf(string(client.DomainStatusPendingCname), string(client.DomainStatusIssuing),
 				string(client.DomainStatusActive), string(client.DomainStatusError))),
 		"label": optional("Only domains with this label: `key=value`, or `key` for any value.", stringvalidator.UTF8LengthBetween(1, 255)),
-		"q":     optional("Only domains whose name has this in it.", stringvalidator.UTF8LengthBetween(1, 253)),
+		"q":     optional("Only domains with this text in their name.", stringvalidator.UTF8LengthBetween(1, 253)),
 	}
 }
 
-// toListParams asks for the domains in the order of their names.
+// toListParams returns the parameters of a list of domains, sorted by name.
 func (f *domainFilters) toListParams() client.ListDomainsParams {
 	in := client.ListDomainsParams{Label: f.Label.ValueStringPointer(), Q: f.Q.ValueStringPointer(), Sort: new(client.ListDomainsParamsSortName)}
 	if !f.Status.IsNull() {

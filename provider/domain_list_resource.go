@@ -28,8 +28,8 @@ func (l *domainListResource) Configure(_ context.Context, req resource.Configure
 
 func (l *domainListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds the domains of the organization for `terraform query`, all or those that every given filter lets pass, in the order of their names. " +
-			"With `-generate-config-out` it writes the blocks that import them. Terraform 1.14 or newer.",
+		MarkdownDescription: "Finds the domains of the organization that match all filters for `terraform query`, sorted by name. " +
+			"`-generate-config-out` writes the blocks that import them. Requires Terraform 1.14 or newer.",
 		Attributes: domainFilterAttributes(func(text string, check validator.String) schema.Attribute {
 			return schema.StringAttribute{Optional: true, MarkdownDescription: text, Validators: []validator.String{check}}
 		}),

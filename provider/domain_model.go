@@ -38,7 +38,7 @@ type idIdentity struct {
 	ID types.String `tfsdk:"id"`
 }
 
-// toCreateRequest says what was configured; the API decides the rest.
+// toCreateRequest returns the configured values. The API sets the defaults.
 func (m *domainModel) toCreateRequest() client.DomainCreate {
 	in := client.DomainCreate{
 		Name:           m.Name.ValueString(),
@@ -59,7 +59,7 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 	return in
 }
 
-// toUpdateRequest says what differs from the state, and whether anything does.
+// toUpdateRequest returns the values that differ from the state, and whether any do.
 func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdate, changed bool) {
 	if !m.Wildcard.Equal(state.Wildcard) {
 		in.Wildcard, changed = m.Wildcard.ValueBoolPointer(), true
@@ -83,7 +83,7 @@ func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdat
 			*f.field, changed = orNull(f.planned), true
 		}
 	}
-	// Without a CSR the type of the key must be said again: it was the last CSR's.
+	// When a CSR is removed, the key type must be sent: the API has that of the CSR.
 	if m.CSRPEM.IsNull() && (!m.KeyType.Equal(state.KeyType) || !state.CSRPEM.IsNull()) {
 		in.KeyType, changed = new(client.KeyType(m.KeyType.ValueString())), true
 	}
@@ -94,8 +94,8 @@ func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdat
 	return in, changed
 }
 
-// fromAPI takes over what the API says. What it does not know, and the spelling of what it says in another form, stays
-// as m has it.
+// fromAPI sets the attributes from the API's response. It keeps values that the API does not have,
+// and the spelling of values that the API returns in canonical form.
 func (m *domainModel) fromAPI(d *client.Domain) {
 	m.ID = types.StringValue(d.Id)
 	if !sameName(m.Name.ValueString(), d.Name) {
@@ -125,7 +125,7 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 	m.CreatedAt = fromTime(d.CreatedAt)
 }
 
-// labels returns the labels as the API takes them: none is an empty map.
+// labels returns the labels for the API, an empty map for null.
 func (m *domainModel) labels() client.Labels {
 	labels := client.Labels{}
 	for k, v := range m.Labels.Elements() {
@@ -134,7 +134,8 @@ func (m *domainModel) labels() client.Labels {
 	return labels
 }
 
-// labelsFromAPI keeps the difference of null and empty, which only Terraform knows.
+// labelsFromAPI returns the labels. It preserves the difference between null and empty, which the
+// API does not have.
 func labelsFromAPI(labels client.Labels, prior types.Map) types.Map {
 	if len(labels) == 0 {
 		if prior.IsNull() || prior.IsUnknown() {
@@ -164,7 +165,7 @@ func delegationObject(d *client.Delegation) types.Object {
 	})
 }
 
-// orAbsent leaves a field out where there is no value.
+// orAbsent omits the field if s has no value.
 func orAbsent(s types.String) nullable.Nullable[string] {
 	if s.IsNull() || s.IsUnknown() {
 		return nil
@@ -172,7 +173,7 @@ func orAbsent(s types.String) nullable.Nullable[string] {
 	return nullable.NewNullableWithValue(s.ValueString())
 }
 
-// orNull says null where there is no value.
+// orNull returns null if s has no value.
 func orNull(s types.String) nullable.Nullable[string] {
 	if s.IsNull() {
 		return nullable.NewNullNullable[string]()

@@ -14,17 +14,17 @@ import (
 
 var _ resource.ResourceWithMoveState = (*domainResource)(nil)
 
-// movable are the resources of other providers that a `moved` block may turn into a domain: the provider's type to the
-// resource's.
+// movable are the resources of other providers that a moved block can convert to a domain: provider
+// type to resource type.
 var movable = map[string]string{"acme": "acme_certificate", "aws": "aws_acm_certificate"}
 
-// MoveState takes over the name of another provider's certificate, and nothing else of it: the domain has no id until the
-// next read has looked for it. What the other provider holds stays as it is, neither revoked nor deleted.
+// MoveState adopts the name of another provider's certificate, and nothing else: the domain has no
+// ID until the next read finds it. The other provider's certificate is neither revoked nor deleted.
 func (r *domainResource) MoveState(context.Context) []resource.StateMover {
 	return []resource.StateMover{{StateMover: moveCertificate}}
 }
 
-// otherCertificate is what the two have in their states.
+// otherCertificate contains the names in the states of both resources.
 type otherCertificate struct {
 	CommonName string   `json:"common_name"` // acme
 	DomainName string   `json:"domain_name"` // aws
@@ -33,11 +33,11 @@ type otherCertificate struct {
 
 func moveCertificate(ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
 	if movable[path.Base(req.SourceProviderAddress)] != req.SourceTypeName {
-		return // the framework says that this cannot be moved
+		return // the framework reports an unsupported move
 	}
 	var c otherCertificate
 	if err := json.Unmarshal(req.SourceRawState.JSON, &c); err != nil {
-		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, "Its state is not what it is known to be. "+sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, "Its state is malformed. "+sentence(err.Error()))
 		return
 	}
 	name, wildcard, err := c.domain()
@@ -50,7 +50,7 @@ func moveCertificate(ctx context.Context, req resource.MoveStateRequest, resp *r
 	resp.Diagnostics.Append(resp.TargetState.Set(ctx, m)...)
 }
 
-// domain returns the one domain whose certificate covers every name.
+// domain returns the domain whose certificate covers all names.
 func (c *otherCertificate) domain() (name string, wildcard bool, err error) {
 	for _, n := range slices.Concat([]string{c.CommonName, c.DomainName}, c.Names) {
 		if n == "" {
@@ -61,8 +61,8 @@ func (c *otherCertificate) domain() (name string, wildcard bool, err error) {
 			name = base
 		}
 		if !sameName(base, name) {
-			return "", false, fmt.Errorf("the certificate is for %s and for %s, but a dcvaas_domain is for one name and what is right below it: "+
-				"take it out of the state by a removed block, and add a dcvaas_domain for each name", name, base)
+			return "", false, fmt.Errorf("the certificate covers %s and %s, but a dcvaas_domain covers one name and its wildcard: "+
+				"remove it from the state with a removed block, and add a dcvaas_domain for each name", name, base)
 		}
 		wildcard = wildcard || wild
 	}

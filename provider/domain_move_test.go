@@ -21,7 +21,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
 
-// otherProvider is a provider with one kind of certificate, of which it counts how many were destroyed.
+// otherProvider is a provider with one kind of certificate, of which it counts how many were
+// destroyed.
 type otherProvider struct {
 	name, kind string
 	destroyed  atomic.Int64
@@ -63,7 +64,8 @@ func (r *otherCertificateResource) Delete(context.Context, fw.DeleteRequest, *fw
 	r.provider.destroyed.Add(1)
 }
 
-// A certificate of another provider becomes a domain, new or already there, and is not destroyed there.
+// A certificate of another provider becomes a domain, new or already there, and is not destroyed
+// there.
 func TestAccDomain_movedFromOtherProviders(t *testing.T) {
 	for _, c := range []struct{ provider, kind, attribute, prefix string }{
 		{"acme", "acme_certificate", "common_name", ""},
@@ -120,7 +122,8 @@ resource "dcvaas_domain" "test" {
 	}
 }
 
-// What cannot be one domain is refused with the way to go, and what comes from elsewhere is not taken at all.
+// What cannot be one domain is refused with the way to go, and what comes from elsewhere is not
+// taken at all.
 func TestMoveState(t *testing.T) {
 	for name, c := range map[string]struct {
 		provider, kind string
@@ -133,7 +136,7 @@ func TestMoveState(t *testing.T) {
 		"aws":               {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"domain_name": "*.example.com", "subject_alternative_names": []string{"Example.com."}}, "example.com", "", true},
 		"two names":         {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"domain_name": "example.com", "subject_alternative_names": []string{"www.example.com"}}, "", "a dcvaas_domain for each name", false},
 		"no name":           {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"arn": "x"}, "", "has no name", false},
-		"another state":     {"registry.terraform.io/vancluever/acme", "acme_certificate", map[string]any{"common_name": 7}, "", "is not what it is known to be", false},
+		"another state":     {"registry.terraform.io/vancluever/acme", "acme_certificate", map[string]any{"common_name": 7}, "", "is malformed", false},
 		"another resource":  {"registry.terraform.io/vancluever/acme", "acme_registration", map[string]any{"common_name": "example.com"}, "", "Unable to Move Resource State", false},
 		"a mixed-up source": {"registry.terraform.io/hashicorp/aws", "acme_certificate", map[string]any{"common_name": "example.com"}, "", "Unable to Move Resource State", false},
 	} {

@@ -12,9 +12,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// ModifyPlan makes the plan say what will be: the record before the domain exists, nothing where only the spelling
-// differs, and no deletion of what is protected. Terraform plans a replacement in two calls: first against the state,
-// then as a creation.
+// ModifyPlan plans the record before the domain exists, plans no change if only the spelling
+// differs, and rejects the deletion of a protected domain. Terraform plans a replacement in two
+// calls: first against the state, then as a creation.
 func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	var state, config, plan *domainModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -26,18 +26,18 @@ func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	switch {
 	case plan == nil:
 		if state != nil && state.DeletionProtection.ValueBool() {
-			state.refuseDeletion(&resp.Diagnostics)
+			state.addProtectionError(&resp.Diagnostics)
 		}
 		return
 	case state == nil:
 		plan.planKeyType(config)
 		r.planDelegation(ctx, plan, &resp.Diagnostics)
-	case state.ID.IsNull(): // moved from another provider's certificate, and not looked for since
+	case state.ID.IsNull(): // moved from another provider's certificate, and not read since
 		plan.ID = types.StringUnknown()
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("id"))
 	case plan.Name.IsUnknown() || !sameName(plan.Name.ValueString(), state.Name.ValueString()):
 		if state.DeletionProtection.ValueBool() {
-			state.refuseDeletion(&resp.Diagnostics)
+			state.addProtectionError(&resp.Diagnostics)
 		}
 		return
 	default:
@@ -47,7 +47,7 @@ func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-// planDelegation asks for the record of a domain that is yet to be created.
+// planDelegation reads the record of a domain that does not exist yet.
 func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, diags *diag.Diagnostics) {
 	plan.Delegation = types.ObjectUnknown(delegationTypes)
 	if plan.Name.IsUnknown() || r.configured == nil {
@@ -55,7 +55,7 @@ func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, 
 	}
 	name, err := rules.ParseName(plan.Name.ValueString())
 	if err != nil {
-		return // the validator has said so
+		return // the validator reports it
 	}
 	d, err := r.client.Delegation(ctx, name)
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, 
 	plan.Delegation = delegationObject(d)
 }
 
-// planKeyType fills in the key type that follows from the configuration.
+// planKeyType sets the key type that follows from the configuration.
 func (m *domainModel) planKeyType(config *domainModel) {
 	switch {
 	case !config.KeyType.IsNull():
@@ -81,8 +81,8 @@ func (m *domainModel) planKeyType(config *domainModel) {
 	}
 }
 
-// planUpdate keeps what an update does not change. What the API may move with it is unknown; where it is not called at
-// all, nothing is.
+// planUpdate keeps the values that an update does not change. If the update calls the API, the
+// values that it can change are unknown.
 func (m *domainModel) planUpdate(state *domainModel) {
 	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
 	m.Name = state.Name
@@ -98,7 +98,7 @@ func (m *domainModel) planUpdate(state *domainModel) {
 	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
 }
 
-func (m *domainModel) refuseDeletion(diags *diag.Diagnostics) {
+func (m *domainModel) addProtectionError(diags *diag.Diagnostics) {
 	diags.AddAttributeError(path.Root("deletion_protection"), "The domain "+m.label()+" is protected from deletion",
-		"Its deletion would end its certificate and its renewals. Set deletion_protection = false, apply, and delete it then.")
+		"Its deletion would stop its renewals. Set deletion_protection = false, apply, and then delete it.")
 }

@@ -9,37 +9,37 @@ import (
 )
 
 const (
-	// readWindow bounds how old an answer may be, and what counts as at once: about as long as a refresh takes, whose first
-	// answers are as old as that at its end.
+	// readWindow is the maximum age of a cached response, about the duration of a refresh.
 	readWindow = time.Minute
-	// readsAlone is how many domains are read one by one before pages of the list are read ahead.
+	// readsAlone is how many domains are read individually before pages of the list are read ahead.
 	readsAlone = 8
 )
 
-// domainReads reads domains for a refresh. Terraform asks for them one by one; where it asks for many at once, a page of the
-// list stands in for up to 200 calls. Nothing is kept for longer than readWindow, nor over a write of this provider: what
-// is written is followed by forget. A domain that no page shows is asked for by itself, so that only the API says that one
-// is gone.
+// domainReads reads domains for a refresh. Terraform requests them individually. If it requests
+// many in a short time, one page of the list replaces up to 200 calls. Responses are cached for
+// readWindow at most, and until the next write of this provider, which calls forget. A domain that
+// is not in a page is requested individually, so that only the API reports a domain as gone.
 type domainReads struct {
 	client *client.Client
+	now    func() time.Time
 	mu     sync.Mutex
 	window *readAhead // nil before the first read
 }
 
-// readAhead is what was read within one window.
+// readAhead contains the responses of one window.
 type readAhead struct {
 	opened time.Time
-	turn   chan struct{} // held by the one who reads pages
+	turn   chan struct{} // held by the goroutine that reads pages
 
 	mu     sync.Mutex
-	alone  int // domains that no page showed when they were asked for
-	pages  int // that were read
+	alone  int // requested domains that were not in a page
+	pages  int // pages that were read
 	cursor *string
-	done   bool // there are no more pages, or they cannot be read
+	done   bool // there are no more pages, or reading one failed
 	seen   map[string]*client.Domain
 }
 
-// get returns the domain with that id.
+// get returns the domain with that ID.
 func (r *domainReads) get(ctx context.Context, id string) (*client.Domain, error) {
 	if d := r.current().find(ctx, r.client, id); d != nil {
 		return d, nil
@@ -47,7 +47,7 @@ func (r *domainReads) get(ctx context.Context, id string) (*client.Domain, error
 	return r.client.Domain(ctx, id)
 }
 
-// forget has everything read anew. It is called after each write, whether it succeeded or not.
+// forget drops all cached responses. It is called after each write, even a failed one.
 func (r *domainReads) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,15 +57,15 @@ func (r *domainReads) forget() {
 func (r *domainReads) current() *readAhead {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.window == nil || time.Since(r.window.opened) > readWindow {
-		r.window = &readAhead{opened: time.Now(), turn: make(chan struct{}, 1), seen: map[string]*client.Domain{}}
+	if r.window == nil || r.now().Sub(r.window.opened) > readWindow {
+		r.window = &readAhead{opened: r.now(), turn: make(chan struct{}, 1), seen: map[string]*client.Domain{}}
 	}
 	return r.window
 }
 
-// find returns the domain if a page shows it, and nil if it must be asked for by itself. There are never more pages than
-// domains that were asked for before they were shown, so that a few domains of a large organization cost at most twice
-// their calls.
+// find returns the domain if it is in a page, and nil if it must be requested individually. It
+// reads at most as many pages as there were requests for domains not in a page, so that a few
+// domains of a large organization cost at most twice as many calls.
 func (a *readAhead) find(ctx context.Context, c *client.Client, id string) *client.Domain {
 	a.mu.Lock()
 	d := a.seen[id]
@@ -94,14 +94,14 @@ func (a *readAhead) find(ctx context.Context, c *client.Client, id string) *clie
 	}
 }
 
-// page reads the next page. The caller has the turn.
+// page reads the next page. The caller holds turn.
 func (a *readAhead) page(ctx context.Context, c *client.Client) {
 	page, err := c.Domains(ctx, client.ListDomainsParams{Limit: new(200), Cursor: a.cursor})
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.pages++
 	if err != nil {
-		a.done = true // what the list does not tell, the domain itself does, or its error
+		a.done = true // the individual request returns the domain or the error
 		return
 	}
 	for i := range page.Data {

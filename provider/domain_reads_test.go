@@ -51,7 +51,8 @@ func (r *rpc) readDomain(id string) string {
 	return r.attribute(resp.NewState, typ, "status")
 }
 
-// A token that may no longer touch an object says nothing about whether the object exists: the state keeps it.
+// A token that may no longer touch an object says nothing about whether the object exists: the
+// state keeps it.
 func TestReadWithoutAccessIsAnError(t *testing.T) {
 	a := newAcc(t)
 	mine, other := a.added(a.domain()), a.added(a.domain())
@@ -95,7 +96,8 @@ func TestReadWithoutAccessIsAnError(t *testing.T) {
 	}
 }
 
-// A refresh of many domains takes a few calls, whichever order they come in; one that is gone is found to be.
+// A refresh of many domains takes a few calls, whichever order they come in; one that is gone is
+// found to be.
 func TestRefreshReadsByTheList(t *testing.T) {
 	a := newAcc(t).organization(t)
 	domains := a.addedMany(210)

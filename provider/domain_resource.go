@@ -1,9 +1,9 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -54,8 +54,9 @@ func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(firstOf(state.ID.ValueString(), state.Name.ValueString()))})...)
+	// The framework requires an identity even if the resource is gone. Older Terraform versions
+	// stored none.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(cmp.Or(state.ID.ValueString(), state.Name.ValueString()))})...)
 	d, err := r.find(ctx, &state)
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
@@ -70,7 +71,7 @@ func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 }
 
-// find gets the domain of a state: by its name where it was moved from another provider's certificate.
+// find returns the domain of a state, by name if it was moved from another provider's certificate.
 func (r *domainResource) find(ctx context.Context, state *domainModel) (*client.Domain, error) {
 	if state.ID.IsNull() {
 		return findDomain(ctx, r.client, state.Name.ValueString())
@@ -84,7 +85,8 @@ func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Where only Terraform's own differs, such as deletion_protection, the plan is complete already.
+	// If only values outside the API differ, such as deletion_protection, the plan is already
+	// complete.
 	if in, changed := plan.toUpdateRequest(&state); changed {
 		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
 		r.domains.forget()
@@ -104,10 +106,10 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		return
 	}
 	if state.DeletionProtection.ValueBool() {
-		state.refuseDeletion(&resp.Diagnostics)
+		state.addProtectionError(&resp.Diagnostics)
 		return
 	}
-	if state.ID.IsNull() { // moved from another provider's certificate, and not looked for since
+	if state.ID.IsNull() { // moved from another provider's certificate, and not read since
 		return
 	}
 	err := r.client.DeleteDomain(ctx, state.ID.ValueString())
@@ -117,7 +119,7 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 }
 
-// ImportState takes an id or a name, as id or by identity.
+// ImportState imports a domain by ID or name, from an import ID or an identity.
 func (r *domainResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
@@ -132,7 +134,7 @@ func (r *domainResource) ImportState(ctx context.Context, req resource.ImportSta
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
 }
 
-// importRef returns what to import, whether it was given as id or as identity.
+// importRef returns the reference to import, from the import ID or the identity.
 func importRef(ctx context.Context, req resource.ImportStateRequest, diags *diag.Diagnostics) string {
 	if req.ID != "" || req.Identity == nil {
 		return req.ID
@@ -142,19 +144,17 @@ func importRef(ctx context.Context, req resource.ImportStateRequest, diags *diag
 	return id.ValueString()
 }
 
-var domainID = regexp.MustCompile(`^dom_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
-
-// findDomain gets a domain by what a person wrote: its id or any spelling of its name.
+// findDomain returns a domain by ID or any spelling of its name.
 func findDomain(ctx context.Context, c *client.Client, ref string) (*client.Domain, error) {
 	if !domainID.MatchString(ref) {
 		name, err := rules.ParseName(ref)
 		if err != nil {
-			return nil, fmt.Errorf("%q is neither a domain's id (dom_ and 26 characters) nor its name: %w", ref, err)
+			return nil, fmt.Errorf("%q is neither the ID of a domain (dom_ and 26 characters) nor its name: %w", ref, err)
 		}
 		ref = name
 	}
 	return c.Domain(ctx, ref)
 }
 
-// label returns the name, or the id while the name is not known, as after an import.
-func (m *domainModel) label() string { return firstOf(m.Name.ValueString(), m.ID.ValueString()) }
+// label returns the name, or the ID if the name is not known yet, as after an import.
+func (m *domainModel) label() string { return cmp.Or(m.Name.ValueString(), m.ID.ValueString()) }

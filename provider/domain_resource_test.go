@@ -238,8 +238,8 @@ func TestAccDomain_import(t *testing.T) {
 		byName(strings.ToUpper(name)+"."),
 		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID},
 		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: name},
-		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: "not a name", ExpectError: message("is neither a domain's id")},
-		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: "dom_short", ExpectError: message("is neither a domain's id")},
+		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: "not a name", ExpectError: message("is neither the ID of a domain")},
+		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: "dom_short", ExpectError: message("is neither the ID of a domain")},
 		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: a.domain(), ExpectError: message("Status: 404")},
 		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: "dom_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Status: 404")},
 	)
@@ -410,7 +410,7 @@ func TestAccDomain_conflictNamesTheImport(t *testing.T) {
 	a.run(
 		resource.TestStep{
 			Config:      a.config(`resource "dcvaas_domain" "test" { name = %q }`, d.Name),
-			ExpectError: message(`import it by its id ` + d.Id),
+			ExpectError: message(`import it by its ID ` + d.Id),
 		},
 		resource.TestStep{Config: a.config(`# an error must not come last`)},
 	)

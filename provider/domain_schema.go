@@ -20,7 +20,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// Attributes of `delegation`.
+// delegationTypes are the attributes of delegation.
 var delegationTypes = map[string]attr.Type{
 	"name":   types.StringType,
 	"fqdn":   types.StringType,
@@ -31,32 +31,32 @@ var delegationTypes = map[string]attr.Type{
 func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	settled := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A domain that a certificate is kept for. Creating it returns at once: make the record that `delegation` says, which is known at plan, " +
-			"and wait with `dcvaas_domain_validation` where something needs the certificate. Renewals need no apply.",
+		MarkdownDescription: "A domain with a certificate. Its creation does not wait: create the record in `delegation`, which is known at plan time, " +
+			"and use `dcvaas_domain_validation` to wait for the delegation or the certificate. Renewals need no apply.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "Id, `dom_…`.",
+				MarkdownDescription: "ID, `dom_…`.",
 				PlanModifiers:       settled,
 			},
 			"name": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Domain name. Case, a trailing dot, and Unicode or A-labels make no difference; another name replaces the domain.",
+				MarkdownDescription: "Domain name. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain.",
 				Validators:          []validator.String{nameValidator},
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(otherName,
-					"Another name replaces the domain; another spelling of it does not.",
-					"Another name replaces the domain; another spelling of it does not.")},
+					"A different name replaces the domain; a different spelling does not.",
+					"A different name replaces the domain; a different spelling does not.")},
 			},
 			"wildcard": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the certificate is for `*.name` too, over the same record. Default: `false`.",
+				MarkdownDescription: "Whether the certificate also covers `*.name`, with the same record. Default: `false`.",
 			},
 			"key_type": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Key of the certificate: `ec256` (default), `ec384`, `rsa2048` or `rsa4096`. With `csr_pem` it is the request's.",
+				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, or `rsa4096`. With `csr_pem`, it is that of the CSR.",
 				Validators: []validator.String{
 					stringvalidator.OneOf(rules.KeyTypes()...),
 					stringvalidator.ConflictsWith(path.MatchRoot("csr_pem")),
@@ -64,40 +64,40 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			},
 			"csr_pem": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Certificate request (PKCS#10, PEM). The private key then never leaves its owner.",
+				MarkdownDescription: "CSR (PKCS#10, PEM). You keep the private key.",
 				Validators:          []validator.String{csrValidator},
 			},
 			"profile": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "ACME profile to ask the CA for, such as `classic`, `tlsserver` or `shortlived`. Without it the CA chooses.",
+				MarkdownDescription: "ACME profile, such as `classic`, `tlsserver`, or `shortlived`. Default: the CA's default.",
 				Validators:          []validator.String{profileValidator},
 			},
 			"preferred_chain": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Common name of the root that the chain should end at, where the CA offers several chains.",
+				MarkdownDescription: "Common name of the preferred root certificate, if the CA offers several chains.",
 				Validators:          []validator.String{chainValidator},
 			},
 			"ca": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "The CA to try first, by its name in the service's list.",
+				MarkdownDescription: "Preferred CA, by its name in the service's list.",
 				Validators:          []validator.String{stringvalidator.LengthBetween(1, 64)},
 			},
 			"auto_issue": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
-				MarkdownDescription: "Whether the first certificate is issued as soon as the record is seen. Default: `true`.",
+				MarkdownDescription: "Whether the first certificate is issued as soon as the record is found. Default: `true`.",
 			},
 			"auto_renew": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
-				MarkdownDescription: "Whether the certificate is renewed before it ends. Default: `true`.",
+				MarkdownDescription: "Whether the certificate is renewed automatically. Default: `true`.",
 			},
 			"labels": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Labels to find the domain by: at most 64, keys of 1 to 63 letters, digits and `._/-`, values of at most 255 characters.",
+				MarkdownDescription: "Labels for filters: at most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit; a value has at most 255 bytes.",
 				Validators: []validator.Map{
 					mapvalidator.SizeAtMost(rules.MaxLabels),
 					mapvalidator.NoNullValues(),
@@ -109,32 +109,32 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether Terraform refuses to delete or replace the domain. It is kept in state only: the API does not know it. Default: `false`.",
+				MarkdownDescription: "Whether Terraform rejects a deletion or replacement of the domain. It is stored only in the state, not in the API. Default: `false`.",
 			},
 			"delegation": schema.SingleNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "The one record to make. Known at plan, so that `for_each` and other providers' records can use it.",
+				MarkdownDescription: "The record to create. Known at plan time, so that `for_each` and other providers' records can use it.",
 				Attributes: map[string]schema.Attribute{
 					"name":   schema.StringAttribute{Computed: true, MarkdownDescription: "`_acme-challenge.` and the name."},
-					"fqdn":   schema.StringAttribute{Computed: true, MarkdownDescription: "The same with a trailing dot, for providers that want one."},
+					"fqdn":   schema.StringAttribute{Computed: true, MarkdownDescription: "The same with a trailing dot, for providers that require one."},
 					"type":   schema.StringAttribute{Computed: true, MarkdownDescription: "`CNAME`."},
-					"target": schema.StringAttribute{Computed: true, MarkdownDescription: "What the record points at, without a trailing dot."},
+					"target": schema.StringAttribute{Computed: true, MarkdownDescription: "Target of the record, without a trailing dot."},
 				},
 			},
 			"status": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "`pending_cname`, `issuing`, `active` or `error`.",
+				MarkdownDescription: "`pending_cname`, `issuing`, `active`, or `error`.",
 			},
 			"status_reason": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "Why it is in that status, as a stable code; empty when there is nothing to say.",
+				MarkdownDescription: "Reason for the status, a stable code; may be empty.",
 			},
 			"certificate_id": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "Id of the current certificate. It changes with each renewal.",
+				MarkdownDescription: "ID of the current certificate. It changes with each renewal.",
 			},
-			"expires_at":     computedTime("When the current certificate ends."),
-			"renew_at":       computedTime("When it is renewed."),
+			"expires_at":     computedTime("When the current certificate expires."),
+			"renew_at":       computedTime("When the certificate is due for renewal."),
 			"last_issued_at": computedTime("When a certificate was last issued."),
 			"created_at": schema.StringAttribute{
 				CustomType:          timetypes.RFC3339Type{},
@@ -153,7 +153,7 @@ func computedTime(description string) schema.StringAttribute {
 func (r *domainResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id, dom_…, or name."},
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID, dom_…, or name."},
 		},
 	}
 }

@@ -28,17 +28,17 @@ var (
 	_ resource.ResourceWithIdentity       = (*domainValidationResource)(nil)
 )
 
-// What wait_for says.
+// Values of wait_for.
 const (
 	waitForDelegation  = "delegation"
 	waitForCertificate = "certificate"
 )
 
-// defaultWait is longer than the negative TTL of most zones and than any CA takes.
+// defaultWait exceeds the negative TTL of most zones, and the time that any CA needs.
 const defaultWait = 45 * time.Minute
 
-// domainValidationResource is a wait in the shape of a resource: a failed one leaves the domain and its state alone,
-// where a wait in dcvaas_domain would have it replaced.
+// domainValidationResource is a wait in the form of a resource. If it fails, the domain stays in
+// the state; a failed wait in dcvaas_domain would taint the domain, and Terraform would replace it.
 type domainValidationResource struct {
 	*configured
 }
@@ -57,44 +57,44 @@ func (r *domainValidationResource) Metadata(_ context.Context, req resource.Meta
 
 func (r *domainValidationResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Waits until a domain is delegated or has its certificate. It stands for no object of its own: deleting it does nothing. " +
-			"When the wait ends in vain, the error says the cause and the fix, and the domain stays as it is.",
+		MarkdownDescription: "Waits until a domain is delegated or has its certificate. It does not represent an object: deleting it does nothing. " +
+			"If the wait times out, the error states the cause and the fix, and the domain is unchanged.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "The domain's id.",
+				MarkdownDescription: "ID of the domain.",
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"domain_id": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Id of the domain to wait for. Another replaces the wait.",
-				Validators:          []validator.String{stringvalidator.RegexMatches(domainID, "must be the id of a domain, dom_ and 26 characters")},
+				MarkdownDescription: "ID of the domain to wait for. A change replaces the wait.",
+				Validators:          []validator.String{stringvalidator.RegexMatches(domainID, "must be the ID of a domain, dom_ and 26 characters")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"record_fqdn": schema.StringAttribute{
 				Optional: true,
-				MarkdownDescription: "Name of the record that was made, taken from the record's resource so that the wait begins after it. " +
-					"It must be the name that the domain's `delegation` says; case and a trailing dot make no difference.",
+				MarkdownDescription: "Name of the record. Set it from the record's resource, so that the wait starts after its creation. " +
+					"It must be the name in the domain's `delegation`; case and a trailing dot make no difference.",
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"wait_for": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(waitForDelegation),
-				MarkdownDescription: "`delegation` (default) waits until the record is seen, `certificate` until the certificate is issued too.",
+				MarkdownDescription: "`delegation` (default) waits until the record is found; `certificate` waits until the certificate is issued, too.",
 				Validators:          []validator.String{stringvalidator.OneOf(waitForDelegation, waitForCertificate)},
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create:            true,
 				Update:            true,
 				CreateDescription: "How long to wait, such as `30s` or `2h45m`. Default: `45m`.",
-				UpdateDescription: "How long to wait after `record_fqdn` or `wait_for` has changed. Default: `45m`.",
+				UpdateDescription: "How long to wait after a change of `record_fqdn` or `wait_for`. Default: `45m`.",
 			}),
 		},
 	}
 }
 
-// ValidateConfig refuses to wait for no time, which the timeouts' own check lets pass.
+// ValidateConfig rejects timeouts that are not positive, which the validator of timeouts accepts.
 func (r *domainValidationResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m domainValidationModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
@@ -102,7 +102,7 @@ func (r *domainValidationResource) ValidateConfig(ctx context.Context, req resou
 	}
 	for name, limit := range map[string]func(context.Context, time.Duration) (time.Duration, diag.Diagnostics){"create": m.Timeouts.Create, "update": m.Timeouts.Update} {
 		if d, _ := limit(ctx, defaultWait); d <= 0 {
-			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name), "Invalid timeout", fmt.Sprintf("%s is no time to wait: write one such as 30s or 2h45m.", d))
+			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name), "Invalid timeout", fmt.Sprintf("%s is not positive: use a duration such as 30s or 2h45m.", d))
 		}
 	}
 }
@@ -128,13 +128,14 @@ func (r *domainValidationResource) Create(ctx context.Context, req resource.Crea
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-// Read forgets the wait when its domain is gone.
+// Read removes the wait from the state if its domain is gone.
 func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state domainValidationModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Also for a wait whose domain is gone: the framework asks for it, and older Terraform has kept none.
+	// The framework requires an identity even if the domain is gone. Older Terraform versions
+	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.DomainID})...)
 	_, err := r.domains.get(ctx, state.DomainID.ValueString())
 	if client.IsNotFound(err) {
@@ -152,7 +153,7 @@ func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRe
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// Update waits again where what is waited for has changed.
+// Update waits again if the record or wait_for has changed.
 func (r *domainValidationResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state domainValidationModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -172,19 +173,19 @@ func (r *domainValidationResource) Update(ctx context.Context, req resource.Upda
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.DomainID})...)
 }
 
-// Delete does nothing: there is nothing to undo in a wait.
+// Delete does nothing, because a wait has nothing to undo.
 func (r *domainValidationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
 }
 
 func (r *domainValidationResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "The domain's id, dom_…, or its name."},
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID of the domain, dom_…, or its name."},
 		},
 	}
 }
 
-// ImportState takes the id or the name of the domain, as id or by identity.
+// ImportState imports a wait by the ID or name of its domain, from an import ID or an identity.
 func (r *domainValidationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {

@@ -103,7 +103,7 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 		resource.TestStep{Config: only, ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}},
 		resource.TestStep{
 			Config:      a.validated(name, short),
-			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) + `: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*The record that must be there:`),
+			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) + `: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*Required record:`),
 		},
 		keeps(),
 		resource.TestStep{
@@ -126,7 +126,7 @@ func TestAccDomainValidation_mismatch(t *testing.T) {
 	a.run(
 		resource.TestStep{
 			Config:      a.validated(name, `  record_fqdn = "_acme-challenge.`+name+`.`+name+`"`),
-			ExpectError: message("The record has another name than the domain's delegation"),
+			ExpectError: message("The record name differs from the domain's delegation"),
 		},
 		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop))},
 	)
@@ -168,7 +168,8 @@ func TestAccDomainValidation_replace(t *testing.T) {
 	)
 }
 
-// A wait needs a token that may read, is imported from a domain that is there, and gets over an API's weak moments.
+// A wait needs a token that may read, is imported from a domain that is there, and gets over an
+// API's weak moments.
 func TestAccDomainValidation_refused(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -189,7 +190,7 @@ func TestAccDomainValidation_refused(t *testing.T) {
 		resource.TestStep{Config: with(a.endpoint, "dcv_"+strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
 		resource.TestStep{Config: with(a.endpoint, weak.Token), ExpectError: regexp.MustCompile(`(?s)domains:read.*Status: 403.*Request ID: \S+`)},
 		resource.TestStep{Config: with(p.URL, a.token), ConfigPlanChecks: pre()},
-		imports("not a name", "is neither a domain's id"),
+		imports("not a name", "is neither the ID of a domain"),
 		imports(a.domain(), "Status: 404"),
 		imports("dom_01k9z5w7r8e4bs6v0q1d2m3n4p", "Status: 404"),
 	)

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,25 +16,27 @@ import (
 )
 
 const (
-	// recheckEvery is how often a check is asked for while the record is not seen. The service's own checks grow rarer.
+	// recheckEvery is the interval between requested checks while the record is not found. The
+	// service's own checks back off.
 	recheckEvery = 30 * time.Second
-	// errorLook is how often a domain in status error is looked at, while the job that may bring it back runs.
-	errorLook = 2 * time.Second
+	// errorPoll is the interval between polls of a domain in status error while a job that may
+	// recover it runs.
+	errorPoll = 2 * time.Second
 )
 
-// wait returns when what is waited for is there, and adds an error when it cannot or does not come in time, or when the
-// context ends.
+// wait waits until the domain is delegated or has its certificate. It adds an error if that is
+// impossible, if the limit expires, or if the context is done.
 func (r *domainValidationResource) wait(ctx context.Context, m *domainValidationModel, limit time.Duration, diags *diag.Diagnostics) {
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer r.domains.forget()
-	w := &wait{client: r.client, id: m.DomainID.ValueString(), certificate: m.WaitFor.ValueString() == waitForCertificate}
+	w := &wait{client: r.client, now: r.now, id: m.DomainID.ValueString(), certificate: m.WaitFor.ValueString() == waitForCertificate}
 
 	d, err := r.client.Domain(within, w.id)
 	if err == nil {
 		if fqdn := m.RecordFQDN.ValueString(); !m.RecordFQDN.IsNull() && !sameRecord(fqdn, d.Delegation.Name) {
-			diags.AddAttributeError(path.Root("record_fqdn"), "The record has another name than the domain's delegation",
-				fmt.Sprintf("The record is %s, but for %s it must be %s, a %s to %s. Some providers add the zone's name to the name of a record by themselves: then give them the name without the zone.",
+			diags.AddAttributeError(path.Root("record_fqdn"), "The record name differs from the domain's delegation",
+				fmt.Sprintf("The record is %s, but for %s it must be %s, a %s to %s. Some providers append the zone to the name of a record: in that case, set the name without the zone.",
 					fqdn, d.Name, d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
 			return
 		}
@@ -46,28 +49,29 @@ func (r *domainValidationResource) wait(ctx context.Context, m *domainValidation
 	case within.Err() != nil:
 		diags.AddAttributeError(path.Root("domain_id"), fmt.Sprintf("%s: no %s within %s", w.label(d), m.WaitFor.ValueString(), limit), w.explain(d))
 	case errors.Is(err, errStuck):
-		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": no "+m.WaitFor.ValueString()+" will come", w.explain(d))
+		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": the wait for the "+m.WaitFor.ValueString()+" can't succeed", w.explain(d))
 	default:
 		problem{doing: "wait for the domain " + w.label(d), at: path.Root("domain_id")}.add(ctx, diags, err)
 	}
 }
 
-// errStuck says that waiting longer would not help.
-var errStuck = errors.New("the domain does not move any more")
+// errStuck means that a longer wait would not help.
+var errStuck = errors.New("the domain no longer makes progress")
 
-// wait is one wait for one domain.
+// wait is a wait for one domain.
 type wait struct {
 	client      *client.Client
 	id          string
+	now         func() time.Time
 	certificate bool // wait for it, not only for the delegation
 
-	want  client.JobType // the work that was last asked for
-	asked time.Time      // and when
-	job   *client.Job    // and what came of it
+	want        client.JobType // type of the last requested job
+	requestedAt time.Time      // when it was requested
+	job         *client.Job    // the job, nil if the request failed
 }
 
-// run watches the domain and asks for a check now and then, as the service's own become rare. It returns the domain as
-// last seen.
+// run watches the domain and requests checks, because the service's own checks back off. It returns
+// the last known state of the domain.
 func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error) {
 	for {
 		switch {
@@ -76,27 +80,27 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 		case w.certificate && delegated(d) && !d.AutoIssue && d.Status != client.DomainStatusIssuing && d.Status != client.DomainStatusActive:
 			return d, errStuck
 		case d.Status == client.DomainStatusError && w.settled(ctx):
-			// The work has ended; the domain that was read before may be older than that.
+			// The job has ended. The domain was read before that and may be outdated.
 			if now, err := w.client.Domain(ctx, w.id); err != nil || now.Status == client.DomainStatusError {
-				return cmpOr(now, d), orStuck(err)
+				return cmp.Or(now, d), cmp.Or(err, errStuck)
 			} else if d = now; w.done(d) {
 				return d, nil
 			}
 		}
-		w.ask(ctx, d)
+		w.request(ctx, d)
 
-		look := recheckEvery
+		interval := recheckEvery
 		if d.Status == client.DomainStatusError {
-			look = errorLook
+			interval = errorPoll
 		}
 		before := d
-		window, cancel := context.WithTimeout(ctx, look)
+		window, cancel := context.WithTimeout(ctx, interval)
 		seen, err := w.client.WaitDomain(window, w.id, func(now *client.Domain) bool {
 			return w.done(now) || now.Status != before.Status || delegated(now) != delegated(before)
 		})
 		ended := window.Err() != nil
 		cancel()
-		d = cmpOr(seen, d)
+		d = cmp.Or(seen, d)
 		if ctx.Err() != nil {
 			return d, ctx.Err()
 		}
@@ -110,33 +114,33 @@ func (w *wait) done(d *client.Domain) bool {
 	return delegated(d) && (!w.certificate || d.Status == client.DomainStatusActive)
 }
 
-// ask has the service look now instead of at its next turn, every recheckEvery at most. That it may refuse is no harm: its
-// own turn comes.
-func (w *wait) ask(ctx context.Context, d *client.Domain) {
+// request requests a check or an order now, at most every recheckEvery. If the service rejects it,
+// the service's next scheduled check follows anyway.
+func (w *wait) request(ctx context.Context, d *client.Domain) {
 	want, call := client.JobTypeDnsCheck, w.client.VerifyDomain
 	if delegated(d) {
-		// It was given up, or auto_issue came after the delegation.
+		// An earlier order failed, or auto_issue was set after the delegation.
 		if !w.certificate || d.Status == client.DomainStatusIssuing || d.Status == client.DomainStatusActive {
 			return
 		}
 		want, call = client.JobTypeStartIssuance, w.client.IssueDomain
 	}
-	if want == w.want && time.Since(w.asked) < recheckEvery {
+	if want == w.want && w.now().Sub(w.requestedAt) < recheckEvery {
 		return
 	}
 	job, err := call(ctx, w.id)
-	w.want, w.asked = want, time.Now()
+	w.want, w.requestedAt = want, w.now()
 	if err != nil {
-		tflog.Debug(ctx, "asking for the domain's work failed", map[string]any{"domain_id": w.id, "error": err.Error()})
+		tflog.Debug(ctx, "request for a job of the domain failed", map[string]any{"domain_id": w.id, "error": err.Error()})
 		return
 	}
 	w.job = job
 }
 
-// settled reports whether nothing that was asked for is still under way, so that a status error stands. Before anything
-// was asked for, it is an earlier error.
+// settled reports whether the requested job has ended, so that a status error is final. Before the
+// first request, the status is from an earlier error.
 func (w *wait) settled(ctx context.Context) bool {
-	if w.asked.IsZero() {
+	if w.requestedAt.IsZero() {
 		return false
 	}
 	if w.job == nil {
@@ -156,26 +160,27 @@ func (w *wait) label(d *client.Domain) string {
 	return d.Name
 }
 
-// explain says why the wait has ended in vain, and what follows.
+// explain describes why the wait failed, and the next steps.
 func (w *wait) explain(d *client.Domain) string {
 	if d == nil {
 		return "The domain " + w.id + " could not be read in that time."
 	}
-	return w.cause(d) + "\n\nThe domain stays as it is, and the service goes on by itself. Apply again to go on waiting."
+	return w.cause(d) + "\n\nThe domain is unchanged, and the service continues automatically. Apply again to continue waiting."
 }
 
-// cause says what the service found out about the domain: the cause, what it saw, what it expected and the fix.
+// cause describes the findings of the service: the cause, the observed and expected values, and the
+// fix.
 func (w *wait) cause(d *client.Domain) string {
 	var parts []string
 	if w.certificate && !d.AutoIssue && delegated(d) {
-		parts = append(parts, "The domain has auto_issue = false, so that nothing issues a certificate. Set auto_issue = true, or wait_for = \"delegation\".")
+		parts = append(parts, "The domain has auto_issue = false, so no certificate is issued. Set auto_issue = true, or wait_for = \"delegation\".")
 	}
 	for _, c := range d.Conditions {
 		if c.Status == client.ConditionStatusTrue || (c.Type != client.ConditionTypeDNSReady && !w.certificate) {
 			continue
 		}
 		if c.Type == client.ConditionTypeRenewalOnTrack || (c.Type == client.ConditionTypeCertificateReady && !delegated(d)) {
-			continue // follows from the other
+			continue // follows from another condition
 		}
 		parts = append(parts, explainCondition(c))
 	}
@@ -183,7 +188,7 @@ func (w *wait) cause(d *client.Domain) string {
 		parts = append(parts, "Its status is "+strings.TrimSpace(string(d.Status)+" "+d.StatusReason)+".")
 	}
 	if !delegated(d) {
-		parts = append(parts, fmt.Sprintf("The record that must be there: %s %s %s", d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
+		parts = append(parts, fmt.Sprintf("Required record: %s %s %s", d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
 	}
 	return strings.Join(parts, "\n\n")
 }
@@ -205,7 +210,7 @@ func explainCondition(c client.Condition) string {
 	return text
 }
 
-// delegated reports whether the record was seen.
+// delegated reports whether the record was found.
 func delegated(d *client.Domain) bool {
 	for _, c := range d.Conditions {
 		if c.Type == client.ConditionTypeDNSReady {
@@ -213,18 +218,4 @@ func delegated(d *client.Domain) bool {
 		}
 	}
 	return d.Status == client.DomainStatusIssuing || d.Status == client.DomainStatusActive
-}
-
-func cmpOr(a, b *client.Domain) *client.Domain {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func orStuck(err error) error {
-	if err != nil {
-		return err
-	}
-	return errStuck
 }

@@ -12,7 +12,7 @@ import (
 
 var _ datasource.DataSourceWithConfigure = (*domainsDataSource)(nil)
 
-// domainsDataSource lists domains in the order of their names, which stays when something happens to one of them.
+// domainsDataSource lists domains by name, an order that does not change when a domain changes.
 type domainsDataSource struct {
 	*configured
 }
@@ -31,15 +31,15 @@ func (d *domainsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 	attributes := domainFilterAttributes(func(text string, check validator.String) schema.Attribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: text, Validators: []validator.String{check}}
 	})
-	attributes["names"] = schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Their names, in order."}
+	attributes["names"] = schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Names of the domains, sorted."}
 	attributes["domains"] = schema.ListNestedAttribute{
 		Computed:            true,
-		MarkdownDescription: "The domains, in the order of their names.",
+		MarkdownDescription: "The domains, sorted by name.",
 		NestedObject:        domainSummaryObject(),
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "All domains of the organization, or those that every given filter lets pass; none is an empty list. " +
-			"For what is known of a single one, such as its conditions, see `dcvaas_domain`.",
+		MarkdownDescription: "The domains of the organization that match all filters; may be empty. " +
+			"For details of one domain, such as its conditions, see `dcvaas_domain`.",
 		Attributes: attributes,
 	}
 }
@@ -59,7 +59,7 @@ func (d *domainsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	}
 	found, err := d.client.AllDomains(ctx, m.toListParams())
 	if err != nil {
-		// A query parameter is pointed to by its name, as a field of a body is.
+		// The API refers to a query parameter by name, like a field of a body.
 		problem{doing: "list the domains", schema: req.Config.Schema}.add(ctx, &resp.Diagnostics, err)
 		return
 	}

@@ -26,7 +26,8 @@ import (
 
 const echoed = "echo.test"
 
-// runEchoing runs the steps with the provider `echo` beside ours, whose resource keeps what an ephemeral one gave.
+// runEchoing runs the steps with the provider `echo` beside ours, whose resource keeps what an
+// ephemeral one gave.
 func (a *acc) runEchoing(steps ...resource.TestStep) {
 	a.Helper()
 	factories := a.factories()
@@ -99,10 +100,10 @@ func TestAccCertificateKeyEphemeral_refused(t *testing.T) {
 	a.runEchoing(
 		fails("", "No attribute specified when one (and only one)"),
 		fails("domain = \"example.com\"\ncertificate_id = \"crt_01k9z5w7r8e4bs6v0q1d2m3n4p\"", "2 attributes specified when one (and only one)"),
-		fails(`certificate_id = "example.com"`, "must be the id of a certificate"),
+		fails(`certificate_id = "example.com"`, "must be the ID of a certificate"),
 		fails(`certificate_id = "crt_01k9z5w7r8e4bs6v0q1d2m3n4p"`, "Status: 404"),
 		fails(fmt.Sprintf("domain = %q", a.domain()), "Status: 404"),
-		fails(`domain = "*"`, "is neither a domain's id"),
+		fails(`domain = "*"`, "is neither the ID of a domain"),
 		fails(fmt.Sprintf("domain = %q", waiting.Name), "has no certificate yet"),
 		fails(fmt.Sprintf("domain = %q", d.Name), "Status: 409"),
 		resource.TestStep{Config: strings.Replace(config(fmt.Sprintf("domain = %q", d.Name)), a.token, weak.Token, 1), ExpectError: message("Status: 403")},
@@ -110,8 +111,9 @@ func TestAccCertificateKeyEphemeral_refused(t *testing.T) {
 	)
 }
 
-// The token has the end that was asked for, and none is left open afterwards. That it works while it is open shows
-// TestCLIEphemeral: plugin-testing serves all configurations of a provider by one instance, which has one token only.
+// The token has the end that was asked for, and none is left open afterwards. That it works while
+// it is open shows TestCLIEphemeral: plugin-testing serves all configurations of a provider by one
+// instance, which has one token only.
 func TestAccAPITokenEphemeral(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -171,11 +173,11 @@ func TestAccAPITokenEphemeral_refused(t *testing.T) {
 		}
 	}
 	a.runEchoing(
-		fails("name = \" x\"\nscopes = [\"domains:read\"]", "must not begin or end with white space"),
+		fails("name = \" x\"\nscopes = [\"domains:read\"]", "must not start or end with white space"),
 		fails("name = \"x\"\nscopes = []", "at least 1"),
 		fails("name = \"x\"\nscopes = [\"everything\"]", "must be a scope such as domains:read"),
 		fails("name = \"x\"\nscopes = [\"every:thing\"]", "Status: 4"),
-		fails("name = \"x\"\nscopes = [\"domains:read\"]\ndomain_ids = [\"example.com\"]", "must be the id of a domain"),
+		fails("name = \"x\"\nscopes = [\"domains:read\"]\ndomain_ids = [\"example.com\"]", "must be the ID of a domain"),
 		fails("name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"soon\"", "is not a duration such as 90d"),
 		fails("name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"1ms\"", "expires_in ="),
 		resource.TestStep{Config: a.config("# an error must not come last")},
@@ -183,7 +185,8 @@ func TestAccAPITokenEphemeral_refused(t *testing.T) {
 	a.noTokenIsLeft()
 }
 
-// A token is revoked after the API's failures are over, when Terraform is being stopped, and when it was revoked before.
+// A token is revoked after the API's failures are over, when Terraform is being stopped, and when
+// it was revoked before.
 func TestAPITokenEphemeralCloses(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -243,8 +246,8 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 	a.noTokenIsLeft()
 }
 
-// A token configures another provider while it is open. Neither plan, nor state, nor the log at TRACE hold what is
-// ephemeral, though it came where it was meant to.
+// A token configures another provider while it is open. Neither plan, nor state, nor the log at
+// TRACE hold what is ephemeral, though it came where it was meant to.
 func TestCLIEphemeral(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// schemaTypes is what a schema tells of its attributes.
+// schemaTypes returns the types of a schema's attributes.
 type schemaTypes interface {
 	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
 }
@@ -29,17 +29,18 @@ var aboutErrors = []string{
 	"ca-unknown",
 }
 
-// problem says where and in what an error of the API happened.
+// problem describes the operation that returned an error of the API.
 type problem struct {
 	doing  string            // "create the domain example.com"
-	kind   string            // type of the resource, for the import hint of a conflict; may be empty
-	schema schemaTypes       // to which the pointers of wrong fields lead; may be nil
-	rename map[string]string // attributes that the API knows by another name: API's name to ours
-	at     path.Path         // where an error without a usable pointer goes; empty: to the whole resource
+	kind   string            // type of the resource, for the import hint of a conflict; optional
+	schema schemaTypes       // schema that the pointers of invalid fields refer to; optional
+	rename map[string]string // attributes with another name in the API: API name to attribute
+	at     path.Path         // attribute for errors without a usable pointer; empty: the whole resource
 }
 
-// add makes diagnostics of an error of the client: one for each wrong field, at its attribute, and one for those
-// that the API counts but does not list; or one for the whole. Each detail ends with the request id.
+// add adds diagnostics for an error of the client: one for each invalid field, at its attribute,
+// and one for the fields that the API counts but does not list; or one for the whole error. Each
+// detail ends with the request ID.
 func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 	if err == nil {
 		return
@@ -72,7 +73,7 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 		p.put(diags, at, summary, p.detail(e, text))
 	}
 	if more := e.FieldsTotal - len(e.Fields); more > 0 {
-		p.put(diags, p.at, summary, p.detail(e, fmt.Sprintf("%d more fields are wrong", more)))
+		p.put(diags, p.at, summary, p.detail(e, fmt.Sprintf("%d more fields are invalid", more)))
 	}
 }
 
@@ -84,7 +85,7 @@ func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail stri
 	diags.AddAttributeError(at, summary, detail)
 }
 
-// detail joins what happened, what to do and the request id.
+// detail joins the text, the fix, and the request ID.
 func (p problem) detail(e *client.Error, text string) string {
 	parts := []string{sentence(text)}
 	imports := e.Status == 409 && e.ExistingID != "" && p.kind != ""
@@ -93,11 +94,11 @@ func (p problem) detail(e *client.Error, text string) string {
 	}
 	switch {
 	case e.Status == 401:
-		parts = append(parts, "The API refused the token that the provider was given (api_token, "+envAPIToken+" or api_token_file): it is mistyped, expired or revoked.")
+		parts = append(parts, "The API rejected the provider's token (api_token, "+envAPIToken+", or api_token_file): it is mistyped, expired, or revoked.")
 	case e.Code == "no-such-path":
-		parts = append(parts, "The endpoint that the provider was given (endpoint or "+envEndpoint+") must be the base URL, without /api; and the service must not be older than the provider.")
+		parts = append(parts, "The provider's endpoint (endpoint or "+envEndpoint+") must be the base URL without /api, and the service must not be older than the provider.")
 	case imports:
-		parts = append(parts, fmt.Sprintf("To manage what exists, import it by its id %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
+		parts = append(parts, fmt.Sprintf("To manage the existing object, import it by its ID %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
 	case e.Status == 429 && !e.RetryAt.IsZero():
 		parts = append(parts, "Retry at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
 	}
@@ -111,8 +112,9 @@ func (p problem) detail(e *client.Error, text string) string {
 	return strings.Join(append(parts, status), "\n\n")
 }
 
-// attribute follows a JSON pointer (RFC 6901) into the schema, as far as it leads; elements of sets have no place of
-// their own. It returns the empty path where there is no such attribute.
+// attribute converts a JSON pointer (RFC 6901) to the path of an attribute. The path of an element
+// of a set is that of the set, because sets have no index. It returns the empty path if the
+// attribute does not exist.
 func (p problem) attribute(ctx context.Context, pointer string) path.Path {
 	tokens := strings.Split(pointer, "/")
 	if p.schema == nil || len(tokens) < 2 || tokens[0] != "" {
@@ -154,7 +156,7 @@ func unescape(token string) string {
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
 }
 
-// sentence begins with a capital and ends with a full stop.
+// sentence returns s with a capital at the start and a period at the end.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {

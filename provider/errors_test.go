@@ -15,7 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// wholes and fields of a problem document land where they belong, each with the request id at its end.
+// wholes and fields of a problem document land where they belong, each with the request id at its
+// end.
 func TestProblemBecomesDiagnostics(t *testing.T) {
 	var schema resource.SchemaResponse
 	(&domainResource{}).Schema(t.Context(), resource.SchemaRequest{}, &schema)
@@ -82,7 +83,7 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 	}
 	diags = nil
 	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags, &client.Error{Status: 422, RequestID: "req_1", FieldsTotal: 60, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"}}})
-	if want := "59 more fields are wrong.\n\nStatus: 422\nRequest ID: req_1"; len(diags) != 2 || diags[1].Detail() != want {
+	if want := "59 more fields are invalid.\n\nStatus: 422\nRequest ID: req_1"; len(diags) != 2 || diags[1].Detail() != want {
 		t.Errorf("one of 60 fields gives %v, want a second diagnostic %q", diags, want)
 	}
 	diags = nil

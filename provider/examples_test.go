@@ -22,7 +22,8 @@ import (
 
 const examples = "../examples"
 
-// The quickstart comes to a certificate that verifies, plans nothing afterwards, and leaves nothing when it is destroyed.
+// The quickstart comes to a certificate that verifies, plans nothing afterwards, and leaves nothing
+// when it is destroyed.
 func TestExampleQuickstart(t *testing.T) {
 	a := newAcc(t)
 	tf := a.workspace(a.files(filepath.Join(examples, "quickstart")))
@@ -55,8 +56,8 @@ func TestExampleQuickstart(t *testing.T) {
 	}
 }
 
-// A team is let in, its webhook and its pipeline's token are made; nothing is planned afterwards, and the webhook's secret
-// is kept nowhere.
+// A team is let in, its webhook and its pipeline's token are made; nothing is planned afterwards,
+// and the webhook's secret is kept nowhere.
 func TestExampleTeam(t *testing.T) {
 	a := newAcc(t).organization(t)
 	tf := a.workspace(a.files(filepath.Join(examples, "team")))
@@ -96,7 +97,8 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(dirs) < 16 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
-	// One after another: they share the name example.com, whose record in the playground fits one organization at a time.
+	// One after another: they share the name example.com, whose record in the playground fits one
+	// organization at a time.
 	for _, dir := range dirs {
 		t.Run(strings.TrimPrefix(dir, examples+"/"), func(t *testing.T) {
 			if strings.Contains(dir, "actions") {
@@ -222,7 +224,8 @@ func TestQueryExamples(t *testing.T) {
 	}
 }
 
-// The import examples are of the resource whose page they stand on, with ids of the right form; each resource has all three.
+// The import examples are of the resource whose page they stand on, with ids of the right form;
+// each resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
 	if err != nil || len(dirs) != 5 {
@@ -270,7 +273,8 @@ func isDomainRef(s string) bool {
 	return err == nil || domainID.MatchString(s)
 }
 
-// organization returns a test within an organization of its own, of the plan that is given or agency.
+// organization returns a test within an organization of its own, of the plan that is given or
+// agency.
 func (a *acc) organization(t *testing.T, plan ...string) *acc {
 	t.Helper()
 	if plan == nil {

@@ -29,7 +29,8 @@ resource "dcvaas_domain" "all" {
 `, n, a.domain())
 }
 
-// records are those of manyDomains. For each, Terraform evaluates all domains, so its time grows with their square.
+// records are those of manyDomains. For each, Terraform evaluates all domains, so its time grows
+// with their square.
 const records = `
 resource "terraform_data" "record" {
   for_each = dcvaas_domain.all
@@ -53,7 +54,8 @@ func (a *acc) atServer() int {
 	return len(all)
 }
 
-// whole applies until the end, and finds nothing left to do, nothing orphaned, and nothing after the destruction.
+// whole applies until the end, and finds nothing left to do, nothing orphaned, and nothing after
+// the destruction.
 func (t *workspace) whole(n int, apply ...string) {
 	t.Helper()
 	t.run(append([]string{"apply", "-auto-approve", "-input=false"}, apply...)...)
@@ -69,7 +71,8 @@ func (t *workspace) whole(n int, apply ...string) {
 	}
 }
 
-// A token that is revoked in the middle of an apply stops it; what was made is in the state, and the next apply makes the rest.
+// A token that is revoked in the middle of an apply stops it; what was made is in the state, and
+// the next apply makes the rest.
 func TestCLITokenRevokedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t).organization(t)
@@ -98,8 +101,8 @@ func TestCLITokenRevokedMidway(t *testing.T) {
 	tf.whole(n)
 }
 
-// The API is stopped and started again in the middle of an apply, with answers cut off on their way: the apply ends well, and
-// nothing is made twice.
+// The API is stopped and started again in the middle of an apply, with answers cut off on their
+// way: the apply ends well, and nothing is made twice.
 func TestCLIRestartedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t)
@@ -167,7 +170,8 @@ func TestCLIRestartedMidway(t *testing.T) {
 }
 
 // A limit of 100 calls a minute, and fifty resources at once: Terraform waits for it, and ends
-// without an error. The limit stands before the API, as the API's own lets calls through when its Redis is slow.
+// without an error. The limit stands before the API, as the API's own lets calls through when its
+// Redis is slow.
 func TestCLIRateLimited(t *testing.T) {
 	const n, perMinute = 50, 100
 	a := newAcc(t).organization(t)
@@ -202,7 +206,8 @@ func TestCLIRateLimited(t *testing.T) {
 	}
 }
 
-// A hundred domains by for_each: made, refreshed by few calls, and destroyed. `make bench` does it with a thousand.
+// A hundred domains by for_each: made, refreshed by few calls, and destroyed. `make bench` does it
+// with a thousand.
 func TestCLIManyDomains(t *testing.T) {
 	const n, pages = 100, 1
 	a := newAcc(t).organization(t)

@@ -15,8 +15,8 @@ type listed struct {
 	model    any // of the managed resource
 }
 
-// streamed turns pages of the API into the results that Terraform asked for, and reads no page more than it takes. An error
-// is the last result.
+// streamed converts pages of the API to the results that Terraform requests. It reads only the
+// pages that it needs. An error is the last result.
 func streamed[T any](ctx context.Context, req list.ListRequest, p problem, pages iter.Seq2[[]T, error], each func(*T) listed) iter.Seq[list.ListResult] {
 	return func(yield func(list.ListResult) bool) {
 		left := req.Limit
@@ -44,7 +44,8 @@ func streamed[T any](ctx context.Context, req list.ListRequest, p problem, pages
 	}
 }
 
-// pageFor returns the size of the first page, nil for the largest: a person who asks for a few does not wait for many.
+// pageFor returns the page size for a limit, nil for the maximum: a request for a few objects does
+// not wait for many.
 func pageFor(limit int64) *int {
 	if limit < 1 || limit >= 200 {
 		return nil

@@ -33,8 +33,8 @@ func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) [
 	return slices.Collect(stream.Results)
 }
 
-// asRead checks that what is listed with an object is what reading it by its identity gives, but for attributes that move by
-// themselves.
+// asRead checks that what is listed with an object is what reading it by its identity gives, but
+// for attributes that move by themselves.
 func (r *rpc) asRead(kind, id string, result tfprotov6.ListResourceResult, moving ...string) {
 	r.Helper()
 	r.ok(result.Diagnostics)

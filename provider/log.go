@@ -7,15 +7,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 )
 
-// What never stands in a log: tokens of DCVaaS, credentials in headers and private keys.
+// Patterns of secrets that are masked in logs.
 var (
 	tokenPattern  = regexp.MustCompile(`dcv_[0-9A-Za-z]{20,}`)
 	bearerPattern = regexp.MustCompile(`(?i)bearer [^\s"]+`)
 	keyPattern    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
 )
 
-// logTo returns the client's log hook: lines of Terraform's log at DEBUG, with secrets masked. The client passes none;
-// the masks stand in case that an error's text should ever hold one.
+// logTo returns the client's log hook. It logs to Terraform's log at DEBUG, with secrets masked.
+// The client passes no secrets; the masks are a safeguard for the texts of errors.
 func logTo(token string) func(ctx context.Context, msg string, fields map[string]any) {
 	return func(ctx context.Context, msg string, fields map[string]any) {
 		if token != "" {

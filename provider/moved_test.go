@@ -9,7 +9,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
 
-// Another address in the configuration keeps each resource as it is: nothing is planned, and id and secret stay.
+// Another address in the configuration keeps each resource as it is: nothing is planned, and id and
+// secret stay.
 func TestAcc_moved(t *testing.T) {
 	for kind, c := range map[string]struct {
 		attributes func(a *acc) string

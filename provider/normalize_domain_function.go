@@ -19,8 +19,8 @@ func (f *normalizeDomainFunction) Metadata(_ context.Context, _ function.Metadat
 
 func (f *normalizeDomainFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary:             "A domain's name in the form that is stored",
-		MarkdownDescription: "Returns the name in lower case and A-labels (IDNA2008), without a trailing dot. What is no domain name is an error.",
+		Summary:             "Domain name in canonical form",
+		MarkdownDescription: "Returns the name in lowercase and A-labels (IDNA2008), without a trailing dot. It returns an error for an invalid domain name.",
 		Parameters: []function.Parameter{
 			function.StringParameter{Name: "domain", MarkdownDescription: "Domain name, in any spelling."},
 		},

@@ -27,7 +27,7 @@ type organizationModel struct {
 	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-// Attributes of `domains` and of `rate_limit`.
+// Attributes of domains and rate_limit.
 var (
 	usageTypes     = map[string]attr.Type{"used": types.Int64Type, "limit": types.Int64Type}
 	rateLimitTypes = map[string]attr.Type{"requests": types.Int64Type, "window_seconds": types.Int64Type}
@@ -45,28 +45,28 @@ func (o *organizationDataSource) Schema(_ context.Context, _ datasource.SchemaRe
 		return schema.Int64Attribute{Computed: true, MarkdownDescription: text}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The organization that the provider's token belongs to, its plan and what of it is used. The token needs the scope `organization:read`.",
+		MarkdownDescription: "The organization of the provider's token, its plan, and its usage. The token needs the scope `organization:read`.",
 		Attributes: map[string]schema.Attribute{
-			"id":   str("Id, `org_…`."),
+			"id":   str("ID, `org_…`."),
 			"name": str("Name."),
-			"tier": str("Plan: `free`, `pro` or `agency`."),
+			"tier": str("Plan: `free`, `pro`, or `agency`."),
 			"domains": schema.SingleNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "How many domains there may be and are.",
+				MarkdownDescription: "Number of domains and its limit.",
 				Attributes: map[string]schema.Attribute{
-					"used":  number("How many there are."),
-					"limit": number("How many there may be."),
+					"used":  number("Number of domains."),
+					"limit": number("Maximum number of domains."),
 				},
 			},
 			"rate_limit": schema.SingleNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "How many calls the API takes in a window of time.",
+				MarkdownDescription: "Rate limit of the API.",
 				Attributes: map[string]schema.Attribute{
-					"requests":       number("Calls in the window."),
+					"requests":       number("Maximum number of requests per window."),
 					"window_seconds": number("Length of the window in seconds."),
 				},
 			},
-			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the organization was created."},
 		},
 	}
 }

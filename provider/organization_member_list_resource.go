@@ -27,7 +27,7 @@ func (l *memberListResource) Configure(_ context.Context, req resource.Configure
 
 func (l *memberListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds the members of the organization for `terraform query`, oldest first. Takes a token with the scope `members:read`. Terraform 1.14 or newer.",
+		MarkdownDescription: "Finds the members of the organization for `terraform query`, oldest first. The token needs the scope `members:read`. Requires Terraform 1.14 or newer.",
 	}
 }
 

@@ -20,7 +20,7 @@ var (
 	_ resource.ResourceWithIdentity    = (*memberResource)(nil)
 )
 
-// memberResource is a membership. It belongs to an account at GitHub, whatever its login becomes.
+// memberResource is a membership. It belongs to a GitHub account, even if the login changes.
 type memberResource struct {
 	*configured
 }
@@ -33,7 +33,7 @@ func (r *memberResource) Configure(_ context.Context, req resource.ConfigureRequ
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
-// ModifyPlan replaces the member where the login is another, and plans nothing where only its spelling is.
+// ModifyPlan replaces the member if the login changes, and plans nothing if only its spelling does.
 func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	var state, plan *memberModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -72,7 +72,8 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	// The framework requires an identity even if the resource is gone. Older Terraform versions
+	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 	m, err := r.client.Member(ctx, state.ID.ValueString())
 	if client.IsNotFound(err) {
@@ -84,8 +85,8 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	if known := state.Login.ValueString(); known != "" && !strings.EqualFold(known, m.Login) {
-		resp.Diagnostics.AddAttributeWarning(path.Root("login"), "The member "+known+" has another login at GitHub now",
-			fmt.Sprintf("The account is called %q, and it is a member still. Write that in login. Otherwise the next apply removes it, and adds the account that has the login %s now.", m.Login, known))
+		resp.Diagnostics.AddAttributeWarning(path.Root("login"), "The GitHub login of the member "+known+" has changed",
+			fmt.Sprintf("The account now has the login %q and is still a member. Set login to it. Otherwise, the next apply removes the account and adds the one that now has the login %s.", m.Login, known))
 	}
 	state.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -94,7 +95,7 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 
 // warnOfConsent warns about a person who did not accept. They are not invited again automatically.
 func warnOfConsent(m *memberModel, diags *diag.Diagnostics) {
-	const again = "To invite them again, ask them, and replace this resource (terraform apply -replace). To give up, remove it from the configuration."
+	const again = "To invite them again, ask them, and replace this resource (terraform apply -replace). To stop inviting them, remove it from the configuration."
 	switch client.MemberState(m.State.ValueString()) {
 	case client.MemberStateDeclined:
 		diags.AddAttributeWarning(path.Root("login"), m.label()+" declined the invitation", "The person is not a member of the organization. "+again)
@@ -103,7 +104,7 @@ func warnOfConsent(m *memberModel, diags *diag.Diagnostics) {
 	}
 }
 
-// Update changes the role; another login is another member.
+// Update changes the role. A change of the login replaces the member.
 func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan memberModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
@@ -129,7 +130,7 @@ func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 }
 
-// ImportState takes a user's id or login, as id or by identity.
+// ImportState imports a member by user ID or login, from an import ID or an identity.
 func (r *memberResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
@@ -137,7 +138,7 @@ func (r *memberResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 	p := problem{doing: "import the member " + ref}
 	if !loginForm.MatchString(ref) {
-		p.add(ctx, &resp.Diagnostics, fmt.Errorf("%q is neither a user's id (usr_ and 26 characters) nor a login at GitHub", ref))
+		p.add(ctx, &resp.Diagnostics, fmt.Errorf("%q is neither a user ID (usr_ and 26 characters) nor a GitHub login", ref))
 		return
 	}
 	m, err := r.client.Member(ctx, ref)

@@ -76,7 +76,8 @@ func TestAccMember_basic(t *testing.T) {
 	})
 }
 
-// The role changes in place, the spelling of the login is nothing, and another login is another member.
+// The role changes in place, the spelling of the login is nothing, and another login is another
+// member.
 func TestAccMember_update(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
@@ -111,7 +112,7 @@ func TestAccMember_import(t *testing.T) {
 	made := a.invited(login, client.RoleMember)
 	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_organization_member.test\n  id = %q\n}\n", strings.ToUpper(login))
 	a.run(
-		resource.TestStep{Config: a.memberConfig(login, "member"), ExpectError: regexp.MustCompile(`(?s)import it by its id ` + made.Id + `.*Status: 409 member-exists`)},
+		resource.TestStep{Config: a.memberConfig(login, "member"), ExpectError: regexp.MustCompile(`(?s)import it by its ID ` + made.Id + `.*Status: 409 member-exists`)},
 		resource.TestStep{
 			Config:            a.memberConfig(login, "member") + block,
 			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
@@ -119,7 +120,7 @@ func TestAccMember_import(t *testing.T) {
 		},
 		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true, ImportStateId: login},
-		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "somebody@example.com", ExpectError: message("is neither a user's id")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "somebody@example.com", ExpectError: message("is neither a user ID")},
 		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: a.login(), ExpectError: message("Status: 404")},
 		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "usr_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Status: 404")},
 	)
@@ -170,7 +171,8 @@ func TestAccMember_drift(t *testing.T) {
 	)
 }
 
-// The membership is the account's: with another login it stays, once the configuration says that login.
+// The membership is the account's: with another login it stays, once the configuration says that
+// login.
 func TestAccMember_renamedAtGitHub(t *testing.T) {
 	a := newAcc(t).organization(t)
 	before, after := a.login(), a.login()
@@ -211,8 +213,8 @@ func TestAccMember_refused(t *testing.T) {
 	)
 }
 
-// A limit and a weak moment of the API are waited for; the member is added once, and one that goes before Terraform removes
-// it is removed as well.
+// A limit and a weak moment of the API are waited for; the member is added once, and one that goes
+// before Terraform removes it is removed as well.
 func TestAccMember_retries(t *testing.T) {
 	a := newAcc(t).organization(t)
 	removed := false

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"strings"
@@ -18,7 +19,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// loginForm is that of a login at GitHub, and of a user's id.
+// loginForm matches GitHub logins and user IDs.
 var loginForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}$`)
 
 type memberModel struct {
@@ -35,16 +36,16 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A member of the organization, by their login at GitHub. Creating it invites the person; they become a member when they sign in and accept " +
-			"(`state`). Nothing is sent to them: tell them. A person who declined is not invited again automatically. The membership belongs to the account, " +
+			"(`state`). The service sends them nothing: tell them about the invitation. A person who declined is not invited again automatically. The membership belongs to the account, " +
 			"even if its login changes. Destroying it removes the member, revokes the API tokens that they created, or deletes the invitation.\n\n" +
-			"Takes a token with the scope `members:write`. It manages the role `admin` only with a token that has every scope of an admin, no `domain_ids`, and no expiry. " +
-			"No token can make, change, or remove an owner: an owner does that on the dashboard.",
+			"The token needs the scope `members:write`. It manages the role `admin` only with a token that has every scope of an admin, no `domain_ids`, and no expiry. " +
+			"No token can add, change, or remove an owner: an owner does that in the dashboard.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id of the user, `usr_…`.", PlanModifiers: kept},
+			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID of the user, `usr_…`.", PlanModifiers: kept},
 			"login": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Login of a person at GitHub, in upper or lower case. Another one replaces the member.",
-				Validators:          []validator.String{stringvalidator.RegexMatches(loginForm, "must be a login at GitHub such as octocat")},
+				MarkdownDescription: "GitHub login, in any case. A change replaces the member.",
+				Validators:          []validator.String{stringvalidator.RegexMatches(loginForm, "must be a GitHub login such as octocat")},
 			},
 			"role": schema.StringAttribute{
 				Required: true,
@@ -52,7 +53,7 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 					"and can only be imported. A change updates the member in place, and revokes the API tokens that they created and that exceed the new role.",
 				Validators: []validator.String{stringvalidator.OneOf(string(client.RoleOwner), string(client.RoleAdmin), string(client.RoleMember))},
 			},
-			"name": schema.StringAttribute{Computed: true, MarkdownDescription: "Name as GitHub has it; may be empty."},
+			"name": schema.StringAttribute{Computed: true, MarkdownDescription: "Name at GitHub; may be empty."},
 			"state": schema.StringAttribute{Computed: true, MarkdownDescription: "`pending` until the person accepts, then `active`; `declined` or `expired` if they did not accept. " +
 				"To invite again after that, ask the person, and replace the resource."},
 			"joined":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether they have ever signed in."},
@@ -64,12 +65,12 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 func (r *memberResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id of the user, usr_…; or their login at GitHub, to import."},
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID of the user, usr_…; for an import also their GitHub login."},
 		},
 	}
 }
 
-// fromAPI takes over what the API says, and keeps the spelling of a login that is the same.
+// fromAPI sets the attributes from the API's response. It keeps the spelling of an equal login.
 func (m *memberModel) fromAPI(a *client.Member) {
 	m.ID = types.StringValue(a.Id)
 	if !strings.EqualFold(m.Login.ValueString(), a.Login) || m.Login.IsNull() {
@@ -82,4 +83,4 @@ func (m *memberModel) fromAPI(a *client.Member) {
 	m.CreatedAt = fromTime(a.CreatedAt)
 }
 
-func (m *memberModel) label() string { return firstOf(m.Login.ValueString(), m.ID.ValueString()) }
+func (m *memberModel) label() string { return cmp.Or(m.Login.ValueString(), m.ID.ValueString()) }

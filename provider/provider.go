@@ -1,6 +1,7 @@
-// Package provider is the Terraform provider `dcvaas`, built on package client. main.go serves it to Terraform; tests
-// serve it in-process. A file holds one resource, data source, ephemeral resource, list resource, action or function;
-// errors.go alone turns API errors into diagnostics. It never puts a private key in state and never logs a token.
+// Package provider is the Terraform provider dcvaas, built on package client. main.go serves it to
+// Terraform; tests serve it in-process. Each file contains one resource, data source, ephemeral
+// resource, list resource, action, or function. Only errors.go converts API errors to diagnostics.
+// The provider never stores a private key in state and never logs a token.
 package provider
 
 import (
@@ -34,17 +35,18 @@ type dcvaasProvider struct {
 	now     func() time.Time
 }
 
-// configured is what resources, data sources and all the others get from Configure.
+// configured is the provider data that Configure passes to resources, data sources, and the other
+// types.
 type configured struct {
 	client  *client.Client
 	domains *domainReads
 	now     func() time.Time
 }
 
-// New returns a factory of the provider; version goes into the User-Agent.
+// New returns a factory of the provider. The User-Agent contains version.
 func New(version string) func() provider.Provider { return newAt(version, time.Now) }
 
-// newAt is New with another clock, for what happens at a token's expiry.
+// newAt is New with another clock, for tests of tokens that expire.
 func newAt(version string, now func() time.Time) func() provider.Provider {
 	return func() provider.Provider { return &dcvaasProvider{version: version, now: now} }
 }
@@ -56,11 +58,11 @@ func (p *dcvaasProvider) Metadata(_ context.Context, _ provider.MetadataRequest,
 
 func (p *dcvaasProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Keeps TLS certificates for domains that are delegated once, by one CNAME record.",
+		MarkdownDescription: "Issues and renews TLS certificates for domains that are delegated once with a single CNAME record.",
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Base URL of the API: `https://…`, or `http://…` on a loopback address. Default: the environment variable `DCVAAS_ENDPOINT`.",
+				MarkdownDescription: "Base URL of the API: `https://…`, or `http://…` for a loopback address. Default: the environment variable `DCVAAS_ENDPOINT`.",
 			},
 			"api_token": schema.StringAttribute{
 				Optional:            true,
@@ -69,11 +71,11 @@ func (p *dcvaasProvider) Schema(_ context.Context, _ provider.SchemaRequest, res
 			},
 			"api_token_file": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Path of a file that holds the API token. It is read where neither `api_token` nor `DCVAAS_API_TOKEN` is set.",
+				MarkdownDescription: "Path of a file that contains the API token. It is read if neither `api_token` nor `DCVAAS_API_TOKEN` is set.",
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a failed call is tried again where that is safe; 0 is never. Default: 4. Waiting for the API's rate limit is not counted.",
+				MarkdownDescription: "Maximum retries of a retryable request; 0 disables retries. Default: 4. Retries after a rate limit are not counted.",
 				Validators:          []validator.Int64{int64validator.Between(0, 100)},
 			},
 		},
@@ -87,10 +89,10 @@ func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRe
 	}
 	c, err := client.New(opts)
 	if err != nil {
-		refuse(&resp.Diagnostics, err)
+		addOptionError(&resp.Diagnostics, err)
 		return
 	}
-	data := &configured{client: c, domains: &domainReads{client: c}, now: p.now}
+	data := &configured{client: c, domains: &domainReads{client: c, now: p.now}, now: p.now}
 	resp.ResourceData = data
 	resp.DataSourceData = data
 	resp.EphemeralResourceData = data

@@ -132,8 +132,9 @@ func TestReleaseIsPublishable(t *testing.T) {
 	}
 }
 
-// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands beside it; the program that
-// builds and signs a release is pinned to a version; jobs may only read unless they say why not; the make targets that they run are there.
+// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands
+// beside it; the program that builds and signs a release is pinned to a version; jobs may only read
+// unless they say why not; the make targets that they run are there.
 func TestWorkflowsArePinned(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	if err != nil || len(files) != 2 {

@@ -16,7 +16,7 @@ import (
 
 var _ action.ActionWithConfigure = (*renewAction)(nil)
 
-// renewAction has a certificate renewed now.
+// renewAction renews a certificate now.
 type renewAction struct {
 	*configured
 }
@@ -26,7 +26,7 @@ type renewModel struct {
 	Timeout types.String `tfsdk:"timeout"`
 }
 
-// defaultRenewal is longer than any CA takes for an order that need not wait.
+// defaultRenewal exceeds the time that any CA needs for an order without a queue.
 const defaultRenewal = "10m"
 
 func (a *renewAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
@@ -35,14 +35,14 @@ func (a *renewAction) Metadata(_ context.Context, req action.MetadataRequest, re
 
 func (a *renewAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Has the certificate of a domain renewed now, and waits for the new one. The service renews by itself in time, so this is for a change that needs a new certificate at once. " +
-			"A certificate that is neither due nor revoked, and fits the domain's options, is renewed this way at most once an hour: sooner, the action fails and states the time. " +
-			"The provider's token needs the scope `jobs:read` beside `domains:write` to see what comes of it. Terraform 1.14 or newer.",
+		MarkdownDescription: "Renews the certificate of a domain now and waits for the new one. The service renews certificates automatically; use this for a change that needs a new certificate immediately. " +
+			"A certificate that is neither due nor revoked, and matches the domain's options, can be renewed this way at most once per hour; otherwise, the action fails and states when to retry. " +
+			"The provider's token needs the scopes `domains:write` and `jobs:read`. Requires Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{Required: true, MarkdownDescription: domainDescription},
 			"timeout": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "How long to wait for the new certificate, such as `90s` or `1h`. The renewal goes on after that. Default: `" + defaultRenewal + "`.",
+				MarkdownDescription: "How long to wait for the new certificate, such as `90s` or `1h`. The renewal continues after that. Default: `" + defaultRenewal + "`.",
 				Validators:          []validator.String{durationValidator{}},
 			},
 		},
@@ -77,11 +77,11 @@ func (a *renewAction) Invoke(ctx context.Context, req action.InvokeRequest, resp
 	}
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	said := ""
+	reported := ""
 	last, err := a.client.WaitJob(within, job.Id, func(j *client.Job) bool {
-		if why := waiting(j); why != said && why != "" {
+		if why := waiting(j); why != reported && why != "" {
 			progress(resp, "%s", why)
-			said = why
+			reported = why
 		}
 		return j.Status == client.JobStatusSucceeded || j.Status == client.JobStatusFailed
 	})
@@ -92,13 +92,13 @@ func (a *renewAction) Invoke(ctx context.Context, req action.InvokeRequest, resp
 		resp.Diagnostics.AddAttributeError(path.Root("domain"), "Cannot "+p.doing, failure(last))
 	case within.Err() != nil && ctx.Err() == nil:
 		resp.Diagnostics.AddAttributeError(path.Root("domain"), "No new certificate for "+d.Name+" within "+limit.String(),
-			strings.TrimSpace(said+" The renewal goes on by itself, as the job "+job.Id+"."))
+			strings.TrimSpace(reported+" The renewal continues automatically as the job "+job.Id+"."))
 	default:
 		p.add(ctx, &resp.Diagnostics, err)
 	}
 }
 
-// waiting says what a job waits for and until when; nothing where it does not wait.
+// waiting describes why and until when a job waits, "" if it does not.
 func waiting(j *client.Job) string {
 	if j.Status != client.JobStatusQueued || j.Reason == "" {
 		return ""
@@ -106,11 +106,11 @@ func waiting(j *client.Job) string {
 	return "Waiting (" + j.Reason + ") until " + j.RunAt.UTC().Format(time.RFC3339) + "."
 }
 
-// failure says why a job failed.
+// failure describes why a job failed.
 func failure(j *client.Job) string {
 	e, err := j.LastError.Get()
 	if err != nil {
-		return "The job " + j.Id + " failed, and says no reason."
+		return "The job " + j.Id + " failed without a reason."
 	}
 	return sentence(e.Detail) + "\n\nCause: " + e.Code + "\nJob: " + j.Id
 }

@@ -113,7 +113,8 @@ func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
 
 var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
 
-// Every resource is imported by its identity, a domain's may be its name, and a member's the login; reading gives the identity again.
+// Every resource is imported by its identity, a domain's may be its name, and a member's the login;
+// reading gives the identity again.
 func TestImportByIdentity(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -229,7 +230,7 @@ func TestTokenWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends was rotated outside Terraform" ||
-		!strings.Contains(resp.Diagnostics[0].Detail, "works until "+rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
+		!strings.Contains(resp.Diagnostics[0].Detail, "valid until "+rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
 		t.Errorf("of one that was rotated: %v", resp.Diagnostics)
 	}
 	if err := a.client.DeleteToken(ctx, token.Id); err != nil {

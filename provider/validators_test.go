@@ -82,11 +82,11 @@ func TestValidators(t *testing.T) {
 		"too many labels":   {"dcvaas_domain", domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)), "labels", "at most 64"},
 
 		"a wait":          {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "certificate", "timeouts": create("5m")}, "", ""},
-		"a domain's name": {"dcvaas_domain_validation", given{"domain_id": "example.com"}, "domain_id", "must be the id of a domain"},
+		"a domain's name": {"dcvaas_domain_validation", given{"domain_id": "example.com"}, "domain_id", "must be the ID of a domain"},
 		"wait_for":        {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "dns"}, "wait_for", "must be one of"},
 		"timeouts":        {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("soon")}, "timeouts", "must be a string containing a sequence of decimal numbers"},
 
-		"no time to wait": {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("0s")}, "timeouts", "is no time to wait"},
+		"no time to wait": {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("0s")}, "timeouts", "is not positive"},
 		"no record":       {"dcvaas_domain_validation", given{"domain_id": id, "record_fqdn": ""}, "record_fqdn", "at least 1"},
 		"unknown waits":   {"dcvaas_domain_validation", given{"domain_id": tftypes.UnknownValue, "timeouts": tftypes.UnknownValue}, "", ""},
 
@@ -94,8 +94,8 @@ func TestValidators(t *testing.T) {
 		"no scopes":                {"dcvaas_api_token", token(given{"scopes": text()}), "scopes", "at least 1"},
 		"a scope":                  {"dcvaas_api_token", token(given{"scopes": text("everything")}), "scopes", "must be a scope such as domains:read"},
 		"empty token name":         {"dcvaas_api_token", token(given{"name": ""}), "name", "between 1 and 200"},
-		"blank token name":         {"dcvaas_api_token", token(given{"name": " x"}), "name", "must not begin or end with white space"},
-		"names for ids":            {"dcvaas_api_token", token(given{"domain_ids": text("example.com")}), "domain_ids", "must be the id of a domain"},
+		"blank token name":         {"dcvaas_api_token", token(given{"name": " x"}), "name", "must not start or end with white space"},
+		"names for ids":            {"dcvaas_api_token", token(given{"domain_ids": text("example.com")}), "domain_ids", "must be the ID of a domain"},
 		"a time":                   {"dcvaas_api_token", token(given{"expires_at": "tomorrow"}), "expires_at", "RFC3339"},
 		"a duration":               {"dcvaas_api_token", token(given{"expires_in": "soon"}), "expires_in", "is not a duration such as 90d"},
 		"days":                     {"dcvaas_api_token", token(given{"expires_in": "1.5d"}), "expires_in", "is not a number of days"},
@@ -126,8 +126,8 @@ func TestValidators(t *testing.T) {
 		"a version of no secret": {"dcvaas_webhook", webhook("secret_wo_version", 1), "secret_wo_version", "must be specified when"},
 
 		"a member": {"dcvaas_organization_member", given{"login": "Octo-Cat", "role": "owner"}, "", ""},
-		"a login":  {"dcvaas_organization_member", given{"login": "@octocat", "role": "member"}, "login", "must be a login at GitHub"},
-		"no login": {"dcvaas_organization_member", given{"login": "", "role": "member"}, "login", "must be a login at GitHub"},
+		"a login":  {"dcvaas_organization_member", given{"login": "@octocat", "role": "member"}, "login", "must be a GitHub login"},
+		"no login": {"dcvaas_organization_member", given{"login": "", "role": "member"}, "login", "must be a GitHub login"},
 		"a role":   {"dcvaas_organization_member", given{"login": "octocat", "role": "Admin"}, "role", "must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 var _ action.ActionWithConfigure = (*verifyAction)(nil)
 
-// verifyAction has a domain's record looked for now.
+// verifyAction checks a domain's record now.
 type verifyAction struct {
 	*configured
 }
@@ -29,8 +29,8 @@ func (a *verifyAction) Metadata(_ context.Context, req action.MetadataRequest, r
 
 func (a *verifyAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Has a domain's record looked for now instead of at the service's next turn, and tells what was found. " +
-			"A record that is not there is a warning with the cause and the fix: the service goes on looking. To wait for it, see `dcvaas_domain_validation`. Terraform 1.14 or newer.",
+		MarkdownDescription: "Checks a domain's record now instead of at the next scheduled check, and reports the result. " +
+			"A missing record is a warning with the cause and the fix; the service continues to check. To wait for the record, use `dcvaas_domain_validation`. Requires Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{Required: true, MarkdownDescription: domainDescription},
 		},
@@ -56,11 +56,11 @@ func (a *verifyAction) Invoke(ctx context.Context, req action.InvokeRequest, res
 		p.add(ctx, &resp.Diagnostics, err)
 		return
 	}
-	progress(resp, "Looking for %s", before.Delegation.Name)
+	progress(resp, "Checking %s", before.Delegation.Name)
 
 	within, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
-	d, err := a.client.WaitDomain(within, before.Id, func(d *client.Domain) bool { return lastLook(d).After(lastLook(before)) })
+	d, err := a.client.WaitDomain(within, before.Id, func(d *client.Domain) bool { return lastCheck(d).After(lastCheck(before)) })
 	switch {
 	case err == nil && delegated(d):
 		progress(resp, "%s is delegated", d.Name)
@@ -68,15 +68,15 @@ func (a *verifyAction) Invoke(ctx context.Context, req action.InvokeRequest, res
 		w := &wait{id: d.Id}
 		resp.Diagnostics.AddAttributeWarning(path.Root("domain"), d.Name+" is not delegated yet", w.cause(d))
 	case within.Err() != nil && ctx.Err() == nil:
-		resp.Diagnostics.AddAttributeWarning(path.Root("domain"), before.Name+" is not checked yet",
-			"The check that was asked for has not ended within "+checkLimit.String()+". The service goes on by itself.")
+		resp.Diagnostics.AddAttributeWarning(path.Root("domain"), before.Name+" has not been checked yet",
+			"The requested check has not finished within "+checkLimit.String()+". The service continues automatically.")
 	default:
 		p.add(ctx, &resp.Diagnostics, err)
 	}
 }
 
-// lastLook returns when the domain's DNS was last looked at, the zero time if never.
-func lastLook(d *client.Domain) time.Time {
+// lastCheck returns when the domain's DNS was last checked, the zero time if never.
+func lastCheck(d *client.Domain) time.Time {
 	for _, c := range d.Conditions {
 		if c.Type == client.ConditionTypeDNSReady && c.LastCheckedAt != nil {
 			return *c.LastCheckedAt

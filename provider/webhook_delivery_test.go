@@ -17,7 +17,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// receiver takes deliveries; it answers each with the status, and those that were signed with a secret are counted.
+// receiver takes deliveries; it answers each with the status, and those that were signed with a
+// secret are counted.
 type receiver struct {
 	*httptest.Server
 	status atomic.Int64

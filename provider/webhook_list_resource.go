@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/list"
@@ -27,7 +28,7 @@ func (l *webhookListResource) Configure(_ context.Context, req resource.Configur
 
 func (l *webhookListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds the webhooks of the organization for `terraform query`, newest first. Terraform 1.14 or newer.",
+		MarkdownDescription: "Finds the webhooks of the organization for `terraform query`, newest first. Requires Terraform 1.14 or newer.",
 	}
 }
 
@@ -37,6 +38,6 @@ func (l *webhookListResource) List(ctx context.Context, req list.ListRequest, st
 	stream.Results = streamed(ctx, req, p, l.client.WebhookPages(ctx, in), func(w *client.Webhook) listed {
 		var m webhookModel
 		m.fromAPI(w)
-		return listed{id: w.Id, name: firstOf(w.Description, w.Url), model: m}
+		return listed{id: w.Id, name: cmp.Or(w.Description, w.Url), model: m}
 	})
 }

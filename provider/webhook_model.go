@@ -18,7 +18,7 @@ type webhookModel struct {
 	Events          types.Set         `tfsdk:"events"`
 	Description     types.String      `tfsdk:"description"`
 	Enabled         types.Bool        `tfsdk:"enabled"`
-	SecretWO        types.String      `tfsdk:"secret_wo"` // null but in the configuration
+	SecretWO        types.String      `tfsdk:"secret_wo"` // null except in the configuration
 	SecretWOVersion types.Int64       `tfsdk:"secret_wo_version"`
 	DisabledReason  types.String      `tfsdk:"disabled_reason"`
 	FailingSince    timetypes.RFC3339 `tfsdk:"failing_since"`
@@ -30,7 +30,8 @@ func (m *webhookModel) toCreateRequest(ctx context.Context, secret types.String)
 	return in, m.Events.ElementsAs(ctx, &in.Events, false)
 }
 
-// toUpdateRequest says what changes, and whether anything does. The secret goes along where its version is another.
+// toUpdateRequest returns the values that change, and whether any do. It includes the secret if its
+// version changes.
 func (m *webhookModel) toUpdateRequest(ctx context.Context, state *webhookModel, secret types.String) (in client.WebhookUpdate, changed bool, diags diag.Diagnostics) {
 	if !m.URL.Equal(state.URL) {
 		in.Url, changed = m.URL.ValueStringPointer(), true
@@ -50,7 +51,8 @@ func (m *webhookModel) toUpdateRequest(ctx context.Context, state *webhookModel,
 	return in, changed, diags
 }
 
-// fromAPI takes over what the API says. Neither the secret nor its version is among it.
+// fromAPI sets the attributes from the API's response, which contains neither the secret nor its
+// version.
 func (m *webhookModel) fromAPI(w *client.Webhook) {
 	m.ID = types.StringValue(w.Id)
 	m.URL = types.StringValue(w.Url)
@@ -66,11 +68,12 @@ func (m *webhookModel) fromAPI(w *client.Webhook) {
 	m.CreatedAt = fromTime(w.CreatedAt)
 }
 
-// withoutWebhookSecret drops the secret of a webhook that was just created, which the service has not disabled.
+// withoutWebhookSecret returns a new webhook without its secret. The service has not disabled it
+// yet.
 func withoutWebhookSecret(w *client.WebhookWithSecret) *client.Webhook {
 	return &client.Webhook{Id: w.Id, Url: w.Url, Description: w.Description, Events: w.Events, Enabled: w.Enabled,
 		DisabledReason: nullable.NewNullNullable[client.WebhookDisabledReason](), FailingSince: w.FailingSince, CreatedAt: w.CreatedAt}
 }
 
-// label is the id: the URL may hold a secret.
+// label returns the ID, because the URL may contain a secret.
 func (m *webhookModel) label() string { return m.ID.ValueString() }

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -22,9 +21,7 @@ type webhookResource struct {
 	*configured
 }
 
-var webhookID = regexp.MustCompile(`^whk_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
-
-// webhookRename leads to the attribute that sends the secret.
+// webhookRename maps the API's field to the attribute that it comes from.
 var webhookRename = map[string]string{"secret": "secret_wo"}
 
 func (r *webhookResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -61,7 +58,8 @@ func (r *webhookResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	// Also for a resource that is gone: the framework asks for it, and older Terraform has kept none.
+	// The framework requires an identity even if the resource is gone. Older Terraform versions
+	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 	w, err := r.client.Webhook(ctx, state.ID.ValueString())
 	if client.IsNotFound(err) {
@@ -89,7 +87,7 @@ func (r *webhookResource) Update(ctx context.Context, req resource.UpdateRequest
 		return
 	}
 	update := func() (*client.Webhook, error) { return r.client.UpdateWebhook(ctx, state.ID.ValueString(), in) }
-	if !changed { // the version alone is Terraform's own
+	if !changed { // only the version differs, which the API does not have
 		update = func() (*client.Webhook, error) { return r.client.Webhook(ctx, state.ID.ValueString()) }
 	}
 	w, err := update()
@@ -112,12 +110,12 @@ func (r *webhookResource) Delete(ctx context.Context, req resource.DeleteRequest
 	}
 }
 
-// ImportState takes an id. The version of an imported webhook's secret stays null, so that the first apply sends the
-// secret that is configured.
+// ImportState imports a webhook by ID. secret_wo_version stays null, so that the first apply sends
+// the configured secret.
 func (r *webhookResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if req.ID != "" && !webhookID.MatchString(req.ID) {
 		problem{doing: "import the webhook"}.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the id of a webhook (whk_ and 26 characters); several may have one address", req.ID))
+			fmt.Errorf("%q is not the ID of a webhook (whk_ and 26 characters); URLs are not unique", req.ID))
 		return
 	}
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)

@@ -156,7 +156,7 @@ func TestAccWebhook_import(t *testing.T) {
 		},
 		resource.TestStep{Config: a.webhookConfig(webhookURL, attributes+secret), ConfigPlanChecks: pre(webhookAction(plancheck.ResourceActionUpdate))},
 		resource.TestStep{ResourceName: webhookAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"secret_wo_version"}},
-		resource.TestStep{ResourceName: webhookAddress, ImportState: true, ImportStateId: webhookURL, ExpectError: message("is not the id of a webhook")},
+		resource.TestStep{ResourceName: webhookAddress, ImportState: true, ImportStateId: webhookURL, ExpectError: message("is not the ID of a webhook")},
 		resource.TestStep{ResourceName: webhookAddress, ImportState: true, ImportStateId: "whk_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Cannot import non-existent remote object")},
 	)
 }

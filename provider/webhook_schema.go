@@ -24,14 +24,14 @@ import (
 func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An address that events are sent to, signed by [Standard Webhooks](https://www.standardwebhooks.com). The guide *Webhooks* says what comes and how to verify it. " +
-			"The secret that signs is never in the state: choose it, and give it in `secret_wo`. Where none is given the service makes one that nobody is told; " +
-			"`POST /api/webhooks/{webhook}/rotate-secret` answers with another.",
+		MarkdownDescription: "A URL that events are sent to, signed with [Standard Webhooks](https://www.standardwebhooks.com). The guide *Webhooks* describes the events and how to verify them. " +
+			"The signing secret is never in the state: generate it, and set it in `secret_wo`. Without it, the service generates a secret that is not shown; " +
+			"`POST /api/webhooks/{webhook}/rotate-secret` returns a new one.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "Id, `whk_…`.", PlanModifiers: kept},
+			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `whk_…`.", PlanModifiers: kept},
 			"url": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Where events are POSTed: https, of a host on the public Internet, on port 443 or one from 1024 on.",
+				MarkdownDescription: "Public HTTPS URL that events are sent to with POST, on port 443 or a port from 1024 to 65535.",
 				Validators:          []validator.String{webhookURLValidator},
 			},
 			"events": schema.SetAttribute{
@@ -39,39 +39,39 @@ func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 				Optional:            true,
 				Computed:            true,
 				Default:             setdefault.StaticValue(types.SetValueMust(types.StringType, []attr.Value{})),
-				MarkdownDescription: "Types of the events that are sent, such as `domain.renewal_failed`. Default: none are named, and all are sent.",
+				MarkdownDescription: "Types of the events to send, such as `domain.renewal_failed`. Default: empty, for all events.",
 				Validators:          []validator.Set{setvalidator.SizeAtMost(64), setvalidator.NoNullValues(), setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
 			"description": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(""),
-				MarkdownDescription: "What people know it by.",
+				MarkdownDescription: "Description that identifies the webhook.",
 				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(200)},
 			},
 			"enabled": schema.BoolAttribute{
 				Optional: true,
 				Computed: true,
 				Default:  booldefault.StaticBool(true),
-				MarkdownDescription: "Whether events are sent. Default: `true`. The service disables a webhook that is gone or has failed for five days, see `disabled_reason`; " +
-					"the next plan shows that, and its apply enables the webhook again.",
+				MarkdownDescription: "Whether events are sent. Default: `true`. The service disables a webhook that returns 410 or fails for five days, see `disabled_reason`; " +
+					"the next plan shows the change, and its apply enables the webhook again.",
 			},
 			"secret_wo": schema.StringAttribute{
 				Optional:  true,
 				WriteOnly: true,
 				Sensitive: true,
-				MarkdownDescription: "The secret that signs: `whsec_` and 24 to 64 bytes in base64. It is sent when the webhook is created and when `secret_wo_version` changes, and is kept neither in the plan nor in the state. " +
-					"For 24 hours after a change the one before signs as well.",
+				MarkdownDescription: "Signing secret: `whsec_` and 24 to 64 bytes in base64. It is sent when the webhook is created and when `secret_wo_version` changes, and is stored neither in the plan nor in the state. " +
+					"For 24 hours after a change, the previous secret also signs.",
 				Validators: []validator.String{webhookSecretValidator, stringvalidator.AlsoRequires(path.MatchRoot("secret_wo_version"))},
 			},
 			"secret_wo_version": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "Another number has `secret_wo` sent again.",
+				MarkdownDescription: "Version of `secret_wo`. A change sends the secret again.",
 				Validators:          []validator.Int64{int64validator.AlsoRequires(path.MatchRoot("secret_wo"))},
 			},
-			"disabled_reason": schema.StringAttribute{Computed: true, MarkdownDescription: "Why the service disabled it: `gone` where it answered 410, `failing` where it failed for five days. Null otherwise."},
-			"failing_since":   schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "Since when no attempt has succeeded; null where the last one did."},
-			"created_at":      schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created.", PlanModifiers: kept},
+			"disabled_reason": schema.StringAttribute{Computed: true, MarkdownDescription: "Why the service disabled the webhook: `gone` if it returned 410, `failing` if it failed for five days. Null otherwise."},
+			"failing_since":   schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "Start of the current failures; null if the last attempt succeeded."},
+			"created_at":      schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the webhook was created.", PlanModifiers: kept},
 		},
 	}
 }
@@ -79,7 +79,7 @@ func (r *webhookResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 func (r *webhookResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "Id, whk_…."},
+			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID, whk_…."},
 		},
 	}
 }

@@ -6,7 +6,7 @@ terraform {
   }
 }
 
-# Endpoint and token may come from DCVAAS_ENDPOINT and DCVAAS_API_TOKEN instead, and the token from a file.
+# Alternatively, set DCVAAS_ENDPOINT and DCVAAS_API_TOKEN, or read the token from a file.
 provider "dcvaas" {
   endpoint       = "https://dcvaas.example.com"
   api_token_file = "/run/secrets/dcvaas-token"

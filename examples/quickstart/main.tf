@@ -1,19 +1,19 @@
-# A certificate for one domain, against `dcvaas dev`:
+# A certificate for one domain, with `dcvaas dev`:
 #
 #   make dev                                     (in another terminal)
 #   . .dcvaas/dev.env                            (DCVAAS_ENDPOINT, DCVAAS_API_TOKEN, DCVAAS_PLAYGROUND_URL)
 #   cd examples/quickstart
 #   terraform init && terraform apply -var playground_url="$DCVAAS_PLAYGROUND_URL"
 #
-# `make demo` does all of that by itself. With a provider that you built, say where it is first, in a file that
-# TF_CLI_CONFIG_FILE names, and leave out the init:
+# `make demo` runs all of this. For a provider that you built, first set its path in the file that
+# TF_CLI_CONFIG_FILE names, and omit the init:
 #
 #   provider_installation {
 #     dev_overrides { "dcvaas/dcvaas" = "/path/to/bin" }
 #     direct {}
 #   }
 #
-# For a real zone, put one of the records of dns.tf.example in the place of terraform_data.cname.
+# For a real zone, replace terraform_data.cname with a record from dns.tf.example.
 
 terraform {
   required_version = ">= 1.11"
@@ -44,13 +44,13 @@ variable "playground_url" {
   type        = string
 }
 
-# 1. The domain. Which record it needs is known at plan.
+# 1. The domain. Its record is known at plan time.
 resource "dcvaas_domain" "this" {
   name     = var.domain
   wildcard = var.wildcard
 }
 
-# 2. The record, once and for all: renewals need no other.
+# 2. The record. Renewals use it, too.
 resource "terraform_data" "cname" {
   input = {
     url    = "${var.playground_url}/records"
@@ -78,7 +78,7 @@ resource "terraform_data" "cname" {
   }
 }
 
-# 3. The wait: for the record to be seen, and the certificate to be issued.
+# 3. The wait for the record and the certificate.
 resource "dcvaas_domain_validation" "this" {
   domain_id   = dcvaas_domain.this.id
   record_fqdn = terraform_data.cname.output.name

@@ -1,4 +1,4 @@
-# A team and its tools: who sees and who changes, where its events go, and what its pipeline may do.
+# A team: its members and their roles, a webhook for its events, and an API token for its pipeline.
 
 terraform {
   required_version = ">= 1.11"
@@ -17,8 +17,8 @@ resource "dcvaas_organization_member" "team" {
   role  = each.value
 }
 
-# Nobody is told of the secret but the receiver; it is in no state. Raise the version to rotate it: the old one signs along
-# for a day.
+# Only the receiver gets the secret; it is not in the state. To rotate it, increase the version: the
+# previous secret also signs for one day.
 resource "dcvaas_webhook" "events" {
   url         = var.webhook_url
   description = "Events of the team"
@@ -28,7 +28,8 @@ resource "dcvaas_webhook" "events" {
   secret_wo_version = var.webhook_secret_version
 }
 
-# The pipeline's token gets a new secret by the first apply in the 30 days before its end. The old one works on for a week.
+# The first apply in the 30 days before expiry rotates the pipeline's token. The previous secret
+# remains valid for a week.
 resource "dcvaas_api_token" "pipeline" {
   name                 = "pipeline"
   scopes               = ["domains:read", "domains:write"]

@@ -8,8 +8,8 @@ import (
 )
 
 // The format is that of Terraform's command
-// (https://developer.hashicorp.com/terraform/cli/commands/providers/schema), as far as this provider uses it: it has no
-// nested blocks.
+// (https://developer.hashicorp.com/terraform/cli/commands/providers/schema), as far as this
+// provider uses it: it has no nested blocks.
 type (
 	document struct {
 		FormatVersion string                    `json:"format_version"`

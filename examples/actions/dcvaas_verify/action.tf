@@ -2,7 +2,7 @@ resource "dcvaas_domain" "example" {
   name = "example.com"
 }
 
-# In the place of a record of your DNS provider.
+# Replace this with a record of your DNS provider.
 resource "terraform_data" "record" {
   input = dcvaas_domain.example.delegation
 
@@ -14,7 +14,7 @@ resource "terraform_data" "record" {
   }
 }
 
-# As soon as the record is made, or by hand: terraform apply -invoke=action.dcvaas_verify.example
+# Runs after the record is created, or manually: terraform apply -invoke=action.dcvaas_verify.example
 action "dcvaas_verify" "example" {
   config {
     domain = dcvaas_domain.example.id

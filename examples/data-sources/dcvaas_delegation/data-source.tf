@@ -1,4 +1,4 @@
-# The record of a domain that is added elsewhere, or later.
+# The record for a domain that is added elsewhere, or later.
 data "dcvaas_delegation" "example" {
   domain = "example.com"
 }

@@ -1,4 +1,4 @@
-# What of the shop still waits for its record.
+# The shop's domains without a record.
 data "dcvaas_domains" "shop" {
   label  = "team=shop"
   status = "pending_cname"

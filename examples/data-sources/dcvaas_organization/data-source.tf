@@ -1,6 +1,6 @@
 data "dcvaas_organization" "this" {}
 
-# Warns when there is no room for another domain.
+# Warns when the plan's domain limit is reached.
 check "room" {
   assert {
     condition     = data.dcvaas_organization.this.domains.used < data.dcvaas_organization.this.domains.limit

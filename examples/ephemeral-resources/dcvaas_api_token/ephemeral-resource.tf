@@ -1,4 +1,4 @@
-# A token that may only read, and is revoked when the run ends.
+# A read-only token that is revoked at the end of the run.
 ephemeral "dcvaas_api_token" "reader" {
   name       = "terraform, reading"
   scopes     = ["domains:read"]

@@ -6,7 +6,7 @@ ephemeral "dcvaas_certificate_key" "example" {
   certificate_id = data.dcvaas_certificate.example.id
 }
 
-# Where write-only arguments take it: here AWS Secrets Manager.
+# Pass the key to a write-only argument, here of AWS Secrets Manager.
 #
 # resource "aws_secretsmanager_secret_version" "key" {
 #   secret_id                = aws_secretsmanager_secret.key.id
@@ -14,12 +14,12 @@ ephemeral "dcvaas_certificate_key" "example" {
 #   secret_string_wo_version = parseint(substr(data.dcvaas_certificate.example.fingerprint_sha256, 0, 8), 16)
 # }
 
-# Or a provisioner, which runs again for each new certificate.
+# Or pass it to a provisioner, which runs again for each new certificate.
 resource "terraform_data" "install" {
   triggers_replace = data.dcvaas_certificate.example.id
 
   provisioner "local-exec" {
-    command = "test -n \"$KEY\"" # your command that puts it where it belongs
+    command = "test -n \"$KEY\"" # your command that deploys the key
     environment = {
       KEY = ephemeral.dcvaas_certificate_key.example.private_key_pem
     }

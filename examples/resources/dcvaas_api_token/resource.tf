@@ -1,4 +1,5 @@
-# The first apply in the 30 days before its end gives it a new secret. The old one works on for a week.
+# The first apply in the 30 days before expiry rotates the secret. The previous one remains valid for
+# a week.
 resource "dcvaas_api_token" "web_server" {
   name                 = "web server"
   scopes               = ["domains:read", "certificates:read"]

@@ -1,3 +1,3 @@
-# By name or by id.
+# By name or ID.
 terraform import dcvaas_domain.example example.com
 terraform import dcvaas_domain.example dom_01k9z5w7r8e4bs6v0q1d2m3n4p

@@ -15,7 +15,7 @@ resource "dcvaas_domain" "shop" {
   }
 }
 
-# The records of many domains, known at plan.
+# The records of many domains, known at plan time.
 resource "dcvaas_domain" "customers" {
   for_each = toset(["customer-a.example.net", "customer-b.example.net"])
   name     = each.key

@@ -2,7 +2,7 @@ resource "dcvaas_domain" "example" {
   name = "example.com"
 }
 
-# The record in whatever zone it belongs to; here in one of Route53.
+# The record in the domain's zone, here at Route53.
 #
 # resource "aws_route53_record" "acme" {
 #   zone_id = aws_route53_zone.example.zone_id
