@@ -244,7 +244,7 @@ func TestRetries(t *testing.T) {
 		status  int // of the error; 0: none
 	}{
 		"get after 429 and two 503":     {get, []answer{{429, "0"}, {503, "0"}, {503, "0"}}, 4, 4, 0},
-		"get until retries are used up":         {get, []answer{{503, "0"}, {502, "0"}, {500, "0"}}, 2, 3, 500},
+		"get until retries are used up": {get, []answer{{503, "0"}, {502, "0"}, {500, "0"}}, 2, 3, 500},
 		"429 is not counted":            {get, []answer{{429, "0"}, {429, "0"}, {429, "0"}, {503, "0"}}, 1, 5, 0},
 		"429 with no retries":           {get, []answer{{429, "0"}}, 0, 1, 429},
 		"503 with no retries":           {get, []answer{{503, "0"}}, 0, 1, 503},
@@ -252,8 +252,8 @@ func TestRetries(t *testing.T) {
 		"post after 429":                {post, []answer{{429, "0"}}, 4, 2, 0},
 		"429 for an hour":               {post, []answer{{429, "3600"}}, 4, 1, 429},
 		"post after 503":                {post, []answer{{503, "0"}, {500, "0"}}, 4, 3, 0},
-		"post while in progress":    {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
-		"post with a conflict":            {post, []answer{{409, ""}}, 4, 1, 409},
+		"post while in progress":        {post, []answer{{503, "0"}, {409, "0"}, {409, "0"}}, 1, 4, 0},
+		"post with a conflict":          {post, []answer{{409, ""}}, 4, 1, 409},
 		"patch after 429":               {patch, []answer{{429, "0"}}, 4, 2, 0},
 		"patch not after 500":           {patch, []answer{{500, "0"}}, 4, 1, 500},
 		"client errors are not retried": {get, []answer{{404, ""}}, 4, 1, 404},

@@ -25,14 +25,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
-// The acceptance tests run with plain `go test`, against the real control plane in this process.
+// The acceptance tests run with `go test` against the real control plane in this process.
 func TestMain(m *testing.M) {
 	for name, value := range map[string]string{"TF_ACC": "1", "CHECKPOINT_DISABLE": "1"} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
 	}
-	// Nothing of the developer's own may reach the tests.
+	// The developer's environment must not affect the tests.
 	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_DATA_DIR", "TF_WORKSPACE", "TF_CLI_ARGS", envEndpoint, envAPIToken} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// plane is the one control plane that all tests share; each uses names of its own.
+// plane is the control plane that all tests share. Each test uses its own names.
 var plane struct {
 	once sync.Once
 	dir  string
@@ -51,8 +51,8 @@ var plane struct {
 	err  error
 }
 
-// startControlPlane returns where the control plane is, a token with all scopes, and where its
-// playground DNS takes records.
+// startControlPlane returns the endpoint of the control plane, a token with all scopes, and the URL
+// of its playground DNS.
 func startControlPlane(t testing.TB) (endpoint, token, playgroundURL string) {
 	t.Helper()
 	plane.once.Do(func() {
@@ -65,12 +65,12 @@ func startControlPlane(t testing.TB) (endpoint, token, playgroundURL string) {
 		plane.dev, plane.err = program.StartDev(context.Background(), program.DevConfig{
 			Dir: filepath.Join(plane.dir, "dcvaas"), FreePorts: true, EmbeddedRedis: true, Fast: true,
 			Configure: func(c *program.Config) {
-				c.Work.RetryBase = 200 * time.Millisecond // a job that fails is dead within seconds
+				c.Work.RetryBase = 200 * time.Millisecond // failed jobs are dead-lettered within seconds
 			},
 		})
 	})
 	if plane.err != nil {
-		t.Fatalf("the control plane does not start: %v", plane.err)
+		t.Fatalf("starting the control plane: %v", plane.err)
 	}
 	env := plane.dev.Env()
 	return env["DCVAAS_ENDPOINT"], env["DCVAAS_API_TOKEN"], env["DCVAAS_PLAYGROUND_URL"]
@@ -87,7 +87,7 @@ func stopControlPlane() {
 	}
 }
 
-// acc is what one acceptance test works with.
+// acc is the state of one acceptance test.
 type acc struct {
 	*testing.T
 	endpoint, token, playground string
@@ -95,7 +95,7 @@ type acc struct {
 	now                         func() time.Time // the provider's clock
 }
 
-// newAcc starts a test that runs beside the others.
+// newAcc starts a test that runs in parallel with the others.
 func newAcc(t *testing.T) *acc {
 	t.Parallel()
 	return newSerialAcc(t)
@@ -132,7 +132,7 @@ func (a *acc) configAt(endpoint, token, body string, args ...any) string {
 	return fmt.Sprintf("provider \"dcvaas\" {\n  endpoint  = %q\n  api_token = %q\n}\n\n", endpoint, token) + fmt.Sprintf(body, args...)
 }
 
-// run runs the steps, and checks afterwards that nothing is left at the server.
+// run runs the steps, and then checks that nothing is left at the server.
 func (a *acc) run(steps ...resource.TestStep) {
 	a.Helper()
 	resource.Test(a.T, resource.TestCase{
@@ -150,7 +150,7 @@ func (a *acc) factories() map[string]func() (tfprotov6.ProviderServer, error) {
 	}
 }
 
-// checkDestroy asks the server whether what was in the state is gone.
+// checkDestroy queries the server to check that the resources in the state are gone.
 func (a *acc) checkDestroy(s *terraform.State) error {
 	for address, r := range s.RootModule().Resources {
 		if strings.HasPrefix(address, "data.") {
@@ -170,7 +170,7 @@ func (a *acc) checkDestroy(s *terraform.State) error {
 			continue
 		}
 		if !client.IsNotFound(err) {
-			return fmt.Errorf("%s (%s) is still there: %w", address, r.Primary.ID, errors.Join(errors.New("the API says"), err))
+			return fmt.Errorf("%s (%s) still exists: %w", address, r.Primary.ID, errors.Join(errors.New("the API returns"), err))
 		}
 	}
 	return nil
@@ -187,7 +187,7 @@ func (a *acc) added(name string) *client.Domain {
 	return d
 }
 
-// setRecord makes the record of a name in the playground's DNS.
+// setRecord creates a record in the playground DNS.
 func (a *acc) setRecord(name, kind string, values ...string) {
 	a.Helper()
 	body, err := json.Marshal(map[string]any{"name": name, "type": kind, "values": values, "ttl": 1})
@@ -214,7 +214,7 @@ func (a *acc) playgroundCall(method, path string, body []byte) {
 	}
 }
 
-// delegate makes the record that a name needs.
+// delegate creates the record that delegates a name.
 func (a *acc) delegate(name string) {
 	a.Helper()
 	d, err := a.client.Delegation(context.Background(), name)
@@ -239,7 +239,7 @@ func (a *acc) activate(ref string) *client.Domain {
 	}
 	d, err = a.client.WaitDomain(ctx, d.Id, func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
 	if err != nil {
-		a.Fatalf("%v: %+v", err, d)
+		a.Fatalf("WaitDomain = %+v, %v, want the status active", d, err)
 	}
 	return d
 }

@@ -27,7 +27,7 @@ var (
 	secretText  = regexp.MustCompile(`^dcv_[0-9A-Za-z]{36}$`)
 )
 
-// tokenConfig is a token for reading domains, with more attributes.
+// tokenConfig is the configuration of a token with the scope domains:read and more attributes.
 func (a *acc) tokenConfig(name, attributes string) string {
 	return a.config("resource \"dcvaas_api_token\" \"test\" {\n  name = %q\n  scopes = [\"jobs:read\", \"domains:read\"]\n%s\n}", name, attributes)
 }
@@ -79,8 +79,8 @@ func TestAccAPIToken_basic(t *testing.T) {
 	)
 }
 
-// A new name keeps the secret; another expiry and other keepers rotate it; other scopes and domains
-// ask for another token.
+// A new name keeps the secret. A change of the expiry or of rotate_when_changed rotates it. A
+// change of scopes or domains replaces the token.
 func TestAccAPIToken_update(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -138,7 +138,7 @@ func TestAccAPIToken_import(t *testing.T) {
 			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
 			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
 		},
-		resource.TestStep{ // keepers are taken over, a rename is a rename, and the secret stays null
+		resource.TestStep{ // rotate_when_changed is adopted, the token is renamed, and the secret stays null
 			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "1" }`),
 			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionUpdate), plancheck.ExpectKnownValue(tokenAddress, at("token"), knownvalue.Null())),
 			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
@@ -207,7 +207,7 @@ func TestAccAPIToken_drift(t *testing.T) {
 	)
 }
 
-// A token gives no more than it has; the refusal stands at the attribute.
+// A token can't grant more than it has. The error is at the attribute.
 func TestAccAPIToken_refused(t *testing.T) {
 	a := newAcc(t)
 	weak, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeTokensWrite, client.ScopeTokensRead}})
@@ -233,7 +233,7 @@ func TestAccAPIToken_refused(t *testing.T) {
 	)
 }
 
-// A token that goes between refresh and delete is revoked as well.
+// A token that is revoked between refresh and delete causes no error.
 func TestAccAPIToken_deleteWhenGone(t *testing.T) {
 	a := newAcc(t)
 	deleted := false
@@ -249,7 +249,7 @@ func TestAccAPIToken_deleteWhenGone(t *testing.T) {
 	}
 }
 
-// Inputs that are known only at apply come out right, and plan nothing afterwards.
+// Inputs that are known only after apply are applied correctly, and the next plan is empty.
 func TestAccAPIToken_unknownInputs(t *testing.T) {
 	a := newAcc(t)
 	a.run(resource.TestStep{
@@ -279,12 +279,12 @@ func TestAccAPIToken_manyInParallel(t *testing.T) {
 	a.run(resource.TestStep{Config: a.config("%s", b.String()), ConfigPlanChecks: pre()})
 }
 
-// A limit and a weak moment of the API are waited for; the token is created once.
+// A rate limit and API failures are retried. The token is created once.
 func TestAccAPIToken_retries(t *testing.T) {
 	a := newAcc(t)
 	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503))
 	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("retried", ""), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
 	if n := p.count("POST /api/tokens"); n != 4 {
-		t.Errorf("%d calls, want 4", n)
+		t.Errorf("the API received %d calls, want 4", n)
 	}
 }

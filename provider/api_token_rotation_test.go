@@ -16,8 +16,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// Within rotate_before_expiry of its end, the token gets a new secret and a new end by the next
-// apply.
+// Within rotate_before_expiry, the next apply rotates the secret and sets a new expiry.
 func TestAccAPIToken_rotation(t *testing.T) {
 	a := newAcc(t)
 	offset := time.Duration(0)
@@ -48,7 +47,7 @@ func TestAccAPIToken_rotation(t *testing.T) {
 			ConfigPlanChecks:  pre(append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))...),
 			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), tokenState("ready_for_rotation", knownvalue.Bool(false))},
 		},
-		resource.TestStep{ // a longer window is an update that makes it ready, and so rotates it
+		resource.TestStep{ // a longer rotate_before_expiry makes the token ready, and so rotates it
 			Config:            a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
 			PreConfig:         func() { offset += 5 * time.Hour },
 			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))},
@@ -57,7 +56,7 @@ func TestAccAPIToken_rotation(t *testing.T) {
 	)
 }
 
-// The secret before a rotation works on for the overlap, and no longer.
+// The previous secret remains valid for the grace period, and no longer.
 func TestAccAPIToken_overlap(t *testing.T) {
 	a := newAcc(t)
 	var secrets []string
@@ -83,7 +82,7 @@ func TestAccAPIToken_overlap(t *testing.T) {
 		resource.TestStep{
 			PreConfig: func() {
 				if !works(secrets[0]) || !works(secrets[1]) {
-					t.Error("the two secrets do not work side by side")
+					t.Error("one of the secrets is not valid during the grace period")
 				}
 			},
 			Config:            config("rotate_when_changed = { key = \"3\" }\nrotation_overlap = \"0s\""),
@@ -99,7 +98,8 @@ func TestAccAPIToken_overlap(t *testing.T) {
 	)
 }
 
-// A token that was rotated by somebody else gets a secret that Terraform knows.
+// A token that was rotated outside Terraform is rotated again, so that the state contains its
+// secret.
 func TestAccAPIToken_rotatedOutside(t *testing.T) {
 	a := newAcc(t)
 	config := a.tokenConfig("rotated outside", "")
@@ -147,7 +147,7 @@ func TestAccAPIToken_expired(t *testing.T) {
 	)
 }
 
-// A fixed time that is over is complained about: the same again would be refused.
+// An expires_at in the past is a warning: the API would reject it.
 func TestAccAPIToken_fixedTimeIsOver(t *testing.T) {
 	a := newAcc(t)
 	offset := time.Duration(0)

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// built is the provider as users run it, built once.
+// built is the provider's binary, built once.
 var built struct {
 	once sync.Once
 	dir  string
@@ -33,7 +33,7 @@ type workspace struct {
 	env []string
 }
 
-// workspace makes a directory with the files, in which Terraform finds the provider that is built
+// workspace creates a directory with the files, in which Terraform uses the provider that is built
 // here.
 func (a *acc) workspace(files map[string]string) *workspace {
 	a.Helper()
@@ -80,7 +80,7 @@ func (a *acc) files(dir string) map[string]string {
 	return out
 }
 
-// requiresDCVaaS is what a configuration of a workspace begins with.
+// requiresDCVaaS starts the configuration of a workspace.
 const requiresDCVaaS = `terraform {
   required_providers {
     dcvaas = { source = "dcvaas/dcvaas" }
@@ -91,8 +91,8 @@ const requiresDCVaaS = `terraform {
 // cli is the command under test: TF_ACC_TERRAFORM_PATH, as for plugin-testing, or the one on PATH.
 func cli() string { return cmp.Or(os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform") }
 
-// needTerraform skips a test of what comes with Terraform 1.minor, where the command under test is
-// older or OpenTofu.
+// needTerraform skips a test of a feature of Terraform 1.minor if the command under test is older
+// or OpenTofu.
 func needTerraform(t *testing.T, minor int) {
 	t.Helper()
 	out, err := exec.Command(cli(), "version", "-json").Output()
@@ -107,7 +107,7 @@ func needTerraform(t *testing.T, minor int) {
 	}
 	var major, have int
 	if _, err := fmt.Sscanf(is.Version, "%d.%d.", &major, &have); err != nil {
-		t.Fatalf("%q: %v", is.Version, err)
+		t.Fatalf("terraform version prints %q, want a version: %v", is.Version, err)
 	}
 	if isTofu() || major == 1 && have < minor {
 		t.Skipf("it takes Terraform 1.%d, and this is %s %s", minor, filepath.Base(cli()), is.Version)
@@ -123,7 +123,7 @@ func (t *workspace) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a command that must succeed and returns what it says.
+// run runs a command that must succeed, and returns its output.
 func (t *workspace) run(args ...string) string {
 	t.Helper()
 	out, err := t.command(args...).CombinedOutput()
@@ -143,7 +143,7 @@ func (t *workspace) outputs() map[string]any {
 	}
 	var values map[string]struct{ Value any }
 	if err := json.Unmarshal(raw, &values); err != nil {
-		t.Fatalf("%v: %s", err, raw)
+		t.Fatalf("terraform output prints malformed JSON: %v: %s", err, raw)
 	}
 	out := map[string]any{}
 	for name, v := range values {
@@ -161,7 +161,7 @@ func (t *workspace) read(name string) string {
 	return string(b)
 }
 
-// planFiles returns what is in the file of a plan, which is an archive.
+// planFiles returns the contents of a plan file, which is an archive.
 func (t *workspace) planFiles(name string) map[string]string {
 	t.Helper()
 	z, err := zip.OpenReader(filepath.Join(t.dir, name))
@@ -184,8 +184,8 @@ func (t *workspace) planFiles(name string) map[string]string {
 	return out
 }
 
-// Ctrl-C during the wait ends it within seconds; the domain is in the state, the wait is not, and
-// the next apply goes on.
+// Ctrl-C stops the wait within seconds. The state contains the domain but not the wait, and the
+// next apply continues.
 func TestCLIInterrupt(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -211,37 +211,37 @@ resource "dcvaas_domain_validation" "test" {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the domain does not come: %s", out.String())
+			t.Fatalf("the domain is not created: %s", out.String())
 		}
 	}
-	time.Sleep(500 * time.Millisecond) // for the wait to begin
+	time.Sleep(500 * time.Millisecond) // until the wait has started
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-ended:
 		if err == nil {
-			t.Error("it ended as if nothing had happened")
+			t.Error("the interrupted apply exits with 0, want an error")
 		}
 	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()
-		t.Fatalf("it does not end: %s", out.String())
+		t.Fatalf("the interrupted apply does not stop: %s", out.String())
 	}
 	if !strings.Contains(out.String(), "The operation was interrupted.") {
-		t.Errorf("it says:\n%s", out.String())
+		t.Errorf("the interrupted apply prints:\n%s", out.String())
 	}
 	if list := strings.TrimSpace(tf.run("state", "list")); list != "dcvaas_domain.test" {
-		t.Errorf("the state holds %q", list)
+		t.Errorf("the state contains %q, want only the domain", list)
 	}
 	a.delegate(name)
 	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, "1 added, 0 changed, 0 destroyed") {
-		t.Errorf("the next apply says:\n%s", out)
+		t.Errorf("the next apply prints:\n%s", out)
 	}
 	tf.run("destroy", "-auto-approve")
 }
 
-// Neither the log at TRACE, nor state and plan, hold the provider's token, a webhook's secret or a
-// private key; the log does not hold the secret of a token that was created.
+// The log at TRACE, the state, and the plan contain neither the provider's token, nor a webhook's
+// secret, nor a private key. The log does not contain the secret of a created token.
 func TestCLISecrets(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -297,31 +297,31 @@ output "token" {
 
 	log := tf.read("trace.log")
 	if !strings.Contains(log, "API request") || !strings.Contains(log, "request_id") {
-		t.Error("the log does not tell of API requests")
+		t.Error("the log contains no API requests")
 	}
 	texts := map[string]string{"the log": log, "the output": out, "the plan": plan, "the state": tf.read("terraform.tfstate.backup")}
 	maps.Copy(texts, tf.planFiles("plan.bin"))
 	made := regexp.MustCompile(`whsec_[0-9A-Za-z+/]{24,}`)
 	for what, text := range texts {
 		if strings.Contains(text, a.token) {
-			t.Errorf("%s holds the provider's token", what)
+			t.Errorf("%s contains the provider's token", what)
 		}
 		if strings.Contains(text, strings.TrimPrefix(webhookSecret(1), "whsec_")) || made.MatchString(text) {
-			t.Errorf("%s holds the secret of a webhook", what)
+			t.Errorf("%s contains the secret of a webhook", what)
 		}
 		if strings.Contains(text, "PRIVATE KEY") {
-			t.Errorf("%s holds a private key", what)
+			t.Errorf("%s contains a private key", what)
 		}
 		if what != "the state" && strings.Contains(text, secret) {
-			t.Errorf("%s holds the secret of the token", what)
+			t.Errorf("%s contains the secret of the token", what)
 		}
 	}
 	if !strings.Contains(tf.read("terraform.tfstate.backup"), secret) {
-		t.Error("the secret is not where it was looked for, so that its absence elsewhere says nothing")
+		t.Error("the state does not contain the secret, so the test proves nothing")
 	}
 }
 
-// The records of many domains are known at plan, so that for_each can take them.
+// The records of many domains are known at plan time, so that for_each can use them.
 func TestCLIForEachRecord(t *testing.T) {
 	a := newAcc(t)
 	first, second := a.domain(), a.domain()
@@ -341,11 +341,11 @@ resource "terraform_data" "record" {
 		t.Fatal(err)
 	}
 	if out := tf.run("plan"); !strings.Contains(out, fmt.Sprintf(`terraform_data.record["%s %s"] will be created`, d.Name, d.Target)) {
-		t.Errorf("the plan says:\n%s", out)
+		t.Errorf("the plan prints:\n%s", out)
 	}
 	tf.run("apply", "-auto-approve")
 	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
-		t.Errorf("the second plan says:\n%s", out)
+		t.Errorf("the second plan is not empty:\n%s", out)
 	}
 	tf.run("destroy", "-auto-approve")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// configure runs Configure with the attributes; one that is missing is null.
+// configure runs Configure with the attributes. Missing attributes are null.
 func configure(t *testing.T, attributes map[string]any) provider.ConfigureResponse {
 	t.Helper()
 	p := New("1.2.3")()
@@ -30,7 +30,7 @@ func configure(t *testing.T, attributes map[string]any) provider.ConfigureRespon
 	return resp
 }
 
-// What wins is told by the header that arrives.
+// The request that the API receives shows which value has precedence.
 func TestConfigurePrecedence(t *testing.T) {
 	token := func(c string) string { return "dcv_" + strings.Repeat(c, 36) }
 	file := filepath.Join(t.TempDir(), "token")
@@ -58,7 +58,7 @@ func TestConfigurePrecedence(t *testing.T) {
 		"environment":             {nil, byEnvironment, token("e"), "environment", token("e")},
 		"environment before file": {map[string]any{"api_token_file": file}, byEnvironment, token("e"), "environment", token("e")},
 		"file":                    {map[string]any{"endpoint": byAttribute, "api_token_file": file}, byEnvironment, "", "attribute", token("f")},
-		"each by itself":          {map[string]any{"api_token": token("a")}, byEnvironment, "", "environment", token("a")},
+		"mixed sources":           {map[string]any{"api_token": token("a")}, byEnvironment, "", "environment", token("a")},
 		"empty is unset":          {map[string]any{"endpoint": "", "api_token": ""}, byEnvironment, token("e"), "environment", token("e")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,11 +66,11 @@ func TestConfigurePrecedence(t *testing.T) {
 			t.Setenv(envAPIToken, c.envTok)
 			resp := configure(t, c.attributes)
 			if resp.Diagnostics.HasError() {
-				t.Fatal(resp.Diagnostics)
+				t.Fatalf("Configure returns %v, want no diagnostics", resp.Diagnostics)
 			}
 			_, _ = resp.ResourceData.(*configured).client.Domain(t.Context(), "example.com")
 			if want := (seen{c.server, "Bearer " + c.token, "terraform-provider-dcvaas/1.2.3 Terraform/1.11.4"}); got != want {
-				t.Errorf("got %v, want %v", got, want)
+				t.Errorf("the API received %v, want %v", got, want)
 			}
 		})
 	}
@@ -102,20 +102,20 @@ func TestConfigureErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(envEndpoint, "")
 			t.Setenv(envAPIToken, "")
-			if strings.HasPrefix(name, "unknown") { // not even the environment helps
+			if strings.HasPrefix(name, "unknown") { // the environment is not a fallback
 				t.Setenv(envEndpoint, "https://env.example.com")
 				t.Setenv(envAPIToken, good)
 			}
 			resp := configure(t, c.attributes)
 			if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail(), c.want) {
-				t.Fatalf("got %v", resp.Diagnostics)
+				t.Fatalf("Configure returns %v, want one error", resp.Diagnostics)
 			}
 			d, ok := resp.Diagnostics[0].(interface{ Path() path.Path })
 			if !ok || !d.Path().Equal(c.at) {
-				t.Errorf("it is not at %s: %v", c.at, resp.Diagnostics[0])
+				t.Errorf("the error is not at %s: %v", c.at, resp.Diagnostics[0])
 			}
 			if resp.ResourceData != nil || strings.Contains(resp.Diagnostics[0].Detail(), "dcv_") {
-				t.Errorf("configured, or the token told: %v", resp.Diagnostics)
+				t.Errorf("Configure returns %v, want an error without the token and no configuration", resp.Diagnostics)
 			}
 		})
 	}

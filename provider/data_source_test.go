@@ -81,7 +81,7 @@ data "dcvaas_certificate" "test" {
 				got := s.RootModule().Resources[address].Primary.Attributes
 				for key, value := range got {
 					if strings.Contains(value, "PRIVATE KEY") {
-						t.Errorf("%s holds a private key", key)
+						t.Errorf("%s contains a private key", key)
 					}
 				}
 				if got["fullchain_pem"] != got["certificate_pem"]+got["chain_pem"] {
@@ -111,7 +111,7 @@ func verifyChain(chain, serial string, names ...string) error {
 		return err
 	}
 	if got := fmt.Sprintf("%x", leaf.SerialNumber); strings.TrimLeft(serial, "0") != got {
-		return fmt.Errorf("the serial is %s, not %s", got, serial)
+		return fmt.Errorf("the serial is %s, want %s", got, serial)
 	}
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	roots.AppendCertsFromPEM(plane.dev.Primary.RootsPEM())

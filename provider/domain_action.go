@@ -18,7 +18,7 @@ const domainDescription = "ID or name of the domain."
 // most 10 seconds.
 const checkLimit = time.Minute
 
-// find returns the domain of an action, and adds a diagnostic if there is none.
+// find returns the domain of an action. It adds a diagnostic if that fails.
 func (c *configured) find(ctx context.Context, ref, doing string, resp *action.InvokeResponse) (*client.Domain, bool) {
 	d, err := findDomain(ctx, c.client, ref)
 	if err != nil {

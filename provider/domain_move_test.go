@@ -21,8 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
 
-// otherProvider is a provider with one kind of certificate, of which it counts how many were
-// destroyed.
+// otherProvider is a provider with one type of certificate. It counts destroyed certificates.
 type otherProvider struct {
 	name, kind string
 	destroyed  atomic.Int64
@@ -64,8 +63,7 @@ func (r *otherCertificateResource) Delete(context.Context, fw.DeleteRequest, *fw
 	r.provider.destroyed.Add(1)
 }
 
-// A certificate of another provider becomes a domain, new or already there, and is not destroyed
-// there.
+// A certificate of another provider becomes a domain, new or existing, and is not destroyed.
 func TestAccDomain_movedFromOtherProviders(t *testing.T) {
 	for _, c := range []struct{ provider, kind, attribute, prefix string }{
 		{"acme", "acme_certificate", "common_name", ""},
@@ -115,15 +113,15 @@ resource "dcvaas_domain" "test" {
 					},
 				})
 				if n := other.destroyed.Load(); n != 0 {
-					t.Errorf("%d were destroyed by their own provider", n)
+					t.Errorf("the other provider destroyed %d certificates, want 0", n)
 				}
 			})
 		}
 	}
 }
 
-// What cannot be one domain is refused with the way to go, and what comes from elsewhere is not
-// taken at all.
+// A certificate that can't become one domain is rejected with a fix, and other resources are not
+// accepted.
 func TestMoveState(t *testing.T) {
 	for name, c := range map[string]struct {
 		provider, kind string
@@ -153,17 +151,17 @@ func TestMoveState(t *testing.T) {
 			}
 			if c.wrong != "" {
 				if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Summary+" "+resp.Diagnostics[0].Detail, c.wrong) {
-					t.Errorf("got %v", resp.Diagnostics)
+					t.Errorf("MoveResourceState returns %v", resp.Diagnostics)
 				}
 				return
 			}
 			r.ok(resp.Diagnostics)
 			typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
 			if got := r.attribute(resp.TargetState, typ, "name"); got != c.want {
-				t.Errorf("it is the domain %s", got)
+				t.Errorf("MoveResourceState returns the domain %s", got)
 			}
 			if got := r.flag(resp.TargetState, typ, "wildcard"); got != c.wildcard {
-				t.Errorf("wildcard is %t", got)
+				t.Errorf("MoveResourceState returns wildcard = %t", got)
 			}
 		})
 	}

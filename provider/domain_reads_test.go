@@ -12,7 +12,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// addedMany adds domains at the given organization, all at once.
+// addedMany adds domains to the organization in parallel.
 func (a *acc) addedMany(n int) []*client.Domain {
 	a.Helper()
 	out := make([]*client.Domain, n)
@@ -33,7 +33,7 @@ func (a *acc) addedMany(n int) []*client.Domain {
 	return out
 }
 
-// readDomain reads as a refresh does, and returns the status; empty if the domain is gone.
+// readDomain reads a domain like a refresh. It returns the status, empty if the domain is gone.
 func (r *rpc) readDomain(id string) string {
 	r.Helper()
 	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
@@ -43,7 +43,7 @@ func (r *rpc) readDomain(id string) string {
 		return ""
 	}
 	for _, d := range resp.Diagnostics {
-		r.Errorf("%s: %s", d.Summary, d.Detail)
+		r.Errorf("ReadResource returns %s: %s", d.Summary, d.Detail)
 	}
 	if v, err := resp.NewState.Unmarshal(typ); err != nil || v.IsNull() {
 		return ""
@@ -51,8 +51,8 @@ func (r *rpc) readDomain(id string) string {
 	return r.attribute(resp.NewState, typ, "status")
 }
 
-// A token that may no longer touch an object says nothing about whether the object exists: the
-// state keeps it.
+// A token that lost access to an object does not show whether the object exists: it stays in the
+// state.
 func TestReadWithoutAccessIsAnError(t *testing.T) {
 	a := newAcc(t)
 	mine, other := a.added(a.domain()), a.added(a.domain())
@@ -96,8 +96,7 @@ func TestReadWithoutAccessIsAnError(t *testing.T) {
 	}
 }
 
-// A refresh of many domains takes a few calls, whichever order they come in; one that is gone is
-// found to be.
+// A refresh of many domains takes a few calls, in any order. A missing domain is detected.
 func TestRefreshReadsByTheList(t *testing.T) {
 	a := newAcc(t).organization(t)
 	domains := a.addedMany(210)
@@ -119,13 +118,13 @@ func TestRefreshReadsByTheList(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Two pages, those that came before the first was there, and the one that is gone.
+	// Two pages, the requests before the first page, and the missing domain.
 	if n := p.count("GET "); n > 2+readsAlone+10+1 {
-		t.Errorf("%d calls for %d domains", n, len(domains))
+		t.Errorf("the refresh makes %d calls for %d domains", n, len(domains))
 	}
 }
 
-// A few domains are read one by one: the list of a large organization would cost more.
+// A few domains are read individually, because the list of a large organization costs more.
 func TestRefreshOfAFewReadsNoList(t *testing.T) {
 	a := newAcc(t).organization(t)
 	domains := a.addedMany(readsAlone)
@@ -136,11 +135,11 @@ func TestRefreshOfAFewReadsNoList(t *testing.T) {
 		r.readDomain(d.Id)
 	}
 	if lists := p.count("GET /api/domains") - p.count("GET /api/domains/"); lists != 0 || p.count("GET ") != readsAlone {
-		t.Errorf("%d calls, of them %d of the list", p.count("GET "), lists)
+		t.Errorf("the refresh makes %d calls, of them %d for the list", p.count("GET "), lists)
 	}
 }
 
-// What this provider writes is never read from before.
+// A read after a write of this provider does not return the old state.
 func TestRefreshAfterAWrite(t *testing.T) {
 	a := newAcc(t).organization(t)
 	domains := a.addedMany(20)
@@ -161,11 +160,11 @@ func TestRefreshAfterAWrite(t *testing.T) {
 	}
 	r.ok(resp.Diagnostics)
 	if status := r.readDomain(last.Id); status != "" {
-		t.Errorf("what was deleted is %s", status)
+		t.Errorf("the deleted domain has the status %s, want none", status)
 	}
 }
 
-// Where the list is refused, each domain is read by itself.
+// If the list is not available, each domain is read individually.
 func TestRefreshWithoutTheList(t *testing.T) {
 	a := newAcc(t).organization(t)
 	domains := a.addedMany(20)
@@ -186,6 +185,6 @@ func TestRefreshWithoutTheList(t *testing.T) {
 		}
 	}
 	if n := p.count("GET /api/domains/"); n != 20 || p.count("GET ") != 21 {
-		t.Errorf("%d calls for 20 domains: %s", n, strings.Join(p.calls, ", "))
+		t.Errorf("the refresh makes %d calls for 20 domains: %s", n, strings.Join(p.calls, ", "))
 	}
 }

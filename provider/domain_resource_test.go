@@ -52,7 +52,7 @@ func state(name string, check knownvalue.Check) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(domainAddress, at(strings.Split(name, ".")...), check)
 }
 
-// message matches a text of an error however Terraform wraps its lines.
+// message matches the text of an error, regardless of how Terraform wraps its lines.
 func message(text string) *regexp.Regexp {
 	words := strings.Fields(text)
 	for i, w := range words {
@@ -141,7 +141,7 @@ func TestAccDomain_updateInPlace(t *testing.T) {
 	)
 }
 
-// Only Terraform knows deletion_protection: the API is not asked, and nothing is unknown.
+// deletion_protection is only in the state: no call of the API, and nothing is unknown.
 func TestAccDomain_deletionProtection(t *testing.T) {
 	a := newAcc(t)
 	name, other := a.domain(), a.domain()
@@ -196,7 +196,8 @@ func TestAccDomain_nameReplaces(t *testing.T) {
 	)
 }
 
-// Case, dot and IDN plan nothing, and what was written first stays.
+// A change of case, trailing dot, or IDN form plans nothing, and the state keeps the first
+// spelling.
 func TestAccDomain_spelling(t *testing.T) {
 	a := newAcc(t)
 	name := "bücher-" + a.domain()
@@ -217,7 +218,7 @@ func TestAccDomain_spelling(t *testing.T) {
 				state("name", knownvalue.StringExact(written)), state("delegation.name", knownvalue.StringExact("_acme-challenge."+ascii))},
 		},
 		nothing(name), nothing(ascii), nothing(ascii+"."), nothing(strings.ToUpper(ascii)),
-		resource.TestStep{ // another spelling with a real change updates, and does not replace
+		resource.TestStep{ // another spelling together with a change updates and does not replace
 			Config:           a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n  wildcard = true\n}", ascii),
 			ConfigPlanChecks: pre(planned(plancheck.ResourceActionUpdate)),
 		},
@@ -229,11 +230,11 @@ func TestAccDomain_import(t *testing.T) {
 	name := a.domain()
 	byName := func(spelled string) resource.TestStep {
 		return resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateId: spelled,
-			ImportStateVerify: true, ImportStateVerifyIgnore: []string{"status_reason"}} // it moves by itself
+			ImportStateVerify: true, ImportStateVerifyIgnore: []string{"status_reason"}} // it changes without an apply
 	}
 	a.run(
 		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n  wildcard = true\n  labels = { a = \"b\" }\n}", name)},
-		byName(""), // by its id
+		byName(""), // by ID
 		byName(name),
 		byName(strings.ToUpper(name)+"."),
 		resource.TestStep{ResourceName: domainAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithID},
@@ -245,7 +246,7 @@ func TestAccDomain_import(t *testing.T) {
 	)
 }
 
-// What exists is taken over by an import block in one apply, and nothing of it changes.
+// An import block imports an existing domain in one apply, without changes.
 func TestAccDomain_importBlock(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -288,7 +289,7 @@ func TestAccDomain_disappears(t *testing.T) {
 	)
 }
 
-// A domain that goes between refresh and delete is deleted as well.
+// A domain that is deleted between refresh and delete causes no error.
 func TestAccDomain_deleteWhenGone(t *testing.T) {
 	a := newAcc(t)
 	deleted := false
@@ -343,7 +344,8 @@ func TestAccDomain_labelsNullAndEmpty(t *testing.T) {
 	a.run(step("null", knownvalue.Null()), step("{}", empty), step(`{ a = "" }`, one), step("{}", empty), step(`{ a = "" }`, one), step("null", knownvalue.Null()))
 }
 
-// Inputs that are known only at apply leave the record unknown at plan, and come out right.
+// Inputs that are known only after apply leave the record unknown at plan time, and are applied
+// correctly.
 func TestAccDomain_unknownInputs(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -366,7 +368,8 @@ resource "dcvaas_domain" "test" {
 	)
 }
 
-// The domain moves by itself; neither it nor what depends on it differs in the next plan.
+// The domain's status changes without an apply. The next plan is empty, also for dependent
+// resources.
 func TestAccDomain_statusMoves(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -388,7 +391,7 @@ resource "terraform_data" "record" { input = [dcvaas_domain.test.id, dcvaas_doma
 			ConfigStateChecks: []statecheck.StateCheck{state("status", knownvalue.StringExact("active")),
 				state("certificate_id", knownvalue.StringRegexp(regexp.MustCompile(`^crt_`))), state("expires_at", knownvalue.NotNull())},
 		},
-		resource.TestStep{ // and an update of it leaves what depends on it alone
+		resource.TestStep{ // an update does not change dependent resources
 			Config:           strings.Replace(config, "  name = ", "  wildcard = true\n  name = ", 1),
 			ConfigPlanChecks: pre(planned(plancheck.ResourceActionUpdate), plancheck.ExpectResourceAction("terraform_data.record", plancheck.ResourceActionNoop)),
 		},
@@ -416,7 +419,7 @@ func TestAccDomain_conflictNamesTheImport(t *testing.T) {
 	)
 }
 
-// The API's refusal of a field stands at the attribute, with the request id.
+// The API's error about a field is at the attribute, with the request ID.
 func TestAccDomain_refusedField(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -474,7 +477,7 @@ func TestAccDomain_retries(t *testing.T) {
 			}
 		}
 		if n != c.want {
-			t.Errorf("%s: %d calls, want %d: %v", name, n, c.want, c.p.calls)
+			t.Errorf("%s: the API received %d calls, want %d: %v", name, n, c.want, c.p.calls)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 const validationAddress = "dcvaas_domain_validation.test"
 
-// validated is a domain and the wait for it, whose other attributes follow.
+// validated is the configuration of a domain and a wait with the given attributes.
 func (a *acc) validated(name, attributes string) string {
 	return a.config(`resource "dcvaas_domain" "test" {
   name = %q
@@ -63,12 +63,12 @@ func TestAccDomainValidation_certificate(t *testing.T) {
 			Check: func(*terraform.State) error {
 				d, err := a.client.Domain(context.Background(), name)
 				if err == nil && d.Status != client.DomainStatusActive {
-					t.Errorf("the wait ended at %s", d.Status)
+					t.Errorf("the wait ended with the status %s", d.Status)
 				}
 				return err
 			},
 		},
-		resource.TestStep{ // other timeouts wait for nothing
+		resource.TestStep{ // a change of timeouts does not wait
 			Config:           a.validated(name, "  wait_for = \"certificate\"\n  timeouts = { create = \"1m\" }"),
 			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionUpdate)),
 		},
@@ -76,12 +76,12 @@ func TestAccDomainValidation_certificate(t *testing.T) {
 	)
 }
 
-// The record is made while the wait is on.
+// The record is created during the wait.
 func TestAccDomainValidation_recordComesLater(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
 	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Query().Get("wait") != "" { // Terraform waits already
+		if r.URL.Query().Get("wait") != "" { // the wait has started
 			a.delegate(name)
 		}
 		return false
@@ -89,7 +89,7 @@ func TestAccDomainValidation_recordComesLater(t *testing.T) {
 	a.run(resource.TestStep{Config: strings.Replace(a.validated(name, `  wait_for = "certificate"`), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
 }
 
-// A wait in vain says the doctor's cause and fix, and leaves the domain alone.
+// A wait that times out reports the doctor's cause and fix, and does not change the domain.
 func TestAccDomainValidation_timeout(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -132,7 +132,7 @@ func TestAccDomainValidation_mismatch(t *testing.T) {
 	)
 }
 
-// Nothing would ever issue the certificate that is waited for: the wait says so at once.
+// If nothing will issue the certificate, the wait fails immediately.
 func TestAccDomainValidation_autoIssueOff(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -144,7 +144,7 @@ func TestAccDomainValidation_autoIssueOff(t *testing.T) {
 	)
 }
 
-// Another domain replaces the wait; a domain that is gone takes its wait along.
+// Another domain replaces the wait. The wait of a deleted domain is removed from the state.
 func TestAccDomainValidation_replace(t *testing.T) {
 	a := newAcc(t)
 	first, second := a.domain(), a.domain()
@@ -168,8 +168,8 @@ func TestAccDomainValidation_replace(t *testing.T) {
 	)
 }
 
-// A wait needs a token that may read, is imported from a domain that is there, and gets over an
-// API's weak moments.
+// A wait requires a token that can read, can be imported for an existing domain, and survives API
+// failures.
 func TestAccDomainValidation_refused(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -195,7 +195,7 @@ func TestAccDomainValidation_refused(t *testing.T) {
 		imports("dom_01k9z5w7r8e4bs6v0q1d2m3n4p", "Status: 404"),
 	)
 	if n := p.count("GET /api/domains/"); n < 4 {
-		t.Errorf("%d calls, want 4 or more", n)
+		t.Errorf("the API received %d calls, want 4 or more", n)
 	}
 }
 

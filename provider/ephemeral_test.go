@@ -26,8 +26,8 @@ import (
 
 const echoed = "echo.test"
 
-// runEchoing runs the steps with the provider `echo` beside ours, whose resource keeps what an
-// ephemeral one gave.
+// runEchoing runs the steps with the provider echo, whose resource stores the values of an
+// ephemeral resource.
 func (a *acc) runEchoing(steps ...resource.TestStep) {
 	a.Helper()
 	factories := a.factories()
@@ -35,7 +35,7 @@ func (a *acc) runEchoing(steps ...resource.TestStep) {
 	resource.Test(a.T, resource.TestCase{ProtoV6ProviderFactories: factories, CheckDestroy: a.checkDestroy, Steps: steps})
 }
 
-// echo is a configuration that keeps an ephemeral value.
+// echo is a configuration that stores an ephemeral value.
 func echo(value string) string {
 	return "\nprovider \"echo\" {\n  data = " + value + "\n}\n\nresource \"echo\" \"test\" {}\n"
 }
@@ -44,7 +44,7 @@ func isEchoed(name string, check knownvalue.Check) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(echoed, at("data", name), check)
 }
 
-// The key belongs to the certificate, whichever way it is asked for.
+// The key matches the certificate, by ID and by domain.
 func TestAccCertificateKeyEphemeral(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -77,7 +77,7 @@ func TestAccCertificateKeyEphemeral(t *testing.T) {
 	}
 }
 
-// What keeps a key from being read is said at the attribute.
+// Errors about the key are at the attribute.
 func TestAccCertificateKeyEphemeral_refused(t *testing.T) {
 	a := newAcc(t)
 	waiting, own := a.added(a.domain()), a.domain()
@@ -111,9 +111,9 @@ func TestAccCertificateKeyEphemeral_refused(t *testing.T) {
 	)
 }
 
-// The token has the end that was asked for, and none is left open afterwards. That it works while
-// it is open shows TestCLIEphemeral: plugin-testing serves all configurations of a provider by one
-// instance, which has one token only.
+// The token has the requested expiry, and no token is left open. TestCLIEphemeral shows that it is
+// valid while it is open: plugin-testing serves all configurations of a provider with one instance,
+// which has only one token.
 func TestAccAPITokenEphemeral(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -128,10 +128,10 @@ func TestAccAPITokenEphemeral(t *testing.T) {
 			got := s.RootModule().Resources[echoed].Primary.Attributes
 			at, err := time.Parse(time.RFC3339, got["data.expires_at"])
 			if left := time.Until(at); err != nil || left > in || left < in-time.Minute {
-				return fmt.Errorf("it ends at %v, %w", at, err)
+				return fmt.Errorf("the token expires at %v, %w", at, err)
 			}
 			if _, err := a.clientWith(got["data.token"]).Domains(context.Background(), client.ListDomainsParams{}); !client.IsUnauthorized(err) {
-				return fmt.Errorf("it works after it was closed: %w", err)
+				return fmt.Errorf("the token is valid after Close: %w", err)
 			}
 			return nil
 		}}
@@ -143,12 +143,12 @@ func TestAccAPITokenEphemeral(t *testing.T) {
 
 	opened, closed := p.count("POST /api/tokens"), p.count("DELETE /api/tokens/")
 	if opened == 0 || opened != closed {
-		t.Errorf("%d were opened and %d closed", opened, closed)
+		t.Errorf("%d tokens were opened and %d closed", opened, closed)
 	}
 	a.noTokenIsLeft()
 }
 
-// noTokenIsLeft asks the server whether the organization has another token than the test's own.
+// noTokenIsLeft checks that the organization has no token except the test's own.
 func (a *acc) noTokenIsLeft() {
 	a.Helper()
 	list, err := a.client.Tokens(a.Context(), client.ListTokensParams{Limit: new(200)})
@@ -162,7 +162,7 @@ func (a *acc) noTokenIsLeft() {
 	}
 }
 
-// What a token cannot have is said at the attribute, by its name here.
+// Errors about a token are at the attribute, under the provider's name.
 func TestAccAPITokenEphemeral_refused(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -185,8 +185,8 @@ func TestAccAPITokenEphemeral_refused(t *testing.T) {
 	a.noTokenIsLeft()
 }
 
-// A token is revoked after the API's failures are over, when Terraform is being stopped, and when
-// it was revoked before.
+// A token is revoked after API failures, while Terraform is being stopped, and if it was already
+// revoked.
 func TestAPITokenEphemeralCloses(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -217,7 +217,7 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 			r.ok(opened.Diagnostics)
 			id := r.attribute(opened.Result, typ, "id")
 			if strings.Contains(string(opened.Private), r.attribute(opened.Result, typ, "token")) {
-				t.Error("the secret is in what Terraform keeps for closing")
+				t.Error("the private state contains the secret")
 			}
 			if c.before != nil {
 				c.before(id)
@@ -230,7 +230,7 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 			}
 			if c.want != "" {
 				if len(closed.Diagnostics) != 1 || !strings.HasPrefix(closed.Diagnostics[0].Summary, c.want) {
-					t.Errorf("it says %v", closed.Diagnostics)
+					t.Errorf("CloseEphemeralResource returns %v", closed.Diagnostics)
 				}
 				if err := a.client.DeleteToken(t.Context(), id); err != nil {
 					t.Error(err)
@@ -239,15 +239,15 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 			}
 			r.ok(closed.Diagnostics)
 			if _, err := a.client.Token(t.Context(), id); !client.IsNotFound(err) {
-				t.Errorf("it is still there: %v", err)
+				t.Errorf("the token still exists: %v", err)
 			}
 		})
 	}
 	a.noTokenIsLeft()
 }
 
-// A token configures another provider while it is open. Neither plan, nor state, nor the log at
-// TRACE hold what is ephemeral, though it came where it was meant to.
+// An open token configures another provider. The plan, the state, and the log at TRACE do not
+// contain ephemeral values, although their consumers receive them.
 func TestCLIEphemeral(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -294,18 +294,18 @@ resource "terraform_data" "test" {
 
 	key, token := tf.read("key.out"), strings.TrimSpace(tf.read("token.out"))
 	if !strings.Contains(key, "BEGIN PRIVATE KEY") || !secretText.MatchString(token) {
-		t.Fatal("the secrets did not come where they were meant to, so that their absence elsewhere says nothing")
+		t.Fatal("the consumers did not receive the secrets, so the test proves nothing")
 	}
 	body := slices.MaxFunc(strings.Split(key, "\n"), func(a, b string) int { return len(a) - len(b) })
 	if !strings.Contains(texts["the state"], name) {
-		t.Error("the second provider has read nothing with the token")
+		t.Error("the second provider did not read with the token")
 	}
 	for what, text := range texts {
 		if strings.Contains(text, "PRIVATE KEY") || strings.Contains(text, body) {
-			t.Errorf("%s holds the private key", what)
+			t.Errorf("%s contains the private key", what)
 		}
 		if strings.Contains(text, token) || strings.Contains(text, a.token) {
-			t.Errorf("%s holds a token", what)
+			t.Errorf("%s contains a token", what)
 		}
 	}
 	tf.run("destroy", "-auto-approve")

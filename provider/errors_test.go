@@ -15,8 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// wholes and fields of a problem document land where they belong, each with the request id at its
-// end.
+// Errors and fields of a problem document become diagnostics at the right path, which end with the
+// request ID.
 func TestProblemBecomesDiagnostics(t *testing.T) {
 	var schema resource.SchemaResponse
 	(&domainResource{}).Schema(t.Context(), resource.SchemaRequest{}, &schema)
@@ -55,23 +55,23 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 			var diags diag.Diagnostics
 			c.problem.add(t.Context(), &diags, c.err)
 			if len(diags) != 1 || diags[0].Severity() != diag.SeverityError || diags[0].Summary() != "Cannot x" {
-				t.Fatalf("got %v", diags)
+				t.Fatalf("add returns %v, want one error", diags)
 			}
 			at := path.Empty()
 			if d, ok := diags[0].(diag.DiagnosticWithPath); ok {
 				at = d.Path()
 			}
 			if at.String() != c.at.String() {
-				t.Errorf("it is at %q, want %q", at, c.at)
+				t.Errorf("the diagnostic is at %q, want %q", at, c.at)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(diags[0].Detail(), want) {
-					t.Errorf("no %q in:\n%s", want, diags[0].Detail())
+					t.Errorf("the detail does not contain %q:\n%s", want, diags[0].Detail())
 				}
 			}
 			var e *client.Error
 			if errors.As(c.err, &e) && e.RequestID != "" && !strings.HasSuffix(diags[0].Detail(), "Request ID: "+e.RequestID) {
-				t.Errorf("the request id is not at the end of:\n%s", diags[0].Detail())
+				t.Errorf("the request ID is not at the end of:\n%s", diags[0].Detail())
 			}
 		})
 	}
@@ -79,23 +79,23 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 	var diags diag.Diagnostics
 	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags, &client.Error{Status: 422, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"}, {Pointer: "/ca", Detail: "b"}}})
 	if len(diags) != 2 {
-		t.Errorf("two fields give %v", diags)
+		t.Errorf("two fields become %v, want two diagnostics", diags)
 	}
 	diags = nil
 	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags, &client.Error{Status: 422, RequestID: "req_1", FieldsTotal: 60, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"}}})
 	if want := "59 more fields are invalid.\n\nStatus: 422\nRequest ID: req_1"; len(diags) != 2 || diags[1].Detail() != want {
-		t.Errorf("one of 60 fields gives %v, want a second diagnostic %q", diags, want)
+		t.Errorf("one of 60 fields becomes %v, want a second diagnostic %q", diags, want)
 	}
 	diags = nil
 	if (problem{}).add(t.Context(), &diags, nil); len(diags) != 0 {
-		t.Errorf("no error gives %v", diags)
+		t.Errorf("no error becomes %v, want no diagnostics", diags)
 	}
 }
 
 func TestSentence(t *testing.T) {
 	for in, want := range map[string]string{"": "", "it is": "It is.", "Is it?": "Is it?", "éa": "éa.", `"x" is`: `"x" is.`} {
 		if got := sentence(in); got != want {
-			t.Errorf("%q gives %q, want %q", in, got, want)
+			t.Errorf("sentence(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

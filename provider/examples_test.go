@@ -22,8 +22,8 @@ import (
 
 const examples = "../examples"
 
-// The quickstart comes to a certificate that verifies, plans nothing afterwards, and leaves nothing
-// when it is destroyed.
+// The quickstart gets a valid certificate, has an empty second plan, and leaves nothing after a
+// destroy.
 func TestExampleQuickstart(t *testing.T) {
 	a := newAcc(t)
 	tf := a.workspace(a.files(filepath.Join(examples, "quickstart")))
@@ -33,17 +33,17 @@ func TestExampleQuickstart(t *testing.T) {
 	out := tf.outputs()
 	certificate := out["certificate"].(map[string]any)
 	if names := certificate["names"].([]any); len(names) != 2 || names[0] != "quickstart.example.com" || names[1] != "*.quickstart.example.com" {
-		t.Errorf("the certificate is for %v", names)
+		t.Errorf("the certificate has the names %v", names)
 	}
 	if err := verifyChain(out["fullchain_pem"].(string), certificate["serial"].(string), "quickstart.example.com", "www.quickstart.example.com"); err != nil {
 		t.Error(err)
 	}
 	if out := tf.run(append([]string{"plan"}, args...)...); !strings.Contains(out, "No changes.") {
-		t.Errorf("the second plan says:\n%s", out)
+		t.Errorf("the second plan is not empty:\n%s", out)
 	}
 	tf.run(append([]string{"destroy", "-auto-approve"}, args...)...)
 	if _, err := a.client.Domain(t.Context(), "quickstart.example.com"); !client.IsNotFound(err) {
-		t.Errorf("the domain is still there: %v", err)
+		t.Errorf("the domain still exists: %v", err)
 	}
 	resp, err := http.Get(a.playground + "/records")
 	if err != nil {
@@ -52,12 +52,12 @@ func TestExampleQuickstart(t *testing.T) {
 	defer func() { _ = resp.Body.Close() }()
 	var records bytes.Buffer
 	if _, err := records.ReadFrom(resp.Body); err != nil || strings.Contains(records.String(), "quickstart.example.com") {
-		t.Errorf("the record is still there: %v, %s", err, records.String())
+		t.Errorf("the record still exists: %v, %s", err, records.String())
 	}
 }
 
-// A team is let in, its webhook and its pipeline's token are made; nothing is planned afterwards,
-// and the webhook's secret is kept nowhere.
+// The team example creates members, a webhook, and a token. Its second plan is empty, and the state
+// does not contain the webhook's secret.
 func TestExampleTeam(t *testing.T) {
 	a := newAcc(t).organization(t)
 	tf := a.workspace(a.files(filepath.Join(examples, "team")))
@@ -73,18 +73,18 @@ func TestExampleTeam(t *testing.T) {
 		t.Error(err)
 	}
 	if out := tf.run("plan", "-input=false"); !strings.Contains(out, "No changes.") {
-		t.Errorf("the second plan says:\n%s", out)
+		t.Errorf("the second plan is not empty:\n%s", out)
 	}
 	if strings.Contains(tf.read("terraform.tfstate"), secret) {
 		t.Error("the webhook's secret is in the state")
 	}
 	tf.run("destroy", "-auto-approve", "-input=false")
 	if _, err := a.client.Member(t.Context(), "octocat"); !client.IsNotFound(err) {
-		t.Errorf("the admin is still there: %v", err)
+		t.Errorf("the admin still exists: %v", err)
 	}
 }
 
-// Every other example is applied in an organization of its own, and plans nothing afterwards.
+// Every other example is applied in its own organization, and has an empty second plan.
 func TestExamples(t *testing.T) {
 	a := newAcc(t)
 	var dirs []string
@@ -97,8 +97,8 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(dirs) < 16 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
-	// One after another: they share the name example.com, whose record in the playground fits one
-	// organization at a time.
+	// Not in parallel: they share the name example.com, whose record in the playground matches only
+	// one organization.
 	for _, dir := range dirs {
 		t.Run(strings.TrimPrefix(dir, examples+"/"), func(t *testing.T) {
 			if strings.Contains(dir, "actions") {
@@ -107,7 +107,7 @@ func TestExamples(t *testing.T) {
 			b := a.organization(t)
 			files := b.files(dir)
 			for name := range files {
-				if strings.HasPrefix(name, "import-") { // stands for an object that is there; see TestImportExamples
+				if strings.HasPrefix(name, "import-") { // requires an existing object; see TestImportExamples
 					delete(files, name)
 				}
 			}
@@ -131,18 +131,18 @@ func TestExamples(t *testing.T) {
 				tf.run("apply", "-auto-approve", "-input=false", invoked)
 			}
 			if out := tf.run("plan", "-input=false"); !strings.Contains(out, "No changes.") {
-				t.Errorf("the second plan says:\n%s", out)
+				t.Errorf("the second plan is not empty:\n%s", out)
 			}
 		})
 	}
 }
 
-// Examples and templates are formatted as `terraform fmt` does.
+// Examples and templates are formatted with terraform fmt.
 func TestExamplesAreFormatted(t *testing.T) {
 	if out, err := exec.Command(cli(), "fmt", "-check", "-recursive", "-diff", examples).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("terraform fmt finds unformatted examples: %v\n%s", err, out)
 	}
-	queries, err := filepath.Glob(filepath.Join(examples, "list-resources", "*", "*.tfquery.hcl")) // which older Terraform passes over
+	queries, err := filepath.Glob(filepath.Join(examples, "list-resources", "*", "*.tfquery.hcl")) // ignored by older Terraform versions
 	if err != nil || len(queries) == 0 {
 		t.Fatalf("found %v, %v", queries, err)
 	}
@@ -151,17 +151,17 @@ func TestExamplesAreFormatted(t *testing.T) {
 	}
 }
 
-// formatted checks a piece of a configuration, and that it can be parsed.
+// formatted checks that a configuration is formatted and can be parsed.
 func formatted(t *testing.T, from, code string) {
 	t.Helper()
 	cmd := exec.Command(cli(), "fmt", "-check", "-diff", "-")
 	cmd.Stdin = strings.NewReader(code)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v\n%s", from, err, out)
+		t.Errorf("%s is not formatted: %v\n%s", from, err, out)
 	}
 }
 
-// Whatever the provider has is shown by an example, and no example is of what it has not.
+// Each type of the provider has an example, and each example is for a type of the provider.
 func TestEveryTypeHasAnExample(t *testing.T) {
 	r := newRPC(&acc{T: t, now: time.Now})
 	for kind, want := range map[string]iter.Seq[string]{
@@ -186,7 +186,7 @@ func TestEveryTypeHasAnExample(t *testing.T) {
 	}
 }
 
-// What the guides show is formatted, too, and so it can be parsed.
+// Configurations in the guides are formatted and can be parsed.
 func TestGuidesAreFormatted(t *testing.T) {
 	guides, err := filepath.Glob("templates/guides/*.md")
 	if err != nil || len(guides) < 8 {
@@ -200,7 +200,7 @@ func TestGuidesAreFormatted(t *testing.T) {
 	}
 }
 
-// The queries of the examples find what is there.
+// The queries of the examples find existing objects.
 func TestQueryExamples(t *testing.T) {
 	needTerraform(t, 14)
 	a := newAcc(t)
@@ -219,13 +219,13 @@ func TestQueryExamples(t *testing.T) {
 		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))
 		tf := a.workspace(map[string]string{"example.tfquery.hcl": query, "versions.tf": requiresDCVaaS})
 		if out := tf.run("query"); !strings.Contains(out, want) {
-			t.Errorf("%s: it says\n%s", kind, out)
+			t.Errorf("terraform query of %s prints:\n%s", kind, out)
 		}
 	}
 }
 
-// The import examples are of the resource whose page they stand on, with ids of the right form;
-// each resource has all three.
+// The import examples are for the resource on whose page they appear, with well-formed IDs. Each
+// resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
 	if err != nil || len(dirs) != 5 {
@@ -255,7 +255,7 @@ func TestImportExamples(t *testing.T) {
 }
 
 var (
-	// importable says what each resource is imported by.
+	// importable checks the import ID of each resource.
 	importable = map[string]func(string) bool{
 		"dcvaas_domain":              isDomainRef,
 		"dcvaas_domain_validation":   isDomainRef,
@@ -263,7 +263,7 @@ var (
 		"dcvaas_webhook":             webhookID.MatchString,
 		"dcvaas_organization_member": loginForm.MatchString,
 	}
-	// exampleFile is the file that makes a directory an example to apply, once for each.
+	// exampleFile is the file that makes a directory an example.
 	exampleFile = regexp.MustCompile(`^(resource|data-source|ephemeral-resource|function|provider|action)\.tf$`)
 	invocation  = regexp.MustCompile(`-invoke=\S+`)
 )
@@ -273,8 +273,7 @@ func isDomainRef(s string) bool {
 	return err == nil || domainID.MatchString(s)
 }
 
-// organization returns a test within an organization of its own, of the plan that is given or
-// agency.
+// organization returns a test with its own organization. The default plan is agency.
 func (a *acc) organization(t *testing.T, plan ...string) *acc {
 	t.Helper()
 	if plan == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 )
 
-// manyDomains is a configuration of n domains with names of its own.
+// manyDomains is a configuration of n domains with unique names.
 func (a *acc) manyDomains(n int) string {
 	return fmt.Sprintf(requiresDCVaaS+`
 provider "dcvaas" {
@@ -29,8 +29,8 @@ resource "dcvaas_domain" "all" {
 `, n, a.domain())
 }
 
-// records are those of manyDomains. For each, Terraform evaluates all domains, so its time grows
-// with their square.
+// records are the records of manyDomains. For each of them, Terraform evaluates all domains, so the
+// time grows with the square of their number.
 const records = `
 resource "terraform_data" "record" {
   for_each = dcvaas_domain.all
@@ -38,13 +38,13 @@ resource "terraform_data" "record" {
 }
 `
 
-// inState returns how many domains the state holds.
+// inState returns the number of domains in the state.
 func (t *workspace) inState() int {
 	t.Helper()
 	return strings.Count(t.run("state", "list"), "dcvaas_domain.all[")
 }
 
-// atServer returns how many domains the organization has.
+// atServer returns the number of domains of the organization.
 func (a *acc) atServer() int {
 	a.Helper()
 	all, err := a.client.AllDomains(context.Background(), client.ListDomainsParams{})
@@ -54,16 +54,16 @@ func (a *acc) atServer() int {
 	return len(all)
 }
 
-// whole applies until the end, and finds nothing left to do, nothing orphaned, and nothing after
-// the destruction.
+// whole applies, and checks that the next plan is empty, that no domain is orphaned, and that a
+// destroy leaves nothing.
 func (t *workspace) whole(n int, apply ...string) {
 	t.Helper()
 	t.run(append([]string{"apply", "-auto-approve", "-input=false"}, apply...)...)
 	if in, at := t.inState(), t.atServer(); in != n || at != n {
-		t.Errorf("the state holds %d domains, and the server %d, of %d", in, at, n)
+		t.Errorf("the state has %d domains and the server %d, want %d", in, at, n)
 	}
 	if out := t.run("plan"); !strings.Contains(out, "No changes.") {
-		t.Errorf("the next plan says:\n%s", out)
+		t.Errorf("the next plan is not empty:\n%s", out)
 	}
 	t.run("destroy", "-auto-approve")
 	if left := t.atServer(); left != 0 {
@@ -71,8 +71,8 @@ func (t *workspace) whole(n int, apply ...string) {
 	}
 }
 
-// A token that is revoked in the middle of an apply stops it; what was made is in the state, and
-// the next apply makes the rest.
+// A token that is revoked during an apply stops it. The created domains are in the state, and the
+// next apply creates the rest.
 func TestCLITokenRevokedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t).organization(t)
@@ -92,17 +92,17 @@ func TestCLITokenRevokedMidway(t *testing.T) {
 	tf.env = append(good[:len(good):len(good)], envEndpoint+"="+p.URL, envAPIToken+"="+doomed.Token)
 	out, err := tf.command("apply", "-auto-approve", "-input=false").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "Status: 401") {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("apply with a revoked token returns %v, want the status 401: %s", err, out)
 	}
 	tf.env = good
 	if in, at := tf.inState(), a.atServer(); in != at || in == 0 || in == n {
-		t.Errorf("the state holds %d domains, and the server %d", in, at)
+		t.Errorf("the state has %d domains and the server %d, want the same number", in, at)
 	}
 	tf.whole(n)
 }
 
-// The API is stopped and started again in the middle of an apply, with answers cut off on their
-// way: the apply ends well, and nothing is made twice.
+// The API is restarted during an apply, and some responses are cut off: the apply succeeds, and
+// nothing is created twice.
 func TestCLIRestartedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t)
@@ -110,7 +110,7 @@ func TestCLIRestartedMidway(t *testing.T) {
 	start := func() *program.Dev {
 		d, err := program.StartDev(context.Background(), config)
 		if err != nil {
-			t.Errorf("it does not start: %v", err)
+			t.Errorf("restarting the API: %v", err)
 		}
 		return d
 	}
@@ -164,14 +164,13 @@ func TestCLIRestartedMidway(t *testing.T) {
 	}
 	connect()
 	if cut.Load() == 0 || !strings.Contains(out, fmt.Sprintf("%d added", 2*n)) {
-		t.Errorf("%d calls were cut off; it says:\n%s", cut.Load(), out)
+		t.Errorf("%d responses were cut off; apply prints:\n%s", cut.Load(), out)
 	}
 	tf.whole(n)
 }
 
-// A limit of 100 calls a minute, and fifty resources at once: Terraform waits for it, and ends
-// without an error. The limit stands before the API, as the API's own lets calls through when its
-// Redis is slow.
+// With a limit of 100 calls per minute and fifty resources in parallel, Terraform waits and
+// succeeds. The proxy enforces the limit, because the API lets calls pass when its Redis is slow.
 func TestCLIRateLimited(t *testing.T) {
 	const n, perMinute = 50, 100
 	a := newAcc(t).organization(t)
@@ -195,19 +194,19 @@ func TestCLIRateLimited(t *testing.T) {
 	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
 	tf.env = append(tf.env, envEndpoint+"="+p.URL)
 	if out := tf.run("apply", "-auto-approve", "-input=false", "-parallelism=50"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
-		t.Errorf("it says:\n%s", out)
+		t.Errorf("apply prints:\n%s", out)
 	}
 	if mu.Lock(); limited == 0 {
-		t.Error("the limit was never met, so that the test says nothing")
+		t.Error("the limit was never exceeded, so the test proves nothing")
 	}
 	mu.Unlock()
 	if in, at := tf.inState(), a.atServer(); in != n || at != n {
-		t.Errorf("the state holds %d domains, and the server %d", in, at)
+		t.Errorf("the state has %d domains and the server %d, want the same number", in, at)
 	}
 }
 
-// A hundred domains by for_each: made, refreshed by few calls, and destroyed. `make bench` does it
-// with a thousand.
+// A hundred domains with for_each are created, refreshed with few calls, and destroyed. make bench
+// uses a thousand.
 func TestCLIManyDomains(t *testing.T) {
 	const n, pages = 100, 1
 	a := newAcc(t).organization(t)
@@ -215,13 +214,13 @@ func TestCLIManyDomains(t *testing.T) {
 	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
 	tf.env = append(tf.env, envEndpoint+"="+p.URL)
 	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
-		t.Errorf("it says:\n%s", out)
+		t.Errorf("apply prints:\n%s", out)
 	}
 	before, start := p.count(""), time.Now()
 	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
-		t.Errorf("the second plan says:\n%s", out)
+		t.Errorf("the second plan is not empty:\n%s", out)
 	}
-	// On a busy machine the refresh may outlast a window, and what follows is read anew.
+	// On a busy machine, the refresh may exceed a window, and later domains are read again.
 	windows := 1 + int(time.Since(start)/readWindow)
 	if calls := p.count("") - before; calls > windows*(readsAlone+pages) {
 		t.Errorf("the refresh of %d domains took %d calls within %d windows", n, calls, windows)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// same compares values of several steps: each must be the first.
+// same compares the values of several steps: all must be equal.
 type same struct{}
 
 func (same) CompareValues(values ...any) error {
@@ -26,7 +26,7 @@ func (same) CompareValues(values ...any) error {
 	return nil
 }
 
-// differs compares values of several steps: each must differ from the one before.
+// differs compares the values of several steps: each must differ from the previous one.
 type differs struct{}
 
 func (differs) CompareValues(values ...any) error {
@@ -38,7 +38,7 @@ func (differs) CompareValues(values ...any) error {
 	return nil
 }
 
-// makeCSR returns a certificate request for names, as PEM.
+// makeCSR returns a CSR for names, in PEM.
 func makeCSR(t *testing.T, kind string, names ...string) string {
 	t.Helper()
 	var key crypto.Signer
@@ -72,7 +72,7 @@ func readFile(a *acc, path string) string {
 	return string(b)
 }
 
-// webhookSecret returns a secret that a webhook may sign with, another for each number.
+// webhookSecret returns a different webhook secret for each number.
 func webhookSecret(n int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", n))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// The record is known at plan, is the one that the domain will have, and nothing is added.
+// The record is known at plan time and equals that of the domain. No domain is added.
 func TestAccDelegationDataSource(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -39,7 +39,7 @@ func TestAccDelegationDataSource(t *testing.T) {
 	}
 	a.run(step(name), step(strings.ToUpper(name)+"."))
 	if _, err := a.client.Domain(t.Context(), name); !client.IsNotFound(err) {
-		t.Errorf("looking at the record has added the domain: %v", err)
+		t.Errorf("reading the delegation added the domain: %v", err)
 	}
 	a.run(
 		step(name),
@@ -51,12 +51,12 @@ func TestAccDelegationDataSource(t *testing.T) {
 	)
 	a.run(
 		resource.TestStep{Config: config("*." + name), ExpectError: message("is a wildcard")},
-		resource.TestStep{Config: config("co.uk"), ExpectError: message("Status: 422")}, // a public suffix, which only the API knows
+		resource.TestStep{Config: config("co.uk"), ExpectError: message("Status: 422")}, // a public suffix, which only the API checks
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }
 
-// Each filter lets pass what it says, and they are all applied; none found is an empty list.
+// All filters apply. No match is an empty list.
 func TestAccDomainsDataSource(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -115,13 +115,13 @@ func TestAccDomainsDataSource(t *testing.T) {
 	)
 }
 
-// Where a page ends, no domain is lost and none comes twice; each page is asked for once.
+// At page boundaries, no domain is lost or repeated. Each page is requested once.
 func TestAccDomainsDataSource_pages(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
 	const limit = 2
 	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
-		if q := r.URL.Query(); q.Has("limit") { // pages as small as the test needs, cut by the API itself
+		if q := r.URL.Query(); q.Has("limit") { // small pages
 			q.Set("limit", fmt.Sprint(limit))
 			r.URL.RawQuery = q.Encode()
 		}
@@ -149,10 +149,10 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 			found = append(found, d.Name)
 		}
 		if !slices.Equal(found, names) {
-			t.Errorf("of %d domains it found %v", n, found)
+			t.Errorf("the data source returns %[2]v, want %[1]d domains", n, found)
 		}
 		if calls, want := p.count("GET /api/domains")-before, max(1, (n+limit-1)/limit); calls != want {
-			t.Errorf("%d domains took %d calls, not %d", n, calls, want)
+			t.Errorf("%d domains took %d calls, want %d", n, calls, want)
 		}
 	}
 	var want []knownvalue.Check

@@ -13,12 +13,12 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// list asks as `terraform query` does.
+// list lists objects like terraform query.
 func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) []tfprotov6.ListResourceResult {
 	r.Helper()
 	server, ok := r.ProviderServer.(tfprotov6.ListResourceServer)
 	if !ok {
-		r.Fatal("the server lists nothing")
+		r.Fatal("the provider server does not support lists")
 	}
 	config := r.value(r.schemas.ListResourceSchemas[kind].ValueType(), given)
 	valid, err := server.ValidateListResourceConfig(r.Context(), &tfprotov6.ValidateListResourceConfigRequest{TypeName: kind, Config: config})
@@ -33,13 +33,13 @@ func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) [
 	return slices.Collect(stream.Results)
 }
 
-// asRead checks that what is listed with an object is what reading it by its identity gives, but
-// for attributes that move by themselves.
+// asRead checks that a listed object equals the object that is imported by its identity, except for
+// attributes that change without an apply.
 func (r *rpc) asRead(kind, id string, result tfprotov6.ListResourceResult, moving ...string) {
 	r.Helper()
 	r.ok(result.Diagnostics)
 	if got := r.attribute(result.Identity.IdentityData, identityType, "id"); got != id {
-		r.Errorf("the identity is %s, not %s", got, id)
+		r.Errorf("the identity is %s, want %s", got, id)
 	}
 	typ := r.schemas.ResourceSchemas[kind].ValueType()
 	read, err := r.ReadResource(r.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": id})})
@@ -105,11 +105,11 @@ func TestDomainListResource(t *testing.T) {
 		}
 	}
 
-	// With the resource comes what reading it by its identity would give.
+	// The resource equals the one that is imported by identity.
 	r.asRead(kind, marked.Id, r.list(kind, map[string]any{"label": "team"}, 100, true)[0], "status_reason")
 }
 
-// A webhook is listed by what people know it by, and as reading it by its identity would give.
+// A webhook is listed under its description, and equals the one that is imported by identity.
 func TestWebhookListResource(t *testing.T) {
 	a := newAcc(t).organization(t)
 	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
@@ -123,12 +123,12 @@ func TestWebhookListResource(t *testing.T) {
 	const kind = "dcvaas_webhook"
 	results := r.list(kind, nil, 100, true)
 	if got := displayNames(results); !slices.Equal(got, []string{"Shop", webhookURL}) {
-		t.Fatalf("listed %v", got)
+		t.Fatalf("the list returns %v", got)
 	}
 	r.asRead(kind, made.Id, results[0])
 }
 
-// A member is listed by the login, and as reading it by its identity would give.
+// A member is listed under the login, and equals the one that is imported by identity.
 func TestMemberListResource(t *testing.T) {
 	a := newAcc(t).organization(t)
 	first, second := a.invited(a.login(), client.RoleAdmin), a.invited(a.login(), client.RoleMember)
@@ -136,16 +136,16 @@ func TestMemberListResource(t *testing.T) {
 	const kind = "dcvaas_organization_member"
 	results := r.list(kind, nil, 100, true)
 	if got := displayNames(results); !slices.Equal(got, []string{first.Login, second.Login}) {
-		t.Fatalf("listed %v", got)
+		t.Fatalf("the list returns %v", got)
 	}
 	r.asRead(kind, first.Id, results[0])
 	r.asRead(kind, second.Id, results[1])
 	if got := displayNames(r.list(kind, nil, 1, false)); !slices.Equal(got, []string{first.Login}) {
-		t.Errorf("of one there are %v", got)
+		t.Errorf("a list with the limit 1 returns %v", got)
 	}
 }
 
-// A page more is asked for only when Terraform wants more, and every page is, to the last.
+// A page is requested only if Terraform needs more results, up to the last page.
 func TestListResourcePages(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
@@ -160,7 +160,7 @@ func TestListResourcePages(t *testing.T) {
 	r := a.rpc()
 	results := r.list("dcvaas_api_token", nil, 1000, true)
 	if len(results) != 206 || results[0].DisplayName != "list 204" || p.count("GET /api/tokens") != 2 {
-		t.Errorf("%d results, %d calls", len(results), p.count("GET /api/tokens"))
+		t.Errorf("the list returns %d results with %d calls", len(results), p.count("GET /api/tokens"))
 	}
 	typ := r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType()
 	for _, result := range results {
@@ -175,14 +175,14 @@ func TestListResourcePages(t *testing.T) {
 		}
 	}
 	if results := r.list("dcvaas_api_token", nil, 200, false); len(results) != 200 || p.count("GET /api/tokens") != 3 {
-		t.Errorf("%d results, %d calls in all", len(results), p.count("GET /api/tokens"))
+		t.Errorf("the list returns %d results with %d calls in total", len(results), p.count("GET /api/tokens"))
 	}
 	if results := r.list("dcvaas_api_token", nil, 1, false); len(results) != 1 || p.count("GET /api/tokens") != 4 {
-		t.Errorf("%d results, %d calls in all", len(results), p.count("GET /api/tokens"))
+		t.Errorf("the list returns %d results with %d calls in total", len(results), p.count("GET /api/tokens"))
 	}
 }
 
-// What the API refuses ends the list with an error that has the request id.
+// An API error ends the list with a diagnostic that contains the request ID.
 func TestListResourceRefused(t *testing.T) {
 	a := newAcc(t)
 	token, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "cannot list", Scopes: []client.Scope{client.ScopeJobsRead}})
@@ -196,10 +196,10 @@ func TestListResourceRefused(t *testing.T) {
 		"dcvaas_organization_member": "members:read"} {
 		results := r.list(kind, nil, 10, false)
 		if len(results) != 1 || len(results[0].Diagnostics) != 1 {
-			t.Fatalf("%s: %v", kind, results)
+			t.Fatalf("the list of %s returns %v, want one result with one error", kind, results)
 		}
 		if d := results[0].Diagnostics[0]; d.Severity != tfprotov6.DiagnosticSeverityError || !strings.Contains(d.Detail, scope) || !strings.Contains(d.Detail, "Request ID: ") {
-			t.Errorf("%s: %s: %s", kind, d.Summary, d.Detail)
+			t.Errorf("the list of %s returns %s: %s, want an error about the scope %s with the request ID", kind, d.Summary, d.Detail, scope)
 		}
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
 
-// Another address in the configuration keeps each resource as it is: nothing is planned, and id and
-// secret stay.
+// A moved block keeps each resource unchanged: the plan is empty, and ID and secret stay.
 func TestAcc_moved(t *testing.T) {
 	for kind, c := range map[string]struct {
 		attributes func(a *acc) string

@@ -29,7 +29,7 @@ var (
 	logins     atomic.Int64
 )
 
-// login returns one that no other test uses.
+// login returns a login that no other test uses.
 func (a *acc) login() string { return fmt.Sprintf("octocat-%d", logins.Add(1)) }
 
 func (a *acc) memberConfig(login, role string) string {
@@ -76,8 +76,8 @@ func TestAccMember_basic(t *testing.T) {
 	})
 }
 
-// The role changes in place, the spelling of the login is nothing, and another login is another
-// member.
+// A change of the role is in place, the spelling of the login makes no difference, and another
+// login replaces the member.
 func TestAccMember_update(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
@@ -96,7 +96,7 @@ func TestAccMember_update(t *testing.T) {
 			ConfigPlanChecks:  pre(append(unknownOfMember("name", "state", "joined", "created_at"), memberAction(plancheck.ResourceActionUpdate))...),
 			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("admin")), kept.AddStateValue(memberAddress, id)},
 		},
-		// No token makes an owner.
+		// A token can't add an owner.
 		resource.TestStep{Config: a.memberConfig(login, "owner"), ExpectError: regexp.MustCompile(`(?s)role\s+=.*cannot\s+grant\s+the\s+role\s+owner.*Status: 403 role-exceeds\s+.*Request ID: \S+`)},
 		resource.TestStep{
 			Config:            a.memberConfig(a.login(), "member"),
@@ -142,7 +142,7 @@ func TestAccMember_identity(t *testing.T) {
 	})
 }
 
-// A role that somebody changed, and a member that somebody removed, are put right.
+// A role that was changed and a member that was removed outside Terraform are restored.
 func TestAccMember_drift(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
@@ -171,8 +171,7 @@ func TestAccMember_drift(t *testing.T) {
 	)
 }
 
-// The membership is the account's: with another login it stays, once the configuration says that
-// login.
+// The membership belongs to the account: it stays if the configuration adopts the new login.
 func TestAccMember_renamedAtGitHub(t *testing.T) {
 	a := newAcc(t).organization(t)
 	before, after := a.login(), a.login()
@@ -184,7 +183,7 @@ func TestAccMember_renamedAtGitHub(t *testing.T) {
 				account := plane.dev.GitHub.Account(before)
 				account.Login = after
 				plane.dev.GitHub.SetAccount(account)
-				a.organization(t).invited(after, client.RoleMember) // so that the service hears of it
+				a.organization(t).invited(after, client.RoleMember) // so that the service learns the new login
 			},
 			Config:            a.memberConfig(after, "member"),
 			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
@@ -194,7 +193,7 @@ func TestAccMember_renamedAtGitHub(t *testing.T) {
 	)
 }
 
-// What the API refuses stands at the attribute, with the request id.
+// API errors are at the attribute, with the request ID.
 func TestAccMember_refused(t *testing.T) {
 	a := newAcc(t).organization(t)
 	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeMembersRead}})
@@ -213,8 +212,8 @@ func TestAccMember_refused(t *testing.T) {
 	)
 }
 
-// A limit and a weak moment of the API are waited for; the member is added once, and one that goes
-// before Terraform removes it is removed as well.
+// A rate limit and API failures are retried. The member is added once, and a member that was
+// already removed causes no error.
 func TestAccMember_retries(t *testing.T) {
 	a := newAcc(t).organization(t)
 	removed := false
@@ -227,11 +226,11 @@ func TestAccMember_retries(t *testing.T) {
 	})
 	a.run(resource.TestStep{Config: strings.Replace(a.memberConfig(a.login(), "member"), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
 	if n := p.count("POST /api/members"); n != 4 || !removed {
-		t.Errorf("%d calls, want 4; removed before: %v", n, removed)
+		t.Errorf("the API received %d calls, want 4; removed before: %v", n, removed)
 	}
 }
 
-// Inputs that are known only at apply come out right, and plan nothing afterwards.
+// Inputs that are known only after apply are applied correctly, and the next plan is empty.
 func TestAccMember_unknownInputs(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
@@ -247,7 +246,8 @@ resource "dcvaas_organization_member" "test" {
 	})
 }
 
-// The state follows what the person decides. One who declined is not invited again automatically.
+// The state follows the person's decision. A person who declined is not invited again
+// automatically.
 func TestAccMember_consent(t *testing.T) {
 	for decision, want := range map[string]client.MemberState{"accept": client.MemberStateActive, "decline": client.MemberStateDeclined} {
 		t.Run(decision, func(t *testing.T) {

@@ -10,13 +10,13 @@ import (
 	"sync/atomic"
 )
 
-// proxy stands before the API and breaks what it is told to.
+// proxy is a reverse proxy of the API that injects faults.
 type proxy struct {
 	*httptest.Server
-	to    atomic.Pointer[url.URL] // where the API is
+	to    atomic.Pointer[url.URL] // URL of the API
 	mu    sync.Mutex
 	calls []string
-	// fault answers a request itself and returns true, or leaves it to the API.
+	// fault handles a request and returns true, or returns false to pass it to the API.
 	fault func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -36,7 +36,7 @@ func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *pr
 	return p
 }
 
-// leadTo sends all that comes from now on to another endpoint.
+// leadTo forwards all further requests to another endpoint.
 func (p *proxy) leadTo(a *acc, endpoint string) {
 	a.Helper()
 	to, err := url.Parse(endpoint)
@@ -46,7 +46,7 @@ func (p *proxy) leadTo(a *acc, endpoint string) {
 	p.to.Store(to)
 }
 
-// count returns how many requests have come whose method and path begin so.
+// count returns the number of requests whose method and path start with prefix.
 func (p *proxy) count(prefix string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +59,7 @@ func (p *proxy) count(prefix string) int {
 	return n
 }
 
-// answers gives requests that match, one after another, these statuses; all after them go through.
+// answers returns the statuses for the first matching requests, and passes later requests.
 func answers(matches func(*http.Request) bool, statuses ...int) func(http.ResponseWriter, *http.Request) bool {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request) bool {

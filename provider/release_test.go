@@ -12,7 +12,7 @@ import (
 	"github.com/oasdiff/yaml"
 )
 
-// goreleaser is what the registries ask of a release, as .goreleaser.yml says it.
+// goreleaser contains the parts of .goreleaser.yml that the registries require.
 type goreleaser struct {
 	Version     int
 	ProjectName string `json:"project_name"`
@@ -51,12 +51,12 @@ func readYAML(t *testing.T, file string, into any) string {
 	t.Helper()
 	text := readFile(&acc{T: t}, filepath.Join("..", file))
 	if _, err := yaml.Unmarshal([]byte(text), into, yaml.DecodeOpts{}); err != nil {
-		t.Fatalf("%s: %v", file, err)
+		t.Fatalf("%s is malformed: %v", file, err)
 	}
 	return text
 }
 
-// A release has what the registries look for, under the names that they look for.
+// A release has the files and names that the registries require.
 func TestReleaseIsPublishable(t *testing.T) {
 	var r goreleaser
 	readYAML(t, ".goreleaser.yml", &r)
@@ -92,10 +92,10 @@ func TestReleaseIsPublishable(t *testing.T) {
 		}
 	}
 	if !slices.Contains(r.Signs[0].Args, "--detach-sign") || slices.Contains(r.Signs[0].Args, "--armor") {
-		t.Errorf("the registries want a detached binary signature, not %v", r.Signs[0].Args)
+		t.Errorf("the arguments for signing are %v, want a detached binary signature", r.Signs[0].Args)
 	}
 	if !strings.Contains(readFile(&acc{T: t}, "../main.go"), "\nvar version = ") {
-		t.Error("main.go has no version that the linker could set")
+		t.Error("main.go has no version variable for the linker")
 	}
 
 	out, err := exec.Command("go", "tool", "dist", "list").Output()
@@ -128,13 +128,13 @@ func TestReleaseIsPublishable(t *testing.T) {
 	}
 	readYAML(t, "terraform-registry-manifest.json", &m)
 	if m.Version != 1 || !slices.Equal(m.Metadata.Protocols, []string{"6.0"}) {
-		t.Errorf("the manifest says %+v, and main.go serves protocol 6", m)
+		t.Errorf("the manifest contains %+v, want protocol 6 as in main.go", m)
 	}
 }
 
-// Every action of the workflows is pinned to a commit, the same everywhere, and the version stands
-// beside it; the program that builds and signs a release is pinned to a version; jobs may only read
-// unless they say why not; the make targets that they run are there.
+// Each action in the workflows is pinned to one commit, with its version in a comment. GoReleaser
+// is pinned to a version. Jobs have read permissions unless they state a reason. Their make targets
+// exist.
 func TestWorkflowsArePinned(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	if err != nil || len(files) != 2 {
@@ -161,7 +161,7 @@ func TestWorkflowsArePinned(t *testing.T) {
 			}
 			m := pinned.FindStringSubmatch(u[1])
 			if m == nil {
-				t.Errorf("%s: %q is not pinned to a commit with its version beside it", name, u[1])
+				t.Errorf("%s: %q is not pinned to a commit with its version in a comment", name, u[1])
 				continue
 			}
 			if before := pins[m[1]]; before != "" && before != m[2]+m[3] {
@@ -171,7 +171,7 @@ func TestWorkflowsArePinned(t *testing.T) {
 		}
 		for _, m := range targets.FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(makefile, "\n"+m[1]+": ") {
-				t.Errorf("%s: there is no make %s", name, m[1])
+				t.Errorf("%s: the target of make %s does not exist", name, m[1])
 			}
 		}
 	}
@@ -184,13 +184,13 @@ func TestWorkflowsArePinned(t *testing.T) {
 	}
 }
 
-// A release takes its notes from the changelog, and there is none without them.
+// The release notes come from the changelog, and a release without notes fails.
 func TestReleaseNotes(t *testing.T) {
 	out, err := exec.Command("../tools/release-notes.sh", "vUnreleased").Output()
 	if err != nil || !strings.Contains(string(out), "Terraform provider") || strings.Contains(string(out), "## [") || strings.Contains(string(out), "]: http") {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("release-notes.sh vUnreleased = %v, want only that section: %s", err, out)
 	}
 	if out, err := exec.Command("../tools/release-notes.sh", "v99.0.0").CombinedOutput(); err == nil || !strings.Contains(string(out), "no section") {
-		t.Errorf("a version without notes: %v: %s", err, out)
+		t.Errorf("release-notes.sh v99.0.0 = %v, want an error: %s", err, out)
 	}
 }

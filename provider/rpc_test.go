@@ -13,7 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// rpc talks to the provider as Terraform would, for what the Terraform at hand is too old to ask.
+// rpc calls the provider like Terraform, for features that the installed Terraform may not have.
 type rpc struct {
 	*acc
 	tfprotov6.ProviderServer
@@ -48,7 +48,7 @@ func newRPC(a *acc) *rpc {
 	return r
 }
 
-// value makes an object of the type; attributes that are not given are null.
+// value returns an object of the type. Missing attributes are null.
 func (r *rpc) value(typ tftypes.Type, attributes map[string]any) *tfprotov6.DynamicValue {
 	r.Helper()
 	values := map[string]tftypes.Value{}
@@ -106,15 +106,15 @@ func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
 	r.Helper()
 	for _, d := range diags {
 		if d.Severity == tfprotov6.DiagnosticSeverityError {
-			r.Fatalf("%s: %s", d.Summary, d.Detail)
+			r.Fatalf("unexpected diagnostic %s: %s", d.Summary, d.Detail)
 		}
 	}
 }
 
 var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
 
-// Every resource is imported by its identity, a domain's may be its name, and a member's the login;
-// reading gives the identity again.
+// Each resource is imported by its identity, which can be the name of a domain and the login of a
+// member. Reading returns the identity.
 func TestImportByIdentity(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -154,7 +154,7 @@ func TestImportByIdentity(t *testing.T) {
 		}
 		r.ok(read.Diagnostics)
 		if got := r.attribute(read.NewState, typ, "id"); got != c.id {
-			t.Errorf("%s %s has the id %s", c.kind, c.identity, got)
+			t.Errorf("%s %s has the ID %s", c.kind, c.identity, got)
 		}
 		if got := r.attribute(read.NewIdentity.IdentityData, identityType, "id"); got != c.id {
 			t.Errorf("%s %s has the identity %s", c.kind, c.identity, got)
@@ -162,7 +162,7 @@ func TestImportByIdentity(t *testing.T) {
 	}
 }
 
-// Terraform's stop ends a wait at once, and says that it was interrupted.
+// A stop by Terraform interrupts a wait immediately.
 func TestWaitIsInterrupted(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
@@ -183,7 +183,7 @@ func TestWaitIsInterrupted(t *testing.T) {
 			Config: r.value(typ, given), PlannedState: r.value(typ, planned)})
 		done <- result{resp, err}
 	}()
-	// The wait is on when its check has been asked for and has found nothing.
+	// The wait has started when its requested check has found nothing.
 	if _, err := a.client.WaitDomain(ctx, d.Id, func(d *client.Domain) bool { return d.StatusReason == "cname-missing" }); err != nil {
 		t.Fatal(err)
 	}
@@ -193,14 +193,14 @@ func TestWaitIsInterrupted(t *testing.T) {
 		t.Fatal(got.err)
 	}
 	if len(got.resp.Diagnostics) != 1 || got.resp.Diagnostics[0].Detail != "The operation was interrupted." {
-		t.Errorf("got %v", got.resp.Diagnostics)
+		t.Errorf("the interrupted wait returns %v, want one error", got.resp.Diagnostics)
 	}
 	if v, err := got.resp.NewState.Unmarshal(typ); err != nil || !v.IsNull() {
 		t.Errorf("an interrupted wait is in the state: %v, %v", v, err)
 	}
 }
 
-// A token that has expired, was rotated or revoked comes with a warning that says what follows.
+// A token that has expired, or that was rotated or revoked outside Terraform, causes a warning.
 func TestTokenWarnings(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -221,7 +221,7 @@ func TestTokenWarnings(t *testing.T) {
 		return resp
 	}
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends has expired" {
-		t.Errorf("of an expired one: %v", resp.Diagnostics)
+		t.Errorf("reading an expired token returns %v, want one warning", resp.Diagnostics)
 	}
 	a.now = time.Now
 	r = a.rpc()
@@ -231,17 +231,17 @@ func TestTokenWarnings(t *testing.T) {
 	}
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends was rotated outside Terraform" ||
 		!strings.Contains(resp.Diagnostics[0].Detail, "valid until "+rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
-		t.Errorf("of one that was rotated: %v", resp.Diagnostics)
+		t.Errorf("reading a rotated token returns %v, want one warning", resp.Diagnostics)
 	}
 	if err := a.client.DeleteToken(ctx, token.Id); err != nil {
 		t.Fatal(err)
 	}
 	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends is gone" {
-		t.Errorf("of a revoked one: %v", resp.Diagnostics)
+		t.Errorf("reading a revoked token returns %v, want one warning", resp.Diagnostics)
 	}
 }
 
-// A member whose account has another login at GitHub comes with a warning that names it.
+// A member whose GitHub login has changed causes a warning with the new login.
 func TestMemberRenameWarning(t *testing.T) {
 	a := newAcc(t).organization(t)
 	member := a.invited(a.login(), client.RoleMember)
@@ -254,7 +254,7 @@ func TestMemberRenameWarning(t *testing.T) {
 		}
 		r.ok(resp.Diagnostics)
 		if len(resp.Diagnostics) != warnings || warnings > 0 && !strings.Contains(resp.Diagnostics[0].Detail, member.Login) {
-			t.Errorf("%s: %v", known, resp.Diagnostics)
+			t.Errorf("reading the member %s returns %v, want %d warnings with the login", known, resp.Diagnostics, warnings)
 		}
 	}
 }

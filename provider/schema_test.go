@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// Each schema is sound, described in full, and fits the struct that it is read into.
+// Each schema is valid, has a description of each attribute, and matches its model.
 func TestSchemasFitModels(t *testing.T) {
 	ctx := t.Context()
 	type checked interface {
@@ -23,7 +23,7 @@ func TestSchemasFitModels(t *testing.T) {
 	}
 	sound := func(t *testing.T, s checked) {
 		if d := s.ValidateImplementation(ctx); d.HasError() {
-			t.Error(d)
+			t.Errorf("ValidateImplementation returns %v", d)
 		}
 	}
 
@@ -33,13 +33,13 @@ func TestSchemasFitModels(t *testing.T) {
 		sound(t, resp.Schema)
 		for name, a := range resp.Schema.Attributes {
 			if a.GetMarkdownDescription() == "" {
-				t.Errorf("%s is not described", name)
+				t.Errorf("%s has no description", name)
 			}
 		}
 		raw := tftypes.NewValue(resp.Schema.Type().TerraformType(ctx), nil)
 		var m *providerModel
 		if d := (tfsdk.Config{Schema: resp.Schema, Raw: raw}).Get(ctx, &m); d.HasError() {
-			t.Error(d)
+			t.Errorf("Config.Get returns %v", d)
 		}
 	})
 	for name, c := range map[string]struct {
@@ -55,14 +55,14 @@ func TestSchemasFitModels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var meta resource.MetadataResponse
 			if c.r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
-				t.Errorf("it is called %s", meta.TypeName)
+				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp resource.SchemaResponse
 			c.r.Schema(ctx, resource.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" && name != "timeouts" {
-					t.Errorf("%s is not described", name)
+					t.Errorf("%s has no description", name)
 				}
 			}
 			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
@@ -81,14 +81,14 @@ func TestSchemasFitModels(t *testing.T) {
 		t.Run("data "+name, func(t *testing.T) {
 			var meta datasource.MetadataResponse
 			if c.d.Metadata(ctx, datasource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
-				t.Errorf("it is called %s", meta.TypeName)
+				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp datasource.SchemaResponse
 			c.d.Schema(ctx, datasource.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {
-					t.Errorf("%s is not described", name)
+					t.Errorf("%s has no description", name)
 				}
 			}
 			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
@@ -104,14 +104,14 @@ func TestSchemasFitModels(t *testing.T) {
 		t.Run("ephemeral "+name, func(t *testing.T) {
 			var meta ephemeral.MetadataResponse
 			if c.e.Metadata(ctx, ephemeral.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
-				t.Errorf("it is called %s", meta.TypeName)
+				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp ephemeral.SchemaResponse
 			c.e.Schema(ctx, ephemeral.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {
-					t.Errorf("%s is not described", name)
+					t.Errorf("%s has no description", name)
 				}
 			}
 			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
@@ -129,14 +129,14 @@ func TestSchemasFitModels(t *testing.T) {
 		t.Run("list "+name, func(t *testing.T) {
 			var meta resource.MetadataResponse
 			if c.l.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
-				t.Errorf("it is called %s", meta.TypeName)
+				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp list.ListResourceSchemaResponse
 			c.l.ListResourceConfigSchema(ctx, list.ListResourceSchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {
-					t.Errorf("%s is not described", name)
+					t.Errorf("%s has no description", name)
 				}
 			}
 			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
@@ -152,14 +152,14 @@ func TestSchemasFitModels(t *testing.T) {
 		t.Run("action "+name, func(t *testing.T) {
 			var meta action.MetadataResponse
 			if c.a.Metadata(ctx, action.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
-				t.Errorf("it is called %s", meta.TypeName)
+				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp action.SchemaResponse
 			c.a.Schema(ctx, action.SchemaRequest{}, &resp)
 			sound(t, resp.Schema)
 			for name, a := range resp.Schema.Attributes {
 				if a.GetMarkdownDescription() == "" {
-					t.Errorf("%s is not described", name)
+					t.Errorf("%s has no description", name)
 				}
 			}
 			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
@@ -167,7 +167,7 @@ func TestSchemasFitModels(t *testing.T) {
 	}
 }
 
-// unknownObject is an object of which each attribute is unknown.
+// unknownObject returns an object whose attributes are all unknown.
 func unknownObject(_ context.Context, typ tftypes.Type) tftypes.Value {
 	values := map[string]tftypes.Value{}
 	for name, t := range typ.(tftypes.Object).AttributeTypes {
@@ -179,9 +179,9 @@ func unknownObject(_ context.Context, typ tftypes.Type) tftypes.Value {
 func fits(t *testing.T, s tfsdk.State, model any) {
 	t.Helper()
 	if d := s.Get(t.Context(), model); d.HasError() {
-		t.Errorf("the schema does not fit the model: %v", d)
+		t.Errorf("the schema does not match the model: %v", d)
 	}
 	if d := s.Set(t.Context(), model); d.HasError() {
-		t.Errorf("the model does not fit the schema: %v", d)
+		t.Errorf("the model does not match the schema: %v", d)
 	}
 }

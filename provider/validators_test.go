@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// What is wrong is said before anything is asked of the API, at the attribute that it is about.
+// Invalid configurations are reported at the attribute, before any call of the API.
 func TestValidators(t *testing.T) {
 	const id = "dom_01k9z5w7r8e4bs6v0q1d2m3n4p"
 	privateKey := "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
@@ -49,37 +49,37 @@ func TestValidators(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind  string
 		given given
-		at    string // empty: nothing is wrong
+		at    string // attribute; empty: valid
 		want  string
 	}{
-		"a domain":          {"dcvaas_domain", given{"name": "Bücher.Example."}, "", ""},
-		"an unknown name":   {"dcvaas_domain", given{"name": tftypes.UnknownValue, "csr_pem": tftypes.UnknownValue}, "", ""},
-		"a CSR":             {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
-		"empty name":        {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
-		"wildcard name":     {"dcvaas_domain", given{"name": "*.example.com"}, "name", "set wildcard to true"},
-		"IP address":        {"dcvaas_domain", given{"name": "192.0.2.1"}, "name", "is an IP address"},
-		"mail address":      {"dcvaas_domain", given{"name": "me@example.com"}, "name", "Use only its domain: example.com"},
-		"URL with a user":   {"dcvaas_domain", given{"name": "https://me@example.com"}, "name", "looks like a URL"},
-		"URL":               {"dcvaas_domain", given{"name": "https://example.com/"}, "name", "looks like a URL"},
-		"spaces":            {"dcvaas_domain", given{"name": "exa mple.com"}, "name", "contains white space"},
-		"underscore":        {"dcvaas_domain", given{"name": "a_b.example.com"}, "name", "is not a valid domain name"},
-		"long label":        {"dcvaas_domain", given{"name": strings.Repeat("a", 64) + ".com"}, "name", "is not a valid domain name"},
-		"emoji":             {"dcvaas_domain", given{"name": "💩.example.com"}, "name", "such as an emoji"},
-		"challenge name":    {"dcvaas_domain", given{"name": "_acme-challenge.example.com"}, "name", "is a challenge name"},
-		"key type":          {"dcvaas_domain", domain("key_type", "dsa"), "key_type", "must be one of"},
-		"key type with CSR": {"dcvaas_domain", given{"name": "example.com", "key_type": "ec256", "csr_pem": makeCSR(t, "ec256", "example.com")}, "key_type", "cannot be specified when"},
-		"CSR that is none":  {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem", "contains no PEM block"},
-		"a private key":     {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem", "contains a private key"},
-		"two CSRs":          {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")), "csr_pem", "contains more than the CSR"},
-		"a broken CSR":      {"dcvaas_domain", domain("csr_pem", string(pem.EncodeToMemory(broken))), "csr_pem", "signature does not match its key"},
-		"no CSR in PEM":     {"dcvaas_domain", domain("csr_pem", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"), "csr_pem", "contains no readable PKCS#10 request"},
-		"empty profile":     {"dcvaas_domain", domain("profile", ""), "profile", "is not a profile name"},
-		"empty CA":          {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
-		"empty chain":       {"dcvaas_domain", domain("preferred_chain", ""), "preferred_chain", "Use 1 to 255 characters"},
-		"key of a label":    {"dcvaas_domain", domain("labels", labels("a b", "c")), `labels`, "Use 1 to 63 letters"},
-		"value of a label":  {"dcvaas_domain", domain("labels", labels("a", strings.Repeat("x", 256))), "labels", "at most 255 bytes"},
-		"null in labels":    {"dcvaas_domain", domain("labels", labels("a", nil)), "labels", "null"},
-		"too many labels":   {"dcvaas_domain", domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)), "labels", "at most 64"},
+		"a domain":            {"dcvaas_domain", given{"name": "Bücher.Example."}, "", ""},
+		"an unknown name":     {"dcvaas_domain", given{"name": tftypes.UnknownValue, "csr_pem": tftypes.UnknownValue}, "", ""},
+		"a CSR":               {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
+		"empty name":          {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
+		"wildcard name":       {"dcvaas_domain", given{"name": "*.example.com"}, "name", "set wildcard to true"},
+		"IP address":          {"dcvaas_domain", given{"name": "192.0.2.1"}, "name", "is an IP address"},
+		"mail address":        {"dcvaas_domain", given{"name": "me@example.com"}, "name", "Use only its domain: example.com"},
+		"URL with a user":     {"dcvaas_domain", given{"name": "https://me@example.com"}, "name", "looks like a URL"},
+		"URL":                 {"dcvaas_domain", given{"name": "https://example.com/"}, "name", "looks like a URL"},
+		"spaces":              {"dcvaas_domain", given{"name": "exa mple.com"}, "name", "contains white space"},
+		"underscore":          {"dcvaas_domain", given{"name": "a_b.example.com"}, "name", "is not a valid domain name"},
+		"long label":          {"dcvaas_domain", given{"name": strings.Repeat("a", 64) + ".com"}, "name", "is not a valid domain name"},
+		"emoji":               {"dcvaas_domain", given{"name": "💩.example.com"}, "name", "such as an emoji"},
+		"challenge name":      {"dcvaas_domain", given{"name": "_acme-challenge.example.com"}, "name", "is a challenge name"},
+		"key type":            {"dcvaas_domain", domain("key_type", "dsa"), "key_type", "must be one of"},
+		"key type with CSR":   {"dcvaas_domain", given{"name": "example.com", "key_type": "ec256", "csr_pem": makeCSR(t, "ec256", "example.com")}, "key_type", "cannot be specified when"},
+		"text instead of CSR": {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem", "contains no PEM block"},
+		"a private key":       {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem", "contains a private key"},
+		"two CSRs":            {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")), "csr_pem", "contains more than the CSR"},
+		"a broken CSR":        {"dcvaas_domain", domain("csr_pem", string(pem.EncodeToMemory(broken))), "csr_pem", "signature does not match its key"},
+		"no CSR in PEM":       {"dcvaas_domain", domain("csr_pem", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"), "csr_pem", "contains no readable PKCS#10 request"},
+		"empty profile":       {"dcvaas_domain", domain("profile", ""), "profile", "is not a profile name"},
+		"empty CA":            {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
+		"empty chain":         {"dcvaas_domain", domain("preferred_chain", ""), "preferred_chain", "Use 1 to 255 characters"},
+		"key of a label":      {"dcvaas_domain", domain("labels", labels("a b", "c")), `labels`, "Use 1 to 63 letters"},
+		"value of a label":    {"dcvaas_domain", domain("labels", labels("a", strings.Repeat("x", 256))), "labels", "at most 255 bytes"},
+		"null in labels":      {"dcvaas_domain", domain("labels", labels("a", nil)), "labels", "null"},
+		"too many labels":     {"dcvaas_domain", domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)), "labels", "at most 64"},
 
 		"a wait":          {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "certificate", "timeouts": create("5m")}, "", ""},
 		"a domain's name": {"dcvaas_domain_validation", given{"domain_id": "example.com"}, "domain_id", "must be the ID of a domain"},
@@ -153,15 +153,15 @@ func TestValidators(t *testing.T) {
 			found := false
 			for _, d := range resp.Diagnostics {
 				if strings.Contains(d.Summary+d.Detail, "c2VjcmV0") {
-					t.Errorf("it repeats what may be a key: %s", d.Detail)
+					t.Errorf("the diagnostic contains a possible secret: %s", d.Detail)
 				}
 				first, _, _ := strings.Cut(strings.TrimPrefix(d.Attribute.String(), `AttributeName("`), `"`)
 				found = found || (first == c.at && strings.Contains(d.Summary+" "+d.Detail, c.want))
 			}
 			if !found {
-				t.Errorf("no %q at %s in:", c.want, c.at)
+				t.Errorf("ValidateResourceConfig returns no %q at %s", c.want, c.at)
 				for _, d := range resp.Diagnostics {
-					t.Errorf("%s: %s: %s", d.Attribute, d.Summary, d.Detail)
+					t.Logf("%s: %s: %s", d.Attribute, d.Summary, d.Detail)
 				}
 			}
 		})

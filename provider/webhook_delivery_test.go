@@ -17,8 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// receiver takes deliveries; it answers each with the status, and those that were signed with a
-// secret are counted.
+// receiver receives deliveries, responds with the status, and reports which secrets signed them.
 type receiver struct {
 	*httptest.Server
 	status atomic.Int64
@@ -50,7 +49,7 @@ func (a *acc) receiver(secrets ...string) *receiver {
 	return r
 }
 
-// delivered has an event sent and returns which of the secrets it is signed with.
+// delivered sends an event and returns which of the secrets signed it.
 func (r *receiver) delivered(a *acc) []bool {
 	a.Helper()
 	a.added(a.domain())
@@ -58,12 +57,13 @@ func (r *receiver) delivered(a *acc) []bool {
 	case by := <-r.signed:
 		return by
 	case <-time.After(time.Minute):
-		a.Fatal("nothing is delivered")
+		a.Fatal("no delivery was received")
 		return nil
 	}
 }
 
-// The secret that is given signs; after another version so does the new one, beside it for a day.
+// The configured secret signs. After a change of the version, the new and the previous secret sign
+// for a day.
 func TestAccWebhook_secret(t *testing.T) {
 	a := newAcc(t).organization(t)
 	first, second := webhookSecret(1), webhookSecret(2)
@@ -100,7 +100,7 @@ func TestAccWebhook_disabledByTheService(t *testing.T) {
 				r.delivered(a)
 				for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 					if w, err := a.client.Webhook(t.Context(), id); err != nil || time.Now().After(deadline) {
-						t.Errorf("it is not disabled: %+v, %v", w, err)
+						t.Errorf("the webhook is not disabled: %+v, %v", w, err)
 					} else if w.Enabled {
 						continue
 					}

@@ -26,7 +26,7 @@ const (
 
 var webhookIDText = regexp.MustCompile(`^whk_[0-9a-z]{26}$`)
 
-// webhookConfig is a webhook with more attributes.
+// webhookConfig is the configuration of a webhook with more attributes.
 func (a *acc) webhookConfig(url, attributes string) string {
 	return a.config("resource \"dcvaas_webhook\" \"test\" {\n  url = %q\n%s\n}", url, attributes)
 }
@@ -47,7 +47,7 @@ func unknownOfWebhook(names ...string) []plancheck.PlanCheck {
 	return out
 }
 
-// idOf keeps the id of a resource of a step.
+// idOf stores the ID of a resource.
 func idOf(address string, id *string) resource.TestCheckFunc {
 	return func(s *terraform.State) error {
 		*id = s.RootModule().Resources[address].Primary.ID
@@ -76,7 +76,7 @@ func TestAccWebhook_basic(t *testing.T) {
 	)
 }
 
-// Everything changes in place; what does not change is not sent.
+// All changes are in place. Unchanged values are not sent.
 func TestAccWebhook_update(t *testing.T) {
 	a := newAcc(t).organization(t)
 	kept := statecheck.CompareValue(same{})
@@ -177,7 +177,7 @@ func TestAccWebhook_identity(t *testing.T) {
 	})
 }
 
-// What the API refuses stands at the attribute, with the request id.
+// API errors are at the attribute, with the request ID. A plan reports malformed URLs.
 func TestAccWebhook_refused(t *testing.T) {
 	a := newAcc(t).organization(t, "--tier=free")
 	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeWebhooksRead}})
@@ -192,8 +192,8 @@ func TestAccWebhook_refused(t *testing.T) {
 	}
 	a.run(
 		resource.TestStep{Config: a.webhookConfig(webhookURL, `events = ["domain.renewal"]`), ExpectError: regexp.MustCompile(`(?s)events\s+=.*the\s+nearest\s+is.*Request ID: \S+`)},
-		resource.TestStep{Config: a.webhookConfig("https://user:password@example.com/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*user\s+name\s+or\s+password.*Request ID: \S+`)},
-		resource.TestStep{Config: a.webhookConfig("https://10.0.0.1/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*public\s+Internet.*Request ID: \S+`)},
+		resource.TestStep{Config: a.webhookConfig("https://user:password@example.com/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*username\s+or\s+password`)},
+		resource.TestStep{Config: a.webhookConfig("https://10.0.0.1/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*public\s+Internet`)},
 		resource.TestStep{Config: with(config, weak.Token), ExpectError: regexp.MustCompile(`(?s)webhooks:write.*Status: 403.*Request ID: \S+`)},
 		resource.TestStep{Config: with(config, "dcv_"+strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
 		resource.TestStep{Config: a.config("%s", many.String()), ExpectError: message("Status: 403 plan-limit")},
@@ -201,17 +201,17 @@ func TestAccWebhook_refused(t *testing.T) {
 	)
 }
 
-// A limit and a weak moment of the API are waited for; the webhook is created once.
+// A rate limit and API failures are retried. The webhook is created once.
 func TestAccWebhook_retries(t *testing.T) {
 	a := newAcc(t).organization(t)
 	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503))
 	a.run(resource.TestStep{Config: strings.Replace(a.webhookConfig(webhookURL, ""), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
 	if n := p.count("POST /api/webhooks"); n != 4 {
-		t.Errorf("%d calls, want 4", n)
+		t.Errorf("the API received %d calls, want 4", n)
 	}
 }
 
-// A webhook that goes between refresh and delete is deleted as well.
+// A webhook that is deleted between refresh and delete causes no error.
 func TestAccWebhook_deleteWhenGone(t *testing.T) {
 	a := newAcc(t).organization(t)
 	deleted := false
@@ -227,7 +227,7 @@ func TestAccWebhook_deleteWhenGone(t *testing.T) {
 	}
 }
 
-// Inputs that are known only at apply come out right, and plan nothing afterwards.
+// Inputs that are known only after apply are applied correctly, and the next plan is empty.
 func TestAccWebhook_unknownInputs(t *testing.T) {
 	a := newAcc(t).organization(t)
 	a.run(resource.TestStep{

@@ -1,6 +1,6 @@
-// Command schemajson writes the provider's schemas to standard output, in the format of `terraform
-// providers schema -json`. `make docs` renders the pages from it, so that they have every type
-// whatever Terraform is at hand: one that is older than a kind of type leaves that kind out.
+// Command schemajson writes the provider's schemas to standard output, in the format of terraform
+// providers schema -json. make docs renders the pages from it, so that they contain all types: an
+// older Terraform omits types that it does not support.
 package main
 
 import (
