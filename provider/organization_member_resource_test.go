@@ -202,7 +202,7 @@ func TestAccMember_refused(t *testing.T) {
 	}
 	config := a.memberConfig(a.login(), "member")
 	with := func(token string) string { return strings.Replace(config, a.token, token, 1) }
-	nobody := regexp.MustCompile(`(?s)login\s+=.*GitHub\s+knows\s+no\s+person.*Request ID: \S+`)
+	nobody := regexp.MustCompile(`(?s)login\s+=.*Status: 422 login-unknown\s+.*Request ID: \S+`)
 	a.run(
 		resource.TestStep{Config: a.memberConfig("no-such-person", "member"), ExpectError: nobody},
 		resource.TestStep{Config: a.memberConfig("org-dcvaas", "member"), ExpectError: nobody},
