@@ -84,7 +84,7 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"ready_for_rotation":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the token has expired or expires within `rotate_before_expiry`. If `expires_in` is set, the next apply rotates its secret, or replaces an expired token."},
 			"rotated_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the secret was last rotated; null if never."},
 			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the previous secret expires; null without one."},
-			"created_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When it was created."},
+			"created_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the token was created."},
 		},
 	}
 }

@@ -191,7 +191,7 @@ func TestAccWebhook_refused(t *testing.T) {
 		fmt.Fprintf(&many, "resource \"dcvaas_webhook\" \"w%d\" { url = %q }\n", i, webhookURL)
 	}
 	a.run(
-		resource.TestStep{Config: a.webhookConfig(webhookURL, `events = ["domain.renewal"]`), ExpectError: regexp.MustCompile(`(?s)events\s+=.*the\s+nearest\s+is.*Request ID: \S+`)},
+		resource.TestStep{Config: a.webhookConfig(webhookURL, `events = ["domain.renewal"]`), ExpectError: regexp.MustCompile(`(?s)events\s+=.*Status: 422 event-unknown\s+.*Request ID: \S+`)},
 		resource.TestStep{Config: a.webhookConfig("https://user:password@example.com/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*username\s+or\s+password`)},
 		resource.TestStep{Config: a.webhookConfig("https://10.0.0.1/", ""), ExpectError: regexp.MustCompile(`(?s)url\s+=.*public\s+Internet`)},
 		resource.TestStep{Config: with(config, weak.Token), ExpectError: regexp.MustCompile(`(?s)webhooks:write.*Status: 403.*Request ID: \S+`)},

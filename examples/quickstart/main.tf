@@ -34,13 +34,13 @@ variable "domain" {
 }
 
 variable "wildcard" {
-  description = "Whether the certificate is for *.domain too."
+  description = "Whether the certificate also covers *.domain."
   type        = bool
   default     = true
 }
 
 variable "playground_url" {
-  description = "Where the playground DNS of `dcvaas dev` takes records: DCVAAS_PLAYGROUND_URL."
+  description = "URL of the playground DNS of `dcvaas dev`: DCVAAS_PLAYGROUND_URL."
   type        = string
 }
 

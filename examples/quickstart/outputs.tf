@@ -1,10 +1,10 @@
 output "record" {
-  description = "The one record that delegates the domain."
+  description = "Record that delegates the domain."
   value       = dcvaas_domain.this.delegation
 }
 
 output "certificate" {
-  description = "What was issued."
+  description = "Details of the certificate."
   value = {
     id         = data.dcvaas_certificate.this.id
     names      = data.dcvaas_certificate.this.names

@@ -1,10 +1,10 @@
 output "members" {
-  description = "Who has accepted: pending, active, declined, or expired."
+  description = "State of each member: pending, active, declined, or expired."
   value       = { for login, member in dcvaas_organization_member.team : login => member.state }
 }
 
 output "pipeline_token" {
-  description = "For the pipeline's secrets."
+  description = "API token for the pipeline's secrets."
   value       = dcvaas_api_token.pipeline.token
   sensitive   = true
 }

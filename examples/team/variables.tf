@@ -1,5 +1,5 @@
 variable "members" {
-  description = "Role by login at GitHub: owner, admin or member. Keep one owner out of it, who made the organization."
+  description = "Role by GitHub login: owner, admin, or member. Omit the owner who created the organization."
   type        = map(string)
   default = {
     octocat = "admin"
@@ -8,19 +8,19 @@ variable "members" {
 }
 
 variable "webhook_url" {
-  description = "Where the team's receiver is."
+  description = "URL of the team's webhook receiver."
   type        = string
   default     = "https://example.com/hooks/dcvaas"
 }
 
 variable "webhook_secret" {
-  description = "Signs what the receiver gets: `printf whsec_; openssl rand -base64 32`."
+  description = "Secret that signs events: `printf whsec_; openssl rand -base64 32`."
   type        = string
   ephemeral   = true
 }
 
 variable "webhook_secret_version" {
-  description = "Raise it to have another webhook_secret sent."
+  description = "Increase it to send a new webhook_secret."
   type        = number
   default     = 1
 }

@@ -4,6 +4,6 @@ data "dcvaas_organization" "this" {}
 check "room" {
   assert {
     condition     = data.dcvaas_organization.this.domains.used < data.dcvaas_organization.this.domains.limit
-    error_message = "The ${data.dcvaas_organization.this.tier} plan holds no more domains."
+    error_message = "The domain limit of the ${data.dcvaas_organization.this.tier} plan is reached."
   }
 }

@@ -1,5 +1,5 @@
 variable "webhook_secret" {
-  description = "Signs what is sent: `printf whsec_; openssl rand -base64 32`."
+  description = "Secret that signs events: `printf whsec_; openssl rand -base64 32`."
   type        = string
   ephemeral   = true
 }
