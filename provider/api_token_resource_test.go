@@ -208,7 +208,7 @@ func TestAccAPIToken_drift(t *testing.T) {
 }
 
 // A token can't grant more than it has. The error is at the attribute.
-func TestAccAPIToken_refused(t *testing.T) {
+func TestAccAPIToken_rejected(t *testing.T) {
 	a := newAcc(t)
 	weak, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeTokensWrite, client.ScopeTokensRead}})
 	if err != nil {

@@ -420,7 +420,7 @@ func TestAccDomain_conflictNamesTheImport(t *testing.T) {
 }
 
 // The API's error about a field is at the attribute, with the request ID.
-func TestAccDomain_refusedField(t *testing.T) {
+func TestAccDomain_rejectedField(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
 	refused := func(body, attribute, text string) resource.TestStep {
@@ -438,7 +438,7 @@ func TestAccDomain_refusedField(t *testing.T) {
 	)
 }
 
-func TestAccDomain_tokenRefused(t *testing.T) {
+func TestAccDomain_tokenRejected(t *testing.T) {
 	a := newAcc(t)
 	read, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "read only", Scopes: []client.Scope{client.ScopeDomainsRead}})
 	if err != nil {

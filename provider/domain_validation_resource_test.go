@@ -170,7 +170,7 @@ func TestAccDomainValidation_replace(t *testing.T) {
 
 // A wait requires a token that can read, can be imported for an existing domain, and survives API
 // failures.
-func TestAccDomainValidation_refused(t *testing.T) {
+func TestAccDomainValidation_rejected(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
 	a.delegate(d.Name)

@@ -78,7 +78,7 @@ func TestAccCertificateKeyEphemeral(t *testing.T) {
 }
 
 // Errors about the key are at the attribute.
-func TestAccCertificateKeyEphemeral_refused(t *testing.T) {
+func TestAccCertificateKeyEphemeral_rejected(t *testing.T) {
 	a := newAcc(t)
 	waiting, own := a.added(a.domain()), a.domain()
 	d, err := a.client.CreateDomain(t.Context(), client.DomainCreate{Name: own, CsrPem: nullable.NewNullableWithValue(makeCSR(t, "ec256", own))})
@@ -163,7 +163,7 @@ func (a *acc) noTokenIsLeft() {
 }
 
 // Errors about a token are at the attribute, under the provider's name.
-func TestAccAPITokenEphemeral_refused(t *testing.T) {
+func TestAccAPITokenEphemeral_rejected(t *testing.T) {
 	a := newAcc(t)
 	a = a.organization(t)
 	fails := func(attributes, want string) resource.TestStep {

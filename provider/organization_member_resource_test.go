@@ -194,7 +194,7 @@ func TestAccMember_renamedAtGitHub(t *testing.T) {
 }
 
 // API errors are at the attribute, with the request ID.
-func TestAccMember_refused(t *testing.T) {
+func TestAccMember_rejected(t *testing.T) {
 	a := newAcc(t).organization(t)
 	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeMembersRead}})
 	if err != nil {

@@ -178,7 +178,7 @@ func TestAccWebhook_identity(t *testing.T) {
 }
 
 // API errors are at the attribute, with the request ID. A plan reports malformed URLs.
-func TestAccWebhook_refused(t *testing.T) {
+func TestAccWebhook_rejected(t *testing.T) {
 	a := newAcc(t).organization(t, "--tier=free")
 	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeWebhooksRead}})
 	if err != nil {
