@@ -194,7 +194,7 @@ func TestPlaygroundRejects(t *testing.T) {
 	}{
 		{"not JSON", `name=x`, 400, ""},
 		{"wrong type", `{"name":7}`, 400, "/name"},
-		{"unknown field", `{"nmae":"x"}`, 400, ""},
+		{"unknown field", `{"nane_x":"x"}`, 400, ""},
 		{"no name", `{"type":"A","values":["192.0.2.1"]}`, 422, "/name"},
 		{"space in name", `{"name":"a b.example.com","type":"A","values":["192.0.2.1"]}`, 422, "/name"},
 		{"long label", `{"name":"` + strings.Repeat("a", 64) + `.example.com","type":"A","values":["192.0.2.1"]}`, 422, "/name"},
