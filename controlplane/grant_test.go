@@ -61,8 +61,8 @@ func TestContractDescribesRoles(t *testing.T) {
 	if description == nil {
 		t.Fatal("openapi.yaml has no description of Role")
 	}
-	member, admin, _ := strings.Cut(strings.Join(strings.Fields(description[1]), " "), "an admin also")
-	if !strings.Contains(member, "a member every scope that reads") || !strings.HasSuffix(admin, "; an owner all.") {
+	member, admin, _ := strings.Cut(strings.Join(strings.Fields(description[1]), " "), "`admin` also has")
+	if !strings.Contains(member, "`member` has every scope that reads") || !strings.HasSuffix(admin, ". `owner` has all scopes.") {
 		t.Errorf("description of Role in openapi.yaml = %q, want the scopes of member, admin, and owner", description[1])
 	}
 	var want []string
@@ -72,7 +72,7 @@ func TestContractDescribesRoles(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, s := range regexp.MustCompile("`([a-z:]+)`").FindAllStringSubmatch(admin, -1) {
+	for _, s := range regexp.MustCompile("`([a-z]+:[a-z]+)`").FindAllStringSubmatch(admin, -1) {
 		got = append(got, s[1])
 	}
 	slices.Sort(got)
