@@ -185,7 +185,7 @@ func TestBulkWrongBody(t *testing.T) {
 		{"quote in a field", "name\na.example.com\nb\"c\n", []option{asCSV}, 400, "malformed-csv", "Line 3, column 2"},
 		{"open quote", "name\n\"a.example.com\n", []option{asCSV}, 400, "malformed-csv", "quotation mark"},
 		{"not UTF-8", "name\na.example.com\nb\xff.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 3 "},
-		{"NUL", "name\na\x00.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 2:"},
+		{"NUL", "name\na\x00.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 2 "},
 		{"no rows", "name\r\n\r\n", []option{asCSV}, 422, "too-few", "No entries follow"},
 		{"501 rows", many(501), []option{asCSV}, 422, "too-many", "/lines/502"},
 		{"another charset", "name\na.example.com\n", []option{header("Content-Type", "text/csv; charset=iso-8859-1")}, 415, "unsupported-media-type", "UTF-8"},
