@@ -105,7 +105,7 @@ func TestCreateInvalidToken(t *testing.T) {
 	}{
 		"no name":                          {"name", " ", "A token's name must have 1 to 200 characters.", `name="name"`},
 		"a long name":                      {"name", strings.Repeat("x", 201), "A token's name must have 1 to 200 characters.", `name="name"`},
-		"an unstorable name":               {"name", "a\x00b", "cannot be stored", `name="name"`},
+		"an unstorable name":               {"name", "a\x00b", "can't be stored", `name="name"`},
 		"no scope":                         {"scope", "", "scope", `id="scopes-error"`},
 		"an unknown scope":                 {"scope", "world:write", "world:write", `id="scopes-error"`},
 		"no expiry":                        {"end", "", "Choose an expiry", `name="end"`},
